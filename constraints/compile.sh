@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Pins every dependency with its hashes; run by hand when one is to be raised. Needs `uv` on the path.
+set -eu
+cd "$(dirname "$0")/.."
+compile() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"; }
+compile pyproject.toml --extra build -o constraints/product.txt
+compile pyproject.toml --extra build --extra dev -c constraints/product.txt -o constraints/dev.txt
+# these are not installed beside the product, so only the extra itself is resolved
+sed -n 's/^servers = \[\(.*\)\]$/\1/p' pyproject.toml | tr ',' '\n' | tr -d '" ' | compile - -o constraints/servers.txt
