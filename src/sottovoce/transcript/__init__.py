@@ -1,0 +1,1 @@
+"""Pure values of a transcript: no clock, no I/O, no numpy."""

@@ -1,0 +1,259 @@
+"""How a transcript is stored: compact UTF-8 JSON with one-letter members and a version, read back strictly.
+
+What is unknown or at its default is left out, times are samples, nothing is rounded. Every other format is rendered
+from this one, so a change of shape raises `VERSION` and keeps the reader of the older one.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from sottovoce.transcript.model import Attaches, Entity, Item, Mark, StageError, Transcript, Word
+
+VERSION = 1
+"""The version that `encode` writes and the newest that `decode` reads."""
+
+_REQUIRED = object()
+
+
+def encode(transcript: Transcript) -> bytes:
+    """The stored form of *transcript*; about 60 bytes a word.
+
+    Raises ValueError for what JSON in UTF-8 cannot hold (a lone surrogate, a number that is not finite).
+    """
+    return _dump({"v": VERSION, **_write(transcript, _TRANSCRIPT)})
+
+
+def decode(data: bytes) -> Transcript:
+    """The transcript that `encode` made *data* of.
+
+    Raises ValueError for a newer version, for anything that is not JSON, and for any member that is missing, unknown or
+    of the wrong type. The message names members and never quotes the text.
+    """
+    raw = _load(data)
+    if not isinstance(raw, dict):
+        raise ValueError("a stored transcript is a JSON object")  # noqa: TRY004 - one error for all bad data
+    version = raw.pop("v", None)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError("a stored transcript names its version")
+    if version > VERSION:
+        raise ValueError(f"stored by a newer release (version {version}); this one reads up to version {VERSION}")
+    return Transcript(**_read(raw, _TRANSCRIPT, "transcript"))
+
+
+def encode_items(items: Iterable[Item]) -> list[dict[str, object]]:
+    """*items* as values that JSON can hold."""
+    return [_write_item(item) for item in items]
+
+
+def decode_items(raw: object) -> tuple[Item, ...]:
+    """The items that `encode_items` made *raw* of; raises ValueError like `decode`."""
+    return tuple(_read_item(each) for each in _list(raw))
+
+
+def dump_items(items: Iterable[Item]) -> bytes:
+    """*items* as bytes, for a window's result."""
+    return _dump({"v": VERSION, "i": encode_items(items)})
+
+
+def load_items(data: bytes) -> tuple[Item, ...]:
+    """The items that `dump_items` made *data* of; raises ValueError like `decode`, also for any other version."""
+    raw = _load(data)
+    if not isinstance(raw, dict) or raw.keys() != {"v", "i"} or raw["v"] != VERSION:
+        raise ValueError(f"not the items of a window in version {VERSION}")
+    return decode_items(raw["i"])
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _load(data: bytes) -> object:
+    try:
+        value: object = json.loads(data.decode(), parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """One attribute: how it is checked when read, how it is written, and the default that is left out."""
+
+    name: str
+    read: Callable[[object], Any]
+    write: Callable[[Any], object] = _same
+    default: object = None
+
+
+_Shape = dict[str, _Field]
+
+
+def _write(value: object, shape: _Shape) -> dict[str, object]:
+    written: dict[str, object] = {}
+    for key, field in shape.items():
+        held = getattr(value, field.name)
+        if held is not None and held != field.default:
+            written[key] = field.write(held)
+    return written
+
+
+def _read(raw: object, shape: _Shape, what: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ValueError(f"{what}: not an object")  # noqa: TRY004
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        field = shape.get(key)
+        if field is None:
+            raise ValueError(f"{what}: unknown member")
+        try:
+            values[field.name] = field.read(value)
+        except ValueError as error:
+            raise ValueError(f"{what}.{field.name}: {error}") from error
+    for field in shape.values():
+        if field.default is _REQUIRED and field.name not in values:
+            raise ValueError(f"{what}.{field.name}: missing")
+    return values
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a string")  # noqa: TRY004
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("not a whole number")  # noqa: TRY004
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError("not a number of any use") from error
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("not true or false")  # noqa: TRY004
+    return value
+
+
+def _attaches(value: object) -> Attaches:
+    return Attaches(_text(value))
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError("not a list")  # noqa: TRY004
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(each) for each in _list(value))
+
+
+def _read_item(raw: object) -> Item:
+    if isinstance(raw, dict) and "x" in raw:
+        return Entity(**_read(raw, _ENTITY, "entity"))
+    return _read_spoken(raw)
+
+
+def _read_spoken(raw: object) -> Word | Mark:
+    if isinstance(raw, dict) and "m" in raw:
+        return Mark(**_read(raw, _MARK, "mark"))
+    return _read_word(raw)
+
+
+def _read_word(raw: object) -> Word:
+    return Word(**_read(raw, _WORD, "word"))
+
+
+def _write_item(item: Item) -> dict[str, object]:
+    if isinstance(item, Entity):
+        return _write(item, _ENTITY)
+    return _write(item, _MARK if isinstance(item, Mark) else _WORD)
+
+
+def _read_error(raw: object) -> StageError:
+    return StageError(**_read(raw, _ERROR, "error"))
+
+
+_VOICE: _Shape = {
+    "c": _Field(name="confidence", read=_number),
+    "l": _Field(name="language", read=_text),
+    "p": _Field(name="speaker", read=_text),
+    "h": _Field(name="channel", read=_text),
+}
+_SPAN: _Shape = {
+    "s": _Field(name="start", read=_whole, default=_REQUIRED),
+    "e": _Field(name="end", read=_whole, default=_REQUIRED),
+}
+_EXTRAS: _Shape = {
+    "v": _Field(name="volume", read=_number),
+    "g": _Field(name="tags", read=_texts, write=list, default=()),
+}
+_WORD: _Shape = {"w": _Field(name="text", read=_text, default=_REQUIRED), **_SPAN, **_VOICE, **_EXTRAS}
+_MARK: _Shape = {
+    "m": _Field(name="text", read=_text, default=_REQUIRED),
+    "s": _Field(name="at", read=_whole, default=_REQUIRED),
+    "a": _Field(name="attaches", read=_attaches, write=str, default=Attaches.PREVIOUS),
+    "z": _Field(name="ends_sentence", read=_truth, default=False),
+    **_VOICE,
+}
+_ENTITY: _Shape = {
+    "x": _Field(name="text", read=_text, default=_REQUIRED),
+    "k": _Field(name="entity_class", read=_text, default=_REQUIRED),
+    **_SPAN,
+    "o": _Field(
+        name="spoken",
+        read=lambda raw: tuple(_read_spoken(each) for each in _list(raw)),
+        write=encode_items,
+        default=_REQUIRED,
+    ),
+    "n": _Field(
+        name="written",
+        read=lambda raw: tuple(_read_word(each) for each in _list(raw)),
+        write=encode_items,
+        default=_REQUIRED,
+    ),
+    **_VOICE,
+    **_EXTRAS,
+}
+_ERROR: _Shape = {
+    "f": _Field(name="feature", read=_text, default=_REQUIRED),
+    "t": _Field(name="type", read=_text, default=_REQUIRED),
+    "m": _Field(name="message", read=_text, default=_REQUIRED),
+}
+_TRANSCRIPT: _Shape = {
+    "l": _Field(name="language", read=_text, default=_REQUIRED),
+    "d": _Field(name="duration", read=_whole, default=_REQUIRED),
+    "t": _Field(name="created_at", read=_whole, default=_REQUIRED),
+    "h": _Field(name="channels", read=_texts, write=list, default=()),
+    "r": _Field(name="engine", read=_text, default=""),
+    "a": _Field(name="adapted", read=_truth, default=False),
+    "x": _Field(
+        name="errors",
+        read=lambda raw: tuple(_read_error(each) for each in _list(raw)),
+        write=lambda errors: [_write(error, _ERROR) for error in errors],
+        default=(),
+    ),
+    "i": _Field(name="items", read=decode_items, write=encode_items, default=()),
+}

@@ -1,0 +1,1 @@
+"""Numbers, dates and amounts as they are written."""

@@ -1,0 +1,64 @@
+"""Language packs: what is true of a language whichever engine recognises it (contract §7.3, §7.4, §15)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguagePack:
+    """*delimiter* joins words; *marks* may appear, *stops* of them end a sentence (the first is the plain full stop)."""
+
+    code: str
+    description: str
+    delimiter: str = " "
+    rtl: bool = False
+    marks: tuple[str, ...] = (".", ",", "!", "?")
+    stops: tuple[str, ...] = (".", "!", "?")
+    itn: bool = False
+
+    @property
+    def direction(self) -> str:
+        """The wire's `display.direction`."""
+        return "rtl" if self.rtl else "ltr"
+
+    @property
+    def writing_direction(self) -> str:
+        """The wire's `language_pack_info.writing_direction`."""
+        return "right-to-left" if self.rtl else "left-to-right"
+
+
+# contract §7.4: the marks of Chinese, Japanese and Hindi differ from the common four
+_HAN: dict[str, Any] = {"marks": ("。", "，", "？", "！", "、"), "stops": ("。", "？", "！"), "delimiter": ""}
+_JA: dict[str, Any] = {"marks": ("。", "、"), "stops": ("。",), "delimiter": ""}
+_HI: dict[str, Any] = {"marks": ("।", "?", ",", "!"), "stops": ("।", "?", "!")}
+
+_NAMES = {
+    "ar": "Arabic", "ar_en": "Arabic and English bilingual", "ba": "Bashkir", "eu": "Basque", "be": "Belarusian", "bn": "Bengali",
+    "bg": "Bulgarian", "yue": "Cantonese", "ca": "Catalan", "hr": "Croatian", "cs": "Czech", "da": "Danish", "nl": "Dutch",
+    "en": "English", "eo": "Esperanto", "et": "Estonian", "fi": "Finnish", "fr": "French", "gl": "Galician", "de": "German",
+    "el": "Greek", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian", "ia": "Interlingua", "ga": "Irish",
+    "it": "Italian", "ja": "Japanese", "ko": "Korean", "lv": "Latvian", "lt": "Lithuanian", "ms": "Malay",
+    "en_ms": "English and Malay bilingual", "mt": "Maltese", "cmn": "Mandarin", "cmn_en": "Mandarin and English bilingual",
+    "cmn_en_ms_ta": "English, Malay, Mandarin and Tamil multilingual", "mr": "Marathi", "mn": "Mongolian", "no": "Norwegian",
+    "fa": "Persian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian",
+    "es": "Spanish", "sw": "Swahili", "sv": "Swedish", "tl": "Tagalog and English bilingual", "ta": "Tamil",
+    "en_ta": "English and Tamil bilingual", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "ug": "Uyghur",
+    "vi": "Vietnamese", "cy": "Welsh",
+}  # fmt: skip
+_SPECIAL: dict[str, dict[str, Any]] = {
+    "cmn": _HAN, "yue": _HAN, "ja": _JA, "hi": _HI, "mr": _HI, "th": {"delimiter": ""},
+    "ar": {"rtl": True}, "fa": {"rtl": True}, "he": {"rtl": True}, "ur": {"rtl": True}, "ug": {"rtl": True},
+}  # fmt: skip
+
+PACKS: dict[str, LanguagePack] = {
+    code: LanguagePack(code=code, description=name, **_SPECIAL.get(code, {})) for code, name in _NAMES.items()
+}
+"""Every language of the contract's table by its code."""
+
+AUTO = "auto"
+"""`language` when it is to be identified from the audio."""
+
+
+def pack(code: str) -> LanguagePack:
+    """The pack of *code*; an unknown code (an engine of the operator's own) gets the common rules under its own name."""
+    return PACKS.get(code) or LanguagePack(code=code, description=code)

@@ -1,0 +1,80 @@
+"""Words with a tag of their own: hesitations and swear words, found by membership in short lists (contract §7.4).
+
+No stems and no substrings: a place name never trips a list, and a lookup costs the same whatever was said.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sottovoce.transcript.formatting import normalised, remove_words
+from sottovoce.transcript.languages import LanguagePack
+from sottovoce.transcript.model import Item, Word
+
+DISFLUENCY = "disfluency"
+PROFANITY = "profanity"
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+DISFLUENCIES: Mapping[str, frozenset[str]] = {
+    # the contract's own list, whole; it publishes none for the other languages
+    "en": _set(
+        "huh aha ah aw eh err hmm mm um uh uh-oh uh-huh uh-uh mhm a-ha aah aahh aaw ah-ha ahaa ahh ahha aww "
+        "eeh erm hhm hhmm hm huh-uh m-hm uggh ugh ughh uhh uhhm uhm uhmm umm uuh uuhh uum"
+    ),
+}
+"""Language code → hesitations, as `normalised` writes them."""
+
+# Strong words only, with their inflections; mild and ambiguous ones (god, kill, cock, gay) are no business of ours.
+PROFANITIES: Mapping[str, frozenset[str]] = {
+    "en": _set(
+        "fuck fucks fucked fucker fuckers fuckin fuckin' fucking motherfucker motherfuckers motherfucking "
+        "shit shits shitty shitting bullshit horseshit bitch bitches bitching asshole assholes arsehole "
+        "arseholes bastard bastards cunt cunts dickhead dickheads cocksucker cocksuckers wanker wankers twat "
+        "twats goddamn goddamned whore whores slut sluts"
+    ),
+    "es": _set(
+        "mierda mierdas puta putas puto putos hijoputa hijaputa joder jodido jodida jodidos jodidas coño "
+        "cabrón cabrona cabrones gilipollas pendejo pendeja pendejos pendejas chingar chingada chingado "
+        "culero culera"
+    ),
+    "it": _set(
+        "cazzo cazzi cazzata cazzate merda merde stronzo stronza stronzi stronze vaffanculo fanculo puttana "
+        "puttane troia troie coglione cogliona coglioni minchia bastardo bastarda bastardi"
+    ),
+}
+"""Language code → strong words, as `normalised` writes them; the contract tags these three languages."""
+
+
+def tag_disfluencies(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ...]:
+    """*items* with the tag `disfluency` on each hesitation of their language."""
+    return _tagged(items, pack, DISFLUENCIES, DISFLUENCY)
+
+
+def tag_profanities(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ...]:
+    """*items* with the tag `profanity` on each swear word of their language."""
+    return _tagged(items, pack, PROFANITIES, PROFANITY)
+
+
+def remove_disfluencies(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ...]:
+    """*items* without hesitations, tagged already or not; capitals, marks and with them spacing are repaired."""
+    return remove_words(tag_disfluencies(items, pack), lambda word: DISFLUENCY in word.tags)
+
+
+def _tagged(
+    items: Iterable[Item], pack: LanguagePack, lists: Mapping[str, frozenset[str]], tag: str
+) -> tuple[Item, ...]:
+    return tuple(
+        replace(item, tags=(*item.tags, tag))
+        if isinstance(item, Word) and tag not in item.tags and normalised(item.text) in _list(item, pack, lists)
+        else item
+        for item in items
+    )
+
+
+def _list(word: Word, pack: LanguagePack, lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The list of the word's own language, or the pack's; the lists of both languages for a bilingual pack."""
+    parts = (word.language or pack.code).split("_")
+    return frozenset[str]().union(*(lists[part] for part in parts if part in lists))

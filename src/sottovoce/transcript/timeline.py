@@ -1,0 +1,117 @@
+"""Order and sanity of a time line: units of a word with its marks, merging of channels, clamping into the audio.
+
+Everything is linear in the number of items and keeps every one of them.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sottovoce.transcript.model import Attaches, ChannelLabel, Entity, Item, Mark, Samples, Word
+
+Unit = tuple[Item, ...]
+"""A word or entity and the marks that stick to it; marks alone where there is no word."""
+
+
+def units(items: Iterable[Item]) -> Iterator[Unit]:
+    """*items* in the same order, cut before each word or entity; an opening mark (`attaches` next) leads its unit."""
+    unit: list[Item] = []
+    opened = False  # the last item waits for what follows
+    for item in items:
+        follows = isinstance(item, Mark) and item.attaches is not Attaches.NEXT
+        if unit and not follows and not opened:
+            yield tuple(unit)
+            unit = []
+        unit.append(item)
+        opened = isinstance(item, Mark) and item.attaches in {Attaches.NEXT, Attaches.BOTH}
+    if unit:
+        yield tuple(unit)
+
+
+def labelled(item: Item, channel: ChannelLabel) -> Item:
+    """*item*, and what an entity is made of, on *channel*."""
+    if not isinstance(item, Entity):
+        return replace(item, channel=channel)
+    spoken = tuple(replace(each, channel=channel) for each in item.spoken)
+    written = tuple(replace(each, channel=channel) for each in item.written)
+    return replace(item, channel=channel, spoken=spoken, written=written)
+
+
+def merge_channels(by_channel: Mapping[ChannelLabel, Sequence[Item]]) -> tuple[Item, ...]:
+    """One line of all channels: by start rising, then end falling (contract §7.4), then in the order of *by_channel*.
+
+    Each item gets its channel's label. The order inside a channel stays, and marks stay with their word even where
+    another channel's word begins before the mark does.
+    """
+    lines = [
+        [tuple(labelled(item, channel) for item in unit) for unit in units(items)]
+        for channel, items in by_channel.items()
+    ]
+    merged = heapq.merge(*lines, key=lambda unit: (unit[0].start, -max(item.end for item in unit)))
+    return tuple(item for unit in merged for item in unit)
+
+
+def clamp(items: Iterable[Item], duration: Samples) -> tuple[Item, ...]:
+    """*items* of one channel, in the same order, moved as little as makes their times sane.
+
+    Afterwards `0 <= start <= end <= duration`, starts never fall, a mark stands where the word before it ends, and the
+    parts of an entity lie inside it.
+    """
+    duration = max(0, duration)
+    sane: list[Item] = []
+    floor = 0  # no later item starts before this
+    behind: Samples | None = None  # where the last word ends
+    for item in items:
+        if isinstance(item, Mark):
+            alone = behind is None or item.attaches is Attaches.NEXT
+            floor = max(floor, _within(item.at, floor, duration) if alone or behind is None else behind)
+            sane.append(item if floor == item.at else replace(item, at=floor))
+        else:
+            start = _within(item.start, floor, duration)
+            behind = _within(item.end, start, duration)
+            sane.append(_moved(item, start, behind))
+            floor = start
+    return tuple(sane)
+
+
+def shift(items: Iterable[Item], by: Samples) -> tuple[Item, ...]:
+    """*items* later by *by* samples (earlier if negative), parts of entities included."""
+    return tuple(_shifted(item, by) for item in items)
+
+
+def _within(at: Samples, low: Samples, high: Samples) -> Samples:
+    return min(max(at, low), high)
+
+
+def _moved(item: Word | Entity, start: Samples, end: Samples) -> Word | Entity:
+    if isinstance(item, Word):
+        return item if (item.start, item.end) == (start, end) else replace(item, start=start, end=end)
+    spoken = tuple(_fitted(each, start, end) for each in item.spoken)
+    written = tuple(_fitted_word(each, start, end) for each in item.written)
+    return replace(item, start=start, end=end, spoken=spoken, written=written)
+
+
+def _fitted(part: Word | Mark, low: Samples, high: Samples) -> Word | Mark:
+    if isinstance(part, Mark):
+        return replace(part, at=_within(part.at, low, high))
+    return _fitted_word(part, low, high)
+
+
+def _fitted_word(word: Word, low: Samples, high: Samples) -> Word:
+    start = _within(word.start, low, high)
+    return replace(word, start=start, end=_within(word.end, start, high))
+
+
+def _shifted(item: Item, by: Samples) -> Item:
+    if isinstance(item, Mark):
+        return replace(item, at=item.at + by)
+    if isinstance(item, Word):
+        return replace(item, start=item.start + by, end=item.end + by)
+    spoken = tuple(
+        replace(each, at=each.at + by)
+        if isinstance(each, Mark)
+        else replace(each, start=each.start + by, end=each.end + by)
+        for each in item.spoken
+    )
+    written = tuple(replace(each, start=each.start + by, end=each.end + by) for each in item.written)
+    return replace(item, start=item.start + by, end=item.end + by, spoken=spoken, written=written)
