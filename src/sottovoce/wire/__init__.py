@@ -1,0 +1,1 @@
+"""Pure codecs between the vendor's formats and our values."""

@@ -1,0 +1,27 @@
+"""A transcript as SubRip subtitles (contract §8.2)."""
+
+from sottovoce.request import SubtitleLimits
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import RATE, Samples, Transcript
+from sottovoce.transcript.subtitles import Cue, cues
+
+
+def render(transcript: Transcript, limits: SubtitleLimits) -> str:
+    """The cues of *transcript*, numbered from 1, each followed by an empty line; empty if nothing was said.
+
+    No speakers or channels are named: the contract documents none.
+    """
+    found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
+    return "".join(_block(number, cue) for number, cue in enumerate(found, start=1))
+
+
+def _block(number: int, cue: Cue) -> str:
+    return "\n".join([str(number), f"{stamp(cue.start)} --> {stamp(cue.end)}", *cue.lines, "", ""])
+
+
+def stamp(at: Samples, point: str = ",") -> str:
+    """`HH:MM:SS,mmm`, cut to the millisecond, so that cues which touch do not come to overlap."""
+    whole, part = divmod(max(0, at), RATE)
+    minutes, second = divmod(whole, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour:02d}:{minute:02d}:{second:02d}{point}{part * 1000 // RATE:03d}"

@@ -1,0 +1,87 @@
+"""A transcript as plain text (contract §8.1)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sottovoce.request import Diarization
+from sottovoce.transcript.formatting import join
+from sottovoce.transcript.languages import LanguagePack, pack
+from sottovoce.transcript.model import UNKNOWN_SPEAKER, Item, Mark, Transcript
+from sottovoce.transcript.timeline import Unit, units
+
+SPEAKER_HEADER = "SPEAKER: {}"
+"""The line above a turn; an undecidable speaker is `UU` (contract §8.1, inferred)."""
+
+CHANNEL_HEADER = "CHANNEL: {}"
+"""The same in channel diarization, which the contract leaves open (§8.1, inferred)."""
+
+
+def render(transcript: Transcript, *, diarization: Diarization) -> str:
+    """The text of *transcript* without a newline at its end; empty if nothing was said.
+
+    With *diarization* each turn is a block of a header line and one paragraph, blocks are parted by an empty line. A
+    new language begins a new line in either case.
+    """
+    header = _HEADERS[diarization]
+    language = pack(transcript.language)
+    return "\n\n".join(turn.text(language) for turn in _turns(transcript.items, header))
+
+
+def _speaker(item: Item) -> str:
+    return SPEAKER_HEADER.format(_one_line(item.speaker or UNKNOWN_SPEAKER))
+
+
+def _channel(item: Item) -> str:
+    return CHANNEL_HEADER.format(_one_line(item.channel or ""))
+
+
+def _nobody(_item: Item) -> str:
+    return ""
+
+
+_HEADERS: dict[Diarization, Callable[[Item], str]] = {
+    Diarization.NONE: _nobody,
+    Diarization.SPEAKER: _speaker,
+    Diarization.CHANNEL: _channel,
+}
+
+
+def _one_line(label: str) -> str:
+    """*label* without line breaks: it is the caller's own and must not look like text."""
+    return " ".join(label.split())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """A *header*, and the *lines* below it: one for each change of language."""
+
+    header: str
+    language: str | None
+    lines: list[list[Item]] = field(default_factory=list)
+
+    def text(self, language: LanguagePack) -> str:
+        """The block as it is written."""
+        lines = [join(line, language) for line in self.lines]
+        return "\n".join([self.header, *lines] if self.header else lines)
+
+
+def _turns(items: Iterable[Item], header: Callable[[Item], str]) -> Iterator[_Turn]:
+    """Units stay whole, so that a mark without a label of its own never opens a turn."""
+    turn: _Turn | None = None
+    for unit in units(items):
+        lead = _lead(unit)
+        above = header(lead)
+        if turn is None or turn.header != above:
+            if turn is not None:
+                yield turn
+            turn = _Turn(header=above, language=lead.language, lines=[[]])
+        elif turn.language != lead.language:
+            turn.language = lead.language
+            turn.lines.append([])
+        turn.lines[-1].extend(unit)
+    if turn is not None:
+        yield turn
+
+
+def _lead(unit: Unit) -> Item:
+    return next((item for item in unit if not isinstance(item, Mark)), unit[0])

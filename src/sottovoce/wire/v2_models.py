@@ -1,0 +1,424 @@
+"""The shape of a V2 job config: pydantic models of what `POST /v2/jobs` may carry in its `config` part (contract §6).
+
+Strict about JSON types (a string is never a number, a boolean never either, a whole number is fine where a fraction is
+allowed), tolerant of unknown members, and `null` for a member is the same as leaving it out, because older clients send
+it. Each model checks one object by itself; what ties two objects together is checked in `v2_config.py`.
+
+Validators raise `PydanticCustomError` of type `refused`, or of type `told` where the sentence names the value already;
+the sentence completes "<field> …" and never quotes what the caller wrote.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+MAX_VOCAB_ENTRIES = 1_000
+"""Entries of `additional_vocab` (contract §6.2, §11)."""
+MAX_SOUNDS_LIKE = 100
+"""Pronunciations of one entry; ours: the contract names no limit."""
+MAX_CHANNELS = 100
+"""Channel labels (contract §6.2, §11)."""
+MAX_IDENTIFIERS = 50
+"""Speaker identifiers of a request, all speakers together (contract §6.2, §11)."""
+MAX_NOTIFICATIONS = 3
+"""Notification URLs of a job (contract §9, §11)."""
+MAX_TARGETS = 5
+"""Translation targets (contract §6.1, §11)."""
+MAX_REPLACEMENTS = 1_000
+"""Replacement rules; ours: the contract names no limit, and each rule is tried on each word."""
+MAX_RULE = 4_000
+"""Characters of either side of a replacement rule; ours, after the limit of a vocabulary word."""
+MAX_TEXT = 10_000
+"""Characters of a title, reference or tag; ours, so generous that nobody meets it."""
+MAX_TAGS = 10_000
+"""Tags of a job; ours."""
+MAX_LABEL = 256
+"""Characters of a speaker or channel label, which is repeated on every word; ours."""
+MAX_IDENTIFIER = 65_536
+"""Characters of one speaker identifier; ours."""
+MAX_CODES = 200
+"""Language codes in one list; ours, three times the contract's table."""
+MAX_URL = 8_192
+"""Characters of a URL; ours."""
+MAX_HEADERS = 50
+"""Extra header lines of one request; ours."""
+MAX_HEADER_LINE = 16_384
+"""Characters of one header line: room for the longest bearer tokens; ours."""
+MAX_LINE_LENGTH = 10_000
+"""Characters a subtitle line may be asked to hold; ours."""
+MAX_LINES = 1_000
+"""Lines a subtitle may be asked to hold; ours."""
+
+_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CHANNEL_LABEL = re.compile(r"[A-Za-z0-9._]+")  # contract §6.2
+_GENERIC_LABEL = re.compile(r"UU|S[0-9]+")  # contract §6 "Inferred (config)"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110 §5.1, §5.5
+
+# Lines that would change the framing or the target of the request instead of authorizing it.
+_FRAMING = frozenset({
+    "connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+# contract §6.2: removed in July 2024 (the last is Realtime's own)
+_DIARIZATION_GONE = {
+    "speaker_change": "must not be speaker_change, removed in July 2024: use speaker",
+    "channel_and_speaker_change": "must not be channel_and_speaker_change, removed in July 2024: use channel",
+    "channel_and_speaker": "must not be channel_and_speaker, which is for Realtime only: use channel or speaker",
+}
+
+# contract §9.1; the last three belong to alignment jobs (§10)
+_CONTENTS = (
+    "jobinfo", "transcript", "transcript.json-v2", "transcript.txt", "transcript.srt", "data", "text",
+    "alignment", "alignment.word_start_and_end", "alignment.one_per_line",
+)  # fmt: skip
+
+T = TypeVar("T")
+
+
+def _refuse(sentence: str, kind: Literal["refused", "told"] = "refused") -> NoReturn:
+    raise PydanticCustomError(kind, sentence)
+
+
+def _one_of(*values: str) -> AfterValidator:
+    def check(value: str) -> str:
+        return value if value in values else _refuse(f"must be one of {', '.join(values)}")
+
+    return AfterValidator(check)
+
+
+def _between(low: float, high: float) -> AfterValidator:
+    def check(value: float) -> float:
+        return value if low <= value <= high else _refuse(f"must be between {low:,} and {high:,}")
+
+    return AfterValidator(check)
+
+
+def _matching(pattern: re.Pattern[str], sentence: str) -> AfterValidator:
+    def check(value: str) -> str:
+        return value if pattern.fullmatch(value) else _refuse(sentence)
+
+    return AfterValidator(check)
+
+
+def _unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
+    def check(value: T) -> T:
+        return _refuse(sentence) if wrong(value) else value
+
+    return AfterValidator(check)
+
+
+def _integral(value: object) -> object:
+    # JSON knows one kind of number: 42.0 is the integer 42 (JSON Schema, "integer")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _blank(value: str) -> bool:
+    return not value.strip()
+
+
+def _diarization(value: str) -> str:
+    if value in _DIARIZATION_GONE:
+        _refuse(_DIARIZATION_GONE[value], "told")
+    return value
+
+
+def _marks(value: object) -> object:
+    return [value] if value == "all" else value  # Realtime's schema also has the bare word
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value  # contract §6 "Inferred": older clients send one object
+
+
+def _url(value: str) -> str:
+    # a backslash or a blank means one host to one parser and another host to the next
+    if _CONTROL.search(value) or "\\" in value or any(map(str.isspace, value)):
+        _refuse("must be a URL without blanks, control characters or backslashes")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        _refuse("must be a valid URL")
+    if parts.scheme not in {"http", "https"} or not host:
+        _refuse("must be an http or https URL with a host")
+    return value
+
+
+def _header_line(value: str) -> str:
+    match = _HEADER.fullmatch(value)
+    if match is None:
+        _refuse("must be one header line of the form Name: value, without line breaks")
+    if match[1].lower() in _FRAMING:
+        _refuse("must not be a header that belongs to the connection itself, such as Host or Content-Length")
+    return value
+
+
+def _speaker_label(value: str) -> str:
+    if _GENERIC_LABEL.fullmatch(value):
+        _refuse("must not look like the service's own labels (S1, S2, UU)")
+    if value != value.strip():
+        _refuse("must not start or end with a space")
+    if _CONTROL.search(value):
+        _refuse("must not hold control characters")
+    return value
+
+
+Code = Annotated[str, _matching(_LANGUAGE, "must be a language code such as en or cmn_en")]
+"""A language code by its form; whether anything here recognises it is for later."""
+PlainCode = Annotated[
+    Code, _unless({"auto", "multi"}.__contains__, "must be the code of one language, neither auto nor multi")
+]
+"""A language code that names a language."""
+Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, dots, dashes and underscores")]
+Fraction = Annotated[float, _between(0, 1)]
+Percentage = Annotated[float, _between(0, 100)]
+Seconds = Annotated[float, _unless(lambda value: value < 0, "must not be negative")]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Topic = Annotated[str, Field(max_length=MAX_TEXT), _unless(_blank, "must not be empty")]
+Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_url)]
+HeaderLine = Annotated[str, Field(max_length=MAX_HEADER_LINE), AfterValidator(_header_line)]
+Mark = Annotated[str, _unless(lambda mark: len(mark) != 1 and mark != "all", "must be one character, or all")]
+ChannelLabel = Annotated[
+    str,
+    Field(max_length=MAX_LABEL),
+    _matching(_CHANNEL_LABEL, "must be made of the letters A to Z, digits, dots and underscores"),
+]
+SpeakerLabel = Annotated[str, Field(min_length=1, max_length=MAX_LABEL), AfterValidator(_speaker_label)]
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER)]
+ChannelLabels = Annotated[list[ChannelLabel], Field(max_length=MAX_CHANNELS, fail_fast=True)]
+# melia-1 is legal by the contract; that nobody but the vendor has it is said by `v2_config.py`
+OperatingPointName = Annotated[
+    str, _unless(lambda name: name not in {"standard", "enhanced", "melia-1"}, "must be one of standard, enhanced")
+]
+EventType = Annotated[str, _one_of("applause", "laughter", "music")]
+Content = Annotated[str, _one_of(*_CONTENTS)]
+
+
+class Part(BaseModel):
+    """One object of the config. Unknown members are legal (contract §6), and a member that is `null` is absent."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class VocabItem(Part):
+    """One entry of `additional_vocab`; a plain string is an entry without `sounds_like`, as in Realtime."""
+
+    content: str
+    sounds_like: Annotated[list[str], Field(max_length=MAX_SOUNDS_LIKE, fail_fast=True)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, data: Any) -> Any:
+        if not isinstance(data, dict | str):
+            _refuse("must be an object with content, or a string")
+        return {"content": data} if isinstance(data, str) else data
+
+
+class PunctuationConfig(Part):
+    """`punctuation_overrides`; no `permitted_marks` is all of them, an empty list is none (contract §6.2)."""
+
+    sensitivity: Fraction | None = None
+    permitted_marks: Annotated[list[Mark], Field(fail_fast=True), BeforeValidator(_marks)] | None = None
+
+
+class AudioFilteringConfig(Part):
+    """`audio_filtering_config`; an empty object asks for volumes without filtering."""
+
+    volume_threshold: Percentage | None = None
+
+
+class ReplacementRule(Part):
+    """One rule; the only object of the config whose unknown members are refused (contract §6.2)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[str, Field(alias="from", min_length=1, max_length=MAX_RULE)]
+    target: Annotated[str, Field(alias="to", max_length=MAX_RULE)]
+
+
+class TranscriptFilteringConfig(Part):
+    """`transcript_filtering_config`; a malformed `/regex/` fails the job later, not the submission (contract §6.2)."""
+
+    remove_disfluencies: bool | None = None
+    replacements: Annotated[list[ReplacementRule], Field(max_length=MAX_REPLACEMENTS, fail_fast=True)] | None = None
+
+
+class EnrolledSpeaker(Part):
+    """A speaker known beforehand (contract §6.2, `speakers[]`)."""
+
+    label: SpeakerLabel
+    speaker_identifiers: Annotated[
+        list[Identifier],
+        Field(min_length=1, max_length=MAX_IDENTIFIERS, fail_fast=True),
+        _unless(lambda found: len(set(found)) != len(found), "must not hold the same identifier twice"),
+    ]
+
+
+def _too_many_identifiers(speakers: list[EnrolledSpeaker]) -> bool:
+    return sum(len(speaker.speaker_identifiers) for speaker in speakers) > MAX_IDENTIFIERS
+
+
+EnrolledSpeakers = Annotated[
+    list[EnrolledSpeaker],
+    Field(max_length=MAX_IDENTIFIERS, fail_fast=True),
+    _unless(_too_many_identifiers, f"must hold at most {MAX_IDENTIFIERS} speaker identifiers in all"),
+]
+
+
+class SpeakerDiarizationConfig(Part):
+    """`speaker_diarization_config`."""
+
+    speaker_sensitivity: Fraction | None = None
+    prefer_current_speaker: bool | None = None
+    get_speakers: bool | None = None
+    speakers: EnrolledSpeakers | None = None
+
+
+class TranscriptionConfig(Part):
+    """`transcription_config` (contract §6.2). The last four change nothing in batch; clients send them all the same."""
+
+    language: Code
+    domain: Name | None = None
+    output_locale: Name | None = None
+    model: OperatingPointName | None = None
+    operating_point: OperatingPointName | None = None
+    additional_vocab: Annotated[list[VocabItem], Field(max_length=MAX_VOCAB_ENTRIES, fail_fast=True)] | None = None
+    punctuation_overrides: PunctuationConfig | None = None
+    diarization: Annotated[str, AfterValidator(_diarization), _one_of("none", "speaker", "channel")] | None = None
+    channel_diarization_labels: ChannelLabels | None = None
+    enable_entities: bool | None = None
+    audio_filtering_config: AudioFilteringConfig | None = None
+    transcript_filtering_config: TranscriptFilteringConfig | None = None
+    speaker_diarization_config: SpeakerDiarizationConfig | None = None
+    language_hints: Annotated[list[Code], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
+    language_hints_strict: bool | None = None
+    max_delay: Seconds | None = None
+    max_delay_mode: Annotated[str, _one_of("fixed", "flexible")] | None = None
+    enable_partials: bool | None = None
+
+
+class AlignmentConfig(Part):
+    """`alignment_config` (contract §10): the text is in one known language."""
+
+    language: PlainCode
+
+
+class FetchConfig(Part):
+    """`fetch_data` and `fetch_text` (contract §6.3)."""
+
+    url: Url
+    auth_headers: Annotated[list[HeaderLine], Field(max_length=MAX_HEADERS, fail_fast=True)] | None = None
+
+
+class NotificationConfig(FetchConfig):
+    """One of `notification_config` (contract §9.1); no `contents` is the old attachment, an empty list no body."""
+
+    contents: Annotated[list[Content], Field(fail_fast=True)] | None = None
+    method: Annotated[str, _one_of("post", "put")] | None = None
+
+
+Notifications = Annotated[
+    list[NotificationConfig], Field(max_length=MAX_NOTIFICATIONS, fail_fast=True), BeforeValidator(_as_list)
+]
+
+
+class TrackingConfig(Part):
+    """`tracking` (contract §6.4); `details` is any object, bounded only by the size of the whole config."""
+
+    title: Text | None = None
+    reference: Text | None = None
+    tags: Annotated[list[Text], Field(max_length=MAX_TAGS, fail_fast=True)] | None = None
+    details: dict[str, Any] | None = None
+
+
+class SrtOverrides(Part):
+    """`output_config.srt_overrides` (contract §6.5)."""
+
+    max_line_length: Annotated[int, BeforeValidator(_integral), _between(1, MAX_LINE_LENGTH)] | None = None
+    max_lines: Annotated[int, BeforeValidator(_integral), _between(1, MAX_LINES)] | None = None
+
+
+class OutputConfig(Part):
+    """`output_config` (contract §6.5); `generate_lattice` is sent by a client and means nothing here."""
+
+    srt_overrides: SrtOverrides | None = None
+    generate_lattice: bool | None = None
+
+
+class TranslationConfig(Part):
+    """`translation_config` (contract §6.1)."""
+
+    target_languages: Annotated[list[Code], Field(max_length=MAX_TARGETS, fail_fast=True)]
+    enable_partials: bool | None = None
+
+
+class LanguageIdentificationConfig(Part):
+    """`language_identification_config` (contract §6.6)."""
+
+    expected_languages: Annotated[list[PlainCode], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
+    low_confidence_action: Annotated[str, _one_of("allow", "reject", "use_default_language")] | None = None
+    default_language: PlainCode | None = None
+
+
+class SummarizationConfig(Part):
+    """`summarization_config` (contract §6.7)."""
+
+    content_type: Annotated[str, _one_of("auto", "informative", "conversational")] | None = None
+    summary_length: Annotated[str, _one_of("brief", "detailed")] | None = None
+    summary_type: Annotated[str, _one_of("paragraphs", "bullets")] | None = None
+
+
+class SentimentAnalysisConfig(Part):
+    """`sentiment_analysis_config` (contract §6.1): its presence asks for the feature, unless it says `false`."""
+
+    enable_sentiment: bool = True
+
+
+class TopicDetectionConfig(Part):
+    """`topic_detection_config`; too many topics are an error of the stage, not of the config (contract §6.8)."""
+
+    topics: Annotated[list[Topic], Field(fail_fast=True)] | None = None
+
+
+class AutoChaptersConfig(Part):
+    """`auto_chapters_config` (contract §6.1): its presence asks for the feature, unless it says `false`."""
+
+    enable_chapters: bool = True
+
+
+class AudioEventsConfig(Part):
+    """`audio_events_config` (contract §6.1)."""
+
+    types: Annotated[list[EventType], Field(fail_fast=True)] | None = None
+
+
+class JobConfig(Part):
+    """The whole `config` part (contract §6.1)."""
+
+    type: Annotated[str, _one_of("transcription", "alignment")]
+    transcription_config: TranscriptionConfig | None = None
+    alignment_config: AlignmentConfig | None = None
+    fetch_data: FetchConfig | None = None
+    fetch_text: FetchConfig | None = None
+    notification_config: Notifications | None = None
+    tracking: TrackingConfig | None = None
+    output_config: OutputConfig | None = None
+    translation_config: TranslationConfig | None = None
+    language_identification_config: LanguageIdentificationConfig | None = None
+    summarization_config: SummarizationConfig | None = None
+    sentiment_analysis_config: SentimentAnalysisConfig | None = None
+    topic_detection_config: TopicDetectionConfig | None = None
+    auto_chapters_config: AutoChaptersConfig | None = None
+    audio_events_config: AudioEventsConfig | None = None
