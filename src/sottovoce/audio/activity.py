@@ -1,0 +1,304 @@
+"""Where there is speech, and how loud it is: cutting a stream of samples into utterances, volumes per 10 ms.
+
+Everything here is a stream: what is held is bounded by the longest utterance, but for `VolumeTrack`'s 4 bytes a chunk.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Protocol
+
+from sottovoce.transcript.model import RATE, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+CHUNK: Samples = RATE // 100
+"""Samples of a volume chunk: 0.01 s (contract `batch-v2.md` §7.4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of the media, end exclusive."""
+
+    start: Samples
+    end: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """A stretch of speech: *audio* is float32[n] in -1..1 at 16 kHz, *start* its first sample's place in the media."""
+
+    start: Samples
+    audio: "Floats"
+
+    @property
+    def end(self) -> Samples:
+        """One past the last sample."""
+        return self.start + len(self.audio)
+
+
+class SpeechProbability(Protocol):
+    """A stateful judge of frames: how likely is speech in each. One instance per audio stream."""
+
+    frame: Samples
+    """Samples a frame."""
+
+    def __call__(self, audio: "Floats") -> "Floats":
+        """Probabilities float32[k] of the k frames in *audio* (float32[k * frame]); its state goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityPolicy:
+    """When speech begins and ends. The defaults cut utterances for a recogniser (research `engines.md` §6).
+
+    A frame of *threshold* or more begins speech; *min_silence* of frames under *threshold* - *hysteresis*, not broken
+    by one of *threshold*, ends it. Speech shorter than *min_speech* is dropped; the rest gets *pad* on both sides, as
+    far as there is audio that no other span has. No span is longer than *max_speech*: one that would be is cut at the
+    least speech-like moment of its last quarter.
+    Errors: ValueError for a *max_speech* that its pads would fill, or negative lengths.
+    """
+
+    threshold: float = 0.5
+    hysteresis: float = 0.15
+    min_speech: Samples = 1_600  # 100 ms
+    min_silence: Samples = 4_800  # 300 ms
+    pad: Samples = 2_400  # 150 ms
+    max_speech: Samples = 320_000  # 20 s
+
+    def __post_init__(self) -> None:
+        if min(self.min_speech, self.min_silence, self.pad) < 0 or self.max_speech < 4 * self.pad + RATE // 2:
+            raise ValueError("an activity policy needs lengths >= 0, and room between the pads")
+
+
+class Endpointer:
+    """Probabilities of consecutive frames in, spans out: a machine of two states, knowing nothing of samples' values.
+
+    Spans come in order and never overlap; each is decided as early as the policy allows. *start* is the place of the
+    first frame in the media.
+    """
+
+    def __init__(self, policy: ActivityPolicy, frame: Samples, *, start: Samples = 0) -> None:
+        self._policy = policy
+        self._frame = frame
+        self._now = start  # one past the last frame judged
+        self._free = start  # one past the last span: the earliest that the next one may begin
+        self._begin: Samples | None = None  # padded start of the speech under way; None in silence
+        self._voiced = start  # unpadded start of it
+        self._least: Samples = policy.min_speech  # what it must last not to be dropped
+        self._silent: Samples | None = None  # where the silence within it began
+        self._probabilities: list[float] = []  # of the frames since _voiced
+
+    @property
+    def keep(self) -> Samples:
+        """Nothing before this place can be part of a span to come."""
+        return max(self._free, self._now - self._policy.pad) if self._begin is None else self._begin
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a span is under way."""
+        return self._begin is not None
+
+    def push(self, probability: float) -> Span | None:
+        """Judge the next frame; the span that it ends, if it does."""
+        at = self._now
+        self._now += self._frame
+        if self._begin is None:
+            if probability >= self._policy.threshold:
+                self._enter(at)
+                self._probabilities.append(probability)
+            return None
+        self._probabilities.append(probability)
+        if probability >= self._policy.threshold:
+            self._silent = None
+        elif probability < self._policy.threshold - self._policy.hysteresis and self._silent is None:
+            self._silent = at
+        if self._silent is not None and self._now - self._silent >= self._policy.min_silence:
+            return self._leave(self._silent, self._now)
+        if self._now + self._frame + self._policy.pad - self._begin > self._policy.max_speech:
+            return self._cut()
+        return None
+
+    def finish(self, end: Samples) -> Span | None:
+        """The stream ended at *end* (the last frame may have been filled up beyond it); the span under way."""
+        if self._begin is None:
+            return None
+        return self._leave(end if self._silent is None else min(self._silent, end), end)
+
+    def _enter(self, at: Samples) -> None:
+        self._begin = max(self._free, at - self._policy.pad)
+        self._voiced = at
+        self._least = self._policy.min_speech
+        self._silent = None
+        self._probabilities = []
+
+    def _leave(self, end: Samples, heard: Samples) -> Span | None:
+        """Close the speech under way at *end*, padded with what was *heard* after it."""
+        begin, self._begin = self._begin, None
+        if begin is None or end - self._voiced < self._least:
+            return None
+        self._free = min(end + self._policy.pad, heard)
+        return Span(start=begin, end=self._free)
+
+    def _cut(self) -> Span | None:
+        """Close the speech under way where it sounds least like speech, and go on from there without a pad."""
+        held = self._probabilities
+        first = len(held) - max(len(held) // 4, 1)
+        best = min(range(first, len(held)), key=lambda k: (fmean(held[max(k - 1, 0) : k + 2]), held[k], -k))
+        begin, at = self._begin, self._voiced + best * self._frame
+        silent, rest = self._silent, held[best:]
+        self._free = at
+        self._enter(at)
+        self._least = 1  # the tail of an utterance may hold half a word
+        self._probabilities = rest
+        self._silent = None if silent is None else max(silent, at)
+        return Span(start=at if begin is None else begin, end=at)
+
+
+def segments(
+    blocks: "Iterable[Floats]", judge: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0
+) -> Iterator[Speech]:
+    """The utterances in *blocks* (float32[n] of any lengths, one stream; the first sample's place is *start*).
+
+    Holds at most one block, one utterance and a pad.
+    """
+    segmenter = Segmenter(judge, policy, start=start)
+    for block in blocks:
+        yield from segmenter.push(block)
+    yield from segmenter.finish()
+
+
+class Segmenter:
+    """The same, for a caller that has the samples as they come."""
+
+    def __init__(self, judge: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0) -> None:
+        self._judge = judge
+        self._endpointer = Endpointer(policy, judge.frame, start=start)
+        self._held: list[Floats] = []  # samples from _start on
+        self._start = self._end = start
+        self._judged = start
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is under way."""
+        return self._endpointer.speaking
+
+    def push(self, block: "Floats") -> list[Speech]:
+        """Utterances that *block* (float32[n], n >= 0) ends."""
+        self._held.append(block)
+        self._end += len(block)
+        whole = (self._end - self._judged) // self._judge.frame * self._judge.frame
+        if not whole:
+            return []
+        audio = self._joined()
+        at = self._judged - self._start
+        found = self._judged_spans(audio[at : at + whole])
+        self._judged += whole
+        return self._taken(found)
+
+    def finish(self) -> list[Speech]:
+        """The utterance under way at the end, and what the last partial frame ends."""
+        import numpy as np
+
+        found: list[Span] = []
+        if rest := self._end - self._judged:
+            audio = self._joined()[self._judged - self._start :]
+            found = self._judged_spans(np.pad(audio, (0, self._judge.frame - rest)))
+            self._judged = self._end
+        last = self._endpointer.finish(self._end)
+        return self._taken([*found, *([last] if last else [])])
+
+    def _joined(self) -> "Floats":
+        import numpy as np
+
+        self._held = [np.concatenate(self._held)] if len(self._held) > 1 else self._held
+        return self._held[0]
+
+    def _judged_spans(self, frames: "Floats") -> list[Span]:
+        spans = (self._endpointer.push(p) for p in self._judge(frames).tolist())
+        return [span for span in spans if span]
+
+    def _taken(self, spans: list[Span]) -> list[Speech]:
+        """The samples of *spans*; what no span to come can hold is let go."""
+        audio = self._joined() if self._held else None
+        if audio is None:
+            return []
+        base = self._start
+        found = [
+            Speech(start=span.start, audio=audio[span.start - base : min(span.end, self._end) - base].copy())
+            for span in spans
+        ]
+        self._start = min(max(self._endpointer.keep, base), self._judged)
+        self._held = [audio[self._start - base :].copy()]
+        return found
+
+
+def volumes(audio: "Floats") -> "Floats":
+    """RMS of each whole chunk of float32[n], float32[n // 160]: 0 = silence, 100 = a full-scale square wave (§7.4)."""
+    import numpy as np
+
+    whole = audio[: len(audio) - len(audio) % CHUNK].reshape(-1, CHUNK)
+    rms: Floats = np.sqrt(np.mean(np.square(whole, dtype=np.float64), axis=1)).astype(np.float32)
+    return np.clip(rms * 100, 0, 100)
+
+
+def filter_quiet(blocks: "Iterable[Floats]", threshold: float) -> "Iterator[Floats]":
+    """The same samples, chunks quieter than *threshold* (0..100) silenced (contract `batch-v2.md` §7.4).
+
+    Chunks are counted from the first sample on, whatever the lengths of *blocks* (float32[n]); what comes out is cut at
+    chunks, all but the last. A last partial chunk is judged by what there is of it.
+    """
+    import numpy as np
+
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        audio = np.concatenate([rest, block])
+        whole = len(audio) - len(audio) % CHUNK
+        rest = audio[whole:].copy()
+        if whole:
+            audio = audio[:whole].copy()
+            audio.reshape(-1, CHUNK)[volumes(audio) < threshold] = 0
+            yield audio
+    if len(rest):
+        loud = np.sqrt(np.mean(np.square(rest, dtype=np.float64))) * 100 >= threshold
+        yield rest if loud else np.zeros_like(rest)
+
+
+class VolumeTrack:
+    """The volume of every chunk of one stream, 4 bytes each; *start* is the place of the first sample."""
+
+    def __init__(self, *, start: Samples = 0) -> None:
+        self._start = start
+        self._volumes = array("f")
+        self._rest: Floats | None = None
+
+    def push(self, audio: "Floats") -> None:
+        """Take in float32[n]; samples of a chunk that is not complete wait for the next call."""
+        import numpy as np
+
+        audio = audio if self._rest is None else np.concatenate([self._rest, audio])
+        self._volumes.frombytes(volumes(audio).tobytes())
+        self._rest = audio[len(audio) - len(audio) % CHUNK :].copy()
+
+    def through(self, blocks: "Iterable[Floats]") -> "Iterator[Floats]":
+        """*blocks* unchanged, each taken in on its way."""
+        for block in blocks:
+            self.push(block)
+            yield block
+
+    def volume(self, start: Samples, end: Samples) -> float:
+        """How loud a word is, 0..100: the mean of its chunks, each weighted with its own volume.
+
+        So a long word's silence hardly counts, while a steady one has its plain mean (contract `batch-v2.md` §7.4 says
+        no more than that silence is played down). 0.0 where nothing was heard.
+        """
+        first = max((start - self._start) // CHUNK, 0)
+        last = max(-(-(end - self._start) // CHUNK), first + 1)
+        heard = self._volumes[first:last]
+        total = sum(heard)
+        return sum(v * v for v in heard) / total if total else 0.0

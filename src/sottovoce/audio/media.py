@@ -1,0 +1,311 @@
+"""Media files: what they hold, and their sound as float32 at 16 kHz, in bounded blocks, as tolerantly as can be.
+
+The bytes are hostile. They reach libavformat as an open file without a name, so only content is looked at; only listed
+demuxers and audio decoders may run, and no protocol but the one open file, so a playlist or session description that
+points elsewhere opens nothing. Time stamps are not looked at: samples are counted.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from os import fstat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sottovoce.audio.pcm import MAX_RATE, MIN_RATE, Resampler, tidy
+from sottovoce.errors import MediaUnreadable
+from sottovoce.transcript.model import RATE, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container.input import InputContainer
+    from av.packet import Packet
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+MAX_CHANNELS = 100
+"""Channels a file may have (contract `batch-v2.md` §11)."""
+
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpeg,mpegts,nistsphere,ogg,tta,voc,"
+    "w64,wav,wv"
+)
+_STUBBORN = 100  # failures in a row after which reading on is hopeless
+_PLANES = 8  # AV_NUM_DATA_POINTERS
+_AV_TIME_BASE = 1_000_000
+
+
+class MediaEmpty(MediaUnreadable):
+    """The file has no bytes at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the file is empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """The first audio stream of a file. *duration* is what the headers say (they may lie or guess), *rate* in Hz."""
+
+    duration: Samples | None
+    channels: int
+    rate: int
+    codec: str
+    container: str
+
+
+def probe(path: Path) -> Probe:
+    """What *path* holds, from its headers: nothing is decoded for the duration, whatever the size.
+
+    Errors: MediaEmpty for no bytes, MediaUnreadable for no media, no audio track or an impossible one.
+    """
+    with _opened(path) as (container, stream):
+        return Probe(
+            duration=_declared(container, stream),
+            channels=stream.codec_context.channels,
+            rate=stream.codec_context.sample_rate,
+            codec=stream.codec_context.name,
+            container=container.format.name,
+        )
+
+
+def decode(source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> "Decoder":
+    """The sound of *source*, a path or an open descriptor; see `Decoder`."""
+    return Decoder(source, split=split, start=start, block=block)
+
+
+class Decoder:
+    """Iterate to get float32[channels, n] in -1..1 at 16 kHz from sample *start* on; n = *block* but for the last.
+
+    Without *split* there is one channel, the average of all: the sum would clip, and weights as for a cinema would drop
+    channels that a recorder filled. A silent second channel costs 6 dB, which activity and recognisers do not notice.
+    With *split* the first frame decides how many channels there are; should the file change its mind, missing ones are
+    silent and extra ones are dropped. *start* is exact: everything before it is decoded and dropped. Each iteration
+    reads a path anew; a descriptor, of a pipe too, is read once from where it stands and stays the caller's to close.
+    Errors while iterating: MediaEmpty, MediaUnreadable (also when a file that claims to hold sound gives none).
+    """
+
+    def __init__(self, source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> None:
+        self.bad_packets = 0
+        """Packets so far that could not be read or decoded."""
+        self.decoded: Samples = 0
+        """Samples so far from the beginning of the media, those before *start* and not yet in a block included."""
+        self.channels = 1
+        """Channels of every block; known from the first block on."""
+        self._source, self._split, self._start, self._block = source, split, start, block
+        self._heard = 0
+
+    def __iter__(self) -> "Iterator[Floats]":
+        self.bad_packets = self.decoded = self._heard = 0
+        self.channels = 0 if self._split else 1
+        with _opened(self._source) as (container, stream):
+            yield from self._blocks(self._resampled(self._sound(self._frames(container, stream))))
+            silent = not self.bad_packets and not _declared(container, stream)  # a header and no samples is no fault
+            if not self._heard and not silent:
+                raise MediaUnreadable("no audio in the file could be decoded")
+
+    def _packets(self, container: "InputContainer", stream: "AudioStream") -> "Iterator[Packet[AudioStream]]":
+        """Compressed packets; a failure to read one is counted and survived."""
+        from av import FFmpegError
+
+        failures = 0
+        while failures < _STUBBORN:
+            try:
+                for packet in container.demux(stream):
+                    failures = 0
+                    yield packet
+            except FFmpegError:
+                failures += 1
+                self.bad_packets += 1
+            else:
+                return
+
+    def _frames(self, container: "InputContainer", stream: "AudioStream") -> "Iterator[AudioFrame]":
+        """Decoded frames; a packet that does not decode (research `engines.md` §5: p001.flac has one) is counted."""
+        from av import FFmpegError
+
+        for packet in self._packets(container, stream):
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                self.bad_packets += 1
+                continue
+            yield from frames
+
+    def _sound(self, frames: "Iterable[AudioFrame]") -> "Iterator[tuple[int, Floats]]":
+        """(rate, float32[channels, n]) of every frame, mixed or split."""
+        for frame in frames:
+            audio = _floats(frame) if _possible(frame.sample_rate, frame.layout.nb_channels) else None
+            if audio is None:
+                self.bad_packets += 1
+                continue
+            self.channels = self.channels or audio.shape[0]
+            self._heard += audio.shape[1]
+            yield frame.sample_rate, _fit(audio, self.channels) if self._split else audio.mean(axis=0, keepdims=True)
+
+    def _resampled(self, sound: "Iterable[tuple[int, Floats]]") -> "Iterator[Floats]":
+        """The same at 16 kHz; a change of rate in the middle starts another resampler."""
+        for rate, run in groupby(sound, key=lambda piece: piece[0]):
+            resampler = Resampler(rate, self.channels)
+            least = min(self._block, RATE) * rate // (2 * RATE)
+            for audio in _gathered((audio for _, audio in run), least):
+                yield resampler.push(audio)
+            yield resampler.flush()
+
+    def _blocks(self, pieces: "Iterable[Floats]") -> "Iterator[Floats]":
+        """Blocks of exactly the wanted length from *start* on, and the rest."""
+        import numpy as np
+
+        held: list[Floats] = []
+        size = 0
+        for piece in pieces:
+            skipped = min(max(self._start - self.decoded, 0), piece.shape[1])
+            self.decoded += piece.shape[1]
+            held.append(np.clip(piece[:, skipped:], -1.0, 1.0))  # resampling overshoots
+            size += piece.shape[1] - skipped
+            if size >= self._block:
+                audio = np.concatenate(held, axis=1)
+                whole = size - size % self._block
+                for at in range(0, whole, self._block):
+                    yield audio[:, at : at + self._block]
+                held, size = [audio[:, whole:].copy()], size - whole
+        if size:
+            yield np.concatenate(held, axis=1)
+
+
+def _decoders() -> str:
+    """Every audio decoder there is, for `codec_whitelist`: no picture is ever decoded, not even to look at its size."""
+    import av.codec
+
+    found = []
+    for name in sorted(av.codec.codecs_available):
+        try:
+            codec = av.codec.Codec(name, "r")
+        except av.codec.codec.UnknownCodecError:  # an encoder
+            continue
+        if codec.type == "audio":
+            found.append(name)
+    return ",".join(found)
+
+
+@contextmanager
+def _opened(source: Path | int) -> "Iterator[tuple[InputContainer, AudioStream]]":
+    """The container and its first audio stream, every other stream switched off."""
+    if isinstance(source, int):
+        with _container(source) as container:
+            yield container, _audio(container)
+        return
+    with source.open("rb") as file:
+        if not fstat(file.fileno()).st_size:
+            raise MediaEmpty
+        with _container(file.fileno()) as container:
+            yield container, _audio(container)
+
+
+def _container(descriptor: int) -> "InputContainer":
+    import av
+
+    options = {
+        "fd": str(descriptor),
+        "protocol_whitelist": "fd",
+        "format_whitelist": _CONTAINERS,
+        "codec_whitelist": _decoders(),
+    }
+    try:
+        return av.open("fd:", mode="r", options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise MediaUnreadable("the file is not audio or video of a known format with its header") from error
+
+
+def _audio(container: "InputContainer") -> "AudioStream":
+    from av.stream import Discard
+
+    if not container.streams.audio:
+        raise MediaUnreadable("the file has no audio track")
+    stream = container.streams.audio[0]
+    codec = stream.codec_context
+    if codec is None:
+        raise MediaUnreadable("the audio track is in an unknown format")
+    if not _possible(codec.sample_rate, codec.channels):
+        raise MediaUnreadable(f"cannot read {codec.channels} channels at {codec.sample_rate} Hz")
+    codec.thread_count = 1  # the children's own number is what scales
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    return stream
+
+
+def _possible(rate: int, channels: int) -> bool:
+    return MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS
+
+
+def _declared(container: "InputContainer", stream: "AudioStream") -> Samples | None:
+    """The duration that the headers claim, in samples at 16 kHz."""
+    if stream.duration is not None and stream.time_base is not None:
+        claimed = stream.duration * stream.time_base
+    elif container.duration is not None:
+        claimed = Fraction(container.duration, _AV_TIME_BASE)
+    else:
+        return None
+    return round(claimed * RATE) if claimed >= 0 else None
+
+
+def _floats(frame: "AudioFrame") -> "Floats | None":
+    """float32[channels, n] in -1..1; `None` for a sample format that cannot be read, or more than 64 planes."""
+    import numpy as np
+
+    try:
+        frame = _packed(frame)
+        raw = frame.to_ndarray()
+    except ValueError:  # 64-bit integers; more channels than can be packed
+        return None
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    if raw.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return tidy(raw.astype(np.float32))
+    if raw.dtype.kind == "u":
+        return (raw.astype(np.float32) - 128) / np.float32(128)
+    return raw.astype(np.float32) / np.float32(2 ** (8 * raw.dtype.itemsize - 1))
+
+
+def _packed(frame: "AudioFrame") -> "AudioFrame":
+    """The same frame in a shape that may be looked at.
+
+    PyAV 18.1 counts a frame's planes by reading pointers until one is null; with eight planes or more it reads on past
+    the table and hands out wild memory (an ADTS file with a few flipped bits killed the process).
+    """
+    from av.audio.resampler import AudioResampler
+
+    if not frame.format.is_planar or frame.layout.nb_channels < _PLANES:
+        return frame
+    (packed,) = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate).resample(frame)
+    return packed
+
+
+def _fit(audio: "Floats", channels: int) -> "Floats":
+    """Exactly *channels* rows: silence for missing ones, none of the extra ones."""
+    import numpy as np
+
+    missing = channels - audio.shape[0]
+    return np.pad(audio, ((0, missing), (0, 0))) if missing > 0 else audio[:channels]
+
+
+def _gathered(pieces: "Iterable[Floats]", least: int) -> "Iterator[Floats]":
+    """The same samples in pieces of *least* or a little more: each call of the resampler has its price."""
+    import numpy as np
+
+    held: list[Floats] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += piece.shape[1]
+        if size >= least:
+            yield np.concatenate(held, axis=1)
+            held, size = [], 0
+    if held:
+        yield np.concatenate(held, axis=1)

@@ -1,0 +1,1 @@
+"""Adapters around recognisers, and the table that chooses among them."""

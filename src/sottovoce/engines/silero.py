@@ -1,0 +1,87 @@
+"""Silero VAD v6, the ONNX model inside faster-whisper's wheel, as a streaming judge of 32 ms frames."""
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sottovoce.errors import EngineUnavailable
+from sottovoce.transcript.model import Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+_CONTEXT = 64  # samples of the frame before that each frame is judged with
+_AT_ONCE = 1_024  # frames a run: 33 s of audio, 2.4 MB
+
+
+def model_path() -> Path:
+    """Where the model is. faster-whisper itself is not imported: that would load CTranslate2.
+
+    Errors: EngineUnavailable when the wheel or the file in it is missing.
+    """
+    spec = find_spec("faster_whisper")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        path = Path(folder) / "assets" / "silero_vad_v6.onnx"
+        if path.is_file():
+            return path
+    raise EngineUnavailable("speech activity needs the Silero model that comes with faster-whisper", at=None)
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """The loaded model: it has no state of its own, so one serves every judge of this process."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # as faster-whisper does: the arena would keep the largest run's memory
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
+    except EngineUnavailable:
+        raise
+    except Exception as error:
+        raise EngineUnavailable(f"the Silero model cannot be loaded: {type(error).__name__}", at=None) from error
+
+
+class SileroJudge:
+    """`SpeechProbability` of one stream of 16 kHz audio; the first of a process loads the model (0.1 s).
+
+    Errors: EngineUnavailable when there is no model.
+    """
+
+    frame: Samples = 512
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._session = _session()
+        self._h = self._c = np.zeros((1, 1, 128), np.float32)
+        self._context = np.zeros(_CONTEXT, np.float32)
+
+    def __call__(self, audio: "Floats") -> "Floats":
+        """Probabilities float32[k] of the k frames in *audio* (float32[k * 512]); the state goes on to the next call.
+
+        Errors: ValueError for a length that is not a multiple of the frame.
+        """
+        import numpy as np
+
+        if len(audio) % self.frame:
+            raise ValueError(f"{len(audio)} samples are not whole frames of {self.frame}")
+        most = _AT_ONCE * self.frame
+        runs = [self._run(audio[at : at + most]) for at in range(0, len(audio), most)]
+        return np.concatenate(runs) if runs else np.zeros(0, np.float32)
+
+    def _run(self, audio: "Floats") -> "Floats":
+        import numpy as np
+
+        frames = audio.reshape(-1, self.frame)
+        before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT:]])
+        self._context = frames[-1, -_CONTEXT:].copy()
+        inputs = {"input": np.concatenate([before, frames], axis=1), "h": self._h, "c": self._c}
+        probabilities, self._h, self._c = self._session.run(None, inputs)
+        return np.asarray(probabilities, np.float32).reshape(-1)

@@ -1,0 +1,1 @@
+"""Warm child processes that run engines, and the pool that owns them."""

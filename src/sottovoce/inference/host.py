@@ -1,0 +1,208 @@
+"""A child process: loads one engine, then does one task after another until its parent goes away.
+
+Started as `python -m sottovoce.inference.host FD PARENT ENGINE MODEL DEVICE`. It speaks frames on FD and nothing else: its
+standard output is turned into standard error before any library is loaded, since native code likes to print.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sottovoce.errors import Refused
+from sottovoce.inference import messages as m
+
+if TYPE_CHECKING:
+    from sottovoce.pipeline.batch import Window
+
+_PR_SET_PDEATHSIG = 1
+_NICENESS = 5  # the parent answers clients; recognition takes what is left
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when the thread that started it ends; leave at once if it is gone already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+class Line:
+    """The child's end of the socket: blocking, one frame at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def say(self, message: m.Message, payload: bytes = b"") -> None:
+        """Send one frame."""
+        self._sock.sendall(m.encode(message, payload))
+
+    def hear(self) -> tuple[m.Message, bytes]:
+        """The next frame. Raises `EOFError` when the parent has gone."""
+        header, payload = m.lengths(self._exactly(m.PREFIX))
+        message = m.decode(self._exactly(header))
+        return message, self._exactly(payload)
+
+    def _exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            chunk = self._sock.recv(min(1 << 20, size - len(data)))
+            if not chunk:
+                raise EOFError
+            data += chunk
+        return bytes(data)
+
+
+class Telling:
+    """A pipeline observer that tells the parent; progress at most ten times a second."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._last = 0.0
+
+    def media(self, probe: object) -> None:
+        """What the media is."""
+        self._line.say(_media(probe))
+
+    def stage(self, name: str, note: str = "") -> None:
+        """A stage begins."""
+        self._line.say(m.Stage(name=name, note=note))
+
+    def progress(self, done: int, total: int | None) -> None:
+        """How far the work is."""
+        now = time.monotonic()
+        if now - self._last >= 0.1:  # noqa: PLR2004 - often enough for a progress bar
+            self._last = now
+            self._line.say(m.Progress(done=done, total=total))
+
+    def window(self, window: object) -> None:
+        """A window to keep."""
+        from sottovoce.pipeline.batch import Window
+        from sottovoce.transcript import codec
+
+        if isinstance(window, Window):
+            done = m.WindowDone(channel=window.channel, start=window.start, end=window.end)
+            self._line.say(done, codec.dump_items(window.items))
+
+
+def _media(probe: object) -> m.Media:
+    from sottovoce.audio.media import Probe
+
+    if not isinstance(probe, Probe):
+        raise TypeError(probe)
+    return m.Media(
+        duration=probe.duration, channels=probe.channels, rate=probe.rate, codec=probe.codec, container=probe.container
+    )
+
+
+Doer = Callable[[Line, m.Message], None]
+
+
+def _inspector() -> Doer:
+    """A doer that only looks at media; it needs no engine."""
+    from sottovoce.audio import media
+
+    def look(line: Line, message: m.Message) -> None:
+        if not isinstance(message, m.Inspect):
+            raise TypeError(message.kind)
+        line.say(_media(media.probe(Path(message.path))))
+        line.say(m.Finished(rss=rss()))
+
+    return look
+
+
+def _scribe(engine: str, model: str, device: str) -> Doer:
+    """A doer that transcribes with one loaded engine."""
+    from sottovoce.engines import registry
+    from sottovoce.engines.silero import SileroJudge
+    from sottovoce.pipeline import batch
+    from sottovoce.transcript import codec
+
+    recognizer = registry.load(engine, model, device)
+    SileroJudge()  # load it now: the first job shall find everything warm
+
+    def write(line: Line, message: m.Message) -> None:
+        if not isinstance(message, m.Transcribe):
+            raise TypeError(message.kind)
+        # all of them before any is looked at: a frame left on the line would be taken for the next task
+        kept = [line.hear() for _ in range(message.windows)]
+        work = batch.Work(
+            path=Path(message.path),
+            request=message.request,
+            clock=lambda: time.time_ns() // 1_000_000,
+            errors=message.errors,
+            windows=_windows(kept),
+        )
+        transcript = batch.transcribe(work, recognizer, SileroJudge, Telling(line))
+        line.say(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
+
+    return write
+
+
+def _windows(kept: list[tuple[m.Message, bytes]]) -> "list[Window]":
+    """The windows in *kept*; from the first on that another release wrote differently, its channel is done again."""
+    from sottovoce.pipeline.batch import Window
+    from sottovoce.transcript import codec
+
+    windows: list[Window] = []
+    unusable: set[int] = set()
+    for message, payload in kept:
+        if not isinstance(message, m.WindowDone) or message.channel in unusable:
+            continue
+        try:
+            items = codec.load_items(payload)
+        except ValueError:
+            unusable.add(message.channel)
+            continue
+        windows.append(Window(channel=message.channel, start=message.start, end=message.end, items=items))
+    return windows
+
+
+def rss() -> int:
+    """Resident bytes of this process."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a kernel file, read often
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def serve(line: Line, doer: Doer) -> None:
+    """Do what the parent asks, one task at a time, until it closes the line."""
+    while True:
+        try:
+            message, _ = line.hear()
+        except EOFError:
+            return
+        try:
+            doer(line, message)
+        except Refused as refusal:
+            line.say(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
+        except Exception:  # noqa: BLE001 - told to the parent, who logs it and decides
+            line.say(m.Broken(error=traceback.format_exc()))
+
+
+def main(arguments: list[str]) -> int:
+    """Entry of the child."""
+    descriptor, parent, engine, model, device = arguments
+    die_with_parent(int(parent))
+    os.dup2(2, 1)  # nothing that a library prints may reach anyone but the log
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a stop of the whole service is the parent's to handle: it drains
+        signal.signal(stop, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    line = Line(socket.socket(fileno=int(descriptor)))
+    begun = time.monotonic()
+    try:
+        doer = _inspector() if engine == "media" else _scribe(engine, model, device)
+    except Refused as refusal:
+        line.say(m.Broken(error=str(refusal), why=refusal.detail))
+        return 1
+    line.say(m.Ready(seconds=time.monotonic() - begun))
+    serve(line, doer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,215 @@
+"""From a media file to a transcript: decode, find speech, recognise window by window, finish.
+
+Long media are recognised in windows of about five minutes that end in a pause. Each is handed out as soon as it is done,
+and a later attempt begins where the last one ended, so that ten hours are never redone for the sake of the last minute.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sottovoce.audio import activity, media
+from sottovoce.engines.protocols import Hints, Recognized, Recognizer, Speech, SpeechProbability
+from sottovoce.pipeline import stages
+from sottovoce.request import Diarization, TranscriptionRequest
+from sottovoce.transcript import replacements, timeline
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import RATE, ChannelLabel, Entity, Item, Samples, StageError, Transcript, Word
+
+if TYPE_CHECKING:
+    from sottovoce.audio.activity import Floats
+
+WINDOW: Samples = 300 * RATE
+"""A window is closed by the first pause after this much audio: at most this much is done again after a crash."""
+
+GRID: Samples = 512
+"""Windows end on the frames of the speech detector, so that a later attempt sees the audio in the same frames."""
+
+MAX_CHANNELS = 100  # contract §11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Recognised items of one channel between two pauses; *end* is where the next window begins."""
+
+    channel: int
+    start: Samples
+    end: Samples
+    items: tuple[Item, ...]
+
+
+class Observer(Protocol):
+    """Hears how the work goes; everything it is told happens in order."""
+
+    def media(self, probe: media.Probe) -> None:
+        """What the media is, before anything is decoded."""
+
+    def stage(self, name: str, note: str = "") -> None:
+        """A stage begins, or has something to say for the job's log."""
+
+    def progress(self, done: Samples, total: Samples | None) -> None:
+        """So much of the audio of all channels is recognised."""
+
+    def window(self, window: Window) -> None:
+        """A window that a later attempt need not do again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One transcription: the file, what is wanted, and the windows that earlier attempts left behind."""
+
+    path: Path
+    request: TranscriptionRequest
+    clock: Callable[[], int]  # epoch ms; asked at the end for the date of the transcript (contract §7.3)
+    errors: tuple[StageError, ...] = ()  # what is known beforehand to be left out
+    windows: Sequence[Window] = ()
+
+
+Judge = Callable[[], SpeechProbability]
+
+
+def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Observer) -> Transcript:
+    """The transcript of *work*; *judge* makes a fresh speech detector for each channel.
+
+    Raises `MediaUnreadable` for media without audio, `Refused` for a request that only now proves impossible.
+    """
+    probe = media.probe(work.path)
+    observer.media(probe)
+    request = work.request
+    rules = replacements.compile_rules(request.replacements)
+    channels = _labels(request, probe.channels)
+    engine = recognizer.capabilities
+    observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
+    if request.diarization is Diarization.SPEAKER:
+        observer.stage("diarize", "no diarizer on this server: every word is labelled UU")
+    total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
+    scribe = _Scribe(
+        work=work, recognizer=recognizer, judge=judge, observer=observer, split=bool(channels), total=total
+    )
+    heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
+    scene = stages.Scene(
+        request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
+    )
+    observer.stage("format", f"{sum(map(len, heard.values()))} words")
+    finished = {
+        label: stages.finish(
+            timeline.clamp(items, scribe.duration), scene, lambda name, error: _left_out(observer, name, error)
+        )
+        for label, items in heard.items()
+    }
+    items = timeline.merge_channels(finished) if channels else finished[""]
+    return Transcript(
+        language=request.language,
+        duration=scribe.duration,
+        created_at=work.clock(),
+        items=items,
+        channels=channels,
+        engine=f"{engine.engine} {engine.model}".strip(),
+        adapted=bool(request.additional_vocab) and engine.custom_vocab,
+        errors=work.errors,
+    )
+
+
+def _left_out(observer: Observer, name: str, error: Exception) -> None:
+    observer.stage(name, f"left out: {type(error).__name__}")
+
+
+def _labels(request: TranscriptionRequest, channels: int) -> tuple[ChannelLabel, ...]:
+    """One label a channel in channel diarization (contract §7.4: `channel_1` …, the caller's first), else none."""
+    if request.diarization is not Diarization.CHANNEL:
+        return ()
+    labels: list[ChannelLabel] = []
+    for number in range(1, min(channels, MAX_CHANNELS) + 1):
+        given = request.channel_labels[number - 1 : number]
+        label = given[0] if given else f"channel_{number}"
+        while label in labels:  # a caller may give two channels one name: neither may swallow the other
+            label += "_"
+        labels.append(label)
+    return tuple(labels)
+
+
+class _Scribe:
+    """Recognises one channel after another and keeps count of the audio."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        recognizer: Recognizer,
+        judge: Judge,
+        observer: Observer,
+        split: bool,
+        total: Samples | None,
+    ) -> None:
+        self._work = work
+        self._recognizer = recognizer
+        self._judge = judge
+        self._observer = observer
+        self._split = split
+        self._total = total
+        self._done: Samples = 0
+        self.duration: Samples = 0
+
+    def channel(self, index: int) -> tuple[Item, ...]:
+        """Every item of channel *index*: those of earlier attempts, then the rest of the audio."""
+        earlier = [window for window in self._work.windows if window.channel == index]
+        items = [item for window in earlier for item in window.items]
+        start = earlier[-1].end if earlier else 0
+        if start:
+            self._observer.stage("recognise", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
+        for window in self._windows(index, start):
+            items.extend(window.items)
+            self._observer.window(window)
+        return tuple(items)
+
+    def _windows(self, index: int, start: Samples) -> Iterator[Window]:
+        decoder = media.decode(self._work.path, split=self._split, start=start)
+        policy = activity.ActivityPolicy()
+        filtering = self._work.request.audio_filtering
+        track = activity.VolumeTrack(start=start) if filtering else None
+
+        blocks: Iterator[Floats] = (block[index] for block in decoder)
+        if filtering and track:
+            blocks = track.through(activity.filter_quiet(blocks, filtering.volume_threshold))
+        hints = Hints(
+            language=self._work.request.language,
+            operating_point=self._work.request.operating_point,
+            vocab=self._work.request.additional_vocab,
+        )
+        speech = activity.segments(blocks, self._judge(), policy, start=start)
+        recognized = self._recognizer.recognize(self._watched(speech), hints)
+        yield from _cut(self._loud(recognized, track), index, start)
+        self.duration = max(self.duration, decoder.decoded)
+        self._done += decoder.decoded
+
+    def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
+        """*speech*, telling how far the audio has been read before each stretch."""
+        for stretch in speech:
+            self._observer.progress(self._done + stretch.start, self._total)
+            yield stretch
+
+    def _loud(self, recognized: Iterable[Recognized], track: activity.VolumeTrack | None) -> Iterator[Recognized]:
+        """*recognized* with a volume on every word, when the request asks for it (contract §7.4)."""
+        for part in recognized:
+            yield replace(part, items=tuple(_with_volume(item, track) for item in part.items)) if track else part
+
+
+def _with_volume(item: Item, track: activity.VolumeTrack) -> Item:
+    if isinstance(item, Word | Entity):
+        return replace(item, volume=round(track.volume(item.start, item.end), 2))
+    return item
+
+
+def _cut(recognized: Iterable[Recognized], channel: int, start: Samples) -> Iterator[Window]:
+    """Windows out of stretches: one is closed by the first stretch that ends `WINDOW` after its beginning."""
+    items: list[Item] = []
+    end = start
+    for part in recognized:
+        items.extend(part.items)
+        end = part.end - part.end % GRID
+        if end - start >= WINDOW:
+            yield Window(channel=channel, start=start, end=end, items=tuple(items))
+            start, items = end, []
+    if items:
+        yield Window(channel=channel, start=start, end=end, items=tuple(items))

@@ -1,0 +1,75 @@
+"""The stages between recognised words and a transcript: pure steps over one channel's items, in a fixed order.
+
+Each may fail alone: the transcript is then what the stages before made of it, and the job's log says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sottovoce.request import TranscriptionRequest
+from sottovoce.transcript import formatting, replacements, tags
+from sottovoce.transcript.languages import LanguagePack
+from sottovoce.transcript.model import Item, Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What every stage may look at besides the items."""
+
+    request: TranscriptionRequest
+    pack: LanguagePack
+    end: Samples
+    punctuated: bool  # the engine brought marks and capitals of its own
+    rules: replacements.Rules
+
+    @property
+    def custom_words(self) -> frozenset[str]:
+        """Words whose casing the caller decided."""
+        return frozenset(entry.content for entry in self.request.additional_vocab)
+
+
+Step = Callable[[tuple[Item, ...], Scene], tuple[Item, ...]]
+
+
+def _disfluencies(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    tagged = tags.tag_disfluencies(items, scene.pack)
+    return tags.remove_disfluencies(tagged, scene.pack) if scene.request.remove_disfluencies else tagged
+
+
+def _profanities(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    return tags.tag_profanities(items, scene.pack)
+
+
+def _punctuation(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    overrides = scene.request.punctuation
+    if scene.punctuated:
+        return formatting.permit(items, overrides)
+    return formatting.punctuate(items, scene.pack, overrides, end=scene.end)
+
+
+def _casing(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    return items if scene.punctuated else formatting.capitalise(items, scene.pack, keep=scene.custom_words)
+
+
+def _replacements(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    return replacements.apply(items, scene.rules)
+
+
+# Disfluencies go first, so that pauses and capitals are judged without them; replacements see words as they are written.
+STEPS: tuple[tuple[str, Step], ...] = (
+    ("disfluencies", _disfluencies),
+    ("punctuation", _punctuation),
+    ("casing", _casing),
+    ("profanities", _profanities),
+    ("replacements", _replacements),
+)
+
+
+def finish(items: tuple[Item, ...], scene: Scene, failed: Callable[[str, Exception], None]) -> tuple[Item, ...]:
+    """*items* of one channel through every step; *failed* hears of a step that broke and was left out."""
+    for name, step in STEPS:
+        try:
+            items = step(items, scene)
+        except Exception as error:  # noqa: BLE001 - one stage never takes the transcript with it
+            failed(name, error)
+    return items

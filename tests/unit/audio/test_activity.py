@@ -1,0 +1,194 @@
+"""Speech is found, cut, padded and bounded; volumes are what the contract says."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sottovoce.audio.activity import (
+    CHUNK,
+    ActivityPolicy,
+    Endpointer,
+    Segmenter,
+    VolumeTrack,
+    filter_quiet,
+    segments,
+    volumes,
+)
+from sottovoce.audio.media import decode
+from sottovoce.engines.silero import SileroJudge
+from sottovoce.transcript.model import RATE
+
+FRAME = 512
+SAMPLES = Path(__file__).parents[3] / "samples"
+
+
+class Loudness:
+    """A judge for tests: a frame's mean is its probability."""
+
+    frame = FRAME
+
+    def __call__(self, audio):
+        return audio.reshape(-1, FRAME).mean(axis=1)
+
+
+def spans(probabilities, policy=None, *, start=0):
+    """Where speech is in frames of these probabilities."""
+    machine = Endpointer(policy or ActivityPolicy(), FRAME, start=start)
+    found = [span for span in map(machine.push, probabilities) if span]
+    last = machine.finish(start + FRAME * len(probabilities))
+    return [(s.start, s.end) for s in [*found, *([last] if last else [])]]
+
+
+def signal(probabilities):
+    return np.repeat(np.array(probabilities, np.float32), FRAME)
+
+
+def test_speech_is_padded_and_ended_by_silence():
+    assert spans([0] * 10 + [0.9] * 20 + [0] * 20) == [(10 * FRAME - 2_400, 30 * FRAME + 2_400)]
+    assert spans([0.9] * 20 + [0] * 20, start=1_000) == [(1_000, 1_000 + 20 * FRAME + 2_400)]
+
+
+def test_an_end_is_known_as_soon_as_the_silence_is_long_enough():
+    machine = Endpointer(ActivityPolicy(), FRAME)
+    answers = [machine.push(p) for p in [0.9] * 20 + [0] * 20]
+    at = next(k for k, span in enumerate(answers) if span)
+    assert at == 20 + -(-4_800 // FRAME) - 1
+    assert [machine.speaking, machine.keep] == [False, 40 * FRAME - 2_400]
+
+
+def test_hysteresis():
+    between = [0.4] * 10  # neither begins nor ends
+    assert spans(between) == []
+    assert spans([0.9] * 10 + between + [0.9] * 5) == [(0, 25 * FRAME)]
+    assert spans([0.9] * 10 + [0.1] + between) == [(0, 10 * FRAME + 2_400)]
+
+
+def test_short_pauses_do_not_end_and_short_noises_do_not_count():
+    assert spans([0.9] * 10 + [0] * 9 + [0.9] * 10) == [(0, 29 * FRAME)]
+    assert spans([0] * 10 + [0.9] * 3 + [0] * 30) == []
+    assert len(spans([0] * 10 + [0.9] * 4 + [0] * 30)) == 1
+
+
+def test_pads_of_neighbours_do_not_overlap():
+    policy = ActivityPolicy(pad=4_000)
+    first, second = spans([0.9] * 10 + [0] * 12 + [0.9] * 10, policy)
+    assert first == (0, 10 * FRAME + 4_000)
+    assert second[0] == first[1]
+
+
+def test_long_speech_is_cut_at_its_weakest_moment():
+    policy = ActivityPolicy(max_speech=100 * FRAME, pad=0)
+    speech = [0.95] * 90 + [0.6] + [0.95] * 60
+    assert spans(speech, policy) == [(0, 90 * FRAME), (90 * FRAME, 151 * FRAME)]
+
+
+def test_what_a_cut_leaves_is_kept_however_short():
+    policy = ActivityPolicy(max_speech=100 * FRAME, pad=0)
+    speech = [0.95] * 97 + [0.5] + [0.95] * 2 + [0] * 20
+    assert spans(speech, policy) == [(0, 97 * FRAME), (97 * FRAME, 100 * FRAME)]
+
+
+@pytest.mark.parametrize("wrong", [{"pad": -1}, {"min_silence": -1}, {"max_speech": 16_000}])
+def test_impossible_policies(wrong):
+    with pytest.raises(ValueError, match="policy"):
+        ActivityPolicy(**wrong)
+
+
+policies = st.builds(
+    ActivityPolicy,
+    min_speech=st.integers(0, 4_000),
+    min_silence=st.integers(0, 8_000),
+    pad=st.integers(0, 4_000),
+    max_speech=st.integers(24_000, 60_000),
+)
+probability_runs = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.99]), st.integers(1, 60)), max_size=12
+).map(lambda runs: [p for p, n in runs for _ in range(n)])
+
+
+@settings(deadline=None, max_examples=200)
+@given(probability_runs, policies)
+def test_spans_are_ordered_apart_bounded_and_hold_all_loud_frames(probabilities, policy):
+    found = spans(probabilities, policy)
+    total = FRAME * len(probabilities)
+    assert all(0 <= a < b <= total and b - a <= policy.max_speech for a, b in found)
+    assert all(b <= c for (_, b), (c, _) in pairwise(found))
+    loud = [k for k, p in enumerate(probabilities) if p >= policy.threshold]
+    if policy.min_speech == 0:
+        assert all(any(a <= k * FRAME and (k + 1) * FRAME <= b for a, b in found) for k in loud)
+    assert bool(loud) or not found
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    probability_runs,
+    policies,
+    st.lists(st.integers(0, 3_000), max_size=20),
+    st.integers(0, FRAME - 1),
+    st.integers(0, 10**9),
+)
+def test_blocks_of_any_length_give_the_same_audio(probabilities, policy, lengths, tail, start):
+    audio = np.concatenate([signal(probabilities), np.full(tail, 0.99, np.float32)])
+    cuts = np.cumsum([0, *lengths])[1:].tolist()
+    blocks = np.split(audio, [c for c in cuts if c < len(audio)])
+    whole = list(segments([audio], Loudness(), policy, start=start))
+    cut = list(segments(blocks, Loudness(), policy, start=start))
+    assert [(s.start, s.end) for s in cut] == [(s.start, s.end) for s in whole]
+    for speech in cut:
+        assert np.array_equal(speech.audio, audio[speech.start - start : speech.end - start])
+
+
+def test_what_is_held_is_bounded():
+    segmenter = Segmenter(Loudness(), ActivityPolicy())
+    for level in (0.0, 0.9):
+        for _ in range(100):
+            segmenter.push(np.full(RATE, level, np.float32))
+            assert sum(map(len, segmenter._held)) <= 22 * RATE
+    segmenter.push(np.zeros(2 * RATE, np.float32))
+    assert sum(map(len, segmenter._held)) <= 3 * RATE
+    assert not segmenter.speaking
+
+
+def test_the_demo_has_its_four_sentences():
+    found = list(segments((block[0] for block in decode(SAMPLES / "demo.wav")), SileroJudge(), ActivityPolicy()))
+    assert 4 <= len(found) <= 5  # a comma may be heard as a pause
+    assert all(s.audio.dtype == np.float32 for s in found)
+    assert sum(len(s.audio) for s in found) > 12 * RATE
+
+
+def test_volume_is_rms_of_full_scale():
+    square = np.tile(np.array([1, -1], np.float32), CHUNK)
+    assert volumes(square).tolist() == [100, 100]
+    sine = np.sin(np.arange(CHUNK) * 2 * np.pi / 80).astype(np.float32)
+    assert volumes(sine).tolist() == pytest.approx([70.71], abs=0.01)
+    assert volumes(np.zeros(CHUNK + 7, np.float32)).tolist() == [0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2_000), st.lists(st.integers(1, 400), max_size=10), st.sampled_from([0, 3.4, 20, 100]))
+def test_filtering_silences_quiet_chunks_and_nothing_else(n, lengths, threshold):
+    audio = (np.random.default_rng(n).uniform(-1, 1, n) * np.repeat([0.01, 0.1, 0.9], 700)[:n]).astype(np.float32)
+    cuts = np.cumsum([0, *lengths])[1:].tolist()
+    out = np.concatenate([np.zeros(0), *filter_quiet(np.split(audio, [c for c in cuts if c < n]), threshold)])
+    assert len(out) == n
+    for at in range(0, n, CHUNK):
+        chunk = audio[at : at + CHUNK]
+        quiet = np.sqrt(np.mean(chunk.astype(np.float64) ** 2)) * 100 < threshold
+        assert np.array_equal(out[at : at + CHUNK], chunk * (not quiet))
+
+
+def test_word_volume_plays_down_silence_in_long_words():
+    track = VolumeTrack(start=1_600)
+    level = [0.2] * 10 + [0.0] * 90 + [0.4] * 10
+    audio = np.repeat(np.array(level, np.float32), CHUNK)
+    assert sum(map(len, track.through(np.split(audio, [77, 5_000])))) == len(audio)
+    assert track.volume(1_600, 1_600 + 10 * CHUNK) == pytest.approx(20)
+    assert track.volume(1_600, 1_600 + 100 * CHUNK) == pytest.approx(20)  # the plain mean would be 2
+    assert track.volume(1_600, 1_600 + 110 * CHUNK) == pytest.approx(100 / 3)
+    assert track.volume(1_600 + 20 * CHUNK, 1_600 + 30 * CHUNK) == 0
+    assert track.volume(0, 100) == pytest.approx(20)  # before the stream: its first chunk
+    assert track.volume(10**9, 10**9 + 1) == 0

@@ -1,0 +1,150 @@
+"""Windows, resumption, channels and stages that fail alone: with an engine that only pretends."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sottovoce.engines.protocols import Capabilities, Recognized
+from sottovoce.pipeline import batch, stages
+from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
+from sottovoce.transcript.model import RATE, Mark, StageError, Word
+from tests import sleeper
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "audio"
+
+
+class Judge:
+    """Whatever is not silent is speech."""
+
+    frame = 512
+
+    def __call__(self, audio):
+        return (np.abs(audio).reshape(-1, self.frame).mean(axis=1) > 0.01).astype(np.float32)
+
+
+class Notebook:
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, str]] = []
+        self.windows: list[batch.Window] = []
+        self.heard: list[int] = []
+        self.probes = 0
+
+    def media(self, probe):
+        self.probes += 1
+
+    def stage(self, name, note=""):
+        self.stages.append((name, note))
+
+    def progress(self, done, total):
+        self.heard.append(done)
+
+    def window(self, window):
+        self.windows.append(window)
+
+
+@pytest.fixture
+def long_wav(tmp_path):
+    import wave
+
+    path = tmp_path / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        spoken, silent = np.full(2 * RATE, 8000, "<i2").tobytes(), bytes(2 * RATE)
+        file.writeframes((spoken + silent) * 20)
+    return path
+
+
+def transcribe(path, request=None, windows=(), **changes):
+    notebook = Notebook()
+    work = batch.Work(
+        path=path, request=request or TranscriptionRequest(language="en"), clock=lambda: 7, windows=windows, **changes
+    )
+    return batch.transcribe(work, sleeper.Sleeper(0.0), Judge, notebook), notebook
+
+
+def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
+    monkeypatch.setattr(batch, "WINDOW", 10 * RATE)
+    transcript, notebook = transcribe(long_wav)
+    assert len(notebook.windows) > 3
+    ends = [window.end for window in notebook.windows]
+    assert [window.start for window in notebook.windows] == [0, *ends[:-1]]
+    heard = [item.text.lower() for window in notebook.windows for item in window.items]
+    assert heard == [item.text.lower() for item in transcript.items if isinstance(item, Word)]
+    assert transcript.duration == 60 * RATE
+    assert transcript.created_at == 7
+    assert notebook.probes == 1
+    assert notebook.heard == sorted(notebook.heard)
+
+
+@pytest.mark.parametrize("kept", [1, 3])
+def test_a_later_attempt_goes_on_and_gives_the_same(long_wav, monkeypatch, kept):
+    monkeypatch.setattr(batch, "WINDOW", 10 * RATE)
+    whole, first = transcribe(long_wav)
+    again, second = transcribe(long_wav, windows=first.windows[:kept])
+    assert len(second.windows) == len(first.windows) - kept
+    assert [item.text for item in again.items] == [item.text for item in whole.items]
+    assert again.duration == whole.duration
+    assert any("goes on at" in note for _, note in second.stages)
+
+
+def test_channels_are_kept_apart_and_labelled():
+    request = TranscriptionRequest(
+        language="en", diarization=Diarization.CHANNEL, channel_labels=("agent", "agent", "x")
+    )
+    transcript, _ = transcribe(FIXTURES / "stereo_44k.wav", request)
+    assert transcript.channels == ("agent", "agent_")  # neither of two channels with one name swallows the other
+    assert {item.channel for item in transcript.items} == {"agent", "agent_"}
+
+
+def test_default_labels_are_counted():
+    request = TranscriptionRequest(language="en", diarization=Diarization.CHANNEL, channel_labels=("channel_2",))
+    transcript, _ = transcribe(FIXTURES / "stereo_44k.wav", request)
+    assert transcript.channels == ("channel_2", "channel_2_")
+
+
+def test_words_get_a_volume_only_when_asked(long_wav):
+    plain, _ = transcribe(long_wav)
+    loud, _ = transcribe(long_wav, TranscriptionRequest(language="en", audio_filtering=AudioFiltering()))
+    assert {item.volume for item in plain.items if isinstance(item, Word)} == {None}
+    assert 20 < max(item.volume for item in loud.items if isinstance(item, Word)) < 25
+
+
+def test_a_stage_that_breaks_is_left_out_and_said(long_wav, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stages, "STEPS", (("punctuation", broken), *stages.STEPS[2:]))
+    transcript, notebook = transcribe(long_wav)
+    assert [item for item in transcript.items if isinstance(item, Mark)] == []
+    assert transcript.items
+    assert ("punctuation", "left out: ZeroDivisionError") in notebook.stages
+
+
+def test_what_is_known_to_be_missing_stands_in_the_transcript(long_wav):
+    missing = (StageError(feature="translation", type="unsupported_translation_pair", message="no"),)
+    transcript, _ = transcribe(long_wav, errors=missing)
+    assert transcript.errors == missing
+
+
+def test_replacements_see_written_words(long_wav):
+    rules = (Replacement(source="Alpha", target="Aleph"),)
+    transcript, _ = transcribe(long_wav, TranscriptionRequest(language="en", replacements=rules))
+    assert transcript.items[0].text == "Aleph"
+
+
+def test_an_engine_that_punctuates_is_left_alone(long_wav):
+    class Writer(sleeper.Sleeper):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(sleeper.CAPABILITIES, punctuates=True)
+
+        def recognize(self, speech, hints):
+            for stretch in speech:
+                words = (Word(text="mIxed", start=stretch.start, end=stretch.end), Mark(text=".", at=stretch.end))
+                yield Recognized(start=stretch.start, end=stretch.end, items=words)
+
+    work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
+    transcript = batch.transcribe(work, Writer(0.0), Judge, Notebook())
+    assert {item.text for item in transcript.items} == {"mIxed", "."}
