@@ -1,0 +1,1 @@
+"""Durable state and the work that must not be lost: databases, blobs, the queue and what runs from it."""

@@ -1,0 +1,186 @@
+"""Media and results as bytes under keys, in a local folder or in S3. What is closed is durable."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+BUFFER = 2 << 20
+_PROBE = "health/probe"
+
+
+class Missing(Exception):
+    """No blob has this key."""
+
+
+class BlobWriter:
+    """One blob being written. Nothing is to be seen of it before `close`, and nothing after `abort`."""
+
+    def __init__(self, store: "Blobs", key: str) -> None:
+        self._store = store
+        self._key = key
+        self._inner = store.open_writer(key)
+        self._buffer = bytearray()
+        self.size = 0
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append *data*; waits while the store is slower than the caller."""
+        self._buffer += data
+        self.size += len(data)
+        if len(self._buffer) >= BUFFER:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        full, self._buffer = bytes(self._buffer), bytearray()
+        if full:
+            await self._inner.write(full)
+
+    async def close(self) -> None:
+        """Make the blob visible and durable."""
+        await self._flush()
+        await self._inner.close()
+        await self._store.make_durable(self._key)
+
+    async def abort(self) -> None:
+        """Give up: whatever was written is removed. Never raises on the store's own trouble."""
+        # the caller is on its way out with an error of its own; what cannot be closed (any more) may be visible all the same
+        with contextlib.suppress(Exception):
+            await self._inner.close()
+        with contextlib.suppress(Exception):
+            await self._store.delete(self._key)
+
+
+class Blobs:
+    """A store of blobs. *root* is the folder of a local store, else `None`."""
+
+    def __init__(self, store: Any, root: Path | None) -> None:
+        self._store = store
+        self.root = root
+
+    @classmethod
+    def open(cls, url: str, options: Mapping[str, str]) -> "Blobs":
+        """The store at *url*: `file:///folder` or `s3://bucket/prefix` with obstore's S3 *options*."""
+        from obstore.store import LocalStore, from_url
+
+        if url.startswith("file://"):
+            root = Path(url.removeprefix("file://"))
+            root.mkdir(parents=True, exist_ok=True)
+            return cls(LocalStore(root, automatic_cleanup=True), root)
+        client: Any = {"timeout": "120s", "allow_http": options.get("endpoint", "").startswith("http://")}
+        config: Any = dict(options)
+        return cls(from_url(url, config=config, client_options=client), None)
+
+    def open_writer(self, key: str) -> Any:
+        """Obstore's own writer."""
+        import obstore
+
+        size, parallel = (BUFFER, 2) if self.root else (8 << 20, 4)
+        return obstore.open_writer_async(self._store, key, buffer_size=size, max_concurrency=parallel)
+
+    def writer(self, key: str) -> BlobWriter:
+        """A writer of a new blob."""
+        return BlobWriter(self, key)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """A small blob at once, durable on return; replaces."""
+        import obstore
+
+        await obstore.put_async(self._store, key, data)
+        await self.make_durable(key)
+
+    async def get(self, key: str) -> bytes:
+        """The whole of a small blob. Raises `Missing`."""
+        import obstore
+
+        try:
+            answer = await obstore.get_async(self._store, key)
+            return bytes(await answer.bytes_async())
+        except FileNotFoundError as error:
+            raise Missing(key) from error
+
+    async def stream(self, key: str, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
+        """A blob of any size, piece by piece. Raises `Missing` before the first piece."""
+        import obstore
+
+        try:
+            answer = await obstore.get_async(self._store, key)
+        except FileNotFoundError as error:
+            raise Missing(key) from error
+        async for piece in answer.stream(min_chunk_size=chunk):
+            yield bytes(piece)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Every key below *prefix*, sorted."""
+        import obstore
+
+        found = await obstore.list(self._store, prefix=prefix).collect_async()
+        return sorted(str(item["path"]) for item in found)
+
+    async def listing(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        """Every key below *prefix* and when it was written (epoch seconds), in pages: memory does not grow with the store."""
+        import obstore
+
+        async for page in obstore.list(self._store, prefix=prefix, chunk_size=1000):
+            for item in page:
+                yield str(item["path"]), item["last_modified"].timestamp()
+
+    async def delete(self, key: str) -> None:
+        """Remove one blob; one that is gone already is fine."""
+        import obstore
+
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, key)
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every blob below *prefix*; how many there were."""
+        keys = await self.keys(prefix)
+        for key in keys:
+            await self.delete(key)
+        if self.root:
+            await asyncio.to_thread(shutil.rmtree, self.root / prefix, ignore_errors=True)
+        return len(keys)
+
+    @asynccontextmanager
+    async def as_file(self, key: str, scratch: Path) -> AsyncIterator[Path]:
+        """The blob as a file to read: itself when local, else a copy below *scratch* for as long as the block lasts."""
+        if self.root:
+            path = self.root / key
+            if not path.exists():
+                raise Missing(key)
+            yield path
+            return
+        await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
+        path = scratch / key.replace("/", "-")
+        try:
+            with path.open("wb") as file:
+                async for piece in self.stream(key):
+                    await asyncio.to_thread(file.write, piece)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another copy lies beside it
+                await asyncio.to_thread(scratch.rmdir)
+
+    async def check(self) -> None:
+        """Raise unless a blob can be written now."""
+        await self.put(_PROBE, b"ok")
+
+    async def make_durable(self, key: str) -> None:
+        """Obstore does not fsync (research/queue.md §6): do it for the file and every folder on the way."""
+        if self.root:
+            await asyncio.to_thread(_sync, self.root, self.root / key)
+
+
+def _sync(root: Path, path: Path) -> None:
+    for place in (path, *path.parents):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if place == root:
+            return

@@ -1,0 +1,121 @@
+"""The folder of an embedded server: where things lie, and the lock that keeps a second server out."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class FolderInUse(Exception):
+    """Another server has this region's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFolder:
+    """Paths below one data folder for one region."""
+
+    root: Path
+    region: str
+
+    @property
+    def home(self) -> Path:
+        """The region's own folder."""
+        return self.root / self.region
+
+    @property
+    def control_database(self) -> Path:
+        """The global database."""
+        return self.root / "control.db"
+
+    @property
+    def region_database(self) -> Path:
+        """Jobs and queue of this region."""
+        return self.home / "region.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Media and transcripts of this region."""
+        return self.home / "blobs"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files, wiped at start."""
+        return self.home / "tmp"
+
+    @property
+    def secrets_key(self) -> Path:
+        """The default key file of the vault."""
+        return self.root / "secrets.key"
+
+    @property
+    def api_key(self) -> Path:
+        """The first API key, kept for the operator."""
+        return self.root / "api-key"
+
+    def prepare(self) -> None:
+        """Make the folders, private to their owner."""
+        for folder in (self.root, self.home, self.blobs, self.scratch):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def lock(self) -> int:
+        """Take the region for this process and its life; the kernel lets go of it however the process ends.
+
+        Raises `FolderInUse`.
+        """
+        descriptor = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise FolderInUse(f"another server is using region {self.region} of {self.root}") from error
+        return descriptor
+
+    def own_scratch(self, name: str) -> tuple[Path, int]:
+        """A temporary folder for one of several processes: its path, and what holds it for as long as it is open.
+
+        Those of processes that have ended without a goodbye are thrown away.
+        """
+        with _locked(self.scratch):
+            for entry in self.scratch.iterdir():
+                if (descriptor := _try_lock(entry)) is not None:
+                    shutil.rmtree(entry, ignore_errors=True)
+                    os.close(descriptor)
+            place = self.scratch / name
+            place.mkdir(mode=0o700)
+            descriptor = _try_lock(place)
+        if descriptor is None:
+            raise FolderInUse(f"another process is using {place}")
+        return place, descriptor
+
+    def wipe_scratch(self) -> None:
+        """Throw away what a killed process left in the temporary folder. Only with the lock held."""
+        for entry in self.scratch.iterdir():
+            whole = entry.is_dir() and not entry.is_symlink()
+            shutil.rmtree(entry, ignore_errors=True) if whole else entry.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(folder: Path) -> int | None:
+    """The folder, locked for as long as the descriptor is open; `None` when somebody has it, or it is no folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,211 @@
+"""Accepting a job: look at the media, decide whether anybody here can do it, then job row and queue entry in one transaction."""
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Pool, Task
+from sottovoce.job import JobType
+from sottovoce.request import AlignmentRequest, Request
+from sottovoce.service import jobs, limits
+from sottovoce.service.accounts import Caller
+from sottovoce.service.backlog import Backlog
+from sottovoce.service.blobs import Blobs
+from sottovoce.service.database import Database
+from sottovoce.service.jobs import Job, NewJob
+from sottovoce.service.limits import Disk, Quota
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.offers import Offers
+from sottovoce.service.queue import JobQueue
+from sottovoce.service.vault import Vault
+from sottovoce.transcript.model import RATE
+
+_log = logging.getLogger(__name__)
+
+LOOK_TIMEOUT = 60.0
+"""Seconds that looking at the media may hold up a submission; after that the worker finds out."""
+MAX_IDEMPOTENCY_KEY = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What a caller sent: the parsed request, its raw text, and the media that lies under the job's key already."""
+
+    job_id: str
+    caller: Caller
+    api: str
+    request: Request
+    config: bytes
+    data_name: str
+    media_key: str
+    media_bytes: int
+    media_digest: str = ""
+    idempotency_key: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Whether two submissions under one idempotency key are the same one: config, name, and media to the last byte."""
+        told = (self.data_name, str(self.media_bytes), self.media_digest)
+        return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in told)))).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which region accepts, and under which number its V1 ids run."""
+
+    region: str
+    number: int
+
+
+class Intake:
+    """Turns submissions into durable jobs."""
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        database: Database,
+        blobs: Blobs,
+        vault: Vault,
+        queue: JobQueue,
+        pool: Pool,
+        offers: Offers,
+        metrics: Metrics,
+        backlog: Backlog,
+        quota: Quota,
+        disk: Disk | None,
+        target: str,
+    ) -> None:
+        self._place = place
+        self._backlog = backlog
+        self._quota = quota
+        self._disk = disk
+        self._target = target
+        self._database = database
+        self._blobs = blobs
+        self._vault = vault
+        self._queue = queue
+        self._pool = pool
+        self._offers = offers
+        self._metrics = metrics
+
+    async def admit(self, caller: Caller, incoming: int) -> None:
+        """Refuse media for which there is no room, before (announced) and after (counted) it has come. Raises `Refused`."""
+        if self._disk is not None:
+            self._disk.check(incoming)
+        if self._quota != Quota():
+            held = await self._database.read(lambda connection: limits.usage(connection, caller.workspace_id))
+            limits.check(self._quota, held, incoming)
+
+    def check(self, request: Request) -> None:
+        """Refuse what nobody here can do, before any media is read. Raises `Refused`."""
+        self._offers.check(request)
+
+    async def accept(self, submission: Submission) -> str:
+        """The id of the durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
+
+        On any exception the media is removed, unless the job was made all the same: no blob without a job, no job without
+        its blob.
+        """
+        storing: asyncio.Task[str] | None = None
+        try:
+            self.check(submission.request)
+            await self.admit(submission.caller, 0 if self._disk else submission.media_bytes)
+            duration_ms = await self._look(submission)
+            storing = asyncio.create_task(self._store(submission, duration_ms))
+            accepted = await asyncio.shield(storing)
+        except BaseException:
+            await asyncio.shield(self._undo(submission.job_id, storing))
+            raise
+        if accepted != submission.job_id:
+            await self._blobs.delete_prefix(f"jobs/{submission.job_id}/")
+        else:
+            self._metrics.accepted(submission.api, submission.media_bytes)
+            _log.info("job accepted", extra={"job": accepted, "bytes": submission.media_bytes})
+        return accepted
+
+    async def _undo(self, job_id: str, storing: "asyncio.Task[str] | None") -> None:
+        """Remove the media of a failed submission. Who is cancelled in mid-commit, or loses the database, asks first."""
+        try:
+            if storing is not None:
+                await asyncio.wait({storing})
+                if await self._database.read(lambda connection: jobs.get(connection, job_id)):
+                    return
+            await self._blobs.delete_prefix(f"jobs/{job_id}/")
+        except Exception:  # noqa: BLE001 - the caller is on its way out with an error of its own
+            _log.exception("media of a refused job not removed", extra={"job": job_id})
+
+    async def _look(self, submission: Submission) -> int:
+        """Duration in ms as far as the container tells (0: unknown). Raises `MediaUnreadable`'s refusal for what is no media.
+
+        A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
+        """
+        if self._blobs.root is None:
+            return 0  # the media lies in S3: the worker, who has to fetch it anyway, will look
+        found: list[m.Media] = []
+        path = str(self._blobs.root / submission.media_key)
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                await self._pool.run(MEDIA, Task(message=m.Inspect(path=path)), lambda said, _: _collect(said, found))
+        except (TimeoutError, ChildDied, ChildBroke, EngineDown, EngineUnavailable) as error:
+            _log.warning("media not looked at", extra={"job": submission.job_id, "why": str(error)})
+        return (found[0].duration or 0) * 1000 // RATE if found else 0
+
+    async def _store(self, submission: Submission, duration_ms: int) -> str:
+        request = submission.request
+        if isinstance(request, AlignmentRequest):
+            raise Refused(Kind.INVALID_CONFIG, "alignment is not available on this server", at="type")
+        new = NewJob(
+            id=submission.job_id,
+            caller=submission.caller,
+            region=self._place.region,
+            region_number=self._place.number,
+            api=submission.api,
+            type=JobType.TRANSCRIPTION,
+            language=request.language,
+            operating_point=request.operating_point,
+            config=self._vault.seal(submission.config),
+            data_name=submission.data_name,
+            media_bytes=submission.media_bytes,
+            duration_ms=duration_ms,
+            queue=self._target,
+            idempotency_key=submission.idempotency_key,
+            idempotency_digest=submission.digest if submission.idempotency_key else None,
+        )
+
+        def commit(connection: sa.Connection) -> None:
+            jobs.insert(connection, new)
+            jobs.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
+            account = str(new.caller.workspace_id)
+            self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
+
+        try:
+            await self._database.write(commit)
+        except sa.exc.IntegrityError:
+            return (await self._earlier(submission)).id
+        return new.id
+
+    async def _earlier(self, submission: Submission) -> Job:
+        """The job that this idempotency key made before. Raises `Refused` when it was for something else."""
+        key = submission.idempotency_key
+        if key is None:
+            raise RuntimeError("a fresh job id was taken already")
+        found = await self._database.read(
+            lambda connection: jobs.by_idempotency_key(connection, submission.caller, key)
+        )
+        if found is None:
+            raise RuntimeError("the idempotency key vanished")
+        if found.idempotency_digest != submission.digest or not jobs.may_see(submission.caller, found):
+            why = "was used for another request before; use a new one"
+            raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
+        return found
+
+
+def _collect(said: m.Message, found: list[m.Media]) -> None:
+    if isinstance(said, m.Media):
+        found.append(said)

@@ -1,0 +1,132 @@
+"""What an operator watches, in Prometheus' text form. Names are a contract: a test and docs/metrics.md hold them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A metric: its name on the wire (a counter's ends in `_total`), kind, labels and meaning."""
+
+    name: str
+    kind: type[Counter | Gauge | Histogram]
+    labels: tuple[str, ...]
+    meaning: str
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(name="sottovoce_audio_seconds_total", kind=Counter, labels=("engine",), meaning="Audio recognised."),
+    Family(name="sottovoce_engine_deaths_total", kind=Counter, labels=(), meaning="Engine processes lost in a job."),
+    Family(
+        name="sottovoce_http_request_seconds",
+        kind=Histogram,
+        labels=("route", "method"),
+        meaning="Time to the answer's end.",
+    ),
+    Family(
+        name="sottovoce_http_requests_total",
+        kind=Counter,
+        labels=("route", "method", "status"),
+        meaning="Requests answered.",
+    ),
+    Family(
+        name="sottovoce_jobs_reaped_total", kind=Counter, labels=(), meaning="Abandoned jobs put back into the queue."
+    ),
+    Family(name="sottovoce_jobs", kind=Gauge, labels=("state",), meaning="Jobs of this region by state."),
+    Family(name="sottovoce_jobs_accepted_total", kind=Counter, labels=("api",), meaning="Jobs accepted."),
+    Family(name="sottovoce_jobs_finished_total", kind=Counter, labels=("state",), meaning="Jobs that ended."),
+    Family(
+        name="sottovoce_recognition_seconds_total", kind=Counter, labels=("engine",), meaning="Time spent recognising."
+    ),
+    Family(
+        name="sottovoce_queue_eta_seconds",
+        kind=Gauge,
+        labels=(),
+        meaning="Until the queue is done; -1 without a worker.",
+    ),
+    Family(name="sottovoce_queue_jobs", kind=Gauge, labels=(), meaning="Jobs that wait for a slot."),
+    Family(
+        name="sottovoce_queue_oldest_seconds", kind=Gauge, labels=(), meaning="How long the oldest of them has waited."
+    ),
+    Family(name="sottovoce_slots", kind=Gauge, labels=("engine", "use"), meaning="Engine processes: busy, and all."),
+    Family(name="sottovoce_upload_bytes_total", kind=Counter, labels=(), meaning="Media bytes received."),
+)
+"""Every metric."""
+
+
+class Metrics:
+    """The meters of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter that says nothing
+        meters: dict[str, Any] = {
+            family.name: family.kind(
+                family.name.removesuffix("_total"), family.meaning, family.labels, registry=self._registry
+            )
+            for family in FAMILIES
+        }
+        self._audio: Counter = meters["sottovoce_audio_seconds_total"]
+        self._deaths: Counter = meters["sottovoce_engine_deaths_total"]
+        self._latency: Histogram = meters["sottovoce_http_request_seconds"]
+        self._requests: Counter = meters["sottovoce_http_requests_total"]
+        self._jobs: Gauge = meters["sottovoce_jobs"]
+        self._accepted: Counter = meters["sottovoce_jobs_accepted_total"]
+        self._finished: Counter = meters["sottovoce_jobs_finished_total"]
+        self._work: Counter = meters["sottovoce_recognition_seconds_total"]
+        self._eta: Gauge = meters["sottovoce_queue_eta_seconds"]
+        self._waiting: Gauge = meters["sottovoce_queue_jobs"]
+        self._oldest: Gauge = meters["sottovoce_queue_oldest_seconds"]
+        self._reaped: Counter = meters["sottovoce_jobs_reaped_total"]
+        self._slots: Gauge = meters["sottovoce_slots"]
+        self._uploads: Counter = meters["sottovoce_upload_bytes_total"]
+
+    def accepted(self, api: str, size: int) -> None:
+        """A job was accepted with *size* bytes of media."""
+        self._accepted.labels(api).inc()
+        self._uploads.inc(size)
+
+    def finished(self, state: str) -> None:
+        """A job ended as *state*."""
+        self._finished.labels(state).inc()
+
+    def recognised(self, engine: str, *, audio: float, seconds: float) -> None:
+        """*audio* seconds were recognised in *seconds*."""
+        self._audio.labels(engine).inc(audio)
+        self._work.labels(engine).inc(seconds)
+
+    def child_died(self) -> None:
+        """An engine process was lost while it had a job."""
+        self._deaths.inc()
+
+    def reaped(self) -> None:
+        """An abandoned job went back into its queue."""
+        self._reaped.inc()
+
+    def backlog(self, waiting: int, oldest: float, eta: float | None) -> None:
+        """The queue's length, the age of its oldest job, and the seconds it will take (-1: nobody works)."""
+        self._waiting.set(waiting)
+        self._oldest.set(oldest)
+        self._eta.set(-1 if eta is None else eta)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered. *route* is the pattern, never the path: ids would make a series each."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._latency.labels(route, method).observe(seconds)
+
+    def snapshot(self, jobs: Mapping[str, int], slots: Mapping[str, tuple[int, int]], states: Iterable[str]) -> None:
+        """Set the gauges that are read at scrape time."""
+        for state in states:
+            self._jobs.labels(state).set(jobs.get(state, 0))
+        for engine, (busy, all_slots) in slots.items():
+            self._slots.labels(engine, "busy").set(busy)
+            self._slots.labels(engine, "all").set(all_slots)
+
+    def render(self) -> bytes:
+        """Everything, in the text form."""
+        return generate_latest(self._registry)

@@ -1,0 +1,5 @@
+from alembic import context
+
+from sottovoce.service.migrate import run
+
+run(context)

@@ -1,0 +1,136 @@
+"""The one capability table: what this server can do, what it refuses at submit, and what it answers in the transcript.
+
+A feature without an error list of its own is refused when nobody covers it; one that has such a list (contract §7.3) is accepted
+and answered there, as the contract has it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sottovoce.engines import registry
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.registry import Choice
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
+from sottovoce.transcript.languages import AUTO
+from sottovoce.transcript.model import StageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Something a request may ask for: how to see it, where it stands, and what it is called in a refusal."""
+
+    asked: Callable[[TranscriptionRequest], bool]
+    at: str
+    name: str
+
+
+def _foreign_locale(request: TranscriptionRequest) -> bool:
+    return request.output_locale not in {None, "en-US"}  # the embedded engine writes American English
+
+
+# Nothing here can do these yet; a line leaves when something can.
+NOT_COVERED: tuple[Feature, ...] = (
+    Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
+    Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
+    Feature(
+        asked=lambda r: r.speaker_diarization.get_speakers,
+        at="transcription_config.speaker_diarization_config.get_speakers",
+        name="speaker identification",
+    ),
+    Feature(
+        asked=lambda r: bool(r.speaker_diarization.speakers),
+        at="transcription_config.speaker_diarization_config.speakers",
+        name="speaker identification",
+    ),
+    Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
+    Feature(asked=lambda r: bool(r.notifications), at="notification_config", name="notification"),
+    Feature(asked=lambda r: r.fetch_data is not None, at="fetch_data", name="fetching media"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A feature whose absence is told in the transcript: the wire's list, and the entry to put there."""
+
+    asked: Callable[[TranscriptionRequest], bool]
+    feature: str
+    type: str
+    message: Callable[[TranscriptionRequest, str], str]
+
+
+# contract §7.3: types and messages
+ANSWERED: tuple[Answered, ...] = (
+    Answered(
+        asked=lambda r: r.summarization is not None,
+        feature="summarization",
+        type="unsupported_language",
+        message=lambda r, _: f"Summarization not supported for {r.language}.",
+    ),
+    Answered(
+        asked=lambda r: r.sentiment_analysis,
+        feature="sentiment_analysis",
+        type="unsupported_language",
+        message=lambda r, _: f"Sentiment analysis not supported for {r.language}.",
+    ),
+    Answered(
+        asked=lambda r: r.topics is not None,
+        feature="topic_detection",
+        type="unsupported_language",
+        message=lambda r, _: f"Topic Detection not supported for {r.language}.",
+    ),
+    Answered(
+        asked=lambda r: r.auto_chapters,
+        feature="auto_chapters",
+        type="unsupported_language",
+        message=lambda r, _: f"Auto chapters not supported for {r.language}.",
+    ),
+)
+
+
+def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
+    """What the transcript has to say about features that were asked for and that nobody here covers."""
+    errors = [
+        StageError(
+            feature="translation",
+            type="unsupported_translation_pair",
+            message=f"Translation from {request.language} to {target} currently not supported",
+        )
+        for target in request.translation_targets
+    ]
+    errors += [
+        StageError(feature=entry.feature, type=entry.type, message=entry.message(request, request.language))
+        for entry in ANSWERED
+        if entry.asked(request)
+    ]
+    return tuple(errors)
+
+
+class Offers:
+    """What the engines of this region's workers can do, best first; an API process learns it from the workers' rows."""
+
+    def __init__(self, engines: tuple[Capabilities, ...]) -> None:
+        self.engines = engines
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Every language code that some engine covers."""
+        return tuple(sorted({code for engine in self.engines for code in engine.languages}))
+
+    def check(self, request: Request) -> Choice:
+        """The engine for *request*. Raises `Refused` that names the field which nobody here can honour."""
+        if isinstance(request, AlignmentRequest):
+            raise Refused(Kind.INVALID_CONFIG, "alignment is not available on this server", at="type")
+        if not self.engines:
+            raise Refused(Kind.UNAVAILABLE, "no worker has been seen yet; try again")
+        choice = self.choose(request)
+        for feature in NOT_COVERED:
+            if feature.asked(request):
+                raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
+        return choice
+
+    def choose(self, request: TranscriptionRequest) -> Choice:
+        """The best engine for the request's language and operating point. Raises `EngineUnavailable`."""
+        if request.language == AUTO and not any(engine.identifies_language for engine in self.engines):
+            raise EngineUnavailable("language identification is not available on this server; name the language")
+        return registry.choose(request.language, request.operating_point, self.engines)

@@ -1,0 +1,310 @@
+"""The parts of one region's server, built in order and taken down in reverse. Knows no settings and no HTTP."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from sottovoce.engines import registry
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import MEDIA, Pool, PoolPolicy
+from sottovoce.request import OperatingPoint
+from sottovoce.service import accounts, jobs, migrate, workers
+from sottovoce.service.backlog import Backlog
+from sottovoce.service.blobs import Blobs
+from sottovoce.service.database import Database, sqlite_url
+from sottovoce.service.datafolder import DataFolder
+from sottovoce.service.housekeeping import Chore, Housekeeper
+from sottovoce.service.intake import Intake, Place
+from sottovoce.service.keyring import Keyring
+from sottovoce.service.limits import Disk, Quota
+from sottovoce.service.loader import Loader
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.offers import Offers
+from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker
+from sottovoce.service.reaper import Reaper, ReaperPolicy
+from sottovoce.service.removal import Removal
+from sottovoce.service.s3 import Bucket
+from sottovoce.service.sweeper import Sweeper
+from sottovoce.service.turns import Turns
+from sottovoce.service.vault import Vault, write_secret
+from sottovoce.service.watcher import Watcher
+from sottovoce.service.workflows import JobRunner, WorkPolicy
+
+_log = logging.getLogger(__name__)
+
+REGION_NUMBERS: Mapping[str, int] = {"eu1": 1, "us1": 2, "au1": 3, "eu2": 4, "us2": 5}
+"""The last two digits of a region's V1 job ids; other regions set their own."""
+
+READY_FOR = 1.0
+READY_TIMEOUT = 5.0
+"""Seconds that a look at the parts is good for, and that each part may take."""
+LOOKERS = 2
+"""Processes that look at uploads: one hostile file shall not hold up everybody."""
+
+EMBEDDED_EXECUTOR = "embedded"
+"""The executor id of a server that holds its folder's lock: constant, so that a restart recovers its own jobs at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to build. URLs that are `None` mean the embedded default in *folder*."""
+
+    folder: DataFolder
+    region_number: int
+    roles: frozenset[str]
+    database_url: str | None = None
+    control_database_url: str | None = None
+    blob_url: str | None = None
+    blob_options: Mapping[str, str] = field(default_factory=dict)
+    secrets_key_file: Path | None = None
+    first_key: str | None = None
+    engine: str = "auto"
+    slots: int = 1
+    poll: float = 0.1
+    drain: float = 20.0
+    pool: PoolPolicy = field(default_factory=PoolPolicy)
+    lease: float = 10.0
+    heartbeat: float = 2.0
+    max_failures: int = 3
+    keep: float = 7 * 86_400.0
+    queues: tuple[str, ...] = (BATCH,)
+    sweep: float = 3600.0
+    quota: Quota = field(default_factory=Quota)
+    reserve: int = 1 << 30
+
+    @property
+    def embedded(self) -> bool:
+        """Whether jobs live in the folder, which then belongs to one server at a time."""
+        return self.database_url is None
+
+
+class NotMigrated(Exception):
+    """A database of the operator's own is not at the revision that this release needs."""
+
+
+class Runtime:
+    """Everything that a process of this server needs besides HTTP. `start` blocks; call it off the event loop."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.metrics = Metrics()
+        self.first_key: str | None = None
+        self._undo = contextlib.ExitStack()
+        self._looking = asyncio.Lock()
+        self._looked: tuple[float, dict[str, bool]] = (-READY_FOR * 2, {})
+
+    def start(self) -> None:
+        """Build all parts; whatever was built is taken down again when a later part fails."""
+        try:
+            self._start()
+        except BaseException:
+            self._undo.close()
+            raise
+
+    def _start(self) -> None:
+        plan, folder = self.plan, self.plan.folder
+        folder.prepare()
+        if plan.embedded:
+            self._undo.callback(os.close, folder.lock())
+            folder.wipe_scratch()
+        self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
+        self.control = self._database(plan.control_database_url, folder.control_database, migrate.CONTROL)
+        self._first_key()
+        key_file = plan.secrets_key_file or folder.secrets_key
+        self.vault = Vault.open_file(key_file, create=plan.secrets_key_file is None)
+        self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
+        self.keyring = Keyring(self.control, time.monotonic)
+        batch = "batch" in plan.roles
+        self.offers = Offers(registry.offered(plan.engine) if batch else ())
+        self.watcher = Watcher(self.database)
+        self.loader = Loader(self.database)
+        self.backlog = Backlog(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
+        self.queue = DbosQueue(self.database)
+        self._undo.callback(self.queue.close)
+        self.removal = Removal(self.database, self.blobs, self.queue)
+        self.pool = Pool(plan.pool)
+        self._undo.callback(self.pool.close)
+        if "api" in plan.roles:
+            self.pool.warm(MEDIA, LOOKERS)
+        self.intake = Intake(
+            place=Place(region=folder.region, number=plan.region_number),
+            database=self.database,
+            blobs=self.blobs,
+            vault=self.vault,
+            queue=self.queue,
+            pool=self.pool,
+            offers=self.offers,
+            metrics=self.metrics,
+            backlog=self.backlog,
+            quota=plan.quota,
+            disk=Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None,
+            target=plan.queues[0],
+        )
+        chores = self._start_worker() if batch else [self._learning()]
+        housekeeper = Housekeeper([*chores, self._counting()])
+        housekeeper.start()
+        self._undo.callback(housekeeper.close)
+
+    def _database(self, url: str | None, file: Path, branch: str) -> Database:
+        database = Database(url or sqlite_url(file))
+        self._undo.callback(database.close)
+        if database.embedded:
+            migrate.upgrade(database, branch)
+            if branch == migrate.REGION:
+                migrate.upgrade_queue(database)
+            return database
+        has, wants = migrate.current(database, branch)
+        if has != wants:
+            raise NotMigrated(
+                f"the {branch} database is at revision {has}, this release needs {wants}: run `sottovoce migrate`"
+            )
+        return database
+
+    def _first_key(self) -> None:
+        """On an empty control database: workspace, user 1 and a key, which is kept beside the data and shown once."""
+        kept = self.plan.folder.api_key
+        with self.control.writing() as connection:
+            # a file without a workspace: the last start was killed between the two, and the file is what people read
+            known = kept.read_text(encoding="utf-8").strip() if kept.exists() else ""
+            secret = self.plan.first_key or known or accounts.new_secret()
+            if not accounts.bootstrap(connection, secret):
+                return
+            if secret != known:
+                kept.unlink(missing_ok=True)
+                write_secret(kept, secret + "\n")
+        self.first_key = secret
+
+    def _start_worker(self) -> list[Chore]:
+        """Warm engines, take work, and say so; what is to be done again and again from now on."""
+        plan = self.plan
+        for engine in self.offers.engines[:1]:
+            choice = registry.choose(min(engine.languages), OperatingPoint.STANDARD, self.offers.engines)
+            self.pool.warm(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device), plan.slots)
+            _log.info("engine warm", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
+        owner = EMBEDDED_EXECUTOR if plan.embedded else f"{socket.gethostname()}-{uuid4()}"
+        policy = WorkPolicy(
+            owner=owner,
+            scratch=self._scratch(owner),
+            lease=plan.lease,
+            heartbeat=plan.heartbeat,
+            max_failures=plan.max_failures,
+            keep=plan.keep,
+        )
+        runner = JobRunner(
+            database=self.database,
+            blobs=self.blobs,
+            vault=self.vault,
+            pool=self.pool,
+            offered=self.offers,
+            metrics=self.metrics,
+            policy=policy,
+        )
+        beat = partial(workers.beat, worker_id=owner, capabilities=self.offers.engines, slots=plan.slots)
+        with self.database.writing() as connection:
+            beat(connection)
+        self._undo.callback(self._leave, owner)
+        worker = DbosWorker(
+            self.database,
+            executor=owner,
+            slots=plan.slots,
+            poll=plan.poll,
+            queues=plan.queues,
+            steps=(runner.work, runner.publish),
+        )
+        self._undo.callback(worker.drain, plan.drain)
+        worker.launch()
+        return [
+            Chore(name="heartbeat", interval=plan.heartbeat, do=partial(self.database.write, beat)),
+            *self._reaping(),
+        ]
+
+    def _scratch(self, owner: str) -> Path:
+        """Where this worker puts files: the region's folder for an embedded server, else a part that is its own."""
+        folder = self.plan.folder
+        if self.plan.embedded:
+            return folder.scratch
+        place, descriptor = folder.own_scratch(owner)
+        self._undo.callback(os.close, descriptor)
+        self._undo.callback(shutil.rmtree, place, ignore_errors=True)
+        return place
+
+    def _leave(self, owner: str) -> None:
+        with contextlib.suppress(sa.exc.SQLAlchemyError), self.database.writing() as connection:
+            workers.leave(connection, owner)
+
+    def _reaping(self) -> list[Chore]:
+        """The region's reaper and sweeper, in whichever worker has the turn."""
+        plan = self.plan
+        lease_ms = round(plan.lease * 1000)
+        policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
+        reaper = Reaper(self.database, self.queue, self.metrics, policy)
+        url = plan.blob_url or ""
+        bucket = Bucket(url, plan.blob_options) if url.startswith("s3://") else None
+        sweeper = Sweeper(self.database, self.blobs, bucket)
+
+        def in_turn(name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]) -> Chore:
+            turns = Turns(self.database, name, interval)
+
+            async def done() -> None:
+                if await turns.mine():
+                    await do()
+
+            return Chore(name=name, interval=interval, delay=delay, do=done)
+
+        # not at once: what this process recovers itself at its start shall have claimed its jobs again by then
+        return [
+            in_turn("reaper", plan.lease / 2, plan.lease, reaper.tick),
+            in_turn("sweep", plan.sweep, plan.sweep, sweeper.sweep),
+        ]
+
+    def _learning(self) -> Chore:
+        """What workers can do, learned from their rows; at once, for the first request."""
+
+        async def learn() -> None:
+            self.offers.engines = workers.union(await self.database.read(workers.seen))
+
+        with self.database.reading() as connection:
+            self.offers.engines = workers.union(workers.seen(connection))
+        return Chore(name="capabilities", interval=self.plan.heartbeat, do=learn)
+
+    def _counting(self) -> Chore:
+        """The length of the queue and how long it will take, for metrics and for jobs that arrive."""
+        return Chore(name="backlog", interval=self.plan.heartbeat, do=self.backlog.refresh)
+
+    async def ready(self) -> dict[str, bool]:
+        """What works now, looked at once a second at most: whoever asks more often, with no key, costs nothing."""
+        async with self._looking:
+            at, state = self._looked
+            if time.monotonic() - at > READY_FOR:
+                state = await self._look()
+                self._looked = time.monotonic(), state
+        return state
+
+    async def _look(self) -> dict[str, bool]:
+        """Whether the database and the blobs can be written, and the engine processes are up."""
+        checks = {"database": self._can_write(), "blobs": asyncio.wait_for(self.blobs.check(), READY_TIMEOUT)}
+        results = await asyncio.gather(*checks.values(), return_exceptions=True)
+        state = {name: not isinstance(result, BaseException) for name, result in zip(checks, results, strict=True)}
+        for name, result in zip(checks, results, strict=True):
+            if isinstance(result, BaseException):
+                _log.warning("not ready", extra={"part": name, "why": f"{type(result).__name__}: {result}"})
+        return {**state, "engines": self.pool.alive()}
+
+    async def _can_write(self) -> None:
+        async with asyncio.timeout(READY_TIMEOUT):
+            await self.database.write(jobs.touch)
+
+    def close(self) -> None:
+        """Let running work end for a while, then take everything down."""
+        self._undo.close()

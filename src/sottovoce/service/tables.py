@@ -1,0 +1,127 @@
+"""The tables of both databases, as the migrations leave them. Instants are epoch milliseconds, UTC."""
+
+import sqlalchemy as sa
+
+control = sa.MetaData()
+region = sa.MetaData()
+
+# ── control: who may do what, everywhere. No name of a file, no text. ──
+
+workspaces = sa.Table(
+    "workspaces",
+    control,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+users = sa.Table(
+    "users",
+    control,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("email", sa.Text, unique=True),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("disabled_at", sa.BigInteger),
+)
+
+projects = sa.Table(
+    "projects",
+    control,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("is_default", sa.Boolean, nullable=False, default=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("deleted_at", sa.BigInteger),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    control,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("project_id", sa.ForeignKey("projects.id"), nullable=False, index=True),
+    sa.Column("user_id", sa.ForeignKey("users.id")),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("secret_sha256", sa.Text, nullable=False, unique=True),
+    sa.Column("client_ref", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+# ── region: jobs and everything about them ──
+
+counters = sa.Table(
+    "counters",
+    region,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    region,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("v1_id", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("workspace_id", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("user_id", sa.Integer),
+    sa.Column("key_id", sa.Text),
+    sa.Column("client_ref", sa.Text),
+    sa.Column("api", sa.Text, nullable=False),  # v2 | v1
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("operating_point", sa.Text, nullable=False),
+    sa.Column("config", sa.LargeBinary),  # the submitted text, sealed
+    sa.Column("data_name", sa.Text, nullable=False),
+    sa.Column("text_name", sa.Text),
+    sa.Column("media_bytes", sa.BigInteger, nullable=False, default=0),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False, default=0),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.Column("delete_at", sa.BigInteger),
+    sa.Column("removed_at", sa.BigInteger),  # a tombstone since then
+    sa.Column("attempt", sa.Integer, nullable=False, default=0),  # fencing: grows with every claim
+    sa.Column("failures", sa.Integer, nullable=False, default=0),  # attempts whose engine process died
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Column("progress", sa.Float, nullable=False, default=0.0),
+    sa.Column("priority", sa.Integer, nullable=False, default=10),
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text),
+    sa.Column("result_key", sa.Text),
+    sa.Column("errors", sa.JSON, nullable=False),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("idempotency_digest", sa.Text),
+    sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
+    sa.Index("jobs_newest", "project_id", "created_at", "id"),
+    sa.Index("jobs_due", "delete_at"),
+    sa.Index("jobs_leases", "state", "lease_until"),
+)
+
+job_events = sa.Table(
+    "job_events",
+    region,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),  # INFO | WARNING | ERROR
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    region,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("capabilities", sa.JSON, nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("heartbeat_at", sa.BigInteger, nullable=False),
+)

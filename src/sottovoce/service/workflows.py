@@ -1,0 +1,428 @@
+"""What is done with a queued job: claim it, recognise it in a child, publish the result. Fenced, leased, resumable.
+
+Claiming belongs to the `work` step on purpose: the queue replays recorded results of finished steps, so a claim of its own
+would hand the same attempt number to the next process, and the fence would not be one (docs/decisions/0003).
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import ChildBroke, ChildDied, Outcome, Pool, Task
+from sottovoce.job import LIVE, REMOVED, Reason
+from sottovoce.logs import about
+from sottovoce.request import AlignmentRequest, TranscriptionRequest
+from sottovoce.service import jobs, leftovers, offers
+from sottovoce.service.blobs import Blobs, Missing
+from sottovoce.service.database import Database
+from sottovoce.service.jobs import Job
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.offers import Offers
+from sottovoce.service.vault import Vault
+from sottovoce.transcript.model import RATE
+from sottovoce.wire.v2_config import parse_job_config
+
+_log = logging.getLogger(__name__)
+
+BACKOFF = 1.0
+MAX_BACKOFF = 60.0
+REJECTED_POISON = "The media could not be processed: the recogniser stopped working on it {failures} times"
+REJECTED_BUG = "The job could not be processed because of an internal error"
+
+
+class LeaseLost(Exception):
+    """Another attempt has the job, or nobody wants it any more."""
+
+
+class TryAgain(Exception):
+    """The attempt's engine process died; the job deserves another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPolicy:
+    """Leases, patience and keeping. Times in seconds."""
+
+    owner: str
+    scratch: Path
+    lease: float = 10.0
+    heartbeat: float = 2.0
+    max_failures: int = 3
+    keep: float = 7 * 86_400.0
+
+    @property
+    def lease_ms(self) -> int:
+        """The lease in the database's unit."""
+        return round(self.lease * 1000)
+
+    @property
+    def keep_ms(self) -> int:
+        """How long a finished job is kept, in the database's unit."""
+        return round(self.keep * 1000)
+
+
+def media_key(job_id: str) -> str:
+    """Where a job's media lies."""
+    return f"jobs/{job_id}/input"
+
+
+def result_key(job_id: str, attempt: int) -> str:
+    """Where an attempt's transcript lies."""
+    return f"jobs/{job_id}/{attempt}/transcript"
+
+
+def _windows_prefix(job_id: str, key: m.EngineKey | None = None) -> str:
+    """Where kept windows lie; an engine goes on only from windows of its own."""
+    return f"jobs/{job_id}/windows/" + (f"{key.engine}-{key.model}/" if key else "")
+
+
+@dataclass(slots=True)
+class _Live:
+    """What the child has told of the running attempt; written on the pool's thread, read by the heartbeat."""
+
+    done: int = 0
+    total: int | None = None
+    duration: int | None = None
+
+    @property
+    def progress(self) -> float:
+        return min(0.99, self.done / self.total) if self.total else 0.0
+
+    @property
+    def duration_ms(self) -> int | None:
+        return None if self.duration is None else self.duration * 1000 // RATE
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The last attempt of one run of `work`: it goes on only from its own, so that a run presumed dead steals nothing."""
+
+    attempt: int | None = None
+
+
+class JobRunner:
+    """Does one job at a time for whoever calls; holds no state of its own between calls."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: Blobs,
+        vault: Vault,
+        pool: Pool,
+        offered: Offers,
+        metrics: Metrics,
+        policy: WorkPolicy,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._vault = vault
+        self._pool = pool
+        self._offers = offered
+        self._metrics = metrics
+        self._policy = policy
+
+    # ── the two steps ──
+
+    async def work(self, job_id: str) -> dict[str, Any] | None:
+        """Claim and recognise *job_id*, trying again as often as it makes sense; what `publish` needs, or `None`.
+
+        Only the outside world's trouble (database, blobs) is waited out; everything else ends in a result or a rejection.
+        """
+        turn = _Turn()
+        with about(job=job_id):
+            while True:
+                result = None
+                try:
+                    result = await _patiently(lambda: self._once(job_id, turn))
+                except TryAgain:
+                    continue
+                except LeaseLost:
+                    _log.info("attempt given up: the job is somebody else's now")
+                except asyncio.CancelledError:  # the queue was told to stop it, or drains
+                    with contextlib.suppress(Exception):
+                        await asyncio.shield(self._sweep(job_id))
+                    raise
+                if result is None:
+                    await _patiently(lambda: self._sweep(job_id))
+                return result
+
+    async def publish(self, job_id: str, result: dict[str, Any]) -> None:
+        """Make the attempt's result the job's, unless the attempt has lost the job; then clean up after it."""
+        attempt = int(result["attempt"])
+        with about(job=job_id, attempt=str(attempt)):
+            # a step that fails ends the workflow, and with it the job's last chance: trouble is waited out here too
+            await _patiently(lambda: self._publish(job_id, attempt, result))
+
+    async def _publish(self, job_id: str, attempt: int, result: dict[str, Any]) -> None:
+        def finish(connection: sa.Connection) -> bool:
+            finished = jobs.finish(
+                connection,
+                job_id,
+                attempt,
+                result_key=result_key(job_id, attempt),
+                duration_ms=int(result["duration_ms"]),
+                engine=str(result["engine"]),
+                keep_ms=self._policy.keep_ms,
+            )
+            if finished:
+                jobs.note(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
+            return finished
+
+        if await self._database.write(finish):
+            self._metrics.finished("done")
+            _log.info("job done", extra={"engine": result["engine"], "summary": result["summary"]})
+            await self._sweep(job_id)
+        else:
+            await self._discard(job_id, attempt)
+
+    async def _discard(self, job_id: str, attempt: int) -> None:
+        """Throw a late result away, unless it *is* the job's: a step killed after its commit runs once more."""
+        found = await self._database.read(lambda connection: jobs.get(connection, job_id))
+        if found is None or found.result_key != result_key(job_id, attempt):
+            await self._blobs.delete(result_key(job_id, attempt))
+            _log.info("late result thrown away")
+        await self._sweep(job_id)
+
+    async def _sweep(self, job_id: str) -> None:
+        """Remove what an ended job does not need: windows, results that lost, what was written after a removal."""
+        found = await self._database.read(lambda connection: jobs.get(connection, job_id))
+        if found is None or found.state in REMOVED:
+            await self._blobs.delete_prefix(f"jobs/{job_id}/")
+        elif found.state not in LIVE:
+            for key in leftovers.obsolete(found, await self._blobs.keys(f"jobs/{job_id}/")):
+                await self._blobs.delete(key)
+
+    # ── one attempt ──
+
+    async def _once(self, job_id: str, turn: _Turn) -> dict[str, Any] | None:
+        policy = self._policy
+        claimed = await self._database.write(
+            lambda connection: jobs.claim(
+                connection, job_id, owner=policy.owner, lease_ms=policy.lease_ms, after=turn.attempt
+            )
+        )
+        if claimed is None:
+            _log.info("job no longer wanted, or somebody else's")
+            return None
+        turn.attempt = claimed.attempt
+        with about(attempt=str(claimed.attempt)):
+            try:
+                return await self._attempt(claimed)
+            except Refused as refusal:
+                await self._reject(claimed, _reason(refusal), refusal.detail or str(refusal.kind))
+            except ChildDied as death:
+                if await self._survive(claimed, death):
+                    raise TryAgain from death
+            except _FINAL as bug:  # the same would happen again for ever, and hold a slot
+                _log.exception("attempt met a bug", extra={"why": str(bug)})
+                await self._reject(claimed, Reason.ENGINE, REJECTED_BUG)
+            return None
+
+    async def _attempt(self, job: Job) -> dict[str, Any]:
+        begun = time.monotonic()
+        request = await asyncio.to_thread(self._request, job)  # a hostile config may take most of a second
+        choice = self._offers.choose(request)
+        await self._note(job, "engine", f"{choice.engine} {choice.model} on {choice.device}: {choice.why}")
+        _log.info("job claimed", extra={"engine": choice.engine, "model": choice.model, "why": choice.why})
+        key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+        outcome = await self._recognise(job, request, key)
+        await self._blobs.put(result_key(job.id, job.attempt), outcome.payload)
+        seconds = time.monotonic() - begun
+        audio = outcome.finished.duration / RATE
+        self._metrics.recognised(choice.engine, audio=audio, seconds=seconds)
+        return {
+            "attempt": job.attempt,
+            "duration_ms": outcome.finished.duration * 1000 // RATE,
+            "engine": f"{choice.engine} {choice.model}",
+            "summary": f"{audio:.2f} s of audio in {seconds:.2f} s",
+        }
+
+    def _request(self, job: Job) -> TranscriptionRequest:
+        if job.config is None:
+            raise LeaseLost
+        request = parse_job_config(self._vault.unseal(job.config))
+        if isinstance(request, AlignmentRequest):
+            raise EngineUnavailable("no aligner on this server", at="type")
+        return request
+
+    async def _recognise(self, job: Job, request: TranscriptionRequest, key: m.EngineKey) -> Outcome:
+        """The child's outcome, with the lease kept and windows and notes stored meanwhile."""
+        loop = asyncio.get_running_loop()
+        inbox: asyncio.Queue[tuple[m.Message, bytes] | None] = asyncio.Queue()
+        live = _Live()
+
+        def listen(message: m.Message, payload: bytes) -> None:
+            match message:
+                case m.Progress():
+                    live.done, live.total = message.done, message.total
+                case m.Media():
+                    live.duration = message.duration
+                    loop.call_soon_threadsafe(inbox.put_nowait, (message, payload))
+                case _:
+                    loop.call_soon_threadsafe(inbox.put_nowait, (message, payload))
+
+        scratch = self._policy.scratch / f"{job.id}-{job.attempt}"
+        try:
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(self._keep_lease(job, live))  # from here on: fetching the media may take long
+                recorder = group.create_task(self._record(job, key, inbox))
+                async with self._blobs.as_file(media_key(job.id), scratch) as path:
+                    outcome = await self._pool.run(key, await self._task(job, request, key, path), listen)
+                loop.call_soon_threadsafe(inbox.put_nowait, None)  # behind everything that the child said
+                await recorder
+                beat.cancel()
+                # waited for here, not in the group's exit: a lost lease found there would look like a cancellation
+                await asyncio.wait({beat})
+        except BaseExceptionGroup as several:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError from several  # whatever else went wrong, nobody wants this attempt
+            raise several.exceptions[0] from several
+        return outcome
+
+    async def _task(self, job: Job, request: TranscriptionRequest, key: m.EngineKey, path: Path) -> Task:
+        windows = await self._kept_windows(_windows_prefix(job.id, key))
+        asked = m.Transcribe(
+            path=str(path),
+            request=_without_secrets(request),
+            errors=offers.missing(request),
+            windows=len(windows),
+        )
+        return Task(message=asked, windows=windows)
+
+    async def _keep_lease(self, job: Job, live: _Live) -> None:
+        policy = self._policy
+        while True:
+            await asyncio.sleep(policy.heartbeat)
+            try:
+                kept = await self._database.write(
+                    lambda connection: jobs.renew(
+                        connection,
+                        job.id,
+                        job.attempt,
+                        lease_ms=policy.lease_ms,
+                        progress=live.progress,
+                        duration_ms=live.duration_ms,
+                    )
+                )
+            except sa.exc.OperationalError as error:  # the database is away: no reason to throw the work away
+                _log.warning("lease not renewed", extra={"why": str(error)})
+                continue
+            if not kept:
+                raise LeaseLost
+
+    async def _record(
+        self, job: Job, engine: m.EngineKey, inbox: "asyncio.Queue[tuple[m.Message, bytes] | None]"
+    ) -> None:
+        """Store what the child hands out, in order, until the end mark."""
+        while (heard := await inbox.get()) is not None:
+            message, payload = heard
+            match message:
+                case m.WindowDone():
+                    key = f"{_windows_prefix(job.id, engine)}{message.channel:03}-{message.start:015}"
+                    await self._blobs.put(key, m.encode(message, payload))
+                case m.Media():
+                    length = "unknown" if message.duration is None else f"{message.duration / RATE:.2f} s"
+                    text = f"{message.container}, {message.codec}, {message.rate} Hz, {message.channels} channel(s), {length}"
+                    await self._note(job, "media", text)
+                case m.Stage():
+                    await self._note(job, message.name, message.note)
+                case _:
+                    _log.warning("unexpected message from a child", extra={"kind": message.kind})
+
+    async def _kept_windows(self, prefix: str) -> list[tuple[m.WindowDone, bytes]]:
+        """Windows of earlier attempts: per channel an unbroken chain from the start; what does not fit is ignored."""
+        kept: list[tuple[m.WindowDone, bytes]] = []
+        ends: dict[int, int] = {}
+        for key in await self._blobs.keys(prefix):
+            window, payload = _window(await self._blobs.get(key))
+            if window is not None and window.start == ends.get(window.channel, 0):
+                ends[window.channel] = window.end
+                kept.append((window, payload))
+        return kept
+
+    # ── endings ──
+
+    async def _survive(self, job: Job, death: ChildDied) -> bool:
+        """Count a death of the engine process of this very attempt; whether the job deserves another try."""
+        failures = await self._database.write(lambda connection: jobs.count_failure(connection, job.id, job.attempt))
+        self._metrics.child_died()
+        _log.warning("engine process died", extra={"why": str(death), "failures": failures})
+        if failures is None:
+            return False  # the attempt had lost the job already
+        limit = self._policy.max_failures
+        await self._note(job, "engine", f"the engine process died ({failures} of {limit} times allowed)", "WARNING")
+        if failures < limit:
+            return True
+        await self._reject(job, Reason.POISON, REJECTED_POISON.format(failures=failures))
+        return False
+
+    async def _reject(self, job: Job, reason: Reason, message: str) -> None:
+        rejected = await self._database.write(
+            lambda connection: jobs.fail(
+                connection, job.id, job.attempt, reason=reason, message=message, keep_ms=self._policy.keep_ms
+            )
+        )
+        if rejected:
+            self._metrics.finished("rejected")
+            await self._note(job, "rejected", message, "ERROR")
+            await self._sweep(job.id)
+            _log.info("job rejected", extra={"reason": reason, "why": message})
+
+    async def _note(self, job: Job, stage: str, text: str, level: str = "INFO") -> None:
+        def add(connection: sa.Connection) -> None:
+            if (found := jobs.get(connection, job.id)) and found.config is not None:  # a tombstone keeps no log
+                jobs.note(connection, job.id, attempt=job.attempt, stage=stage, text=text, level=level)
+
+        await self._database.write(add)
+
+
+_FINAL = (ChildBroke, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Failures that waiting does not mend: bugs, a config that no key opens, media that is gone."""
+
+T = TypeVar("T")
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """*work*, over and over until the outside world (database, blobs, engine processes) lets it through."""
+    backoff = BACKOFF
+    while True:
+        try:
+            return await work()
+        except (TryAgain, LeaseLost):
+            raise
+        except Exception:  # noqa: BLE001 - the outside world is in trouble; the job is not
+            _log.exception("attempt failed; trying again", extra={"in_seconds": backoff})
+            await asyncio.sleep(backoff)
+            backoff = min(MAX_BACKOFF, backoff * 2)
+
+
+_REASONS = {Kind.INVALID_AUDIO: Reason.INVALID_AUDIO, Kind.INVALID_CONFIG: Reason.CONFIG}
+
+
+def _reason(refusal: Refused) -> Reason:
+    return Reason.LANGUAGE if isinstance(refusal, EngineUnavailable) else _REASONS.get(refusal.kind, Reason.CONFIG)
+
+
+def _without_secrets(request: TranscriptionRequest) -> TranscriptionRequest:
+    """A child gets what it needs to transcribe, never a credential."""
+    return replace(request, fetch_data=None, notifications=(), tracking=None)
+
+
+def _window(frame: bytes) -> tuple[m.WindowDone | None, bytes]:
+    """A stored window; one that another release wrote differently counts as none."""
+    try:
+        header, payload = m.lengths(frame[: m.PREFIX])
+        message = m.decode(frame[m.PREFIX : m.PREFIX + header])
+    except ValueError:
+        return None, b""
+    body = frame[m.PREFIX + header : m.PREFIX + header + payload]
+    return (message, body) if isinstance(message, m.WindowDone) and len(body) == payload else (None, b"")

@@ -1,0 +1,107 @@
+"""What the tests of the service share: migrated databases, a caller, a job, and a pool that does what it is told."""
+
+import asyncio
+import atexit
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import Listener, Outcome, Task
+from sottovoce.job import JobType
+from sottovoce.service import migrate
+from sottovoce.service.accounts import Caller
+from sottovoce.service.database import Database, sqlite_url
+from sottovoce.service.jobs import NewJob
+
+CALLER = Caller(key_id="k1", project_id=1, workspace_id=1, user_id=1)
+CONFIG = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}}).encode()
+
+
+@cache
+def _template(branch: str) -> Path:
+    """A migrated database file, made once a process: migrations are not what most tests are about."""
+    folder = Path(mkdtemp(prefix="sottovoce-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / f"{branch}.db"
+    database = Database(sqlite_url(path))
+    try:
+        migrate.upgrade(database, branch)
+        if branch == migrate.REGION:
+            migrate.upgrade_queue(database)
+    finally:
+        database.close()
+    return path
+
+
+@contextmanager
+def database_at(path: Path) -> Iterator[Database]:
+    database = Database(sqlite_url(path))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def migrated(folder: Path, branch: str = migrate.REGION) -> Iterator[Database]:
+    """A database of its own with the tables of *branch* (and the queue's in a region)."""
+    path = folder / f"{branch}.db"
+    if not path.exists():
+        shutil.copy(_template(branch), path)
+    with database_at(path) as database:
+        yield database
+
+
+def new_job(job_id: str = "job0000001", **changes: object) -> NewJob:
+    values: dict[str, object] = {
+        "id": job_id,
+        "caller": CALLER,
+        "region": "eu1",
+        "region_number": 1,
+        "api": "v2",
+        "type": JobType.TRANSCRIPTION,
+        "language": "en",
+        "operating_point": "standard",
+        "config": b"sealed",
+        "data_name": "talk.wav",
+        "media_bytes": 10,
+        "duration_ms": 0,
+        "queue": "batch",
+    }
+    return NewJob(**{**values, **changes})  # type: ignore[arg-type]
+
+
+Script = Callable[[Task, Listener], Awaitable[Outcome]]
+
+
+class FakePool:
+    """Obeys the contract of `Pool.run`: the listener is called on another thread, cancelling ends the task.
+
+    Each run takes the next script, the last one stays.
+    """
+
+    def __init__(self, *scripts: Script) -> None:
+        self.scripts = list(scripts)
+        self.tasks: list[Task] = []
+        self.keys: list[m.EngineKey] = []
+        self.cancelled = 0
+
+    async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
+        self.keys.append(key)
+        self.tasks.append(task)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        try:
+            return await script(task, listen)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+async def off_thread(listen: Listener, message: m.Message, payload: bytes = b"") -> None:
+    """Tell *listen* from another thread, as the pool does."""
+    await asyncio.to_thread(listen, message, payload)

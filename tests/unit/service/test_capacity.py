@@ -1,0 +1,158 @@
+"""What the server can do, and for how much there is room: the capability table, workers' rows, quotas, the outlook."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from sottovoce.engines import registry
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.request import (
+    AlignmentRequest,
+    Fetch,
+    KnownSpeaker,
+    Notification,
+    OperatingPoint,
+    SpeakerDiarization,
+    Summarization,
+    TranscriptionRequest,
+)
+from sottovoce.service import limits, offers, workers
+from sottovoce.service import tables as t
+from sottovoce.service.backlog import Outlook
+from sottovoce.service.database import Database, sqlite_url
+from sottovoce.service.limits import Disk, Quota, Usage
+from sottovoce.service.migrate import REGION, upgrade
+
+ENGLISH = Capabilities(engine="e", model="m", languages=frozenset({"en"}))
+GERMAN = Capabilities(
+    engine="g", model="m", languages=frozenset({"de"}), operating_points=frozenset({OperatingPoint.ENHANCED})
+)
+PLAIN = TranscriptionRequest(language="en")
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(sqlite_url(tmp_path / "region.db"))
+    upgrade(database, REGION)
+    yield database
+    database.close()
+
+
+NOT_HERE = [
+    (replace(PLAIN, domain="medical"), "transcription_config.domain"),
+    (replace(PLAIN, output_locale="en-GB"), "transcription_config.output_locale"),
+    (replace(PLAIN, audio_events=()), "audio_events_config"),
+    (replace(PLAIN, notifications=(Notification(url="https://a.example"),)), "notification_config"),
+    (replace(PLAIN, fetch_data=Fetch(url="https://a.example")), "fetch_data"),
+    (
+        replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True)),
+        "transcription_config.speaker_diarization_config.get_speakers",
+    ),
+    (
+        replace(
+            PLAIN,
+            speaker_diarization=SpeakerDiarization(speakers=(KnownSpeaker(label="A", speaker_identifiers=("x",)),)),
+        ),
+        "transcription_config.speaker_diarization_config.speakers",
+    ),
+    (replace(PLAIN, language="fr"), "transcription_config.language"),
+    (replace(PLAIN, language="auto"), "transcription_config.language"),
+    (replace(PLAIN, language="de"), "transcription_config.language"),
+    (AlignmentRequest(language="en"), "type"),
+]
+
+
+@pytest.mark.parametrize(("request_", "at"), NOT_HERE, ids=[at for _, at in NOT_HERE])
+def test_what_nobody_covers_is_refused_by_name(request_, at):
+    with pytest.raises(Refused) as refused:
+        offers.Offers((ENGLISH, GERMAN)).check(request_)
+    assert (refused.value.kind, refused.value.at) == (Kind.INVALID_CONFIG, at)
+
+
+def test_what_is_covered_gets_the_engine_that_covers_it():
+    found = offers.Offers((ENGLISH, GERMAN))
+    assert found.check(PLAIN).engine == "e"
+    assert found.check(replace(PLAIN, language="de", operating_point=OperatingPoint.ENHANCED)).engine == "g"
+    assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
+
+
+def test_before_any_worker_was_seen_callers_are_asked_to_come_again():
+    with pytest.raises(Refused) as refused:
+        offers.Offers(()).check(PLAIN)
+    assert refused.value.kind is Kind.UNAVAILABLE
+
+
+def test_features_with_an_error_list_are_answered_there():
+    asked = replace(
+        PLAIN,
+        translation_targets=("de", "fr"),
+        summarization=Summarization(),
+        sentiment_analysis=True,
+        topics=(),
+        auto_chapters=True,
+    )
+    found = offers.missing(asked)
+    assert [error.feature for error in found] == [
+        "translation", "translation", "summarization", "sentiment_analysis", "topic_detection", "auto_chapters",
+    ]  # fmt: skip
+    assert found[0].message == "Translation from en to de currently not supported"
+    assert offers.missing(PLAIN) == ()
+
+
+@pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])
+def test_an_engine_that_is_none_is_said_plainly(name):
+    with pytest.raises(EngineUnavailable):
+        registry.offered(name)
+
+
+def test_an_engine_of_ones_own_is_known_by_its_address():
+    assert registry.offered("tests.sleeper:ENGINE")[0].engine == "tests.sleeper:ENGINE"
+
+
+def test_workers_say_what_they_can_and_are_forgotten_after_a_day(database):
+    with database.writing() as connection:
+        workers.beat(connection, "one", (ENGLISH,), 2)
+        workers.beat(connection, "one", (ENGLISH,), 3)
+        workers.beat(connection, "two", (ENGLISH, GERMAN), 1)
+    with database.reading() as connection:
+        assert workers.union(workers.seen(connection)) in {(ENGLISH, GERMAN), (GERMAN, ENGLISH)}
+        assert workers.alive(connection, 10_000) == {"one": 3, "two": 1}
+    with database.writing() as connection:
+        workers.leave(connection, "one")
+        connection.execute(sa.update(t.workers).where(t.workers.c.id == "two").values(heartbeat_at=1))
+        assert workers.alive(connection, 10_000) == {}
+        assert workers.union(workers.seen(connection)) == (ENGLISH,)
+        assert workers.forget(connection) == 1
+
+
+def test_a_worker_of_a_newer_release_is_understood(database):
+    with database.writing() as connection:
+        workers.beat(connection, "new", (ENGLISH,), 1)
+        plain = connection.execute(sa.select(t.workers.c.capabilities)).scalar_one()
+        connection.execute(sa.update(t.workers).values(capabilities=[{**plain[0], "levitates": True}]))
+        assert workers.union(workers.seen(connection)) == (ENGLISH,)
+
+
+def test_quotas():
+    limits.check(Quota(), Usage(live_jobs=10**9, stored_bytes=10**18), 10**18)
+    limits.check(Quota(live_jobs=2, stored_bytes=100), Usage(live_jobs=1, stored_bytes=50), 50)
+    with pytest.raises(Refused) as many:
+        limits.check(Quota(live_jobs=2), Usage(live_jobs=2, stored_bytes=0), 0)
+    with pytest.raises(Refused) as much:
+        limits.check(Quota(stored_bytes=100), Usage(live_jobs=0, stored_bytes=50), 51)
+    assert (many.value.kind, much.value.kind) == (Kind.TOO_MANY_JOBS, Kind.STORAGE_FULL)
+
+
+def test_a_disk_keeps_its_reserve(tmp_path):
+    Disk(root=tmp_path, reserve=0).check(1)
+    with pytest.raises(Refused) as full:
+        Disk(root=tmp_path, reserve=1 << 60).check(1)
+    assert full.value.kind is Kind.STORAGE_FULL
+    assert str(tmp_path) not in full.value.detail
+
+
+def test_the_outlook_in_words():
+    assert Outlook(waiting=3, audio=40, slots=2, speed=4).words() == "place 4 in the queue, about 5 s before it begins"
+    assert "no worker" in Outlook(waiting=0, audio=0, slots=0).words()
