@@ -1,0 +1,169 @@
+"""Every setting, where it comes from, and what it means. Only `cli` and `web.app` read this module.
+
+Flag beats environment (`SOTTOVOCE_…`) beats TOML file (`SOTTOVOCE_CONFIG`, else `sottovoce.toml` beside the data folder's
+parent if present) beats default. `docs/settings.md` lists every one; a test holds the two together.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Role = Literal["api", "batch", "realtime"]
+ROLES: tuple[Role, ...] = ("api", "batch", "realtime")
+GIB = 1 << 30
+
+
+def _default_slots() -> int:
+    """One engine process a core, at most four: PocketSphinx takes 240 MB and one core each."""
+    return max(1, min(4, len(os.sched_getaffinity(0))))
+
+
+class Settings(BaseSettings):
+    """What an operator can decide."""
+
+    # hidden input: a setting that cannot be read may be a secret in the wrong place
+    model_config = SettingsConfigDict(env_prefix="SOTTOVOCE_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(default=Path("data"), description="Folder of the embedded databases, media and keys.")
+    region: str = Field(
+        default="eu1",
+        pattern=r"^[a-z]{2,8}[0-9]{1,2}$",
+        description="The region that this server is: eu1, us1, au1 or your own.",
+    )
+    region_number: int | None = Field(
+        default=None, ge=1, le=99, description="Last two digits of every V1 job id; known for eu1, us1, au1, eu2, us2."
+    )
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        default=ROLES, min_length=1, description="Which parts this process runs, separated by commas."
+    )
+    database_url: str | None = Field(
+        default=None, description="Region database; default: SQLite in the data folder. `postgresql://…` for a fleet."
+    )
+    control_database_url: str | None = Field(
+        default=None, description="Control database (workspaces, keys); default: SQLite in the data folder."
+    )
+    blob_url: str | None = Field(
+        default=None,
+        description="Media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for a fleet.",
+    )
+    blob_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Options of the S3 store as JSON: endpoint, region, access_key_id, secret_access_key …",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Taken as the first API key when the control database is created; later ignored."
+    )
+    secrets_key_file: Path | None = Field(
+        default=None,
+        description="Keys that seal stored configs, newest first; default: `secrets.key` in the data folder.",
+    )
+    slots: int = Field(
+        default_factory=_default_slots,
+        ge=1,
+        le=64,
+        description="Jobs recognised at the same time, one engine process each.",
+    )
+    engine: str = Field(
+        default="auto",
+        pattern=r"^(auto|[a-z0-9_-]+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="Which recogniser to use: `auto` takes the best present; `package.module:ENGINE` loads one of your own.",
+    )
+    queues: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("batch",), min_length=1, description="Queues that a worker serves; jobs accepted here go to the first."
+    )
+    max_upload_bytes: int = Field(default=4 * GIB, ge=1, description="Largest media accepted in a request body.")
+    reserve_bytes: int = Field(
+        default=GIB, ge=0, description="Bytes of a local disk that media never fill; uploads are refused before (507)."
+    )
+    max_jobs: int | None = Field(
+        default=None, ge=1, description="Most waiting and running jobs of one workspace (429 beyond)."
+    )
+    max_stored_bytes: int | None = Field(
+        default=None, ge=1, description="Most bytes of media that one workspace keeps (507 beyond)."
+    )
+    upload_timeout: float = Field(default=3600.0, gt=0, description="Seconds a request body may take.")
+    default_wait: float = Field(
+        default=2.0, ge=0, description="Seconds that a look at a running job waits unless it says otherwise."
+    )
+    max_wait: float = Field(default=600.0, ge=0, description="Most seconds that a request may wait for a job.")
+    poll_interval: float = Field(default=0.1, gt=0, description="Seconds between looks at the queue.")
+    lease: float = Field(
+        default=10.0, gt=1, description="Seconds after which a silent worker's job is given to another."
+    )
+    heartbeat: float = Field(default=2.0, gt=0, description="Seconds between renewals of a lease.")
+    max_failures: int = Field(
+        default=3, ge=1, description="Deaths of the engine process after which a job is rejected."
+    )
+    stall_timeout: float = Field(
+        default=300.0, gt=1, description="Seconds without a sign of life after which an engine process is killed."
+    )
+    recycle_after: int = Field(
+        default=200, ge=1, description="Jobs after which an engine process is replaced by a fresh one."
+    )
+    max_engine_bytes: int = Field(
+        default=4 * GIB, ge=1, description="Resident memory after which an engine process is replaced."
+    )
+    drain_timeout: float = Field(default=20.0, ge=0, description="Seconds to let running work end on SIGTERM.")
+    sweep_interval: float = Field(default=3600.0, gt=0, description="Seconds between looks for bytes that no job owns.")
+    retention_days: float = Field(
+        default=7.0, ge=0, description="Days that media, transcript and config are kept after completion."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe line written to the log."
+    )
+
+    @field_validator("roles", "queues", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _beats_within_lease(self) -> "Settings":
+        if self.heartbeat * 2 > self.lease:
+            raise ValueError("heartbeat must be at most half of lease, or working jobs are taken for lost")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag, then environment, then TOML."""
+        del dotenv_settings, file_secret_settings
+        file = os.environ.get("SOTTOVOCE_CONFIG", "sottovoce.toml")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    def redacted(self) -> dict[str, Any]:
+        """Every setting as JSON-able values, without secrets: keys are starred, credentials cut out of URLs."""
+        values = self.model_dump(mode="json")
+        for name in ("database_url", "control_database_url", "blob_url"):
+            if values[name] and "@" in values[name]:
+                scheme, _, rest = values[name].partition("://")
+                values[name] = f"{scheme}://***@{rest.rpartition('@')[2]}"
+            if values[name] and "?" in values[name]:  # libpq takes a password there
+                values[name] = values[name].partition("?")[0] + "?***"
+        values["blob_options"] = dict.fromkeys(values["blob_options"], "***")
+        return values
+
+
+def load(**flags: object) -> Settings:
+    """Settings of this process; *flags* that are `None` were not given on the command line. Raises ValueError."""
+    named = os.environ.get("SOTTOVOCE_CONFIG")
+    if named and not Path(named).is_file():
+        raise ValueError(f"SOTTOVOCE_CONFIG names no file: {named}")
+    return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]

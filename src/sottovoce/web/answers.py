@@ -1,0 +1,38 @@
+"""Answers in the contract's shapes: compact JSON under the media type that the client wants, and errors."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sottovoce.errors import Refused
+from sottovoce.wire.errors import v2_error
+
+JSON = "application/json"
+VENDOR_JSON = "application/vnd.speechmatics.v2+json"
+TEXT = "text/plain; charset=utf-8"
+
+
+def json_type(request: Request) -> str:
+    """The vendor type when `Accept` names it, else plain JSON: clients parse no other (contract §2.2)."""
+    return VENDOR_JSON if "application/vnd.speechmatics.v2" in request.headers.get("accept", "") else JSON
+
+
+def json(request: Request, body: Any, status: int = 200) -> Response:
+    """*body* as compact JSON."""
+    return Response(orjson.dumps(body), status, media_type=json_type(request))
+
+
+def text(body: str, status: int = 200) -> Response:
+    """*body* as UTF-8 text."""
+    return Response(body.encode("utf-8", "replace"), status, headers={"content-type": TEXT})
+
+
+def refusal(refused: Refused) -> Response:
+    """The contract's error for *refused*; always plain JSON."""
+    status, body = v2_error(refused)
+    headers = {"retry-after": "1"} if status in {429, 503} else {}
+    if status == 401:  # noqa: PLR2004 - RFC 9110 §15.5.2 wants the header
+        headers["www-authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)

@@ -1,0 +1,304 @@
+"""The API reference: what the OpenAPI document says of each operation, and the same as Markdown and HTML, without a script.
+
+Like the vendor's own pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from sottovoce import __version__
+from sottovoce.web.routes import Address, Handler
+
+MARKDOWN = "text/markdown; charset=utf-8"
+_ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
+_WAIT = ("wait", "integer", "Seconds to wait for the end of the job; 0 answers at once. Clamped, never refused.")
+_FORMAT = ("format", "string", "json-v2 (default), txt, srt or vtt.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route in words. *query* holds name, type and meaning; *errors* statuses and when they happen."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    status: int = 200
+    media_types: tuple[str, ...] = ("application/json", "application/vnd.speechmatics.v2+json")
+    query: tuple[tuple[str, str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    form: tuple[tuple[str, str, str], ...] = ()
+    errors: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def all_errors(self) -> tuple[tuple[int, str], ...]:
+        """Its own errors and those that every operation has."""
+        common = (
+            (401, "No key, or one that is not known: `Permission Denied`."),
+            (429, "Too many requests, with `Retry-After`."),
+            (500, "Our fault: `Internal Server Error`; give the answer's `Request-Id` to the operator."),
+            (503, "For the moment not possible; try again."),
+        )
+        return tuple(sorted((*self.errors, *common)))
+
+    def openapi(self) -> dict[str, Any]:
+        """The operation object of the OpenAPI document."""
+        body: dict[str, Any] = {
+            "operationId": self.id,
+            "summary": self.summary,
+            "description": self.description,
+            "tags": ["batch"],
+            "security": [{"bearer": []}],
+            "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
+            "responses": {
+                str(self.status): {"description": "As wanted.", "content": {kind: {} for kind in self.media_types}},
+                **{str(code): _error_response(when) for code, when in self.all_errors},
+            },
+        }
+        if "{job_id}" in self.path:
+            body["parameters"].insert(
+                0, {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+            )
+        if self.form:
+            body["requestBody"] = _multipart(self.form)
+        return body
+
+
+def _query_parameter(entry: tuple[str, str, str]) -> dict[str, Any]:
+    name, kind, meaning = entry
+    return {"name": name, "in": "query", "required": False, "description": meaning, "schema": {"type": kind}}
+
+
+def _header_parameter(entry: tuple[str, str]) -> dict[str, Any]:
+    name, meaning = entry
+    return {"name": name, "in": "header", "required": False, "description": meaning, "schema": {"type": "string"}}
+
+
+def _error_response(when: str) -> dict[str, Any]:
+    return {"description": when, "content": {"application/json": {"schema": _ERROR}}}
+
+
+def _multipart(parts: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    properties = {
+        name: {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
+        for name, kind, meaning in parts
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+_NOT_FOUND = (404, "No such job for this key: `Job not found`.")
+_FILE_GONE = (410, "Deleted or expired: `File Expired`.")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        id="create_job",
+        method="POST",
+        path="/jobs",
+        status=201,
+        summary="Create a job",
+        description="Send media and a JobConfig. The answer is sent once the job is durable: it survives any restart.",
+        query=(_WAIT, ("format", "string", "With `wait`: the format of the transcript in the answer.")),
+        headers=(("Idempotency-Key", "The same key again, with the same request, answers with the first job's id."),),
+        form=(
+            ("config", "json", 'JobConfig, e.g. `{"type":"transcription","transcription_config":{"language":"en"}}`'),
+            ("data_file", "file", "The media: wav, mp3, aac, ogg, mpeg, amr, m4a, mp4, flac, or video with sound."),
+        ),
+        errors=(
+            (
+                400,
+                "`Job rejected` (the detail names the field), `Job rejected due to invalid audio`, `Missing data_file` …",
+            ),
+            (404, "Unknown `format`: `Format Not Supported`."),
+            (408, "The body did not arrive in time."),
+            (413, "The media is larger than this server accepts."),
+            (422, "A query parameter is of the wrong type."),
+            (507, "No room for the media."),
+        ),
+    ),
+    Operation(
+        id="list_jobs",
+        method="GET",
+        path="/jobs",
+        summary="List jobs",
+        description="Newest first. Without `limit`: the 100 newest of the last 7 days.",
+        query=(
+            ("limit", "integer", "How many, 1 to 100."),
+            ("created_before", "string", "RFC 3339; only jobs created before this instant, to the millisecond."),
+            ("created_after", "string", "RFC 3339; only jobs created after this instant."),
+            ("include_deleted", "boolean", "Also those that were deleted or have expired."),
+        ),
+        errors=((422, "A query parameter is out of range or of the wrong type."),),
+    ),
+    Operation(
+        id="get_job",
+        method="GET",
+        path="/jobs/{job_id}",
+        summary="Look at a job",
+        description="Answers as soon as the job has ended, at the latest when the wait is over.",
+        query=(_WAIT,),
+        errors=(_NOT_FOUND, (410, "Deleted or expired: `Job Expired`."), (422, "`wait` is no whole number.")),
+    ),
+    Operation(
+        id="delete_job",
+        method="DELETE",
+        path="/jobs/{job_id}",
+        summary="Delete a job",
+        description="Media, transcript, config and log are removed at once.",
+        query=(("force", "boolean", "Also when the job is still running."),),
+        errors=(
+            _NOT_FOUND,
+            (410, "Deleted or expired already: `Job Expired`."),
+            (422, "`force` is no truth value."),
+            (423, "Still running, and no `force`: `Resource Locked`."),
+        ),
+    ),
+    Operation(
+        id="get_transcript",
+        method="GET",
+        path="/jobs/{job_id}/transcript",
+        summary="Get a transcript",
+        description="JSON (format 2.9), plain text, SubRip or WebVTT (the last is our addition).",
+        media_types=("application/json", "application/vnd.speechmatics.v2+json", "text/plain"),
+        query=(_FORMAT, _WAIT),
+        errors=(
+            (404, "`Job not found`, `Job In Progress`, `Job rejected`, `Format Not Supported`."),
+            _FILE_GONE,
+            (422, "`wait` is no whole number."),
+        ),
+    ),
+    Operation(
+        id="get_data",
+        method="GET",
+        path="/jobs/{job_id}/data",
+        summary="Get the media back",
+        description="The bytes as they were submitted.",
+        media_types=("application/octet-stream",),
+        errors=(_NOT_FOUND, _FILE_GONE),
+    ),
+    Operation(
+        id="get_log",
+        method="GET",
+        path="/jobs/{job_id}/log",
+        summary="Read the log of a job",
+        description="Stages, times, which engine ran and why.",
+        media_types=("text/plain",),
+        errors=((404, "`Job not found`, `Log file not available`."), _FILE_GONE),
+    ),
+)
+
+
+_OPERATORS = {
+    "/health/live": "The process answers",
+    "/health/ready": "Jobs can be accepted and done; 503 when not",
+    "/metrics": "Prometheus metrics",
+}
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {
+        path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
+        for path, summary in _OPERATORS.items()
+    }
+    for operation in OPERATIONS:
+        paths.setdefault(f"/v2{operation.path}", {})[operation.method.lower()] = operation.openapi()
+    error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sottovoce",
+            "version": __version__,
+            "summary": "Self-hosted speech-to-text with the Speechmatics wire contract",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"ErrorResponse": {"type": "object", "required": ["code", "error"], "properties": error}},
+        },
+    }
+
+
+def markdown() -> str:
+    """The whole reference as Markdown."""
+    parts = [
+        f"# Sottovoce {__version__}: API reference\n",
+        "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2`.",
+        "Errors are JSON: `{code, error, detail}`. The machine-readable form of this page is `/openapi.json`.\n",
+        "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
+    ]
+    for operation in OPERATIONS:
+        parts += _section(operation)
+    return "\n".join(parts) + "\n"
+
+
+def _section(operation: Operation) -> list[str]:
+    lines = [
+        f"## {operation.summary}\n",
+        f"`{operation.method} /v2{operation.path}` → {operation.status}\n",
+        operation.description + "\n",
+    ]
+    rows = [("query", name, meaning) for name, _, meaning in operation.query]
+    rows += [("header", name, meaning) for name, meaning in operation.headers]
+    rows += [("part", name, meaning) for name, _, meaning in operation.form]
+    if rows:
+        lines += ["| where | name | meaning |", "|---|---|---|", *(f"| {a} | `{b}` | {c} |" for a, b, c in rows), ""]
+    lines += ["| status | when |", "|---|---|", *(f"| {code} | {when} |" for code, when in operation.all_errors), ""]
+    return lines
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sottovoce: API reference</title><style>
+body{{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1d2330;background:#fff}}
+table{{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}}
+td,th{{border:1px solid #c9d0dc;padding:.3rem .6rem;text-align:left}}
+code{{background:#eef1f6;padding:.1em .3em;border-radius:3px}}h2{{margin-top:2.5rem}}
+@media(prefers-color-scheme:dark){{body{{background:#14171d;color:#e3e7ee}}code{{background:#252b36}}td,th{{border-color:#3a4252}}}}
+</style><body>{body}</body></html>"""
+
+
+def addresses() -> list[Address]:
+    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
+    from markdown_it import MarkdownIt
+
+    text = markdown()
+    page = _PAGE.format(body=MarkdownIt().enable("table").render(text))
+    document = orjson.dumps(openapi())
+
+    async def docs(request: Request) -> Response:
+        if "text/markdown" in request.headers.get("accept", ""):
+            return await docs_markdown(request)
+        return HTMLResponse(page, headers={"vary": "accept"})
+
+    async def docs_markdown(_request: Request) -> Response:
+        return Response(text.encode(), headers={"content-type": MARKDOWN, "vary": "accept"})
+
+    async def llms(_request: Request) -> Response:
+        return Response(_LLMS.encode(), headers={"content-type": "text/plain; charset=utf-8"})
+
+    async def described(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    pages: dict[str, Handler] = {
+        "/docs": docs,
+        "/docs.md": docs_markdown,
+        "/llms.txt": llms,
+        "/openapi.json": described,
+    }
+    return [Address(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
+
+
+_LLMS = """# Sottovoce
+
+> Self-hosted speech-to-text with the Speechmatics wire contract.
+
+- [API reference](/docs.md): every operation, its parameters and errors
+- [OpenAPI](/openapi.json): the same, machine-readable
+"""

@@ -1,0 +1,101 @@
+"""Stored results as the wire shows them: a job's view, and its transcript in any format."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from sottovoce import __version__
+from sottovoce.errors import Kind, Refused
+from sottovoce.job import NO_TRANSCRIPT, State
+from sottovoce.request import TranscriptionRequest
+from sottovoce.service.blobs import Blobs, Missing
+from sottovoce.service.jobs import Job
+from sottovoce.service.vault import Vault
+from sottovoce.transcript import codec
+from sottovoce.transcript.model import Transcript
+from sottovoce.wire import srt, txt, v2_transcript, vtt
+from sottovoce.wire.v2_config import parse_job_config
+from sottovoce.wire.v2_jobs import JobView
+
+SMALL = 16 << 10
+REMEMBERED = 1000
+"""Submitted configs up to so many bytes, so many of them, are kept opened."""
+
+Render = Callable[[Transcript, JobView], Any]
+
+
+def _json(transcript: Transcript, view: JobView) -> dict[str, Any]:
+    return v2_transcript.render(v2_transcript.Source(transcript=transcript, job=view, version=__version__))
+
+
+def _request(view: JobView) -> TranscriptionRequest:
+    parsed = parse_job_config(orjson.dumps(view.config))
+    if not isinstance(parsed, TranscriptionRequest):
+        raise Refused(Kind.NOT_TRANSCRIPTION)
+    return parsed
+
+
+def _txt(transcript: Transcript, view: JobView) -> str:
+    return txt.render(transcript, diarization=_request(view).diarization)
+
+
+def _srt(transcript: Transcript, view: JobView) -> str:
+    return srt.render(transcript, _request(view).subtitles)
+
+
+def _vtt(transcript: Transcript, view: JobView) -> str:
+    return vtt.render(transcript, _request(view).subtitles)
+
+
+FORMATS: dict[str, Render] = {"json-v2": _json, "txt": _txt, "srt": _srt, "vtt": _vtt}
+"""Every `format`; `vtt` is our addition."""
+
+
+class Results:
+    """Reads what jobs left behind."""
+
+    def __init__(self, blobs: Blobs, vault: Vault) -> None:
+        self._blobs = blobs
+        self._vault = vault
+        self._opened: OrderedDict[bytes, Any] = OrderedDict()
+
+    def view(self, job: Job) -> JobView:
+        """What the wire may show of *job*; its config exactly as submitted."""
+        return JobView(
+            id=job.id,
+            state=job.state,
+            created_at=job.created_at,
+            data_name=job.data_name,
+            duration_ms=job.duration_ms,
+            config=None if job.config is None else self._config(job.config),
+            errors=tuple((error.timestamp, error.message) for error in job.errors),
+            text_name=job.text_name,
+        )
+
+    def _config(self, sealed: bytes) -> Any:
+        """The submitted JSON. Small ones are remembered: unsealing costs more than all the rest of a status request."""
+        if (known := self._opened.get(sealed)) is not None:
+            return known
+        text = self._vault.unseal(sealed)
+        config = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+        if len(text) <= SMALL:
+            self._opened[sealed] = config
+            while len(self._opened) > REMEMBERED:
+                self._opened.popitem(last=False)
+        return config
+
+    async def value(self, job: Job, form: str) -> Any:
+        """The transcript of *job* in *form*: JSON-able for json-v2, else text. Raises `Refused` when there is none."""
+        if job.state is not State.DONE:
+            raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
+        if job.result_key is None:
+            raise Refused(Kind.NOT_READY)
+        try:
+            stored = await self._blobs.get(job.result_key)
+        except Missing as missing:
+            raise Refused(Kind.FILE_EXPIRED) from missing
+        # a ten-hour transcript takes a second to render: not on the event loop
+        return await asyncio.to_thread(lambda: FORMATS[form](codec.decode(stored), self.view(job)))

@@ -1,0 +1,296 @@
+"""Batch REST V2: routes that parse a request, ask the service, and render the answer (contract `batch-v2.md` §5)."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.job import LIVE, REMOVED, JobType, State
+from sottovoce.service import jobs
+from sottovoce.service.accounts import Caller
+from sottovoce.service.blobs import Missing
+from sottovoce.service.intake import MAX_IDEMPOTENCY_KEY, Submission
+from sottovoce.service.jobs import Job
+from sottovoce.service.runtime import Runtime
+from sottovoce.service.workflows import media_key
+from sottovoce.web import answers
+from sottovoce.web.auth import authenticate
+from sottovoce.web.reference import OPERATIONS
+from sottovoce.web.results import FORMATS, Results
+from sottovoce.web.routes import Address, Handler
+from sottovoce.web.uploads import Form, Limits, announced, receive
+from sottovoce.wire import job_log, v2_query
+from sottovoce.wire.v2_config import parse_job_config
+from sottovoce.wire.v2_jobs import SUBMIT_STATUS, job_object
+
+T = TypeVar("T")
+LIST_DEFAULT = 100  # [seed1]: the 100 most recent of the past 7 days
+LIST_DAYS = 7.0
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Seconds that a look at a job waits unless told otherwise, and at most."""
+
+    default: float = 2.0
+    cap: float = 600.0
+
+
+class Batch:
+    """The V2 routes over one runtime."""
+
+    def __init__(self, runtime: Runtime, limits: Limits, waiting: Waiting) -> None:
+        self._runtime = runtime
+        self._limits = limits
+        self._waiting = waiting
+        self._results = Results(runtime.blobs, runtime.vault)
+
+    # ── create ──
+
+    async def create(self, request: Request) -> Response:
+        """`POST /v2/jobs`: 201 with the id of a durable job; with `wait` also how it ended, and its transcript."""
+        caller = await self._caller(request)
+        wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
+        form_of = _format(request)
+        idempotency_key = _idempotency_key(request)
+        await self._runtime.intake.admit(caller, announced(request, self._limits))
+        job_id = jobs.new_id()
+        form = await receive(request, self._runtime.blobs, {"data_file": media_key(job_id)}, self._limits)
+        submission = await self._understood(caller, job_id, form, idempotency_key)
+        accepted = await self._runtime.intake.accept(submission)
+        if wait < 0:
+            return answers.json(request, {"id": accepted}, 201)
+        await self._ended(request, accepted, wait)
+        return answers.json(request, await self._outcome(accepted, form_of), 201)
+
+    async def _understood(self, caller: Caller, job_id: str, form: Form, idempotency_key: str | None) -> Submission:
+        """What the form asks for; its media is removed when that is refused."""
+        try:
+            config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
+            # a hostile config may take most of a second to read: not on the event loop
+            parsed = await asyncio.to_thread(parse_job_config, config)
+            self._runtime.offers.check(parsed)
+            media = _part(form.files, "data_file", Kind.MISSING_DATA_FILE, "send the media in a part of this name")
+        except BaseException:
+            await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
+            raise
+        return Submission(
+            job_id=job_id,
+            caller=caller,
+            api="v2",
+            request=parsed,
+            config=config,
+            data_name=media.name,
+            media_key=media.key,
+            media_bytes=media.size,
+            media_digest=media.digest,
+            idempotency_key=idempotency_key,
+        )
+
+    async def _outcome(self, job_id: str, form: str) -> dict[str, Any]:
+        """The answer of POST with `wait`: the transcript stands under the format's name, best effort (§5.1)."""
+        job = await self._runtime.database.read(lambda connection: jobs.get(connection, job_id))
+        state = job.state if job else State.DELETED
+        body: dict[str, Any] = {"id": job_id, "status": SUBMIT_STATUS[state]}
+        if job and state is State.DONE:
+            with contextlib.suppress(Refused):  # removed since: the caller fetches it, and hears so
+                body[form] = await self._results.value(job, form)
+        return body
+
+    # ── read ──
+
+    async def listing(self, request: Request) -> Response:
+        """`GET /v2/jobs`: newest first."""
+        caller = await self._caller(request)
+        query = request.query_params
+        limit = v2_query.limit(query)
+        before, after = v2_query.instant(query, "created_before"), v2_query.instant(query, "created_after")
+        removed = v2_query.boolean(query, "include_deleted")
+        found = await self._runtime.database.read(
+            lambda connection: jobs.newest(
+                connection,
+                caller,
+                limit=limit or LIST_DEFAULT,
+                before=before,
+                after=after,
+                days=LIST_DAYS if limit is None else None,
+                include_removed=removed,
+            )
+        )
+        views = await asyncio.to_thread(lambda: [job_object(self._results.view(job)) for job in found])
+        return answers.json(request, {"jobs": views})
+
+    async def details(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}`: as soon as it has ended, or when the wait is over."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.JOB_EXPIRED)
+        job = await self._waited(request, job)
+        return answers.json(request, {"job": job_object(self._results.view(job))})
+
+    async def transcript(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/transcript`: in the wanted format."""
+        form = _format(request)
+        job = await self._waited(request, await self._job(request))
+        if job.type is not JobType.TRANSCRIPTION:
+            raise Refused(Kind.NOT_TRANSCRIPTION)
+        value = await self._results.value(job, form)
+        return answers.json(request, value) if form == "json-v2" else answers.text(str(value))
+
+    async def data(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/data`: the media as it was submitted."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        blobs, key = self._runtime.blobs, media_key(job.id)
+        kind = "application/octet-stream"
+        if blobs.root is not None:
+            path = blobs.root / key
+            if not await asyncio.to_thread(path.is_file):
+                raise Refused(Kind.FILE_EXPIRED)
+            _keep_plain_range(request, job.media_bytes)
+            return FileResponse(path, media_type=kind, filename=job.data_name or None)
+        pieces = blobs.stream(key)
+        try:
+            first = await anext(pieces, b"")
+        except Missing as missing:
+            raise Refused(Kind.FILE_EXPIRED) from missing
+
+        async def body() -> Any:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        return StreamingResponse(body(), media_type=kind, headers={"content-length": str(job.media_bytes)})
+
+    async def log(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/log`: stages, times, which engine and why."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        lines = await self._runtime.database.read(lambda connection: jobs.log_lines(connection, job.id))
+        if not lines:
+            raise Refused(Kind.LOG_NOT_AVAILABLE)
+        return answers.text(
+            job_log.render(
+                job_log.Line(at=line.at, level=line.level, stage=line.stage, attempt=line.attempt, text=line.text)
+                for line in lines
+            )
+        )
+
+    # ── delete ──
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v2/jobs/{id}`: everything of it is gone; a running one only by `force`."""
+        job = await self._job(request)
+        force = v2_query.boolean(request.query_params, "force")
+        view = self._results.view(job) if job.state not in REMOVED else None
+        if view is None or not await self._runtime.removal.delete(job.id, force=force):
+            raise Refused(Kind.JOB_EXPIRED)
+        return answers.json(request, {"job": {**job_object(view), "status": "deleted"}})
+
+    # ── shared ──
+
+    async def _caller(self, request: Request) -> Caller:
+        return await authenticate(request, self._runtime.keyring)
+
+    async def _job(self, request: Request) -> Job:
+        return await self._visible(await self._caller(request), request.path_params["job_id"])
+
+    async def _visible(self, caller: Caller, job_id: str) -> Job:
+        if not _JOB_ID.fullmatch(job_id):  # not every database takes every character
+            raise Refused(Kind.JOB_NOT_FOUND)
+        found = await self._runtime.loader.get(job_id)
+        if found is None or not jobs.may_see(caller, found):
+            raise Refused(Kind.JOB_NOT_FOUND)
+        return found
+
+    async def _waited(self, request: Request, job: Job) -> Job:
+        """*job* as it is once it has ended, or once the request's `wait` is over."""
+        wait = v2_query.wait(request.query_params, default=self._waiting.default, cap=self._waiting.cap)
+        if job.state not in LIVE or not wait:
+            return job
+        await self._ended(request, job.id, wait)
+        again = await self._runtime.database.read(lambda connection: jobs.get(connection, job.id))
+        return again or job
+
+    async def _ended(self, request: Request, job_id: str, wait: float) -> None:
+        """Wait, unless the client goes away first: nothing is held for nobody."""
+        waiting = asyncio.ensure_future(self._runtime.watcher.ended(job_id, wait))
+        gone = asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            gone.cancel()
+            await asyncio.gather(waiting, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _part(parts: Mapping[str, T], name: str, kind: Kind, why: str) -> T:
+    if name not in parts:
+        raise Refused(kind, why, at=name)
+    return parts[name]
+
+
+def _keep_plain_range(request: Request, size: int) -> None:
+    """Leave `Range` in *request* only where it asks for one stretch that is there.
+
+    RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those in plain text.
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    if match is None or not _is_there(match[1], match[2], size):
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
+
+
+def _is_there(first: str, last: str, size: int) -> bool:
+    """Whether `first-last`, `first-` or `-last` (the last so many bytes) names bytes of a body of *size*."""
+    if not first:
+        return size > 0 and int(last or 0) > 0
+    return int(first) < size and (not last or int(first) <= int(last))
+
+
+def _format(request: Request) -> str:
+    form = request.query_params.get("format", "json-v2")
+    if form not in FORMATS:
+        raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"formats are {', '.join(FORMATS)}", at="format")
+    return form
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isprintable()):
+        raise Refused(
+            Kind.BAD_REQUEST, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable characters", at="Idempotency-Key"
+        )
+    return key
+
+
+def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Address]:
+    """The V2 addresses, as `reference.OPERATIONS` describes them."""
+    batch = Batch(runtime, limits, waiting)
+    handlers: dict[str, Handler] = {
+        "create_job": batch.create,
+        "list_jobs": batch.listing,
+        "get_job": batch.details,
+        "delete_job": batch.delete,
+        "get_transcript": batch.transcript,
+        "get_data": batch.data,
+        "get_log": batch.log,
+    }
+    found: dict[str, dict[str, Handler]] = {}
+    for operation in OPERATIONS:
+        found.setdefault(operation.path, {})[operation.method] = handlers[operation.id]
+    return [Address(path=f"/v2{path}", handlers=methods) for path, methods in found.items()]
