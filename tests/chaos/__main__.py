@@ -1,0 +1,108 @@
+"""`python -m tests.chaos --rounds N --seed S [--backend sqlite|fleet|both] [--fault NAME]`."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.chaos import media, smalldisk
+from tests.chaos.faults import FAULTS
+from tests.chaos.rounds import Round, calm
+from tests.chaos.worlds import WORLDS, World
+
+
+def play(world: World, name: str, seed: str, *, thorough: bool = False) -> list[str]:
+    """One round of the fault *name*; what went wrong."""
+    fault = FAULTS[name]
+    round_ = Round(world, f"{name}.{seed}", thorough=thorough)
+    begun = time.monotonic()
+    try:
+        fault.do(round_)
+        round_.settle()
+        wrong = round_.faults(fault.excused, kills=fault.kills)
+    except AssertionError as error:
+        wrong = [f"{type(error).__name__}: {error}", *_hints(round_)]
+        world.heal()
+        world.known |= round_.ledger.acked.keys()
+    told = {"backend": world.backend, "fault": name, "seed": seed, "s": round(time.monotonic() - begun, 1)}
+    world.totals.update(round_.ledger.counts)
+    world.totals["jobs"] += len(round_.ledger.acked)
+    told |= {"jobs": len(round_.ledger.acked), "counts": dict(round_.ledger.counts), "wrong": wrong}
+    print(json.dumps(told), flush=True)
+    return wrong
+
+
+def _hints(round_: Round) -> list[str]:
+    """For a person: the jobs as they are."""
+    found = []
+    for job_id in round_.ledger.acked:
+        row = round_.world.row(job_id)
+        found.append(f"{job_id}: {row.state if row else 'no row'}, queue {round_.world.queue.states([job_id])}")
+    return found
+
+
+def _plan(backend: str, rounds: int, fault: str | None, *, thorough: bool) -> list[str]:
+    """Which faults *backend* gets, in order: each as often as any other."""
+    places = {"any", "long"} if thorough else {"any"}
+    names = [name for name, entry in FAULTS.items() if backend in entry.backends and entry.where in places]
+    names = [fault] if fault else names
+    return [names[number % len(names)] for number in range(rounds)]
+
+
+def _run(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
+    result: Counter[str] = Counter()
+    with WORLDS[backend](home) as world:
+        if options.thorough or options.fault == "kill-long":
+            world.long = media.make_long(home / "media")
+        calm(world)
+        for number, name in enumerate(_plan(backend, options.rounds, options.fault, thorough=options.thorough)):
+            wrong = play(world, name, f"{options.seed}.{number}", thorough=options.thorough)
+            result[name] += 1
+            result["wrong"] += bool(wrong)
+        print(json.dumps({"backend": backend, "counts": dict(world.totals)}))
+    return result
+
+
+def main() -> int:
+    """Run rounds and count."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds for each backend")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--backend", choices=[*WORLDS, "both"], default="both")
+    parser.add_argument("--fault", choices=list(FAULTS))
+    parser.add_argument("--thorough", action="store_true", help="long media and long locks too")
+    parser.add_argument("--home", type=Path, help="keep everything here")
+    parser.add_argument("--small-disk", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fault == "disk-full" and not options.small_disk:
+        return _on_a_small_disk(options.rounds, options.seed)
+    backends = list(WORLDS) if options.backend == "both" else [options.backend]
+    if options.fault:
+        backends = [backend for backend in backends if backend in FAULTS[options.fault].backends]
+    total: Counter[str] = Counter()
+    for backend in backends:
+        with tempfile.TemporaryDirectory(prefix="sottovoce-chaos-") as folder:
+            total += _run(options, backend, options.home / backend if options.home else Path(folder))
+    if not options.fault and "sqlite" in backends:
+        share = max(1, options.rounds // len(FAULTS))
+        total["wrong"] += _on_a_small_disk(share, options.seed)
+        total["disk-full"] += share
+    print(json.dumps({"total": dict(total)}))
+    return int(total["wrong"] > 0)
+
+
+def _on_a_small_disk(rounds: int, seed: str) -> int:
+    if not smalldisk.available():
+        print(json.dumps({"fault": "disk-full", "not run": "no unprivileged user namespaces on this machine"}))
+        return 0
+    arguments = ["--fault", "disk-full", "--backend", "sqlite", "--rounds", str(rounds), "--seed", seed]
+    done = smalldisk.run(arguments, timeout=60 + 120 * rounds)
+    print(done.stdout, done.stderr[-3000:] if done.returncode else "")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

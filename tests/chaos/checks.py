@@ -1,0 +1,129 @@
+"""What must be true after every round, whatever happened in it."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sottovoce.job import LIVE, State
+from sottovoce.service import tables as t
+from sottovoce.service.jobs import Job
+from sottovoce.service.workflows import media_key
+from sottovoce.transcript import codec
+from tests.chaos.media import Media
+
+if TYPE_CHECKING:
+    from tests.chaos.rounds import Round
+
+Excuses = Mapping[str, str]
+"""Error-level events that a fault may cause, as expressions, each with the reason why that is right."""
+
+
+def look(round_: "Round", excused: Excuses, *, kills: bool) -> list[str]:
+    """What is wrong now. *kills*: a worker was killed, so its line about a job's end may be missing (never doubled)."""
+    world, ledger = round_.world, round_.ledger
+    wrong: list[str] = []
+    for job_id, media in ledger.acked.items():
+        wrong += _removed(round_, job_id) if job_id in ledger.deleted else _done(round_, job_id, media, kills=kills)
+    wrong += [f"a refused submission has row {found}" for key in ledger.refused if (found := world.by_key(key))]
+    if (rows := world.ids()) != world.known:
+        wrong.append(f"rows that nobody knows: {rows - world.known}; rows that are lost: {world.known - rows}")
+    wrong += [f"stray process {pid}" for pid in world.strays()]
+    wrong += _leftovers(round_)
+    return wrong + _errors(round_, excused)
+
+
+def _done(round_: "Round", job_id: str, media: Media, *, kills: bool) -> list[str]:
+    """An acknowledged job: done, once, with the one right transcript and nothing else lying about."""
+    world = round_.world
+    row = world.row(job_id)
+    if row is None:
+        return [f"{job_id} is lost"]
+    if row.state is not State.DONE or row.result_key is None:
+        return [f"{job_id} is {row.state}: {row.reason} {row.errors}"]
+    wrong = []
+    said = len(round_.events("job done", job_id))
+    if said > 1 or (said == 0 and not kills):
+        wrong.append(f"{job_id}: {said} lines say that it is done")
+    if (times := _published(round_, job_id)) != 1:
+        wrong.append(f"{job_id} was published {times} times")
+    if (keys := world.keys(job_id)) != sorted([media_key(job_id), row.result_key]):
+        wrong.append(f"{job_id} has the blobs {keys}, published {row.result_key}")
+    elif not media.matches(world.blob(row.result_key)):
+        wrong.append(f"{job_id}: not the transcript of {media.path.name}")
+    elif world.blob(media_key(job_id)) != media.path.read_bytes():
+        wrong.append(f"{job_id}: not the media that was sent")
+    if (state := world.queue.states([job_id]).get(job_id)) is None or not state.ended:
+        wrong.append(f"{job_id}: the queue still has it: {state}")
+    return wrong + _served(round_, row)
+
+
+def _published(round_: "Round", job_id: str) -> int:
+    """How many transactions have published a result: each leaves a line in the job's log."""
+    mine = (t.job_events.c.job_id == job_id, t.job_events.c.stage == "done")
+    with round_.world.database.reading() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one())
+
+
+def _served(round_: "Round", row: Job) -> list[str]:
+    """The transcript as clients get it: the published one."""
+    if row.result_key not in round_.world.keys(row.id):
+        return []
+    with round_.client() as client:
+        answer = client.get(f"/v2/jobs/{row.id}/transcript")
+    if answer.status_code != 200:
+        return [f"{row.id}: transcript answers {answer.status_code}"]
+    heard = [item["alternatives"][0]["content"] for item in answer.json()["results"]]
+    expected = [item.text for item in codec.decode(round_.world.blob(row.result_key)).items]
+    return [] if heard == expected else [f"{row.id}: clients get another transcript: {heard}"]
+
+
+def _removed(round_: "Round", job_id: str) -> list[str]:
+    """A job whose removal was acknowledged: a tombstone without config, log or bytes."""
+    world = round_.world
+    row = world.row(job_id)
+    if row is None or row.state is not State.DELETED:
+        return [f"deleted {job_id} is {row.state if row else 'lost'}"]
+    wrong = []
+    if row.config is not None or row.data_name or row.result_key:
+        wrong.append(f"tombstone {job_id} still tells something")
+    if keys := world.keys(job_id):
+        wrong.append(f"tombstone {job_id} has the blobs {keys}")
+    with world.database.reading() as connection:
+        if connection.execute(sa.select(t.job_events.c.seq).where(t.job_events.c.job_id == job_id)).first():
+            wrong.append(f"tombstone {job_id} has a log")
+    with round_.client() as client:
+        if (status := client.get(f"/v2/jobs/{job_id}", params={"wait": "0"}).status_code) != 410:
+            wrong.append(f"tombstone {job_id} answers {status}")
+    return wrong
+
+
+def _leftovers(round_: "Round") -> list[str]:
+    """Scratch files, blobs without a row, jobs that are live although all of ours have ended."""
+    world = round_.world
+    wrong = [
+        f"left in scratch: {path}"
+        for server in world.servers
+        for path in (server.data / "eu1" / "tmp").rglob("*")
+        if path.is_file() and path.name != "lock"
+    ]
+    owners = {key.split("/")[1] for key in world.all_keys()}
+    if strangers := owners - world.known:
+        wrong.append(f"blobs of no job: {strangers}")
+    if world.bucket and (uploads := world.bucket.uploads()):
+        wrong.append(f"multipart uploads under way: {[upload.key for upload in uploads]}")
+    with world.database.reading() as connection:
+        live = connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(LIVE))).scalars().all()
+    return wrong + [f"{job_id} is live" for job_id in live]
+
+
+def _errors(round_: "Round", excused: Excuses) -> list[str]:
+    """Error-level log lines that nothing in this round explains."""
+    found = []
+    for server in round_.world.servers:
+        for line in round_.logs[id(server)].lines():
+            loud = line.get("level") in {"error", "critical"}
+            if loud and not any(re.search(pattern, str(line["event"])) for pattern in excused):
+                found.append(f"log of {server.home.name}: {str(line)[:1500]}")
+    return found

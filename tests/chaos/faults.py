@@ -1,0 +1,504 @@
+"""The faults: each a function that submits jobs and does damage, in a table with where it applies and what it may log."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from sottovoce.job import LIVE, State
+from sottovoce.service.workflows import result_key
+from tests.chaos.checks import Excuses
+from tests.chaos.rounds import Round, kill, waiting_for
+from tests.chaos.worlds import LEASE, Embedded, Fleet, soon
+from tests.servers import PATIENCE, Server, until
+
+BOTH = ("sqlite", "fleet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """*kills*: a worker may be killed between its commit and its log line, or the line finds no room.
+
+    *where*: `any` world, one with `long` media (`--thorough`), or one on a `small` disk.
+    """
+
+    do: Callable[[Round], None]
+    backends: tuple[str, ...] = BOTH
+    kills: bool = False
+    where: str = "any"
+    excused: Excuses = field(default_factory=dict)
+
+
+# ── kill -9 ──
+
+
+def kill_api(round_: Round) -> None:
+    """The process that takes uploads dies: in mid-body, about when it answers, or right after its 201."""
+    world, rng = round_.world, round_.rng
+    moment = rng.choice(("body", "answer", "answer", "after"))
+    round_.ledger.counts[f"killed {moment}"] += 1
+    match moment:
+        case "body":
+            sock = round_.half_a_body(rng.uniform(0.1, 0.95), rng.choice((100_000, 3_000_000)))
+            round_.nap(0.2)
+            kill(world.api)
+            sock.close()
+        case "answer":
+            media, key = round_.media(), round_.key()
+            with waiting_for(round_.in_background(lambda: round_.post(media, key))):
+                round_.nap(0.15)
+                kill(world.api)
+        case _:
+            for _ in range(rng.randint(1, 3)):
+                round_.submit()
+            round_.nap(0.1)
+            kill(world.api)
+
+
+def kill_worker(round_: Round) -> None:
+    """The process that holds a job dies at a boundary of its work; fleet: sometimes it comes back only afterwards."""
+    boundary = round_.rng.choice(("unclaimed", "claimed", "middle", "written", "published", "recorded", "random"))
+    job_id = round_.submit()
+    if round_.rng.random() < 0.3:
+        round_.submit()
+    round_.ledger.counts[f"killed {boundary}"] += 1
+    _KILLS[boundary](round_, job_id)
+    another = any(worker.process.poll() is None for worker in round_.world.workers)
+    if another and round_.rng.random() < 0.5:
+        round_.ended(job_id)
+
+
+def _unclaimed(round_: Round, _job_id: str) -> None:
+    for worker in round_.world.workers:
+        kill(worker)
+
+
+def _claimed(round_: Round, job_id: str) -> None:
+    kill(round_.claimed(job_id))
+
+
+def _middle(round_: Round, job_id: str) -> None:
+    worker = round_.claimed(job_id)
+    round_.nap(1.5)
+    kill(worker)
+
+
+def _written(round_: Round, job_id: str) -> None:
+    """The transcript lies there, its publication has not been committed."""
+    world = round_.world
+    worker = round_.claimed(job_id)
+    if isinstance(world, Embedded):  # SQLite has one lock for all, so the moment can only be caught, not made
+        soon((world.region / "blobs" / result_key(job_id, 1)).exists, "transcript blob", pause=0.0002)
+        kill(worker)
+        return
+    with world.frozen(job_id):
+        soon(lambda: any(key.endswith("/transcript") for key in world.keys(job_id)), "transcript blob")
+        round_.nap(0.1)
+        kill(worker)
+
+
+def _published(round_: Round, job_id: str) -> None:
+    """Published, perhaps not yet recorded by the queue."""
+    worker = round_.claimed(job_id)
+    soon(lambda: round_.row(job_id).state is State.DONE, "publication", pause=0.0005)
+    kill(worker)
+
+
+def _recorded(round_: Round, job_id: str) -> None:
+    """Published for certain, and for certain not recorded by the queue: the step will be run once more."""
+    world = round_.world
+    if not isinstance(world, Fleet):
+        _published(round_, job_id)
+        return
+    worker = round_.claimed(job_id)
+    lock = sa.text("LOCK TABLE dbos.operation_outputs IN SHARE ROW EXCLUSIVE MODE")
+    step = sa.text("SELECT 1 FROM dbos.operation_outputs WHERE workflow_uuid = :id").bindparams(id=job_id)
+    with contextlib.ExitStack() as locks:
+        frozen = locks.enter_context(contextlib.ExitStack())
+        frozen.enter_context(world.frozen(job_id))
+
+        def recorded() -> bool:
+            with world.database.reading() as connection:
+                return connection.execute(step).first() is not None
+
+        soon(recorded, "record of the first step", pause=0.01)
+        locks.enter_context(world.database.writing()).execute(lock)
+        frozen.close()
+        soon(lambda: round_.row(job_id).state is State.DONE, "publication")
+        kill(worker)
+
+
+def _random(round_: Round, _job_id: str) -> None:
+    round_.nap(3.0)
+    kill(round_.rng.choice(round_.world.workers))
+
+
+_KILLS: dict[str, Callable[[Round, str], None]] = {
+    "unclaimed": _unclaimed,
+    "claimed": _claimed,
+    "middle": _middle,
+    "written": _written,
+    "published": _published,
+    "recorded": _recorded,
+    "random": _random,
+}
+
+
+def kill_long(round_: Round) -> None:
+    """The worker dies after the first of several windows has been kept: the next attempt goes on from there."""
+    world = round_.world
+    job_id = round_.submit(world.long)
+    worker = round_.claimed(job_id)
+    soon(lambda: any("/windows/" in key for key in world.keys(job_id)), "first window", pause=0.1)
+    round_.nap(5.0)
+    kill(worker)
+    world.heal()
+    round_.ended(job_id)
+    with round_.client() as client:
+        if "goes on at" not in client.get(f"/v2/jobs/{job_id}/log").text:
+            raise AssertionError("the second attempt began from the start")
+
+
+def kill_child(round_: Round) -> None:
+    """Engine processes die under a job (at most twice: three deaths are poison), or while idle."""
+    if round_.rng.random() < 0.25:
+        for pid in round_.rng.choice(round_.world.servers).children():
+            _shoot(pid)
+        round_.submit()
+        return
+    job_id = round_.submit()
+    for attempt in range(1, round_.rng.randint(1, 2) + 1):
+        worker = soon(lambda attempt=attempt: _claim_or_end(round_, job_id, attempt), "claim", pause=0.01)  # type: ignore[misc]
+        round_.nap(0.8)
+        if round_.row(job_id).state not in LIVE:
+            return
+        for pid in worker.children():
+            _shoot(pid)
+
+
+def _claim_or_end(round_: Round, job_id: str, attempt: int) -> Server | None:
+    """Who claimed the *attempt*, or anybody when there will be none."""
+    for worker, line in round_.events("job claimed", job_id):
+        if line["attempt"] == str(attempt):
+            return worker
+    return None if round_.row(job_id).state in LIVE else round_.world.api
+
+
+def _shoot(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def terminate(round_: Round) -> None:
+    """SIGTERM with a job in its hands, as when a machine is rolled over; then it comes back."""
+    job_id = round_.submit()
+    worker = round_.claimed(job_id)
+    round_.nap(1.0)
+    worker.stop()
+
+
+# ── stopped, confused ──
+
+
+def stop_worker(round_: Round) -> None:
+    """SIGSTOP past the lease. Fleet: the job is finished elsewhere first, then the sleeper wakes up."""
+    job_id = round_.submit()
+    worker = round_.claimed(job_id)
+    round_.nap(0.6)
+    with _stopped(worker):
+        if len(round_.world.workers) > 1:
+            round_.ended(job_id)
+        else:
+            time.sleep(LEASE * 1.5)
+
+
+@contextlib.contextmanager
+def _stopped(server: Server) -> Iterator[None]:
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def clock_jump(round_: Round) -> None:
+    """All our processes' clocks jump by an hour, forth or back, in mid-work; the database's does not."""
+    first = round_.submit()
+    round_.claimed(first)
+    round_.world.jump(round_.rng.choice((3600, -3600)))
+    round_.submit()
+    round_.ended(first)
+    if round_.rng.random() < 0.5:
+        kill(round_.rng.choice(round_.world.workers))
+
+
+def two_reapers(round_: Round) -> None:
+    """Two processes of the harness reap without asking whose turn it is, beside the workers; sometimes one is killed."""
+    world = round_.world
+    jobs = [round_.submit() for _ in range(2)]
+    worker = round_.claimed(jobs[0])
+    command = [sys.executable, "-m", "tests.chaos.reaper", str(world.database.url), str(int(LEASE * 1000)), "8"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    reapers = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    try:
+        if round_.rng.random() < 0.5:
+            kill(worker)
+            for job_id in jobs:
+                round_.ended(job_id)
+        else:
+            with _stopped(worker):
+                for job_id in jobs:
+                    round_.ended(job_id)
+    finally:
+        if murder := round_.rng.random() < 0.4:
+            reapers[0].kill()
+        codes = [reaper.wait(120) for reaper in reapers][murder:]
+    if any(codes):
+        raise AssertionError(f"reapers ended with {codes}")
+
+
+def second_server(round_: Round) -> None:
+    """Another server is started on the folder: it must refuse, and do nothing to the job that the first has."""
+    job_id = round_.submit()
+    round_.nap(1.0)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
+    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(round_.world.api.data)]
+    second = subprocess.run(
+        command, env=environment | round_.world.environment(), capture_output=True, text=True, timeout=120
+    )
+    if second.returncode != 1 or "another server is using region" not in second.stderr:
+        raise AssertionError(f"the second server ended with {second.returncode}: {second.stderr[-500:]}")
+    round_.ended(job_id)
+
+
+# ── clients ──
+
+
+def client_gone(round_: Round) -> None:
+    """The client hangs up after most of the body."""
+    for share in (0.99, round_.rng.uniform(0.05, 0.99)):
+        sock = round_.half_a_body(share, round_.rng.choice((50_000, 2_000_000, 12_000_000)))
+        round_.nap(0.3)
+        if round_.rng.random() < 0.5:  # RST instead of FIN
+            sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
+        sock.close()
+    round_.submit()
+    if bucket := round_.world.bucket:  # without a sweep: nobody was killed
+        until(lambda: not bucket.uploads(), "end of unfinished multipart uploads", 30)
+
+
+def cancel_finish(round_: Round) -> None:
+    """DELETE with force at about the moment at which the job is finished."""
+    job_id = round_.submit()
+    match round_.rng.choice(("queued", "claimed", "finish", "finish", "written")):
+        case "queued":
+            round_.nap(0.3)
+        case "claimed":
+            round_.claimed(job_id)
+            round_.nap(0.5)
+        case "finish":
+            look = round_.world.keys
+            soon(lambda: any("/windows/" in key or key.endswith("/transcript") for key in look(job_id)), "last window")
+            round_.nap(0.05)
+        case _:
+            soon(lambda: result_key(job_id, 1) in round_.world.keys(job_id), "transcript blob")
+    if not round_.delete(job_id):
+        raise AssertionError("nobody else deletes, and yet it was not this client")
+    round_.delete(job_id)
+
+
+def late_write(round_: Round) -> None:
+    """The job is deleted while its worker is stopped, or while the store is busy with its transcript; then both go on."""
+    world = round_.world
+    job_id = round_.submit()
+    if round_.rng.random() < 0.5:
+        worker = round_.claimed(job_id)
+        round_.nap(1.0)
+        with _stopped(worker):
+            round_.delete(job_id)
+            round_.nap(LEASE * 1.5)
+        return
+    path = result_key(job_id, 1)
+    with world.proxy.holding(lambda method, at: method in {"PUT", "POST"} and path in at) as caught:
+        soon(caught.is_set, "transcript on its way")
+        round_.delete(job_id)
+        round_.nap(1.0)
+
+
+# ── databases, stores, disks ──
+
+
+def postgres(round_: Round) -> None:
+    """PostgreSQL is restarted at once, or all its connections are cut, with jobs waiting and running."""
+    world, rng = round_.world, round_.rng
+    jobs = [round_.submit() for _ in range(2)]
+    if rng.random() < 0.7:
+        round_.claimed(jobs[0])
+    round_.nap(1.5)
+    media, key = round_.media(), round_.key()
+    if rng.random() < 0.3:  # so that a reaper is about its business when the database goes
+        kill(rng.choice(world.workers))
+        round_.nap(LEASE * 1.5)
+    with waiting_for(round_.in_background(lambda: round_.post(media, key))):
+        round_.nap(0.1)
+        if rng.random() < 0.7:
+            world.postgres.restart(rng.choice((0.0, 0.5, 3.0)))
+        else:
+            _cut_connections(world)
+
+
+def _cut_connections(world) -> None:
+    cut = sa.text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    with world.database.writing() as connection:
+        connection.execute(cut)
+
+
+def locked(round_: Round) -> None:
+    """Another process holds SQLite's write lock for a while; in a thorough run sometimes longer than the busy timeout."""
+    job_id = round_.submit()
+    if round_.rng.random() < 0.5:
+        round_.claimed(job_id)
+    media, key = round_.media(), round_.key()
+    pause = 36.0 if round_.thorough and round_.rng.random() < 0.2 else round_.rng.uniform(0.5, 4.0)
+    with round_.world.frozen(job_id):
+        thread = round_.in_background(lambda: round_.post(media, key))
+        time.sleep(pause)
+    thread.join(PATIENCE)
+
+
+def s3(round_: Round) -> None:
+    """S3 answers 500, stalls or hangs up for a while, under an upload and under work."""
+    world, rng = round_.world, round_.rng
+    mode = rng.choice(("error", "stall", "drop"))
+    round_.ledger.counts[mode] += 1
+    job_id = round_.submit()
+    if rng.random() < 0.7:
+        round_.claimed(job_id)
+        round_.nap(1.2)
+    world.proxy.break_down(mode)
+    media, key = round_.media(), round_.key()
+    with waiting_for(round_.in_background(lambda: round_.post(media, key))):
+        if rng.random() < 0.3:
+            round_.half_a_body(0.9, 12_000_000).close()
+        time.sleep(rng.uniform(0.5, 4.0))
+        world.proxy.heal()
+
+
+def small_files(round_: Round) -> None:
+    """No file of the server may grow beyond a few kilobytes for a while (RLIMIT_FSIZE): uploads, blobs, scratch, SQLite."""
+    rng = round_.rng
+    job_id = round_.submit()
+    if rng.random() < 0.6:
+        round_.claimed(job_id)
+        round_.nap(1.0)
+    servers = rng.choice(([round_.world.api], round_.world.workers))
+    limit = rng.choice((0, 4096, 60_000, 1 << 20))
+    pids = [pid for server in servers for pid in (server.process.pid, *server.children())]
+    before = {pid: _limit(pid, (limit, None)) for pid in pids}
+    media, key = round_.media(), round_.key()
+    with waiting_for(round_.in_background(lambda: round_.post(media, key))):
+        time.sleep(rng.uniform(0.3, 3.0))
+        for pid, old in before.items():
+            _limit(pid, old)
+
+
+def _limit(pid: int, new: tuple[int, int | None]) -> tuple[int, int]:
+    with contextlib.suppress(ProcessLookupError):
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        return resource.prlimit(pid, resource.RLIMIT_FSIZE, (new[0], hard))
+    return (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+def reserve(round_: Round) -> None:
+    """The watermark bites: a server that must keep more free than there is refuses media, and still does its old jobs."""
+    world = round_.world
+    job_id = round_.submit()
+    round_.nap(0.5)
+    world.api.stop()
+    world.api.environment["SOTTOVOCE_RESERVE_BYTES"] = str(1 << 60)
+    try:
+        world.api.start()
+        if round_.post(round_.media(), round_.key()) is not None or round_.ledger.counts["answer 507"] != 1:
+            raise AssertionError(f"taken in spite of the watermark: {round_.ledger.counts}")
+        round_.ended(job_id)
+    finally:
+        world.api.environment["SOTTOVOCE_RESERVE_BYTES"] = "0"
+        world.api.stop()
+        world.api.start()
+
+
+def disk_full(round_: Round) -> None:
+    """The file system is full to the last byte, in mid-upload and in mid-work. Only on a small disk of its own."""
+    world, rng = round_.world, round_.rng
+    job_id = round_.submit()
+    if rng.random() < 0.6:
+        round_.claimed(job_id)
+        round_.nap(1.0)
+    media, key = round_.media(), round_.key()
+    sock = round_.half_a_body(rng.uniform(0.2, 0.9), 500_000)
+    with waiting_for(round_.in_background(lambda: round_.post(media, key))):
+        ballast = world.home / "ballast"
+        _fill(ballast, rng.choice((0, 0, 5_000, 100_000)))
+        time.sleep(rng.uniform(0.5, 4.0))
+        sock.close()
+        ballast.unlink()
+
+
+def _fill(ballast, leave: int) -> None:
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(65536))
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(512))
+    os.truncate(ballast, max(0, ballast.stat().st_size - leave))
+
+
+# ── why an error in the log is right ──
+
+_TRYING = "the worker says aloud that the outside world is in trouble, and tries again"
+_FAILED = "the client is told 500"
+_CHORE = "the chore's turn failed; it has another"
+AWAY: Excuses = {
+    "attempt failed; trying again": _TRYING,
+    "request failed": _FAILED,
+    "chore failed": _CHORE,
+    "media of a refused job not removed": "the sweep removes it",
+}
+DISK: Excuses = AWAY | {
+    "not a log line": "the log lies on the same disk, and lines were cut",
+    "Logging error": "likewise",
+}
+
+FAULTS: dict[str, Fault] = {
+    "kill-api": Fault(do=kill_api, kills=True),
+    "kill-worker": Fault(do=kill_worker, kills=True),
+    "kill-child": Fault(
+        do=kill_child, excused={"engine cannot be restarted": "the replacement was killed as well, while it started"}
+    ),
+    "terminate": Fault(do=terminate),
+    "stop-worker": Fault(do=stop_worker),
+    "clock-jump": Fault(do=clock_jump, kills=True),
+    "client-gone": Fault(do=client_gone),
+    "cancel-finish": Fault(do=cancel_finish),
+    "two-reapers": Fault(do=two_reapers, backends=("fleet",), kills=True),
+    "late-write": Fault(do=late_write, backends=("fleet",)),
+    "postgres": Fault(do=postgres, backends=("fleet",), kills=True, excused=AWAY),
+    "s3": Fault(do=s3, backends=("fleet",), excused=AWAY),
+    "small-files": Fault(do=small_files, excused=DISK, kills=True),
+    "locked": Fault(do=locked, backends=("sqlite",), excused=AWAY),
+    "reserve": Fault(do=reserve, backends=("sqlite",)),
+    "second-server": Fault(do=second_server, backends=("sqlite",)),
+    "disk-full": Fault(do=disk_full, backends=("sqlite",), excused=DISK, kills=True, where="small"),
+    "kill-long": Fault(do=kill_long, kills=True, where="long"),
+}
+"""By name; `disk-full` runs in a namespace with a small disk (`tests.chaos.smalldisk`)."""

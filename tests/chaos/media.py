@@ -1,0 +1,77 @@
+"""Small media cut from the demo sample, and what the sleeping engine must hear in each."""
+
+import wave
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sottovoce.pipeline import batch
+from sottovoce.transcript import codec
+from sottovoce.transcript.model import RATE
+from sottovoce.wire.v2_config import parse_job_config
+from tests.servers import ROOT
+from tests.sleeper import Sleeper
+
+CONFIG = b'{"type":"transcription","transcription_config":{"language":"en"}}'
+SECONDS = (4, 9, 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A file, the stored form of its transcript with a date of 0, and in how many windows it is recognised."""
+
+    path: Path
+    expected: bytes
+    windows: int = 1
+
+    def matches(self, stored: bytes) -> bool:
+        """Whether *stored* is the right transcript, whenever it was made: to the byte.
+
+        Of several windows only as many words at the same times, to 50 ms: an attempt that goes on from a kept window hears
+        pauses with a fresh detector (docs/reliability.md).
+        """
+        if self.windows == 1:
+            return codec.encode(replace(codec.decode(stored), created_at=0)) == self.expected
+        found, wanted = (codec.decode(data).items for data in (stored, self.expected))
+        near = (abs(one.start - other.start) <= RATE // 20 for one, other in zip(found, wanted, strict=False))
+        return len(found) == len(wanted) and all(near)
+
+
+class _Silent:
+    """An observer that wants to know nothing."""
+
+    def __getattr__(self, _name: str):
+        return lambda *_: None
+
+
+def _expected(path: Path) -> bytes:
+    from sottovoce.engines.silero import SileroJudge
+
+    work = batch.Work(path=path, request=parse_job_config(CONFIG), clock=lambda: 0)  # type: ignore[arg-type]
+    return codec.encode(batch.transcribe(work, Sleeper(0), SileroJudge, _Silent()))
+
+
+def make(folder: Path) -> list[Media]:
+    """One file for each of `SECONDS`, 16 bits at 16 kHz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(ROOT / "samples" / "demo.wav")) as demo:
+        parameters, frames = demo.getparams(), demo.readframes(demo.getnframes())
+    made = []
+    for seconds in SECONDS:
+        path = folder / f"{seconds}s.wav"
+        with wave.open(str(path), "wb") as out:
+            out.setparams(parameters)
+            out.writeframes(frames[: seconds * parameters.framerate * parameters.sampwidth])
+        made.append(Media(path=path, expected=_expected(path)))
+    return made
+
+
+def make_long(folder: Path) -> Media:
+    """More than two windows of speech: an attempt that comes later goes on from a kept window."""
+    path = folder / "long.wav"
+    with wave.open(str(ROOT / "samples" / "demo.wav")) as demo:
+        parameters, frames = demo.getparams(), demo.readframes(demo.getnframes())
+    with wave.open(str(path), "wb") as out:
+        out.setparams(parameters)
+        for _ in range(42):
+            out.writeframes(frames)
+    return Media(path=path, expected=_expected(path), windows=3)

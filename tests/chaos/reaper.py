@@ -1,0 +1,24 @@
+"""A reaper without a leader: `python -m tests.chaos.reaper URL LEASE_MS SECONDS`."""
+
+import asyncio
+import sys
+import time
+
+from sottovoce.service.database import Database
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.queue import DbosQueue
+from sottovoce.service.reaper import Reaper, ReaperPolicy
+
+
+async def reap(url: str, lease_ms: int, seconds: float) -> None:
+    """Tick ten times a second."""
+    database = Database(url)
+    reaper = Reaper(database, DbosQueue(database), Metrics(), ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms))
+    stop = time.monotonic() + seconds
+    while time.monotonic() < stop:
+        await reaper.tick()
+        await asyncio.sleep(0.1)
+
+
+if __name__ == "__main__":
+    asyncio.run(reap(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

@@ -1,0 +1,269 @@
+"""What a round of faults happens to: real processes, and the harness's own eyes on their database, blobs and logs."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from sottovoce.service import jobs
+from sottovoce.service import tables as t
+from sottovoce.service.blobs import Blobs
+from sottovoce.service.database import Database, sqlite_url
+from sottovoce.service.jobs import Job
+from sottovoce.service.queue import DbosQueue
+from sottovoce.service.s3 import Bucket
+from sottovoce.service.sweeper import Sweeper
+from tests import sleeper
+from tests.backends import S3, Postgres, fleet_environment
+from tests.chaos import media
+from tests.chaos.proxy import Proxy
+from tests.servers import PATIENCE, Server, Worker
+
+T = TypeVar("T")
+LEASE = 2.0
+HEARTBEAT = 0.4
+SITE = Path(__file__).resolve().parent / "site"
+FACTOR = 0.1
+"""Seconds that the engine sleeps for a second of speech."""
+
+
+def soon(look: Callable[[], T | None], what: str, patience: float = PATIENCE, pause: float = 0.002) -> T:
+    """The first truthy answer of *look*, asked often: for catching a moment."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(pause)
+    raise AssertionError(f"no {what} within {patience:.0f} s")
+
+
+class Log:
+    """What one process (with all its restarts) has written since the round began."""
+
+    def __init__(self, server: Server) -> None:
+        self._path = server.log
+        self._from = server.log.stat().st_size if server.log.exists() else 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every whole line; one that is not JSON becomes an event `not a log line`."""
+        with self._path.open("rb") as file:
+            file.seek(self._from)
+            text = file.read()
+        return [_parsed(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {"event": "not a log line", "level": "error", "text": line.decode("utf-8", "replace")[:500]}
+
+
+class World:
+    """A server with its workers. *api* takes jobs, *workers* do them; embedded, they are one process."""
+
+    backend = ""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.mark = uuid4().hex
+        self.media = media.make(home / "media")
+        self.known: set[str] = set()  # every job that was ever acknowledged or found to be there
+        self._clock = home / "clock"
+        self._clock.write_bytes(bytes(8))
+        self._undo = contextlib.ExitStack()
+        self.long: media.Media | None = None
+        self.totals: Counter[str] = Counter()
+
+    # made by the backends
+    api: Server
+    workers: list[Server]
+    database: Database
+    blobs: Blobs
+    bucket: Bucket | None = None
+    proxy: Proxy | None = None
+    postgres: Postgres | None = None
+
+    def environment(self) -> dict[str, str]:
+        """What every process of ours gets."""
+        mine = {
+            "SOTTOVOCE_LEASE": str(LEASE),
+            "SOTTOVOCE_HEARTBEAT": str(HEARTBEAT),
+            "SOTTOVOCE_RESERVE_BYTES": "0",
+            "CHAOS_MARK": self.mark,
+            "CHAOS_CLOCK": str(self._clock),
+            **sleeper.environment(FACTOR),
+        }
+        path = [str(SITE), str(sleeper.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return mine | {"PYTHONPATH": os.pathsep.join(path)}
+
+    @property
+    def servers(self) -> list[Server]:
+        """Every process once."""
+        return [self.api, *(worker for worker in self.workers if worker is not self.api)]
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+            self.queue = DbosQueue(self.database)
+            self._undo.callback(self.database.close)
+            self._undo.callback(self.queue.close)
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.heal()
+        self._undo.close()
+
+    def _build(self) -> None:
+        raise NotImplementedError
+
+    def _start(self, server: Server) -> Server:
+        self._undo.callback(server.kill)
+        server.start()
+        return server
+
+    def jump(self, seconds: int) -> None:
+        """Set the clocks of all processes ahead by so much."""
+        with self._clock.open("r+b") as file:  # in place: the processes have it mapped, and would die of a shorter file
+            file.write(struct.pack("<q", seconds))
+
+    def heal(self) -> None:
+        """Let everything run again that was stopped, broken or killed."""
+        self.jump(0)
+        if self.proxy:
+            self.proxy.heal()
+        for server in self.servers:
+            if server.process and server.process.poll() is None:
+                server.process.send_signal(signal.SIGCONT)
+            else:
+                server.kill()  # reaps it
+                server.start()
+
+    # ── eyes ──
+
+    def row(self, job_id: str) -> Job | None:
+        """The job's row now."""
+        with self.database.reading() as connection:
+            return jobs.get(connection, job_id)
+
+    def ids(self) -> set[str]:
+        """Every job that has a row."""
+        with self.database.reading() as connection:
+            return set(connection.execute(sa.select(t.jobs.c.id)).scalars())
+
+    def by_key(self, key: str) -> str | None:
+        """The job that was made under an idempotency key."""
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.idempotency_key == key)).scalar()
+
+    def keys(self, job_id: str) -> list[str]:
+        """The blobs of a job."""
+        return asyncio.run(self.blobs.keys(f"jobs/{job_id}/"))
+
+    def all_keys(self) -> list[str]:
+        """The blobs of all jobs."""
+        return asyncio.run(self.blobs.keys("jobs/"))
+
+    def blob(self, key: str) -> bytes:
+        """A blob's bytes."""
+        return asyncio.run(self.blobs.get(key))
+
+    def sweep(self) -> int:
+        """What the hourly sweep does, without its day of grace; how much there was to remove."""
+        return asyncio.run(Sweeper(self.database, self.blobs, self.bucket, grace=0.0).sweep())
+
+    def pids(self) -> dict[int, int]:
+        """Every process that descends from ours, by its mark, and its parent."""
+        found = {}
+        wanted = f"CHAOS_MARK={self.mark}".encode()
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        return found
+
+    def strays(self) -> list[int]:
+        """Marked processes that no running server of ours has started."""
+        pids = self.pids()
+        own = {server.process.pid for server in self.servers if server.process}
+        return [pid for pid, parent in pids.items() if pid not in own and parent not in own]
+
+    @contextlib.contextmanager
+    def frozen(self, job_id: str) -> Iterator[None]:
+        """Nobody can move the job's row inside."""
+        yield
+        raise NotImplementedError
+
+
+class Embedded(World):
+    """`sottovoce serve` on SQLite and a folder."""
+
+    backend = "sqlite"
+
+    def _build(self) -> None:
+        self.api = self._start(Server(self.home / "server", **self.environment()))
+        self.workers = [self.api]
+        self.region = self.api.data / "eu1"
+        self.database = Database(sqlite_url(self.region / "region.db"))
+        self.blobs = Blobs.open(f"file://{self.region / 'blobs'}", {})
+
+    def keys(self, job_id: str) -> list[str]:
+        """Read from the folder: quicker than through the store."""
+        folder = self.region / "blobs" / "jobs" / job_id
+        return sorted(str(path.relative_to(self.region / "blobs")) for path in folder.rglob("*") if path.is_file())
+
+    @contextlib.contextmanager
+    def frozen(self, job_id: str) -> Iterator[None]:
+        """SQLite has one writer: take its place."""
+        connection = sqlite3.connect(self.region / "region.db", timeout=30, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            connection.close()
+
+
+class Fleet(World):
+    """One `serve --roles api` and two workers on PostgreSQL and S3, the latter behind a proxy."""
+
+    backend = "fleet"
+
+    def _build(self) -> None:
+        self.postgres = self._undo.enter_context(Postgres())
+        self.s3 = self._undo.enter_context(S3())
+        self.proxy = Proxy(self.s3.port)
+        self._undo.callback(self.proxy.close)
+        fleet = fleet_environment(self.postgres, self.s3, self.home, "chaos", self.proxy.endpoint)
+        self.url = fleet["SOTTOVOCE_DATABASE_URL"]
+        environment = fleet | self.environment()
+        self.workers = [self._start(Worker(self.home / name, **environment)) for name in ("first", "second")]
+        self.api = self._start(Server(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
+        self.database = Database(self.url)
+        options = json.loads(fleet["SOTTOVOCE_BLOB_OPTIONS"]) | {"endpoint": self.s3.endpoint}
+        self.blobs = Blobs.open(fleet["SOTTOVOCE_BLOB_URL"], options)
+        self.bucket = Bucket(fleet["SOTTOVOCE_BLOB_URL"], options)
+
+    @contextlib.contextmanager
+    def frozen(self, job_id: str) -> Iterator[None]:
+        """A row lock."""
+        with self.database.writing() as connection:
+            # FOR NO KEY UPDATE: lines may still be added to the job's log, whose foreign key looks at the row
+            connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.id == job_id).with_for_update(key_share=True))
+            yield
+
+
+WORLDS: dict[str, type[World]] = {"sqlite": Embedded, "fleet": Fleet}

@@ -1,0 +1,186 @@
+"""Real server processes for tests: started, waited for, killed, looked into."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = {"type": "transcription", "transcription_config": {"language": "en"}}
+PATIENCE = 120.0
+"""A deadline against a hang; no test is about speed."""
+
+
+def until(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
+    """The first truthy answer of *look*."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no {what} within {patience:.0f} s")
+
+
+class Server:
+    """`sottovoce serve` on a free port with a data folder below *home*."""
+
+    COMMAND: tuple[str, ...] = ("serve", "--port", "0")
+    LISTENS = r"listening on (\S+)"
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.data = home / "data"
+        self.home = home
+        self.environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self._starts = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._starts += 1
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
+        environment |= {"SOTTOVOCE_DRAIN_TIMEOUT": "1", "SOTTOVOCE_SLOTS": "1"} | self.environment
+        with self.log.open("ab") as log, self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sottovoce.cli", *self.COMMAND, "--data-dir", str(self.data)],
+                stdout=out,
+                stderr=log,
+                env=environment,
+                cwd=self.home,
+            )
+        self.url = until(self._listening, "listening server")
+
+    def _listening(self) -> str | None:
+        if self.process and self.process.poll() is not None:
+            raise AssertionError(f"server ended: {self.log.read_text()[-3000:]}")
+        found = re.search(self.LISTENS, self.out.read_text())
+        return found.group(1) if found else None
+
+    @property
+    def log(self) -> Path:
+        """Its log of all starts."""
+        return self.home / "log.jsonl"
+
+    @property
+    def out(self) -> Path:
+        """Standard output of the latest start."""
+        return self.home / f"out-{self._starts}.txt"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every line of the log, which must all be JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """The log lines about *event*."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    @property
+    def key(self) -> str:
+        """The first API key."""
+        return self.environment.get("SOTTOVOCE_API_KEY") or (self.data / "api-key").read_text().strip()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """An HTTP client with the key."""
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=PATIENCE, **options
+        )
+
+    def kill(self) -> None:
+        """kill -9, no goodbye."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and kill if it does not listen."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(30)
+        self.kill()
+
+    def submit(self, audio: Path, config: dict[str, Any] | None = None, **headers: str) -> str:
+        """The id of a new job for *audio*."""
+        with self.client() as client, audio.open("rb") as file:
+            answer = client.post(
+                "/v2/jobs",
+                data={"config": json.dumps(config or CONFIG)},
+                files={"data_file": (audio.name, file)},
+                headers=headers,
+            )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job object."""
+        with self.client() as client:
+            answer = client.get(f"/v2/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["job"])
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """The job object once it is no longer running."""
+
+        def ended() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["status"] != "running" else None
+
+        return until(ended, "end of the job")
+
+    def transcript(self, job_id: str, form: str = "json-v2") -> Any:
+        """The transcript as JSON or text."""
+        with self.client() as client:
+            answer = client.get(f"/v2/jobs/{job_id}/transcript", params={"format": form})
+        assert answer.status_code == 200, answer.text
+        return answer.json() if form == "json-v2" else answer.text
+
+    def children(self) -> list[int]:
+        """Process ids of the engine processes."""
+        if not self.process:
+            return []
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                if (
+                    entry.name.isdigit()
+                    and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == self.process.pid
+                ):
+                    found.append(int(entry.name))
+        return found
+
+    def blobs(self, job_id: str) -> list[str]:
+        """Keys of what is stored of a job."""
+        if "SOTTOVOCE_BLOB_URL" not in self.environment:
+            return [str(path) for path in (self.data / "eu1" / "blobs" / "jobs" / job_id).rglob("*") if path.is_file()]
+        from sottovoce.service.blobs import Blobs
+
+        store = Blobs.open(
+            self.environment["SOTTOVOCE_BLOB_URL"], json.loads(self.environment["SOTTOVOCE_BLOB_OPTIONS"])
+        )
+        return asyncio.run(store.keys(f"jobs/{job_id}/"))
+
+
+class Worker(Server):
+    """`sottovoce worker` beside servers on the same databases."""
+
+    COMMAND = ("worker",)
+    LISTENS = r"(worker is at work)"

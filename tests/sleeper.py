@@ -1,0 +1,59 @@
+"""An engine for fault tests and benchmarks: it sleeps instead of recognising, and always hears the same.
+
+Use: `SOTTOVOCE_ENGINE=tests.sleeper:ENGINE`, with the repository root on `PYTHONPATH` of the server (its engine processes inherit
+that; `SOTTOVOCE_…` variables they do not). `SLEEPER_FACTOR` is the share of real time that it sleeps: 0.5 takes half a second
+for each second of speech; the default is 0, no sleep at all. `environment()` gives all of it.
+
+Each second of speech becomes one word, chosen by its place in the media alone: two attempts at one file, however they were
+interrupted, give the same transcript.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
+from sottovoce.engines.registry import Engine
+from sottovoce.transcript.model import RATE, Samples, Word
+
+NAME = "tests.sleeper:ENGINE"
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")
+"""No number, no letter name and nothing that formatting would rewrite."""
+
+CAPABILITIES = Capabilities(engine="sleeper", model="drowsy", languages=frozenset({"en"}), word_confidence=True)
+
+
+def environment(factor: float = 0.0) -> dict[str, str]:
+    """What a server needs in its environment to use this engine."""
+    return {"SOTTOVOCE_ENGINE": NAME, "PYTHONPATH": str(ROOT), "SLEEPER_FACTOR": str(factor)}
+
+
+class Sleeper:
+    """A `Recognizer` that sleeps *factor* seconds for each second of speech."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
+        for stretch in speech:
+            time.sleep(self._factor * len(stretch.audio) / RATE)
+            yield Recognized(start=stretch.start, end=stretch.end, items=tuple(_words(stretch.start, stretch.end)))
+
+
+def _words(start: Samples, end: Samples) -> Iterator[Word]:
+    for at in range(start, end, RATE):
+        text = WORDS[at // RATE % len(WORDS)]
+        yield Word(text=text, start=at, end=min(at + RATE, end), confidence=0.5)
+
+
+def _load(model: str, device: str) -> Sleeper:
+    return Sleeper(float(os.environ.get("SLEEPER_FACTOR", "0")))
+
+
+ENGINE = Engine(name="sleeper", package="", offers=lambda: (CAPABILITIES,), load=_load)

@@ -1,0 +1,62 @@
+"""A slice of the fault harness: three seeded rounds of every fault. `make chaos` runs as many as you have time for."""
+
+import pytest
+
+from tests.chaos import smalldisk
+from tests.chaos.__main__ import play
+from tests.chaos.faults import FAULTS
+from tests.chaos.rounds import calm
+from tests.chaos.worlds import Embedded, Fleet
+
+pytestmark = pytest.mark.system
+ROUNDS = 3
+LIMIT = 900
+"""Seconds: a deadline against a hang, on a machine that others use too."""
+
+
+def faults_of(backend: str) -> list[str]:
+    return [name for name, fault in FAULTS.items() if backend in fault.backends and fault.where == "any"]
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    with Embedded(tmp_path_factory.mktemp("chaos-sqlite")) as world:
+        calm(world)
+        yield world
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    with Fleet(tmp_path_factory.mktemp("chaos-fleet")) as world:
+        calm(world)
+        yield world
+
+
+def rounds(world, fault: str) -> list[str]:
+    """What went wrong in any of them."""
+    return [text for number in range(ROUNDS) for text in play(world, fault, f"slice.{number}")]
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.xdist_group("chaos-sqlite")
+@pytest.mark.parametrize("fault", faults_of("sqlite"))
+def test_an_embedded_server_loses_nothing(embedded, fault):
+    assert not rounds(embedded, fault)
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.xdist_group("chaos-fleet")
+@pytest.mark.parametrize("fault", faults_of("fleet"))
+def test_a_fleet_loses_nothing(fleet, fault):
+    assert not rounds(fleet, fault)
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.xdist_group("chaos-sqlite")
+def test_a_full_disk_loses_nothing():
+    """Where the machine allows a small disk of our own; `small-files` above needs nothing and always runs."""
+    if not smalldisk.available():
+        pytest.skip("no unprivileged user namespaces here, so no disk of our own to fill")
+    arguments = ["--fault", "disk-full", "--backend", "sqlite", "--rounds", str(ROUNDS), "--seed", "slice"]
+    done = smalldisk.run(arguments, timeout=LIMIT - 60)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]

@@ -1,0 +1,293 @@
+"""What the docs promise to whoever runs a server: a backup that starts, jobs that are looked into and retried, limits that hold."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import wave
+from pathlib import Path
+
+import pytest
+
+from sottovoce.service import accounts, migrate
+from sottovoce.service.backup import copy
+from sottovoce.service.database import Database
+from sottovoce.service.datafolder import DataFolder
+from tests.backends import S3, Postgres, fleet_environment
+from tests.servers import CONFIG, Server, until
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("operator")]
+
+
+@pytest.fixture(scope="module")
+def long_audio(tmp_path_factory, demo):
+    """Enough work to look at a job, and to lay hands on it, while it runs."""
+    path = tmp_path_factory.mktemp("audio") / "long.wav"
+    with wave.open(str(demo)) as source, wave.open(str(path), "wb") as out:
+        out.setparams(source.getparams())
+        frames = source.readframes(source.getnframes())
+        for _ in range(5):
+            out.writeframes(frames)
+    return path
+
+
+def sottovoce(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command line as an operator has it, with nothing in the environment."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
+    command = [sys.executable, "-m", "sottovoce.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def claims(server: Server, job_id: str) -> list[str]:
+    return [line["attempt"] for line in server.events("job claimed") if line["job"] == job_id]
+
+
+def at_work(server: Server, job_id: str) -> None:
+    """Wait until an engine process has the job: a claim alone may come before that."""
+
+    def begun() -> bool:
+        with server.client() as client:
+            return "sottovoce.recognise" in client.get(f"/v2/jobs/{job_id}/log").text
+
+    until(begun, "work")
+
+
+def refused(server: Server, audio: Path, **headers: str):
+    """The answer to a submission, whatever it is."""
+    with server.client() as client, audio.open("rb") as file:
+        return client.post(
+            "/v2/jobs", data={"config": '{"type":"transcription","transcription_config":{"language":"en"}}'},
+            files={"data_file": (audio.name, file)}, headers=headers,
+        )  # fmt: skip
+
+
+def is_contract_error(answer, status: int, word: str) -> None:
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["error"]) == (status, status, word), answer.text
+    assert body.keys() <= {"code", "error", "detail"}
+
+
+def blobs_of(server: Server) -> list[str]:
+    """Every file below the store's jobs."""
+    root = server.data / "eu1" / "blobs" / "jobs"
+    return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+
+
+# ── backup and restore ──
+
+
+def test_a_backup_of_a_working_server_is_a_server(tmp_path, demo, long_audio):
+    config = {**CONFIG, "tracking": {"title": "kept"}}
+    with Server(tmp_path / "old") as old:
+        done = old.submit(demo, config)
+        assert old.wait(done)["status"] == "done"
+        transcript = old.transcript(done)
+        running, waiting = old.submit(long_audio), old.submit(demo)
+        at_work(old, running)
+        made = sottovoce("backup", str(tmp_path / "copy"), "--data-dir", str(old.data))
+        assert made.returncode == 0, made.stderr
+        assert claims(old, waiting) == [], "the backup came too late to catch a job at work"
+        key = old.key
+        again = sottovoce("backup", str(tmp_path / "copy"), "--data-dir", str(old.data))
+        assert (again.returncode, "holds a copy" in again.stderr) == (1, True)
+        assert old.job(running)["status"] in {"running", "done"}  # the server did not mind
+        old.kill()
+
+    new = Server(tmp_path / "new")
+    (tmp_path / "copy").rename(new.data)
+    with new:
+        assert new.key == key
+        assert key not in new.out.read_text(), "a restored server has no first key to show"
+        assert new.transcript(done) == transcript
+        assert new.job(done)["config"] == config
+        assert [new.wait(job_id)["status"] for job_id in (running, waiting)] == ["done", "done"]
+        assert claims(new, running) == ["2"]
+        assert new.transcript(waiting, "txt") == new.transcript(done, "txt")
+
+
+def test_a_backup_bears_jobs_that_are_deleted_meanwhile(tmp_path, monkeypatch):
+    """Folders that the walk has seen go away before it enters them."""
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    folder.prepare()
+    for number in range(5):
+        media = folder.blobs / "jobs" / f"job{number}" / "input"
+        media.parent.mkdir(parents=True)
+        media.write_bytes(b"media")
+    copy_one = shutil.copy2
+
+    def copy_and_delete_the_others(source, target):
+        copy_one(source, target)
+        for other in (folder.blobs / "jobs").iterdir():
+            if other.name != Path(source).parent.name:
+                shutil.rmtree(other)
+
+    monkeypatch.setattr(shutil, "copy2", copy_and_delete_the_others)
+    assert copy(folder, tmp_path / "copy") == 1
+    (copied,) = (tmp_path / "copy" / "eu1" / "blobs" / "jobs").glob("*/input")
+    assert copied.read_bytes() == b"media"
+
+
+def test_a_fleet_comes_back_from_a_dump_and_its_bucket(tmp_path, demo, long_audio):
+    """PostgreSQL first, the bucket after it, as docs/backup.md has it; the bucket here is simply still there."""
+    with Postgres() as postgres, S3() as s3:
+        environment = fleet_environment(postgres, s3, tmp_path, "fleet")
+        environment |= {"SOTTOVOCE_LEASE": "3", "SOTTOVOCE_HEARTBEAT": "0.5"}
+        with Server(tmp_path / "old", **environment) as old:
+            done = old.submit(demo)
+            assert old.wait(done)["status"] == "done"
+            transcript = old.transcript(done)
+            running = old.submit(long_audio)
+            at_work(old, running)
+            for part in ("region", "control"):
+                dump(postgres, f"fleet_{part}", f"{part}.dump")
+            assert old.job(running)["status"] == "running", "the dump came too late to catch a job at work"
+            old.kill()
+        for part, name in (("region", "SOTTOVOCE_DATABASE_URL"), ("control", "SOTTOVOCE_CONTROL_DATABASE_URL")):
+            environment[name] = postgres.create(f"restored_{part}")
+            restore(postgres, f"{part}.dump", f"restored_{part}")
+        with Server(tmp_path / "new", **environment) as new:
+            assert new.transcript(done) == transcript
+            assert new.wait(running)["status"] == "done"
+            assert claims(new, running) == ["2"]
+
+
+def dump(postgres: Postgres, database: str, file: str) -> None:
+    place = ["--host", "127.0.0.1", "--port", str(postgres.port), "--username", "sottovoce"]
+    postgres._run("pg_dump", *place, "--format", "custom", "--file", file, "--dbname", database)
+
+
+def restore(postgres: Postgres, file: str, database: str) -> None:
+    place = ["--host", "127.0.0.1", "--port", str(postgres.port), "--username", "sottovoce"]
+    postgres._run("pg_restore", *place, "--exit-on-error", "--dbname", database, file)
+
+
+def test_nothing_is_written_or_told_outside_the_data_folder(tmp_path, demo):
+    """Engines have libraries with a mind of their own: caches, device ids, reports to their makers."""
+    elsewhere = [tmp_path / name for name in ("home", "cache", "temporary")]
+    for folder in elsewhere:
+        folder.mkdir()
+    environment = dict(zip(("HOME", "XDG_CACHE_HOME", "TMPDIR"), map(str, elsewhere), strict=True))
+    with Server(tmp_path / "server", **environment) as server:
+        assert server.wait(server.submit(demo))["status"] == "done"
+    assert [path for folder in elsewhere for path in folder.rglob("*")] == []
+    assert {path.name.split("-")[0] for path in server.home.iterdir()} == {"data", "log.jsonl", "out"}
+
+
+# ── jobs ──
+
+
+def test_a_rejected_job_is_listed_shown_and_retried(tmp_path, long_audio):
+    def jobs(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return sottovoce("jobs", *arguments, "--data-dir", str(server.data))
+
+    with Server(tmp_path, SOTTOVOCE_MAX_FAILURES="1") as server:
+        job_id = server.submit(long_audio)
+        at_work(server, job_id)
+        for pid in server.children():
+            os.kill(pid, signal.SIGKILL)
+        rejected = server.wait(job_id)
+        assert rejected["status"] == "rejected"
+        assert "recogniser stopped working" in rejected["errors"][0]["message"]
+        assert [line["reason"] for line in server.events("job rejected")] == ["poison"]
+
+        listed = jobs("list", "--state", "rejected").stdout.splitlines()
+        assert [line.split()[0] for line in listed] == [job_id]
+        assert listed[0].endswith("poison")
+        assert jobs("list", "--state", "done").stdout == ""
+        shown = jobs("show", job_id).stdout
+        assert "recogniser stopped working" in shown
+        assert "the engine process died (1 of 1 times allowed)" in shown
+        assert "config " not in shown
+
+        retried = jobs("retry", job_id)
+        assert (retried.returncode, retried.stdout) == (0, f"{job_id} is queued again\n")
+        at_work_again = until(lambda: claims(server, job_id)[1:], "second attempt")
+        assert at_work_again == ["2"]
+        once_more = jobs("retry", job_id)
+        assert (once_more.returncode, "no rejected job" in once_more.stderr) == (1, True)
+        assert server.wait(job_id)["status"] == "done"
+        assert claims(server, job_id) == ["1", "2"], "a retry that was refused has disturbed the job"
+        assert server.events("abandoned job put back") == []
+        assert "errors" not in server.job(job_id)
+        assert jobs("show", "nosuchjob0").returncode == 1
+
+
+# ── readiness and limits ──
+
+
+def test_a_store_that_cannot_be_written_is_not_ready(tmp_path, demo):
+    with Server(tmp_path) as server, server.client() as client:
+        assert client.get("/health/ready").json() == {"ready": True, "database": True, "blobs": True, "engines": True}
+        blobs = server.data / "eu1" / "blobs"
+        blobs.rename(blobs.with_name("away"))
+        blobs.write_bytes(b"not a folder")  # root minds no mode
+        until(lambda: client.get("/health/ready").status_code == 503, "503", 30)  # an answer is good for a second
+        assert client.get("/health/ready").json() == {"ready": False, "database": True, "blobs": False, "engines": True}
+        assert server.events("not ready")[0]["part"] == "blobs"
+        assert client.get("/health/live").status_code == 200
+        answer = refused(server, demo)
+        assert answer.status_code >= 500
+        assert answer.json()["code"] == answer.status_code
+        blobs.unlink()
+        blobs.with_name("away").rename(blobs)
+        until(lambda: client.get("/health/ready").status_code == 200, "200", 30)
+        assert client.get("/v2/jobs").json() == {"jobs": []}
+        assert refused(server, demo).status_code == 201
+
+
+def test_a_full_disk_refuses_media_and_stores_nothing(tmp_path, demo):
+    with Server(tmp_path, SOTTOVOCE_RESERVE_BYTES=str(1 << 60)) as server, server.client() as client:
+        answer = refused(server, demo)
+        is_contract_error(answer, 507, "Job error")
+        assert "disk" in answer.json()["detail"]
+        assert client.get("/v2/jobs").json() == {"jobs": []}
+        assert blobs_of(server) == []
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_jobs_and_bytes_of_a_workspace_are_limited(tmp_path, demo, long_audio):
+    room = long_audio.stat().st_size + demo.stat().st_size // 2
+    limits = {"SOTTOVOCE_MAX_JOBS": "1", "SOTTOVOCE_MAX_STORED_BYTES": str(room)}
+    with Server(tmp_path, **limits) as server, server.client() as client:
+        first = server.submit(long_audio)
+        answer = refused(server, demo)
+        is_contract_error(answer, 429, "Max concurrent running jobs exceeded")
+        assert int(answer.headers["retry-after"]) > 0
+        assert server.wait(first)["status"] == "done"
+        answer = refused(server, demo)
+        is_contract_error(answer, 507, "Job error")
+        assert "delete jobs to make room" in answer.json()["detail"]
+        assert {name.split("/")[0] for name in blobs_of(server)} == {first}
+        assert [job["id"] for job in client.get("/v2/jobs").json()["jobs"]] == [first]
+        assert client.delete(f"/v2/jobs/{first}").status_code == 200
+        assert refused(server, demo).status_code == 201
+
+
+# ── the first start of a fleet ──
+
+
+def test_processes_that_start_together_on_postgresql_make_one_workspace(tmp_path):
+    with Postgres() as postgres, contextlib.ExitStack() as stack:
+        url = postgres.create("control")
+        databases = [Database(url) for _ in range(4)]
+        for database in databases:
+            stack.callback(database.close)
+        migrate.upgrade(databases[0], migrate.CONTROL)
+        together, made = threading.Barrier(len(databases)), []
+
+        def first_start(number: int) -> None:
+            with databases[number].writing() as connection:
+                together.wait()
+                made.append(accounts.bootstrap(connection, f"key-of-process-{number}"))
+
+        threads = [threading.Thread(target=first_start, args=(number,)) for number in range(len(databases))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(made) == [False, False, False, True]
+        with databases[0].reading() as connection:
+            assert len(accounts.list_keys(connection)) == 1

@@ -1,0 +1,186 @@
+"""One real job, all the way, on a server that was just started in an empty folder."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.servers import CONFIG, Server, until
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("server")]
+
+
+def words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() or c in "' " else " " for c in text.lower()).split()
+
+
+def test_the_demo_sample_is_transcribed(server, demo, demo_text):
+    job_id = server.submit(demo)
+    assert server.wait(job_id)["status"] == "done"
+    assert words(server.transcript(job_id, "txt")) == words(demo_text)
+
+
+def test_service_and_command_line_hear_the_same(server, demo):
+    job_id = server.submit(demo)
+    server.wait(job_id)
+    command = [sys.executable, "-m", "sottovoce.cli", "transcribe", "--format", "json", str(demo)]
+    local = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert local["results"] == server.transcript(job_id)["results"]
+
+
+def test_the_log_shows_which_engine_ran_and_why(server, demo):
+    job_id = server.submit(demo)
+    server.wait(job_id)
+    claimed = [line for line in server.events("job claimed") if line["job"] == job_id]
+    assert [line["engine"] for line in claimed] == ["pocketsphinx"]
+    assert "embedded English engine" in claimed[0]["why"]
+    with server.client() as client:
+        log = client.get(f"/v2/jobs/{job_id}/log").text
+    assert "pocketsphinx en-us on cpu" in log
+    assert "sottovoce.done" in log
+
+
+def test_what_stands_in_a_transcript(server, demo):
+    config = {**CONFIG, "tracking": {"title": "A demo", "tags": ["one"], "details": {"b": 1, "a": [2]}}}
+    job_id = server.submit(demo, config)
+    job = server.wait(job_id)
+    transcript = server.transcript(job_id)
+    assert transcript["format"] == "2.9"
+    assert transcript["job"]["id"] == job_id
+    assert transcript["job"]["data_name"] == demo.name
+    assert transcript["job"]["duration"] == job["duration"] > 0
+    assert transcript["job"]["tracking"] == config["tracking"]
+    assert transcript["metadata"]["transcription_config"] == CONFIG["transcription_config"]
+    assert transcript["metadata"]["language_pack_info"]["word_delimiter"] == " "
+    first, *_, last = transcript["results"]
+    assert first["type"] == "word"
+    assert first["alternatives"][0]["content"][0].isupper()
+    assert last["type"] == "punctuation"
+    assert last["is_eos"] is True
+    assert last["attaches_to"] == "previous"
+    starts = [item["start_time"] for item in transcript["results"]]
+    assert starts == sorted(starts)
+    assert max(item["end_time"] for item in transcript["results"]) <= job["duration"] + 1
+
+
+def test_the_config_comes_back_as_it_was_sent(server, demo):
+    config = {"transcription_config": {"operating_point": "enhanced", "language": "en"}, "type": "transcription"}
+    job = server.job(server.submit(demo, config))
+    assert json.dumps(job["config"]) == json.dumps(config)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong-key"}, {"Authorization": "Basic abc"}])
+def test_without_a_key_that_works_nobody_gets_in(server, headers):
+    answer = httpx.get(f"{server.url}/v2/jobs/abcdefghij", headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "Permission Denied"
+
+
+def test_another_projects_job_is_not_there(server, demo, tmp_path):
+    with Server(tmp_path) as other:
+        job_id = other.submit(demo)
+        with server.client() as client:
+            answer = client.get(f"/v2/jobs/{job_id}")
+    assert (answer.status_code, answer.json()["error"]) == (404, "Job not found")
+
+
+def test_health_metrics_and_reference(server):
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/health/live").json() == {"live": True}
+        assert client.get("/health/ready").json()["ready"] is True
+        assert "sottovoce_jobs{" in client.get("/metrics").text
+        assert "/v2/jobs/{job_id}/transcript" in client.get("/openapi.json").json()["paths"]
+        assert "Create a job" in client.get("/docs").text
+        assert client.get("/docs", headers={"Accept": "text/markdown"}).text.startswith("# Sottovoce")
+        assert client.get("/docs.md").headers["content-type"].startswith("text/markdown")
+        assert "/openapi.json" in client.get("/llms.txt").text
+
+
+def test_the_first_key_is_shown_once_and_kept_for_its_owner_only(tmp_path):
+    server = Server(tmp_path)
+    with server:
+        key = server.key
+        assert key in server.out.read_text()
+        assert stat.S_IMODE((server.data / "api-key").stat().st_mode) == 0o600
+        server.stop()
+        server.start()
+        assert key not in server.out.read_text()
+        assert server.key == key
+        with server.client() as client:
+            assert client.get("/v2/jobs").status_code == 200
+    assert key not in server.log.read_text()
+
+
+def test_a_given_key_is_taken(tmp_path):
+    with Server(tmp_path, SOTTOVOCE_API_KEY="chosen-by-the-operator") as server:
+        assert server.key == "chosen-by-the-operator"
+        with server.client() as client:
+            assert client.get("/v2/jobs").status_code == 200
+    assert "chosen-by-the-operator" not in server.log.read_text()
+
+
+def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
+    with Server(tmp_path) as server:
+        refused_beside(server)
+
+
+def refused_beside(server):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
+    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(server.data), "--port", "0"]
+    second = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert second.returncode == 1
+    assert "another server is using region eu1" in second.stderr
+
+
+def test_keys_are_made_listed_and_revoked(server):
+    def keys(*arguments: str) -> str:
+        command = [sys.executable, "-m", "sottovoce.cli", "keys", *arguments, "--data-dir", str(server.data)]
+        environment = {**os.environ, **server.environment}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+    key_id, secret = keys("create", "night desk").split()
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{server.url}/v2/jobs", headers=headers).status_code == 200
+    listed = keys("list")
+    assert f"{key_id}  " in listed
+    assert "active  night desk" in listed
+    assert secret not in listed
+    keys("revoke", key_id)
+    until(lambda: httpx.get(f"{server.url}/v2/jobs", headers=headers).status_code == 401, "revocation", 10)
+
+
+def test_a_port_in_use_is_said_plainly(server, tmp_path):
+    port = server.url.rpartition(":")[2]
+    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(tmp_path), "--port", port]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_help_loads_nothing_heavy():
+    heavy = [
+        "av",
+        "numpy",
+        "onnxruntime",
+        "ctranslate2",
+        "pocketsphinx",
+        "faster_whisper",
+        "sqlalchemy",
+        "dbos",
+        "starlette",
+        "uvicorn",
+        "pydantic",
+        "obstore",
+    ]
+    program = (
+        "import sys\nfrom sottovoce.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "[]"

@@ -1,0 +1,80 @@
+"""The docs are under test: what they list is what there is."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+ROW = re.compile(r"^\| `(?P<name>[^`]+)` \|(?P<cells>.*)\|$")
+LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
+
+
+def normalised(requirement: str) -> str:
+    """The package's name alone, as indexes compare it: lower case, one dash between parts."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name, requirement
+    return re.sub(r"[-_.]+", "-", name.group()).lower()
+
+
+def declared(section: str) -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    groups = {
+        "Product": project["dependencies"],
+        "Build": extras["build"],
+        "Development": extras["dev"],
+        "Servers": extras["servers"],
+    }
+    return sorted(normalised(each) for each in groups[section])
+
+
+def rows(section: str) -> list[re.Match[str]]:
+    page = (DOCS / "dependencies.md").read_text()
+    _, _, rest = page.partition(f"\n## {section}\n")
+    body, _, _ = rest.partition("\n## ")
+    return [row for line in body.splitlines() if (row := ROW.match(line))]
+
+
+def test_no_group_of_dependencies_is_left_out() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(project["optional-dependencies"]) == ["build", "dev", "servers"], (
+        "a new extra needs its section in the page"
+    )
+
+
+@pytest.mark.parametrize("section", ["Product", "Build", "Development", "Servers"])
+def test_every_direct_dependency_has_its_line_and_no_line_is_left_over(section: str) -> None:
+    assert sorted(normalised(row["name"]) for row in rows(section)) == declared(section)
+
+
+@pytest.mark.parametrize("section", ["Product", "Build", "Development", "Servers"])
+def test_a_line_gives_purpose_licence_and_weight(section: str) -> None:
+    for row in rows(section):
+        cells = [cell.strip() for cell in row["cells"].split("|")]
+        assert len(cells) == 3, row["name"]
+        purpose, licence, weight = cells
+        assert len(purpose.split()) >= 3, row["name"]
+        assert licence, row["name"]
+        assert re.fullmatch(r"<?\d+\.\d", weight), row["name"]
+
+
+def test_the_index_of_decisions_lists_each_page_once() -> None:
+    folder = DOCS / "decisions"
+    pages = sorted(page.name for page in folder.glob("[0-9]*.md"))
+    index = (folder / "README.md").read_text()
+    assert pages
+    assert [link["target"] for link in LINK.finditer(index)] == pages
+
+
+PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")), *sorted(DOCS.rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = [link["target"] for link in LINK.finditer(page.read_text())]
+    broken = [each for each in targets if "://" not in each and not (page.parent / each).exists()]
+    assert not broken

@@ -1,0 +1,126 @@
+"""docs/settings.md, docs/metrics.md and docs/errors.md say what the code says: an undocumented name fails here.
+
+`SOTTOVOCE_WRITE_DOCS=1 make test` (or pytest on this file) rewrites them.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.metrics import FAMILIES, Metrics
+from sottovoce.settings import Settings
+from sottovoce.wire.errors import OUTSIDE_THE_LIST, v2_error
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+MEANINGS: dict[Kind, str] = {
+    Kind.BAD_REQUEST: "a header or the request as a whole makes no sense",
+    Kind.MALFORMED: "the body is no well-formed multipart form, or too many or too large parts",
+    Kind.INVALID_CONFIG: "a field of the config is wrong, or asks for what nobody here can do",
+    Kind.INVALID_QUERY: "a query parameter is of the wrong type or out of range",
+    Kind.MISSING_DATA_FILE: "no media in the form",
+    Kind.MISSING_TEXT_FILE: "no text in the form of an alignment job",
+    Kind.INVALID_AUDIO: "the media is empty, holds no audio, or cannot be decoded",
+    Kind.INVALID_TEXT: "the text of an alignment job is not usable",
+    Kind.TOO_LARGE: "the media is larger than `SOTTOVOCE_MAX_UPLOAD_BYTES`",
+    Kind.LENGTH_REQUIRED: "a length is needed and missing",
+    Kind.REQUEST_TIMEOUT: "the body took longer than `SOTTOVOCE_UPLOAD_TIMEOUT`",
+    Kind.UNAUTHENTICATED: "no key, or one that is not known or was revoked",
+    Kind.FORBIDDEN: "the key is known and may not do this",
+    Kind.PAGE_NOT_FOUND: "no such address",
+    Kind.METHOD_NOT_ALLOWED: "the address knows no such method",
+    Kind.JOB_NOT_FOUND: "no such job for this key",
+    Kind.JOB_EXPIRED: "the job was deleted or has expired",
+    Kind.FILE_EXPIRED: "the job's files were deleted or have expired",
+    Kind.JOB_IN_PROGRESS: "the transcript is asked for before the job has ended",
+    Kind.JOB_REJECTED: "the transcript of a rejected job is asked for; the detail says why it was rejected",
+    Kind.JOB_LOCKED: "a running job is to be deleted without `force`",
+    Kind.NOT_READY: "the job has ended and its transcript is not stored yet",
+    Kind.NOT_TRANSCRIPTION: "the job is of another type",
+    Kind.NOT_ALIGNMENT: "the job is of another type",
+    Kind.FORMAT_NOT_SUPPORTED: "no such `format`",
+    Kind.LOG_NOT_AVAILABLE: "the job has no log",
+    Kind.PRODUCT_NOT_AVAILABLE: "a product of the old API that is not here",
+    Kind.EAR_NOT_AVAILABLE: "an early-access release that is not here",
+    Kind.NOT_IMPLEMENTED: "part of the contract that this release lacks",
+    Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
+    Kind.TOO_MANY_JOBS: "too many jobs at the same time",
+    Kind.STORAGE_FULL: "no room for the media",
+    Kind.UNAVAILABLE: "not possible for the moment; see `Retry-After`",
+}
+
+
+def _settings() -> str:
+    lines = [
+        "# Settings",
+        "",
+        "Flag beats environment beats TOML file (`SOTTOVOCE_CONFIG`, else `sottovoce.toml` in the working folder) beats default.",
+        "In TOML a setting has its name without the prefix, in lower case. `serve` logs all of them at its start, secrets starred.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in sorted(Settings.model_fields.items()):
+        default = "one a core, at most 4" if name == "slots" else field.get_default(call_default_factory=True)
+        shown = ",".join(default) if isinstance(default, tuple) else ("" if default in (None, {}) else default)
+        lines.append(f"| `SOTTOVOCE_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    lines = [
+        "# Metrics",
+        "",
+        "`GET /metrics`, Prometheus text format.",
+        "",
+        "| name | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    rows = ((f.name, f.kind.__name__.lower(), ", ".join(f.labels), f.meaning) for f in FAMILIES)
+    lines.extend(f"| `{name}` | {kind} | {labels} | {meaning} |" for name, kind, labels, meaning in rows)
+    return "\n".join(lines) + "\n"
+
+
+def _errors() -> str:
+    lines = [
+        "# Errors of V2",
+        "",
+        "`{code, error, detail}`; `detail` names the field where there is one. A word marked * is shown by the contract, yet missing from",
+        "its published list.",
+        "",
+        "| kind | status | `error` | when |",
+        "|---|---|---|---|",
+    ]
+    for kind in Kind:
+        status, body = v2_error(Refused(kind, "…"))
+        mark = "*" if kind in OUTSIDE_THE_LIST else ""
+        lines.append(f"| {kind} | {status} | {body['error']}{mark} | {MEANINGS[kind]} |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("settings.md", _settings), ("metrics.md", _metrics), ("errors.md", _errors)]
+)
+def test_the_page_says_what_the_code_says(name, make):
+    page, made = DOCS / name, make()
+    if os.environ.get("SOTTOVOCE_WRITE_DOCS"):
+        page.write_text(made, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == made
+
+
+def test_every_setting_has_a_meaning():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_metric_is_rendered():
+    metrics = Metrics()
+    metrics.accepted("v2", 1)
+    metrics.finished("done")
+    metrics.recognised("pocketsphinx", audio=1, seconds=1)
+    metrics.child_died()
+    metrics.request("/v2/jobs", "GET", 200, 0.1)
+    metrics.snapshot({"done": 1}, {"pocketsphinx": (0, 1)}, ["done"])
+    shown = metrics.render().decode()
+    assert [family.name for family in FAMILIES if f"\n{family.name}" not in shown.replace("_count", "")] == []
