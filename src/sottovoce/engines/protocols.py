@@ -4,7 +4,7 @@ Narrow on purpose: engines turn speech into words, nothing else. The caller owns
 punctuation and formatting.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +12,16 @@ from sottovoce.audio.activity import Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
 from sottovoce.transcript.model import Item, Samples
 
-__all__ = ["Capabilities", "Hints", "Recognized", "Recognizer", "Speech", "SpeechProbability"]
+__all__ = [
+    "Capabilities",
+    "Hints",
+    "LanguageIdentifier",
+    "LanguageScore",
+    "Recognized",
+    "Recognizer",
+    "Speech",
+    "SpeechProbability",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +44,11 @@ class Hints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can do with the models it has here and now.
+    """What an engine can do with one model that it has here and now.
 
     *punctuates*: its items carry marks and capitals, so our punctuation stage is skipped. *languages* are the
-    contract's codes.
+    contract's codes. *grade* orders models by accuracy (0: a fallback); *suits* is the operating point that a model of
+    its cost is meant for, *pinned* those that the operator gave it. *device*: `cpu` or `cuda`.
     """
 
     engine: str
@@ -50,6 +60,18 @@ class Capabilities:
     word_confidence: bool = False
     identifies_language: bool = False
     live: bool = False
+    grade: int = 0
+    suits: OperatingPoint | None = None
+    pinned: frozenset[OperatingPoint] = frozenset()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageScore:
+    """How likely *language* (the contract's code, or the engine's own where the contract has none) is spoken, 0..1."""
+
+    language: str
+    confidence: float
 
 
 class Recognizer(Protocol):
@@ -62,4 +84,12 @@ class Recognizer(Protocol):
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
         """Words for each stretch, in order, one `Recognized` per stretch; nothing said gives empty items."""
+        ...
+
+
+class LanguageIdentifier(Protocol):
+    """Speech to languages; an engine with `identifies_language` is one."""
+
+    def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
+        """Languages by falling confidence, over all of *speech* together (at most two minutes); empty for no speech."""
         ...
