@@ -1,0 +1,23 @@
+"""The command `sottovoce`. Heavy parts are imported inside the commands that need them: `--help` is instant.
+
+Every option of `serve` has an environment variable `SOTTOVOCE_…`; `docs/settings.md` lists them.
+"""
+
+import click
+
+from sottovoce import __version__
+from sottovoce.cli.jobs import jobs
+from sottovoce.cli.keys import keys
+from sottovoce.cli.serve import serve, worker
+from sottovoce.cli.storage import backup, migrate
+from sottovoce.cli.transcribe import transcribe
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sottovoce")
+def main() -> None:
+    """Speech-to-text on your own machines, behind the API that your clients speak already."""
+
+
+for _command in (serve, worker, transcribe, keys, jobs, migrate, backup):
+    main.add_command(_command)

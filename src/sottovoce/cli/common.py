@@ -1,0 +1,80 @@
+"""What the commands share: settings, the data folder, the databases."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sottovoce.service.database import Database
+    from sottovoce.service.datafolder import DataFolder
+    from sottovoce.settings import Settings
+
+
+def settings_of(**flags: object) -> "Settings":
+    """Settings of this command, or a usage error that names what is wrong."""
+    from pydantic import ValidationError
+
+    from sottovoce.settings import load
+
+    try:
+        return load(**flags)
+    except (ValueError, OSError) as error:
+        if not isinstance(error, ValidationError):
+            raise click.UsageError(f"invalid settings: {error}") from error
+        lines = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise click.UsageError("invalid settings: " + "; ".join(lines)) from error
+
+
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of databases, media and keys (SOTTOVOCE_DATA_DIR; data).",
+)
+region = click.option("--region", help="The region that this server is (SOTTOVOCE_REGION; eu1).")
+
+
+@contextmanager
+def control(flags: dict[str, object]) -> "Iterator[Database]":
+    """The control database that `serve` uses with the same settings. Fails clearly when there is none yet."""
+    settings, folder = folder_of(flags)
+    if settings.control_database_url is None and not folder.control_database.exists():
+        raise click.ClickException(
+            f"no database in {settings.data_dir}: start `sottovoce serve` once, or name its --data-dir"
+        )
+    with opened(settings.control_database_url, folder.control_database) as database:
+        yield database
+
+
+def folder_of(flags: dict[str, object]) -> "tuple[Settings, DataFolder]":
+    """Settings of this command, and the data folder that they name."""
+    from sottovoce.service.datafolder import DataFolder
+
+    settings = settings_of(**flags)
+    return settings, DataFolder(root=settings.data_dir, region=settings.region)
+
+
+@contextmanager
+def opened(url: str | None, file: Path) -> "Iterator[Database]":
+    """The database at *url*, else the embedded one in *file*."""
+    from sottovoce.service.database import Database, sqlite_url
+
+    database = Database(url or sqlite_url(file))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def region_database(flags: dict[str, object]) -> "Iterator[Database]":
+    """The region database that `serve` uses with the same settings."""
+    settings, folder = folder_of(flags)
+    if settings.database_url is None and not folder.region_database.exists():
+        raise click.ClickException(
+            f"no region {settings.region} in {settings.data_dir}; name its --data-dir and --region"
+        )
+    with opened(settings.database_url, folder.region_database) as database:
+        yield database
