@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
+from sottovoce.engines.setup import Setup
 from sottovoce.transcript.model import RATE, Samples, Word
 
 NAME = "tests.sleeper:ENGINE"
@@ -52,8 +53,8 @@ def _words(start: Samples, end: Samples) -> Iterator[Word]:
         yield Word(text=text, start=at, end=min(at + RATE, end), confidence=0.5)
 
 
-def _load(model: str, device: str) -> Sleeper:
+def _load(model: str, device: str, setup: Setup) -> Sleeper:
     return Sleeper(float(os.environ.get("SLEEPER_FACTOR", "0")))
 
 
-ENGINE = Engine(name="sleeper", package="", offers=lambda: (CAPABILITIES,), load=_load)
+ENGINE = Engine(name="sleeper", package="", offers=lambda _: (CAPABILITIES,), load=_load)

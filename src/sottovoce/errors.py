@@ -20,6 +20,7 @@ class Kind(StrEnum):
     MISSING_TEXT_FILE = "missing_text_file"
     INVALID_AUDIO = "invalid_audio"
     INVALID_TEXT = "invalid_text"
+    LANGUAGE = "language"
     TOO_LARGE = "too_large"
     LENGTH_REQUIRED = "length_required"
     REQUEST_TIMEOUT = "request_timeout"
@@ -74,6 +75,13 @@ class MediaUnreadable(Refused):
 
     def __init__(self, why: str) -> None:
         super().__init__(Kind.INVALID_AUDIO, why)
+
+
+class LanguageRejected(Refused):
+    """The language of the speech could not be identified, or is not one that the request or the server takes."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Kind.LANGUAGE, why)
 
 
 class EngineUnavailable(Refused):

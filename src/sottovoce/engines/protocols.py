@@ -6,11 +6,11 @@ punctuation and formatting.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sottovoce.audio.activity import Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
-from sottovoce.transcript.model import Item, Samples
+from sottovoce.transcript.model import Item, LanguageScore, Samples
 
 __all__ = [
     "Capabilities",
@@ -66,14 +66,6 @@ class Capabilities:
     device: str = "cpu"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageScore:
-    """How likely *language* (the contract's code, or the engine's own where the contract has none) is spoken, 0..1."""
-
-    language: str
-    confidence: float
-
-
 class Recognizer(Protocol):
     """Speech to words. One call per job; an engine may read ahead to batch, and yields in order."""
 
@@ -87,6 +79,7 @@ class Recognizer(Protocol):
         ...
 
 
+@runtime_checkable
 class LanguageIdentifier(Protocol):
     """Speech to languages; an engine with `identifies_language` is one."""
 

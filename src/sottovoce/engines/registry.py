@@ -1,23 +1,33 @@
 """Which engine recognises what, and why: the one table behind refusals at submit, discovery and `doctor`."""
 
+import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from sottovoce.engines.catalogue import Model
+from sottovoce.engines.models import Shelf
 from sottovoce.engines.protocols import Capabilities, Recognizer
+from sottovoce.engines.setup import Setup
+from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
+from sottovoce.transcript.languages import AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """An engine as known before it is loaded: what it could do here, how to load it, and which package it needs."""
+    """An engine as known before it is loaded: what it could do here, how to load it, and which package it needs.
+
+    *load* takes the model's name, the device (`cpu`, `cuda:0` …) and the setup.
+    """
 
     name: str
     package: str
-    offers: Callable[[], tuple[Capabilities, ...]]
-    load: Callable[[str, str], Recognizer]  # model, device
+    offers: Callable[[Setup], tuple[Capabilities, ...]]
+    load: Callable[[str, str, Setup], Recognizer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,11 @@ class Choice:
     capabilities: Capabilities
 
 
-def _pocketsphinx_offers() -> tuple[Capabilities, ...]:
+# ── the engines of this release ──
+
+
+def _pocketsphinx_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    del setup  # its one model comes in its package
     if importlib.util.find_spec("pocketsphinx") is None:
         return ()
     from sottovoce.engines.pocketsphinx import CAPABILITIES
@@ -39,19 +53,108 @@ def _pocketsphinx_offers() -> tuple[Capabilities, ...]:
     return (CAPABILITIES,)
 
 
-def _load_pocketsphinx(model: str, device: str) -> Recognizer:
+def _load_pocketsphinx(model: str, device: str, setup: Setup) -> Recognizer:
     from sottovoce.engines.pocketsphinx import PocketSphinx
 
-    del model, device  # it has one model and runs on the CPU
+    del model, device, setup  # it has one model and runs on the CPU
     return PocketSphinx()
 
 
+def _whisper_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    if importlib.util.find_spec("faster_whisper") is None:
+        return ()
+    return tuple(
+        replace(
+            _described(model, setup, model.languages or _whisper_languages(model)),
+            custom_vocab=True,
+            identifies_language=model.languages is None,
+        )
+        for model in Shelf(setup.models).present()
+        if model.engine == "whisper"
+    )
+
+
+def _whisper_languages(model: Model) -> frozenset[str]:
+    """What a multilingual *model* should know; the loaded one tells whether it does."""
+    has_young = not model.repository or "large-v3" in model.name  # an operator's own gets the benefit of the doubt
+    return LANGUAGES if has_young else LANGUAGES - YOUNG
+
+
+def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
+    from sottovoce.engines.whisper import Whisper
+
+    return Whisper(
+        Shelf(setup.models).path(model),
+        _offer("whisper", model, setup),
+        device=device,
+        compute_type=setup.compute_type,
+        threads=setup.threads,
+        batch=setup.batch,
+        beam=setup.beam,
+    )
+
+
+def _onnx_asr_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    if importlib.util.find_spec("onnx_asr") is None:
+        return ()
+    if setup.kind_of_device == "cuda" and not _installed("onnxruntime-gpu"):
+        return ()  # else these models, graded high, would be chosen and then not load
+    return tuple(
+        _described(model, setup, model.languages)
+        for model in Shelf(setup.models).present()
+        if model.engine == "onnx-asr" and model.languages
+    )
+
+
+def _load_onnx_asr(model: str, device: str, setup: Setup) -> Recognizer:
+    from sottovoce.engines.onnx_asr import OnnxAsr
+
+    return OnnxAsr(
+        Shelf(setup.models).path(model),
+        _offer("onnx-asr", model, setup),
+        kind=f"nemo-{model}",
+        device=device,
+        threads=setup.threads,
+        batch=setup.batch,
+    )
+
+
+def _installed(package: str) -> bool:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.distribution(package) is not None
+    return False
+
+
+def _described(model: Model, setup: Setup, languages: frozenset[str]) -> Capabilities:
+    """What every model from the shelf has in common: it punctuates, knows its confidence, and has a grade."""
+    return Capabilities(
+        engine=model.engine,
+        model=model.name,
+        languages=languages,
+        punctuates=True,
+        word_confidence=True,
+        grade=model.grade,
+        suits=model.suits,
+        device=setup.kind_of_device,
+    )
+
+
+def _offer(name: str, model: str, setup: Setup) -> Capabilities:
+    """The capabilities of *model*. Raises `EngineUnavailable` when it is not there (any more)."""
+    for entry in ENGINES[name].offers(setup):
+        if entry.model == model:
+            return entry
+    raise EngineUnavailable(f"the model {model} is not complete on this machine: {_pull(model)}", at=None)
+
+
 ENGINES: Mapping[str, Engine] = {
+    "whisper": Engine(name="whisper", package="faster-whisper", offers=_whisper_offers, load=_load_whisper),
+    "onnx-asr": Engine(name="onnx-asr", package="onnx-asr", offers=_onnx_asr_offers, load=_load_onnx_asr),
     "pocketsphinx": Engine(
         name="pocketsphinx", package="pocketsphinx", offers=_pocketsphinx_offers, load=_load_pocketsphinx
     ),
 }
-"""Every engine that this release has an adapter for, best first."""
+"""Every engine that this release has an adapter for."""
 
 _WHY = {
     "pocketsphinx": "the embedded English engine: small, offline, tens of percent of words wrong",
@@ -75,38 +178,80 @@ def engine(name: str) -> Engine:
     return found
 
 
-def offered(configured: str = "auto") -> tuple[Capabilities, ...]:
-    """Capabilities of every engine that is present and allowed by the setting *configured*, best first."""
+def offered(setup: Setup, configured: str = "auto") -> tuple[Capabilities, ...]:
+    """Capabilities of every engine and model that is present and allowed by the setting *configured*.
+
+    Raises `EngineUnavailable` for a pinned model that nobody here has.
+    """
     names = list(ENGINES) if configured == "auto" else [configured]
     # an operator's own engine is known to everybody by the name under which it can be imported again
-    return tuple(replace(entry, engine=name) for name in names for entry in engine(name).offers())
+    found = [replace(entry, engine=name) for name in names for entry in engine(name).offers(setup)]
+    for point, model in setup.pinned.items():
+        if model not in {entry.model for entry in found}:
+            raise EngineUnavailable(
+                f"the model for {point}, {model}, is not present: {_pull(model)}, or unset the setting", at=None
+            )
+    return tuple(replace(entry, pinned=_pins(entry.model, setup)) for entry in found)
+
+
+def _pins(model: str, setup: Setup) -> frozenset[OperatingPoint]:
+    return frozenset(point for point, pinned in setup.pinned.items() if pinned == model)
+
+
+def _pull(model: str) -> str:
+    return f"run `sottovoce models pull {model}`"
 
 
 def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...]) -> Choice:
-    """The best of *offers* for *language* and *point*.
+    """The best of *offers* for *language* (or `auto`: one that identifies it) and *point*.
 
     Raises `EngineUnavailable` that says what is there and what to do about it.
     """
-    for candidate in offers:
-        if language in candidate.languages and point in candidate.operating_points:
-            why = (
-                f"{_WHY.get(candidate.engine, candidate.engine)}; best of {len(offers)} present for {language}/{point}"
-            )
-            return Choice(engine=candidate.engine, model=candidate.model, device="cpu", why=why, capabilities=candidate)
-    raise EngineUnavailable(refusal(language, offers))
+    fitting = [entry for entry in offers if point in entry.operating_points and _knows(entry, language)]
+    if not fitting:
+        raise EngineUnavailable(refusal(language, offers))
+    best = max(fitting, key=lambda entry: _preference(entry, point))
+    known = _WHY.get(best.engine, f"{best.engine} {best.model}")
+    reason = f"the model set for {point}" if point in best.pinned else f"best of {len(fitting)} present"
+    why = f"{known}; {reason} for {language}/{point}"
+    return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
+
+
+def _knows(entry: Capabilities, language: str) -> bool:
+    return entry.identifies_language if language == AUTO else language in entry.languages
+
+
+def _preference(entry: Capabilities, point: OperatingPoint) -> tuple[bool, bool, bool, int]:
+    """What the operator set, then no fallback, then a model of the point's cost, then accuracy.
+
+    Where only models of the other cost are present: the best for `enhanced`, the smallest for `standard`.
+    """
+    suits = entry.suits in (None, point)
+    grade = entry.grade if suits or point is OperatingPoint.ENHANCED else -entry.grade
+    return point in entry.pinned, entry.grade > 0, suits, grade
 
 
 def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
-    """Why *language* cannot be transcribed here, for the caller."""
+    """Why *language* cannot be transcribed here, for the caller, and the command that would change it."""
+    if language == AUTO:
+        return (
+            "language identification is not available on this server; name the language, or have the operator "
+            "run `sottovoce models pull whisper-small`"
+        )
     known = sorted({code for candidate in offers for code in candidate.languages})
     listed = ", ".join(known) if known else "none"
-    return f"language {language!r} is not available on this server (available: {listed})"
+    what = f"language {language!r} is not available on this server (available: {listed})"
+    return f"{what}; the operator can run `sottovoce models pull whisper-small`" if _whisper_knows(language) else what
 
 
-def load(name: str, model: str, device: str) -> Recognizer:
+def _whisper_knows(language: str) -> bool:
+    return language in LANGUAGES
+
+
+def load(name: str, model: str, device: str, setup: Setup) -> Recognizer:
     """The loaded engine. Raises `EngineUnavailable` when it cannot be loaded, whatever its library raised."""
     try:
-        return engine(name).load(model, device)
+        return engine(name).load(model, device, setup)
     except EngineUnavailable:
         raise
     except Exception as error:

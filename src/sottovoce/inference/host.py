@@ -1,7 +1,7 @@
 """A child process: loads one engine, then does one task after another until its parent goes away.
 
-Started as `python -m sottovoce.inference.host FD PARENT ENGINE MODEL DEVICE`. It speaks frames on FD and nothing else: its
-standard output is turned into standard error before any library is loaded, since native code likes to print.
+Started as `python -m sottovoce.inference.host FD PARENT ENGINE MODEL DEVICE SETUP`, the last as JSON. It speaks frames on FD and
+nothing else: its standard output is turned into standard error before any library is loaded, since native code likes to print.
 """
 
 import ctypes
@@ -116,14 +116,17 @@ def _inspector() -> Doer:
     return look
 
 
-def _scribe(engine: str, model: str, device: str) -> Doer:
+def _scribe(engine: str, model: str, device: str, setup: str) -> Doer:
     """A doer that transcribes with one loaded engine."""
+    from pydantic import TypeAdapter
+
     from sottovoce.engines import registry
+    from sottovoce.engines.setup import Setup
     from sottovoce.engines.silero import SileroJudge
     from sottovoce.pipeline import batch
     from sottovoce.transcript import codec
 
-    recognizer = registry.load(engine, model, device)
+    recognizer = registry.load(engine, model, device, TypeAdapter(Setup).validate_json(setup))
     SileroJudge()  # load it now: the first job shall find everything warm
 
     def write(line: Line, message: m.Message) -> None:
@@ -186,7 +189,7 @@ def serve(line: Line, doer: Doer) -> None:
 
 def main(arguments: list[str]) -> int:
     """Entry of the child."""
-    descriptor, parent, engine, model, device = arguments
+    descriptor, parent, engine, model, device, setup = arguments
     die_with_parent(int(parent))
     os.dup2(2, 1)  # nothing that a library prints may reach anyone but the log
     for stop in (signal.SIGINT, signal.SIGTERM):  # a stop of the whole service is the parent's to handle: it drains
@@ -195,7 +198,7 @@ def main(arguments: list[str]) -> int:
     line = Line(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        doer = _inspector() if engine == "media" else _scribe(engine, model, device)
+        doer = _inspector() if engine == "media" else _scribe(engine, model, device, setup)
     except Refused as refusal:
         line.say(m.Broken(error=str(refusal), why=refusal.detail))
         return 1

@@ -7,20 +7,30 @@ started a child, and its callers sit on different loops (the web server's, the q
 import asyncio
 import contextlib
 import logging
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sottovoce.errors import EngineUnavailable, Refused
+from sottovoce.engines.setup import Setup
+from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
+from sottovoce.inference.child import Child, ChildDied
+from sottovoce.inference.team import ChildBroke, EngineBroken, EngineDown, PoolPolicy, Team
+
+__all__ = [
+    "MEDIA",
+    "ChildBroke",
+    "ChildDied",
+    "EngineBroken",
+    "EngineDown",
+    "Listener",
+    "Outcome",
+    "Pool",
+    "PoolPolicy",
+    "Task",
+]
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,32 +38,11 @@ T = TypeVar("T")
 MEDIA = m.EngineKey(engine="media")
 """The key of children that only inspect media."""
 
-_LAST_WORDS = 1.0  # seconds: what a dying process wrote to its standard error is worth reading
-
 Listener = Callable[[m.Message, bytes], None]
 """Hears every message of a task on the pool's thread; must return at once."""
 
-
-class ChildDied(Exception):
-    """The child ended, or was killed for silence, before its task was done. Trying again may help, or may not."""
-
-
-class EngineDown(Exception):
-    """No engine process can be started at the moment, although it could be before; waiting may help."""
-
-
-class ChildBroke(Exception):
-    """The child met a bug of ours; it lives, and the same task would meet the bug again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolPolicy:
-    """When children are watched, worn and replaced. Times in seconds, sizes in bytes."""
-
-    stall_timeout: float = 300.0
-    load_timeout: float = 600.0
-    recycle_after: int = 200
-    max_rss: int = 4 << 30
+_LOOK = 5.0
+"""Seconds between looks for children that rest, and for memory that others free, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,241 +61,83 @@ class Task:
     windows: Sequence[tuple[m.WindowDone, bytes]] = ()
 
 
-_SECRET = re.compile(
-    r"^(SOTTOVOCE|AWS|AZURE|GOOGLE|PG)|SECRET|TOKEN|PASSW|CREDENTIAL|API_?KEY|DATABASE_URL", re.IGNORECASE
-)
-"""Environment variables that a child does not get: it gets a file to read, never a credential."""
-
-
-def _spawn(key: m.EngineKey, line: socket.socket) -> "subprocess.Popen[bytes]":
-    """The process of a new child, which speaks on *line*. To be called on the pool's thread: PDEATHSIG is bound to it."""
-    environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    # -P: what lies in the working directory must not be taken for a module
-    command = [sys.executable, "-P", "-m", "sottovoce.inference.host", str(line.fileno()), str(os.getpid())]
-    return subprocess.Popen(
-        [*command, key.engine, key.model, key.device],
-        pass_fds=[line.fileno()],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        # onnxruntime reports its use to its makers (1.31.1, seen with strace: a device id in ~/.cache, an HTTPS collector)
-        env={**environment, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"},
-        start_new_session=True,
-    )
-
-
-class Child:
-    """One process and the line to it. Lives on the pool's loop."""
-
-    def __init__(
-        self,
-        key: m.EngineKey,
-        process: "subprocess.Popen[bytes]",
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self.key = key
-        self.process = process
-        self.tasks = 0
-        self.rss = 0
-        self._reader = reader
-        self._writer = writer
-        self._errors = asyncio.create_task(self._log_errors())
-
-    @classmethod
-    async def start(cls, key: m.EngineKey, timeout: float) -> "Child":
-        """A child with its engine loaded. Raises `EngineUnavailable` when it cannot load, `OSError` when none can be made."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                reader, writer = await asyncio.open_unix_connection(sock=ours)
-            except BaseException:
-                ours.close()
-                raise
-            try:
-                process = _spawn(key, theirs)
-            except BaseException:
-                writer.close()
-                raise
-        child = cls(key, process, reader, writer)
-        try:
-            async with asyncio.timeout(timeout):
-                message, _ = await child.hear()
-        except (TimeoutError, ChildDied) as error:
-            await child.kill()
-            raise EngineUnavailable(f"engine {key.engine} did not start", at=None) from error
-        except BaseException:
-            await child.kill()
-            raise
-        if isinstance(message, m.Broken):
-            await child.kill()
-            raise EngineUnavailable(message.why or f"engine {key.engine} did not start", at=None)
-        return child
-
-    async def say(self, message: m.Message, payload: bytes = b"") -> None:
-        """Send one frame. Raises `ChildDied`."""
-        try:
-            self._writer.write(m.encode(message, payload))
-            await self._writer.drain()
-        except (ConnectionError, OSError) as error:
-            raise ChildDied(self._ending()) from error
-
-    async def hear(self) -> tuple[m.Message, bytes]:
-        """The next frame. Raises `ChildDied`."""
-        try:
-            header, payload = m.lengths(await self._reader.readexactly(m.PREFIX))
-            message = m.decode(await self._reader.readexactly(header))
-            return message, await self._reader.readexactly(payload)
-        except (asyncio.IncompleteReadError, ConnectionError, OSError) as error:
-            raise ChildDied(self._ending()) from error
-        except ValueError as error:  # no frame of ours: whatever wrote this cannot be trusted with the line
-            raise ChildDied(f"pid {self.process.pid} broke the line: {type(error).__name__}") from error
-
-    def _ending(self) -> str:
-        code = self.process.poll()
-        return f"pid {self.process.pid} ended" + (f" with code {code}" if code is not None else "")
-
-    async def kill(self) -> None:
-        """End the process and everything it started, and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        await asyncio.to_thread(self.process.wait)
-        self._writer.close()
-        await asyncio.wait({self._errors}, timeout=_LAST_WORDS)
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            self._errors.cancel()
-            await self._errors
-        if self.process.stderr:
-            self.process.stderr.close()
-
-    async def _log_errors(self) -> None:
-        """Native libraries speak on stderr: each line goes to our log, cut to a sane length."""
-        reader = asyncio.StreamReader(limit=1 << 16)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), self.process.stderr
-        )
-        try:
-            while not reader.at_eof():
-                if line := await _line(reader):
-                    said = {"engine": self.key.engine, "pid": self.process.pid, "text": line[:1000]}
-                    _log.info("engine says", extra=said)
-        finally:
-            transport.close()
-
-
-async def _line(reader: asyncio.StreamReader) -> str:
-    try:
-        return (await reader.readline()).decode("utf-8", "replace").rstrip("\n")
-    except ValueError:  # longer than the limit; the reader has dropped it
-        return "(a line too long to show)"
-
-
-class _Team:
-    """All children of one key: idle ones wait in a stack, the semaphore counts how many may work."""
-
-    def __init__(self, key: m.EngineKey, slots: int, policy: PoolPolicy) -> None:
-        self.key = key
-        self.slots = slots
-        self.busy: set[Child] = set()
-        self._idle: list[Child] = []
-        self._free = asyncio.Semaphore(slots)
-        self._policy = policy
-        self._starting: set[asyncio.Task[None]] = set()
-        self._closed = False
-
-    @property
-    def alive(self) -> bool:
-        """Whether there is a child, or one is being started."""
-        return bool(self.busy or self._starting or any(child.process.poll() is None for child in list(self._idle)))
-
-    async def warm(self) -> None:
-        """Start every child and wait until each has its engine."""
-        starts = [Child.start(self.key, self._policy.load_timeout) for _ in range(self.slots)]
-        results = await asyncio.gather(*starts, return_exceptions=True)
-        self._idle.extend(result for result in results if isinstance(result, Child))
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
-            await self.close()  # those that did start
-            raise failures[0]
-
-    @contextlib.asynccontextmanager
-    async def child(self) -> AsyncIterator[Child]:
-        """A warm child of one's own. It is killed if the body is cancelled or the child died, else given back."""
-        async with self._free:
-            child = await self._take()
-            self.busy.add(child)
-            whole = False
-            try:
-                yield child
-                whole = True
-            except (Refused, ChildBroke):
-                whole = True
-                raise
-            finally:
-                self.busy.discard(child)
-                await asyncio.shield(self._give_back(child, whole=whole))
-
-    async def _take(self) -> Child:
-        while self._starting and not self._idle:
-            await asyncio.wait(self._starting)
-        while self._idle:
-            child = self._idle.pop()
-            if child.process.poll() is None:
-                return child
-            await child.kill()  # it died while idle: reap it
-        try:
-            return await Child.start(self.key, self._policy.load_timeout)
-        except (EngineUnavailable, OSError) as error:  # it has started before: nothing that a caller could mend
-            raise EngineDown(f"engine {self.key.engine} cannot be started: {error}") from error
-
-    async def _give_back(self, child: Child, *, whole: bool) -> None:
-        child.tasks += 1
-        worn = child.tasks >= self._policy.recycle_after or child.rss > self._policy.max_rss
-        if whole and not worn and not self._closed:
-            self._idle.append(child)
-            return
-        await child.kill()
-        if not self._closed:
-            refill = asyncio.create_task(self._refill())
-            self._starting.add(refill)
-            refill.add_done_callback(self._starting.discard)
-
-    async def _refill(self) -> None:
-        try:
-            self._idle.append(await Child.start(self.key, self._policy.load_timeout))
-        except (EngineUnavailable, OSError) as error:
-            _log.error("engine cannot be restarted", extra={"engine": self.key.engine, "why": str(error)})
-
-    async def close(self) -> None:
-        self._closed = True
-        for task in tuple(self._starting):
-            task.cancel()
-        for child in (*self._idle, *self.busy):
-            await child.kill()
-        self._idle.clear()
-
-
 class Pool:
-    """Warm children for every key that was asked for."""
+    """Children for every key that is asked for: warmed beforehand, or started when first needed, *slots* of each at most."""
 
-    def __init__(self, policy: PoolPolicy | None = None) -> None:
+    def __init__(self, policy: PoolPolicy | None = None, setup: Setup | None = None, *, slots: int = 1) -> None:
         self._policy = policy or PoolPolicy()
-        self._teams: dict[m.EngineKey, _Team] = {}
+        self._setup = setup or Setup()
+        self._slots = slots
+        self._teams: dict[m.EngineKey, Team] = {}
+        self._making_room: asyncio.Lock | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-pool", daemon=True)
         self._thread.start()
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
+        unloading = self._loop.create_task(self._unload()) if self._policy.idle_unload else None
         self._loop.run_forever()
+        del unloading
 
     def warm(self, key: m.EngineKey, slots: int) -> None:
         """Start *slots* children of *key* and wait for them. Raises `EngineUnavailable`."""
         self._submit(self._warm(key, slots)).result()
 
     async def _warm(self, key: m.EngineKey, slots: int) -> None:
-        team = _Team(key, slots, self._policy)
+        team = self._new_team(key, slots)
         await team.warm()
         self._teams[key] = team
+
+    def _new_team(self, key: m.EngineKey, slots: int) -> Team:
+        return Team(key, slots, self._policy, self._setup, self._room)
+
+    def _team(self, key: m.EngineKey) -> Team:
+        return self._teams.setdefault(key, self._new_team(key, self._slots))
+
+    async def _unload(self) -> None:
+        """End children that rest for too long, and those of the inspector never: they are small, and wanted at once."""
+        while True:
+            await asyncio.sleep(min(_LOOK, self._policy.idle_unload / 2))
+            for key, team in tuple(self._teams.items()):
+                if key != MEDIA and (gone := await team.unload(rested_for=self._policy.idle_unload)):
+                    _log.info(
+                        "idle engine unloaded", extra={"engine": key.engine, "model": key.model, "children": gone}
+                    )
+
+    async def _room(self, wanted: Team) -> None:
+        """Return when one more child of *wanted* fits into the budget, or when there is nothing left to wait for."""
+        budget = self._policy.memory_budget
+        if budget is None:
+            return
+        self._making_room = self._making_room or asyncio.Lock()
+        async with self._making_room:
+            while self._used() + wanted.resident > budget:
+                if await self._end_one(wanted):
+                    continue
+                if not any(team.busy for key, team in self._teams.items() if key != MEDIA):
+                    return  # it would not fit into an empty machine either: better slow than never
+                await asyncio.sleep(min(_LOOK, 0.2))
+
+    def _used(self) -> int:
+        return sum(child.resident() for team in self._teams.values() for child in team.children)
+
+    async def _end_one(self, wanted: Team) -> bool:
+        """End the child of another engine that has rested longest; whether there was one."""
+        resting = [
+            (child.rested, team)
+            for key, team in self._teams.items()
+            if team is not wanted and key != MEDIA
+            for child in team.idle
+        ]
+        if not resting:
+            return False
+        rested, team = min(resting, key=lambda pair: pair[0])
+        oldest = next(child for child in team.idle if child.rested == rested)
+        team.idle.remove(oldest)
+        await oldest.kill()
+        _log.info("engine unloaded for another", extra={"engine": team.key.engine, "model": team.key.model})
+        return True
 
     def alive(self) -> bool:
         """Whether every team that was asked for has a child at work, at rest or on its way."""
@@ -314,7 +145,11 @@ class Pool:
 
     def occupancy(self) -> dict[str, tuple[int, int]]:
         """Busy and all slots, by engine."""
-        return {key.engine: (len(team.busy), team.slots) for key, team in self._teams.items()}
+        found: dict[str, tuple[int, int]] = {}
+        for key, team in tuple(self._teams.items()):
+            busy, slots = found.get(key.engine, (0, 0))
+            found[key.engine] = (busy + len(team.busy), max(slots, team.slots))
+        return found
 
     def busy_pids(self) -> list[int]:
         """Processes at work now; for the operator and for fault tests."""
@@ -323,7 +158,8 @@ class Pool:
     async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
         """*task* done by a child of *key*; cancelling kills the child.
 
-        Raises `Refused` (the caller's fault), `ChildDied` (worth another try), `ChildBroke` (our bug), `EngineDown` (wait).
+        Raises `Refused` (the caller's fault), `ChildDied` (worth another try), `ChildBroke` (our bug), `EngineDown` (wait),
+        `EngineBroken` (the operator has to mend it).
         """
         return await asyncio.wrap_future(self._submit(self._run(key, task, listen)))
 
@@ -340,7 +176,7 @@ class Pool:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     async def _run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
-        async with self._teams[key].child() as child:
+        async with self._team(key).child() as child:
             await self._ask(child, task)
             return await self._follow(child, listen)
 
@@ -364,7 +200,6 @@ class Pool:
                 message, payload = await child.hear()
             match message:
                 case m.Finished():
-                    child.rss = message.rss
                     return Outcome(finished=message, payload=payload)
                 case m.Declined():
                     raise Refused(message.refusal, message.why, at=message.at)

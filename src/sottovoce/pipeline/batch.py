@@ -10,12 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sottovoce.audio import activity, media
-from sottovoce.engines.protocols import Hints, Recognized, Recognizer, Speech, SpeechProbability
-from sottovoce.pipeline import stages
-from sottovoce.request import Diarization, TranscriptionRequest
+from sottovoce.engines.protocols import (
+    Hints,
+    LanguageIdentifier,
+    Recognized,
+    Recognizer,
+    Speech,
+    SpeechProbability,
+)
+from sottovoce.errors import LanguageRejected
+from sottovoce.pipeline import identification, stages
+from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
 from sottovoce.transcript import replacements, timeline
-from sottovoce.transcript.languages import pack
-from sottovoce.transcript.model import RATE, ChannelLabel, Entity, Item, Samples, StageError, Transcript, Word
+from sottovoce.transcript.languages import AUTO, pack
+from sottovoce.transcript.model import (
+    RATE,
+    ChannelLabel,
+    Entity,
+    Identification,
+    Item,
+    Samples,
+    StageError,
+    Transcript,
+    Word,
+)
 
 if TYPE_CHECKING:
     from sottovoce.audio.activity import Floats
@@ -27,6 +45,9 @@ GRID: Samples = 512
 """Windows end on the frames of the speech detector, so that a later attempt sees the audio in the same frames."""
 
 MAX_CHANNELS = 100  # contract §11
+
+LANGUAGE = "{language}"
+"""In a stage's error: the language, which may not be known before it is identified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +83,7 @@ class Work:
     path: Path
     request: TranscriptionRequest
     clock: Callable[[], int]  # epoch ms; asked at the end for the date of the transcript (contract §7.3)
-    errors: tuple[StageError, ...] = ()  # what is known beforehand to be left out
+    errors: tuple[StageError, ...] = ()  # what is known beforehand to be left out; `LANGUAGE` stands for the language
     windows: Sequence[Window] = ()
 
 
@@ -76,6 +97,12 @@ def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Obser
     """
     probe = media.probe(work.path)
     observer.media(probe)
+    found = None
+    if work.request.language == AUTO:
+        observer.stage("identify", "the language")
+        language, found = _identified(work, recognizer, judge)
+        work = replace(work, request=replace(work.request, language=language))
+        observer.stage("identify", _heard(language, found))
     request = work.request
     rules = replacements.compile_rules(request.replacements)
     channels = _labels(request, probe.channels)
@@ -107,8 +134,28 @@ def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Obser
         channels=channels,
         engine=f"{engine.engine} {engine.model}".strip(),
         adapted=bool(request.additional_vocab) and engine.custom_vocab,
-        errors=work.errors,
+        errors=tuple(
+            replace(error, message=error.message.replace(LANGUAGE, request.language)) for error in work.errors
+        ),
+        identification=found,
     )
+
+
+def _identified(work: Work, recognizer: Recognizer, judge: Judge) -> tuple[str, Identification]:
+    """The language of *work*, from all channels together. Raises `LanguageRejected`."""
+    if not isinstance(recognizer, LanguageIdentifier):
+        raise LanguageRejected(identification.FAILED)  # whoever chose this engine was mistaken
+    blocks = (block[0] for block in media.decode(work.path, split=False))
+    speech = identification.beginning(activity.segments(blocks, judge(), activity.ActivityPolicy()))
+    found = identification.identify(speech, recognizer)
+    wanted = work.request.language_identification or LanguageIdentification()
+    return identification.decide(found, wanted, recognizer.capabilities.languages)
+
+
+def _heard(language: str, found: Identification) -> str:
+    """For the job's log."""
+    scores = ", ".join(f"{score.language} {score.confidence:.2f}" for score in found.alternatives[:3]) or "no speech"
+    return f"{language} ({scores})" + (f", {found.error}" if found.error else "")
 
 
 def _left_out(observer: Observer, name: str, error: Exception) -> None:
@@ -202,14 +249,19 @@ def _with_volume(item: Item, track: activity.VolumeTrack) -> Item:
 
 
 def _cut(recognized: Iterable[Recognized], channel: int, start: Samples) -> Iterator[Window]:
-    """Windows out of stretches: one is closed by the first stretch that ends `WINDOW` after its beginning."""
+    """Windows out of stretches: one is closed by the first pause `WINDOW` after its beginning.
+
+    Without a pause it is closed after twice as much: an engine that looks over the edge of a stretch then hears a little
+    less there when it goes on after a crash.
+    """
     items: list[Item] = []
     end = start
     for part in recognized:
+        pause = part.start > end
+        if end - start >= (WINDOW if pause else 2 * WINDOW):
+            yield Window(channel=channel, start=start, end=end - end % GRID, items=tuple(items))
+            start, items = end - end % GRID, []
         items.extend(part.items)
-        end = part.end - part.end % GRID
-        if end - start >= WINDOW:
-            yield Window(channel=channel, start=start, end=end, items=tuple(items))
-            start, items = end, []
+        end = part.end
     if items:
-        yield Window(channel=channel, start=start, end=end, items=tuple(items))
+        yield Window(channel=channel, start=start, end=end - end % GRID, items=tuple(items))

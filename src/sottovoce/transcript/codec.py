@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sottovoce.transcript.model import Attaches, Entity, Item, Mark, StageError, Transcript, Word
+from sottovoce.transcript.model import (
+    Attaches,
+    Entity,
+    Identification,
+    Item,
+    LanguageScore,
+    Mark,
+    StageError,
+    Transcript,
+    Word,
+)
 
 VERSION = 1
 """The version that `encode` writes and the newest that `decode` reads."""
@@ -196,6 +206,14 @@ def _read_error(raw: object) -> StageError:
     return StageError(**_read(raw, _ERROR, "error"))
 
 
+def _read_score(raw: object) -> LanguageScore:
+    return LanguageScore(**_read(raw, _SCORE, "score"))
+
+
+def _read_identification(raw: object) -> Identification:
+    return Identification(**_read(raw, _IDENTIFICATION, "identification"))
+
+
 _VOICE: _Shape = {
     "c": _Field(name="confidence", read=_number),
     "l": _Field(name="language", read=_text),
@@ -242,6 +260,21 @@ _ERROR: _Shape = {
     "t": _Field(name="type", read=_text, default=_REQUIRED),
     "m": _Field(name="message", read=_text, default=_REQUIRED),
 }
+_SCORE: _Shape = {
+    "l": _Field(name="language", read=_text, default=_REQUIRED),
+    "c": _Field(name="confidence", read=_number, default=_REQUIRED),
+}
+_IDENTIFICATION: _Shape = {
+    "a": _Field(
+        name="alternatives",
+        read=lambda raw: tuple(_read_score(each) for each in _list(raw)),
+        write=lambda scores: [_write(score, _SCORE) for score in scores],
+        default=_REQUIRED,
+    ),
+    **_SPAN,
+    "f": _Field(name="error", read=_text),
+    "m": _Field(name="message", read=_text),
+}
 _TRANSCRIPT: _Shape = {
     "l": _Field(name="language", read=_text, default=_REQUIRED),
     "d": _Field(name="duration", read=_whole, default=_REQUIRED),
@@ -254,6 +287,11 @@ _TRANSCRIPT: _Shape = {
         read=lambda raw: tuple(_read_error(each) for each in _list(raw)),
         write=lambda errors: [_write(error, _ERROR) for error in errors],
         default=(),
+    ),
+    "n": _Field(
+        name="identification",
+        read=_read_identification,
+        write=lambda found: _write(found, _IDENTIFICATION),
     ),
     "i": _Field(name="items", read=decode_items, write=encode_items, default=()),
 }

@@ -114,11 +114,34 @@ class StageError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageScore:
+    """How likely *language* is spoken, 0..1; its code is the contract's, or the engine's own where the contract has none."""
+
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """Which languages were heard between *start* and *end*, likeliest first.
+
+    *error* and *message*: why the job went on all the same (contract `batch-v2.md` §7.3).
+    """
+
+    alternatives: tuple[LanguageScore, ...]
+    start: Samples
+    end: Samples
+    error: str | None = None  # LOW_CONFIDENCE | NO_SPEECH
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """The result of one job. *items* are in wire order: start rising, then end falling; marks follow their word.
 
     *language* is the code of the language pack (`languages.py`), *duration* the length of the audio, *channels* the labels
-    in channel order when channel diarization was asked for, *engine* what recognised it (for the log, not the wire).
+    in channel order when channel diarization was asked for, *engine* what recognised it (for the log, not the wire),
+    *identification* how the language was found when the request left it open.
     """
 
     language: str
@@ -129,3 +152,4 @@ class Transcript:
     engine: str = ""
     adapted: bool = False
     errors: tuple[StageError, ...] = field(default=())
+    identification: Identification | None = None

@@ -28,6 +28,7 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.MISSING_DATA_FILE: (400, "Missing data_file"),
     Kind.MISSING_TEXT_FILE: (400, "Missing text_file"),
     Kind.INVALID_AUDIO: (400, "Job rejected due to invalid audio"),
+    Kind.LANGUAGE: (400, "Job rejected"),
     Kind.INVALID_TEXT: (400, "Job rejected due to invalid text"),
     Kind.TOO_LARGE: (413, "Job rejected"),
     Kind.LENGTH_REQUIRED: (411, "Bad Request"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.transcript.languages import LanguagePack, pack
-from sottovoce.transcript.model import UNKNOWN_SPEAKER, Entity, Item, Mark, Transcript, Word, seconds
+from sottovoce.transcript.model import UNKNOWN_SPEAKER, Entity, Identification, Item, Mark, Transcript, Word, seconds
 from sottovoce.wire import instants
 from sottovoce.wire.v2_jobs import JobView, whole_seconds
 
@@ -68,8 +68,24 @@ def _metadata(source: Source, language: LanguagePack) -> dict[str, Any]:
     body.update({name: config[name] for name in _ECHOED if config.get(name) is not None})
     body["orchestrator_version"] = source.version
     body["language_pack_info"] = language_pack_info(language, adapted=transcript.adapted)
+    if transcript.identification is not None:
+        body["language_identification"] = _identification(transcript.identification)
     for error in transcript.errors:
         body.setdefault(f"{error.feature}_errors", []).append({"type": error.type, "message": error.message})
+    return body
+
+
+def _identification(found: Identification) -> dict[str, Any]:
+    """LanguageIdentificationResult (contract §7.3): one result over all that was listened to, none where nobody spoke."""
+    alternatives = [
+        {"language": score.language, "confidence": round(score.confidence, 2)} for score in found.alternatives
+    ]
+    span = {"start_time": seconds(found.start), "end_time": seconds(found.end)}
+    body: dict[str, Any] = {"results": [{"alternatives": alternatives, **span}] if alternatives else []}
+    if found.error is not None:
+        body["error"] = found.error
+    if found.message is not None:
+        body["message"] = found.message
     return body
 
 

@@ -8,6 +8,7 @@ from sottovoce.inference import host
 from sottovoce.inference import messages as m
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Word
+from tests.servers import PATIENCE
 
 
 def window(channel: int, start: int, end: int) -> m.WindowDone:
@@ -39,7 +40,7 @@ def served(doer: host.Doer) -> Iterator[host.Line]:
         thread.start()
         yield host.Line(ours)
         ours.shutdown(socket.SHUT_WR)  # the parent goes away
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

@@ -12,14 +12,27 @@ import sys
 import threading
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Outcome, Pool, PoolPolicy, Task
-from tests.servers import until
+from sottovoce.inference.pool import (
+    MEDIA,
+    ChildBroke,
+    ChildDied,
+    EngineBroken,
+    EngineDown,
+    Outcome,
+    Pool,
+    PoolPolicy,
+    Task,
+)
+from sottovoce.request import TranscriptionRequest
+from tests.servers import ROOT, until
 
 BEHAVIOUR = """
 import os, signal, subprocess, sys, time
@@ -66,7 +79,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a second of audio, whose `sitecustomize` every child loads."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(BEHAVIOUR)
-    search = [str(tmp_path / "site"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    search = [str(tmp_path / "site"), str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, search)))
     monkeypatch.setenv("HOST_FAILS", str(tmp_path / "fail"))
     with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
@@ -98,7 +111,7 @@ def look(pool: Pool, path: Path, heard: list[m.Message] | None = None) -> Outcom
 
 def pids(pool: Pool) -> list[int]:
     """Every child of *pool*, at work or not."""
-    return [child.process.pid for team in pool._teams.values() for child in (*team._idle, *team.busy)]
+    return [child.process.pid for team in tuple(pool._teams.values()) for child in (*team.idle, *team.busy)]
 
 
 def exists(pid: int) -> bool:
@@ -110,7 +123,7 @@ def exists(pid: int) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    """Children of *pid*; of this process only engine processes: it may also have started servers for other tests."""
+    """Children of *pid* that live; of this process only engine processes: it may also have started servers for other tests."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -190,7 +203,8 @@ def test_kill_9_while_idle_costs_no_task(pool: Pool, home: Path) -> None:
     until(lambda: not exists(pid), "death")
     healthy(pool, home)
     assert pid not in pids(pool)
-    assert children_of(os.getpid()) == pids(pool)  # and no zombie
+    assert children_of(os.getpid()) == pids(pool)
+    assert not Path(f"/proc/{pid}").exists()  # and no zombie
 
 
 @pytest.mark.parametrize("how", ["hang", "family"])
@@ -389,7 +403,7 @@ def test_closing_ends_children_threads_and_tasks(home: Path) -> None:
         assert not pool.alive()
     assert children_of(os.getpid()) == []
     until(lambda: not [t for t in set(threading.enumerate()) - before if t.is_alive()], "end of the threads")
-    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) <= open_before
+    until(lambda: sum(1 for _ in Path("/proc/self/fd").iterdir()) <= open_before, "end of the files")
 
 
 PARENT = """
@@ -426,3 +440,86 @@ def test_a_stop_of_the_whole_service_leaves_children_to_their_parent(pool: Pool,
         os.kill(pid, stop)
     healthy(pool, home)
     assert pids(pool) == [pid]
+
+
+# ── engines that come and go ──
+
+SLEEPER = m.EngineKey(engine="tests.sleeper:ENGINE", model="drowsy")
+OTHER = m.EngineKey(engine="tests.sleeper:ENGINE", model="other")
+
+
+@contextlib.contextmanager
+def sleepers(slots: int = 1, setup: Setup | None = None, **policy: float) -> Iterator[Pool]:
+    pool = Pool(PoolPolicy(**policy), setup, slots=slots)  # type: ignore[arg-type]
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def transcribe(pool: Pool, home: Path, key: m.EngineKey = SLEEPER) -> Outcome:
+    message = m.Transcribe(path=str(home / "tone.wav"), request=TranscriptionRequest(language="en"))
+    return pool.run_blocking(key, Task(message=message), lambda *_: None)
+
+
+def test_an_engine_starts_when_it_is_first_wanted(home: Path) -> None:
+    with sleepers() as pool:
+        assert pids(pool) == []
+        transcribe(pool, home)
+        (child,) = pids(pool)
+        transcribe(pool, home)
+        assert pids(pool) == [child]
+        assert pool.alive()
+
+
+def test_an_engine_that_never_started_is_broken_and_one_that_did_is_down(home: Path) -> None:
+    with sleepers() as pool:
+        (home / "fail").touch()
+        with pytest.raises(EngineBroken):
+            transcribe(pool, home)
+        assert not pool.alive()
+        (home / "fail").unlink()
+        transcribe(pool, home)
+        assert pool.alive()
+        (home / "fail").touch()
+        for pid in pids(pool):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not pool.alive(), "death of the child")
+        with pytest.raises(EngineDown):
+            transcribe(pool, home)
+        (home / "fail").unlink()
+
+
+def test_an_engine_without_work_is_unloaded_and_comes_back(home: Path) -> None:
+    with sleepers(idle_unload=0.2) as pool:
+        pool.warm(MEDIA, 1)
+        (looker,) = pids(pool)
+        transcribe(pool, home)
+        until(lambda: pids(pool) == [looker], "end of the idle engine")  # the inspector stays
+        assert pool.alive()
+        transcribe(pool, home)
+
+
+def test_a_resting_engine_makes_room_for_another(home: Path) -> None:
+    with sleepers(memory_budget=1) as pool:
+        transcribe(pool, home)
+        (first,) = pids(pool)
+        transcribe(pool, home, OTHER)
+        (second,) = pids(pool)
+        assert first != second
+        assert not exists(first)
+
+
+def test_what_fits_stays(home: Path) -> None:
+    with sleepers(memory_budget=1 << 40) as pool:
+        transcribe(pool, home)
+        transcribe(pool, home, OTHER)
+        assert len(pids(pool)) == 2
+
+
+def test_each_gpu_gets_a_child_of_its_own(home: Path) -> None:
+    setup = Setup(devices=("cuda:0", "cuda:2"))
+    with sleepers(slots=4, setup=setup) as pool:
+        pool.warm(replace(SLEEPER, device="cuda"), 4)
+        (team,) = pool._teams.values()
+        assert sorted(child.device for child in team.children) == ["cuda:0", "cuda:0", "cuda:2", "cuda:2"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sottovoce.engines.protocols import Capabilities, Recognized
+from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized
+from sottovoce.errors import LanguageRejected
 from sottovoce.pipeline import batch, stages
 from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Mark, StageError, Word
@@ -148,3 +149,64 @@ def test_an_engine_that_punctuates_is_left_alone(long_wav):
     work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
     transcript = batch.transcribe(work, Writer(0.0), Judge, Notebook())
     assert {item.text for item in transcript.items} == {"mIxed", "."}
+
+
+class Polyglot(sleeper.Sleeper):
+    """Hears one language, and remembers in which it was asked to write."""
+
+    def __init__(self, *scores: LanguageScore) -> None:
+        super().__init__(0.0)
+        self.scores = scores
+        self.asked: list[str] = []
+
+    @property
+    def capabilities(self):
+        return replace(sleeper.CAPABILITIES, languages=frozenset({"en", "de"}), identifies_language=True)
+
+    def identify(self, speech):
+        return self.scores
+
+    def recognize(self, speech, hints):
+        self.asked.append(hints.language)
+        return super().recognize(speech, hints)
+
+
+def open_language(path, engine, request):
+    errors = (StageError(feature="translation", type="unsupported_translation_pair", message="from {language} to fr"),)
+    work = batch.Work(path=path, request=request, clock=lambda: 7, errors=errors)
+    return batch.transcribe(work, engine, Judge, Notebook())
+
+
+def test_an_open_language_is_identified_and_then_used_everywhere(long_wav):
+    engine = Polyglot(LanguageScore(language="de", confidence=0.9), LanguageScore(language="en", confidence=0.1))
+    request = TranscriptionRequest(language="auto", diarization=Diarization.CHANNEL)
+    transcript = open_language(long_wav, engine, request)
+    assert (transcript.language, engine.asked) == ("de", ["de"])
+    assert transcript.identification is not None
+    assert transcript.identification.alternatives[0] == LanguageScore(language="de", confidence=0.9)
+    assert transcript.errors[0].message == "from de to fr"
+
+
+def test_an_open_language_that_cannot_be_identified_is_the_callers_to_hear(long_wav):
+    engine = Polyglot(LanguageScore(language="de", confidence=0.3))
+    with pytest.raises(LanguageRejected, match="sufficient confidence"):
+        open_language(long_wav, engine, TranscriptionRequest(language="auto"))
+    assert engine.asked == []
+
+
+def test_a_language_that_is_named_is_not_identified(long_wav):
+    transcript, _ = transcribe(long_wav)
+    assert transcript.identification is None
+
+
+def test_windows_end_in_pauses_unless_there_are_none():
+    def stretches(*spans: tuple[int, int]):
+        return [Recognized(start=start * RATE, end=end * RATE, items=()) for start, end in spans]
+
+    def ends(*spans: tuple[int, int]) -> list[int]:
+        parts = [replace(part, items=(Word(text="w", start=part.start, end=part.end),)) for part in stretches(*spans)]
+        return [round(window.end / RATE) for window in batch._cut(parts, 0, 0)]
+
+    spoken = [(at, at + 20) for at in range(0, 2000, 20)]  # no pause at all
+    assert ends(*spoken) == [600, 1200, 1800, 2000]
+    assert ends((0, 290), (290, 310), (310, 330), (331, 350), (351, 360)) == [330, 360]

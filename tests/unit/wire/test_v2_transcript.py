@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from sottovoce.job import State
 from sottovoce.transcript.languages import PACKS, pack
-from sottovoce.transcript.model import Attaches, Entity, Item, StageError, Transcript, Word, samples, seconds
+from sottovoce.transcript.model import (
+    Attaches,
+    Entity,
+    Identification,
+    Item,
+    LanguageScore,
+    StageError,
+    Transcript,
+    Word,
+    samples,
+    seconds,
+)
 from sottovoce.wire import v2_transcript
 from sottovoce.wire.v2_jobs import JobView
 from sottovoce.wire.v2_transcript import Source, language_pack_info
@@ -333,3 +344,34 @@ def test_golden_transcripts_fit_the_published_schema(shared: Path) -> None:
     assert len(found) >= 12
     for path in found:
         validator.validate(json.loads(path.read_text(encoding="utf-8")))
+
+
+# --- language identification (contract §7.3)
+
+
+def test_what_was_heard_is_told_beside_the_submitted_auto():
+    view = replace(VIEW, config={"type": "transcription", "transcription_config": {"language": "auto"}})
+    scores = (LanguageScore(language="de", confidence=0.876), LanguageScore(language="nl", confidence=0.1))
+    found = Identification(alternatives=scores, start=samples(0.5), end=samples(61))
+    metadata = rendered(w("hallo"), language="de", view=view, identification=found)["metadata"]
+    assert metadata["transcription_config"]["language"] == "auto"
+    assert metadata["language_pack_info"]["language_description"] == "German"
+    assert metadata["language_identification"] == {
+        "results": [
+            {
+                "alternatives": [{"language": "de", "confidence": 0.88}, {"language": "nl", "confidence": 0.1}],
+                "start_time": 0.5,
+                "end_time": 61.0,
+            }
+        ]
+    }
+
+
+def test_why_a_job_went_on_is_told():
+    found = Identification(alternatives=(), start=0, end=0, error="NO_SPEECH", message="No speech found")
+    metadata = rendered(language="de", identification=found)["metadata"]
+    assert metadata["language_identification"] == {"results": [], "error": "NO_SPEECH", "message": "No speech found"}
+
+
+def test_nothing_is_told_of_a_language_that_was_named():
+    assert "language_identification" not in rendered(w("hello"))["metadata"]

@@ -1,0 +1,235 @@
+"""The models that can be fetched by name, and which files make a model complete.
+
+Grades order models by accuracy. They follow what the makers publish, not anything measured here; `docs/models.md` gives
+the figures and says what to do when your own measurement says otherwise. One number stands for every language of a model.
+
+Repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) name. Commits are pinned, so
+that nobody who gets hold of a repository can change what is fetched.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from sottovoce.request import OperatingPoint
+
+WHISPER = "whisper"
+ONNX_ASR = "onnx-asr"
+ENGINES = (WHISPER, ONNX_ASR)
+"""Engines whose models lie in folders."""
+
+OWN_GRADE = 50
+"""Of an operator's own model, unless its `sottovoce.json` says otherwise."""
+
+SMALL, FULL = QUANTIZATIONS = ("int8", "fp32")
+"""Of ONNX files; fp32 is not quantized at all."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REVISION = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+class ModelFault(Exception):
+    """What is wrong with a model or with getting one: one line for the operator, without secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model that an engine can load.
+
+    *name* is also its folder's. *repository* on the hub is empty for an operator's own. *languages* are the contract's
+    codes, None = all that the engine knows. *grade* 1..99 orders by accuracy; *suits* is the operating point that a model
+    of its cost is meant for. *size*: bytes of the download (ONNX: of int8), rounded.
+    """
+
+    name: str
+    engine: str
+    repository: str
+    revision: str
+    languages: frozenset[str] | None
+    grade: int
+    suits: OperatingPoint
+    size: int
+    licence: str
+
+
+# the cards of Parakeet v3 and Canary v2 list the same
+_EUROPE = "bg cs da de el en es et fi fr hr hu it lt lv mt nl pl pt ro ru sk sl sv uk"
+_LANGUAGES: Mapping[str, frozenset[str] | None] = {
+    "all": None,
+    "en": frozenset({"en"}),
+    "europe": frozenset(_EUROPE.split()),
+}
+
+# name, repository, commit, languages, grade, operating point, MB
+_WHISPERS = """
+tiny               Systran/faster-whisper-tiny                  d90ca5fe260221311c53c58e660288d3deb8d356 all 10 standard   78
+tiny.en            Systran/faster-whisper-tiny.en               0d3d19a32d3338f10357c0889762bd8d64bbdeba en  12 standard   78
+base               Systran/faster-whisper-base                  ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66 all 20 standard  148
+base.en            Systran/faster-whisper-base.en               3d3d5dee26484f91867d81cb899cfcf72b96be6c en  22 standard  148
+small              Systran/faster-whisper-small                 536b0662742c02347bc0e980a01041f333bce120 all 40 standard  486
+small.en           Systran/faster-whisper-small.en              d1d751a5f8271d482d14ca55d9e2deeebbae577f en  42 standard  486
+medium             Systran/faster-whisper-medium                08e178d48790749d25932bbc082711ddcfdfbc4f all 55 enhanced 1531
+medium.en          Systran/faster-whisper-medium.en             a29b04bd15381511a9af671baec01072039215e3 en  57 enhanced 1530
+large-v2           Systran/faster-whisper-large-v2              f0fe81560cb8b68660e564f55dd99207059c092e all 70 enhanced 3090
+large-v3           Systran/faster-whisper-large-v3              edaa852ec7e145841d8ffdb056a99866b5f0a478 all 75 enhanced 3091
+large-v3-turbo     mobiuslabsgmbh/faster-whisper-large-v3-turbo 0a363e9161cbc7ed1431c9597a8ceaf0c4f78fcf all 66 standard 1622
+distil-large-v3    Systran/faster-distil-whisper-large-v3       c3058b475261292e64a0412df1d2681c06260fab en  62 standard 1516
+distil-large-v3.5  distil-whisper/distil-large-v3.5-ct2         9793ccc07920e0f830e1dba0343efcdf0ef8c903 en  64 standard 1516
+"""
+_NEMOS = """
+parakeet-tdt-0.6b-v2  istupakov/parakeet-tdt-0.6b-v2-onnx  0bbb45a3365852604aef28b538a8f066f4ccaa85 en     76 standard  661
+parakeet-tdt-0.6b-v3  istupakov/parakeet-tdt-0.6b-v3-onnx  8f23f0c03c8761650bdb5b40aaf3e40d2c15f1ce europe 68 standard  670
+canary-1b-v2          istupakov/canary-1b-v2-onnx          5ebc1520cef7b6b318b3526ad17adbfe00bc1bfc europe 77 enhanced 1029
+"""
+
+
+def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[str, Model]]:
+    for row in table.strip().splitlines():
+        name, repository, commit, languages, grade, point, megabytes = row.split()
+        yield (
+            prefix + name,
+            Model(
+                name=prefix + name,
+                engine=engine,
+                repository=repository,
+                revision=commit,
+                languages=_LANGUAGES[languages],
+                grade=int(grade),
+                suits=OperatingPoint(point),
+                size=int(megabytes) * 1_000_000,
+                licence=licence,
+            ),
+        )
+
+
+CATALOGUE: Mapping[str, Model] = MappingProxyType(
+    dict([*_rows(_WHISPERS, WHISPER, "whisper-", "MIT"), *_rows(_NEMOS, ONNX_ASR, "", "CC-BY-4.0")])
+)
+"""Every model that `sottovoce models pull` knows by name."""
+
+
+def find(name: str) -> Model:
+    """The catalogue's model called *name*. Raises `ModelFault` that suggests what was meant."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    meant = [each for each in CATALOGUE if name and each.endswith(f"-{name}")] or get_close_matches(name, CATALOGUE)
+    hint = f"did you mean {' or '.join(meant)}?" if meant else "`sottovoce models list` shows what there is"
+    raise ModelFault(f"no model {name!r} in the catalogue; {hint}")
+
+
+def of_repository(repository: str, name: str, engine: str, revision: str, languages: frozenset[str]) -> Model:
+    """An operator's choice from the hub under a *name* of its own. Raises `ModelFault`."""
+    if not _REPOSITORY.fullmatch(repository):
+        raise ModelFault(f"{repository!r} is no repository of the hub: owner/name is")
+    if checked_name(name) in CATALOGUE:
+        raise ModelFault(f"{name} is a model of the catalogue; give yours another name")
+    if engine == ONNX_ASR and not languages:
+        raise ModelFault("an onnx-asr model does not say which languages it knows: name them (--language)")
+    return Model(
+        name=name,
+        engine=engine,
+        repository=repository,
+        revision=checked_revision(revision),
+        languages=languages or None,
+        grade=OWN_GRADE,
+        suits=OperatingPoint.STANDARD,
+        size=0,
+        licence="",
+    )
+
+
+def checked_name(name: str) -> str:
+    """*name* when it can be a folder's inside the shelf and nowhere else. Raises `ModelFault`."""
+    if not _NAME.fullmatch(name):
+        raise ModelFault(
+            f"{name[:100]!r} cannot be a model's name: letters, digits and ._- can, from a letter or digit on"
+        )
+    return name
+
+
+def checked_revision(revision: str) -> str:
+    """*revision* when it can be a commit, branch or tag. Raises `ModelFault`."""
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise ModelFault(f"{revision[:100]!r} is no revision: a commit, branch or tag is")
+    return revision
+
+
+# ── files ──
+
+_WHISPER_NEEDS = ("config.json", "model.bin", "tokenizer.json")
+_WHISPER_WORDS = ("vocabulary.json", "vocabulary.txt")  # CTranslate2 reads either
+_WHISPER_MAY = ("preprocessor_config.json",)
+
+_NEMO_NEEDS = ("config.json", "vocab.txt")
+# what onnx-asr's NeMo loaders look for, and the weights that a large graph keeps beside itself
+_NEMO_PARTS = ({"encoder-model", "decoder_joint-model"}, {"encoder-model", "decoder-model"})
+_GRAPH = re.compile(
+    r"(?P<part>encoder-model|decoder_joint-model|decoder-model)(?P<small>[._-]int8)?\.onnx(?P<data>[._]data)?"
+)
+
+
+def engine_of(names: Iterable[str]) -> str | None:
+    """The engine that files of these *names* are for; None when they are no model at all."""
+    names = set(names)
+    if "model.bin" in names:
+        return WHISPER
+    return ONNX_ASR if any(name.endswith(".onnx") for name in names) else None
+
+
+def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -> frozenset[str]:
+    """The ones of *names* that *engine* loads, of *quantization* (int8, fp32; None: int8, else what there is).
+
+    Raises `ModelFault` that says which are missing. Only these exact names are ever answered, none with a folder in it.
+    """
+    names = frozenset(names)
+    return _wanted_whisper(names) if engine == WHISPER else _wanted_nemo(names, quantization)
+
+
+def quantization_of(engine: str, names: Iterable[str]) -> str | None:
+    """Of the ONNX files that `wanted` takes when it is left to it; None for Whisper, which is quantized while it is loaded."""
+    return None if engine == WHISPER else _best(_quantizations(frozenset(names)))
+
+
+def _wanted_whisper(names: frozenset[str]) -> frozenset[str]:
+    _require(_WHISPER_NEEDS, names)
+    if names.isdisjoint(_WHISPER_WORDS):
+        raise ModelFault("it lacks vocabulary.json (or .txt)")
+    return names.intersection((*_WHISPER_NEEDS, *_WHISPER_WORDS, *_WHISPER_MAY))
+
+
+def _wanted_nemo(names: frozenset[str], quantization: str | None) -> frozenset[str]:
+    _require(_NEMO_NEEDS, names)
+    offered = _quantizations(names)
+    if not offered:
+        raise ModelFault(
+            "it lacks the ONNX files: encoder-model and decoder_joint-model or decoder-model, int8 or fp32"
+        )
+    chosen = quantization or _best(offered)
+    if chosen not in offered:
+        raise ModelFault(f"it is not there as {chosen}, only as {', '.join(sorted(offered))}")
+    return offered[chosen].union(_NEMO_NEEDS)
+
+
+def _require(needed: Iterable[str], names: frozenset[str]) -> None:
+    if missing := [name for name in needed if name not in names]:
+        raise ModelFault(f"it lacks {', '.join(missing)}")
+
+
+def _best(offered: Mapping[str, frozenset[str]]) -> str:
+    """Int8 takes a quarter of the disk and memory."""
+    return SMALL if SMALL in offered else FULL
+
+
+def _quantizations(names: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Files by quantization, of those that are there with all their parts."""
+    graphs = [match for name in names if (match := _GRAPH.fullmatch(name))]
+    found = {}
+    for quantization in (SMALL, FULL):
+        ours = [match for match in graphs if bool(match["small"]) is (quantization == SMALL)]
+        parts = {match["part"] for match in ours if not match["data"]}
+        if any(needed <= parts for needed in _NEMO_PARTS):
+            found[quantization] = frozenset(match.string for match in ours)
+    return found

@@ -1,0 +1,97 @@
+"""Which language is spoken, when the request leaves it open, and what to do about an answer that is none.
+
+Rules and messages: contract `batch-v2.md` §6.6, §7.3 and the table of rejections in §4.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sottovoce.engines.protocols import LanguageIdentifier, Speech
+from sottovoce.errors import LanguageRejected
+from sottovoce.request import LanguageIdentification
+from sottovoce.transcript.model import RATE, Identification, LanguageScore, Samples
+
+LISTENED: Samples = 120 * RATE
+"""Speech that is listened to: the contract advises a minute; two bear an interviewer's other language at the beginning."""
+
+CONFIDENT = 0.5
+"""A language less likely than this is not identified: more likely than all others together."""
+
+TOP = 10
+
+UNSUPPORTED = frozenset({"bn", "yue", "eo", "ia", "ga", "mt", "tl", "ur", "ug", "sw"})
+"""Languages that the contract never identifies (§6.6)."""
+ONLY_EXPECTED = frozenset({"cy"})
+"""Languages that are taken only where the caller expects them (§6.6)."""
+
+NO_SPEECH = "No speech found for language identification"
+LOW_CONFIDENCE = "Language identification could not identify any language with sufficient confidence"
+FAILED = "Language identification failed"
+
+
+def beginning(speech: Iterable[Speech]) -> list[Speech]:
+    """The first `LISTENED` samples of *speech*; all of it where there is less."""
+    heard: list[Speech] = []
+    total = 0
+    for stretch in speech:
+        heard.append(stretch)
+        total += len(stretch.audio)
+        if total >= LISTENED:
+            break
+    return heard
+
+
+def identify(speech: Sequence[Speech], engine: LanguageIdentifier) -> Identification:
+    """What *engine* hears in *speech*. Raises `LanguageRejected` when it fails."""
+    if not speech:
+        return Identification(alternatives=(), start=0, end=0)
+    try:
+        scores = engine.identify(speech)
+    except Exception as error:
+        raise LanguageRejected(FAILED) from error
+    ordered = sorted(scores, key=lambda score: -score.confidence)[:TOP]
+    return Identification(alternatives=tuple(ordered), start=speech[0].start, end=speech[-1].end)
+
+
+def decide(
+    found: Identification, wanted: LanguageIdentification, transcribable: frozenset[str]
+) -> tuple[str, Identification]:
+    """The language to transcribe in, and *found* with the reason why the job goes on in spite of a poor answer.
+
+    Raises `LanguageRejected` in the contract's words.
+    """
+    default = wanted.default_language if wanted.low_confidence_action == "use_default_language" else None
+    if not found.alternatives:
+        if default is None:
+            raise LanguageRejected(NO_SPEECH)
+        return default, replace(found, error="NO_SPEECH", message=NO_SPEECH)
+    best = found.alternatives[0]
+    if best.confidence < CONFIDENT:
+        return _unsure(found, best, wanted, default, transcribable)
+    _check(best.language, wanted.expected_languages, transcribable)
+    return best.language, found
+
+
+def _unsure(
+    found: Identification,
+    best: LanguageScore,
+    wanted: LanguageIdentification,
+    default: str | None,
+    transcribable: frozenset[str],
+) -> tuple[str, Identification]:
+    if wanted.low_confidence_action == "reject":
+        raise LanguageRejected(LOW_CONFIDENCE)
+    language = default
+    if language is None:
+        _check(best.language, wanted.expected_languages, transcribable)
+        language = best.language
+    # with a full stop here, unlike in a rejection (§7.3)
+    return language, replace(found, error="LOW_CONFIDENCE", message=f"{LOW_CONFIDENCE}.")
+
+
+def _check(language: str, expected: tuple[str, ...], transcribable: frozenset[str]) -> None:
+    """Raise `LanguageRejected` for a language that the caller does not expect, or that nobody here can write down."""
+    if expected and language not in expected:
+        raise LanguageRejected(f"The identified language '{language}' is not one of the expected languages")
+    if language not in transcribable or language in UNSUPPORTED | (ONLY_EXPECTED - set(expected)):
+        raise LanguageRejected(f"The identified language '{language}' is not supported for transcription")
