@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @data_dir
 @region
 @click.option("--roles", help="Parts to run: api,batch,realtime (SOTTOVOCE_ROLES; all).")
-@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a core, at most 4).")
-@click.option("--engine", help="Recogniser: auto or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
+@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
 def serve(**flags: object) -> None:
     """Run the server until it is told to stop."""
@@ -40,7 +40,7 @@ def serve(**flags: object) -> None:
 @click.command()
 @data_dir
 @region
-@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a core, at most 4).")
+@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
 @click.option("--queues", help="Queues to serve, separated by commas (SOTTOVOCE_QUEUES; batch).")
 @click.option("--engine", help="Recogniser: auto, or one by name (SOTTOVOCE_ENGINE; auto).")
 @click.option("--host", help="Address for health and metrics (SOTTOVOCE_HOST; 127.0.0.1).")
@@ -76,11 +76,13 @@ def _started(settings: "Settings") -> "Iterator[Runtime]":
     """A running runtime, drained and closed at the end; what an operator can mend is said in one line."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from sottovoce.cli.fetch import fetch_missing
     from sottovoce.errors import Refused
     from sottovoce.service.datafolder import FolderInUse
     from sottovoce.service.runtime import NotMigrated, Runtime
     from sottovoce.web.app import plan
 
+    fetch_missing(settings)
     try:
         runtime = Runtime(plan(settings))
         runtime.start()

@@ -2,54 +2,64 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import settings_of
+from sottovoce.cli.common import data_dir, settings_of
 
 if TYPE_CHECKING:
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
+    from sottovoce.settings import Settings
     from sottovoce.transcript.model import Transcript
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "shape", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
-@click.option("--language", default="en", show_default=True, help="Language code.")
+@click.option("--language", default="en", show_default=True, help="Language code, or auto to have it identified.")
+@click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
 @click.option("--diarization", type=click.Choice(["none", "channel"]), default="none", show_default=True)
-@click.option("--engine", help="Recogniser: auto or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
-def transcribe(files: tuple[Path, ...], shape: str, language: str, diarization: str, engine: str | None) -> None:
+@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@data_dir
+def transcribe(
+    files: tuple[Path, ...], *, shape: str, language: str, operating_point: str, diarization: str, **flags: object
+) -> None:
     """Transcribe FILES here and now, without a server, in the same way as one would."""
     from sottovoce.errors import Refused
-    from sottovoce.inference.pool import ChildBroke, ChildDied, EngineDown
+    from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, EngineDown
 
-    settings = settings_of(engine=engine)
-    config = {"type": "transcription", "transcription_config": {"language": language, "diarization": diarization}}
+    settings = settings_of(**flags)
+    asked = {"language": language, "operating_point": operating_point, "diarization": diarization}
+    config = {"type": "transcription", "transcription_config": asked}
     try:
-        with _local_pool(settings.engine, language) as (pool, key):
+        with _local_pool(settings, language, operating_point) as (pool, key):
             for path in files:
                 _transcribe_one(pool, key, path, config, shape=shape, headed=len(files) > 1)
     except Refused as refusal:
         raise click.ClickException(refusal.detail or str(refusal.kind)) from refusal
-    except (ChildDied, ChildBroke, EngineDown) as trouble:
+    except (ChildDied, ChildBroke, EngineBroken, EngineDown) as trouble:
         raise click.ClickException(f"the engine process failed: {str(trouble).splitlines()[-1]}") from trouble
 
 
 @contextmanager
-def _local_pool(engine: str, language: str) -> "Iterator[tuple[Pool, m.EngineKey]]":
-    """One warm engine process for *language*. Raises `EngineUnavailable`."""
+def _local_pool(settings: "Settings", language: str, point: str) -> "Iterator[tuple[Pool, m.EngineKey]]":
+    """One warm engine process for *language* and operating *point*. Raises `EngineUnavailable`."""
     from sottovoce.engines import registry
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
     from sottovoce.request import OperatingPoint
+    from sottovoce.web.app import engines
 
-    choice = registry.choose(language, OperatingPoint.STANDARD, registry.offered(engine))
+    setup, slots = engines(settings)
+    setup = replace(setup, threads=settings.engine_threads or setup.threads * slots)  # one process has all to itself
+    choice = registry.choose(language, OperatingPoint(point), registry.offered(setup, settings.engine))
     key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-    pool = Pool()
+    pool = Pool(setup=setup)
     try:
         pool.warm(key, 1)
         yield pool, key

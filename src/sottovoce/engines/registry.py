@@ -222,12 +222,12 @@ def _knows(entry: Capabilities, language: str) -> bool:
 
 
 def _preference(entry: Capabilities, point: OperatingPoint) -> tuple[bool, bool, bool, int]:
-    """What the operator set, then no fallback, then a model of the point's cost, then accuracy.
+    """What the operator set, then no fallback; then for `enhanced` accuracy, and for `standard` a model of its cost.
 
-    Where only models of the other cost are present: the best for `enhanced`, the smallest for `standard`.
+    Where only costlier models are present, `standard` takes the smallest.
     """
-    suits = entry.suits in (None, point)
-    grade = entry.grade if suits or point is OperatingPoint.ENHANCED else -entry.grade
+    suits = point is OperatingPoint.ENHANCED or entry.suits in (None, point)
+    grade = entry.grade if suits else -entry.grade
     return point in entry.pinned, entry.grade > 0, suits, grade
 
 

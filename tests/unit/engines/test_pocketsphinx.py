@@ -3,13 +3,14 @@
 import re
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
 
 from sottovoce.audio.activity import ActivityPolicy, Speech, segments
 from sottovoce.audio.media import decode
-from sottovoce.engines.pocketsphinx import CAPABILITIES, PocketSphinx, confidence
+from sottovoce.engines.pocketsphinx import CAPABILITIES, Evidence, PocketSphinx, _agrees, _Seg, confidence
 from sottovoce.engines.protocols import Hints, Recognizer
 from sottovoce.engines.silero import SileroJudge
 from sottovoce.errors import EngineUnavailable
@@ -53,7 +54,7 @@ def test_the_demo_is_heard_without_an_error(engine):
         for word in result.items:
             assert max(at, result.start) <= word.start < word.end <= result.end
             assert (word.language, word.speaker) == ("en", None)
-            assert 0.2 < word.confidence <= 0.94
+            assert 0.2 < word.confidence < 1.0
             at = word.end
 
 
@@ -156,19 +157,37 @@ def test_a_full_dictionary_of_odd_words(engine, sentence):
     assert text(hear(engine, sentence, *vocab)) == "nothing that you say will leave this room"
 
 
-def test_confidence_is_the_measured_accuracy():
-    assert [round(confidence(p), 3) for p in (-1, 0, 0.2, 0.45, 0.75, 0.945, 1, 2)] == [
-        0.24,
-        0.24,
-        0.37,
-        0.45,
-        0.64,
-        0.78,
-        0.94,
-        0.94,
-    ]
-    steps = [confidence(p / 1_000) for p in range(1_001)]
-    assert steps == sorted(steps)
+def test_confidence_is_what_was_fitted():
+    assert confidence(Evidence(odds=0.0, around=0.0, agreed=0.0)) == pytest.approx(0.343, abs=0.001)
+    assert confidence(Evidence(odds=0.0, around=0.0, agreed=1.0)) == pytest.approx(0.599, abs=0.001)
+    assert confidence(Evidence(odds=3.93, around=3.93, agreed=1.0)) == pytest.approx(0.973, abs=0.001)
+    assert confidence(Evidence(odds=-3.93, around=-3.93, agreed=0.0)) == pytest.approx(0.021, abs=0.001)
+
+
+@pytest.mark.parametrize("field", Evidence._fields)
+def test_more_evidence_is_more_confidence(field):
+    known = Evidence(odds=0.5, around=-0.5, agreed=0.0)
+    assert confidence(known._replace(**{field: getattr(known, field) + 1.0})) > confidence(known)
+
+
+def test_the_evidence_of_a_stretch_is_that_of_its_words(engine, sentence):
+    (stretch,) = sentence
+    decoded = engine.evidence(stretch)
+    (heard,) = hear(engine, sentence)
+    assert [each.word for each in decoded] == [word.text for word in heard.items]
+    assert [confidence(each.evidence) for each in decoded] == [word.confidence for word in heard.items]
+    (around,) = {each.evidence.around for each in decoded}
+    assert around == pytest.approx(fmean(each.evidence.odds for each in decoded))
+    assert {each.evidence.agreed for each in decoded} <= {0.0, 1.0}
+    assert sum(each.evidence.agreed for each in decoded) > len(decoded) / 2
+
+
+def test_a_word_that_only_the_last_pass_hears_does_not_agree():
+    first = [_Seg("say", 0, 9, 1.0), _Seg("will", 30, 59, 1.0)]
+    assert _agrees(_Seg("will", 40, 59, 1.0), first)
+    assert not _agrees(_Seg("will", 45, 59, 1.0), first)
+    assert not _agrees(_Seg("well", 30, 59, 1.0), first)
+    assert not _agrees(_Seg("say", 30, 59, 1.0), first)
 
 
 def test_a_missing_package_is_told(monkeypatch):

@@ -24,6 +24,7 @@ FALLBACK = Capabilities(engine="pocketsphinx", model="en-us", languages=frozense
 TINY = model("tiny", 10, STANDARD, identifies_language=True)
 SMALL = model("small", 30, STANDARD, identifies_language=True)
 SMALL_EN = model("small.en", 31, STANDARD, "en")
+TURBO = model("turbo", 60, STANDARD)
 MEDIUM = model("medium", 50, ENHANCED)
 LARGE = model("large", 70, ENHANCED)
 
@@ -42,6 +43,7 @@ def chosen(language: str, point: OperatingPoint, *offers: Capabilities) -> str:
         ((LARGE, MEDIUM, FALLBACK), "medium", "large"),  # neither suits `standard`: the smaller is the cheaper
         ((TINY, MEDIUM, LARGE, SMALL), "small", "large"),
         ((SMALL, SMALL_EN), "small.en", "small.en"),
+        ((MEDIUM, TURBO), "turbo", "turbo"),  # cheaper and better: `enhanced` asks for accuracy alone
     ],
 )
 @pytest.mark.parametrize("turn", [1, -1])

@@ -1,0 +1,168 @@
+"""Whisper behind the whole service: a model of random weights, so what is said is shape, never quality."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sottovoce.engines.catalogue import CATALOGUE
+from tests.hub import Hub, Repository
+from tests.servers import Server
+from tests.tiny_whisper import build
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("whisper")]
+
+UNSURE = "Language identification could not identify any language with sufficient confidence"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    home = tmp_path_factory.mktemp("whisper")
+    build(home / "data" / "models" / "tiny")
+    with Server(home, SOTTOVOCE_IDLE_UNLOAD="600") as started:
+        yield started
+
+
+def asked(language: str, *, point: str = "standard", **identification: object) -> dict[str, object]:
+    config: dict[str, object] = {
+        "type": "transcription",
+        "transcription_config": {"language": language, "operating_point": point},
+    }
+    return {**config, "language_identification_config": identification} if identification else config
+
+
+def refused(server: Server, demo, config: dict[str, object]) -> dict[str, object]:
+    with server.client() as client, demo.open("rb") as file:
+        answer = client.post("/v2/jobs", data={"config": json.dumps(config)}, files={"data_file": file})
+    assert answer.status_code == 400, answer.text
+    return dict(answer.json())
+
+
+@pytest.mark.parametrize("language", ["en", "de", "cmn", "ar", "cmn_en"])
+def test_every_language_of_whisper_is_taken_and_its_words_lie_inside_the_audio(server, demo, language):
+    job_id = server.submit(demo, asked(language, point="enhanced"))
+    assert server.wait(job_id)["status"] == "done"
+    body = server.transcript(job_id)
+    times = [(item["start_time"], item["end_time"]) for item in body["results"]]
+    assert times
+    assert all(0 <= start <= end <= 15.9 for start, end in times)
+    assert times == sorted(times, key=lambda span: span[0])
+    assert {item["alternatives"][0]["language"] for item in body["results"]} == {language}
+    with server.client() as client:
+        log = client.get(f"/v2/jobs/{job_id}/log").text
+    assert "whisper tiny on cpu" in log
+
+
+def test_a_language_that_nobody_can_write_down_is_refused_with_what_there_is(server, demo):
+    body = refused(server, demo, asked("eo"))
+    assert "language 'eo' is not available on this server (available: " in str(body["detail"])
+
+
+def test_an_open_language_is_identified(server, demo):
+    """Random weights are never sure, which shows each way that an unsure answer can go."""
+    rejected = server.wait(server.submit(demo, asked("auto")))
+    assert (rejected["status"], [error["message"] for error in rejected["errors"]]) == ("rejected", [UNSURE])
+    job_id = server.submit(demo, asked("auto", low_confidence_action="use_default_language", default_language="de"))
+    assert server.wait(job_id)["status"] == "done"
+    metadata = server.transcript(job_id)["metadata"]
+    found = metadata["language_identification"]
+    assert (found["error"], found["message"]) == ("LOW_CONFIDENCE", UNSURE + ".")
+    (result,) = found["results"]
+    scores = [alternative["confidence"] for alternative in result["alternatives"]]
+    assert len(scores) == 10
+    assert scores == sorted(scores, reverse=True)
+    assert 0 <= result["start_time"] < result["end_time"] <= 15.9
+    assert metadata["transcription_config"] == {"language": "auto", "operating_point": "standard"}
+    assert metadata["language_pack_info"]["language_description"] == "German"
+
+
+def test_silence_has_no_language(server, tmp_path):
+    import wave
+
+    silence = tmp_path / "silence.wav"
+    with wave.open(str(silence), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000 * 3))
+    rejected = server.wait(server.submit(silence, asked("auto", low_confidence_action="allow")))
+    assert rejected["errors"][0]["message"] == "No speech found for language identification"
+    job_id = server.submit(silence, asked("auto", low_confidence_action="use_default_language", default_language="fr"))
+    assert server.wait(job_id)["status"] == "done"
+    body = server.transcript(job_id)
+    assert body["results"] == []
+    assert body["metadata"]["language_identification"]["error"] == "NO_SPEECH"
+
+
+@pytest.mark.parametrize(
+    ("how", "at"),
+    [
+        ({"expected_languages": ["bn"]}, "expected_languages"),
+        ({"expected_languages": ["en", "eo"]}, "expected_languages"),
+        ({"low_confidence_action": "use_default_language", "default_language": "ug"}, "default_language"),
+    ],
+)
+def test_an_answer_that_could_never_come_is_refused_at_once(server, demo, how, at):
+    assert f"language_identification_config.{at}: " in str(refused(server, demo, asked("auto", **how))["detail"])
+
+
+def test_the_embedded_engine_is_still_there_when_it_is_set(tmp_path, demo):
+    build(tmp_path / "data" / "models" / "tiny")
+    with Server(tmp_path, SOTTOVOCE_ENGINE="pocketsphinx") as server:
+        assert "language identification is not available" in str(refused(server, demo, asked("auto"))["detail"])
+        job_id = server.submit(demo)
+        assert server.wait(job_id)["status"] == "done"
+        assert "meeting" in server.transcript(job_id, "txt")
+
+
+# ── models that the server fetches itself ──
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A hub that has `whisper-small`, of random weights."""
+    folder = build(tmp_path / "hub")
+    small = CATALOGUE["whisper-small"]
+    with Hub() as started:
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        started.repositories[small.repository] = Repository(files, commit=small.revision)
+        yield started
+
+
+def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, demo):
+    environment = {"SOTTOVOCE_ENGINE": "whisper", "SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_DEVICE": "cpu"}
+    with Server(tmp_path, **environment) as server:
+        job_id = server.submit(demo, asked("fr"))
+        assert server.wait(job_id)["status"] == "done"
+        assert "whisper whisper-small" in server.events("job done")[0]["engine"]
+        assert server.events("model wanted")
+    asked_so_far = len(hub.seen)
+    with Server(tmp_path, **environment) as server:
+        assert server.wait(server.submit(demo, asked("fr")))["status"] == "done"
+    assert len(hub.seen) == asked_so_far
+
+
+def test_engine_auto_fetches_only_when_it_is_allowed_to(tmp_path, hub, demo):
+    environment = {"SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_DEVICE": "cpu"}
+    with Server(tmp_path, **environment) as server:
+        assert "not available" in str(refused(server, demo, asked("fr"))["detail"])
+    assert hub.seen == []
+    with Server(tmp_path, SOTTOVOCE_FETCH_MODELS="true", **environment) as server:
+        assert server.wait(server.submit(demo, asked("fr")))["status"] == "done"
+
+
+def test_engine_auto_does_without_a_model_that_it_cannot_fetch(tmp_path, hub, demo):
+    hub.repositories.clear()
+    with Server(tmp_path, SOTTOVOCE_FETCH_MODELS="true", SOTTOVOCE_MODELS_URL=hub.url) as server:
+        (warning,) = server.events("model not fetched")
+        assert "whisper" in warning["why"]
+        assert server.wait(server.submit(demo))["status"] == "done"
+
+
+def test_a_server_that_has_nothing_to_recognise_with_says_so_and_ends(tmp_path):
+    environment = {"SOTTOVOCE_ENGINE": "whisper", "SOTTOVOCE_OFFLINE": "true", "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment)
+    assert done.returncode == 1
+    assert "offline" in done.stderr
+    assert "Traceback" not in done.stderr
