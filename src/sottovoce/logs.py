@@ -13,18 +13,38 @@ from typing import Any, TextIO
 
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 
-_QUERY = re.compile(r"(?i)([?&](?:auth_token|jwt|api_key|token)=)[^&\s\"']+")
+_NAMES = r"auth_token|access_token|token|jwt|api_?key|key_value|password|secret|signature|sig|credential|x-amz-[a-z-]+"
+_HEADERS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
+# after a name: `=` of a query, `:` of JSON or of a header, with or without quotes, or the comma of a pair
+_THEN = r"(?:[\"']*\s*[:=]\s*[\"']*|[\"'],\s*b?[\"'])"
+_VALUE = re.compile(  # a scheme (`Basic`) may stay
+    rf"(?i)((?<![a-z0-9])(?:{_NAMES}|{_HEADERS}){_THEN}(?:(?:bearer|basic|digest|token)\s+)?)[^&\s\"',;]+"
+)
+_GIVEN = re.compile(r"=|[A-Za-z\"']\s?:|[\"'],")
+_COOKIE = re.compile(rf"(?i)(\b(?:set-)?cookie{_THEN})[^\r\n\"']+")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@]+@")
+_SECRET = frozenset({
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "auth_headers", "x-api-key", "auth_token", "jwt", "token",
+    "api_key", "key_value", "password", "secret",
+})  # fmt: skip
+"""Members whose values are nobody's business, whatever they look like."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
 def redact(text: str) -> str:
-    """*text* without bearer keys, tokens in query strings, and credentials in URLs."""
-    if "=" in text:  # each look is dear, and most texts are names, numbers and paths
-        text = _QUERY.sub(r"\1***", text)
+    """*text* without keys and tokens, in URLs, headers and JSON alike, and without credentials in URLs."""
+    # each look is dear, and most texts are names, numbers, paths and instants
+    marked = "=" in text or ":" in text or "," in text
+    if marked and _GIVEN.search(text):
+        text = _VALUE.sub(r"\1***", text)
+        if "ookie" in text.lower():
+            text = _COOKIE.sub(r"\1***", text)
     if "earer" in text.lower():
         text = _BEARER.sub(r"\1***", text)
+    if "eyJ" in text:
+        text = _JWT.sub("***", text)
     return _USERINFO.sub(r"\1***@", text) if "@" in text else text
 
 
@@ -62,7 +82,12 @@ def _clean(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return str(value)
         case dict():
-            return {redact(str(key)): _clean(entry) for key, entry in value.items()}
+            return {
+                redact(str(key)): "***" if str(key).lower() in _SECRET else _clean(entry)
+                for key, entry in value.items()
+            }
+        case [str(name), _] if name.lower() in _SECRET:
+            return [name, "***"]
         case list() | tuple():
             return [_clean(entry) for entry in value]
         case _:
@@ -77,5 +102,15 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("alembic", "httpx", "faster_whisper", "uvicorn.error", "libav", "dbos"):
+    for noisy in (
+        "alembic",
+        "httpx",
+        "httpcore2",
+        "httpx2",
+        "huggingface_hub",
+        "faster_whisper",
+        "uvicorn.error",
+        "libav",
+        "dbos",
+    ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))

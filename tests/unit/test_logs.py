@@ -53,6 +53,21 @@ def one(stream: io.StringIO) -> dict[str, Any]:
         ("postgresql://user:s3cr3t@host/db", "postgresql://***@host/db"),
         ("see https://u:s3cr3t@h/a and ftp://v:s3cr3t@h", "see https://***@h/a and ftp://***@h"),
         ("mail to a@b.example", "mail to a@b.example"),
+        ("Authorization: Basic czNjcjN0", "Authorization: Basic ***"),
+        ("X-API-Key: s3cr3t", "X-API-Key: ***"),
+        ("Cookie: session=s3cr3t; other=s3cr3t", "Cookie: ***"),
+        ("Set-Cookie: session=s3cr3t; HttpOnly", "Set-Cookie: ***"),
+        (
+            "[(b'authorization', b'Basic s3cr3t'), (b'x-api-key', b's3cr3t')]",
+            "[(b'authorization', b'Basic ***'), (b'x-api-key', b'***')]",
+        ),
+        ("[('cookie', 'a=s3cr3t; b=s3cr3t')]", "[('cookie', '***')]"),
+        ("the token, which is none", "the token, which is none"),
+        ("auth_token=s3cr3t&jwt=s3cr3t", "auth_token=***&jwt=***"),
+        ('{"auth_token": "s3cr3t", "password":"s3cr3t"}', '{"auth_token": "***", "password":"***"}'),
+        ("https://h/f?X-Amz-Signature=s3cr3t&a=1", "https://h/f?X-Amz-Signature=***&a=1"),
+        ("/v2/eyJhbGciOiJub25lIn0.s3cr3t.s3cr3t/jobs", "/v2/***/jobs"),
+        ("design=1, config: x, at 12:30:01.5", "design=1, config: x, at 12:30:01.5"),
         ("the bearer", "the bearer"),
     ],
 )
@@ -63,6 +78,14 @@ def test_secrets_are_redacted(stream: io.StringIO, said: str, written: str) -> N
     assert line["event"] == line["flat"] == line["object"] == written
     assert line["deep"]["in"] == [written, [written]]
     assert "s3cr3t" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["Authorization", "auth_headers", "cookie", "key_value", "password", "jwt"])
+def test_members_that_hold_secrets_are_starred_whatever_is_in_them(stream: io.StringIO, name: str) -> None:
+    logging.getLogger("x").info("m", extra={"deep": [{name: ["s3cr3t"]}, {name: {"a": "s3cr3t"}}]})
+    assert one(stream)["deep"] == [{name: "***"}, {name: "***"}]
+    logging.getLogger("x").info("m", extra={"pairs": [(name, "s3cr3t")]})
+    assert lines(stream)[1]["pairs"] == [[name, "***"]]
 
 
 def test_secrets_in_exceptions_and_context_are_redacted_too(stream: io.StringIO) -> None:

@@ -1,0 +1,134 @@
+"""What a receiver answered: status and headers at once, the body in bounded chunks as the caller takes them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+import httpcore2
+
+from sottovoce.outbound.ask import Limits
+from sottovoce.outbound.decoder import Decoder, decoder
+from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.stream import Meter
+
+
+class Deadline:
+    """The end of everything that one request may do: *seconds* from now, by the running loop's clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at = asyncio.get_running_loop().time() + seconds
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """What is awaited inside ends in time. Raises OutboundFailed when it would not."""
+        limit = asyncio.timeout_at(self._at)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():  # somebody else's: of a body that is read from elsewhere
+                raise
+            raise OutboundFailed(Fault.TIMEOUT, f"not finished within {self._seconds:g} seconds") from error
+
+
+class Answer:
+    """An answer whose head has arrived. *headers* have lower-case names; repeated ones are joined by commas."""
+
+    def __init__(self, response: httpcore2.Response, meter: Meter, deadline: Deadline) -> None:
+        self.status = response.status
+        self.headers = headers_of(response, meter.limits)
+        self._body = Chunks(response, self.headers, meter, deadline)
+        self._given = False
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body once, unpacked, in chunks of at most 64 KiB. Raises OutboundFailed, also after chunks were given."""
+        if self._given:
+            raise RuntimeError("the body can be read once")
+        self._given = True
+        return self._body
+
+    async def aclose(self) -> None:
+        """Leave the rest of the body; the client calls this."""
+        await self._body.aclose()
+
+
+class Chunks:
+    """A body on its way in. An object rather than a generator: it may be left at any chunk without being closed."""
+
+    def __init__(
+        self, response: httpcore2.Response, headers: Mapping[str, str], meter: Meter, deadline: Deadline
+    ) -> None:
+        if not isinstance(response.stream, AsyncIterable):
+            raise TypeError("an asynchronous connection gives an asynchronous stream")
+        self._stream = aiter(response.stream)
+        self._length = int(headers.get("content-length", "0"))
+        self._encoding = headers.get("content-encoding", "")
+        self._meter = meter
+        self._deadline = deadline
+        self._decoder: Decoder | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._received = self._unpacked = 0
+        self._done = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._decoder is None:
+            self._limited(self._length)
+            self._decoder = decoder(self._encoding)
+        while not self._done:
+            piece = next(self._pieces, None)
+            if piece is not None:
+                self._unpacked += len(piece)
+                self._limited(self._unpacked)
+                return piece
+            data = await self._next()
+            if data is None:
+                self._decoder.finish()
+                self._done = True
+            else:
+                self._received += len(data)
+                self._limited(self._received)
+                self._meter.framing(self._received)
+                self._pieces = self._decoder.feed(data)
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nothing more is given."""
+        self._done = True
+        if isinstance(self._stream, AsyncGenerator):
+            await self._stream.aclose()
+
+    async def _next(self) -> bytes | None:
+        try:
+            async with self._deadline.kept():
+                return await anext(self._stream, None)
+        except httpcore2.RemoteProtocolError as error:
+            raise malformed(self._meter) from error
+
+    def _limited(self, size: int) -> None:
+        most = self._meter.limits.body_bytes
+        if size > most:
+            raise OutboundFailed(Fault.TOO_LARGE, f"the answer is larger than {most} bytes")
+
+
+def headers_of(response: httpcore2.Response, limits: Limits) -> Mapping[str, str]:
+    """The headers by lower-case name. Raises OutboundFailed where there are too many; the meter has seen to their size."""
+    raw = response.headers
+    if len(raw) > limits.head_lines:
+        raise OutboundFailed(Fault.TOO_LARGE, f"the answer has more than {limits.head_lines} header lines")
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("ascii").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return MappingProxyType(headers)
+
+
+def malformed(meter: Meter) -> OutboundFailed:
+    """For what HTTP forbids; most often an end too early."""
+    if meter.ended:
+        return OutboundFailed(Fault.CONNECTION, "the connection was closed before the answer was complete")
+    return OutboundFailed(Fault.PROTOCOL, "the answer is not well-formed HTTP")

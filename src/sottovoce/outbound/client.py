@@ -1,0 +1,184 @@
+"""The one client of a process: sends requests within the policy and gives their answers."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import httpcore2
+
+from sottovoce.outbound.answer import Answer, Deadline, malformed
+from sottovoce.outbound.ask import Ask, Header, Limits, Streamed
+from sottovoce.outbound.dialer import Dialer
+from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.headers import checked, header_lines, merged
+from sottovoce.outbound.policy import Policy
+from sottovoce.outbound.redirect import followed, trusted
+from sottovoce.outbound.resolver import Resolver, SystemResolver
+from sottovoce.outbound.stream import Meter
+from sottovoce.outbound.target import Target
+
+USER_AGENT = "Speechmatics-API/2.0"
+"""As receivers know it (contract batch-v2 §6.3, §9.4)."""
+
+
+class Outbound:
+    """Sends requests, at most `policy.connections` at a time, each on a connection of its own.
+
+    Connections are not kept: a receiver is looked up and checked for every request, and no answer can be left over from
+    another one. Nothing is taken from the environment but OpenSSL's own place of trusted authorities, and no cookie is kept.
+    Used from one event loop. Raises ValueError for a `ca_file` that cannot be read.
+    """
+
+    def __init__(self, policy: Policy, *, resolver: Resolver | None = None) -> None:
+        self.policy = policy
+        self._system = SystemResolver(policy.connections)
+        self._resolve: Resolver = resolver or self._system
+        self._trusted = _authorities(policy.ca_file)
+        self._free = asyncio.Semaphore(policy.connections)
+        self._dialers: set[Dialer] = set()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Send nothing any more; requests under way fail."""
+        self._closed = True
+        self._system.close()
+        for dialer in list(self._dialers):
+            await dialer.aclose()
+
+    @asynccontextmanager
+    async def open(self, ask: Ask) -> AsyncIterator[Answer]:
+        """Send *ask* and give the answer, whatever its status; its connection is closed at the end of the block.
+
+        Raises OutboundRefused before anything is sent (or before a redirect is followed), OutboundFailed when it fails.
+        Whatever the body's own source raises comes through as it is.
+        """
+        lines = header_lines(ask.auth_headers)
+        here = self.policy.target(ask.url)
+        async with self._connection(ask.limits), AsyncExitStack() as stack:
+            deadline = Deadline(ask.limits.total)
+            for left in range(ask.limits.redirects, -1, -1):
+                answer = await stack.enter_async_context(self._exchange(ask, here, lines, deadline))
+                there = self._next(ask, answer, here, left)
+                if there is None:
+                    yield answer
+                    return
+                await stack.aclose()
+                lines = lines if trusted(here, there) else ()
+                here = there
+
+    def _next(self, ask: Ask, answer: Answer, here: Target, left: int) -> Target | None:
+        """Where *answer* leads, which is checked when it is connected to; `None` when it is the one to give."""
+        most = ask.limits.redirects
+        there = followed(ask.method, answer.status, answer.headers.get("location"), here) if most else None
+        if there is None:
+            return None
+        if not left:
+            raise OutboundFailed(Fault.REDIRECTS, f"more than {most} redirects")
+        return there
+
+    @asynccontextmanager
+    async def _connection(self, limits: Limits) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(limits.wait):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise OutboundFailed(Fault.BUSY, "too many requests are under way") from error
+        try:
+            if self._closed:
+                raise OutboundFailed(Fault.CLOSED, "the server is stopping")
+            yield
+        finally:
+            self._free.release()
+
+    @asynccontextmanager
+    async def _exchange(
+        self, ask: Ask, target: Target, lines: tuple[Header, ...], deadline: Deadline
+    ) -> AsyncIterator[Answer]:
+        """One request on one connection, which is closed whatever happens."""
+        meter = Meter(ask.limits)
+        dialer = Dialer(self.policy, self._resolve, self._trusted, target, meter)
+        request = _request(ask, target, lines)
+        connection = httpcore2.AsyncHTTPConnection(
+            origin=request.url.origin, ssl_context=self._trusted, network_backend=dialer
+        )
+        self._dialers.add(dialer)
+        answer = None
+        try:
+            try:
+                async with deadline.kept():
+                    response = await connection.handle_async_request(request)
+            except httpcore2.RemoteProtocolError as error:
+                raise malformed(meter) from error
+            meter.in_head = False
+            answer = Answer(response, meter, deadline)
+            yield answer
+        finally:
+            self._dialers.discard(dialer)
+            if answer is not None:
+                await answer.aclose()
+            await connection.aclose()
+            await dialer.aclose()
+
+
+def _request(ask: Ask, target: Target, lines: tuple[Header, ...]) -> httpcore2.Request:
+    """*ask* as it is sent to *target*, with the caller's *lines*. Raises OutboundRefused for headers that cannot be sent."""
+    usual = [("User-Agent", USER_AGENT), ("Accept", "*/*")]
+    ours = (checked(name, value) for name, value in ask.headers)
+    fixed = [("Host", target.authority), ("Accept-Encoding", "identity"), ("Connection", "close")]
+    if ask.method != "GET":
+        fixed.append(_framing(ask.body))
+    headers = fixed + merged(usual, ours, lines)
+    limits = ask.limits
+    return httpcore2.Request(
+        ask.method,
+        httpcore2.URL(
+            scheme=target.scheme.encode("ascii"),
+            host=target.host.encode("ascii"),
+            port=target.port,
+            target=target.path.encode("ascii"),
+        ),
+        headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
+        content=ask.body if isinstance(ask.body, bytes) else _chunks(ask.body),
+        extensions={"timeout": {"connect": limits.connect, "read": limits.silence, "write": limits.silence}},
+    )
+
+
+def _framing(body: bytes | Streamed) -> Header:
+    length = len(body) if isinstance(body, bytes) else body.length
+    return ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
+
+
+async def _chunks(body: Streamed) -> AsyncGenerator[bytes]:
+    """*body* from its start. Raises ValueError when it is not as long as was said, instead of sending what is no message."""
+    sent = 0
+    async with AsyncExitStack() as stack:
+        source = body.start()
+        if isinstance(source, AsyncGenerator):
+            await stack.enter_async_context(aclosing(source))
+        async for chunk in source:
+            sent += len(chunk)
+            if body.length is not None and sent > body.length:
+                raise ValueError("the body is longer than was said")
+            yield chunk
+    if body.length is not None and sent < body.length:
+        raise ValueError("the body is shorter than was said")
+
+
+def _authorities(ca_file: Path | None) -> ssl.SSLContext:
+    """The system's authorities and those of *ca_file*; certificates and host names are always verified."""
+    context = httpcore2.default_ssl_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ValueError("the file of certificate authorities cannot be read") from error
+    return context

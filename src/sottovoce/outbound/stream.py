@@ -1,0 +1,149 @@
+"""A connection's bytes, watched: how many, how fast, and what goes wrong with them."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import httpcore2
+
+from sottovoce.outbound.ask import Limits
+from sottovoce.outbound.faults import Fault, OutboundFailed
+
+PIECE = 64 << 10
+"""Bytes at a time, in either direction."""
+_OVERHEAD = 256 << 10
+"""Framing that is always allowed; more than the piece that has been read ahead."""
+
+
+class Pace:
+    """Progress in one direction, judged after every *window* seconds of waiting."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bytes = 0
+        self._waited = 0.0
+
+    def moved(self, count: int, waited: float) -> None:
+        """*count* bytes came after *waited* seconds. Raises OutboundFailed when that is too slow."""
+        self._bytes += count
+        self._waited += waited
+        if self._waited < self._limits.window:
+            return
+        if self._bytes < self._limits.progress:
+            raise OutboundFailed(
+                Fault.TOO_SLOW, f"fewer than {self._limits.progress} bytes in {self._limits.window:g} seconds"
+            )
+        self._bytes, self._waited = 0, 0.0
+
+
+class Meter:
+    """What one connection has received, in its head and after."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.received = Pace(limits)
+        self.sent = Pace(limits)
+        self.in_head = True
+        """Until the head of the answer is complete; the client says when."""
+        self.ended = False
+        """Whether the peer has closed its side."""
+        self._bytes = 0
+
+    def room(self) -> int:
+        """How many bytes may be read next. Raises OutboundFailed when the head, interim answers included, is too large."""
+        if not self.in_head:
+            return PIECE
+        most = self.limits.head_bytes
+        if self._bytes > most:
+            raise OutboundFailed(Fault.TOO_LARGE, f"the head of the answer is larger than {most} bytes")
+        return min(PIECE, most + 1 - self._bytes)
+
+    def framing(self, payload: int) -> None:
+        """Judge what arrived for *payload* bytes of body. Raises OutboundFailed where nearly all of it is framing.
+
+        Chunks of one byte cost six on the wire and far more time here; those of 20 bytes and more are let through.
+        """
+        if self._bytes > payload + payload // 4 + self.limits.head_bytes + _OVERHEAD:
+            raise OutboundFailed(Fault.TOO_LARGE, "the answer is cut into too small chunks")
+
+    def read(self, count: int, waited: float) -> None:
+        """*count* bytes arrived after *waited* seconds. Time before the first byte is the receiver's to think."""
+        first = self._bytes == 0
+        self._bytes += count
+        self.ended = self.ended or not count
+        if not self.ended:
+            self.received.moved(count, 0.0 if first else waited)
+
+
+class WatchedStream(httpcore2.AsyncNetworkStream):
+    """A stream that speaks in `OutboundFailed`, and raises it where its meter's limits are passed."""
+
+    def __init__(self, inner: httpcore2.AsyncNetworkStream, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """The next bytes, none at the end."""
+        began = monotonic()
+        with _failing("the connection was lost"):
+            data = await self._inner.read(min(max_bytes, self._meter.room()), timeout)
+        self._meter.read(len(data), monotonic() - began)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send *buffer*. A broken connection stays httpcore's WriteError: the answer may say why it was broken."""
+        for start in range(0, len(buffer), PIECE):
+            piece = buffer[start : start + PIECE]
+            began = monotonic()
+            with _failing("the connection was lost"):
+                await self._inner.write(piece, timeout)
+            self._meter.sent.moved(len(piece), monotonic() - began)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """The same connection, encrypted, and its certificate verified for *server_hostname*."""
+        with _failing("the connection was lost while TLS began"):
+            inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return WatchedStream(inner, self._meter)
+
+    def get_extra_info(self, info: str) -> Any:
+        """As httpcore defines it."""
+        return self._inner.get_extra_info(info)
+
+
+@contextmanager
+def _failing(lost: str) -> Iterator[None]:
+    """Turn what the network does into OutboundFailed; *lost* is the text for a broken connection."""
+    try:
+        yield
+    except httpcore2.ConnectTimeout as error:
+        raise OutboundFailed(Fault.TIMEOUT, "TLS took too long") from error
+    except httpcore2.ReadTimeout as error:
+        raise OutboundFailed(Fault.TIMEOUT, "no answer for too long") from error
+    except httpcore2.WriteTimeout as error:
+        raise OutboundFailed(Fault.TIMEOUT, "the body was not taken for too long") from error
+    except httpcore2.WriteError:
+        raise
+    except httpcore2.NetworkError as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise tls_failed(error.__cause__) from error
+        raise OutboundFailed(Fault.CONNECTION, lost) from error
+    except ssl.SSLError as error:
+        raise tls_failed(error) from error
+
+
+def tls_failed(error: ssl.SSLError) -> OutboundFailed:
+    """What to tell of *error*. OpenSSL's reason names the host that was asked for at most."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return OutboundFailed(Fault.TLS, f"the certificate cannot be trusted: {error.verify_message}")
+    return OutboundFailed(Fault.TLS, "no TLS connection can be agreed on")
