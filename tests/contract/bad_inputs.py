@@ -220,8 +220,12 @@ ABSENT: tuple[tuple[str, Any, str], ...] = (
     ),
     ("audio events", job(audio_events_config={}), "audio_events_config"),
     ("laughter only", job(audio_events_config={"types": ["laughter"]}), "audio_events_config"),
-    ("a notification", job(notification_config=[{"url": HOOK}]), "notification_config"),
-    ("one notification, unlisted", job(notification_config={"url": HOOK}), "notification_config"),
+    (
+        "a notification to this machine",
+        job(notification_config=[{"url": "http://127.0.0.1/"}]),
+        "address is not allowed",
+    ),
+    ("a notification, unlisted, inside", job(notification_config={"url": "http://10.0.0.1"}), "address is not allowed"),
     ("fetched media beside sent media", job(fetch_data={"url": "https://example.org/a.wav"}), "fetch_data"),
     ("alignment", {"type": "alignment", "alignment_config": {"language": "en"}}, "alignment is not available"),
 )

@@ -1,8 +1,47 @@
 """`keys`: make, list and revoke API keys."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
 
-from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.common import control, data_dir, folder_of, region
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from sottovoce.service.audit import Entry
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the service refuses, as one line."""
+    from sottovoce.errors import Refused
+
+    try:
+        yield
+    except Refused as refused:
+        raise click.ClickException(refused.detail) from refused
+
+
+def entry(action: str, target: str, **details: str | int | bool) -> "Entry":
+    """What the audit log keeps of a command."""
+    from sottovoce.service.audit import OPERATOR, Entry
+
+    return Entry(actor=OPERATOR, action=action, target=target, details=details)
+
+
+def _project(connection: "sa.Connection", project_id: int | None) -> int:
+    """The project *project_id*, if it is there; the default one without it."""
+    from sottovoce.service import accounts
+    from sottovoce.service import projects as store
+
+    if project_id is None:
+        return accounts.default_project(connection)
+    if project_id not in {project.id for project in store.listed(connection)}:
+        raise click.ClickException(f"no project {project_id}")
+    return project_id
 
 
 @click.group()
@@ -12,16 +51,25 @@ def keys() -> None:
 
 @keys.command("create")
 @click.argument("name")
+@click.option("--project", type=int, help="The project it belongs to (as `projects list` shows it; the default one).")
+@click.option("--manages", is_flag=True, help="It may make and revoke keys and projects through the management API.")
+@click.option("--client-ref", help="It reaches only jobs with this reference.")
 @data_dir
-def keys_create(name: str, **flags: object) -> None:
+def keys_create(name: str, project: int | None, manages: bool, client_ref: str | None, **flags: object) -> None:
     """Make a key called NAME and print its secret, once."""
-    from sottovoce.service import accounts
+    from sottovoce.service import accounts, audit
 
     secret = accounts.new_secret()
-    with control(flags) as database, database.writing() as connection:
+    with refusals(), control(flags) as database, database.writing() as connection:
         made = accounts.create_key(
-            connection, project_id=accounts.default_project(connection), name=name, secret=secret
+            connection,
+            project_id=_project(connection, project),
+            name=name,
+            secret=secret,
+            client_ref=client_ref,
+            manages=manages,
         )
+        audit.record(connection, entry("key created", made.id, project=made.project_id, manages=manages))
     click.echo(f"{made.id}  {secret}")
 
 
@@ -35,17 +83,72 @@ def keys_list(**flags: object) -> None:
     with control(flags) as database, database.reading() as connection:
         for key in accounts.list_keys(connection):
             state = f"revoked {milliseconds(key.revoked_at)}" if key.revoked_at else "active"
-            click.echo(f"{key.id}  {milliseconds(key.created_at)}  {state}  {key.name}")
+            role = ("  manages" if key.manages else "") + ("" if key.client_ref is None else f"  for {key.client_ref}")
+            click.echo(f"{key.id}  {milliseconds(key.created_at)}  project {key.project_id}{role}  {state}  {key.name}")
 
 
 @keys.command("revoke")
 @click.argument("key_id")
 @data_dir
 def keys_revoke(key_id: str, **flags: object) -> None:
-    """Make the key KEY_ID (as `keys list` shows it) worthless; servers notice within two seconds."""
-    from sottovoce.service import accounts
+    """Make the key KEY_ID (as `keys list` shows it) and temporary keys in its name worthless; servers notice within two seconds."""
+    from sottovoce.service import accounts, audit
 
     with control(flags) as database, database.writing() as connection:
         if not accounts.revoke_key(connection, key_id):
             raise click.ClickException(f"no active key {key_id}")
+        audit.record(connection, entry("key revoked", key_id))
     click.echo(f"revoked {key_id}")
+
+
+@keys.command("temporary")
+@click.argument("key_id")
+@click.option("--ttl", type=int, default=3600, show_default=True, help="Seconds that it is good for, 60 to 86400.")
+@click.option("--type", "product", type=click.Choice(["batch", "rt"]), default="batch", show_default=True)
+@click.option("--client-ref", help="It reaches only jobs with this reference; not for rt.")
+@data_dir
+@region
+def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, **flags: object) -> None:
+    """Print a temporary key in the name of the key KEY_ID, with which it dies."""
+    import asyncio
+
+    from sottovoce.service import accounts
+    from sottovoce.service.tokens import Grant, Mint
+    from sottovoce.service.vault import Vault
+
+    settings, folder = folder_of(flags)
+    path = settings.secrets_key_file or folder.secrets_key
+    try:
+        vault = Vault.open_file(path, create=False)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"the server's key file {path.name} cannot be read") from error
+    with refusals(), control(flags) as database:
+        with database.reading() as connection:
+            found = [key for key in accounts.list_keys(connection, working=True) if key.id == key_id]
+        if not found:
+            raise click.ClickException(f"no active key {key_id}")
+        if found[0].client_ref is not None and client_ref not in {None, found[0].client_ref}:
+            raise click.ClickException("the key is bound to another client_ref")
+        grant = Grant(
+            key_id=key_id,
+            project_id=found[0].project_id,
+            product=accounts.Product(product),
+            ttl=ttl,
+            client_ref=client_ref or found[0].client_ref,
+        )
+        token, _ = asyncio.run(Mint(database, vault, folder.region).make(grant))
+    click.echo(token)
+
+
+@keys.command("forget-temporary")
+@data_dir
+@region
+def keys_forget_temporary(**flags: object) -> None:
+    """Make every temporary key that this region gave worthless; servers notice within two seconds."""
+    from sottovoce.service import audit, tokens
+
+    _, folder = folder_of(flags)
+    with control(flags) as database, database.writing() as connection:
+        tokens.forget(connection, folder.region)
+        audit.record(connection, entry("temporary keys forgotten", folder.region))
+    click.echo(f"every temporary key of {folder.region} is worthless")

@@ -1,52 +1,132 @@
 """Sealing what callers entrust to us: submitted configs hold notification and fetch credentials."""
 
+import logging
 import os
 import secrets
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+_log = logging.getLogger(__name__)
+
+_Stamp = tuple[int, int, int]
+"""Inode, time of change and size of the key file: while they stay, so do its keys."""
+
 
 class Vault:
-    """Seals with the first key of a file, opens with any of them: a new first line rotates."""
+    """Seals with the first key of a file, opens with any of them. A changed file is noticed at the next use."""
 
     def __init__(self, keys: list[bytes]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._fernets = _fernets(keys)
+        self._path: Path | None = None
+        self._stamp: _Stamp | None = None
 
     @classmethod
     def open_file(cls, path: Path, *, create: bool) -> "Vault":
         """The vault of the keys in *path*, one a line; made with one fresh key (mode 0600) if allowed and absent."""
         if create and not path.exists():
-            write_secret(path, Fernet.generate_key().decode() + "\n")
-        keys = path.read_bytes().split()
-        if not keys:
-            raise ValueError(f"no key in {path.name}")
-        return cls(keys)
+            write_secret(path, new_key().decode() + "\n")
+        stamp = _stamp(path)  # before the keys: what comes between the two is noticed
+        vault = cls(read_keys(path))
+        vault._path, vault._stamp = path, stamp
+        return vault
 
     def seal(self, text: bytes) -> bytes:
         """*text*, unreadable without the key file."""
-        return self._fernet.encrypt(text)
+        return self._keys()[0].encrypt(text)
 
     def unseal(self, sealed: bytes) -> bytes:
         """The text of *sealed*. Raises `ValueError` when no key of the file opens it."""
         try:
-            return self._fernet.decrypt(sealed)
+            return MultiFernet(self._keys()).decrypt(sealed)
         except InvalidToken as error:
             raise ValueError("sealed with a key that is not in the key file") from error
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether *sealed* is sealed with the first key of the file."""
+        try:
+            self._keys()[0].decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
+
+    def _keys(self) -> list[Fernet]:
+        """The keys as the file has them now; those from before while it cannot be read."""
+        if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
+            try:
+                self._fernets = _fernets(read_keys(self._path))
+            except (OSError, ValueError):
+                _log.warning("key file cannot be read, its old keys stay in use", extra={"file": self._path.name})
+            self._stamp = stamp
+        return self._fernets
+
+
+def new_key() -> bytes:
+    """A fresh key for a key file."""
+    return Fernet.generate_key()
+
+
+def read_keys(path: Path) -> list[bytes]:
+    """The keys in *path*, newest first. Raises `ValueError` when there is none, `OSError`."""
+    keys = path.read_bytes().split()
+    if not keys:
+        raise ValueError(f"no key in {path.name}")
+    return keys
+
+
+def _fernets(keys: list[bytes]) -> list[Fernet]:
+    return [Fernet(key) for key in keys]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def write_secret(path: Path, text: str) -> None:
     """Write *text* to a new file that only its owner may read, durably and whole. Raises `FileExistsError`."""
+    draft = _drafted(path, text)
+    try:
+        path.hardlink_to(draft)  # never half a key, whenever we are killed; and it replaces nothing
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def replace_keys(path: Path, keys: list[bytes]) -> None:
+    """Put *keys*, newest first, in the place of what the file at *path* holds; its owner and mode stay. Raises `OSError`."""
+    path = path.resolve()  # a link stays a link
+    before = path.stat()
+    draft = _drafted(path, "".join(f"{key.decode()}\n" for key in keys))
+    try:
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):  # else the server could read it no more
+            os.chown(draft, before.st_uid, before.st_gid)
+        draft.chmod(before.st_mode & 0o777)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _drafted(path: Path, text: str) -> Path:
+    """A file beside *path* that holds *text* and reached the disk."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(draft)  # never half a key, whenever we are killed; and it replaces nothing
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+        raise
+    return draft
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,24 +1,103 @@
-"""Who is calling: the bearer key of a request, looked up in the keyring."""
+"""Who is calling: the key of a request, looked up in the keyring, whether it opens what is asked for, and what it deleted."""
 
-from starlette.requests import HTTPConnection
+from collections.abc import Iterable
+from dataclasses import replace
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.accounts import Caller
+from sottovoce.service import audit
+from sottovoce.service.accounts import Caller, Product
+from sottovoce.service.database import Database
 from sottovoce.service.keyring import ControlAway, Keyring
+from sottovoce.web.routes import ROUTE, Address, Handler
 
 MAX_SECRET = 4096
+CALLER = "sottovoce.caller"
+"""The scope's member that holds who is calling, once that is known: for the log."""
+
+IN_QUERY = ("jwt", "auth_token", "api_key")
+"""Where browsers put a key for realtime (`realtime.md` §1.2); the last two are in use, though not official (`clients.md` §13)."""
+EXPIRED_IS_FORBIDDEN = frozenset({("POST", "/v2/jobs")})
+"""Where a key that is over is 403 and not 401 (contract `batch-v2.md` §3.3)."""
 
 
-async def authenticate(connection: HTTPConnection, keyring: Keyring) -> Caller:
-    """The caller of *connection*. Raises `Refused(UNAUTHENTICATED)` without a key that works."""
-    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
-    secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_SECRET:
+async def authenticate(
+    connection: HTTPConnection, keyring: Keyring, product: Product = Product.BATCH, *, in_query: bool = False
+) -> Caller:
+    """The caller of *connection*; with *in_query* the address may hold the key, too, as browsers need for WebSockets.
+
+    Raises `Refused`: `UNAUTHENTICATED` without a key that works, `FORBIDDEN` with one that does not open *product* here.
+    """
+    caller = await identify(connection, keyring, in_query=in_query)
+    permit(caller, keyring.region, product)
+    return caller
+
+
+async def identify(connection: HTTPConnection, keyring: Keyring, *, in_query: bool = False) -> Caller:
+    """Whose key *connection* shows, whatever it may open. Raises `Refused`."""
+    secret = _bearer(connection) or (_in_query(connection) if in_query else "")
+    if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
     try:
         caller = await keyring.caller(secret)
+        over = caller is None and await keyring.is_over(secret)
     except ControlAway as away:
         raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
+    if over and (connection.scope.get("method"), connection.scope.get(ROUTE)) in EXPIRED_IS_FORBIDDEN:
+        raise Refused(Kind.FORBIDDEN, "Entitlement check failed")
     if caller is None:
-        raise Refused(Kind.UNAUTHENTICATED, "this API key is not known here")
+        raise Refused(Kind.UNAUTHENTICATED, "this temporary key is over" if over else "this API key is not known here")
+    connection.scope[CALLER] = caller
     return caller
+
+
+def permit(caller: Caller, region: str | None, product: Product) -> None:
+    """Refuse a temporary key for something else, and one for batch that another region gave. Raises `Refused(FORBIDDEN)`.
+
+    A job belongs to the region whose address was called, and so does the temporary key for it; a realtime one is bound to none
+    (contract `realtime.md` §1.3).
+    """
+    if caller.product is None:
+        return
+    if caller.product is not product:
+        raise Refused(Kind.FORBIDDEN, f"this temporary key is of type {caller.product}")
+    if product is Product.BATCH and region is not None and caller.region != region:
+        raise Refused(Kind.FORBIDDEN, "this temporary key was given in another region")
+
+
+def _bearer(connection: HTTPConnection) -> str:
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def _in_query(connection: HTTPConnection) -> str:
+    return next((secret for name in IN_QUERY if (secret := connection.query_params.get(name, ""))), "")
+
+
+def audited(addresses: Iterable[Address], control: Database) -> list[Address]:
+    """*addresses* of jobs, of which every DELETE that succeeds is kept in the audit log."""
+    return [
+        replace(address, handlers={**address.handlers, "DELETE": _audited(address.handlers["DELETE"], control)})
+        if "DELETE" in address.handlers
+        else address
+        for address in addresses
+    ]
+
+
+def _audited(handler: Handler, control: Database) -> Handler:
+    async def answer(request: Request) -> Response:
+        response = await handler(request)
+        caller = request.scope.get(CALLER)
+        if isinstance(caller, Caller) and response.status_code < 300:  # noqa: PLR2004 - a success
+            entry = audit.Entry(
+                actor=caller.actor,
+                action="job deleted by its owner",
+                target=request.path_params["job_id"],
+                workspace_id=caller.workspace_id,
+            )
+            await audit.note(control, entry)
+        return response
+
+    return answer

@@ -13,9 +13,11 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.errors import Refused
-from sottovoce.logs import about
+from sottovoce.logs import about, redact
+from sottovoce.service.accounts import Caller
 from sottovoce.service.metrics import Metrics
 from sottovoce.web import answers
+from sottovoce.web.auth import CALLER
 from sottovoce.web.routes import ROUTE
 from sottovoce.wire.errors import INTERNAL
 
@@ -83,11 +85,13 @@ class Edge:
         self._metrics.request(route, method, exchange.status, seconds)
         line = {
             "method": scope["method"][:16],
-            "path": scope["path"][:256],  # without the query: it may hold a token
+            "path": redact(scope["path"])[:256],  # without the query: it may hold a token
             "status": exchange.status,
             "ms": round(seconds * 1000, 1),
-            "client": (scope.get("client") or ("",))[0],
+            "client": str((scope.get("client") or ("",))[0])[:64],  # may be a proxy's word
         }
+        if isinstance(caller := scope.get(CALLER), Caller):
+            line["key"] = caller.actor
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         if _REQUEST_ID.fullmatch(given):
             line["client_request"] = given

@@ -3,7 +3,8 @@
 Like the vendor's own pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +35,22 @@ class Operation:
     query: tuple[tuple[str, str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     form: tuple[tuple[str, str, str], ...] = ()
+    body: tuple[tuple[str, str, str], ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
+    tag: str = "batch"
+    stranger: int = 401
+    """Status for no key, and for one that is not known."""
+
+    @property
+    def base(self) -> str:
+        """What stands before its path."""
+        return "/v1" if self.tag == "management" else "/v2"
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:
         """Its own errors and those that every operation has."""
         common = (
-            (401, "No key, or one that is not known: `Permission Denied`."),
+            *(((401, "No key, or one that is not known: `Permission Denied`."),) if self.stranger == 401 else ()),  # noqa: PLR2004
             (429, "Too many requests, with `Retry-After`."),
             (500, "Our fault: `Internal Server Error`; give the answer's `Request-Id` to the operator."),
             (503, "For the moment not possible; try again."),
@@ -53,7 +63,7 @@ class Operation:
             "operationId": self.id,
             "summary": self.summary,
             "description": self.description,
-            "tags": ["batch"],
+            "tags": [self.tag],
             "security": [{"bearer": []}],
             "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
             "responses": {
@@ -61,12 +71,12 @@ class Operation:
                 **{str(code): _error_response(when) for code, when in self.all_errors},
             },
         }
-        if "{job_id}" in self.path:
-            body["parameters"].insert(
-                0, {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
-            )
+        for name in re.findall(r"{(\w+)}", self.path):
+            body["parameters"].insert(0, {"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
         if self.form:
             body["requestBody"] = _multipart(self.form)
+        if self.body:
+            body["requestBody"] = _json_body(self.body)
         return body
 
 
@@ -84,13 +94,22 @@ def _error_response(when: str) -> dict[str, Any]:
     return {"description": when, "content": {"application/json": {"schema": _ERROR}}}
 
 
-def _multipart(parts: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     properties = {
         name: {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
         for name, kind, meaning in parts
     }
-    schema = {"type": "object", "required": list(properties), "properties": properties}
+    schema = {
+        "type": "object",
+        "required": [name for name, kind, _ in parts if kind != "file"],
+        "properties": properties,
+    }
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _json_body(members: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    properties = {name: {"type": kind, "description": meaning} for name, kind, meaning in members}
+    return {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}
 
 
 _NOT_FOUND = (404, "No such job for this key: `Job not found`.")
@@ -108,7 +127,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers=(("Idempotency-Key", "The same key again, with the same request, answers with the first job's id."),),
         form=(
             ("config", "json", 'JobConfig, e.g. `{"type":"transcription","transcription_config":{"language":"en"}}`'),
-            ("data_file", "file", "The media: wav, mp3, aac, ogg, mpeg, amr, m4a, mp4, flac, or video with sound."),
+            (
+                "data_file",
+                "file",
+                "The media (wav, mp3, aac, ogg, mpeg, amr, m4a, mp4, flac, video), unless the config has `fetch_data`.",
+            ),
         ),
         errors=(
             (
@@ -193,6 +216,122 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )
 
+_JSON = ("application/json",)
+_NO_PROJECT = (404, "No such project for this key.")
+_NO_MANAGER = (403, "The key does not manage, or is a temporary one.")
+_INVALID_BODY = (422, "A member of the body is of the wrong type or out of range; `message` says which.")
+_NO_KEY = (403, "No key, an unknown one, or one that may not do this.")
+
+MANAGEMENT: tuple[Operation, ...] = (
+    Operation(
+        id="list_api_keys",
+        tag="management",
+        method="GET",
+        path="/api-keys",
+        stranger=403,
+        media_types=_JSON,
+        summary="List keys",
+        description="Every permanent key of the workspace that works, without its value. `/api_keys` is the same address.",
+        query=(("project_id", "integer", "Only the keys of this project."),),
+        errors=(_NO_KEY, _NO_PROJECT, (422, "`project_id` is no whole number.")),
+    ),
+    Operation(
+        id="create_api_key",
+        tag="management",
+        method="POST",
+        path="/api-keys",
+        stranger=403,
+        status=201,
+        media_types=_JSON,
+        summary="Create a key",
+        description=(
+            "With `ttl` a temporary key (a JWT), which every permanent key may ask for; without it a permanent key, for which the "
+            "key that asks must manage. `key_value` is shown this once. `/api_keys` is the same address."
+        ),
+        query=(("type", "string", "batch (default) or rt: what a temporary key opens."),),
+        body=(
+            ("ttl", "integer", "Seconds that a temporary key is good for, 60 to 86400."),
+            (
+                "client_ref",
+                "string",
+                "A key for batch with it reaches jobs with the same reference alone. Ignored for rt.",
+            ),
+            ("project_id", "integer", "The key's project; default: that of the key that asks."),
+            ("name", "string", "Name of a permanent key, at most 120 characters."),
+            ("region", "string", "Ignored: a key for batch belongs to the region whose address was called."),
+        ),
+        errors=(_NO_KEY, _NO_PROJECT, (400, "The body is no JSON."), _INVALID_BODY),
+    ),
+    Operation(
+        id="delete_api_key",
+        tag="management",
+        method="DELETE",
+        path="/api-keys/{apikey_id}",
+        stranger=403,
+        media_types=_JSON,
+        summary="Revoke a key",
+        description="The key and every temporary key in its name stop working within two seconds.",
+        errors=(_NO_KEY, (404, "No such key that works.")),
+    ),
+    Operation(
+        id="list_projects",
+        tag="management",
+        method="GET",
+        path="/projects",
+        media_types=_JSON,
+        summary="List projects",
+        description="Every project of the workspace.",
+        errors=(_NO_MANAGER,),
+    ),
+    Operation(
+        id="create_project",
+        tag="management",
+        method="POST",
+        path="/projects",
+        status=201,
+        media_types=_JSON,
+        summary="Create a project",
+        description="A workspace may have 1000.",
+        body=(
+            ("name", "string", "At most 120 characters; required."),
+            ("description", "string", "At most 1000 characters."),
+        ),
+        errors=(_NO_MANAGER, (400, "The body is no JSON."), _INVALID_BODY),
+    ),
+    Operation(
+        id="get_project",
+        tag="management",
+        method="GET",
+        path="/projects/{project_id}",
+        media_types=_JSON,
+        summary="Look at a project",
+        description="One project of the workspace.",
+        errors=((400, "The id is no number."), _NO_MANAGER, _NO_PROJECT),
+    ),
+    Operation(
+        id="rename_project",
+        tag="management",
+        method="PUT",
+        path="/projects/{project_id}",
+        media_types=_JSON,
+        summary="Rename a project",
+        description="Its id and its keys stay.",
+        body=(("name", "string", "At most 120 characters; required."),),
+        errors=(_NO_MANAGER, _NO_PROJECT, (400, "The body is no JSON."), _INVALID_BODY),
+    ),
+    Operation(
+        id="delete_project",
+        tag="management",
+        method="DELETE",
+        path="/projects/{project_id}",
+        status=204,
+        media_types=(),
+        summary="Delete a project",
+        description="Its keys stop working, and its jobs are removed with media and transcripts. The default project stays.",
+        errors=((403, "The default project, or the key does not manage."), _NO_PROJECT),
+    ),
+)
+
 
 _OPERATORS = {
     "/health/live": "The process answers",
@@ -207,8 +346,8 @@ def openapi() -> dict[str, Any]:
         path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
         for path, summary in _OPERATORS.items()
     }
-    for operation in OPERATIONS:
-        paths.setdefault(f"/v2{operation.path}", {})[operation.method.lower()] = operation.openapi()
+    for operation in (*OPERATIONS, *MANAGEMENT):
+        paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
     error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
     return {
         "openapi": "3.1.0",
@@ -230,11 +369,11 @@ def markdown() -> str:
     """The whole reference as Markdown."""
     parts = [
         f"# Sottovoce {__version__}: API reference\n",
-        "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2`.",
+        "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
         "Errors are JSON: `{code, error, detail}`. The machine-readable form of this page is `/openapi.json`.\n",
         "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
     ]
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *MANAGEMENT):
         parts += _section(operation)
     return "\n".join(parts) + "\n"
 
@@ -242,12 +381,13 @@ def markdown() -> str:
 def _section(operation: Operation) -> list[str]:
     lines = [
         f"## {operation.summary}\n",
-        f"`{operation.method} /v2{operation.path}` → {operation.status}\n",
+        f"`{operation.method} {operation.base}{operation.path}` → {operation.status}\n",
         operation.description + "\n",
     ]
     rows = [("query", name, meaning) for name, _, meaning in operation.query]
     rows += [("header", name, meaning) for name, meaning in operation.headers]
     rows += [("part", name, meaning) for name, _, meaning in operation.form]
+    rows += [("member", name, meaning) for name, _, meaning in operation.body]
     if rows:
         lines += ["| where | name | meaning |", "|---|---|---|", *(f"| {a} | `{b}` | {c} |" for a, b, c in rows), ""]
     lines += ["| status | when |", "|---|---|", *(f"| {code} | {when} |" for code, when in operation.all_errors), ""]

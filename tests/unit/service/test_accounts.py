@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import accounts, migrate
+from sottovoce.errors import Kind, Refused
+from sottovoce.service import accounts, migrate, projects
 from sottovoce.service import tables as t
 from sottovoce.service.database import Database, now_ms
 from tests.unit.service.service_values import migrated
@@ -86,6 +87,85 @@ def test_keys_of_deleted_projects_and_disabled_users_are_worthless(started: Data
 def test_a_secret_must_fit_in_a_header(started: Database, secret: str) -> None:
     with pytest.raises(ValueError, match="API key"), started.writing() as connection:
         accounts.create_key(connection, project_id=1, name="bad", secret=secret)
+
+
+def test_only_the_first_key_manages_unless_it_is_said(started: Database) -> None:
+    with started.writing() as connection:
+        accounts.create_key(connection, project_id=1, name="plain", secret="plain-secret")
+        accounts.create_key(connection, project_id=1, name="manager", secret="manager-secret", manages=True)
+    found = [whose(started, secret) for secret in (SECRET, "plain-secret", "manager-secret")]
+    assert [caller.manages for caller in found if caller] == [True, False, True]
+    assert all(caller and caller.token_id is caller.product is caller.region is None for caller in found)
+
+
+def test_a_key_bound_to_a_reference_says_so(started: Database) -> None:
+    with started.writing() as connection:
+        made = accounts.create_key(connection, project_id=1, name="", secret="bound-secret", client_ref=" shop 7 ")
+    assert made.client_ref == " shop 7 "
+    found = whose(started, "bound-secret")
+    assert found
+    assert found.client_ref == " shop 7 "
+
+
+def test_a_key_is_bound_or_manages(started: Database) -> None:
+    with pytest.raises(Refused, match="make two"), started.writing() as connection:
+        accounts.create_key(
+            connection, project_id=1, name="both", secret="both-secret", client_ref="shop 7", manages=True
+        )
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "a\u2028b", "\ud800", "a\0b", "x" * 121])
+def test_a_name_is_one_line_of_at_most_120_characters(started: Database, name: str) -> None:
+    for changes in ({"name": name}, {"name": "x", "client_ref": name * 3}):
+        with pytest.raises(Refused) as caught, started.writing() as connection:
+            accounts.create_key(connection, project_id=1, secret="some-secret", **changes)  # type: ignore[arg-type]
+        assert caught.value.kind is Kind.INVALID_QUERY
+    with started.writing() as connection:
+        assert accounts.create_key(connection, project_id=1, secret="some-secret", name=" 夜勤 🎙 ").name == "夜勤 🎙"
+
+
+def test_a_project_has_only_so_many_keys_at_the_same_time(started: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "MAX_KEYS", 2)
+    with started.writing() as connection:
+        second = accounts.create_key(connection, project_id=1, name="2", secret="secret-number-2")
+        with pytest.raises(Refused, match="may not have more") as caught:
+            accounts.create_key(connection, project_id=1, name="3", secret="secret-number-3")
+        assert caught.value.kind is Kind.FORBIDDEN
+        accounts.revoke_key(connection, second.id)
+        accounts.create_key(connection, project_id=1, name="3", secret="secret-number-3")
+
+
+def test_keys_are_listed_and_revoked_within_their_workspace(started: Database) -> None:
+    with started.writing() as connection:
+        connection.execute(sa.insert(t.workspaces).values(id=2, name="other", created_at=1))
+        connection.execute(sa.insert(t.projects).values(id=7, workspace_id=2, name="p", is_default=True, created_at=1))
+        theirs = accounts.create_key(connection, project_id=7, name="theirs", secret="their-secret")
+        assert [key.name for key in accounts.list_keys(connection, workspace_id=1)] == ["first key"]
+        assert [key.name for key in accounts.list_keys(connection, project_id=7)] == ["theirs"]
+        assert not accounts.revoke_key(connection, theirs.id, workspace_id=1)
+        assert accounts.revoke_key(connection, theirs.id, workspace_id=2)
+        assert accounts.list_keys(connection, project_id=7, working=True) == []
+
+
+def test_a_key_speaks_in_its_own_project_and_one_that_manages_in_every_one_of_its_workspace(started: Database) -> None:
+    with started.writing() as connection:
+        second = projects.create(connection, 1, "second")
+        connection.execute(sa.insert(t.workspaces).values(id=2, name="other", created_at=1))
+        connection.execute(sa.insert(t.projects).values(id=7, workspace_id=2, name="p", is_default=True, created_at=1))
+        plain = accounts.create_key(connection, project_id=second.id, name="plain", secret="plain-secret")
+        (first, _) = accounts.list_keys(connection)
+
+        def speaks(key_id: str) -> list[int]:
+            found = [accounts.holder(connection, key_id, project_id) for project_id in (1, second.id, 7, 99)]
+            return [caller.project_id for caller in found if caller]
+
+        assert speaks(first.id) == [1, second.id]
+        assert speaks(plain.id) == [second.id]
+        projects.delete(connection, 1, second.id)
+        assert speaks(first.id) == [1]
+        assert speaks(plain.id) == []
+        accounts.revoke_key(connection, first.id)
+        assert speaks(first.id) == []
 
 
 def test_two_keys_never_share_a_secret(started: Database) -> None:

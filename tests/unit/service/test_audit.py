@@ -1,0 +1,77 @@
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sottovoce.service import audit, migrate
+from sottovoce.service import tables as t
+from sottovoce.service.audit import Entry
+from sottovoce.service.database import Database
+from tests.unit.service.service_values import migrated
+
+ENTRY = Entry(actor="0123456789abcdef", action="key created", target="k2", workspace_id=1, details={"project": 3})
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Database]:
+    with migrated(tmp_path, migrate.CONTROL) as made:
+        yield made
+
+
+def entries(control: Database) -> list[Entry]:
+    with control.reading() as connection:
+        return [recorded.entry for recorded in audit.latest(connection, 100)]
+
+
+def test_entries_come_back_newest_first_with_their_time(control: Database) -> None:
+    second = Entry(actor=audit.OPERATOR, action="key revoked", target="k2")
+    with control.writing() as connection:
+        audit.record(connection, ENTRY)
+        audit.record(connection, second)
+        (newest,) = audit.latest(connection, 1)
+    assert newest.entry == second
+    assert entries(control) == [second, ENTRY]
+    assert newest.at > 1_700_000_000_000
+
+
+def test_an_entry_goes_with_what_it_tells_of(control: Database) -> None:
+    def fail(connection: sa.Connection) -> None:
+        audit.record(connection, ENTRY)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(control.write(fail))
+    assert entries(control) == []
+
+
+def test_what_is_very_old_goes(control: Database) -> None:
+    with control.writing() as connection:
+        audit.record(connection, ENTRY)
+        day = 86_400_000
+        connection.execute(sa.update(t.audit_log).values(at=t.audit_log.c.at - audit.KEEP_DAYS * day + day))
+        audit.record(connection, ENTRY)
+        assert len(audit.latest(connection, 9)) == 2
+        connection.execute(sa.update(t.audit_log).values(at=t.audit_log.c.at - 2 * day))
+        audit.record(connection, ENTRY)
+        assert len(audit.latest(connection, 9)) == 2
+
+
+def test_an_entry_is_told_in_one_line(control: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    asyncio.run(audit.note(control, ENTRY))
+    (record,) = caplog.records
+    assert (record.name, record.getMessage()) == ("sottovoce.audit", "key created")
+    told = record.__dict__
+    assert (told["by"], told["target"], told["workspace"], told["project"]) == ("0123456789abcdef", "k2", 1, 3)
+    assert entries(control) == [ENTRY]
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    away = Database(f"sqlite:///{tmp_path}/nowhere/control.db")
+    asyncio.run(audit.note(away, ENTRY))
+    away.close()
+    assert [record.getMessage() for record in caplog.records] == ["key created", "audit entry not kept"]
