@@ -4,6 +4,7 @@ Flag beats environment (`SOTTOVOCE_…`) beats TOML file (`SOTTOVOCE_CONFIG`, el
 parent if present) beats default. `docs/settings.md` lists every one; a test holds the two together.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,11 +21,7 @@ from pydantic_settings import (
 Role = Literal["api", "batch", "realtime"]
 ROLES: tuple[Role, ...] = ("api", "batch", "realtime")
 GIB = 1 << 30
-
-
-def _default_slots() -> int:
-    """One engine process a core, at most four: PocketSphinx takes 240 MB and one core each."""
-    return max(1, min(4, len(os.sched_getaffinity(0))))
+Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
 
 class Settings(BaseSettings):
@@ -35,6 +32,10 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` and `-Proto` are believed.",
+    )
     data_dir: Path = Field(default=Path("data"), description="Folder of the embedded databases, media and keys.")
     region: str = Field(
         default="eu1",
@@ -68,16 +69,55 @@ class Settings(BaseSettings):
         default=None,
         description="Keys that seal stored configs, newest first; default: `secrets.key` in the data folder.",
     )
-    slots: int = Field(
-        default_factory=_default_slots,
+    slots: int | None = Field(
+        default=None,
         ge=1,
         le=64,
-        description="Jobs recognised at the same time, one engine process each.",
+        description="Jobs recognised at the same time, one engine process each; default: one a GPU, else one a core up to four.",
     )
     engine: str = Field(
         default="auto",
         pattern=r"^(auto|[a-z0-9_-]+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         description="Which recogniser to use: `auto` takes the best present; `package.module:ENGINE` loads one of your own.",
+    )
+    standard_model: str | None = Field(
+        default=None, description="Model for the operating point `standard`; default: the best one present of its cost."
+    )
+    enhanced_model: str | None = Field(
+        default=None, description="Model for the operating point `enhanced`; default: the most accurate one present."
+    )
+    models_dir: Path | None = Field(default=None, description="Folder of models; default: `models` in the data folder.")
+    models_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="A mirror of the model hub; default: the hub itself."
+    )
+    offline: bool = Field(default=False, description="Never fetch anything: neither models nor their descriptions.")
+    fetch_models: bool = Field(
+        default=False, description="With engine `auto`: fetch a Whisper model at the start when none is present."
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?)$",
+        description="Where engines run: `cpu`, `cuda`, GPUs by number (`cuda:0,2`); `auto` takes every GPU, else the CPU.",
+    )
+    compute_type: str = Field(
+        default="auto",
+        pattern=r"^(auto|[a-z0-9_]+)$",
+        description="Arithmetic of Whisper: `auto` is int8 on a CPU and float16 on a GPU.",
+    )
+    engine_threads: int = Field(
+        default=0, ge=0, le=256, description="Threads of one engine process; 0 shares the cores among the slots."
+    )
+    batch_size: int = Field(
+        default=8, ge=1, le=256, description="Stretches of up to 30 s that Whisper recognises together."
+    )
+    beam_size: int = Field(default=5, ge=1, le=50, description="Hypotheses that Whisper keeps while it searches.")
+    idle_unload: float = Field(
+        default=0.0, ge=0, description="Seconds after which an engine process without work is ended; 0 keeps it warm."
+    )
+    memory_budget_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Resident memory of all engine processes beyond which resting ones of other engines are ended first.",
     )
     queues: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("batch",), min_length=1, description="Queues that a worker serves; jobs accepted here go to the first."
@@ -122,11 +162,84 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe line written to the log."
     )
+    outbound_allow_private: bool = Field(
+        default=False, description="Notifications and fetches may reach private and loopback addresses."
+    )
+    outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses, networks and host names that they may reach although they are not public, separated by commas.",
+    )
+    outbound_ports: str = Field(
+        default="80,443,1024-65535",
+        pattern=r"^[0-9, -]+$",
+        description="Ports that notifications and fetches may use, everywhere.",
+    )
+    outbound_proxy: SecretStr | None = Field(
+        default=None,
+        description="HTTP proxy that all of them go through: `http://user:password@host:port`, or https.",
+    )
+    outbound_ca_file: Path | None = Field(
+        default=None,
+        description="Certificate authorities (PEM) trusted beside the system's, by receivers, fetches and mail.",
+    )
+    outbound_connections: int = Field(default=64, ge=1, le=10_000, description="Outgoing requests at the same time.")
+    max_deliveries: int = Field(
+        default=16, ge=1, le=1000, description="Notifications and mails that one worker sends at the same time."
+    )
+    max_fetches: int = Field(default=4, ge=1, le=1000, description="Media that one worker fetches at the same time.")
+    notification_timeout: float = Field(
+        default=10.0, gt=0, le=600, description="Seconds that a receiver of a notification has for its answer."
+    )
+    notification_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
+        default=(15.0, 20.0, 30.0),
+        max_length=100,
+        description="Seconds before each further attempt at a notification, separated by commas.",
+    )
+    notification_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs notifications: `whsec_` and the base64 of at least 24 random bytes; default: no signature.",
+    )
+    fetch_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
+        default=(2.0, 10.0, 20.0),
+        max_length=100,
+        description="Seconds before each further attempt at fetching media, separated by commas.",
+    )
+    mail_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
+        default=(60.0, 300.0, 1800.0, 7200.0),
+        max_length=100,
+        description="Seconds before each further attempt at a mail, separated by commas.",
+    )
+    smtp_host: str | None = Field(default=None, description="Mail server; without one no mail is sent.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port: 587 for starttls, mostly 465 for tls.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="TLS turned on after connecting, from the first byte, or not at all."
+    )
+    smtp_login: str | None = Field(default=None, description="Name to log in with at the mail server.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password of that login; only sent over TLS.")
+    smtp_sender: str | None = Field(
+        default=None, description="Address that mails come from; needed with SOTTOVOCE_SMTP_HOST."
+    )
 
-    @field_validator("roles", "queues", mode="before")
+    @field_validator(
+        "roles",
+        "queues",
+        "trusted_proxies",
+        "outbound_allow",
+        "notification_pauses",
+        "fetch_pauses",
+        "mail_pauses",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            ipaddress.ip_network(part)  # a ValueError names what is wrong
+        return value
 
     @model_validator(mode="after")
     def _beats_within_lease(self) -> "Settings":
@@ -151,7 +264,7 @@ class Settings(BaseSettings):
     def redacted(self) -> dict[str, Any]:
         """Every setting as JSON-able values, without secrets: keys are starred, credentials cut out of URLs."""
         values = self.model_dump(mode="json")
-        for name in ("database_url", "control_database_url", "blob_url"):
+        for name in ("database_url", "control_database_url", "blob_url", "models_url"):
             if values[name] and "@" in values[name]:
                 scheme, _, rest = values[name].partition("://")
                 values[name] = f"{scheme}://***@{rest.rpartition('@')[2]}"

@@ -23,6 +23,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.MISSING_DATA_FILE: "no media in the form",
     Kind.MISSING_TEXT_FILE: "no text in the form of an alignment job",
     Kind.INVALID_AUDIO: "the media is empty, holds no audio, or cannot be decoded",
+    Kind.LANGUAGE: "the language of the speech could not be identified, or is not one that is taken: `errors[]` of the job",
     Kind.INVALID_TEXT: "the text of an alignment job is not usable",
     Kind.TOO_LARGE: "the media is larger than `SOTTOVOCE_MAX_UPLOAD_BYTES`",
     Kind.LENGTH_REQUIRED: "a length is needed and missing",
@@ -63,8 +64,8 @@ def _settings() -> str:
         "|---|---|---|",
     ]
     for name, field in sorted(Settings.model_fields.items()):
-        default = "one a core, at most 4" if name == "slots" else field.get_default(call_default_factory=True)
-        shown = ",".join(default) if isinstance(default, tuple) else ("" if default in (None, {}) else default)
+        default = field.get_default(call_default_factory=True)
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else ("" if default in (None, {}) else default)
         lines.append(f"| `SOTTOVOCE_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
 
@@ -120,6 +121,8 @@ def test_every_metric_is_rendered():
     metrics.finished("done")
     metrics.recognised("pocketsphinx", audio=1, seconds=1)
     metrics.child_died()
+    metrics.delivered("notification", "delivered")
+    metrics.fetched("done")
     metrics.request("/v2/jobs", "GET", 200, 0.1)
     metrics.snapshot({"done": 1}, {"pocketsphinx": (0, 1)}, ["done"])
     shown = metrics.render().decode()

@@ -46,12 +46,13 @@ def test_defaults_are_those_of_a_first_start() -> None:
     assert (settings.host, settings.port, settings.region, settings.roles) == ("127.0.0.1", 8080, "eu1", ROLES)
     assert [settings.database_url, settings.control_database_url, settings.blob_url] == [None] * 3
     assert settings.api_key is None
-    assert 1 <= settings.slots <= 4
+    assert settings.slots is None
 
 
 BAD = {
     "port": ["-1", "65536", "http"],
     "region": ["", "EU1", "../x", "eu"],
+    "trusted_proxies": ["*", "proxy.lan", "10.0.0.1/8", "300.1.1.1"],
     "region_number": ["0", "100"],
     "roles": ["api,web", "", " , "],
     "slots": ["0", "65", "many"],

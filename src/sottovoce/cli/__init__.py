@@ -6,8 +6,14 @@ Every option of `serve` has an environment variable `SOTTOVOCE_…`; `docs/setti
 import click
 
 from sottovoce import __version__
+from sottovoce.cli.audit import audit
+from sottovoce.cli.deliveries import deliveries
+from sottovoce.cli.doctor import doctor
 from sottovoce.cli.jobs import jobs
 from sottovoce.cli.keys import keys
+from sottovoce.cli.models import models
+from sottovoce.cli.projects import projects
+from sottovoce.cli.secrets import secrets
 from sottovoce.cli.serve import serve, worker
 from sottovoce.cli.storage import backup, migrate
 from sottovoce.cli.transcribe import transcribe
@@ -19,5 +25,19 @@ def main() -> None:
     """Speech-to-text on your own machines, behind the API that your clients speak already."""
 
 
-for _command in (serve, worker, transcribe, keys, jobs, migrate, backup):
+for _command in (
+    serve,
+    worker,
+    transcribe,
+    models,
+    doctor,
+    keys,
+    projects,
+    secrets,
+    audit,
+    jobs,
+    deliveries,
+    migrate,
+    backup,
+):
     main.add_command(_command)

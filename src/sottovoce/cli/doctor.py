@@ -56,6 +56,7 @@ def _findings(settings: "Settings", planned: "Plan") -> "Iterator[Finding]":
     yield from storage
     running = any(finding.part == "server" and finding.text.startswith("one is running") for finding in storage)
     yield looks.port(settings.host, settings.port, running=running)
+    yield looks.smtp(planned)
     yield looks.sounds()
 
 

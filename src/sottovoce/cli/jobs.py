@@ -1,8 +1,10 @@
 """`jobs`: look at jobs of all projects, and give rejected ones another chance."""
 
+import contextlib
+
 import click
 
-from sottovoce.cli.common import data_dir, region, region_database
+from sottovoce.cli.common import control, data_dir, region, region_database
 
 
 @click.group()
@@ -47,7 +49,7 @@ def jobs_show(job_id: str, **flags: object) -> None:
             raise click.ClickException(f"no job {job_id} in this region")
         lines = store.log_lines(connection, job_id)
     for name, value in asdict(found).items():
-        if name not in {"config", "idempotency_digest", "errors"} and value is not None:
+        if name not in {"config", "idempotency_digest", "errors", "whole_errors"} and value is not None:
             click.echo(f"{name:<16} {value}")
     for error in found.errors:
         click.echo(f"{'error':<16} {error.message}")
@@ -61,6 +63,7 @@ def jobs_show(job_id: str, **flags: object) -> None:
 def jobs_retry(job_id: str, **flags: object) -> None:
     """Put the rejected job JOB_ID back into the queue; a running server takes it up."""
     from sottovoce.job import State
+    from sottovoce.service import fetches
     from sottovoce.service import jobs as store
     from sottovoce.service.queue import DbosQueue
 
@@ -71,14 +74,21 @@ def jobs_retry(job_id: str, **flags: object) -> None:
             raise click.ClickException(f"no rejected job {job_id} in this region")
         queue = DbosQueue(database)
         try:
-            queue.forget([job_id])
+            queue.forget([job_id, *fetches.entries(job_id, held.fetch_attempts or 0)])
             with database.writing() as connection:
                 found = store.retry(connection, job_id)
                 if found is None:
                     raise click.ClickException(f"job {job_id} was changed by somebody else meanwhile")
-                queue.submit(
-                    connection, job_id, queue=found.queue, account=str(found.workspace_id), priority=found.priority
-                )
+                fetches.start(connection, queue, found)
         finally:
             queue.close()
+    _written_down(flags, job_id)
     click.echo(f"{job_id} is queued again")
+
+
+def _written_down(flags: dict[str, object], job_id: str) -> None:
+    """Put the retry into the audit log, where there is one in reach: a region's machine may have no control database."""
+    from sottovoce.service import audit
+
+    with contextlib.suppress(click.ClickException), control(flags) as database, database.writing() as connection:
+        audit.record(connection, audit.Entry(actor=audit.OPERATOR, action="job retried", target=job_id))

@@ -119,7 +119,8 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         lifespan="off",
         timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
     )

@@ -43,7 +43,8 @@ class Outlook:
 
 def look(connection: sa.Connection, lease_ms: int) -> Outlook:
     """The outlook of this region now."""
-    queued = t.jobs.c.state == State.QUEUED
+    # what is still being fetched waits for somebody else's server, not for a slot
+    queued = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.fetch_attempts.is_(None))
     waiting = sa.select(
         sa.func.count(),
         sa.func.coalesce(sa.func.sum(t.jobs.c.duration_ms), 0),

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 BUFFER = 2 << 20
+S3_COPY = 5_000_000_000
 _PROBE = "health/probe"
 
 
@@ -60,6 +62,11 @@ class Blobs:
     def __init__(self, store: Any, root: Path | None) -> None:
         self._store = store
         self.root = root
+
+    @property
+    def movable(self) -> int:
+        """Bytes of the largest blob that can be given another key: S3 copies no more at once."""
+        return sys.maxsize if self.root else S3_COPY
 
     @classmethod
     def open(cls, url: str, options: Mapping[str, str]) -> "Blobs":
@@ -112,6 +119,25 @@ class Blobs:
             raise Missing(key) from error
         async for piece in answer.stream(min_chunk_size=chunk):
             yield bytes(piece)
+
+    async def size(self, key: str) -> int:
+        """Bytes of a blob. Raises `Missing`."""
+        import obstore
+
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except FileNotFoundError as error:
+            raise Missing(key) from error
+
+    async def move(self, source: str, target: str) -> None:
+        """Give the blob *source* the key *target*, durable on return; replaces. Raises `Missing`."""
+        import obstore
+
+        try:
+            await obstore.rename_async(self._store, source, target)
+        except FileNotFoundError as error:
+            raise Missing(source) from error
+        await self.make_durable(target)
 
     async def keys(self, prefix: str) -> list[str]:
         """Every key below *prefix*, sorted."""

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from sottovoce.engines.protocols import Capabilities
 from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
-from sottovoce.service import migrate
+from sottovoce.service import mail, migrate
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.runtime import Plan
@@ -279,6 +279,18 @@ def _lock(plan: Plan) -> Finding:
     if any("FLOCK" in line and held in line for line in locks):
         return _ok("server", f"one is running on {plan.folder.root}")
     return _ok("server", "none is running on this folder")
+
+
+def smtp(plan: Plan) -> Finding:
+    """Whether the mail server takes us."""
+    server = plan.errands.send.smtp
+    if server is None:
+        return _ok("mail", "no mail server is set: mails of jobs end as `not configured`")
+    try:
+        mail.greet(replace(server, timeout=TIMEOUT))
+    except mail.MailFailed as failed:
+        return _fault("mail", f"{server.host} port {server.port}: {failed.text}")
+    return _ok("mail", f"{server.host} port {server.port} takes mails from {server.sender}")
 
 
 def port(host: str, number: int, *, running: bool) -> Finding:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +12,8 @@ from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Pool, Task
 from sottovoce.job import JobType
-from sottovoce.request import AlignmentRequest, Request
+from sottovoce.outbound import OutboundRefused, Policy, header_lines
+from sottovoce.request import AlignmentRequest, Fetch, Notification, Request
 from sottovoce.service import jobs, limits
 from sottovoce.service.accounts import Caller
 from sottovoce.service.backlog import Backlog
@@ -21,7 +23,7 @@ from sottovoce.service.jobs import Job, NewJob
 from sottovoce.service.limits import Disk, Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
-from sottovoce.service.queue import JobQueue
+from sottovoce.service.queue import Errand, JobQueue
 from sottovoce.service.vault import Vault
 from sottovoce.transcript.model import RATE
 
@@ -41,9 +43,9 @@ class Submission:
     api: str
     request: Request
     config: bytes
-    data_name: str
-    media_key: str
-    media_bytes: int
+    data_name: str = ""  # of media that is to be fetched nothing is known yet
+    media_key: str = ""
+    media_bytes: int = 0
     media_digest: str = ""
     idempotency_key: str | None = None
 
@@ -80,12 +82,14 @@ class Intake:
         quota: Quota,
         disk: Disk | None,
         target: str,
+        outbound: Policy,
     ) -> None:
         self._place = place
         self._backlog = backlog
         self._quota = quota
         self._disk = disk
         self._target = target
+        self._outbound = outbound
         self._database = database
         self._blobs = blobs
         self._vault = vault
@@ -105,6 +109,7 @@ class Intake:
     def check(self, request: Request) -> None:
         """Refuse what nobody here can do, before any media is read. Raises `Refused`."""
         self._offers.check(request)
+        _check_urls(request, self._outbound)
 
     async def accept(self, submission: Submission) -> str:
         """The id of the durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
@@ -145,8 +150,8 @@ class Intake:
 
         A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
         """
-        if self._blobs.root is None:
-            return 0  # the media lies in S3: the worker, who has to fetch it anyway, will look
+        if self._blobs.root is None or submission.request.fetch_data is not None:
+            return 0  # the media is not here yet, or lies in S3: the worker, who has to fetch it anyway, will look
         found: list[m.Media] = []
         path = str(self._blobs.root / submission.media_key)
         try:
@@ -176,13 +181,17 @@ class Intake:
             queue=self._target,
             idempotency_key=submission.idempotency_key,
             idempotency_digest=submission.digest if submission.idempotency_key else None,
+            fetched=request.fetch_data is not None,
         )
 
         def commit(connection: sa.Connection) -> None:
             jobs.insert(connection, new)
             jobs.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
             account = str(new.caller.workspace_id)
-            self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
+            if new.fetched:
+                self._queue.go(connection, Errand.FETCH, new.id, 1)
+            else:
+                self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
 
         try:
             await self._database.write(commit)
@@ -204,6 +213,28 @@ class Intake:
             why = "was used for another request before; use a new one"
             raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
         return found
+
+
+def _check_urls(request: Request, policy: Policy) -> None:
+    """Refuse addresses and headers that could never be used, as far as that is seen without looking up names."""
+    named: list[tuple[str, Fetch | Notification | None]] = [("fetch_data", request.fetch_data)]
+    if isinstance(request, AlignmentRequest):
+        named.append(("fetch_text", request.fetch_text))
+    named += [(f"notification_config[{number}]", entry) for number, entry in enumerate(request.notifications)]
+    for at, entry in named:
+        if entry is not None:
+            _check_url(entry.url, entry.auth_headers, at, policy)
+
+
+def _check_url(url: str, lines: Iterable[str], at: str, policy: Policy) -> None:
+    try:
+        policy.target(url)
+    except OutboundRefused as refused:
+        raise OutboundRefused(refused.why, at=f"{at}.url") from refused
+    try:
+        header_lines(lines)
+    except OutboundRefused as refused:
+        raise OutboundRefused(refused.why, at=f"{at}.auth_headers") from refused
 
 
 def _collect(said: m.Message, found: list[m.Media]) -> None:

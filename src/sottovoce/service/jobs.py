@@ -4,6 +4,7 @@ A move is one `UPDATE … WHERE id AND state IN (…) [AND attempt = n]`, out of
 lost a race and must do nothing else.
 """
 
+import json
 import secrets
 import string
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from sottovoce.job import Event, JobType, Reason, State
 from sottovoce.service import tables as t
 from sottovoce.service.accounts import Caller
 from sottovoce.service.database import now_ms
+from sottovoce.service.vault import Vault
 
 _ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH = 10
@@ -51,11 +53,12 @@ class NewJob:
     priority: int = 10
     idempotency_key: str | None = None
     idempotency_digest: str | None = None
+    fetched: bool = False  # its media is still to be fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """An entry of the wire's `errors[]`."""
+    """An entry of the wire's `errors[]`, as anybody may see it; what callers entrusted stands in `Job.whole_errors`."""
 
     timestamp: int
     message: str
@@ -95,6 +98,9 @@ class Job:
     result_key: str | None
     errors: tuple[JobError, ...]
     idempotency_digest: str | None
+    fetch_attempts: int | None
+    fetch_at: int | None
+    whole_errors: bytes | None
 
 
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
@@ -137,9 +143,12 @@ def insert(connection: sa.Connection, new: NewJob) -> None:
             errors=[],
             idempotency_key=new.idempotency_key,
             idempotency_digest=new.idempotency_digest,
+            fetch_attempts=0 if new.fetched else None,
+            fetch_at=now_ms() if new.fetched else None,
         )
     )
-    note(connection, new.id, stage="accepted", text=f"{new.media_bytes} bytes, language {new.language}")
+    media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"
+    note(connection, new.id, stage="accepted", text=f"{media}, language {new.language}")
 
 
 def _next_number(connection: sa.Connection) -> int:
@@ -270,12 +279,10 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
     found = get(connection, job_id)
     if found is None:
         return False
-    entry = {"timestamp": int(connection.execute(sa.select(now_ms())).scalar_one()), "message": message}
-    errors = [{"timestamp": error.timestamp, "message": error.message} for error in found.errors]
     statement = _held(sa.update(t.jobs), job_id, attempt).values(
         state=job.target(Event.FAILED),
         reason=reason,
-        errors=[*errors, entry],
+        errors=with_error(connection, found, message),
         finished_at=now_ms(),
         delete_at=now_ms() + keep_ms,
         lease_owner=None,
@@ -284,8 +291,52 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
     return connection.execute(statement).rowcount == 1
 
 
+def with_error(connection: sa.Connection, found: Job, *messages: str) -> list[dict[str, Any]]:
+    """The stored form of *found*'s errors with *messages* behind them, all of now."""
+    now = int(connection.execute(sa.select(now_ms())).scalar_one())
+    return [*map(_plain, found.errors), *({"timestamp": now, "message": message} for message in messages)]
+
+
+def _plain(error: JobError) -> dict[str, Any]:
+    return {"timestamp": error.timestamp, "message": error.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A text for `errors[]`: as anybody may see it, and *whole* for the job's owner where that says more."""
+
+    shown: str
+    whole: str | None = None
+
+
+def add_errors(connection: sa.Connection, vault: Vault, job_id: str, messages: Sequence[Message]) -> None:
+    """Put *messages* behind the job's errors, unless it was removed. What only its owner may see is sealed."""
+    locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()  # several deliveries may fail at once
+    row = connection.execute(locked).mappings().first()
+    if row is None or State(row["state"]) in job.REMOVED:
+        return
+    found = _job(row)
+    whole = whole_errors(vault, found)
+    whole |= {len(found.errors) + n: each.whole for n, each in enumerate(messages) if each.whole is not None}
+    values: dict[str, Any] = {"errors": with_error(connection, found, *(each.shown for each in messages))}
+    if whole:
+        values["whole_errors"] = vault.seal(json.dumps(whole).encode())
+    connection.execute(sa.update(t.jobs).where(t.jobs.c.id == job_id).values(**values))
+
+
+def whole_errors(vault: Vault, found: Job) -> dict[int, str]:
+    """The whole texts of *found*'s errors by their place in the list, where they say more. Raises `ValueError`."""
+    if found.whole_errors is None:
+        return {}
+    return {int(place): text for place, text in json.loads(vault.unseal(found.whole_errors)).items()}
+
+
 def retry(connection: sa.Connection, job_id: str) -> Job | None:
-    """Give a rejected job back to the queue with a clean slate; `None` when it is not rejected. The caller enqueues it."""
+    """Give a rejected job back to the queue with a clean slate; `None` when it is not rejected. The caller enqueues it.
+
+    What could not be fetched is to be fetched again. Nobody hears any more that it was rejected.
+    """
+    again = t.jobs.c.reason == Reason.FETCH
     statement = (
         sa.update(t.jobs)
         .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.RETRIED)))
@@ -297,10 +348,14 @@ def retry(connection: sa.Connection, job_id: str) -> Job | None:
             finished_at=None,
             delete_at=None,
             progress=0.0,
+            whole_errors=None,
+            fetch_attempts=sa.case((again, 0), else_=None),
+            fetch_at=sa.case((again, now_ms()), else_=None),
         )
     )
     if not connection.execute(statement).rowcount:
         return None
+    connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
     note(connection, job_id, stage="retry", text="put back into the queue by the operator")
     return get(connection, job_id)
 
@@ -321,7 +376,7 @@ def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int |
 
 
 def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
-    """Leave a tombstone: no config, no name, no log; the blobs are the caller's to remove. False when it was one already."""
+    """Leave a tombstone: no config, name, log or delivery; the blobs are the caller's to remove. False when it was one already."""
     statement = (
         sa.update(t.jobs)
         .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(event)))
@@ -336,11 +391,15 @@ def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
             errors=[],
             lease_owner=None,
             lease_until=None,
+            fetch_attempts=None,
+            fetch_at=None,
+            whole_errors=None,
         )
     )
     if connection.execute(statement).rowcount != 1:
         return False
     connection.execute(sa.delete(t.job_events).where(t.job_events.c.job_id == job_id))
+    connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
     return True
 
 
@@ -386,7 +445,11 @@ class Abandoned:
 def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> list[Abandoned]:
     """Running jobs whose lease ran out, and jobs queued for longer than *stranded_ms*, oldest first."""
     lapsed = sa.and_(t.jobs.c.state == State.RUNNING, t.jobs.c.lease_until < now_ms())
-    stranded = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.created_at < now_ms() - stranded_ms)
+    stranded = sa.and_(
+        t.jobs.c.state == State.QUEUED,
+        t.jobs.c.created_at < now_ms() - stranded_ms,
+        t.jobs.c.fetch_attempts.is_(None),  # nobody is to claim it before its media is there
+    )
     columns = (t.jobs.c.id, t.jobs.c.state, t.jobs.c.queue, t.jobs.c.priority)
     rows = connection.execute(
         sa.select(*columns)

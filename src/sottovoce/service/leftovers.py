@@ -9,7 +9,8 @@ from sottovoce.service.jobs import Job
 def obsolete(job: Job, keys: Iterable[str]) -> list[str]:
     """Those of *keys*, all of them *job*'s, that may go: nothing of a live job, everything of a removed one.
 
-    Of any other: windows, and results of attempts that lost. *job* may be stale by now, an attempt of later date is spared.
+    Of any other: windows, results of attempts that lost, what was fetched in part. *job* may be stale by now, an attempt of
+    later date is spared.
     """
     if job.state in REMOVED:
         return list(keys)
@@ -20,4 +21,4 @@ def obsolete(job: Job, keys: Iterable[str]) -> list[str]:
 
 def _lost(key: str, job: Job) -> bool:
     part = key.removeprefix(f"jobs/{job.id}/").partition("/")[0]
-    return part == "windows" or (part.isdecimal() and int(part) <= job.attempt)
+    return part in {"windows", "fetch"} or (part.isdecimal() and int(part) <= job.attempt)

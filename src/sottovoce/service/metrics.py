@@ -21,7 +21,19 @@ class Family:
 
 FAMILIES: tuple[Family, ...] = (
     Family(name="sottovoce_audio_seconds_total", kind=Counter, labels=("engine",), meaning="Audio recognised."),
+    Family(
+        name="sottovoce_deliveries_total",
+        kind=Counter,
+        labels=("kind", "outcome"),
+        meaning="Attempts at notifications and mails: delivered, retried (it will be), failed (given up).",
+    ),
     Family(name="sottovoce_engine_deaths_total", kind=Counter, labels=(), meaning="Engine processes lost in a job."),
+    Family(
+        name="sottovoce_fetches_total",
+        kind=Counter,
+        labels=("outcome",),
+        meaning="Attempts at fetching media: done, retried (it will be), failed (given up).",
+    ),
     Family(
         name="sottovoce_http_request_seconds",
         kind=Histogram,
@@ -72,6 +84,8 @@ class Metrics:
             for family in FAMILIES
         }
         self._audio: Counter = meters["sottovoce_audio_seconds_total"]
+        self._deliveries: Counter = meters["sottovoce_deliveries_total"]
+        self._fetches: Counter = meters["sottovoce_fetches_total"]
         self._deaths: Counter = meters["sottovoce_engine_deaths_total"]
         self._latency: Histogram = meters["sottovoce_http_request_seconds"]
         self._requests: Counter = meters["sottovoce_http_requests_total"]
@@ -103,6 +117,14 @@ class Metrics:
     def child_died(self) -> None:
         """An engine process was lost while it had a job."""
         self._deaths.inc()
+
+    def delivered(self, kind: str, outcome: str) -> None:
+        """An attempt at a delivery of *kind* was recorded."""
+        self._deliveries.labels(kind, outcome).inc()
+
+    def fetched(self, outcome: str) -> None:
+        """An attempt at fetching media was recorded."""
+        self._fetches.labels(outcome).inc()
 
     def reaped(self) -> None:
         """An abandoned job went back into its queue."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from sottovoce.engines import registry
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.engines.registry import Choice
-from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.errors import Kind, Refused
+from sottovoce.pipeline import identification
+from sottovoce.pipeline.batch import LANGUAGE
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
@@ -44,8 +46,6 @@ NOT_COVERED: tuple[Feature, ...] = (
         name="speaker identification",
     ),
     Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
-    Feature(asked=lambda r: bool(r.notifications), at="notification_config", name="notification"),
-    Feature(asked=lambda r: r.fetch_data is not None, at="fetch_data", name="fetching media"),
 )
 
 
@@ -56,7 +56,7 @@ class Answered:
     asked: Callable[[TranscriptionRequest], bool]
     feature: str
     type: str
-    message: Callable[[TranscriptionRequest, str], str]
+    message: str  # `LANGUAGE` stands for the language
 
 
 # contract §7.3: types and messages
@@ -65,25 +65,25 @@ ANSWERED: tuple[Answered, ...] = (
         asked=lambda r: r.summarization is not None,
         feature="summarization",
         type="unsupported_language",
-        message=lambda r, _: f"Summarization not supported for {r.language}.",
+        message=f"Summarization not supported for {LANGUAGE}.",
     ),
     Answered(
         asked=lambda r: r.sentiment_analysis,
         feature="sentiment_analysis",
         type="unsupported_language",
-        message=lambda r, _: f"Sentiment analysis not supported for {r.language}.",
+        message=f"Sentiment analysis not supported for {LANGUAGE}.",
     ),
     Answered(
         asked=lambda r: r.topics is not None,
         feature="topic_detection",
         type="unsupported_language",
-        message=lambda r, _: f"Topic Detection not supported for {r.language}.",
+        message=f"Topic Detection not supported for {LANGUAGE}.",
     ),
     Answered(
         asked=lambda r: r.auto_chapters,
         feature="auto_chapters",
         type="unsupported_language",
-        message=lambda r, _: f"Auto chapters not supported for {r.language}.",
+        message=f"Auto chapters not supported for {LANGUAGE}.",
     ),
 )
 
@@ -94,16 +94,30 @@ def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
         StageError(
             feature="translation",
             type="unsupported_translation_pair",
-            message=f"Translation from {request.language} to {target} currently not supported",
+            message=f"Translation from {LANGUAGE} to {target} currently not supported",
         )
         for target in request.translation_targets
     ]
     errors += [
-        StageError(feature=entry.feature, type=entry.type, message=entry.message(request, request.language))
+        StageError(feature=entry.feature, type=entry.type, message=entry.message)
         for entry in ANSWERED
         if entry.asked(request)
     ]
     return tuple(errors)
+
+
+def _check_identification(request: TranscriptionRequest, transcribable: frozenset[str]) -> None:
+    """Raise `Refused` for a language that could never be the answer (contract §6.6)."""
+    wanted = request.language_identification
+    if request.language != AUTO or wanted is None:
+        return
+    for code in wanted.expected_languages:
+        if code not in transcribable - identification.UNSUPPORTED:
+            why = f"language {code!r} cannot be identified on this server"
+            raise Refused(Kind.INVALID_CONFIG, why, at="language_identification_config.expected_languages")
+    if wanted.default_language is not None and wanted.default_language not in transcribable:
+        why = f"language {wanted.default_language!r} is not available on this server"
+        raise Refused(Kind.INVALID_CONFIG, why, at="language_identification_config.default_language")
 
 
 class Offers:
@@ -124,13 +138,12 @@ class Offers:
         if not self.engines:
             raise Refused(Kind.UNAVAILABLE, "no worker has been seen yet; try again")
         choice = self.choose(request)
+        _check_identification(request, choice.capabilities.languages)
         for feature in NOT_COVERED:
             if feature.asked(request):
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
         return choice
 
     def choose(self, request: TranscriptionRequest) -> Choice:
-        """The best engine for the request's language and operating point. Raises `EngineUnavailable`."""
-        if request.language == AUTO and not any(engine.identifies_language for engine in self.engines):
-            raise EngineUnavailable("language identification is not available on this server; name the language")
+        """The best engine for the request's language (or to identify it) and operating point. Raises `EngineUnavailable`."""
         return registry.choose(request.language, request.operating_point, self.engines)

@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -14,9 +15,24 @@ from sottovoce.service.database import Database
 BATCH = "batch"
 """The queue of recognition jobs."""
 
+
+class Errand(StrEnum):
+    """Something to be done out in the world, in attempts: the name of its workflow, and of the queue that it has to itself."""
+
+    DELIVERY = "delivery"
+    FETCH = "fetch"
+
+
+def entry_of(errand: Errand, subject: str, attempt: int) -> str:
+    """The queue's name for one attempt: each is an entry of its own, so that none waits in a slot."""
+    return f"{subject}-{errand}-{attempt}"
+
+
 _APPLICATION = "sottovoce"
 _VERSION = "1"  # constant: a hash of the workflows' source would strand running jobs at every release
 _WORKFLOW = "process_job"
+ERRAND_POLL = 0.5
+"""Seconds between looks for errands, at least: nobody waits for them as for a recognition, and looking costs a share of a core."""
 _MANY = 1_000_000  # a partition limit that never bites: partitions exist for fairness, slots are the limit
 
 
@@ -54,6 +70,11 @@ class QueueState:
         return self.status in {"ENQUEUED", "DELAYED"}
 
     @property
+    def delayed(self) -> bool:
+        """Waiting for its time to come."""
+        return self.status == "DELAYED"
+
+    @property
     def ended(self) -> bool:
         """No worker will touch it again."""
         return not self.waiting and self.status != "PENDING"
@@ -65,8 +86,11 @@ class JobQueue(Protocol):
     def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
         """Enqueue *job_id* in the caller's own transaction: both happen, or neither."""
 
-    def cancel(self, job_id: str) -> None:
-        """Stop *job_id* wherever it is; its child is killed within about a second."""
+    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+        """Enqueue one *attempt* at *subject* in *delay* seconds, in the caller's own transaction."""
+
+    def cancel(self, *entries: str) -> None:
+        """Stop *entries* (job ids, attempts) wherever they are; a job's child is killed within about a second."""
 
     def forget(self, job_ids: Sequence[str]) -> None:
         """Remove every trace of *job_ids* from the queue's history."""
@@ -94,9 +118,20 @@ class DbosQueue:
         }
         self._client.enqueue_in_transaction(connection, options, job_id)
 
-    def cancel(self, job_id: str) -> None:
+    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
         """See `JobQueue`."""
-        self._client.cancel_workflow(job_id)
+        options: Any = {
+            "workflow_name": errand.value,
+            "queue_name": errand.value,
+            "workflow_id": entry_of(errand, subject, attempt),
+        }
+        if delay > 0:
+            options["delay_seconds"] = delay
+        self._client.enqueue_in_transaction(connection, options, subject, attempt)
+
+    def cancel(self, *entries: str) -> None:
+        """See `JobQueue`."""
+        self._client.cancel_workflows(list(entries))
 
     def forget(self, job_ids: Sequence[str]) -> None:
         """See `JobQueue`."""
@@ -109,10 +144,10 @@ class DbosQueue:
         found = self._client.list_workflows(workflow_ids=list(job_ids), load_input=False, load_output=False)
         return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
 
-    def running(self) -> dict[str, QueueState]:
-        """Everything that some worker has in its hands, or had when it died; at most a thousand."""
+    def running(self, name: str = _WORKFLOW) -> dict[str, QueueState]:
+        """Everything of *name* that some worker has in its hands, or had when it died; at most a thousand."""
         found = self._client.list_workflows(
-            status="PENDING", name=_WORKFLOW, limit=1000, load_input=False, load_output=False
+            status="PENDING", name=name, limit=1000, load_input=False, load_output=False
         )
         return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
 
@@ -126,21 +161,41 @@ class DbosQueue:
         self._engine.dispose()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """Who carries one kind of errand out: *attempt* of a subject and its number, *slots* of them at a time."""
+
+    attempt: Callable[[str, int], Awaitable[None]]
+    slots: int
+
+
 Steps = tuple[Callable[[str], Awaitable[dict[str, Any] | None]], Callable[[str, dict[str, Any]], Awaitable[None]]]
 
 
 class DbosWorker:
-    """The side that carries work out: two steps a job, `work` and `publish` (docs/decisions/0003)."""
+    """The side that carries work out: two steps a job, `work` and `publish` (docs/decisions/0003), and one an errand."""
 
     def __init__(
-        self, database: Database, *, executor: str, slots: int, poll: float, queues: Sequence[str], steps: Steps
+        self,
+        database: Database,
+        *,
+        executor: str,
+        slots: int,
+        poll: float,
+        queues: Sequence[str],
+        steps: Steps,
+        errands: Mapping[Errand, Hands] | None = None,
     ) -> None:
+        """Raises `ValueError` for a queue of jobs that has an errand's name."""
         from dbos import DBOS
 
+        if taken := set(queues) & set(Errand):
+            raise ValueError(f"queues cannot be called {', '.join(sorted(taken))}")
         self._engine = database.engine_for_queue()
         self._poll = poll
         self._slots = slots
         self._queues = list(queues)
+        self._errands = dict(errands or {})
         config: Any = {
             "name": _APPLICATION,
             "system_database_url": "sqlite:///given" if database.embedded else "postgresql://given/given",
@@ -150,11 +205,13 @@ class DbosWorker:
             "serializer": Json(),
             "run_migrations": False,
             "log_level": "WARNING",
-            "max_executor_threads": slots + 16,
+            "max_executor_threads": slots + sum(hands.slots for hands in self._errands.values()) + 16,
         }
         DBOS(config=config)
         _speak_our_log()
         self._register(steps)
+        for errand, hands in self._errands.items():
+            _register_errand(errand, hands)
 
     @staticmethod
     def _register(steps: Steps) -> None:
@@ -181,7 +238,7 @@ class DbosWorker:
         """Begin to take work, unfinished work of this executor first."""
         from dbos import DBOS
 
-        DBOS.listen_queues(self._queues)
+        DBOS.listen_queues([*self._queues, *(errand.value for errand in self._errands)])
         DBOS.launch()
         for name in self._queues:
             DBOS.register_queue(
@@ -191,6 +248,13 @@ class DbosWorker:
                 polling_interval_sec=self._poll,
                 on_conflict="always_update",
             )
+        for errand, hands in self._errands.items():
+            DBOS.register_queue(
+                errand.value,
+                worker_concurrency=hands.slots,
+                polling_interval_sec=max(self._poll, ERRAND_POLL),
+                on_conflict="always_update",
+            )
 
     def drain(self, timeout: float) -> None:
         """Take nothing new, let running work end for *timeout* seconds; the rest is left to be recovered."""
@@ -198,6 +262,20 @@ class DbosWorker:
 
         DBOS.destroy(workflow_completion_timeout_sec=round(timeout))
         self._engine.dispose()
+
+
+def _register_errand(errand: Errand, hands: Hands) -> None:
+    from dbos import DBOS
+
+    async def attempt_step(subject: str, attempt: int) -> None:
+        await hands.attempt(subject, attempt)
+
+    step = DBOS.step(name="attempt", preemptible=True)(attempt_step)
+
+    async def run_errand(subject: str, attempt: int) -> None:
+        await step(subject, attempt)
+
+    DBOS.workflow(name=errand.value, max_recovery_attempts=1_000_000)(run_errand)
 
 
 def _speak_our_log() -> None:

@@ -16,14 +16,20 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
+from sottovoce.engines.setup import Setup
+from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, Pool, PoolPolicy
+from sottovoce.outbound import Outbound
 from sottovoce.request import OperatingPoint
-from sottovoce.service import accounts, jobs, migrate, workers
+from sottovoce.service import accounts, errands, jobs, migrate, workers
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.datafolder import DataFolder
+from sottovoce.service.deliveries import Outbox
+from sottovoce.service.errand_reaper import ErrandReaper
+from sottovoce.service.errands import ErrandPlan, Means
 from sottovoce.service.housekeeping import Chore, Housekeeper
 from sottovoce.service.intake import Intake, Place
 from sottovoce.service.keyring import Keyring
@@ -31,7 +37,8 @@ from sottovoce.service.limits import Disk, Quota
 from sottovoce.service.loader import Loader
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
-from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker
+from sottovoce.service.projects import Clearing
+from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
 from sottovoce.service.reaper import Reaper, ReaperPolicy
 from sottovoce.service.removal import Removal
 from sottovoce.service.s3 import Bucket
@@ -46,6 +53,7 @@ _log = logging.getLogger(__name__)
 REGION_NUMBERS: Mapping[str, int] = {"eu1": 1, "us1": 2, "au1": 3, "eu2": 4, "us2": 5}
 """The last two digits of a region's V1 job ids; other regions set their own."""
 
+NO_MODELS = "run `sottovoce models pull whisper-small`, or use engine auto"
 READY_FOR = 1.0
 READY_TIMEOUT = 5.0
 """Seconds that a look at the parts is good for, and that each part may take."""
@@ -70,6 +78,7 @@ class Plan:
     secrets_key_file: Path | None = None
     first_key: str | None = None
     engine: str = "auto"
+    setup: Setup = field(default_factory=Setup)
     slots: int = 1
     poll: float = 0.1
     drain: float = 20.0
@@ -82,6 +91,7 @@ class Plan:
     sweep: float = 3600.0
     quota: Quota = field(default_factory=Quota)
     reserve: int = 1 << 30
+    errands: ErrandPlan = field(default_factory=ErrandPlan)
 
     @property
     def embedded(self) -> bool:
@@ -124,16 +134,20 @@ class Runtime:
         key_file = plan.secrets_key_file or folder.secrets_key
         self.vault = Vault.open_file(key_file, create=plan.secrets_key_file is None)
         self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
-        self.keyring = Keyring(self.control, time.monotonic)
+        self.keyring = Keyring(self.control, time.monotonic, region=folder.region)
         batch = "batch" in plan.roles
-        self.offers = Offers(registry.offered(plan.engine) if batch else ())
+        self.offers = Offers(registry.offered(plan.setup, plan.engine) if batch else ())
+        if batch and not self.offers.engines:
+            raise EngineUnavailable(f"engine {plan.engine} has nothing to recognise with: {NO_MODELS}", at=None)
         self.watcher = Watcher(self.database)
         self.loader = Loader(self.database)
         self.backlog = Backlog(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
         self.queue = DbosQueue(self.database)
         self._undo.callback(self.queue.close)
         self.removal = Removal(self.database, self.blobs, self.queue)
-        self.pool = Pool(plan.pool)
+        self.outbox = Outbox(self.vault, self.queue, plan.errands.send.tries)
+        self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
+        self.pool = Pool(plan.pool, plan.setup, slots=plan.slots)
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
             self.pool.warm(MEDIA, LOOKERS)
@@ -148,8 +162,9 @@ class Runtime:
             metrics=self.metrics,
             backlog=self.backlog,
             quota=plan.quota,
-            disk=Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None,
+            disk=self.disk,
             target=plan.queues[0],
+            outbound=plan.errands.outbound,
         )
         chores = self._start_worker() if batch else [self._learning()]
         housekeeper = Housekeeper([*chores, self._counting()])
@@ -188,8 +203,9 @@ class Runtime:
     def _start_worker(self) -> list[Chore]:
         """Warm engines, take work, and say so; what is to be done again and again from now on."""
         plan = self.plan
-        for engine in self.offers.engines[:1]:
-            choice = registry.choose(min(engine.languages), OperatingPoint.STANDARD, self.offers.engines)
+        if self.offers.engines:  # the one that most jobs will want; others start when the first job wants them
+            known = self.offers.languages
+            choice = registry.choose("en" if "en" in known else known[0], OperatingPoint.STANDARD, self.offers.engines)
             self.pool.warm(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device), plan.slots)
             _log.info("engine warm", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
         owner = EMBEDDED_EXECUTOR if plan.embedded else f"{socket.gethostname()}-{uuid4()}"
@@ -208,6 +224,7 @@ class Runtime:
             pool=self.pool,
             offered=self.offers,
             metrics=self.metrics,
+            outbox=self.outbox,
             policy=policy,
         )
         beat = partial(workers.beat, worker_id=owner, capabilities=self.offers.engines, slots=plan.slots)
@@ -221,6 +238,7 @@ class Runtime:
             poll=plan.poll,
             queues=plan.queues,
             steps=(runner.work, runner.publish),
+            errands=self._errands(),
         )
         self._undo.callback(worker.drain, plan.drain)
         worker.launch()
@@ -228,6 +246,22 @@ class Runtime:
             Chore(name="heartbeat", interval=plan.heartbeat, do=partial(self.database.write, beat)),
             *self._reaping(),
         ]
+
+    def _errands(self) -> Mapping[Errand, Hands]:
+        """Deliveries and fetches: what a worker does out in the world."""
+        outbound = Outbound(self.plan.errands.outbound)
+        self._undo.callback(_close, outbound)
+        means = Means(
+            database=self.database,
+            blobs=self.blobs,
+            vault=self.vault,
+            queue=self.queue,
+            outbox=self.outbox,
+            outbound=outbound,
+            metrics=self.metrics,
+            disk=self.disk,
+        )
+        return errands.hands(means, self.plan.errands)
 
     def _scratch(self, owner: str) -> Path:
         """Where this worker puts files: the region's folder for an embedded server, else a part that is its own."""
@@ -249,6 +283,7 @@ class Runtime:
         lease_ms = round(plan.lease * 1000)
         policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
         reaper = Reaper(self.database, self.queue, self.metrics, policy)
+        errand_reaper = ErrandReaper(self.database, self.queue, policy)
         url = plan.blob_url or ""
         bucket = Bucket(url, plan.blob_options) if url.startswith("s3://") else None
         sweeper = Sweeper(self.database, self.blobs, bucket)
@@ -265,7 +300,9 @@ class Runtime:
         # not at once: what this process recovers itself at its start shall have claimed its jobs again by then
         return [
             in_turn("reaper", plan.lease / 2, plan.lease, reaper.tick),
+            in_turn("errand reaper", plan.lease / 2, plan.lease, errand_reaper.tick),
             in_turn("sweep", plan.sweep, plan.sweep, sweeper.sweep),
+            in_turn("deleted projects", 300.0, 60.0, Clearing(self.control, self.database, self.removal).tick),
         ]
 
     def _learning(self) -> Chore:
@@ -308,3 +345,9 @@ class Runtime:
     def close(self) -> None:
         """Let running work end for a while, then take everything down."""
         self._undo.close()
+
+
+def _close(outbound: Outbound) -> None:
+    """Let go of *outbound* after its worker has drained; what is cut off now is attempted again after the next start."""
+    with contextlib.suppress(Exception):  # its loop has ended: what was open on it goes with the process
+        asyncio.run(outbound.aclose())

@@ -32,6 +32,7 @@ projects = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
     sa.Column("is_default", sa.Boolean, nullable=False, default=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("deleted_at", sa.BigInteger),
@@ -46,8 +47,32 @@ api_keys = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("secret_sha256", sa.Text, nullable=False, unique=True),
     sa.Column("client_ref", sa.Text),
+    sa.Column("manages", sa.Boolean, nullable=False, server_default=sa.false()),  # keys and projects of its workspace
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("revoked_at", sa.BigInteger),
+)
+
+signing_keys = sa.Table(  # of temporary keys; each region signs with its own
+    "signing_keys",
+    control,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, nullable=False, index=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),
+    sa.Column("private_key", sa.LargeBinary),  # sealed; gone once the key is retired
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("retired_at", sa.BigInteger),
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    control,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False),  # a key's id, a temporary key's behind it; or the operator
+    sa.Column("workspace_id", sa.Integer),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
 )
 
 # ── region: jobs and everything about them ──
@@ -98,6 +123,9 @@ jobs = sa.Table(
     sa.Column("errors", sa.JSON, nullable=False),
     sa.Column("idempotency_key", sa.Text),
     sa.Column("idempotency_digest", sa.Text),
+    sa.Column("fetch_attempts", sa.Integer),  # failed ones; NULL: nothing is to be fetched (any more)
+    sa.Column("fetch_at", sa.BigInteger),  # when the next one is due
+    sa.Column("whole_errors", sa.LargeBinary),  # of `errors`, by place: what callers entrusted, sealed
     sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
     sa.Index("jobs_newest", "project_id", "created_at", "id"),
     sa.Index("jobs_due", "delete_at"),
@@ -114,6 +142,26 @@ job_events = sa.Table(
     sa.Column("level", sa.Text, nullable=False),  # INFO | WARNING | ERROR
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    region,
+    sa.Column("id", sa.Text, primary_key=True),  # what receivers know it by, the same at every attempt
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),  # notification | mail
+    sa.Column("number", sa.Integer, nullable=False),  # of its entry in the job's config
+    sa.Column("status", sa.Text, nullable=False),  # how the job ended, in the words of the notification
+    sa.Column("target", sa.LargeBinary, nullable=False),  # address, headers, contents: sealed
+    sa.Column("place", sa.Text, nullable=False),  # as much of the address as may be shown
+    sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | failed
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # fencing: grows with every recorded one
+    sa.Column("tries", sa.Integer, nullable=False),  # attempts after which it is given up
+    sa.Column("next_at", sa.BigInteger),
+    sa.Column("outcome", sa.Text),  # of the last attempt, without secrets
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Index("deliveries_due", "state", "next_at"),
 )
 
 workers = sa.Table(

@@ -30,6 +30,7 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         **asdict(capabilities),
         "languages": sorted(capabilities.languages),
         "operating_points": sorted(capabilities.operating_points),
+        "pinned": sorted(capabilities.pinned),
     }
 
 
@@ -37,7 +38,9 @@ def _capabilities(plain: dict[str, Any]) -> Capabilities:
     """What a row says; members that another release added are left out."""
     known = {name: value for name, value in plain.items() if name in Capabilities.__dataclass_fields__}
     known["languages"] = frozenset(known["languages"])
-    known["operating_points"] = frozenset(OperatingPoint(point) for point in known["operating_points"])
+    for name in ("operating_points", "pinned"):
+        known[name] = frozenset(OperatingPoint(point) for point in known.get(name, ()))
+    known["suits"] = OperatingPoint(known["suits"]) if known.get("suits") else None
     return Capabilities(**known)
 
 

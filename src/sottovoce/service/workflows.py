@@ -8,34 +8,34 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, ChildDied, Outcome, Pool, Task
+from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, Outcome, Pool, Task
 from sottovoce.job import LIVE, REMOVED, Reason
 from sottovoce.logs import about
 from sottovoce.request import AlignmentRequest, TranscriptionRequest
 from sottovoce.service import jobs, leftovers, offers
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.database import Database
+from sottovoce.service.deliveries import Outbox
 from sottovoce.service.jobs import Job
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
+from sottovoce.service.patience import patiently
 from sottovoce.service.vault import Vault
 from sottovoce.transcript.model import RATE
 from sottovoce.wire.v2_config import parse_job_config
 
 _log = logging.getLogger(__name__)
 
-BACKOFF = 1.0
-MAX_BACKOFF = 60.0
 REJECTED_POISON = "The media could not be processed: the recogniser stopped working on it {failures} times"
+REJECTED_ENGINE = "The job could not be processed because the engine for it does not start on this server"
 REJECTED_BUG = "The job could not be processed because of an internal error"
 
 
@@ -72,6 +72,11 @@ class WorkPolicy:
 def media_key(job_id: str) -> str:
     """Where a job's media lies."""
     return f"jobs/{job_id}/input"
+
+
+def text_key(job_id: str) -> str:
+    """Where the text of an alignment job lies."""
+    return f"jobs/{job_id}/text"
 
 
 def result_key(job_id: str, attempt: int) -> str:
@@ -120,6 +125,7 @@ class JobRunner:
         pool: Pool,
         offered: Offers,
         metrics: Metrics,
+        outbox: Outbox,
         policy: WorkPolicy,
     ) -> None:
         self._database = database
@@ -128,6 +134,7 @@ class JobRunner:
         self._pool = pool
         self._offers = offered
         self._metrics = metrics
+        self._outbox = outbox
         self._policy = policy
 
     # ── the two steps ──
@@ -142,7 +149,7 @@ class JobRunner:
             while True:
                 result = None
                 try:
-                    result = await _patiently(lambda: self._once(job_id, turn))
+                    result = await patiently(lambda: self._once(job_id, turn), let=(TryAgain, LeaseLost))
                 except TryAgain:
                     continue
                 except LeaseLost:
@@ -151,8 +158,8 @@ class JobRunner:
                     with contextlib.suppress(Exception):
                         await asyncio.shield(self._sweep(job_id))
                     raise
-                if result is None:
-                    await _patiently(lambda: self._sweep(job_id))
+                # with a result too: the queue drops a removed job between this step and the next, which would sweep then
+                await patiently(lambda: self._sweep(job_id))
                 return result
 
     async def publish(self, job_id: str, result: dict[str, Any]) -> None:
@@ -160,9 +167,12 @@ class JobRunner:
         attempt = int(result["attempt"])
         with about(job=job_id, attempt=str(attempt)):
             # a step that fails ends the workflow, and with it the job's last chance: trouble is waited out here too
-            await _patiently(lambda: self._publish(job_id, attempt, result))
+            await patiently(lambda: self._publish(job_id, attempt, result))
 
     async def _publish(self, job_id: str, attempt: int, result: dict[str, Any]) -> None:
+        found = await self._database.read(lambda connection: jobs.get(connection, job_id))
+        envelopes = await self._outbox.addressed(found) if found else ()
+
         def finish(connection: sa.Connection) -> bool:
             finished = jobs.finish(
                 connection,
@@ -175,6 +185,7 @@ class JobRunner:
             )
             if finished:
                 jobs.note(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
+                self._outbox.post(connection, job_id, envelopes)
             return finished
 
         if await self._database.write(finish):
@@ -222,6 +233,9 @@ class JobRunner:
             except ChildDied as death:
                 if await self._survive(claimed, death):
                     raise TryAgain from death
+            except EngineBroken as broken:  # to wait here would hold a slot that other engines' jobs could use
+                _log.error("engine cannot be started", extra={"why": str(broken)})
+                await self._reject(claimed, Reason.ENGINE, REJECTED_ENGINE)
             except _FINAL as bug:  # the same would happen again for ever, and hold a slot
                 _log.exception("attempt met a bug", extra={"why": str(bug)})
                 await self._reject(claimed, Reason.ENGINE, REJECTED_BUG)
@@ -366,12 +380,16 @@ class JobRunner:
         return False
 
     async def _reject(self, job: Job, reason: Reason, message: str) -> None:
-        rejected = await self._database.write(
-            lambda connection: jobs.fail(
-                connection, job.id, job.attempt, reason=reason, message=message, keep_ms=self._policy.keep_ms
-            )
-        )
-        if rejected:
+        envelopes = await self._outbox.addressed(job)
+
+        def reject(connection: sa.Connection) -> bool:
+            keep_ms = self._policy.keep_ms
+            rejected = jobs.fail(connection, job.id, job.attempt, reason=reason, message=message, keep_ms=keep_ms)
+            if rejected:
+                self._outbox.post(connection, job.id, envelopes)
+            return rejected
+
+        if await self._database.write(reject):
             self._metrics.finished("rejected")
             await self._note(job, "rejected", message, "ERROR")
             await self._sweep(job.id)
@@ -388,24 +406,11 @@ class JobRunner:
 _FINAL = (ChildBroke, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Failures that waiting does not mend: bugs, a config that no key opens, media that is gone."""
 
-T = TypeVar("T")
-
-
-async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """*work*, over and over until the outside world (database, blobs, engine processes) lets it through."""
-    backoff = BACKOFF
-    while True:
-        try:
-            return await work()
-        except (TryAgain, LeaseLost):
-            raise
-        except Exception:  # noqa: BLE001 - the outside world is in trouble; the job is not
-            _log.exception("attempt failed; trying again", extra={"in_seconds": backoff})
-            await asyncio.sleep(backoff)
-            backoff = min(MAX_BACKOFF, backoff * 2)
-
-
-_REASONS = {Kind.INVALID_AUDIO: Reason.INVALID_AUDIO, Kind.INVALID_CONFIG: Reason.CONFIG}
+_REASONS = {
+    Kind.INVALID_AUDIO: Reason.INVALID_AUDIO,
+    Kind.INVALID_CONFIG: Reason.CONFIG,
+    Kind.LANGUAGE: Reason.LANGUAGE,
+}
 
 
 def _reason(refusal: Refused) -> Reason:

@@ -1,15 +1,31 @@
 """The composition root: settings in, ASGI application out. No globals; every part is built here or in `service.runtime`."""
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
 from starlette.types import ASGIApp
 
+from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.inference.pool import PoolPolicy
+from sottovoce.outbound import Policy
+from sottovoce.request import OperatingPoint
 from sottovoce.service.datafolder import DataFolder
+from sottovoce.service.errands import ErrandPlan
+from sottovoce.service.fetches import FetchPolicy
 from sottovoce.service.limits import Quota
+from sottovoce.service.mail import Security, Smtp
 from sottovoce.service.runtime import REGION_NUMBERS, Plan, Runtime
+from sottovoce.service.sender import SendPolicy
 from sottovoce.settings import Settings
-from sottovoce.web import ops, reference, routes, v2
+from sottovoce.web import auth, management, ops, reference, routes, v2
 from sottovoce.web.edge import Edge
 from sottovoce.web.uploads import Limits
+from sottovoce.wire.signatures import secret_key
+
+T = TypeVar("T")
+MOST_SLOTS = 4
 
 
 def plan(settings: Settings) -> Plan:
@@ -17,6 +33,7 @@ def plan(settings: Settings) -> Plan:
     number = settings.region_number or REGION_NUMBERS.get(settings.region)
     if number is None:
         raise ValueError(f"region {settings.region} needs SOTTOVOCE_REGION_NUMBER (1 to 99, of its own)")
+    setup, slots = engines(settings)
     return Plan(
         folder=DataFolder(root=settings.data_dir, region=settings.region),
         region_number=number,
@@ -28,13 +45,16 @@ def plan(settings: Settings) -> Plan:
         secrets_key_file=settings.secrets_key_file,
         first_key=settings.api_key.get_secret_value() if settings.api_key else None,
         engine=settings.engine,
-        slots=settings.slots,
+        setup=setup,
+        slots=slots,
         poll=settings.poll_interval,
         drain=settings.drain_timeout,
         pool=PoolPolicy(
             stall_timeout=settings.stall_timeout,
             recycle_after=settings.recycle_after,
             max_rss=settings.max_engine_bytes,
+            idle_unload=settings.idle_unload,
+            memory_budget=settings.memory_budget_bytes,
         ),
         lease=settings.lease,
         heartbeat=settings.heartbeat,
@@ -44,15 +64,110 @@ def plan(settings: Settings) -> Plan:
         quota=Quota(live_jobs=settings.max_jobs, stored_bytes=settings.max_stored_bytes),
         reserve=settings.reserve_bytes,
         sweep=settings.sweep_interval,
+        errands=errands(settings),
     )
+
+
+def errands(settings: Settings) -> ErrandPlan:
+    """What *settings* say about the world outside. Raises `ValueError` that names the setting."""
+    return ErrandPlan(
+        outbound=_named("outbound", lambda: _outbound(settings)),
+        send=SendPolicy(
+            timeout=settings.notification_timeout,
+            pauses=settings.notification_pauses,
+            mail_pauses=settings.mail_pauses,
+            signing=_named("notification_secret", lambda: _signing(settings)),
+            smtp=_named("smtp", lambda: _smtp(settings)),
+        ),
+        fetch=FetchPolicy(
+            pauses=settings.fetch_pauses,
+            media_bytes=settings.max_upload_bytes,
+            seconds=settings.upload_timeout,
+            keep_ms=round(settings.retention_days * 86_400_000),
+            quota=Quota(stored_bytes=settings.max_stored_bytes),
+        ),
+        deliveries=settings.max_deliveries,
+        fetches=settings.max_fetches,
+    )
+
+
+def _outbound(settings: Settings) -> Policy:
+    return Policy.parse(
+        allow_private=settings.outbound_allow_private,
+        allow=settings.outbound_allow,
+        ports=settings.outbound_ports,
+        proxy=settings.outbound_proxy.get_secret_value() if settings.outbound_proxy else None,
+        ca_file=settings.outbound_ca_file,
+        connections=settings.outbound_connections,
+    )
+
+
+def _signing(settings: Settings) -> bytes | None:
+    return secret_key(settings.notification_secret.get_secret_value()) if settings.notification_secret else None
+
+
+def _smtp(settings: Settings) -> Smtp | None:
+    if settings.smtp_host is None:
+        return None
+    if settings.smtp_sender is None:
+        raise ValueError("SOTTOVOCE_SMTP_SENDER is needed too")
+    return Smtp(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.smtp_sender,
+        security=Security(settings.smtp_security),
+        user=settings.smtp_login,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        ca_file=settings.outbound_ca_file,
+    )
+
+
+def _named(name: str, make: Callable[[], T]) -> T:
+    """What *make* makes of the settings whose names begin with *name*. Raises `ValueError` that says so."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"SOTTOVOCE_{name.upper()}…: {error}") from error
+
+
+def engines(settings: Settings) -> tuple[Setup, int]:
+    """What *settings* say about engines, and how many jobs are recognised at once. Raises `ValueError` for a missing GPU."""
+    devices = visible_devices(settings.device)
+    cores = len(os.sched_getaffinity(0))
+    # PocketSphinx takes a core and 240 MB a process; a GPU serves one process best, which batches
+    slots = settings.slots or (max(1, min(MOST_SLOTS, cores)) if devices == ("cpu",) else len(devices))
+    pinned = {
+        OperatingPoint.STANDARD: settings.standard_model,
+        OperatingPoint.ENHANCED: settings.enhanced_model,
+    }
+    setup = Setup(
+        models=models_folder(settings),
+        pinned={point: model for point, model in pinned.items() if model},
+        devices=devices,
+        compute_type=settings.compute_type,
+        threads=settings.engine_threads or max(1, cores // slots),
+        batch=settings.batch_size,
+        beam=settings.beam_size,
+    )
+    return setup, slots
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where models lie. Absolute: engine processes and the command line may start elsewhere."""
+    return (settings.models_dir or settings.data_dir / "models").absolute()
 
 
 def create_app(settings: Settings, runtime: Runtime) -> ASGIApp:
     """The application over a started *runtime*, which stays its owner's to close."""
-    addresses: list[routes.Address] = []
+    return Edge(routes.Table(addresses(settings, runtime)), runtime.metrics)
+
+
+def addresses(settings: Settings, runtime: Runtime) -> list[routes.Address]:
+    """Every address of the application."""
+    found: list[routes.Address] = []
     if "api" in settings.roles:
         limits = Limits(file=settings.max_upload_bytes, seconds=settings.upload_timeout)
         waiting = v2.Waiting(default=settings.default_wait, cap=settings.max_wait)
-        addresses += v2.addresses(runtime, limits, waiting)
-    addresses += [*ops.addresses(runtime), *reference.addresses()]
-    return Edge(routes.Table(addresses), runtime.metrics)
+        found += auth.audited(v2.addresses(runtime, limits, waiting), runtime.control)
+        found += management.addresses(runtime)
+    return [*found, *ops.addresses(runtime), *reference.addresses()]

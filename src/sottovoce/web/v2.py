@@ -12,19 +12,20 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import LIVE, REMOVED, JobType, State
+from sottovoce.request import Request as JobRequest
 from sottovoce.service import jobs
 from sottovoce.service.accounts import Caller
 from sottovoce.service.blobs import Missing
 from sottovoce.service.intake import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.jobs import Job
+from sottovoce.service.results import FORMATS, Results
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.workflows import media_key
 from sottovoce.web import answers
 from sottovoce.web.auth import authenticate
 from sottovoce.web.reference import OPERATIONS
-from sottovoce.web.results import FORMATS, Results
 from sottovoce.web.routes import Address, Handler
-from sottovoce.web.uploads import Form, Limits, announced, receive
+from sottovoce.web.uploads import Form, Limits, Received, announced, receive
 from sottovoce.wire import job_log, v2_query
 from sottovoce.wire.v2_config import parse_job_config
 from sottovoce.wire.v2_jobs import SUBMIT_STATUS, job_object
@@ -78,7 +79,7 @@ class Batch:
             # a hostile config may take most of a second to read: not on the event loop
             parsed = await asyncio.to_thread(parse_job_config, config)
             self._runtime.offers.check(parsed)
-            media = _part(form.files, "data_file", Kind.MISSING_DATA_FILE, "send the media in a part of this name")
+            media = _media(form, parsed)
         except BaseException:
             await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
             raise
@@ -88,10 +89,10 @@ class Batch:
             api="v2",
             request=parsed,
             config=config,
-            data_name=media.name,
-            media_key=media.key,
-            media_bytes=media.size,
-            media_digest=media.digest,
+            data_name=media.name if media else "",
+            media_key=media.key if media else "",
+            media_bytes=media.size if media else 0,
+            media_digest=media.digest if media else "",
             idempotency_key=idempotency_key,
         )
 
@@ -243,6 +244,15 @@ def _part(parts: Mapping[str, T], name: str, kind: Kind, why: str) -> T:
     if name not in parts:
         raise Refused(kind, why, at=name)
     return parts[name]
+
+
+def _media(form: Form, parsed: JobRequest) -> Received | None:
+    """The uploaded media; `None` when it is to be fetched. Raises `Refused` unless it is one of the two (contract §6.3)."""
+    if parsed.fetch_data is None:
+        return _part(form.files, "data_file", Kind.MISSING_DATA_FILE, "send the media in a part of this name")
+    if "data_file" in form.files:
+        raise Refused(Kind.INVALID_CONFIG, "must not be given when a data_file is sent", at="fetch_data")
+    return None
 
 
 def _keep_plain_range(request: Request, size: int) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import atexit
 import json
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+
+import sqlalchemy as sa
 
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Listener, Outcome, Task
@@ -17,6 +19,7 @@ from sottovoce.service import migrate
 from sottovoce.service.accounts import Caller
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.jobs import NewJob
+from sottovoce.service.queue import Errand
 
 CALLER = Caller(key_id="k1", project_id=1, workspace_id=1, user_id=1)
 CONFIG = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}}).encode()
@@ -74,6 +77,30 @@ def new_job(job_id: str = "job0000001", **changes: object) -> NewJob:
         "queue": "batch",
     }
     return NewJob(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class FakeQueue:
+    """Obeys the port of queues, and remembers: *sent* errands with their delays, *submitted* jobs, *cancelled* entries."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, int, float]] = []
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+        self.forgotten: list[str] = []
+
+    def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
+        assert connection.in_transaction()
+        self.submitted.append(job_id)
+
+    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+        assert connection.in_transaction()
+        self.sent.append((errand.value, subject, attempt, delay))
+
+    def cancel(self, *entries: str) -> None:
+        self.cancelled.extend(entries)
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        self.forgotten.extend(job_ids)
 
 
 Script = Callable[[Task, Listener], Awaitable[Outcome]]

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from sottovoce.engines import registry
 from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
     AlignmentRequest,
-    Fetch,
     KnownSpeaker,
-    Notification,
+    LanguageIdentification,
     OperatingPoint,
     SpeakerDiarization,
     Summarization,
@@ -25,6 +25,17 @@ from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.limits import Disk, Quota, Usage
 from sottovoce.service.migrate import REGION, upgrade
 
+LISTENER = Capabilities(
+    engine="l",
+    model="m",
+    languages=frozenset({"en", "de", "cy", "bn"}),
+    identifies_language=True,
+    grade=30,
+    suits=OperatingPoint.STANDARD,
+    pinned=frozenset({OperatingPoint.ENHANCED}),
+)
+HOUR = 3_600_000
+"""Milliseconds: a lease that no machine is slow enough to miss."""
 ENGLISH = Capabilities(engine="e", model="m", languages=frozenset({"en"}))
 GERMAN = Capabilities(
     engine="g", model="m", languages=frozenset({"de"}), operating_points=frozenset({OperatingPoint.ENHANCED})
@@ -44,8 +55,6 @@ NOT_HERE = [
     (replace(PLAIN, domain="medical"), "transcription_config.domain"),
     (replace(PLAIN, output_locale="en-GB"), "transcription_config.output_locale"),
     (replace(PLAIN, audio_events=()), "audio_events_config"),
-    (replace(PLAIN, notifications=(Notification(url="https://a.example"),)), "notification_config"),
-    (replace(PLAIN, fetch_data=Fetch(url="https://a.example")), "fetch_data"),
     (
         replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True)),
         "transcription_config.speaker_diarization_config.get_speakers",
@@ -78,6 +87,38 @@ def test_what_is_covered_gets_the_engine_that_covers_it():
     assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
 
 
+AUTO = replace(PLAIN, language="auto")
+
+
+def test_an_open_language_goes_to_an_engine_that_identifies_it():
+    assert offers.Offers((ENGLISH, LISTENER)).check(AUTO).engine == "l"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at"),
+    [
+        (LanguageIdentification(expected_languages=("en", "xx")), "expected_languages"),
+        (LanguageIdentification(expected_languages=("bn",)), "expected_languages"),  # never identified (§6.6)
+        (
+            LanguageIdentification(low_confidence_action="use_default_language", default_language="xx"),
+            "default_language",
+        ),
+    ],
+)
+def test_languages_that_could_never_be_the_answer_are_refused(wanted, at):
+    found = offers.Offers((ENGLISH, LISTENER))
+    with pytest.raises(Refused) as refused:
+        found.check(replace(AUTO, language_identification=wanted))
+    assert refused.value.at == f"language_identification_config.{at}"
+
+
+def test_languages_that_may_be_the_answer_are_taken():
+    wanted = LanguageIdentification(
+        expected_languages=("en", "cy"), low_confidence_action="use_default_language", default_language="bn"
+    )
+    assert offers.Offers((LISTENER,)).check(replace(AUTO, language_identification=wanted)).engine == "l"
+
+
 def test_before_any_worker_was_seen_callers_are_asked_to_come_again():
     with pytest.raises(Refused) as refused:
         offers.Offers(()).check(PLAIN)
@@ -97,32 +138,35 @@ def test_features_with_an_error_list_are_answered_there():
     assert [error.feature for error in found] == [
         "translation", "translation", "summarization", "sentiment_analysis", "topic_detection", "auto_chapters",
     ]  # fmt: skip
-    assert found[0].message == "Translation from en to de currently not supported"
+    assert found[0].message == "Translation from {language} to de currently not supported"
     assert offers.missing(PLAIN) == ()
 
 
 @pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])
 def test_an_engine_that_is_none_is_said_plainly(name):
     with pytest.raises(EngineUnavailable):
-        registry.offered(name)
+        registry.offered(Setup(), name)
 
 
 def test_an_engine_of_ones_own_is_known_by_its_address():
-    assert registry.offered("tests.sleeper:ENGINE")[0].engine == "tests.sleeper:ENGINE"
+    assert registry.offered(Setup(), "tests.sleeper:ENGINE")[0].engine == "tests.sleeper:ENGINE"
 
 
 def test_workers_say_what_they_can_and_are_forgotten_after_a_day(database):
     with database.writing() as connection:
         workers.beat(connection, "one", (ENGLISH,), 2)
         workers.beat(connection, "one", (ENGLISH,), 3)
-        workers.beat(connection, "two", (ENGLISH, GERMAN), 1)
+        workers.beat(connection, "two", (ENGLISH, GERMAN, LISTENER), 1)
     with database.reading() as connection:
-        assert workers.union(workers.seen(connection)) in {(ENGLISH, GERMAN), (GERMAN, ENGLISH)}
-        assert workers.alive(connection, 10_000) == {"one": 3, "two": 1}
+        assert workers.union(workers.seen(connection)) in (
+            (ENGLISH, GERMAN, LISTENER),
+            (GERMAN, LISTENER, ENGLISH),
+        )
+        assert workers.alive(connection, HOUR) == {"one": 3, "two": 1}
     with database.writing() as connection:
         workers.leave(connection, "one")
         connection.execute(sa.update(t.workers).where(t.workers.c.id == "two").values(heartbeat_at=1))
-        assert workers.alive(connection, 10_000) == {}
+        assert workers.alive(connection, HOUR) == {}
         assert workers.union(workers.seen(connection)) == (ENGLISH,)
         assert workers.forget(connection) == 1
 

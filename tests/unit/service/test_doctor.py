@@ -145,3 +145,15 @@ def test_a_database_and_a_store_that_cannot_be_reached_are_faults(run, monkeypat
     assert result.exit_code == 1
     assert finding(result, "region database")["level"] == finding(result, "blobs")["level"] == "fault"
     assert "secret" not in result.output
+
+
+def test_a_mail_server_is_greeted_when_there_is_one(run, monkeypatch):
+    assert finding(run("--json"), "mail")["text"].startswith("no mail server is set")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SOTTOVOCE_SMTP_HOST", "127.0.0.1")
+        monkeypatch.setenv("SOTTOVOCE_SMTP_PORT", str(sock.getsockname()[1]))  # bound, and nobody listens
+        monkeypatch.setenv("SOTTOVOCE_SMTP_SECURITY", "none")
+        monkeypatch.setenv("SOTTOVOCE_SMTP_SENDER", "sottovoce@example.com")
+        result = run("--json")
+    assert (result.exit_code, finding(result, "mail")["level"]) == (1, "fault")

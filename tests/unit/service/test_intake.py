@@ -14,7 +14,8 @@ from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import ChildBroke, ChildDied, EngineDown, Listener, Outcome, Task
-from sottovoce.request import AlignmentRequest, TranscriptionRequest
+from sottovoce.outbound import Policy
+from sottovoce.request import AlignmentRequest, Fetch, Notification, TranscriptionRequest
 from sottovoce.service import intake as module
 from sottovoce.service import jobs
 from sottovoce.service.backlog import Backlog
@@ -24,8 +25,10 @@ from sottovoce.service.intake import Intake, Place, Submission
 from sottovoce.service.limits import Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
+from sottovoce.service.queue import Errand
 from sottovoce.service.vault import Vault
 from sottovoce.service.workflows import media_key
+from tests.servers import PATIENCE
 from tests.unit.service.service_values import CALLER, CONFIG, FakePool, Script, migrated, off_thread
 
 ID = "job0000001"
@@ -36,6 +39,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.submitted: list[tuple[str, str, str]] = []
+        self.sent: list[tuple[str, str, int, float]] = []
         self.before: Callable[[], None] = lambda: None
 
     def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
@@ -44,7 +48,12 @@ class Queue:
         self.before()
         self.submitted.append((job_id, queue, account))
 
-    def cancel(self, job_id: str) -> None:
+    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+        assert connection.in_transaction()
+        self.before()
+        self.sent.append((errand.value, subject, attempt, delay))
+
+    def cancel(self, *entries: str) -> None:
         raise NotImplementedError
 
     def forget(self, job_ids: Sequence[str]) -> None:
@@ -81,6 +90,7 @@ class Desk:
             quota=Quota(),
             disk=None,
             target="batch",
+            outbound=Policy(),
         )
 
     async def submission(self, job_id: str = ID, **changes: object) -> Submission:
@@ -121,6 +131,45 @@ def test_an_accepted_job_is_durable_queued_and_sealed(desk: Desk) -> None:
         assert await desk.blobs.keys("jobs/") == [media_key(ID)]
 
     asyncio.run(go())
+
+
+def test_media_to_be_fetched_is_not_looked_at_and_no_recogniser_waits_for_it(desk: Desk) -> None:
+    async def go() -> None:
+        request = TranscriptionRequest(language="en", fetch_data=Fetch(url="https://e.org/a.wav"))
+        submission = Submission(job_id=ID, caller=CALLER, api="v2", request=request, config=CONFIG)
+        assert await desk.intake(refuse).accept(submission) == ID
+        found = desk.job()
+        assert found
+        assert (found.data_name, found.media_bytes, found.duration_ms, found.fetch_attempts) == ("", 0, 0, 0)
+        assert desk.queue.submitted == []
+        assert desk.queue.sent == [("fetch", ID, 1, 0.0)]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("request_", "at"),
+    [
+        ({"fetch_data": Fetch(url="http://127.0.0.1/")}, "fetch_data.url"),
+        ({"fetch_data": Fetch(url="https://e.org", auth_headers=("X: \u2028",))}, "fetch_data.auth_headers"),
+        (
+            {"notifications": (Notification(url="https://e.org"), Notification(url="http://[::1]/hush"))},
+            "notification_config[1].url",
+        ),
+        ({"notifications": (Notification(url="https://e.org:22"),)}, "notification_config[0].url"),
+        (
+            {"notifications": (Notification(url="https://e.org", auth_headers=("Host: hush",)),)},
+            "notification_config[0].auth_headers",
+        ),
+    ],
+)
+def test_addresses_and_headers_that_could_never_be_used_are_refused_by_name(
+    desk: Desk, request_: dict[str, Any], at: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        desk.intake().check(TranscriptionRequest(language="en", **request_))
+    assert (refused.value.kind, refused.value.at) == (Kind.INVALID_CONFIG, at)
+    assert "hush" not in refused.value.detail
 
 
 async def refuse(task: Task, listen: Listener) -> Outcome:
@@ -166,7 +215,7 @@ def test_a_look_that_hangs_holds_nobody_up(desk: Desk, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "LOOK_TIMEOUT", 0.05)
 
     async def hang(task: Task, listen: Listener) -> Outcome:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         raise AssertionError
 
     async def go() -> None:
@@ -204,18 +253,18 @@ def test_a_caller_cancelled_in_mid_commit_keeps_the_media_of_a_job_that_was_made
 
     def wait() -> None:
         reached.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
 
     async def go() -> None:
         desk.queue.before = wait
         task = asyncio.create_task(desk.intake().accept(await desk.submission()))
-        await asyncio.to_thread(reached.wait, 30)
+        assert await asyncio.to_thread(reached.wait, PATIENCE)
         task.cancel()
         await asyncio.sleep(0.01)
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not desk.job():
                 await asyncio.sleep(0.01)
         await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
@@ -229,7 +278,7 @@ def test_a_caller_cancelled_before_leaves_nothing(desk: Desk) -> None:
 
     async def hang(task: Task, listen: Listener) -> Outcome:
         looking.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         raise AssertionError
 
     async def go() -> None:

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from sottovoce.service import migrate, tables
+from sottovoce.service import accounts, migrate, tables
 from sottovoce.service.database import Database
 from tests.unit.service.service_values import database_at, migrated
 
@@ -62,6 +63,25 @@ def test_upgrading_twice_changes_nothing(tmp_path: Path, branch: str) -> None:
         assert schema(database) == first
         has, wants = migrate.current(database, branch)
         assert has == wants != None  # noqa: E711 - both, and something
+
+
+def test_an_older_control_database_keeps_its_keys_and_the_first_one_manages(tmp_path: Path) -> None:
+    """Until then only the first key had a user."""
+    with database_at(tmp_path / "x.db") as database:
+        with database.writing() as connection:
+            command.upgrade(migrate._config(migrate.CONTROL, connection), "0001")
+            for statement in (
+                "INSERT INTO workspaces (id, name, created_at) VALUES (1, 'default', 1)",
+                "INSERT INTO users (id, workspace_id, created_at) VALUES (1, 1, 1)",
+                "INSERT INTO projects (id, workspace_id, name, is_default, created_at) VALUES (1, 1, 'default', 1, 1)",
+                "INSERT INTO api_keys (id, project_id, user_id, name, secret_sha256, created_at) VALUES ('a', 1, 1, 'first key', 'x', 1)",
+                "INSERT INTO api_keys (id, project_id, user_id, name, secret_sha256, created_at) VALUES ('b', 1, NULL, 'desk', 'y', 2)",
+            ):
+                connection.exec_driver_sql(statement)
+        migrate.upgrade(database, migrate.CONTROL)
+        with database.reading() as connection:
+            found = [accounts.caller(connection, digest) for digest in ("x", "y")]
+    assert [(caller.key_id, caller.manages) for caller in found if caller] == [("a", True), ("b", False)]
 
 
 def test_both_branches_fit_in_one_database(tmp_path: Path) -> None:

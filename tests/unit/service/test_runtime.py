@@ -1,3 +1,4 @@
+import gc
 import threading
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from sottovoce.service import accounts, runtime
 from sottovoce.service.datafolder import DataFolder, FolderInUse
 from sottovoce.service.runtime import Plan, Runtime
+from tests.servers import until
 
 
 def plan(folder: Path, **changes: object) -> Plan:
@@ -21,6 +23,10 @@ def started(folder: Path, **changes: object) -> Runtime:
     made = Runtime(plan(folder, **changes))
     made.start()
     return made
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def works(made: Runtime, secret: str) -> bool:
@@ -60,7 +66,8 @@ def test_a_given_key_is_taken_and_replaces_an_old_file(tmp_path: Path) -> None:
 
 def test_a_start_that_fails_takes_everything_down_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set(threading.enumerate())
-    files = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    gc.collect()  # what earlier tests left shall not go away in the middle of this one
+    files = open_files()
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("late")
@@ -68,8 +75,8 @@ def test_a_start_that_fails_takes_everything_down_again(tmp_path: Path, monkeypa
     monkeypatch.setattr(runtime, "Intake", fail)
     with pytest.raises(RuntimeError, match="late"):
         started(tmp_path)
-    assert set(threading.enumerate()) <= threads
-    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == files
+    until(lambda: set(threading.enumerate()) <= threads, "end of the threads")
+    until(lambda: open_files() <= files, "end of the files")
     monkeypatch.undo()
     started(tmp_path).close()
 

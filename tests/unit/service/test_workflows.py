@@ -16,15 +16,18 @@ from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import ChildBroke, ChildDied, EngineDown, Listener, Outcome, Task
 from sottovoce.job import Event, Reason, State
-from sottovoce.service import jobs, workflows
+from sottovoce.service import jobs, patience, workflows
 from sottovoce.service import tables as t
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database
+from sottovoce.service.deliveries import Outbox
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
+from sottovoce.service.sender import SendPolicy
 from sottovoce.service.vault import Vault
 from sottovoce.service.workflows import JobRunner, WorkPolicy, media_key, result_key
-from tests.unit.service.service_values import CONFIG, FakePool, Script, migrated, new_job, off_thread
+from tests.servers import PATIENCE
+from tests.unit.service.service_values import CONFIG, FakePool, FakeQueue, Script, migrated, new_job, off_thread
 
 ID = "job0000001"
 KEY = m.EngineKey(engine="fake", model="small")
@@ -41,6 +44,7 @@ class Bench:
         self.blobs = Blobs.open(f"file://{folder}/blobs", {})
         self.vault = Vault([Fernet.generate_key()])
         self.metrics = Metrics()
+        self.queue = FakeQueue()
 
     async def accept(self, config: bytes = CONFIG, job_id: str = ID) -> None:
         await self.blobs.put(media_key(job_id), b"media")
@@ -57,6 +61,7 @@ class Bench:
             pool=pool,  # type: ignore[arg-type]
             offered=Offers(engines=(fake,)),
             metrics=self.metrics,
+            outbox=Outbox(self.vault, self.queue, SendPolicy().tries),
             policy=WorkPolicy(owner=owner, scratch=self.folder / "tmp", lease=5.0, heartbeat=0.01, keep=100.0),
         )
         return runner, pool
@@ -91,14 +96,14 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(workflows, "BACKOFF", 0.01)
+    monkeypatch.setattr(patience, "BACKOFF", 0.01)
     with migrated(tmp_path) as database:
         yield Bench(database, tmp_path)
 
 
 def check(go: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await go()
 
     asyncio.run(bounded())
@@ -117,8 +122,8 @@ async def die(task: Task, listen: Listener) -> Outcome:
 
 
 async def hang(task: Task, listen: Listener) -> Outcome:
-    await asyncio.sleep(60)
-    raise AssertionError("nobody stopped it")
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 def raising(error: Exception) -> Script:

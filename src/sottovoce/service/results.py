@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from sottovoce import __version__
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import NO_TRANSCRIPT, State
 from sottovoce.request import TranscriptionRequest
+from sottovoce.service import jobs
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.jobs import Job
 from sottovoce.service.vault import Vault
@@ -71,9 +72,14 @@ class Results:
             data_name=job.data_name,
             duration_ms=job.duration_ms,
             config=None if job.config is None else self._config(job.config),
-            errors=tuple((error.timestamp, error.message) for error in job.errors),
+            errors=self._errors(job),
             text_name=job.text_name,
         )
+
+    def _errors(self, job: Job) -> tuple[tuple[int, str], ...]:
+        """Whole texts: a job's owner may see again what the owner sent."""
+        whole = jobs.whole_errors(self._vault, job)
+        return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
     def _config(self, sealed: bytes) -> Any:
         """The submitted JSON. Small ones are remembered: unsealing costs more than all the rest of a status request."""
@@ -89,6 +95,10 @@ class Results:
 
     async def value(self, job: Job, form: str) -> Any:
         """The transcript of *job* in *form*: JSON-able for json-v2, else text. Raises `Refused` when there is none."""
+        return (await self.values(job, [form]))[form]
+
+    async def values(self, job: Job, forms: Collection[str]) -> dict[str, Any]:
+        """The transcript of *job* in each of *forms*, as `value` gives it."""
         if job.state is not State.DONE:
             raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
         if job.result_key is None:
@@ -97,5 +107,9 @@ class Results:
             stored = await self._blobs.get(job.result_key)
         except Missing as missing:
             raise Refused(Kind.FILE_EXPIRED) from missing
-        # a ten-hour transcript takes a second to render: not on the event loop
-        return await asyncio.to_thread(lambda: FORMATS[form](codec.decode(stored), self.view(job)))
+
+        def render() -> dict[str, Any]:
+            transcript, view = codec.decode(stored), self.view(job)
+            return {form: FORMATS[form](transcript, view) for form in forms}
+
+        return await asyncio.to_thread(render)  # a ten-hour transcript takes a second: not on the event loop

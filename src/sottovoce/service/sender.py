@@ -1,0 +1,240 @@
+"""One attempt at a delivery: make the body, send it, write down how that went, and see to the next attempt."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import sqlalchemy as sa
+
+from sottovoce.job import LIVE, REMOVED
+from sottovoce.logs import about
+from sottovoce.outbound import Ask, Fault, Limits, Method, Outbound, OutboundFailed, OutboundRefused, Streamed
+from sottovoce.request import Notification
+from sottovoce.service import deliveries, jobs, mail
+from sottovoce.service.blobs import Missing
+from sottovoce.service.database import Database
+from sottovoce.service.deliveries import Delivery, Kind, State
+from sottovoce.service.jobs import Job, Message
+from sottovoce.service.mail import MailFailed, Smtp
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.parcels import Packer, Parcel
+from sottovoce.service.patience import patiently
+from sottovoce.service.queue import Errand, JobQueue
+from sottovoce.service.vault import Vault
+from sottovoce.wire import notifications as wire
+from sottovoce.wire.signatures import ID, SIGNATURE, TIMESTAMP, Signing
+
+_log = logging.getLogger(__name__)
+
+DELIVERY_ID = "Idempotency-Key"
+"""The header that carries the delivery's id, the same at every attempt; ours (draft-ietf-httpapi-idempotency-key-header)."""
+SLOWEST = 64 << 10
+"""Bytes a second at which a body must go out on the whole: what a gigabyte of media may take at most."""
+
+_LATE = frozenset({Fault.TIMEOUT, Fault.TOO_SLOW})
+_OURS = frozenset(name.lower() for name in (DELIVERY_ID, ID, TIMESTAMP, SIGNATURE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendPolicy:
+    """How deliveries are attempted. Seconds: *timeout* for an answer, and the pauses before each further attempt.
+
+    The defaults of notifications are the contract's observed times (§9, inferred). *signing* is the key of signatures.
+    """
+
+    timeout: float = 10.0
+    pauses: tuple[float, ...] = (15.0, 20.0, 30.0)
+    mail_pauses: tuple[float, ...] = (60.0, 300.0, 1800.0, 7200.0)
+    signing: bytes | None = field(default=None, repr=False)
+    smtp: Smtp | None = None
+
+    @property
+    def tries(self) -> dict[Kind, int]:
+        """How often each kind is attempted."""
+        return {Kind.NOTIFICATION: len(self.pauses) + 1, Kind.MAIL: len(self.mail_pauses) + 1}
+
+    def pause(self, kind: Kind, left: int) -> float:
+        """Seconds before the next attempt when *left* remain, that one included."""
+        pauses = self.pauses if kind is Kind.NOTIFICATION else self.mail_pauses
+        return pauses[max(0, len(pauses) - left)] if pauses else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt went: *shown* may be seen by anybody; *failure* (shown, and whole) is for the job's `errors[]`.
+
+    *final*: another attempt would meet the same.
+    """
+
+    delivered: bool
+    shown: str
+    failure: tuple[str, str] | None = None
+    final: bool = False
+
+
+class Sender:
+    """Attempts deliveries; holds no state between attempts."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        queue: JobQueue,
+        packer: Packer,
+        outbound: Outbound,
+        metrics: Metrics,
+        policy: SendPolicy,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._queue = queue
+        self._packer = packer
+        self._outbound = outbound
+        self._metrics = metrics
+        self._policy = policy
+
+    async def attempt(self, delivery_id: str, number: int) -> None:
+        """Make attempt *number* at *delivery_id*, unless it was recorded before or nobody wants it any more.
+
+        Our own trouble (database, blobs) is waited out and counts for nothing.
+        """
+        with about(delivery=delivery_id):
+            await patiently(lambda: self._attempt(delivery_id, number))
+
+    async def _attempt(self, delivery_id: str, number: int) -> None:
+        def wanted(connection: sa.Connection) -> tuple[Delivery, Job] | None:
+            delivery = deliveries.get(connection, delivery_id)
+            if delivery is None or delivery.state is not State.WAITING or delivery.attempts != number - 1:
+                return None
+            job = jobs.get(connection, delivery.job_id)
+            return None if job is None or job.state in REMOVED | LIVE else (delivery, job)
+
+        found = await self._database.read(wanted)
+        if found is None:
+            _log.info("delivery no longer wanted, or attempted before", extra={"attempt": number})
+            return
+        delivery, job = found
+        with about(job=job.id):
+            outcome = await self._send(delivery, job)
+            await patiently(lambda: self._record(delivery, number, outcome))  # not to be sent again for our own trouble
+
+    async def _send(self, delivery: Delivery, job: Job) -> Outcome:
+        try:
+            if delivery.kind is Kind.MAIL:
+                return await self._mail(delivery, job)
+            return await self._notify(delivery, job, deliveries.notification_of(self._vault, delivery.target))
+        except Missing:
+            return Outcome(delivered=False, shown="the job was removed while it was sent")
+        except ValueError as error:  # no key opens it, or it is none of ours: waiting does not mend that
+            _log.exception("delivery met a bug", extra={"why": str(error)})
+            return Outcome(delivered=False, shown="internal error", final=True)
+
+    # ── notifications ──
+
+    async def _notify(self, delivery: Delivery, job: Job, entry: Notification) -> Outcome:
+        url = wire.address(entry.url, job.id, wire.Status(delivery.status))
+        parcel = await self._packer.pack(job, entry.contents, delivery.number)
+        keep = _OURS | {"content-type"} if parcel.form.multipart else _OURS
+        ask = Ask(
+            url=url,
+            method=cast("Method", entry.method.upper()),
+            headers=await self._headers(delivery, parcel),
+            auth_headers=wire.callers_lines(entry.auth_headers, keep),
+            body=Streamed(start=parcel.chunks, length=parcel.length),
+            limits=Limits(
+                connect=self._policy.timeout,
+                silence=self._policy.timeout,
+                total=max(6 * self._policy.timeout, parcel.length / SLOWEST),
+            ),
+        )
+        try:
+            async with self._outbound.open(ask) as answer:
+                status = answer.status
+        except OutboundRefused as refused:
+            return _broken(entry.method, url, delivery.place, refused.detail, final=True)
+        except OutboundFailed as failed:
+            if failed.kind in _LATE:
+                told = wire.timed_out(entry.method, delivery.place), wire.timed_out(entry.method, url)
+                return Outcome(delivered=False, shown=failed.text, failure=told)
+            return _broken(entry.method, url, delivery.place, failed.text)
+        if 200 <= status < 300:  # noqa: PLR2004 - contract §9.4: any 2xx
+            return Outcome(delivered=True, shown=wire.answered(status))
+        text = wire.answered(status)
+        return Outcome(delivered=False, shown=text, failure=(text, text))
+
+    async def _headers(self, delivery: Delivery, parcel: Parcel) -> Sequence[tuple[str, str]]:
+        headers = {"User-Agent": wire.USER_AGENT, DELIVERY_ID: delivery.id}
+        if parcel.content_type is not None:
+            headers["Content-Type"] = parcel.content_type
+        if self._policy.signing is not None:
+            signing = Signing(self._policy.signing, delivery.id, int(time.time()))
+            async for piece in parcel.chunks():  # a header stands before the body: media is read twice for it
+                signing.update(piece)
+            headers |= signing.headers()
+        return tuple(headers.items())
+
+    # ── mail ──
+
+    async def _mail(self, delivery: Delivery, job: Job) -> Outcome:
+        smtp = self._policy.smtp
+        if smtp is None:
+            return Outcome(delivered=False, shown=mail.NOT_CONFIGURED, final=True)
+        wanted = deliveries.mail_of(self._vault, delivery.target)
+        attached = await self._packer.attachments(job, wanted.attachments)
+        made = mail.message(wanted, smtp.sender, delivery.id, time.time(), attached)
+        try:
+            await asyncio.to_thread(mail.send, smtp, made)
+        except MailFailed as failed:
+            return Outcome(delivered=False, shown=failed.text, final=failed.final)
+        return Outcome(delivered=True, shown="taken by the mail server")
+
+    # ── afterwards ──
+
+    async def _record(self, delivery: Delivery, number: int, outcome: Outcome) -> None:
+        left = delivery.tries - number
+        again = not outcome.delivered and not outcome.final and left > 0
+        pause = self._policy.pause(delivery.kind, left) if again else None
+        state = State.WAITING if again else State.DELIVERED if outcome.delivered else State.FAILED
+        messages = _messages(outcome, last=not again)
+
+        def write(connection: sa.Connection) -> bool:
+            if not deliveries.record(
+                connection, delivery.id, number, state=state, outcome=outcome.shown, next_in=pause
+            ):
+                return False
+            text = f"{delivery.place}, attempt {number}: {outcome.shown}"
+            level = "INFO" if outcome.delivered else "WARNING"
+            jobs.note(connection, delivery.job_id, stage=delivery.kind.value, text=text, level=level)
+            if messages:
+                jobs.add_errors(connection, self._vault, delivery.job_id, messages)
+            if pause is not None:
+                self._queue.go(connection, Errand.DELIVERY, delivery.id, number + 1, delay=pause)
+            return True
+
+        if not await self._database.write(write):
+            return
+        said = {"place": delivery.place, "attempt": number, "outcome": outcome.shown}
+        self._metrics.delivered(delivery.kind.value, "retried" if again else state.value)
+        if state is State.FAILED:
+            _log.warning("delivery given up", extra=said)
+        else:
+            _log.info("delivery attempted", extra={**said, "state": state.value})
+
+
+def _messages(outcome: Outcome, *, last: bool) -> list[Message]:
+    """The entries of `errors[]`."""
+    if outcome.failure is None:
+        return []
+    shown, whole = (wire.entries(text, last=last) for text in outcome.failure)
+    return [
+        Message(shown=short, whole=None if short == full else full) for short, full in zip(shown, whole, strict=True)
+    ]
+
+
+def _broken(method: str, url: str, place: str, why: str, *, final: bool = False) -> Outcome:
+    told = wire.broken(method, place, why), wire.broken(method, url, why)
+    return Outcome(delivered=False, shown=why, failure=told, final=final)
