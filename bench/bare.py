@@ -1,0 +1,238 @@
+"""Engines called directly, each in a process of its own, with nothing of the service around them: what it is held against.
+
+`prototype` is the recipe that the PocketSphinx adapter grew from: faster-whisper's decoder and speech detector, then each
+stretch with batch mean normalisation and default settings. `bare` is the library's own way with a whole file.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from sottovoce.engines.setup import Setup
+
+Spoken = tuple[str, float | None]
+"""A piece of text as an engine writes it, and what the engine says of it, 0..1."""
+
+Call = Callable[[Path, str], list[Spoken]]
+"""A loaded engine: a file and the contract's code of its language to what it hears."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came of one file, and what it took: seconds of processor and of the clock, most bytes so far."""
+
+    words: tuple[Spoken, ...]
+    cpu: float
+    wall: float
+    peak: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which *method* of which engine, model and device."""
+
+    method: str
+    engine: str
+    model: str
+    device: str
+    setup: Setup
+
+
+class NoBaseline(Exception):
+    """There is no such method for the engine."""
+
+
+# ── PocketSphinx ──
+
+
+def _prototype(_: Wanted) -> Call:
+    import numpy as np
+    from faster_whisper.audio import decode_audio
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+    from pocketsphinx import Config, Decoder
+
+    decoder = Decoder(Config(loglevel="FATAL"))
+    options = VadOptions(
+        threshold=0.5,
+        min_silence_duration_ms=300,
+        speech_pad_ms=150,
+        max_speech_duration_s=20,
+        min_speech_duration_ms=100,
+    )
+
+    def hear(path: Path, _language: str) -> list[Spoken]:
+        audio = decode_audio(str(path))
+        pcm = (np.clip(audio, -1, 1) * 32_767).astype("<i2")
+        found: list[Spoken] = []
+        for part in get_speech_timestamps(audio, options):
+            found += _decoded(decoder, pcm[part["start"] : part["end"]].tobytes())
+        return found
+
+    return hear
+
+
+def _whole(_: Wanted) -> Call:
+    import numpy as np
+    from faster_whisper.audio import decode_audio
+    from pocketsphinx import Config, Decoder
+
+    decoder = Decoder(Config(loglevel="FATAL"))
+
+    def hear(path: Path, _language: str) -> list[Spoken]:
+        audio = decode_audio(str(path))
+        return _decoded(decoder, (np.clip(audio, -1, 1) * 32_767).astype("<i2").tobytes())
+
+    return hear
+
+
+def _decoded(decoder: Any, pcm: bytes) -> list[Spoken]:
+    decoder.start_utt()
+    decoder.process_raw(pcm, no_search=False, full_utt=True)
+    decoder.end_utt()
+    if decoder.hyp() is None:
+        return []
+    words = [seg for seg in decoder.seg() or () if not seg.word.startswith(("<", "[", "+"))]
+    return [(re.sub(r"\(\d+\)$", "", seg.word), min(max(seg.prob, 0.0), 1.0)) for seg in words]
+
+
+# ── engines with models ──
+
+
+def _whisper(wanted: Wanted) -> Call:
+    from faster_whisper import WhisperModel
+
+    from sottovoce.engines.models import Shelf
+    from sottovoce.engines.whisper_languages import whisper_codes
+
+    setup = wanted.setup
+    kind, _, number = wanted.device.partition(":")
+    compute = {"cpu": "int8", "cuda": "float16"}[kind] if setup.compute_type == "auto" else setup.compute_type
+    model = WhisperModel(
+        str(Shelf(setup.models).path(wanted.model)),
+        device=kind,
+        device_index=int(number or 0),
+        compute_type=compute,
+        cpu_threads=setup.threads,
+        local_files_only=True,
+    )
+
+    def hear(path: Path, language: str) -> list[Spoken]:
+        code = next(iter(whisper_codes(language)), None)
+        segments, _ = model.transcribe(str(path), language=code, beam_size=setup.beam, word_timestamps=True)
+        return [(word.word, float(word.probability)) for segment in segments for word in segment.words or ()]
+
+    return hear
+
+
+def _onnx_asr(wanted: Wanted) -> Call:
+    import onnx_asr
+    from faster_whisper.audio import decode_audio
+
+    from sottovoce.engines.catalogue import CATALOGUE
+    from sottovoce.engines.models import Shelf
+
+    folder = Shelf(wanted.setup.models).path(wanted.model)
+    name = f"nemo-{wanted.model}"
+    if wanted.model not in CATALOGUE:  # the library knows it by its architecture
+        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    small = (folder / "encoder-model.int8.onnx").exists()
+    kind, _, number = wanted.device.partition(":")
+    model: Any = onnx_asr.load_model(
+        name,
+        folder,
+        quantization="int8" if small else None,
+        providers=[("CUDAExecutionProvider", {"device_id": int(number or 0)})] if kind == "cuda" else None,
+    )
+
+    def hear(path: Path, language: str) -> list[Spoken]:
+        options = {"language": language} if "canary" in name or "aed" in name else {}
+        text = model.recognize(decode_audio(str(path)), **options)
+        return [(word, None) for word in text.split()]
+
+    return hear
+
+
+_METHODS: dict[tuple[str, str], Callable[[Wanted], Call]] = {
+    ("pocketsphinx", "prototype"): _prototype,
+    ("pocketsphinx", "bare"): _whole,
+    ("whisper", "bare"): _whisper,
+    ("onnx-asr", "bare"): _onnx_asr,
+}
+
+
+def method_for(engine: str, wanted: str | None) -> str:
+    """The method *wanted*, or the best that *engine* has. Raises `NoBaseline`; `none` for an engine without any."""
+    known = [method for name, method in _METHODS if name == engine]
+    if wanted is None:
+        return known[0] if known else "none"
+    if wanted != "none" and wanted not in known:
+        raise NoBaseline(f"no baseline {wanted!r} for {engine} (there is: {', '.join([*known, 'none'])})")
+    return wanted
+
+
+# ── its process ──
+
+_loaded: list[Call] = []
+
+
+def _load(wanted: Wanted) -> None:
+    _loaded.append(_METHODS[wanted.engine, wanted.method](wanted))
+
+
+def _hear(path: Path, language: str) -> Run:
+    cpu, wall = time.process_time(), time.monotonic()
+    words = tuple(_loaded[0](path, language))
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    return Run(words=words, cpu=cpu, wall=wall, peak=machine.peak_rss(os.getpid()))
+
+
+class Bare:
+    """One process with the engine in it; making one loads the engine. Raises whatever the engine raises."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the service's own processes have them
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        self._process = ProcessPoolExecutor(1, get_context("spawn"))
+        try:
+            self._process.submit(_load, wanted).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def hear(self, path: Path, language: str) -> Run:
+        """What the engine hears in *path*. Raises whatever the engine raises."""
+        return self._process.submit(_hear, path, language).result()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.shutdown(cancel_futures=True)
+
+
+# ── what a confidence could follow from ──
+
+
+def _pocketsphinx_evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
+    from sottovoce.audio import activity, media
+    from sottovoce.engines.pocketsphinx import PocketSphinx
+    from sottovoce.engines.silero import SileroJudge
+
+    engine = PocketSphinx()
+    found: list[list[tuple[str, tuple[float, ...]]]] = []
+    for path in paths:
+        speech = activity.segments((block[0] for block in media.decode(path)), SileroJudge(), activity.ActivityPolicy())
+        found.append([(heard.word, tuple(heard.evidence)) for part in speech for heard in engine.evidence(part)])
+    return found
+
+
+def evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
+    """What PocketSphinx hears in each of *paths*, cut as the service cuts it, with what speaks for each word."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(_pocketsphinx_evidence, paths).result()

@@ -1,0 +1,73 @@
+"""What is measured on: a table of audio files with what is said in them."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import scoring
+from sottovoce.transcript.languages import PACKS
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "audio" / "manifest.tsv"
+_COLUMNS = ("file", "seconds", "language", "reference")
+
+
+class Wrong(Exception):
+    """What was asked for cannot be measured: one line for whoever asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One file of a manifest: *name* as it stands there, *reference* as tokens."""
+
+    name: str
+    path: Path
+    seconds: float
+    language: str
+    reference: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The set that it belongs to: its first folder."""
+        return self.name.split("/")[0] if "/" in self.name else "."
+
+
+def read(path: Path, languages: Sequence[str]) -> tuple[list[Row], Counter[str]]:
+    """Rows of a tab-separated table that can be scored, and how many cannot, by reason. Files lie beside it.
+
+    Errors: Wrong for a table without the columns file, seconds, language, reference.
+    """
+    rows, skipped = [], Counter[str]()
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if missing := [name for name in _COLUMNS if name not in (table.fieldnames or ())]:
+            raise Wrong(f"{path.name} has no column {missing[0]!r}; it needs {', '.join(_COLUMNS)}, separated by tabs")
+        for entry in table:
+            row, why = _row(path.parent, {name: (entry[name] or "").strip() for name in _COLUMNS}, languages)
+            if row:
+                rows.append(row)
+            else:
+                skipped[why] += 1
+    return rows, skipped
+
+
+def _row(folder: Path, entry: dict[str, str], languages: Sequence[str]) -> tuple[Row | None, str]:
+    """The row, or why there is none."""
+    language, path = entry["language"], folder / entry["file"]
+    try:
+        seconds = float(entry["seconds"])
+    except ValueError:
+        seconds = math.nan
+    reference = scoring.tokens(entry["reference"], language) if language in PACKS else []
+    reasons = {
+        "another language": language not in languages,
+        "no duration": not math.isfinite(seconds) or seconds <= 0,
+        "no reference": not reference,
+        "no such file": not path.is_file(),
+    }
+    if why := next((why for why, holds in reasons.items() if holds), ""):
+        return None, why
+    row = Row(name=entry["file"], path=path, seconds=seconds, language=language, reference=tuple(reference))
+    return row, ""
