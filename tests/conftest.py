@@ -5,12 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tests.backends import S3, Postgres, fleet_environment
+from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
+from tests.gated import Gate
 from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# no test is about speed: Hypothesis would fail an example that takes 0.2 s, and a search that is slow to begin
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +49,7 @@ def demo_text() -> str:
 @pytest.fixture(scope="session")
 def backends() -> Iterator[tuple[Postgres, S3]]:
     """A real PostgreSQL and an S3 server over HTTP, for everybody in this worker process."""
-    with Postgres() as postgres, S3() as s3:
+    with Postgres(fsync=False) as postgres, S3() as s3:
         yield postgres, s3
 
 
@@ -57,12 +63,15 @@ def environment_of(request: pytest.FixtureRequest) -> Callable[[str, Path], dict
             return {}
         postgres, s3 = request.getfixturevalue("backends")
         home.mkdir(parents=True, exist_ok=True)
-        return fleet_environment(postgres, s3, home, f"tests{next(numbers)}") | {
-            "SOTTOVOCE_LEASE": "3",
-            "SOTTOVOCE_HEARTBEAT": "1",
-        }
+        return fleet_environment(postgres, s3, home, f"tests{next(numbers)}") | PATIENT_LEASE
 
     return environment
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """A closed gate, for servers whose jobs shall stay at work until the test opens it."""
+    return Gate(tmp_path / "gate")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "fleet"])

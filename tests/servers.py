@@ -32,6 +32,16 @@ def until(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -
     raise AssertionError(f"no {what} within {patience:.0f} s")
 
 
+def whole_lines(text: bytes) -> bytes:
+    """*text* without an unfinished last line."""
+    return text[: text.rfind(b"\n") + 1]
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file below *folder*; unlike `rglob` it takes it when a folder goes away meanwhile."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+
+
 class Server:
     """`sottovoce serve` on a free port with a data folder below *home*."""
 
@@ -86,8 +96,8 @@ class Server:
         return self.home / f"out-{self._starts}.txt"
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every line of the log, which must all be JSON."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """Every line of the log, which must all be JSON; one that is still being written is not there yet."""
+        return [json.loads(line) for line in whole_lines(self.log.read_bytes()).splitlines()]
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """The log lines about *event*."""
@@ -105,17 +115,18 @@ class Server:
         )
 
     def kill(self) -> None:
-        """kill -9, no goodbye."""
+        """kill -9, no goodbye; half a line that was cut off by it is taken out of the log."""
         if self.process:
             self.process.kill()
             self.process.wait()
+            os.truncate(self.log, len(whole_lines(self.log.read_bytes())))
 
     def stop(self) -> None:
         """SIGTERM, and kill if it does not listen."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(30)
+                self.process.wait(PATIENCE)
         self.kill()
 
     def submit(self, audio: Path, config: dict[str, Any] | None = None, **headers: str) -> str:
@@ -154,23 +165,21 @@ class Server:
         return answer.json() if form == "json-v2" else answer.text
 
     def children(self) -> list[int]:
-        """Process ids of the engine processes."""
+        """Process ids of the engine processes that live."""
         if not self.process:
             return []
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                if (
-                    entry.name.isdigit()
-                    and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == self.process.pid
-                ):
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if entry.name.isdigit() and int(parent) == self.process.pid and state != "Z":
                     found.append(int(entry.name))
         return found
 
     def blobs(self, job_id: str) -> list[str]:
         """Keys of what is stored of a job."""
         if "SOTTOVOCE_BLOB_URL" not in self.environment:
-            return [str(path) for path in (self.data / "eu1" / "blobs" / "jobs" / job_id).rglob("*") if path.is_file()]
+            return [str(path) for path in files(self.data / "eu1" / "blobs" / "jobs" / job_id)]
         from sottovoce.service.blobs import Blobs
 
         store = Blobs.open(

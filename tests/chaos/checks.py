@@ -12,16 +12,22 @@ from sottovoce.service.jobs import Job
 from sottovoce.service.workflows import media_key
 from sottovoce.transcript import codec
 from tests.chaos.media import Media
+from tests.servers import files
 
 if TYPE_CHECKING:
     from tests.chaos.rounds import Round
 
 Excuses = Mapping[str, str]
-"""Error-level events that a fault may cause, as expressions, each with the reason why that is right."""
+"""Error-level lines that a fault may cause, as expressions for the event and the error below it, each with the reason why that
+is right."""
 
 
-def look(round_: "Round", excused: Excuses, *, kills: bool) -> list[str]:
-    """What is wrong now. *kills*: a worker was killed, so its line about a job's end may be missing (never doubled)."""
+def look(round_: "Round", *, kills: bool) -> list[str]:
+    """What is wrong now, and may yet become right.
+
+    *kills*: a worker was killed, or sent away with work in its hands, so its line about a job's end may be missing (never
+    doubled).
+    """
     world, ledger = round_.world, round_.ledger
     wrong: list[str] = []
     for job_id, media in ledger.acked.items():
@@ -30,8 +36,7 @@ def look(round_: "Round", excused: Excuses, *, kills: bool) -> list[str]:
     if (rows := world.ids()) != world.known:
         wrong.append(f"rows that nobody knows: {rows - world.known}; rows that are lost: {world.known - rows}")
     wrong += [f"stray process {pid}" for pid in world.strays()]
-    wrong += _leftovers(round_)
-    return wrong + _errors(round_, excused)
+    return wrong + _leftovers(round_)
 
 
 def _done(round_: "Round", job_id: str, media: Media, *, kills: bool) -> list[str]:
@@ -105,8 +110,8 @@ def _leftovers(round_: "Round") -> list[str]:
     wrong = [
         f"left in scratch: {path}"
         for server in world.servers
-        for path in (server.data / "eu1" / "tmp").rglob("*")
-        if path.is_file() and path.name != "lock"
+        for path in files(server.data / "eu1" / "tmp")
+        if path.name != "lock"
     ]
     owners = {key.split("/")[1] for key in world.all_keys()}
     if strangers := owners - world.known:
@@ -118,12 +123,13 @@ def _leftovers(round_: "Round") -> list[str]:
     return wrong + [f"{job_id} is live" for job_id in live]
 
 
-def _errors(round_: "Round", excused: Excuses) -> list[str]:
-    """Error-level log lines that nothing in this round explains."""
+def errors(round_: "Round", excused: Excuses) -> list[str]:
+    """Error-level log lines that nothing in this round explains. A line once written does not heal."""
     found = []
     for server in round_.world.servers:
         for line in round_.logs[id(server)].lines():
+            text = f"{line['event']}\n{line.get('error', '')}"
             loud = line.get("level") in {"error", "critical"}
-            if loud and not any(re.search(pattern, str(line["event"])) for pattern in excused):
+            if loud and not any(re.match(pattern, text, re.DOTALL) for pattern in excused):
                 found.append(f"log of {server.home.name}: {str(line)[:1500]}")
     return found

@@ -28,7 +28,7 @@ from tests import sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.chaos import media
 from tests.chaos.proxy import Proxy
-from tests.servers import PATIENCE, Server, Worker
+from tests.servers import PATIENCE, Server, Worker, files, whole_lines
 
 T = TypeVar("T")
 LEASE = 2.0
@@ -53,14 +53,13 @@ class Log:
 
     def __init__(self, server: Server) -> None:
         self._path = server.log
-        self._from = server.log.stat().st_size if server.log.exists() else 0
+        self._from = len(whole_lines(server.log.read_bytes())) if server.log.exists() else 0
 
     def lines(self) -> list[dict[str, Any]]:
         """Every whole line; one that is not JSON becomes an event `not a log line`."""
         with self._path.open("rb") as file:
             file.seek(self._from)
-            text = file.read()
-        return [_parsed(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+            return [_parsed(line) for line in whole_lines(file.read()).splitlines()]
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -223,13 +222,13 @@ class Embedded(World):
 
     def keys(self, job_id: str) -> list[str]:
         """Read from the folder: quicker than through the store."""
-        folder = self.region / "blobs" / "jobs" / job_id
-        return sorted(str(path.relative_to(self.region / "blobs")) for path in folder.rglob("*") if path.is_file())
+        root = self.region / "blobs"
+        return sorted(str(path.relative_to(root)) for path in files(root / "jobs" / job_id))
 
     @contextlib.contextmanager
     def frozen(self, job_id: str) -> Iterator[None]:
         """SQLite has one writer: take its place."""
-        connection = sqlite3.connect(self.region / "region.db", timeout=30, isolation_level=None)
+        connection = sqlite3.connect(self.region / "region.db", timeout=PATIENCE, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
             yield
@@ -243,7 +242,7 @@ class Fleet(World):
     backend = "fleet"
 
     def _build(self) -> None:
-        self.postgres = self._undo.enter_context(Postgres())
+        self.postgres = self._undo.enter_context(Postgres(fsync=False))
         self.s3 = self._undo.enter_context(S3())
         self.proxy = Proxy(self.s3.port)
         self._undo.callback(self.proxy.close)

@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from tests.servers import CONFIG, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, until
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("server")]
 
@@ -75,7 +75,7 @@ def test_the_config_comes_back_as_it_was_sent(server, demo):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong-key"}, {"Authorization": "Basic abc"}])
 def test_without_a_key_that_works_nobody_gets_in(server, headers):
-    answer = httpx.get(f"{server.url}/v2/jobs/abcdefghij", headers=headers)
+    answer = httpx.get(f"{server.url}/v2/jobs/abcdefghij", headers=headers, timeout=PATIENCE)
     assert answer.status_code == 401
     assert answer.json()["error"] == "Permission Denied"
 
@@ -89,7 +89,7 @@ def test_another_projects_job_is_not_there(server, demo, tmp_path):
 
 
 def test_health_metrics_and_reference(server):
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         assert client.get("/health/live").json() == {"live": True}
         assert client.get("/health/ready").json()["ready"] is True
         assert "sottovoce_jobs{" in client.get("/metrics").text
@@ -131,7 +131,7 @@ def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
 def refused_beside(server):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
     command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(server.data), "--port", "0"]
-    second = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    second = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
     assert second.returncode == 1
     assert "another server is using region eu1" in second.stderr
 
@@ -142,21 +142,24 @@ def test_keys_are_made_listed_and_revoked(server):
         environment = {**os.environ, **server.environment}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
+    def answer() -> int:
+        return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE).status_code
+
     key_id, secret = keys("create", "night desk").split()
     headers = {"Authorization": f"Bearer {secret}"}
-    assert httpx.get(f"{server.url}/v2/jobs", headers=headers).status_code == 200
+    assert answer() == 200
     listed = keys("list")
     assert f"{key_id}  " in listed
     assert "active  night desk" in listed
     assert secret not in listed
     keys("revoke", key_id)
-    until(lambda: httpx.get(f"{server.url}/v2/jobs", headers=headers).status_code == 401, "revocation", 10)
+    until(lambda: answer() == 401, "revocation")
 
 
 def test_a_port_in_use_is_said_plainly(server, tmp_path):
     port = server.url.rpartition(":")[2]
     command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(tmp_path), "--port", port]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
     assert "Traceback" not in second.stderr
@@ -184,3 +187,19 @@ def test_help_loads_nothing_heavy():
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "client"),
+    [
+        ("", "127.0.0.1"),
+        ("10.0.0.0/8", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.9"),
+        ("127.0.0.0/8,10.1.2.3", "203.0.113.9"),
+    ],
+)
+def test_only_a_trusted_proxy_is_believed_about_its_client(tmp_path, trusted, client):
+    with Server(tmp_path, SOTTOVOCE_TRUSTED_PROXIES=trusted) as server, server.client() as http:
+        http.get("/v2/jobs", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Forwarded-Proto": "https"})
+        lines = until(lambda: [line for line in server.events("request") if line["path"] == "/v2/jobs"], "access line")
+    assert [line["client"] for line in lines] == [client]

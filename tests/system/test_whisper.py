@@ -9,7 +9,7 @@ import pytest
 
 from sottovoce.engines.catalogue import CATALOGUE
 from tests.hub import Hub, Repository
-from tests.servers import Server
+from tests.servers import PATIENCE, Server, until
 from tests.tiny_whisper import build
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("whisper")]
@@ -134,7 +134,8 @@ def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, dem
     with Server(tmp_path, **environment) as server:
         job_id = server.submit(demo, asked("fr"))
         assert server.wait(job_id)["status"] == "done"
-        assert "whisper whisper-small" in server.events("job done")[0]["engine"]
+        (line,) = until(lambda: server.events("job done"), "line about the end")
+        assert "whisper whisper-small" in line["engine"]
         assert server.events("model wanted")
     asked_so_far = len(hub.seen)
     with Server(tmp_path, **environment) as server:
@@ -162,7 +163,7 @@ def test_engine_auto_does_without_a_model_that_it_cannot_fetch(tmp_path, hub, de
 def test_a_server_that_has_nothing_to_recognise_with_says_so_and_ends(tmp_path):
     environment = {"SOTTOVOCE_ENGINE": "whisper", "SOTTOVOCE_OFFLINE": "true", "PATH": os.environ["PATH"]}
     command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env=environment)
     assert done.returncode == 1
     assert "offline" in done.stderr
     assert "Traceback" not in done.stderr
