@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DATA ?= data
 
-.PHONY: setup run test check format chaos bench clean
+.PHONY: setup run test check format chaos bench eval clean
 
 setup: .venv/product.stamp  ## a virtual environment with the product
 
@@ -45,6 +45,11 @@ chaos: .venv/dev.stamp .venv-servers/stamp  ## seeded faults against real proces
 
 bench: .venv/dev.stamp .venv-servers/stamp  ## figures as JSON, each beside its baseline
 	$(BIN)/python -m bench.jobs
+
+MANIFEST ?= ../shared/audio/manifest.tsv
+
+eval: .venv/dev.stamp  ## wrong words, confidence and speed of a model on your audio: make eval MODEL=large-v3 MANIFEST=…
+	$(BIN)/python -m bench.accuracy --manifest $(MANIFEST) $(if $(MODEL),--model $(MODEL)) $(EVAL)
 
 format: .venv/dev.stamp  ## put every file into shape
 	$(BIN)/ruff format .

@@ -65,7 +65,9 @@ def _settings() -> str:
     ]
     for name, field in sorted(Settings.model_fields.items()):
         default = field.get_default(call_default_factory=True)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else ("" if default in (None, {}) else default)
+        shown = (
+            ",".join(map(str, default)) if isinstance(default, tuple) else ("" if default in (None, {}) else default)
+        )
         lines.append(f"| `SOTTOVOCE_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
 
