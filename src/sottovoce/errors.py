@@ -18,6 +18,8 @@ class Kind(StrEnum):
     INVALID_QUERY = "invalid_query"
     MISSING_DATA_FILE = "missing_data_file"
     MISSING_TEXT_FILE = "missing_text_file"
+    MISSING_CALLBACK = "missing_callback"
+    NO_LANGUAGE = "no_language"
     INVALID_AUDIO = "invalid_audio"
     INVALID_TEXT = "invalid_text"
     LANGUAGE = "language"
@@ -48,6 +50,7 @@ class Kind(StrEnum):
     RATE_LIMITED = "rate_limited"
     TOO_MANY_JOBS = "too_many_jobs"
     STORAGE_FULL = "storage_full"
+    INSUFFICIENT_CREDIT = "insufficient_credit"
     UNAVAILABLE = "unavailable"
 
 

@@ -132,6 +132,23 @@ class Settings(BaseSettings):
     max_stored_bytes: int | None = Field(
         default=None, ge=1, description="Most bytes of media that one workspace keeps (507 beyond)."
     )
+    billing: bool = Field(
+        default=False, description="Jobs cost credits, and are refused without them; else balances are only shown."
+    )
+    credits_per_minute: int = Field(default=1, ge=0, le=1_000_000, description="Credits for a started minute of media.")
+    registration: Literal["closed", "open"] = Field(
+        default="closed", description="Whether strangers may register; else `sottovoce users add` makes accounts."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Where clients reach this server, for links in mails; default: the address that was asked.",
+    )
+    submit_rate: float = Field(default=100.0, gt=0, description="New jobs a second of one key, on the whole.")
+    submit_burst: int = Field(default=1000, ge=1, description="New jobs of one key at once (429 beyond).")
+    slow_after: float = Field(
+        default=30.0, ge=0, description="Minutes of waiting after which `/v1.0/status` says Slow."
+    )
     upload_timeout: float = Field(default=3600.0, gt=0, description="Seconds a request body may take.")
     default_wait: float = Field(
         default=2.0, ge=0, description="Seconds that a look at a running job waits unless it says otherwise."

@@ -22,6 +22,8 @@ MEANINGS: dict[Kind, str] = {
     Kind.INVALID_QUERY: "a query parameter is of the wrong type or out of range",
     Kind.MISSING_DATA_FILE: "no media in the form",
     Kind.MISSING_TEXT_FILE: "no text in the form of an alignment job",
+    Kind.MISSING_CALLBACK: "V1: a callback is wanted, and no address given",
+    Kind.NO_LANGUAGE: "V1: no `model` given",
     Kind.INVALID_AUDIO: "the media is empty, holds no audio, or cannot be decoded",
     Kind.LANGUAGE: "the language of the speech could not be identified, or is not one that is taken: `errors[]` of the job",
     Kind.INVALID_TEXT: "the text of an alignment job is not usable",
@@ -49,6 +51,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
     Kind.TOO_MANY_JOBS: "too many jobs at the same time",
     Kind.STORAGE_FULL: "no room for the media",
+    Kind.INSUFFICIENT_CREDIT: "the job costs more credits than the account has (with `SOTTOVOCE_BILLING`)",
     Kind.UNAVAILABLE: "not possible for the moment; see `Retry-After`",
 }
 

@@ -13,6 +13,7 @@ workspaces = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("balance", sa.BigInteger, nullable=False, server_default="0"),  # always the sum of its credit entries
 )
 
 users = sa.Table(
@@ -24,6 +25,59 @@ users = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("disabled_at", sa.BigInteger),
+    sa.Column("verified_at", sa.BigInteger),  # when the address was shown to be the user's
+)
+
+sessions = sa.Table(  # who is logged in
+    "sessions",
+    control,
+    sa.Column("secret_sha256", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)
+
+mail_links = sa.Table(  # good once: for showing that an address is one's own, or for a new password
+    "mail_links",
+    control,
+    sa.Column("secret_sha256", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("purpose", sa.Text, nullable=False),  # verify | password
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)
+
+throttles = sa.Table(  # what was tried too often, by a digest of who and what
+    "throttles",
+    control,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False, index=True),
+)
+
+credit_entries = sa.Table(  # append-only; whole credits
+    "credit_entries",
+    control,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # added | removed | hold | settled | refund
+    sa.Column("region", sa.Text),  # of the job; none for what an operator did
+    sa.Column("job_id", sa.Text),
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),  # grows when a job is run again after its end
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("region", "job_id", "kind", "round", name="credit_entries_once"),
+    sa.Index("credit_entries_newest", "workspace_id", "seq"),
+)
+
+credit_holds = sa.Table(  # holds that are still to be settled or refunded
+    "credit_holds",
+    control,
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),  # above zero
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
 )
 
 projects = sa.Table(
@@ -126,6 +180,7 @@ jobs = sa.Table(
     sa.Column("fetch_attempts", sa.Integer),  # failed ones; NULL: nothing is to be fetched (any more)
     sa.Column("fetch_at", sa.BigInteger),  # when the next one is due
     sa.Column("whole_errors", sa.LargeBinary),  # of `errors`, by place: what callers entrusted, sealed
+    sa.Column("legacy", sa.LargeBinary),  # what only V1 knows of a job made through it, sealed
     sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
     sa.Index("jobs_newest", "project_id", "created_at", "id"),
     sa.Index("jobs_due", "delete_at"),
@@ -148,8 +203,8 @@ deliveries = sa.Table(
     "deliveries",
     region,
     sa.Column("id", sa.Text, primary_key=True),  # what receivers know it by, the same at every attempt
-    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("kind", sa.Text, nullable=False),  # notification | mail
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), index=True),  # none: a mail about an account
+    sa.Column("kind", sa.Text, nullable=False),  # notification | callback | mail
     sa.Column("number", sa.Integer, nullable=False),  # of its entry in the job's config
     sa.Column("status", sa.Text, nullable=False),  # how the job ended, in the words of the notification
     sa.Column("target", sa.LargeBinary, nullable=False),  # address, headers, contents: sealed

@@ -27,6 +27,8 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.INVALID_QUERY: (422, ""),  # the text itself is the word (§3.3, GET /jobs)
     Kind.MISSING_DATA_FILE: (400, "Missing data_file"),
     Kind.MISSING_TEXT_FILE: (400, "Missing text_file"),
+    Kind.MISSING_CALLBACK: (400, "Missing callback"),
+    Kind.NO_LANGUAGE: (400, "No language selected"),
     Kind.INVALID_AUDIO: (400, "Job rejected due to invalid audio"),
     Kind.LANGUAGE: (400, "Job rejected"),
     Kind.INVALID_TEXT: (400, "Job rejected due to invalid text"),
@@ -54,6 +56,7 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.RATE_LIMITED: (429, "Rate Limited"),
     Kind.TOO_MANY_JOBS: (429, "Max concurrent running jobs exceeded"),
     Kind.STORAGE_FULL: (507, "Job error"),
+    Kind.INSUFFICIENT_CREDIT: (403, "Forbidden"),
     Kind.UNAVAILABLE: (503, "Job error"),
 }
 """Status and `error` word of every kind."""
