@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from sottovoce.service.audit import Entry
+    from sottovoce.service.users import User
 
 
 @contextmanager
@@ -32,15 +33,27 @@ def entry(action: str, target: str, **details: str | int | bool) -> "Entry":
     return Entry(actor=OPERATOR, action=action, target=target, details=details)
 
 
-def _project(connection: "sa.Connection", project_id: int | None) -> int:
-    """The project *project_id*, if it is there; the default one without it."""
+def user_of(connection: "sa.Connection", who: str) -> "User":
+    """The user with *who* for an id or an address."""
+    from sottovoce.service import users
+
+    if (user := users.find(connection, who)) is None:
+        raise click.ClickException(f"no user {who}")
+    return user
+
+
+def _project(connection: "sa.Connection", project_id: int | None, user: "User | None") -> int:
+    """The project *project_id*, if it is there; without it the default one, of *user*'s workspace if one is given."""
     from sottovoce.service import accounts
     from sottovoce.service import projects as store
 
+    workspace_id = user.workspace_id if user else None
     if project_id is None:
-        return accounts.default_project(connection)
-    if project_id not in {project.id for project in store.listed(connection)}:
-        raise click.ClickException(f"no project {project_id}")
+        return accounts.default_project(connection, workspace_id)
+    if project_id not in {project.id for project in store.listed(connection, workspace_id)}:
+        raise click.ClickException(
+            f"no project {project_id}" + (f" of the workspace of user {user.id}" if user else "")
+        )
     return project_id
 
 
@@ -52,18 +65,23 @@ def keys() -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--project", type=int, help="The project it belongs to (as `projects list` shows it; the default one).")
+@click.option("--user", "who", metavar="WHO", help="Whose it is: an id or e-mail address (the workspace's first user).")
 @click.option("--manages", is_flag=True, help="It may make and revoke keys and projects through the management API.")
 @click.option("--client-ref", help="It reaches only jobs with this reference.")
 @data_dir
-def keys_create(name: str, project: int | None, manages: bool, client_ref: str | None, **flags: object) -> None:
+def keys_create(
+    name: str, project: int | None, who: str | None, manages: bool, client_ref: str | None, **flags: object
+) -> None:
     """Make a key called NAME and print its secret, once."""
     from sottovoce.service import accounts, audit
 
     secret = accounts.new_secret()
     with refusals(), control(flags) as database, database.writing() as connection:
+        user = None if who is None else user_of(connection, who)
         made = accounts.create_key(
             connection,
-            project_id=_project(connection, project),
+            project_id=_project(connection, project, user),
+            user_id=user.id if user else None,
             name=name,
             secret=secret,
             client_ref=client_ref,
@@ -84,7 +102,8 @@ def keys_list(**flags: object) -> None:
         for key in accounts.list_keys(connection):
             state = f"revoked {milliseconds(key.revoked_at)}" if key.revoked_at else "active"
             role = ("  manages" if key.manages else "") + ("" if key.client_ref is None else f"  for {key.client_ref}")
-            click.echo(f"{key.id}  {milliseconds(key.created_at)}  project {key.project_id}{role}  {state}  {key.name}")
+            whose = f"project {key.project_id}" + ("" if key.user_id is None else f"  user {key.user_id}")
+            click.echo(f"{key.id}  {milliseconds(key.created_at)}  {whose}{role}  {state}  {key.name}")
 
 
 @keys.command("revoke")

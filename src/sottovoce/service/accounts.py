@@ -63,6 +63,7 @@ class ApiKey:
     id: str
     name: str
     project_id: int
+    user_id: int | None
     client_ref: str | None
     manages: bool
     created_at: int
@@ -94,11 +95,16 @@ def bootstrap(connection: sa.Connection, secret: str) -> bool:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(7420063)"))
     if connection.execute(sa.select(t.workspaces.c.id).limit(1)).first():
         return False
-    workspace = _inserted(connection, t.workspaces, name="default")
+    workspace, project = open_workspace(connection, "default")
     user = _inserted(connection, t.users, workspace_id=workspace)
-    project = _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
     create_key(connection, project_id=project, user_id=user, name="first key", secret=secret, manages=True)
     return True
+
+
+def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
+    """A new workspace, and its default project."""
+    workspace = _inserted(connection, t.workspaces, name=name)
+    return workspace, _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
 
 
 def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
@@ -118,7 +124,10 @@ def create_key(
     client_ref: str | None = None,
     manages: bool = False,
 ) -> ApiKey:
-    """A key with *secret* for *project_id*. Raises `Refused(FORBIDDEN)` when the project has as many as it may."""
+    """A key with *secret* for *project_id*, of *user_id* or else of the first user of its workspace: V1 asks whose a key is.
+
+    Raises `Refused(FORBIDDEN)` when the project has as many as it may.
+    """
     if len(secret) < MIN_SECRET or not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ValueError(f"an API key is at least {MIN_SECRET} printable ASCII characters without blanks")
     name = checked(name, at="name in body").strip()
@@ -132,7 +141,7 @@ def create_key(
         sa.insert(t.api_keys).values(
             id=key_id,
             project_id=project_id,
-            user_id=user_id,
+            user_id=_first_user(connection, project_id) if user_id is None else user_id,
             name=name,
             secret_sha256=digest(secret),
             client_ref=client_ref,
@@ -141,6 +150,17 @@ def create_key(
         )
     )
     return _key(connection.execute(_keys().where(t.api_keys.c.id == key_id)).mappings().one())
+
+
+def _first_user(connection: sa.Connection, project_id: int) -> int | None:
+    """The oldest user of the project's workspace, if there is one; those who are disabled come last."""
+    statement = (
+        sa.select(t.users.c.id)
+        .join_from(t.users, t.projects, t.projects.c.workspace_id == t.users.c.workspace_id)
+        .where(t.projects.c.id == project_id)
+        .order_by(t.users.c.disabled_at.is_not(None), t.users.c.id)
+    )
+    return connection.scalar(statement.limit(1))
 
 
 def _check_room(connection: sa.Connection, project_id: int) -> None:
@@ -164,21 +184,29 @@ def list_keys(
     *,
     workspace_id: int | None = None,
     project_id: int | None = None,
+    user_id: int | None = None,
     working: bool = False,
 ) -> list[ApiKey]:
-    """Keys, oldest first: of one workspace or project if given, and with *working* only those that still open something."""
+    """Keys, oldest first: of one workspace, project or user if given; with *working* only those that still open something."""
     statement = _keys().join_from(t.api_keys, t.projects).order_by(t.api_keys.c.created_at, t.api_keys.c.id)
     if workspace_id is not None:
         statement = statement.where(t.projects.c.workspace_id == workspace_id)
     if project_id is not None:
         statement = statement.where(t.api_keys.c.project_id == project_id)
+    if user_id is not None:
+        statement = statement.where(t.api_keys.c.user_id == user_id)
     if working:
         statement = statement.where(t.api_keys.c.revoked_at.is_(None), t.projects.c.deleted_at.is_(None))
     return [_key(row) for row in connection.execute(statement).mappings()]
 
 
-def revoke_key(connection: sa.Connection, key_id: str, *, workspace_id: int | None = None) -> bool:
-    """Make *key_id* worthless, with every temporary key in its name. False: no such key (of the workspace) that still works."""
+def revoke_key(
+    connection: sa.Connection, key_id: str, *, workspace_id: int | None = None, user_id: int | None = None
+) -> bool:
+    """Make *key_id* worthless, with every temporary key in its name.
+
+    False: no such key (of the workspace, of the user) that still works.
+    """
     statement = (
         sa.update(t.api_keys)
         .where(t.api_keys.c.id == key_id, t.api_keys.c.revoked_at.is_(None))
@@ -187,12 +215,17 @@ def revoke_key(connection: sa.Connection, key_id: str, *, workspace_id: int | No
     if workspace_id is not None:
         mine = sa.select(t.projects.c.id).where(t.projects.c.workspace_id == workspace_id)
         statement = statement.where(t.api_keys.c.project_id.in_(mine))
+    if user_id is not None:
+        statement = statement.where(t.api_keys.c.user_id == user_id)
     return connection.execute(statement).rowcount == 1
 
 
-def default_project(connection: sa.Connection) -> int:
-    """The project that keys made on the command line belong to."""
-    return int(connection.execute(sa.select(t.projects.c.id).where(t.projects.c.is_default).limit(1)).scalar_one())
+def default_project(connection: sa.Connection, workspace_id: int | None = None) -> int:
+    """The default project of *workspace_id*, else of the first workspace, where keys made on the command line belong."""
+    statement = sa.select(t.projects.c.id).where(t.projects.c.is_default).order_by(t.projects.c.id)
+    if workspace_id is not None:
+        statement = statement.where(t.projects.c.workspace_id == workspace_id)
+    return int(connection.execute(statement.limit(1)).scalar_one())
 
 
 _PROJECT = t.projects.alias("project")

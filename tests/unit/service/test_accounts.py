@@ -72,13 +72,36 @@ def test_a_revoked_key_is_worthless(started: Database) -> None:
 
 def test_keys_of_deleted_projects_and_disabled_users_are_worthless(started: Database) -> None:
     with started.writing() as connection:
-        accounts.create_key(connection, project_id=1, name="no user", secret="nobodys-secret")
-        connection.execute(sa.update(t.users).values(disabled_at=now_ms()))
+        connection.execute(sa.insert(t.users).values(id=7, workspace_id=1, created_at=1))
+        accounts.create_key(connection, project_id=1, user_id=7, name="of another", secret="anothers-secret")
+        connection.execute(sa.update(t.users).where(t.users.c.id == 1).values(disabled_at=now_ms()))
     assert whose(started, SECRET) is None
-    assert whose(started, "nobodys-secret")
+    assert whose(started, "anothers-secret")
     with started.writing() as connection:
         connection.execute(sa.update(t.projects).values(deleted_at=now_ms()))
-    assert whose(started, "nobodys-secret") is None
+    assert whose(started, "anothers-secret") is None
+
+
+def test_every_key_has_a_user(started: Database) -> None:
+    with started.writing() as connection:
+        connection.execute(sa.insert(t.workspaces).values(id=2, name="other", created_at=1))
+        connection.execute(sa.insert(t.projects).values(id=7, workspace_id=2, name="p", is_default=True, created_at=1))
+        connection.execute(sa.insert(t.users), [{"id": each, "workspace_id": 2, "created_at": 1} for each in (8, 9)])
+        first = accounts.create_key(connection, project_id=7, name="first", secret="first-users-key")
+        given = accounts.create_key(connection, project_id=7, user_id=9, name="given", secret="given-users-key")
+        assert (first.user_id, given.user_id) == (8, 9)
+        connection.execute(sa.update(t.users).where(t.users.c.id == 8).values(disabled_at=now_ms()))
+        assert accounts.create_key(connection, project_id=7, name="next", secret="next-users-key").user_id == 9
+        assert [key.name for key in accounts.list_keys(connection, user_id=9)] == ["given", "next"]
+        assert not accounts.revoke_key(connection, given.id, user_id=8)
+        assert accounts.revoke_key(connection, given.id, user_id=9)
+
+
+def test_each_workspace_has_its_own_default_project(started: Database) -> None:
+    with started.writing() as connection:
+        workspace, project = accounts.open_workspace(connection, "other")
+        assert accounts.default_project(connection) == accounts.default_project(connection, 1) == 1
+        assert accounts.default_project(connection, workspace) == project != 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""Bodies of requests about accounts, and what an account looks like. Ours: the contract has no such addresses."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sottovoce.errors import Kind, Refused
+
+MAX_BODY = 8 << 10
+"""Bytes: room for the longest password, every character of it escaped."""
+MAX_TEXT = 1000
+"""Characters of any member; what may be stored is shorter."""
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Model = TypeVar("Model", bound="Body")
+
+
+class Body(BaseModel):
+    """A JSON object with these members and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Credentials(Body):
+    """`POST /account/register`, `/account/login`."""
+
+    email: Text
+    password: Text = Field(repr=False)
+
+
+class Confirmation(Body):
+    """`POST /account/verify`, with the password of the account, and `/account/reset`, with a new one."""
+
+    token: Text = Field(repr=False)
+    password: Text = Field(repr=False)
+
+
+class Forgotten(Body):
+    """`POST /account/forgot`."""
+
+    email: Text
+
+
+class PasswordChange(Body):
+    """`POST /account/password`."""
+
+    old: Text = Field(repr=False)
+    new: Text = Field(repr=False)
+
+
+class NewToken(Body):
+    """`POST /account/tokens`."""
+
+    name: Text
+
+
+def parsed(model: type[Model], body: bytes) -> Model:
+    """*body* as *model*. Raises `Refused`, with the member that is wrong and never its value."""
+    try:
+        members = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refused(Kind.MALFORMED, "the body is not valid JSON") from error
+    if not isinstance(members, dict):
+        raise Refused(Kind.BAD_REQUEST, "the body must be a JSON object")
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        name = str(fault["loc"][0])
+        if name not in model.model_fields:
+            known = ", ".join(model.model_fields)
+            raise Refused(Kind.BAD_REQUEST, f"the body has a member that is not known; known are {known}") from error
+        raise Refused(Kind.BAD_REQUEST, _WHY.get(fault["type"], "cannot be used"), at=name) from error
+
+
+_WHY: Mapping[str, str] = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "string_too_long": f"must have at most {MAX_TEXT} characters",
+}
+
+
+def user_object(*, user_id: int, email: str | None) -> dict[str, Any]:
+    """Who has logged in."""
+    return {"user_id": user_id, "email": email}
+
+
+def account_object(
+    *, user_id: int, email: str | None, verified: bool, balance: int, workspace_id: int
+) -> dict[str, Any]:
+    """The account of whoever is logged in; *balance* in credits."""
+    return {
+        **user_object(user_id=user_id, email=email),
+        "verified": verified,
+        "balance": balance,
+        "workspace_id": workspace_id,
+    }
