@@ -1,6 +1,7 @@
 """`python -m tests.chaos --rounds N --seed S [--backend sqlite|fleet|both] [--fault NAME]`."""
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -8,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos import media, smalldisk
+from tests.chaos import media, smalldisk, till
 from tests.chaos.faults import FAULTS
 from tests.chaos.rounds import Round, calm
 from tests.chaos.worlds import WORLDS, World
@@ -66,13 +67,28 @@ def _run(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
     return result
 
 
+def _credits(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
+    """Rounds of spending: all of them, or as many as any other fault gets."""
+    result: Counter[str] = Counter()
+    with till.opened(backend, home) as opened:
+        for number in range(options.rounds if options.fault else _share(options)):
+            result["wrong"] += bool(till.play(opened, f"{options.seed}.{number}"))
+            result["credits"] += 1
+    return result
+
+
+def _share(options: argparse.Namespace) -> int:
+    """Rounds of what has a world of its own."""
+    return max(1, int(options.rounds) // len(FAULTS))
+
+
 def main() -> int:
     """Run rounds and count."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--rounds", type=int, default=20, help="rounds for each backend")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--backend", choices=[*WORLDS, "both"], default="both")
-    parser.add_argument("--fault", choices=list(FAULTS))
+    parser.add_argument("--fault", choices=[*FAULTS, "credits"])
     parser.add_argument("--thorough", action="store_true", help="long media and long locks too")
     parser.add_argument("--home", type=Path, help="keep everything here")
     parser.add_argument("--small-disk", action="store_true", help=argparse.SUPPRESS)
@@ -80,14 +96,16 @@ def main() -> int:
     if options.fault == "disk-full" and not options.small_disk:
         return _on_a_small_disk(options.rounds, options.seed)
     backends = list(WORLDS) if options.backend == "both" else [options.backend]
-    if options.fault:
+    if options.fault in FAULTS:
         backends = [backend for backend in backends if backend in FAULTS[options.fault].backends]
     total: Counter[str] = Counter()
-    for backend in backends:
+    kinds = {None: {"": _run, "-credits": _credits}, "credits": {"-credits": _credits}}.get(options.fault, {"": _run})
+    for backend, (suffix, run) in itertools.product(backends, kinds.items()):
         with tempfile.TemporaryDirectory(prefix="sottovoce-chaos-") as folder:
-            total += _run(options, backend, options.home / backend if options.home else Path(folder))
+            home = options.home / (backend + suffix) if options.home else Path(folder)
+            total += run(options, backend, home)
     if not options.fault and "sqlite" in backends:
-        share = max(1, options.rounds // len(FAULTS))
+        share = _share(options)
         total["wrong"] += _on_a_small_disk(share, options.seed)
         total["disk-full"] += share
     print(json.dumps({"total": dict(total)}))

@@ -1,10 +1,24 @@
 """`jobs`: look at jobs of all projects, and give rejected ones another chance."""
 
 import contextlib
+import time
+from typing import TYPE_CHECKING
 
 import click
 
-from sottovoce.cli.common import control, data_dir, region, region_database
+from sottovoce.cli.common import control, data_dir, folder_of, region, region_database
+from sottovoce.cli.keys import refusals
+
+if TYPE_CHECKING:
+    from sottovoce.service.jobs import Job
+
+IN_TIME = 120.0
+"""Seconds between holding credits and queueing the job; the settler takes it for given up only much later."""
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @click.group()
@@ -61,7 +75,7 @@ def jobs_show(job_id: str, **flags: object) -> None:
 @data_dir
 @region
 def jobs_retry(job_id: str, **flags: object) -> None:
-    """Put the rejected job JOB_ID back into the queue; a running server takes it up."""
+    """Put the rejected job JOB_ID back into the queue; a running server takes it up. With billing it costs credits again."""
     from sottovoce.job import State
     from sottovoce.service import fetches
     from sottovoce.service import jobs as store
@@ -72,6 +86,8 @@ def jobs_retry(job_id: str, **flags: object) -> None:
             held = store.get(connection, job_id)
         if held is None or held.state is not State.REJECTED:  # before its queue entry is touched: it may be at work
             raise click.ClickException(f"no rejected job {job_id} in this region")
+        begun = _now()
+        _paid(flags, held)
         queue = DbosQueue(database)
         try:
             queue.forget([job_id, *fetches.entries(job_id, held.fetch_attempts or 0)])
@@ -79,11 +95,36 @@ def jobs_retry(job_id: str, **flags: object) -> None:
                 found = store.retry(connection, job_id)
                 if found is None:
                     raise click.ClickException(f"job {job_id} was changed by somebody else meanwhile")
+                if _now() - begun > IN_TIME:
+                    raise click.ClickException("this took so long that its credits may have been given back; try again")
                 fetches.start(connection, queue, found)
         finally:
             queue.close()
     _written_down(flags, job_id)
     click.echo(f"{job_id} is queued again")
+
+
+def _paid(flags: dict[str, object], found: "Job") -> None:
+    """Hold credits for *found* once more, if jobs cost any: should it not be run again after all, they come back by themselves."""
+    from sottovoce.job import Reason
+    from sottovoce.service import ledger
+    from sottovoce.service.cashier import Tariff
+
+    settings, folder = folder_of(flags)
+    tariff = Tariff(billing=settings.billing, per_minute=settings.credits_per_minute)
+    size = None if found.reason is Reason.FETCH else found.media_bytes  # what was never fetched may be of any size
+    cost = tariff.cost(found.duration_ms, size)
+    if not tariff.billing or cost == 0:
+        return
+    with refusals(), control(flags) as database, database.writing() as connection:
+        ledger.hold(
+            connection,
+            found.workspace_id,
+            region=folder.region,
+            job_id=found.id,
+            cost=cost,
+            ended_at=found.finished_at,
+        )
 
 
 def _written_down(flags: dict[str, object], job_id: str) -> None:
