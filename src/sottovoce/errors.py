@@ -73,6 +73,14 @@ class Refused(Exception):
         return f"{self.at}: {self.why}" if self.at else self.why
 
 
+class MethodNotAllowed(Refused):
+    """The address knows other methods: *allowed*, as the `Allow` header lists them."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(Kind.METHOD_NOT_ALLOWED, "this address knows no such method")
+        self.allowed = allowed
+
+
 class MediaUnreadable(Refused):
     """The bytes hold no audio that can be decoded."""
 

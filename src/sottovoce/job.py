@@ -23,6 +23,7 @@ class Event(StrEnum):
     """What can happen to a job."""
 
     CLAIMED = "claimed"  # a worker took a lease: a new attempt
+    UNHEARD = "unheard"  # there is nothing in its media (V1 takes empty files, to try things out)
     FINISHED = "finished"  # the attempt that holds the lease published a result
     FAILED = "failed"  # the job cannot be done, whoever tries
     RETRIED = "retried"  # an operator wants a rejected job run again
@@ -56,6 +57,7 @@ TERMINAL = frozenset(State) - LIVE
 # (from, event) -> to. A pair that is missing cannot happen: the writer that tries lost a race and changes nothing.
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.CLAIMED): State.RUNNING,
+    (State.QUEUED, Event.UNHEARD): State.DONE,
     (State.RUNNING, Event.CLAIMED): State.RUNNING,  # the lease ran out, or the last attempt's process died
     (State.RUNNING, Event.FINISHED): State.DONE,
     (State.QUEUED, Event.FAILED): State.REJECTED,

@@ -137,12 +137,12 @@ class Settings(BaseSettings):
     )
     credits_per_minute: int = Field(default=1, ge=0, le=1_000_000, description="Credits for a started minute of media.")
     registration: Literal["closed", "open"] = Field(
-        default="closed", description="Whether strangers may register; else `sottovoce users add` makes accounts."
+        default="closed", description="Whether strangers may register; else `sottovoce users add EMAIL` makes accounts."
     )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",
-        description="Where clients reach this server, for links in mails; default: the address that was asked.",
+        description="Where clients reach this server, for links in mails; without it mails hold a code to paste.",
     )
     submit_rate: float = Field(default=100.0, gt=0, description="New jobs a second of one key, on the whole.")
     submit_burst: int = Field(default=1000, ge=1, description="New jobs of one key at once (429 beyond).")
@@ -212,6 +212,12 @@ class Settings(BaseSettings):
         max_length=100,
         description="Seconds before each further attempt at a notification, separated by commas.",
     )
+    callback_timeouts: Annotated[tuple[Pause, ...], NoDecode] = Field(
+        default=(10.0, 20.0, 30.0),
+        min_length=1,
+        max_length=100,
+        description="Seconds that the receiver of a V1 callback has at each attempt, separated by commas.",
+    )
     notification_secret: SecretStr | None = Field(
         default=None,
         description="Signs notifications: `whsec_` and the base64 of at least 24 random bytes; default: no signature.",
@@ -243,6 +249,7 @@ class Settings(BaseSettings):
         "trusted_proxies",
         "outbound_allow",
         "notification_pauses",
+        "callback_timeouts",
         "fetch_pauses",
         "mail_pauses",
         mode="before",

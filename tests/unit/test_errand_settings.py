@@ -19,7 +19,7 @@ def test_the_defaults_are_the_contracts_times_and_reach_nobody_private() -> None
     plan = errands(load())
     assert (plan.send.timeout, plan.send.pauses) == (10.0, (15.0, 20.0, 30.0))
     assert plan.fetch.pauses == (2.0, 10.0, 20.0)
-    assert plan.send.tries == {Kind.NOTIFICATION: 4, Kind.MAIL: 5}
+    assert plan.send.tries == {Kind.NOTIFICATION: 4, Kind.CALLBACK: 3, Kind.MAIL: 5}
     assert (plan.send.signing, plan.send.smtp) == (None, None)
     assert not plan.outbound.allow_private
     assert plan.outbound.networks == ()

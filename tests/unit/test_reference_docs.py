@@ -12,6 +12,7 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.service.metrics import FAMILIES, Metrics
 from sottovoce.settings import Settings
 from sottovoce.wire.errors import OUTSIDE_THE_LIST, v2_error
+from sottovoce.wire.v1_errors import PHRASES, V1
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -91,7 +92,9 @@ def _metrics() -> str:
 
 def _errors() -> str:
     lines = [
-        "# Errors of V2",
+        "# Errors",
+        "",
+        "## V2",
         "",
         "`{code, error, detail}`; `detail` names the field where there is one. A word marked * is shown by the contract, yet missing from",
         "its published list.",
@@ -103,6 +106,16 @@ def _errors() -> str:
         status, body = v2_error(Refused(kind, "…"))
         mark = "*" if kind in OUTSIDE_THE_LIST else ""
         lines.append(f"| {kind} | {status} | {body['error']}{mark} | {MEANINGS[kind]} |")
+    lines += [
+        "",
+        "## V1",
+        "",
+        "`{code, error}`, exactly two members; from 500 on a snippet of HTML that names the status. When: as above.",
+        "",
+        "| kind | status | `error` |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {kind} | {status} | {text or PHRASES[status]} |" for kind, (status, text) in V1.items()]
     return "\n".join(lines) + "\n"
 
 

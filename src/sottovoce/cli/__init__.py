@@ -7,6 +7,7 @@ import click
 
 from sottovoce import __version__
 from sottovoce.cli.audit import audit
+from sottovoce.cli.credits import credits_
 from sottovoce.cli.deliveries import deliveries
 from sottovoce.cli.doctor import doctor
 from sottovoce.cli.jobs import jobs
@@ -15,8 +16,10 @@ from sottovoce.cli.models import models
 from sottovoce.cli.projects import projects
 from sottovoce.cli.secrets import secrets
 from sottovoce.cli.serve import serve, worker
+from sottovoce.cli.status import status
 from sottovoce.cli.storage import backup, migrate
 from sottovoce.cli.transcribe import transcribe
+from sottovoce.cli.users import users
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,9 +35,12 @@ for _command in (
     models,
     doctor,
     keys,
+    users,
     projects,
     secrets,
     audit,
+    credits_,
+    status,
     jobs,
     deliveries,
     migrate,

@@ -27,7 +27,7 @@ def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: 
             when = f"  next {milliseconds(each.next_at)}" if each.next_at is not None and each.attempts else ""
             outcome = f"  {each.outcome}" if each.outcome else ""
             click.echo(
-                f"{each.id}  job {each.job_id}  {each.kind} {each.number}  {each.place}  {each.status or '-'}"
+                f"{each.id}  job {each.job_id or '-'}  {each.kind} {each.number}  {each.place}  {each.status or '-'}"
                 f"  {each.state}  {each.attempts}/{each.tries}{when}{outcome}"
             )
 

@@ -18,13 +18,20 @@ DEFAULT_SPEED = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """*waiting* jobs with *audio* seconds; *oldest* has waited so many seconds; all will be done in *eta* seconds."""
+    """*waiting* jobs with *audio* seconds; *oldest* has waited so many seconds; all will be done in *eta* seconds.
+
+    *turnaround* is the mean of seconds from coming to done in the last hour, *known_issues* the operator's word, *at* when this
+    was seen (epoch ms).
+    """
 
     waiting: int = 0
     audio: float = 0.0
     oldest: float = 0.0
     slots: int = 0
     speed: float = DEFAULT_SPEED
+    turnaround: float = 0.0
+    known_issues: bool = False
+    at: int = 0
 
     @property
     def eta(self) -> float | None:
@@ -59,6 +66,9 @@ def look(connection: sa.Connection, lease_ms: int) -> Outlook:
         oldest=float(oldest) / 1000,
         slots=sum(workers.alive(connection, lease_ms).values()),
         speed=_speed(connection),
+        turnaround=_turnaround(connection),
+        known_issues=known_issues(connection),
+        at=int(connection.execute(sa.select(now_ms())).scalar_one()),
     )
 
 
@@ -67,6 +77,28 @@ def _speed(connection: sa.Connection) -> float:
     took = t.jobs.c.finished_at - t.jobs.c.started_at
     row = connection.execute(sa.select(sa.func.sum(t.jobs.c.duration_ms), sa.func.sum(took)).where(done)).one()
     return float(row[0]) / float(row[1]) if row[0] and row[1] and row[1] > 0 else DEFAULT_SPEED
+
+
+def _turnaround(connection: sa.Connection) -> float:
+    done = sa.and_(t.jobs.c.state == State.DONE, t.jobs.c.finished_at > now_ms() - RECENT_MS)
+    mean = connection.execute(sa.select(sa.func.avg(t.jobs.c.finished_at - t.jobs.c.created_at)).where(done)).scalar()
+    return float(mean or 0) / 1000
+
+
+_ISSUES = "known issues"
+
+
+def known_issues(connection: sa.Connection) -> bool:
+    """Whether an operator says that something is wrong."""
+    row = connection.execute(sa.select(t.counters.c.value).where(t.counters.c.name == _ISSUES)).first()
+    return bool(row and row.value)
+
+
+def tell_issues(connection: sa.Connection, known: bool) -> None:
+    """Say whether something is wrong."""
+    told = sa.update(t.counters).where(t.counters.c.name == _ISSUES).values(value=int(known))
+    if not connection.execute(told).rowcount:
+        connection.execute(sa.insert(t.counters).values(name=_ISSUES, value=int(known)))
 
 
 class Backlog:

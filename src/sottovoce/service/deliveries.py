@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from sottovoce.errors import Refused
+from sottovoce.job import Reason
 from sottovoce.request import Notification
 from sottovoce.service import jobs
 from sottovoce.service import tables as t
@@ -26,6 +27,7 @@ from sottovoce.service.jobs import Job
 from sottovoce.service.mail import Mail
 from sottovoce.service.queue import Errand, JobQueue, entry_of
 from sottovoce.service.vault import Vault
+from sottovoce.wire import v1, v1_notices, v1_request
 from sottovoce.wire.notifications import status_of
 from sottovoce.wire.v2_config import parse_job_config
 
@@ -39,6 +41,7 @@ class Kind(StrEnum):
     """How it goes out."""
 
     NOTIFICATION = "notification"
+    CALLBACK = "callback"  # V1's
     MAIL = "mail"
 
 
@@ -55,7 +58,7 @@ class Delivery:
     """A delivery as stored. Instants in epoch ms; *target* is sealed, *place* and *outcome* may be shown."""
 
     id: str
-    job_id: str
+    job_id: str | None  # none: a mail about an account
     kind: Kind
     number: int
     status: str
@@ -83,6 +86,14 @@ class Envelope:
     number: int
     target: bytes
     place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """V1's notice of a finished job: the transcript to *url*; when nobody takes it, a mail to *email* says so."""
+
+    url: str
+    email: str | None
 
 
 _COLUMNS = [t.deliveries.c[name] for name in Delivery.__dataclass_fields__]
@@ -113,7 +124,12 @@ def mail_of(vault: Vault, target: bytes) -> Mail:
     return Mail(**{**plain, "attachments": tuple(plain["attachments"])})
 
 
-def _seal(vault: Vault, content: Notification | Mail) -> bytes:
+def callback_of(vault: Vault, target: bytes) -> Callback:
+    """What *target* was sealed from. Raises `ValueError` when no key opens it."""
+    return Callback(**json.loads(vault.unseal(target)))
+
+
+def _seal(vault: Vault, content: Notification | Callback | Mail) -> bytes:
     return vault.seal(json.dumps(asdict(content)).encode())
 
 
@@ -127,33 +143,57 @@ def place_of(url: str) -> str:
 
 
 class Outbox:
-    """Where ends of jobs become deliveries. *tries* says how often each kind is attempted."""
+    """Where ends of jobs become deliveries. *tries*: how often each kind is attempted; *mails*: whether there is a mail server."""
 
-    def __init__(self, vault: Vault, queue: JobQueue, tries: Mapping[Kind, int]) -> None:
+    def __init__(self, vault: Vault, queue: JobQueue, tries: Mapping[Kind, int], *, mails: bool = True) -> None:
         self._vault = vault
         self._queue = queue
         self._tries = tries
+        self.mails = mails
 
-    async def addressed(self, job: Job) -> tuple[Envelope, ...]:
-        """Whom *job*'s config wants told. Never raises for a config that nobody can read (any more)."""
-        return await asyncio.to_thread(self._addressed, job)
+    async def addressed(self, job: Job, reason: Reason | None = None) -> tuple[Envelope, ...]:
+        """Whom *job* wants told that it is done, or was rejected for *reason*. Never raises for what nobody can read (any more)."""
+        return await asyncio.to_thread(self.envelopes, job, reason)
 
-    def _addressed(self, job: Job) -> tuple[Envelope, ...]:
-        if job.config is None:
-            return ()
+    def envelopes(self, job: Job, reason: Reason | None = None) -> tuple[Envelope, ...]:
+        """As `addressed`; a hostile config may take most of a second."""
         try:
-            request = parse_job_config(self._vault.unseal(job.config))
+            return self._legacy(job, reason) if job.legacy is not None else self._configured(job)
         except (ValueError, Refused) as error:
             _log.warning("nobody can be told of a job", extra={"job": job.id, "why": type(error).__name__})
             return ()
+
+    def _configured(self, job: Job) -> tuple[Envelope, ...]:
+        if job.config is None:
+            return ()
+        request = parse_job_config(self._vault.unseal(job.config))
         return tuple(
             Envelope(kind=Kind.NOTIFICATION, number=number, target=_seal(self._vault, entry), place=place_of(entry.url))
             for number, entry in enumerate(request.notifications)
         )
 
+    def _legacy(self, job: Job, reason: Reason | None) -> tuple[Envelope, ...]:
+        """V1 has no callback for a failed job: its owner gets a mail (contract `legacy-v1.md` §6)."""
+        wanted = v1_request.load(self._vault.unseal(job.legacy or b""))
+        if wanted.notification is v1_request.Notify.CALLBACK and wanted.callback and reason is None:
+            target = Callback(url=wanted.callback, email=wanted.email)
+            return (
+                Envelope(
+                    kind=Kind.CALLBACK, number=0, target=_seal(self._vault, target), place=place_of(wanted.callback)
+                ),
+            )
+        if wanted.notification is v1_request.Notify.NONE or not wanted.email or not self.mails:
+            return ()
+        told = v1_notices.ended(number=job.v1_id, name=job.data_name, status=v1.ended_as(reason))
+        return (self.mailed(Mail(to=wanted.email, subject=told.subject, body=told.body)),)
+
     def mailed(self, mail: Mail) -> Envelope:
         """*mail*, ready to be posted."""
         return Envelope(kind=Kind.MAIL, number=0, target=_seal(self._vault, mail), place="mail")
+
+    def announce(self, connection: sa.Connection, mail: Mail) -> None:
+        """Post *mail*, which is about no job."""
+        self._insert(connection, self.mailed(mail), job_id=None, status="")
 
     def post(self, connection: sa.Connection, job_id: str, envelopes: Sequence[Envelope]) -> None:
         """Make *envelopes* deliveries of the job, in the transaction that has just ended it."""
@@ -162,24 +202,27 @@ class Outbox:
             return
         status = status_of(found.state, found.reason)
         for envelope in envelopes:
-            delivery_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-            connection.execute(
-                sa.insert(t.deliveries).values(
-                    id=delivery_id,
-                    job_id=job_id,
-                    kind=envelope.kind.value,
-                    number=envelope.number,
-                    status=status.value,
-                    target=envelope.target,
-                    place=envelope.place,
-                    state=State.WAITING.value,
-                    attempts=0,
-                    tries=self._tries[envelope.kind],
-                    next_at=now_ms(),
-                    created_at=now_ms(),
-                )
+            self._insert(connection, envelope, job_id=job_id, status=status.value)
+
+    def _insert(self, connection: sa.Connection, envelope: Envelope, *, job_id: str | None, status: str) -> None:
+        delivery_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+        connection.execute(
+            sa.insert(t.deliveries).values(
+                id=delivery_id,
+                job_id=job_id,
+                kind=envelope.kind.value,
+                number=envelope.number,
+                status=status,
+                target=envelope.target,
+                place=envelope.place,
+                state=State.WAITING.value,
+                attempts=0,
+                tries=self._tries[envelope.kind],
+                next_at=now_ms(),
+                created_at=now_ms(),
             )
-            self._queue.go(connection, Errand.DELIVERY, delivery_id, 1)
+        )
+        self._queue.go(connection, Errand.DELIVERY, delivery_id, 1)
 
 
 # --- statements ------------------------------------------------------------------------------------------------------
@@ -254,3 +297,9 @@ def overdue(connection: sa.Connection, by_ms: int, limit: int) -> list[Delivery]
     where = (t.deliveries.c.state == State.WAITING.value, t.deliveries.c.next_at < now_ms() - by_ms)
     statement = sa.select(*_COLUMNS).where(*where).order_by(t.deliveries.c.next_at).limit(limit)
     return [_delivery(row) for row in connection.execute(statement).mappings()]
+
+
+def forget(connection: sa.Connection, before_ms: int) -> int:
+    """Remove mails about accounts that ended *before_ms* ago or earlier: they hold addresses and links. How many."""
+    theirs = (t.deliveries.c.job_id.is_(None), t.deliveries.c.ended_at < now_ms() - before_ms)
+    return connection.execute(sa.delete(t.deliveries).where(*theirs)).rowcount

@@ -8,6 +8,7 @@ from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database
 from sottovoce.service.deliveries import Outbox
 from sottovoce.service.fetches import Fetcher, FetchPolicy
+from sottovoce.service.legacy import Legacy
 from sottovoce.service.limits import Disk
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.parcels import Packer
@@ -44,11 +45,13 @@ class Means:
 
 def hands(means: Means, plan: ErrandPlan) -> Mapping[Errand, Hands]:
     """Who carries out which errand."""
+    results = Results(means.blobs, means.vault)
     sender = Sender(
         database=means.database,
         vault=means.vault,
         queue=means.queue,
-        packer=Packer(means.blobs, Results(means.blobs, means.vault)),
+        outbox=means.outbox,
+        packer=Packer(means.blobs, results, Legacy(means.vault, results)),
         outbound=means.outbound,
         metrics=means.metrics,
         policy=plan.send,

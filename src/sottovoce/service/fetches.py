@@ -255,7 +255,7 @@ class Fetcher:
             await self._tidy(found.id)
 
     async def _reject(self, found: Job, number: int, failed: FetchFailed) -> None:
-        envelopes: Sequence[Envelope] = await self._outbox.addressed(found)
+        envelopes: Sequence[Envelope] = await self._outbox.addressed(found, Reason.FETCH)
 
         def reject(connection: sa.Connection) -> bool:
             values = {

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,19 +19,25 @@ from sottovoce.service import jobs, limits
 from sottovoce.service.accounts import Caller
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
+from sottovoce.service.cashier import Cashier, Held
 from sottovoce.service.database import Database
+from sottovoce.service.deliveries import Outbox
 from sottovoce.service.jobs import Job, NewJob
 from sottovoce.service.limits import Disk, Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
 from sottovoce.service.queue import Errand, JobQueue
 from sottovoce.service.vault import Vault
-from sottovoce.transcript.model import RATE
+from sottovoce.service.workflows import result_key
+from sottovoce.transcript import codec
+from sottovoce.transcript.model import RATE, Transcript
 
 _log = logging.getLogger(__name__)
 
 LOOK_TIMEOUT = 60.0
 """Seconds that looking at the media may hold up a submission; after that the worker finds out."""
+HOLD_FOR = 120.0
+"""Seconds between holding credits and inserting the job; the settler takes a hold without a job for lost only much later."""
 MAX_IDEMPOTENCY_KEY = 255
 
 
@@ -48,12 +55,32 @@ class Submission:
     media_bytes: int = 0
     media_digest: str = ""
     idempotency_key: str | None = None
+    legacy: bytes | None = None  # what V1 keeps of a job beside the config
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the media is still to be fetched."""
+        return self.request.fetch_data is not None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to be heard: V1 takes such files, to try things out (`legacy-v1.md` §1)."""
+        return self.legacy is not None and not self.fetched and self.media_bytes == 0
 
     @property
     def digest(self) -> str:
         """Whether two submissions under one idempotency key are the same one: config, name, and media to the last byte."""
         told = (self.data_name, str(self.media_bytes), self.media_digest)
         return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in told)))).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The durable job *id*, what it cost in credits, and the *balance* after that; `None` where jobs cost nothing."""
+
+    id: str
+    cost: int = 0
+    balance: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +110,9 @@ class Intake:
         disk: Disk | None,
         target: str,
         outbound: Policy,
+        cashier: Cashier,
+        outbox: Outbox,
+        keep_ms: int,
     ) -> None:
         self._place = place
         self._backlog = backlog
@@ -90,6 +120,9 @@ class Intake:
         self._disk = disk
         self._target = target
         self._outbound = outbound
+        self._cashier = cashier
+        self._outbox = outbox
+        self._keep_ms = keep_ms
         self._database = database
         self._blobs = blobs
         self._vault = vault
@@ -111,28 +144,45 @@ class Intake:
         self._offers.check(request)
         _check_urls(request, self._outbound)
 
-    async def accept(self, submission: Submission) -> str:
-        """The id of the durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
+    async def accept(self, submission: Submission) -> Accepted:
+        """The durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
 
-        On any exception the media is removed, unless the job was made all the same: no blob without a job, no job without
-        its blob.
+        On any exception the media is removed and what it cost is given back, unless the job was made all the same: no blob
+        without a job, no job without its blob, no credits for nothing.
         """
         storing: asyncio.Task[str] | None = None
         try:
             self.check(submission.request)
             await self.admit(submission.caller, 0 if self._disk else submission.media_bytes)
-            duration_ms = await self._look(submission)
-            storing = asyncio.create_task(self._store(submission, duration_ms))
-            accepted = await asyncio.shield(storing)
+            accepted = await self._before(submission)
+            held = Held(cost=0, balance=None)
+            if accepted is None:
+                duration_ms = 0 if submission.empty else await self._look(submission)
+                cost = self._cashier.tariff.cost(
+                    duration_ms or None, None if submission.fetched else submission.media_bytes
+                )
+                held = await self._cashier.hold(submission.caller.workspace_id, submission.job_id, cost)
+                storing = asyncio.create_task(self._store(submission, duration_ms, _elapsed()))
+                accepted = await asyncio.shield(storing)
         except BaseException:
             await asyncio.shield(self._undo(submission.job_id, storing))
             raise
         if accepted != submission.job_id:
-            await self._blobs.delete_prefix(f"jobs/{submission.job_id}/")
-        else:
-            self._metrics.accepted(submission.api, submission.media_bytes)
-            _log.info("job accepted", extra={"job": accepted, "bytes": submission.media_bytes})
-        return accepted
+            await self._undo(submission.job_id, None)
+            return Accepted(id=accepted)
+        self._metrics.accepted(submission.api, submission.media_bytes)
+        _log.info("job accepted", extra={"job": accepted, "bytes": submission.media_bytes})
+        return Accepted(id=accepted, cost=held.cost, balance=held.balance)
+
+    async def _before(self, submission: Submission) -> str | None:
+        """The job that the same idempotency key made before: it costs nothing again. Raises `Refused` for another request."""
+        key = submission.idempotency_key
+        if key is None:
+            return None
+        found = await self._database.read(
+            lambda connection: jobs.by_idempotency_key(connection, submission.caller, key)
+        )
+        return self._same(submission, found).id if found else None
 
     async def _undo(self, job_id: str, storing: "asyncio.Task[str] | None") -> None:
         """Remove the media of a failed submission. Who is cancelled in mid-commit, or loses the database, asks first."""
@@ -141,6 +191,7 @@ class Intake:
                 await asyncio.wait({storing})
                 if await self._database.read(lambda connection: jobs.get(connection, job_id)):
                     return
+            await self._cashier.release(job_id)
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
         except Exception:  # noqa: BLE001 - the caller is on its way out with an error of its own
             _log.exception("media of a refused job not removed", extra={"job": job_id})
@@ -150,7 +201,7 @@ class Intake:
 
         A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
         """
-        if self._blobs.root is None or submission.request.fetch_data is not None:
+        if self._blobs.root is None or submission.fetched:
             return 0  # the media is not here yet, or lies in S3: the worker, who has to fetch it anyway, will look
         found: list[m.Media] = []
         path = str(self._blobs.root / submission.media_key)
@@ -161,11 +212,43 @@ class Intake:
             _log.warning("media not looked at", extra={"job": submission.job_id, "why": str(error)})
         return (found[0].duration or 0) * 1000 // RATE if found else 0
 
-    async def _store(self, submission: Submission, duration_ms: int) -> str:
+    async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
+        new = self._new(submission, duration_ms)
+        result = result_key(new.id, 0)
+        if submission.empty:
+            nothing = Transcript(language=new.language, duration=0, created_at=round(time.time() * 1000))
+            await self._blobs.put(result, codec.encode(nothing))
+
+        def commit(connection: sa.Connection) -> None:
+            if _elapsed() - held_at > HOLD_FOR:
+                raise RuntimeError("the job came too late: its credits may have been given back")
+            jobs.insert(connection, new)
+            account = str(new.caller.workspace_id)
+            if submission.empty:
+                jobs.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)
+                jobs.note(connection, new.id, stage="done", text="there is nothing in the media")
+                if found := jobs.get(connection, new.id):
+                    self._outbox.post(connection, new.id, self._outbox.envelopes(found))
+                return
+            jobs.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
+            if new.fetched:
+                self._queue.go(connection, Errand.FETCH, new.id, 1)
+            else:
+                self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
+
+        try:
+            await self._database.write(commit)
+        except sa.exc.IntegrityError:
+            if (earlier := await self._before(submission)) is None:
+                raise RuntimeError("a fresh job id was taken already") from None
+            return earlier
+        return new.id
+
+    def _new(self, submission: Submission, duration_ms: int) -> NewJob:
         request = submission.request
         if isinstance(request, AlignmentRequest):
             raise Refused(Kind.INVALID_CONFIG, "alignment is not available on this server", at="type")
-        new = NewJob(
+        return NewJob(
             id=submission.job_id,
             caller=submission.caller,
             region=self._place.region,
@@ -181,38 +264,22 @@ class Intake:
             queue=self._target,
             idempotency_key=submission.idempotency_key,
             idempotency_digest=submission.digest if submission.idempotency_key else None,
-            fetched=request.fetch_data is not None,
+            fetched=submission.fetched,
+            legacy=None if submission.legacy is None else self._vault.seal(submission.legacy),
         )
 
-        def commit(connection: sa.Connection) -> None:
-            jobs.insert(connection, new)
-            jobs.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
-            account = str(new.caller.workspace_id)
-            if new.fetched:
-                self._queue.go(connection, Errand.FETCH, new.id, 1)
-            else:
-                self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
-
-        try:
-            await self._database.write(commit)
-        except sa.exc.IntegrityError:
-            return (await self._earlier(submission)).id
-        return new.id
-
-    async def _earlier(self, submission: Submission) -> Job:
-        """The job that this idempotency key made before. Raises `Refused` when it was for something else."""
-        key = submission.idempotency_key
-        if key is None:
-            raise RuntimeError("a fresh job id was taken already")
-        found = await self._database.read(
-            lambda connection: jobs.by_idempotency_key(connection, submission.caller, key)
-        )
-        if found is None:
-            raise RuntimeError("the idempotency key vanished")
+    @staticmethod
+    def _same(submission: Submission, found: Job) -> Job:
+        """*found*, unless it is for something else. Raises `Refused`."""
         if found.idempotency_digest != submission.digest or not jobs.may_see(submission.caller, found):
             why = "was used for another request before; use a new one"
             raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
         return found
+
+
+def _elapsed() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, as the ledger's does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _check_urls(request: Request, policy: Policy) -> None:

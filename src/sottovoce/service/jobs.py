@@ -54,6 +54,7 @@ class NewJob:
     idempotency_key: str | None = None
     idempotency_digest: str | None = None
     fetched: bool = False  # its media is still to be fetched
+    legacy: bytes | None = None  # of a job made through V1, sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,8 @@ class Job:
     fetch_attempts: int | None
     fetch_at: int | None
     whole_errors: bytes | None
+    user_id: int | None
+    legacy: bytes | None
 
 
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
@@ -145,6 +148,7 @@ def insert(connection: sa.Connection, new: NewJob) -> None:
             idempotency_digest=new.idempotency_digest,
             fetch_attempts=0 if new.fetched else None,
             fetch_at=now_ms() if new.fetched else None,
+            legacy=new.legacy,
         )
     )
     media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"
@@ -170,6 +174,14 @@ def _next_instant(connection: sa.Connection, project_id: int) -> int:
 def get(connection: sa.Connection, job_id: str) -> Job | None:
     """The job *job_id*, tombstones included."""
     row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.id == job_id)).mappings().first()
+    return _job(row) if row else None
+
+
+def by_number(connection: sa.Connection, number: int) -> Job | None:
+    """The job that V1 knows by *number*, tombstones included."""
+    if not 0 < number < 1 << 63:  # what the column holds
+        return None
+    row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.v1_id == number)).mappings().first()
     return _job(row) if row else None
 
 
@@ -215,6 +227,21 @@ def newest(
         statement = statement.where(t.jobs.c.state.not_in(job.REMOVED))
     rows = connection.execute(statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit))
     return [_job(row) for row in rows.mappings()]
+
+
+def numbered(
+    connection: sa.Connection, caller: Caller, *, limit: int | None, since: int | None, before: int | None
+) -> list[Job]:
+    """The *limit* most recent of *caller*'s jobs that were not deleted, by rising number; *since* is inclusive."""
+    statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id, t.jobs.c.state != State.DELETED)
+    if caller.client_ref is not None:
+        statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
+    if since is not None:
+        statement = statement.where(t.jobs.c.created_at >= since)
+    if before is not None:
+        statement = statement.where(t.jobs.c.created_at < before)
+    statement = statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit)
+    return sorted((_job(row) for row in connection.execute(statement).mappings()), key=lambda each: each.v1_id)
 
 
 def claim(connection: sa.Connection, job_id: str, *, owner: str, lease_ms: int, after: int | None = None) -> Job | None:
@@ -274,6 +301,24 @@ def finish(
     return connection.execute(statement).rowcount == 1
 
 
+def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, keep_ms: int) -> None:
+    """End a job that was inserted in this transaction and has nothing to be heard: its result is there, no attempt is made."""
+    statement = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.UNHEARD)))
+        .values(
+            state=job.target(Event.UNHEARD),
+            started_at=now_ms(),
+            finished_at=now_ms(),
+            delete_at=now_ms() + keep_ms,
+            result_key=result_key,
+            progress=1.0,
+        )
+    )
+    if connection.execute(statement).rowcount != 1:
+        raise RuntimeError("a job that was just inserted is not queued")
+
+
 def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason, message: str, keep_ms: int) -> bool:
     """Reject the job for good with a message for its owner; only by the attempt that holds it."""
     found = get(connection, job_id)
@@ -313,7 +358,7 @@ def add_errors(connection: sa.Connection, vault: Vault, job_id: str, messages: S
     """Put *messages* behind the job's errors, unless it was removed. What only its owner may see is sealed."""
     locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()  # several deliveries may fail at once
     row = connection.execute(locked).mappings().first()
-    if row is None or State(row["state"]) in job.REMOVED:
+    if row is None or State(row["state"]) in job.REMOVED or not messages:
         return
     found = _job(row)
     whole = whole_errors(vault, found)
@@ -394,6 +439,7 @@ def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
             fetch_attempts=None,
             fetch_at=None,
             whole_errors=None,
+            legacy=None,
         )
     )
     if connection.execute(statement).rowcount != 1:

@@ -27,8 +27,13 @@ class Feature:
     name: str
 
 
+def spells(locale: str | None) -> bool:
+    """Whether somebody here writes as *locale* does: the embedded engine writes American English."""
+    return locale in {None, "en-US"}
+
+
 def _foreign_locale(request: TranscriptionRequest) -> bool:
-    return request.output_locale not in {None, "en-US"}  # the embedded engine writes American English
+    return not spells(request.output_locale)
 
 
 # Nothing here can do these yet; a line leaves when something can.

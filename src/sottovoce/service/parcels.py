@@ -11,10 +11,12 @@ from sottovoce.errors import Refused
 from sottovoce.job import JobType, State
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.jobs import Job
+from sottovoce.service.legacy import Legacy
 from sottovoce.service.mail import Attachment
 from sottovoce.service.results import Results
 from sottovoce.service.workflows import media_key, text_key
 from sottovoce.wire import notifications as wire
+from sottovoce.wire import v1_notices
 from sottovoce.wire.notifications import Layout, Names, Output
 
 _TRANSCRIPTS = {Output.JSON: "json-v2", Output.TXT: "txt", Output.SRT: "srt"}
@@ -70,9 +72,10 @@ class Parcel:
 class Packer:
     """Finds and renders what jobs have to give."""
 
-    def __init__(self, blobs: Blobs, results: Results) -> None:
+    def __init__(self, blobs: Blobs, results: Results, legacy: Legacy) -> None:
         self._blobs = blobs
         self._results = results
+        self._legacy = legacy
 
     async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Parcel:
         """The body for *contents* of entry *number* of the job's `notification_config` (contract §9.2)."""
@@ -86,6 +89,16 @@ class Packer:
             blobs=self._blobs,
             form=form,
             contents=tuple(found[part.output] for part in form.parts),
+            boundary=secrets.token_hex(24),
+        )
+
+    async def pack_callback(self, job: Job) -> Parcel:
+        """The body of V1's callback. Raises `Refused` when the job has nothing to give any more."""
+        value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
+        return Parcel(
+            blobs=self._blobs,
+            form=v1_notices.callback_layout(data_name=job.data_name, aligns=job.type is JobType.ALIGNMENT),
+            contents=(orjson.dumps(value),),
             boundary=secrets.token_hex(24),
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -196,6 +197,7 @@ class DbosWorker:
         self._slots = slots
         self._queues = list(queues)
         self._errands = dict(errands or {})
+        self._at_work = _Count()
         config: Any = {
             "name": _APPLICATION,
             "system_database_url": "sqlite:///given" if database.embedded else "postgresql://given/given",
@@ -211,10 +213,9 @@ class DbosWorker:
         _speak_our_log()
         self._register(steps)
         for errand, hands in self._errands.items():
-            _register_errand(errand, hands)
+            _register_errand(errand, hands, self._at_work)
 
-    @staticmethod
-    def _register(steps: Steps) -> None:
+    def _register(self, steps: Steps) -> None:
         from dbos import DBOS
 
         # plain functions: DBOS hangs attributes on what it decorates, which a bound method does not take
@@ -228,8 +229,9 @@ class DbosWorker:
         publish = DBOS.step(name="publish")(publish_step)
 
         async def process_job(job_id: str) -> None:
-            if (result := await work(job_id)) is not None:
-                await publish(job_id, result)
+            with self._at_work:
+                if (result := await work(job_id)) is not None:
+                    await publish(job_id, result)
 
         # our own `failures` decides when to give up; DBOS's counter also counts restarts of the server
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=1_000_000)(process_job)
@@ -260,20 +262,38 @@ class DbosWorker:
         """Take nothing new, let running work end for *timeout* seconds; the rest is left to be recovered."""
         from dbos import DBOS
 
-        DBOS.destroy(workflow_completion_timeout_sec=round(timeout))
+        # told to wait, it sleeps a second before it looks; what is taken in the very moment of stopping is recovered like any other
+        DBOS.destroy(workflow_completion_timeout_sec=round(timeout) if self._at_work.number else 0)
         self._engine.dispose()
 
 
-def _register_errand(errand: Errand, hands: Hands) -> None:
+class _Count:
+    """How many workflows are between their first and last line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.number = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.number += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.number -= 1
+
+
+def _register_errand(errand: Errand, hands: Hands, at_work: _Count) -> None:
     from dbos import DBOS
 
     async def attempt_step(subject: str, attempt: int) -> None:
         await hands.attempt(subject, attempt)
 
-    step = DBOS.step(name="attempt", preemptible=True)(attempt_step)
+    step = DBOS.step(name=f"{errand.value}_attempt", preemptible=True)(attempt_step)
 
     async def run_errand(subject: str, attempt: int) -> None:
-        await step(subject, attempt)
+        with at_work:
+            await step(subject, attempt)
 
     DBOS.workflow(name=errand.value, max_recovery_attempts=1_000_000)(run_errand)
 

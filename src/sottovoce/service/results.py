@@ -99,17 +99,21 @@ class Results:
 
     async def values(self, job: Job, forms: Collection[str]) -> dict[str, Any]:
         """The transcript of *job* in each of *forms*, as `value` gives it."""
-        if job.state is not State.DONE:
-            raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
-        if job.result_key is None:
-            raise Refused(Kind.NOT_READY)
-        try:
-            stored = await self._blobs.get(job.result_key)
-        except Missing as missing:
-            raise Refused(Kind.FILE_EXPIRED) from missing
+        stored = await self.stored(job)
 
         def render() -> dict[str, Any]:
             transcript, view = codec.decode(stored), self.view(job)
             return {form: FORMATS[form](transcript, view) for form in forms}
 
         return await asyncio.to_thread(render)  # a ten-hour transcript takes a second: not on the event loop
+
+    async def stored(self, job: Job) -> bytes:
+        """The transcript of *job* as `codec` wrote it. Raises `Refused` when there is none."""
+        if job.state is not State.DONE:
+            raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
+        if job.result_key is None:
+            raise Refused(Kind.NOT_READY)
+        try:
+            return await self._blobs.get(job.result_key)
+        except Missing as missing:
+            raise Refused(Kind.FILE_EXPIRED) from missing

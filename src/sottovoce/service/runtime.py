@@ -25,6 +25,7 @@ from sottovoce.request import OperatingPoint
 from sottovoce.service import accounts, errands, jobs, migrate, workers
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
+from sottovoce.service.cashier import Cashier, Tariff
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.datafolder import DataFolder
 from sottovoce.service.deliveries import Outbox
@@ -33,7 +34,7 @@ from sottovoce.service.errands import ErrandPlan, Means
 from sottovoce.service.housekeeping import Chore, Housekeeper
 from sottovoce.service.intake import Intake, Place
 from sottovoce.service.keyring import Keyring
-from sottovoce.service.limits import Disk, Quota
+from sottovoce.service.limits import Buckets, Disk, Quota, TokenBuckets
 from sottovoce.service.loader import Loader
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
@@ -42,6 +43,7 @@ from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
 from sottovoce.service.reaper import Reaper, ReaperPolicy
 from sottovoce.service.removal import Removal
 from sottovoce.service.s3 import Bucket
+from sottovoce.service.settling import Settler
 from sottovoce.service.sweeper import Sweeper
 from sottovoce.service.turns import Turns
 from sottovoce.service.vault import Vault, write_secret
@@ -57,6 +59,8 @@ NO_MODELS = "run `sottovoce models pull whisper-small`, or use engine auto"
 READY_FOR = 1.0
 READY_TIMEOUT = 5.0
 """Seconds that a look at the parts is good for, and that each part may take."""
+SETTLING = 2.0
+"""Seconds between looks for jobs that ended and are still to be paid for, or paid back."""
 LOOKERS = 2
 """Processes that look at uploads: one hostile file shall not hold up everybody."""
 
@@ -92,6 +96,9 @@ class Plan:
     quota: Quota = field(default_factory=Quota)
     reserve: int = 1 << 30
     errands: ErrandPlan = field(default_factory=ErrandPlan)
+    tariff: Tariff = field(default_factory=Tariff)
+    buckets: Buckets = field(default_factory=Buckets)
+    slow_after: float = 1800.0
 
     @property
     def embedded(self) -> bool:
@@ -145,7 +152,10 @@ class Runtime:
         self.queue = DbosQueue(self.database)
         self._undo.callback(self.queue.close)
         self.removal = Removal(self.database, self.blobs, self.queue)
-        self.outbox = Outbox(self.vault, self.queue, plan.errands.send.tries)
+        send = plan.errands.send
+        self.outbox = Outbox(self.vault, self.queue, send.tries, mails=send.smtp is not None)
+        self.cashier = Cashier(self.control, folder.region, plan.tariff)
+        self.submissions = TokenBuckets(plan.buckets, time.monotonic)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
         self.pool = Pool(plan.pool, plan.setup, slots=plan.slots)
         self._undo.callback(self.pool.close)
@@ -165,6 +175,9 @@ class Runtime:
             disk=self.disk,
             target=plan.queues[0],
             outbound=plan.errands.outbound,
+            cashier=self.cashier,
+            outbox=self.outbox,
+            keep_ms=round(plan.keep * 1000),
         )
         chores = self._start_worker() if batch else [self._learning()]
         housekeeper = Housekeeper([*chores, self._counting()])
@@ -301,6 +314,9 @@ class Runtime:
         return [
             in_turn("reaper", plan.lease / 2, plan.lease, reaper.tick),
             in_turn("errand reaper", plan.lease / 2, plan.lease, errand_reaper.tick),
+            in_turn(
+                "credits", SETTLING, 0.0, Settler(self.control, self.database, plan.folder.region, plan.tariff).tick
+            ),
             in_turn("sweep", plan.sweep, plan.sweep, sweeper.sweep),
             in_turn("deleted projects", 300.0, 60.0, Clearing(self.control, self.database, self.removal).tick),
         ]

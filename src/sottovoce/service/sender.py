@@ -1,6 +1,7 @@
 """One attempt at a delivery: make the body, send it, write down how that went, and see to the next attempt."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
+from sottovoce.errors import Refused
 from sottovoce.job import LIVE, REMOVED
 from sottovoce.logs import about
 from sottovoce.outbound import Ask, Fault, Limits, Method, Outbound, OutboundFailed, OutboundRefused, Streamed
@@ -16,21 +18,24 @@ from sottovoce.request import Notification
 from sottovoce.service import deliveries, jobs, mail
 from sottovoce.service.blobs import Missing
 from sottovoce.service.database import Database
-from sottovoce.service.deliveries import Delivery, Kind, State
+from sottovoce.service.deliveries import Callback, Delivery, Envelope, Kind, Outbox, State
 from sottovoce.service.jobs import Job, Message
-from sottovoce.service.mail import MailFailed, Smtp
+from sottovoce.service.mail import Mail, MailFailed, Smtp
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.parcels import Packer, Parcel
 from sottovoce.service.patience import patiently
 from sottovoce.service.queue import Errand, JobQueue
 from sottovoce.service.vault import Vault
 from sottovoce.wire import notifications as wire
+from sottovoce.wire import v1_notices
 from sottovoce.wire.signatures import ID, SIGNATURE, TIMESTAMP, Signing
 
 _log = logging.getLogger(__name__)
 
 DELIVERY_ID = "Idempotency-Key"
 """The header that carries the delivery's id, the same at every attempt; ours (draft-ietf-httpapi-idempotency-key-header)."""
+CALLBACK_PAUSE = 2.0
+"""Seconds between attempts at a callback; the contract names none (`legacy-v1.md` §6)."""
 SLOWEST = 64 << 10
 """Bytes a second at which a body must go out on the whole: what a gigabyte of media may take at most."""
 
@@ -42,11 +47,13 @@ _OURS = frozenset(name.lower() for name in (DELIVERY_ID, ID, TIMESTAMP, SIGNATUR
 class SendPolicy:
     """How deliveries are attempted. Seconds: *timeout* for an answer, and the pauses before each further attempt.
 
-    The defaults of notifications are the contract's observed times (§9, inferred). *signing* is the key of signatures.
+    The defaults of notifications are the contract's observed times (§9, inferred), those of V1's callbacks its own: so many
+    attempts, each with its time (`legacy-v1.md` §3). *signing* is the key of signatures.
     """
 
     timeout: float = 10.0
     pauses: tuple[float, ...] = (15.0, 20.0, 30.0)
+    callback_timeouts: tuple[float, ...] = (10.0, 20.0, 30.0)
     mail_pauses: tuple[float, ...] = (60.0, 300.0, 1800.0, 7200.0)
     signing: bytes | None = field(default=None, repr=False)
     smtp: Smtp | None = None
@@ -54,12 +61,22 @@ class SendPolicy:
     @property
     def tries(self) -> dict[Kind, int]:
         """How often each kind is attempted."""
-        return {Kind.NOTIFICATION: len(self.pauses) + 1, Kind.MAIL: len(self.mail_pauses) + 1}
+        return {
+            Kind.NOTIFICATION: len(self.pauses) + 1,
+            Kind.CALLBACK: len(self.callback_timeouts),
+            Kind.MAIL: len(self.mail_pauses) + 1,
+        }
 
     def pause(self, kind: Kind, left: int) -> float:
         """Seconds before the next attempt when *left* remain, that one included."""
+        if kind is Kind.CALLBACK:
+            return CALLBACK_PAUSE
         pauses = self.pauses if kind is Kind.NOTIFICATION else self.mail_pauses
         return pauses[max(0, len(pauses) - left)] if pauses else 0.0
+
+    def callback_timeout(self, left: int) -> float:
+        """Seconds for an attempt of a callback when *left* remain, that one included."""
+        return self.callback_timeouts[max(0, len(self.callback_timeouts) - left)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +101,7 @@ class Sender:
         database: Database,
         vault: Vault,
         queue: JobQueue,
+        outbox: Outbox,
         packer: Packer,
         outbound: Outbound,
         metrics: Metrics,
@@ -92,6 +110,7 @@ class Sender:
         self._database = database
         self._vault = vault
         self._queue = queue
+        self._outbox = outbox
         self._packer = packer
         self._outbound = outbound
         self._metrics = metrics
@@ -106,10 +125,12 @@ class Sender:
             await patiently(lambda: self._attempt(delivery_id, number))
 
     async def _attempt(self, delivery_id: str, number: int) -> None:
-        def wanted(connection: sa.Connection) -> tuple[Delivery, Job] | None:
+        def wanted(connection: sa.Connection) -> tuple[Delivery, Job | None] | None:
             delivery = deliveries.get(connection, delivery_id)
             if delivery is None or delivery.state is not State.WAITING or delivery.attempts != number - 1:
                 return None
+            if delivery.job_id is None:
+                return delivery, None
             job = jobs.get(connection, delivery.job_id)
             return None if job is None or job.state in REMOVED | LIVE else (delivery, job)
 
@@ -118,14 +139,17 @@ class Sender:
             _log.info("delivery no longer wanted, or attempted before", extra={"attempt": number})
             return
         delivery, job = found
-        with about(job=job.id):
+        with about(job=job.id) if job else contextlib.nullcontext():
             outcome = await self._send(delivery, job)
-            await patiently(lambda: self._record(delivery, number, outcome))  # not to be sent again for our own trouble
+            # not to be sent again for our own trouble
+            await patiently(lambda: self._record(delivery, job, number, outcome))
 
-    async def _send(self, delivery: Delivery, job: Job) -> Outcome:
+    async def _send(self, delivery: Delivery, job: Job | None) -> Outcome:
         try:
-            if delivery.kind is Kind.MAIL:
+            if delivery.kind is Kind.MAIL or job is None:
                 return await self._mail(delivery, job)
+            if delivery.kind is Kind.CALLBACK:
+                return await self._call(delivery, job, deliveries.callback_of(self._vault, delivery.target))
             return await self._notify(delivery, job, deliveries.notification_of(self._vault, delivery.target))
         except Missing:
             return Outcome(delivered=False, shown="the job was removed while it was sent")
@@ -145,26 +169,26 @@ class Sender:
             headers=await self._headers(delivery, parcel),
             auth_headers=wire.callers_lines(entry.auth_headers, keep),
             body=Streamed(start=parcel.chunks, length=parcel.length),
-            limits=Limits(
-                connect=self._policy.timeout,
-                silence=self._policy.timeout,
-                total=max(6 * self._policy.timeout, parcel.length / SLOWEST),
-            ),
+            limits=_limits(self._policy.timeout, parcel.length),
         )
+        answer = await self._ask(ask)
+        if isinstance(answer, int):
+            text = wire.answered(answer)
+            return Outcome(delivered=_taken(answer), shown=text, failure=None if _taken(answer) else (text, text))
+        if isinstance(answer, OutboundRefused):
+            return _broken(entry.method, url, delivery.place, answer.detail, final=True)
+        if answer.kind in _LATE:
+            told = wire.timed_out(entry.method, delivery.place), wire.timed_out(entry.method, url)
+            return Outcome(delivered=False, shown=answer.text, failure=told)
+        return _broken(entry.method, url, delivery.place, answer.text)
+
+    async def _ask(self, ask: Ask) -> int | OutboundRefused | OutboundFailed:
+        """The status of the answer, or why there is none."""
         try:
             async with self._outbound.open(ask) as answer:
-                status = answer.status
-        except OutboundRefused as refused:
-            return _broken(entry.method, url, delivery.place, refused.detail, final=True)
-        except OutboundFailed as failed:
-            if failed.kind in _LATE:
-                told = wire.timed_out(entry.method, delivery.place), wire.timed_out(entry.method, url)
-                return Outcome(delivered=False, shown=failed.text, failure=told)
-            return _broken(entry.method, url, delivery.place, failed.text)
-        if 200 <= status < 300:  # noqa: PLR2004 - contract §9.4: any 2xx
-            return Outcome(delivered=True, shown=wire.answered(status))
-        text = wire.answered(status)
-        return Outcome(delivered=False, shown=text, failure=(text, text))
+                return answer.status
+        except (OutboundRefused, OutboundFailed) as error:
+            return error
 
     async def _headers(self, delivery: Delivery, parcel: Parcel) -> Sequence[tuple[str, str]]:
         headers = {"User-Agent": wire.USER_AGENT, DELIVERY_ID: delivery.id}
@@ -177,14 +201,35 @@ class Sender:
             headers |= signing.headers()
         return tuple(headers.items())
 
+    async def _call(self, delivery: Delivery, job: Job, callback: Callback) -> Outcome:
+        """V1's: the job's number in the address, its transcript in a form (contract `legacy-v1.md` §3)."""
+        try:
+            parcel = await self._packer.pack_callback(job)
+        except Refused as refused:  # removed meanwhile
+            return Outcome(delivered=False, shown=refused.detail or str(refused.kind), final=True)
+        timeout = self._policy.callback_timeout(delivery.tries - delivery.attempts)
+        ask = Ask(
+            url=v1_notices.callback_address(callback.url, job.v1_id),
+            method="POST",
+            headers=await self._headers(delivery, parcel),
+            body=Streamed(start=parcel.chunks, length=parcel.length),
+            limits=_limits(timeout, parcel.length),
+        )
+        answer = await self._ask(ask)
+        if isinstance(answer, int):
+            return Outcome(delivered=_taken(answer), shown=wire.answered(answer))
+        if isinstance(answer, OutboundRefused):
+            return Outcome(delivered=False, shown=answer.detail, final=True)
+        return Outcome(delivered=False, shown=answer.text)
+
     # ── mail ──
 
-    async def _mail(self, delivery: Delivery, job: Job) -> Outcome:
+    async def _mail(self, delivery: Delivery, job: Job | None) -> Outcome:
         smtp = self._policy.smtp
         if smtp is None:
             return Outcome(delivered=False, shown=mail.NOT_CONFIGURED, final=True)
         wanted = deliveries.mail_of(self._vault, delivery.target)
-        attached = await self._packer.attachments(job, wanted.attachments)
+        attached = await self._packer.attachments(job, wanted.attachments) if job else []
         made = mail.message(wanted, smtp.sender, delivery.id, time.time(), attached)
         try:
             await asyncio.to_thread(mail.send, smtp, made)
@@ -194,12 +239,13 @@ class Sender:
 
     # ── afterwards ──
 
-    async def _record(self, delivery: Delivery, number: int, outcome: Outcome) -> None:
+    async def _record(self, delivery: Delivery, job: Job | None, number: int, outcome: Outcome) -> None:
         left = delivery.tries - number
         again = not outcome.delivered and not outcome.final and left > 0
         pause = self._policy.pause(delivery.kind, left) if again else None
         state = State.WAITING if again else State.DELIVERED if outcome.delivered else State.FAILED
         messages = _messages(outcome, last=not again)
+        told = self._complaint(delivery, job, outcome) if job and state is State.FAILED else ()
 
         def write(connection: sa.Connection) -> bool:
             if not deliveries.record(
@@ -208,9 +254,10 @@ class Sender:
                 return False
             text = f"{delivery.place}, attempt {number}: {outcome.shown}"
             level = "INFO" if outcome.delivered else "WARNING"
-            jobs.note(connection, delivery.job_id, stage=delivery.kind.value, text=text, level=level)
-            if messages:
-                jobs.add_errors(connection, self._vault, delivery.job_id, messages)
+            if job is not None:
+                jobs.note(connection, job.id, stage=delivery.kind.value, text=text, level=level)
+                jobs.add_errors(connection, self._vault, job.id, messages)
+                self._outbox.post(connection, job.id, told)
             if pause is not None:
                 self._queue.go(connection, Errand.DELIVERY, delivery.id, number + 1, delay=pause)
             return True
@@ -223,6 +270,27 @@ class Sender:
             _log.warning("delivery given up", extra=said)
         else:
             _log.info("delivery attempted", extra={**said, "state": state.value})
+
+    def _complaint(self, delivery: Delivery, job: Job, outcome: Outcome) -> tuple[Envelope, ...]:
+        """The mail about a callback that nobody took, if its owner has an address."""
+        if delivery.kind is not Kind.CALLBACK or not self._outbox.mails:
+            return ()
+        try:
+            email = deliveries.callback_of(self._vault, delivery.target).email
+        except ValueError:
+            return ()
+        if not email:
+            return ()
+        told = v1_notices.not_called(number=job.v1_id, name=job.data_name, place=delivery.place, outcome=outcome.shown)
+        return (self._outbox.mailed(Mail(to=email, subject=told.subject, body=told.body)),)
+
+
+def _taken(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - contract §9.4: any 2xx
+
+
+def _limits(timeout: float, length: int) -> Limits:
+    return Limits(connect=timeout, silence=timeout, total=max(6 * timeout, length / SLOWEST))
 
 
 def _messages(outcome: Outcome, *, last: bool) -> list[Message]:

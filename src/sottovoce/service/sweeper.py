@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sottovoce.job import REMOVED
-from sottovoce.service import jobs, leftovers, workers
+from sottovoce.service import deliveries, jobs, leftovers, workers
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database
 from sottovoce.service.s3 import Bucket
@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 GRACE = 24 * 3600.0
 """Seconds that a blob without a job is left alone: its upload may still be under way."""
+MAILS_KEPT_MS = 7 * 86_400_000
+"""How long an operator can look at mails about accounts."""
 PAGE = 500
 
 
@@ -51,6 +53,7 @@ class Sweeper:
         for first in range(0, len(ids), PAGE):
             count += await self._page({job_id: found[job_id] for job_id in ids[first : first + PAGE]}, now)
         await self._database.write(workers.forget)
+        await self._database.write(lambda connection: deliveries.forget(connection, MAILS_KEPT_MS))
         if self._blobs.root is not None:
             count += await asyncio.to_thread(_leftovers, self._blobs.root, now - self._grace)
         if self._bucket is not None:

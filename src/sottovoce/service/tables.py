@@ -60,7 +60,7 @@ credit_entries = sa.Table(  # append-only; whole credits
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),  # added | removed | hold | settled | refund
+    sa.Column("kind", sa.Text, nullable=False),  # added | removed | hold | settled | refund | withdrawn
     sa.Column("region", sa.Text),  # of the job; none for what an operator did
     sa.Column("job_id", sa.Text),
     sa.Column("round", sa.Integer, nullable=False, server_default="0"),  # grows when a job is run again after its end

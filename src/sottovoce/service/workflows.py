@@ -380,7 +380,7 @@ class JobRunner:
         return False
 
     async def _reject(self, job: Job, reason: Reason, message: str) -> None:
-        envelopes = await self._outbox.addressed(job)
+        envelopes = await self._outbox.addressed(job, reason)
 
         def reject(connection: sa.Connection) -> bool:
             keep_ms = self._policy.keep_ms

@@ -6,12 +6,15 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sottovoce.errors import Refused
+from sottovoce.errors import MethodNotAllowed, Refused
+from sottovoce.service.limits import RateLimited
 from sottovoce.wire.errors import v2_error
+from sottovoce.wire.v1_errors import v1_error
 
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.speechmatics.v2+json"
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html"
 
 
 def json_type(request: Request) -> str:
@@ -32,7 +35,24 @@ def text(body: str, status: int = 200) -> Response:
 def refusal(refused: Refused) -> Response:
     """The contract's error for *refused*; always plain JSON."""
     status, body = v2_error(refused)
-    headers = {"retry-after": "1"} if status in {429, 503} else {}
+    return Response(orjson.dumps(body), status, headers=_headers(refused, status), media_type=JSON)
+
+
+def legacy_refusal(refused: Refused) -> Response:
+    """The same in V1's words: JSON of two members, or HTML for what is our fault."""
+    status, body = v1_error(refused)
+    headers = _headers(refused, status)
+    if isinstance(body, str):
+        return Response(body, status, headers=headers, media_type=HTML)
+    return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)
+
+
+def _headers(refused: Refused, status: int) -> dict[str, str]:
+    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited) else 1)}
+    if status not in {429, 503}:
+        headers = {}
     if status == 401:  # noqa: PLR2004 - RFC 9110 §15.5.2 wants the header
         headers["www-authenticate"] = "Bearer"
-    return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)
+    if isinstance(refused, MethodNotAllowed):  # §15.5.6
+        headers["allow"] = refused.allowed
+    return headers

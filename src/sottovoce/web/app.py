@@ -11,15 +11,17 @@ from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.request import OperatingPoint
+from sottovoce.service.cashier import Tariff
 from sottovoce.service.datafolder import DataFolder
 from sottovoce.service.errands import ErrandPlan
 from sottovoce.service.fetches import FetchPolicy
-from sottovoce.service.limits import Quota
+from sottovoce.service.limits import Buckets, Quota
 from sottovoce.service.mail import Security, Smtp
+from sottovoce.service.reception import House
 from sottovoce.service.runtime import REGION_NUMBERS, Plan, Runtime
 from sottovoce.service.sender import SendPolicy
 from sottovoce.settings import Settings
-from sottovoce.web import auth, management, ops, reference, routes, v2
+from sottovoce.web import account, auth, management, ops, reference, routes, v1, v2
 from sottovoce.web.edge import Edge
 from sottovoce.web.uploads import Limits
 from sottovoce.wire.signatures import secret_key
@@ -65,6 +67,9 @@ def plan(settings: Settings) -> Plan:
         reserve=settings.reserve_bytes,
         sweep=settings.sweep_interval,
         errands=errands(settings),
+        tariff=Tariff(billing=settings.billing, per_minute=settings.credits_per_minute),
+        buckets=Buckets(rate=settings.submit_rate, burst=settings.submit_burst),
+        slow_after=settings.slow_after * 60,
     )
 
 
@@ -75,6 +80,7 @@ def errands(settings: Settings) -> ErrandPlan:
         send=SendPolicy(
             timeout=settings.notification_timeout,
             pauses=settings.notification_pauses,
+            callback_timeouts=settings.callback_timeouts,
             mail_pauses=settings.mail_pauses,
             signing=_named("notification_secret", lambda: _signing(settings)),
             smtp=_named("smtp", lambda: _smtp(settings)),
@@ -170,4 +176,7 @@ def addresses(settings: Settings, runtime: Runtime) -> list[routes.Address]:
         waiting = v2.Waiting(default=settings.default_wait, cap=settings.max_wait)
         found += auth.audited(v2.addresses(runtime, limits, waiting), runtime.control)
         found += management.addresses(runtime)
+        house = House(registration=settings.registration == "open", public_url=settings.public_url)
+        found += account.addresses(runtime, house)
+        found += v1.addresses(runtime, limits)
     return [*found, *ops.addresses(runtime), *reference.addresses()]

@@ -19,6 +19,7 @@ from sottovoce.service.metrics import Metrics
 from sottovoce.web import answers
 from sottovoce.web.auth import CALLER
 from sottovoce.web.routes import ROUTE
+from sottovoce.wire import v1_errors
 from sottovoce.wire.errors import INTERNAL
 
 _log = logging.getLogger("sottovoce.access")
@@ -70,13 +71,17 @@ class Edge:
             _failures.info("refused", extra={"kind": refused.kind, "why": refused.detail})
             if exchange.status:
                 raise
-            await answers.refusal(refused)(scope, receive, exchange.send)
+            refusal = answers.legacy_refusal if v1_errors.speaks(scope["path"]) else answers.refusal
+            await refusal(refused)(scope, receive, exchange.send)
         except Exception:
             _failures.exception("request failed", extra={"path": scope["path"]})
             if exchange.status:
                 raise  # part of the answer is out: break the connection, so that nobody takes it for whole
             status, body = INTERNAL
-            await exchange.answer(status, orjson.dumps(body), "application/json")
+            if v1_errors.speaks(scope["path"]):
+                await exchange.answer(status, v1_errors.html(status).encode(), answers.HTML)
+            else:
+                await exchange.answer(status, orjson.dumps(body), answers.JSON)
 
     def _account(self, scope: Scope, exchange: "_Exchange") -> None:
         seconds = time.monotonic() - exchange.begun

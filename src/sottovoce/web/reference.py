@@ -16,6 +16,12 @@ from sottovoce import __version__
 from sottovoce.web.routes import Address, Handler
 
 MARKDOWN = "text/markdown; charset=utf-8"
+_LEGACY_WORDS = {
+    401: "No key, or none of this user: `Invalid User Id or Token`.",
+    429: "`Too Many requests`, with `Retry-After`.",
+    500: "Our fault, as HTML; give the answer's `Request-Id` to the operator.",
+    503: "For the moment not possible, as HTML; try again.",
+}
 _ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 _WAIT = ("wait", "integer", "Seconds to wait for the end of the job; 0 answers at once. Clamped, never refused.")
 _FORMAT = ("format", "string", "json-v2 (default), txt, srt or vtt.")
@@ -44,7 +50,7 @@ class Operation:
     @property
     def base(self) -> str:
         """What stands before its path."""
-        return "/v1" if self.tag == "management" else "/v2"
+        return {"management": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:
@@ -55,6 +61,8 @@ class Operation:
             (500, "Our fault: `Internal Server Error`; give the answer's `Request-Id` to the operator."),
             (503, "For the moment not possible; try again."),
         )
+        if self.tag == "legacy":
+            common = tuple((code, _LEGACY_WORDS.get(code, when)) for code, when in common)
         return tuple(sorted((*self.errors, *common)))
 
     def openapi(self) -> dict[str, Any]:
@@ -64,7 +72,7 @@ class Operation:
             "summary": self.summary,
             "description": self.description,
             "tags": [self.tag],
-            "security": [{"bearer": []}],
+            "security": [{"bearer": []}] if self.stranger else [],
             "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
             "responses": {
                 str(self.status): {"description": "As wanted.", "content": {kind: {} for kind in self.media_types}},
@@ -101,7 +109,7 @@ def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     }
     schema = {
         "type": "object",
-        "required": [name for name, kind, _ in parts if kind != "file"],
+        "required": [name for name, kind, _ in parts if kind not in {"file", "optional"}],
         "properties": properties,
     }
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
@@ -138,6 +146,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 400,
                 "`Job rejected` (the detail names the field), `Job rejected due to invalid audio`, `Missing data_file` …",
             ),
+            (403, "The key may not do this, or (where jobs are billed) the account has too few credits."),
             (404, "Unknown `format`: `Format Not Supported`."),
             (408, "The body did not arrive in time."),
             (413, "The media is larger than this server accepts."),
@@ -332,6 +341,100 @@ MANAGEMENT: tuple[Operation, ...] = (
     ),
 )
 
+_USER = "/user/{user_id}"
+_NO_JOB = (404, "`Job not found`.")
+_CHOSEN = (
+    ("limit", "integer", "The most recent ones, so many."),
+    ("startdate", "string", "YYYY-MM-DD: only those since that day, UTC."),
+    ("enddate", "string", "YYYY-MM-DD: only those before that day."),
+)
+_ODD_QUERY = (400, "`Malformed request`.")
+
+
+def _legacy(operation_id: str, path: str, summary: str, description: str, **more: Any) -> Operation:
+    """An operation of V1; `auth_token` in the address is any key of the user (a bearer key serves as well)."""
+    if path != "/status":
+        token = ("auth_token", "string", "An API key of this user; or send `Authorization: Bearer <key>`.")
+        more["query"] = (token, *more.get("query", ()))
+    return Operation(
+        id=operation_id,
+        tag="legacy",
+        method=more.pop("method", "GET"),
+        path=path,
+        summary=summary,
+        description=description,
+        media_types=more.pop("media_types", _JSON),
+        **more,
+    )
+
+
+LEGACY: tuple[Operation, ...] = (
+    _legacy("v1_user", _USER, "V1: look at an account", "Its balance in credits, its address, its id."),
+    _legacy(
+        "v1_payments", f"{_USER}/payments", "V1: list payments", "Newest first.", query=_CHOSEN, errors=(_ODD_QUERY,)
+    ),
+    _legacy("v1_jobs", f"{_USER}/jobs", "V1: list jobs", "By rising id.", query=_CHOSEN, errors=(_ODD_QUERY,)),
+    _legacy(
+        "v1_create_job",
+        f"{_USER}/jobs",
+        "V1: create a job",
+        "Answers with the job's id, what it costs, the balance after that, and how long to wait before looking.",
+        method="POST",
+        form=(
+            ("data_file", "file", "The media. An empty file is taken, free, and done at once."),
+            ("model", "text", "en, en-US, en-GB, en-AU, or the code of another language that is served."),
+            ("notification", "optional", "email (default), callback or none."),
+            ("notification_email_address", "optional", "Where the mail goes; default: the registered address."),
+            ("callback", "optional", "The address to be called, for notification callback."),
+            ("meta", "optional", "At most 1024 characters of your own."),
+            ("diarisation", "optional", "true (default) or false."),
+        ),
+        errors=(
+            (
+                400,
+                "`Missing data_file`, `No language selected`, `Requested product not available`, `Missing callback` …",
+            ),
+            (403, "`Job rejected due to invalid audio`, `Insufficient Credit`."),
+            (408, "The body did not arrive in time."),
+            (413, "The media is larger than this server accepts."),
+        ),
+    ),
+    _legacy(
+        "v1_job",
+        _USER + "/jobs/{job_id}",
+        "V1: look at a job",
+        "`check_wait` is the number of seconds to wait before looking again, null when the job has ended.",
+        errors=(_ODD_QUERY, _NO_JOB),
+    ),
+    _legacy(
+        "v1_transcript",
+        _USER + "/jobs/{job_id}/transcript",
+        "V1: get a transcript",
+        "JSON (format 1.0) or plain text.",
+        media_types=("application/json", "text/plain"),
+        query=(("format", "string", "txt for plain text."),),
+        errors=(
+            _ODD_QUERY,
+            (
+                404,
+                "`Job not found`, `Job In Progress`, `Job was rejected on submission`, `Output format Not Supported`.",
+            ),
+        ),
+    ),
+    _legacy(
+        "v1_alignment",
+        _USER + "/jobs/{job_id}/alignment",
+        "V1: get an aligned text",
+        "The text with times.",
+        media_types=("text/plain",),
+        query=(("tags", "string", "one_per_line for one time a line."),),
+        errors=(_ODD_QUERY, (404, "`Job not found`, `Job is not of type alignment`, `Job In Progress` …")),
+    ),
+    _legacy(
+        "v1_status", "/status", "V1: how the service does", "Turnaround, queue, known issues; wants no key.", stranger=0
+    ),
+)
+
 
 _OPERATORS = {
     "/health/live": "The process answers",
@@ -346,7 +449,7 @@ def openapi() -> dict[str, Any]:
         path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
         for path, summary in _OPERATORS.items()
     }
-    for operation in (*OPERATIONS, *MANAGEMENT):
+    for operation in (*OPERATIONS, *MANAGEMENT, *LEGACY):
         paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
     error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
     return {
@@ -370,10 +473,11 @@ def markdown() -> str:
     parts = [
         f"# Sottovoce {__version__}: API reference\n",
         "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
-        "Errors are JSON: `{code, error, detail}`. The machine-readable form of this page is `/openapi.json`.\n",
+        "Errors are JSON: `{code, error, detail}`; those of V1 `{code, error}`, and HTML from 500 on.",
+        "The machine-readable form of this page is `/openapi.json`.\n",
         "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
     ]
-    for operation in (*OPERATIONS, *MANAGEMENT):
+    for operation in (*OPERATIONS, *MANAGEMENT, *LEGACY):
         parts += _section(operation)
     return "\n".join(parts) + "\n"
 

@@ -8,8 +8,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from sottovoce.errors import Kind, Refused
-from sottovoce.web import answers
+from sottovoce.errors import Kind, MethodNotAllowed, Refused
 
 Handler = Callable[[Request], Awaitable[Response]]
 ROUTE = "sottovoce.route"
@@ -33,9 +32,7 @@ class Address:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self.handlers.get(method)
         if handler is None:
-            refusal = answers.refusal(Refused(Kind.METHOD_NOT_ALLOWED, "this address knows no such method"))
-            refusal.headers["allow"] = self.allowed
-            return refusal
+            raise MethodNotAllowed(self.allowed)
         return await handler(request)
 
 

@@ -59,6 +59,7 @@ class Batch:
     async def create(self, request: Request) -> Response:
         """`POST /v2/jobs`: 201 with the id of a durable job; with `wait` also how it ended, and its transcript."""
         caller = await self._caller(request)
+        self._runtime.submissions.take(caller.key_id)
         wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
         form_of = _format(request)
         idempotency_key = _idempotency_key(request)
@@ -66,7 +67,7 @@ class Batch:
         job_id = jobs.new_id()
         form = await receive(request, self._runtime.blobs, {"data_file": media_key(job_id)}, self._limits)
         submission = await self._understood(caller, job_id, form, idempotency_key)
-        accepted = await self._runtime.intake.accept(submission)
+        accepted = (await self._runtime.intake.accept(submission)).id
         if wait < 0:
             return answers.json(request, {"id": accepted}, 201)
         await self._ended(request, accepted, wait)

@@ -18,6 +18,7 @@ from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database
 from sottovoce.service.deliveries import Delivery, Outbox
 from sottovoce.service.fetches import Fetcher, FetchPolicy
+from sottovoce.service.legacy import Legacy
 from sottovoce.service.limits import Disk
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.parcels import Packer
@@ -61,7 +62,8 @@ class Region:
             database=self.database,
             vault=self.vault,
             queue=self.queue,
-            packer=Packer(self.blobs, self.results),
+            outbox=self.outbox(policy),
+            packer=Packer(self.blobs, self.results, Legacy(self.vault, self.results)),
             outbound=outbound,
             metrics=self.metrics,
             policy=policy or SendPolicy(timeout=2.0),

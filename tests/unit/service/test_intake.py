@@ -20,12 +20,15 @@ from sottovoce.service import intake as module
 from sottovoce.service import jobs
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
+from sottovoce.service.cashier import Cashier, Tariff
 from sottovoce.service.database import Database
+from sottovoce.service.deliveries import Outbox
 from sottovoce.service.intake import Intake, Place, Submission
 from sottovoce.service.limits import Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
 from sottovoce.service.queue import Errand
+from sottovoce.service.sender import SendPolicy
 from sottovoce.service.vault import Vault
 from sottovoce.service.workflows import media_key
 from tests.servers import PATIENCE
@@ -91,6 +94,9 @@ class Desk:
             disk=None,
             target="batch",
             outbound=Policy(),
+            cashier=Cashier(self.database, "eu1", Tariff()),  # nothing is billed, so nothing is asked
+            outbox=Outbox(self.vault, self.queue, SendPolicy().tries),
+            keep_ms=1000,
         )
 
     async def submission(self, job_id: str = ID, **changes: object) -> Submission:
@@ -120,7 +126,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_an_accepted_job_is_durable_queued_and_sealed(desk: Desk) -> None:
     async def go() -> None:
-        assert await desk.intake().accept(await desk.submission()) == ID
+        assert (await desk.intake().accept(await desk.submission())).id == ID
         found = desk.job()
         assert found
         assert (found.duration_ms, found.media_bytes, found.data_name, found.v1_id) == (3000, 5, "talk.wav", 101)
@@ -137,7 +143,7 @@ def test_media_to_be_fetched_is_not_looked_at_and_no_recogniser_waits_for_it(des
     async def go() -> None:
         request = TranscriptionRequest(language="en", fetch_data=Fetch(url="https://e.org/a.wav"))
         submission = Submission(job_id=ID, caller=CALLER, api="v2", request=request, config=CONFIG)
-        assert await desk.intake(refuse).accept(submission) == ID
+        assert (await desk.intake(refuse).accept(submission)).id == ID
         found = desk.job()
         assert found
         assert (found.data_name, found.media_bytes, found.duration_ms, found.fetch_attempts) == ("", 0, 0, 0)
@@ -203,7 +209,7 @@ def test_no_verdict_is_no_refusal(desk: Desk, trouble: Exception) -> None:
         raise trouble
 
     async def go() -> None:
-        assert await desk.intake(fail).accept(await desk.submission()) == ID
+        assert (await desk.intake(fail).accept(await desk.submission())).id == ID
 
     asyncio.run(go())
     found = desk.job()
@@ -219,7 +225,7 @@ def test_a_look_that_hangs_holds_nobody_up(desk: Desk, monkeypatch: pytest.Monke
         raise AssertionError
 
     async def go() -> None:
-        assert await desk.intake(hang).accept(await desk.submission()) == ID
+        assert (await desk.intake(hang).accept(await desk.submission())).id == ID
 
     asyncio.run(go())
 
@@ -227,8 +233,8 @@ def test_a_look_that_hangs_holds_nobody_up(desk: Desk, monkeypatch: pytest.Monke
 def test_the_same_idempotency_key_gives_the_same_job(desk: Desk) -> None:
     async def go() -> None:
         intake = desk.intake()
-        assert await intake.accept(await desk.submission("a", idempotency_key="k")) == "a"
-        assert await intake.accept(await desk.submission("b", idempotency_key="k")) == "a"
+        assert (await intake.accept(await desk.submission("a", idempotency_key="k"))).id == "a"
+        assert (await intake.accept(await desk.submission("b", idempotency_key="k"))).id == "a"
         with pytest.raises(Refused, match="another request") as refused:
             await intake.accept(await desk.submission("c", idempotency_key="k", data_name="other.wav"))
         assert refused.value.at == "Idempotency-Key"
@@ -242,7 +248,7 @@ def test_many_with_one_idempotency_key_at_once_make_one_job(desk: Desk) -> None:
     async def go() -> None:
         intake = desk.intake()
         submissions = [await desk.submission(f"j{number}", idempotency_key="k") for number in range(8)]
-        (winner,) = set(await asyncio.gather(*map(intake.accept, submissions)))
+        (winner,) = {made.id for made in await asyncio.gather(*map(intake.accept, submissions))}
         assert await desk.blobs.keys("jobs/") == [media_key(winner)]
 
     asyncio.run(go())

@@ -1,22 +1,17 @@
 """Mail to a real SMTP server on loopback."""
 
-import asyncio
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd import smtp as smtpd
-from aiosmtpd.smtp import AuthResult, Envelope, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,44 +22,11 @@ from sottovoce.service import mail
 from sottovoce.service.deliveries import State
 from sottovoce.service.mail import Attachment, Mail, MailFailed, Security, Smtp
 from sottovoce.service.sender import SendPolicy
-from tests.servers import PATIENCE
+from tests.postbox import HERE, Inbox, postbox
 from tests.unit.service.errand_values import Region, going_out, region_in
 
-HERE = "127.0.0.1"
 LETTER = Mail(to="ada@example.org", subject="Transcript ready", body="Your job is done.\nBye.")
 SENDER = "sottovoce@example.com"
-
-
-@dataclass
-class Inbox:
-    """What the server took, and what it is told to answer."""
-
-    answer: str = "250 OK"
-    rcpt: str = "250 OK"
-    letters: list[EmailMessage] = field(default_factory=list)
-    users: list[bytes] = field(default_factory=list)
-    encrypted: list[bool] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802 - the library's name
-        self, server: smtpd.SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        envelope.rcpt_tos.append(address)
-        return self.rcpt
-
-    async def handle_DATA(self, server: smtpd.SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.answer.startswith("250"):
-            content = envelope.content
-            assert isinstance(content, bytes)
-            self.letters.append(message_from_bytes(content, policy=policy.default))
-            assert server.transport is not None
-            self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
-        return self.answer
-
-    def authenticated(
-        self, server: smtpd.SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any
-    ) -> AuthResult:
-        self.users.append(data.login)
-        return AuthResult(success=(data.login, data.password) == (b"user", b"hush"), handled=False)
 
 
 @pytest.fixture(scope="module")
@@ -94,38 +56,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return certificate, private
 
 
-@contextmanager
-def _listening(inbox: Inbox, options: dict[str, Any]) -> Iterator[int]:
-    """The port of a server on a loop of its own: mail is sent by threads that wait."""
-    ready, stop = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-    ports: list[int] = []
-    context = options.pop("ssl_context", None)
-
-    def connection() -> smtpd.SMTP:
-        return smtpd.SMTP(inbox, hostname="mail.test", authenticator=inbox.authenticated, loop=loop, **options)
-
-    async def live() -> None:
-        server = await loop.create_server(connection, HERE, 0, ssl=context)
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        await stop.wait()
-        server.close()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(live())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert ready.wait(PATIENCE)
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE)
-
-
 @pytest.fixture
 def serve(authority: tuple[Path, Path]) -> Callable[..., Any]:
     """A way to a server: give its security and its inbox, get what reaches it."""
@@ -139,7 +69,7 @@ def serve(authority: tuple[Path, Path]) -> Callable[..., Any]:
             options |= {"tls_context": context, "require_starttls": True}
         elif security is Security.TLS:
             options |= {"ssl_context": context, "auth_require_tls": False}  # it knows of STARTTLS only
-        with _listening(inbox, options) as port:
+        with postbox(inbox, **options) as port:
             yield Smtp(host=HERE, port=port, sender=SENDER, security=security, ca_file=certificate, timeout=10.0)
 
     return served
