@@ -174,7 +174,16 @@ class Settings(BaseSettings):
     drain_timeout: float = Field(default=20.0, ge=0, description="Seconds to let running work end on SIGTERM.")
     sweep_interval: float = Field(default=3600.0, gt=0, description="Seconds between looks for bytes that no job owns.")
     retention_days: float = Field(
-        default=7.0, ge=0, description="Days that media, transcript and config are kept after completion."
+        default=7.0,
+        ge=0,
+        le=36_500,
+        description="Days that media, transcript and config are kept after a job's end; 0: until it was delivered.",
+    )
+    tombstone_days: float = Field(
+        default=30.0, ge=0, le=36_500, description="Days that a removed job is answered with 410, then it is 404."
+    )
+    retention_interval: float = Field(
+        default=60.0, gt=0, description="Seconds between looks for jobs whose time is over."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe line written to the log."

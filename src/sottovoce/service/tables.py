@@ -14,6 +14,10 @@ workspaces = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("balance", sa.BigInteger, nullable=False, server_default="0"),  # always the sum of its credit entries
+    sa.Column(
+        "retention_ms", sa.BigInteger
+    ),  # how long its jobs are kept after their end; none: as its regions have it
+    sa.Column("regions", sa.JSON(none_as_null=True)),  # names of those that serve it; none: all
 )
 
 users = sa.Table(
@@ -117,6 +121,22 @@ signing_keys = sa.Table(  # of temporary keys; each region signs with its own
     sa.Column("retired_at", sa.BigInteger),
 )
 
+usage = sa.Table(  # copies of what regions counted; no name, no text
+    "usage",
+    control,
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),  # of its end: days since 1970-01-01, UTC
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("operating_point", sa.Text, nullable=False),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False),
+    sa.Column("app", sa.Text),
+    sa.Index("usage_days", "workspace_id", "day"),
+)
+
 audit_log = sa.Table(
     "audit_log",
     control,
@@ -181,9 +201,14 @@ jobs = sa.Table(
     sa.Column("fetch_at", sa.BigInteger),  # when the next one is due
     sa.Column("whole_errors", sa.LargeBinary),  # of `errors`, by place: what callers entrusted, sealed
     sa.Column("legacy", sa.LargeBinary),  # what only V1 knows of a job made through it, sealed
+    sa.Column("keep_ms", sa.BigInteger),  # after its end; none: as the region has it; 0: until it was delivered
+    sa.Column("read_at", sa.BigInteger),  # when its transcript was first fetched
+    sa.Column("cleaned_at", sa.BigInteger),  # of a tombstone: when its blobs and queue history were gone
+    sa.Column("app", sa.Text),  # which application submitted it (`sm-app`)
     sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
     sa.Index("jobs_newest", "project_id", "created_at", "id"),
     sa.Index("jobs_due", "delete_at"),
+    sa.Index("jobs_removed", "removed_at", "cleaned_at"),
     sa.Index("jobs_leases", "state", "lease_until"),
 )
 
@@ -217,6 +242,30 @@ deliveries = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("ended_at", sa.BigInteger),
     sa.Index("deliveries_due", "state", "next_at"),
+)
+
+job_usage = sa.Table(  # successful jobs, counted when they end; outlives the job
+    "job_usage",
+    region,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),  # days since 1970-01-01, UTC
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("operating_point", sa.Text, nullable=False),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False),
+    sa.Column("app", sa.Text),
+    sa.Column("told_at", sa.BigInteger, index=True),  # when the control database had its copy
+    sa.Index("job_usage_days", "workspace_id", "day"),
+)
+
+buckets = sa.Table(  # token buckets that several API processes share
+    "buckets",
+    region,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("tokens", sa.Float, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
 )
 
 workers = sa.Table(
