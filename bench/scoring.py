@@ -46,12 +46,16 @@ _YEARS = range(1100, 2000)
 
 def tokens(text: str, language: str) -> list[str]:
     """The words of *text* that count, made comparable by `RULES`; *language* is the contract's code."""
-    text = _SENTENCE_MARKS.sub(" ", unicodedata.normalize("NFC", text)).lower().translate(_APOSTROPHES)
+    text = (
+        _SENTENCE_MARKS.sub(" ", unicodedata.normalize("NFC", text)).lower().translate(_APOSTROPHES).replace("_", " ")
+    )
     if language == "en":
         text = _spelled(text)
     text = "".join(char if char == "'" or unicodedata.category(char)[0] in "LMN" else " " for char in text)
     words = _EDGES.sub("", text).split()
-    return words if pack(language).delimiter else [char for word in words for char in word]
+    if language == "en":
+        words = _spelled(" ".join(words)).split()  # figures that a mark stood before: `.5`, `1.2.3`
+    return words if pack(language).delimiter else [char for word in words for char in word if char != "'"]
 
 
 def _spelled(text: str) -> str:

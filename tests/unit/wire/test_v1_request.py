@@ -115,7 +115,7 @@ requests = st.builds(
     notification=st.sampled_from(Notify),
     email=st.none() | st.emails(),
     callback=st.none() | st.text(max_size=40),
-    meta=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=1024),
+    meta=st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=1024),
     diarisation=st.booleans(),
     version=st.none() | st.text(max_size=10),
 )
