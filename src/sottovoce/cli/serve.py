@@ -22,17 +22,36 @@ if TYPE_CHECKING:
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one (SOTTOVOCE_PORT; 8080).")
 @data_dir
 @region
+@click.option(
+    "--regions", help="Several regions, a server for each on the next ports: eu1,us1,au1 (SOTTOVOCE_REGIONS)."
+)
 @click.option("--roles", help="Parts to run: api,batch,realtime (SOTTOVOCE_ROLES; all).")
 @click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
-def serve(**flags: object) -> None:
-    """Run the server until it is told to stop."""
+@click.option("--parent", type=int, hidden=True, help="The process that runs this server, and with which it ends.")
+def serve(parent: int | None, **flags: object) -> None:
+    """Run the server, or one for each of several regions, until it is told to stop."""
     from sottovoce import logs
 
+    if parent is not None:
+        from sottovoce.inference.host import die_with_parent
+
+        die_with_parent(parent)
+    if flags["region"] is not None:
+        if flags["regions"]:
+            raise click.UsageError("--region and --regions exclude each other")
+        flags["regions"] = ""  # those of the environment are not wanted now
     settings = settings_of(**flags)
+    if settings.regions:
+        from sottovoce.cli.supervise import supervise
+
+        supervise(settings, flags)
+        return
     logs.set_up(settings.log_level)
-    sock = _listen(settings.host, settings.port)
+    if parent is not None:
+        _name_lines(settings.region)
+    sock = bound(settings.host, settings.port)
     with _started(settings) as runtime:
         _run(settings, runtime, sock)
 
@@ -58,7 +77,7 @@ def worker(health_port: int | None, **flags: object) -> None:
             "a worker of its own needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder does its jobs itself"
         )
     logs.set_up(settings.log_level)
-    sock = None if health_port is None else _listen(settings.host, health_port)
+    sock = None if health_port is None else bound(settings.host, health_port)
     signals = {signal.SIGTERM, signal.SIGINT}
     if sock is None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread: they all inherit it, and sigwait gets it
@@ -69,6 +88,18 @@ def worker(health_port: int | None, **flags: object) -> None:
             click.echo("Sottovoce worker is at work")
             sys.stdout.flush()
             signal.sigwait(signals)
+
+
+def _name_lines(name: str) -> None:
+    """Put the region into every line of the log, which several servers share."""
+    import logging
+
+    def named(record: logging.LogRecord) -> bool:
+        record.__dict__.setdefault("region", name)
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(named)
 
 
 @contextmanager
@@ -126,7 +157,7 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     )
     logging.getLogger(__name__).info("server up", extra={"settings": settings.redacted()})
     sock.listen(config.backlog)  # from here on nobody is refused: whoever connects waits for the loop
-    _welcome(runtime, f"http://{_shown(host)}:{port}")
+    _welcome(runtime, f"http://{shown(host)}:{port}")
     for name in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal once more when it has ended; the runtime is still to be drained then
         signal.signal(name, lambda *_: None)
@@ -134,7 +165,7 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     logging.getLogger(__name__).info("server down")
 
 
-def _listen(host: str, port: int) -> "socket.socket":
+def bound(host: str, port: int) -> "socket.socket":
     """A bound socket, so that port 0 is known before anything is built, and a taken port fails first."""
     import socket
 
@@ -144,11 +175,13 @@ def _listen(host: str, port: int) -> "socket.socket":
     try:
         sock.bind((host, port))
     except OSError as error:
+        sock.close()
         raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return sock
 
 
-def _shown(host: str) -> str:
+def shown(host: str) -> str:
+    """*host* as it stands in a URL that this machine can use."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
 
 
