@@ -1,10 +1,8 @@
-"""How much one workspace, and one disk, may hold, and how fast one key may ask: before any media is read, and when it has come."""
+"""How much one workspace, and one disk, may hold, and how fast one key may ask. The mechanism of the latter: `buckets.py`."""
 
-import math
 import shutil
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,6 +10,9 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.errors import Kind, Refused
 from sottovoce.service import tables as t
+
+RULES: Mapping[Kind, str] = {Kind.TOO_MANY_JOBS: "jobs", Kind.STORAGE_FULL: "storage"}
+"""What refusals for want of room are counted as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,28 @@ class Usage:
 
 def usage(connection: sa.Connection, workspace_id: int) -> Usage:
     """What *workspace_id* holds in this region."""
+    return _held(connection, workspace_id, Quota(live_jobs=0, stored_bytes=0))
+
+
+def enforce(connection: sa.Connection, *, quota: Quota, workspace_id: int, incoming: int) -> None:
+    """Refuse a job with *incoming* bytes of media that would pass *quota*, as *connection* sees it. Raises `Refused`.
+
+    Exact only in a transaction that keeps others from adding jobs: `jobs.insert` calls it in one.
+    """
+    if quota != Quota():
+        check(quota, _held(connection, workspace_id, quota), incoming)
+
+
+def _held(connection: sa.Connection, workspace_id: int, quota: Quota) -> Usage:
+    """What *workspace_id* holds of the things that *quota* limits; of others 0, since counting takes time."""
     mine = t.jobs.c.workspace_id == workspace_id
-    live = sa.select(sa.func.count()).where(mine, t.jobs.c.state.in_(job.LIVE)).scalar_subquery()
-    kept = (
-        sa.select(sa.func.coalesce(sa.func.sum(t.jobs.c.media_bytes), 0))
-        .where(mine, t.jobs.c.state.not_in(job.REMOVED))
-        .scalar_subquery()
-    )
+    live: sa.ColumnElement[int] = sa.literal(0)
+    kept: sa.ColumnElement[int] = sa.literal(0)
+    if quota.live_jobs is not None:
+        live = sa.select(sa.func.count()).where(mine, t.jobs.c.state.in_(job.LIVE)).scalar_subquery()
+    if quota.stored_bytes is not None:
+        total = sa.func.coalesce(sa.func.sum(t.jobs.c.media_bytes), 0)
+        kept = sa.select(total).where(mine, t.jobs.c.state.not_in(job.REMOVED)).scalar_subquery()
     row = connection.execute(sa.select(live, kept)).one()
     return Usage(live_jobs=int(row[0]), stored_bytes=int(row[1]))
 
@@ -66,42 +82,40 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Buckets:
-    """Requests of one key: *burst* at once, *rate* a second on the whole."""
+class Pace:
+    """Requests of one key: *burst* at once, *rate* a second on the whole. Both are above zero."""
 
-    rate: float = 100.0
-    burst: int = 1000
+    rate: float
+    burst: int
+
+    @property
+    def filling(self) -> float:
+        """Seconds after which an empty bucket is full again."""
+        return self.burst / self.rate
 
 
-class TokenBuckets:
-    """A token bucket for each name, in this process. *clock* gives monotonic seconds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paces:
+    """One pace for new jobs, one for every other request about jobs."""
 
-    A bucket that has filled up again is the same as none, so only those in use take memory.
-    """
+    submit: Pace = field(default_factory=lambda: Pace(rate=100.0, burst=1000))
+    read: Pace = field(default_factory=lambda: Pace(rate=1000.0, burst=10_000))
 
-    def __init__(self, buckets: Buckets, clock: Callable[[], float]) -> None:
-        self._buckets = buckets
-        self._clock = clock
-        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens left, when
 
-    def take(self, name: str) -> None:
-        """Take one token. Raises `Refused(RATE_LIMITED)`, with the seconds to wait, when there is none."""
-        now = self._clock()
-        left = self._left(name, now)
-        if left < 1.0:
-            raise RateLimited(math.ceil((1.0 - left) / self._buckets.rate))
-        self._held[name] = left - 1.0, now
-        self._held.move_to_end(name)
-        self._drop_full(now)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Limits that go together; *live_jobs* as in `Quota`."""
 
-    def _left(self, name: str, now: float) -> float:
-        left, at = self._held.get(name, (float(self._buckets.burst), now))
-        return min(self._buckets.burst, left + (now - at) * self._buckets.rate)
+    paces: Paces
+    live_jobs: int | None
 
-    def _drop_full(self, now: float) -> None:
-        """Forget buckets from the least lately used on, as long as they are full."""
-        while self._held and self._left(next(iter(self._held)), now) >= self._buckets.burst:
-            self._held.popitem(last=False)
+
+PROFILES: Mapping[str, Profile] = {
+    "generous": Profile(paces=Paces(), live_jobs=None),
+    # contract `batch-v2.md` §11; its rates are of one second, and so are the bursts
+    "vendor": Profile(paces=Paces(submit=Pace(rate=10.0, burst=10), read=Pace(rate=50.0, burst=50)), live_jobs=20_000),
+}
+"""What the setting `limits` can be; every single limit can be set otherwise."""
 
 
 class RateLimited(Refused):
