@@ -42,9 +42,11 @@ SEED ?= 1
 
 chaos: .venv/dev.stamp .venv-servers/stamp  ## seeded faults against real processes: make chaos ROUNDS=300 SEED=7
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
+	RETENTION_ROUNDS=30 RETENTION_SEED=$(SEED) $(BIN)/python -m pytest -q -s --timeout 3600 tests/system/test_retention.py -k kill_9
 
 bench: .venv/dev.stamp .venv-servers/stamp  ## figures as JSON, each beside its baseline
 	$(BIN)/python -m bench.jobs
+	$(BIN)/python -m bench.retention
 
 MANIFEST ?= ../shared/audio/manifest.tsv
 

@@ -183,7 +183,7 @@ def _listens(port: int) -> bool:
 
 def status(home: Path) -> dict[str, Any]:
     """Status requests a second against the same route that answers a constant, alternating, best of three each."""
-    with Server(home / "service") as server, _plain(home) as plain:
+    with Server(home / "service", SOTTOVOCE_READ_RATE="1e9") as server, _plain(home) as plain:
         job_id = server.submit(DEMO)
         server.wait(job_id)
         headers = {"Authorization": f"Bearer {server.key}"}

@@ -6,10 +6,11 @@ parent if present) beats default. `docs/settings.md` lists every one; a test hol
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,8 +19,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from sottovoce.service.regions import NAME
+
 Role = Literal["api", "batch", "realtime"]
 ROLES: tuple[Role, ...] = ("api", "batch", "realtime")
+RegionName = Annotated[str, Field(pattern=NAME)]
+REGION = "{region}"
+"""What stands for the region's name in URLs and in `SOTTOVOCE_CONFIG`."""
 GIB = 1 << 30
 Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
 
@@ -37,26 +43,36 @@ class Settings(BaseSettings):
         description="Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` and `-Proto` are believed.",
     )
     data_dir: Path = Field(default=Path("data"), description="Folder of the embedded databases, media and keys.")
-    region: str = Field(
-        default="eu1",
-        pattern=r"^[a-z]{2,8}[0-9]{1,2}$",
-        description="The region that this server is: eu1, us1, au1 or your own.",
+    region: RegionName = Field(default="eu1", description="The region that this server is: eu1, us1, au1 or your own.")
+    regions: Annotated[tuple[RegionName, ...], NoDecode] = Field(
+        default=(), description="Regions that `serve` runs side by side, a server for each, separated by commas."
     )
     region_number: int | None = Field(
         default=None, ge=1, le=99, description="Last two digits of every V1 job id; known for eu1, us1, au1, eu2, us2."
+    )
+    region_modes: Annotated[tuple[Literal["batch", "realtime"], ...], NoDecode] = Field(
+        default=(),
+        description="What the region offers, separated by commas; default: what the contract says, both for your own.",
+    )
+    region_urls: dict[RegionName, Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")]] = Field(
+        default_factory=dict,
+        description='Where clients reach regions, as JSON: `{"us1": "https://us1.example.org"}`; everybody may see it.',
     )
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         default=ROLES, min_length=1, description="Which parts this process runs, separated by commas."
     )
     database_url: str | None = Field(
-        default=None, description="Region database; default: SQLite in the data folder. `postgresql://…` for a fleet."
+        default=None,
+        description="Region database; default: SQLite in the data folder. `postgresql://…` for a fleet; `{region}` in it "
+        "stands for the region.",
     )
     control_database_url: str | None = Field(
         default=None, description="Control database (workspaces, keys); default: SQLite in the data folder."
     )
     blob_url: str | None = Field(
         default=None,
-        description="Media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for a fleet.",
+        description="Media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for a fleet; "
+        "`{region}` in it stands for the region.",
     )
     blob_options: dict[str, str] = Field(
         default_factory=dict,
@@ -126,8 +142,14 @@ class Settings(BaseSettings):
     reserve_bytes: int = Field(
         default=GIB, ge=0, description="Bytes of a local disk that media never fill; uploads are refused before (507)."
     )
+    limits: Literal["generous", "vendor"] = Field(
+        default="generous",
+        description="Limits that are not set one by one: far from what a client does by itself, or those of the vendor's service.",
+    )
     max_jobs: int | None = Field(
-        default=None, ge=1, description="Most waiting and running jobs of one workspace (429 beyond)."
+        default=None,
+        ge=1,
+        description="Most waiting and running jobs of one workspace (429 beyond); default: any number, `vendor` 20000.",
     )
     max_stored_bytes: int | None = Field(
         default=None, ge=1, description="Most bytes of media that one workspace keeps (507 beyond)."
@@ -142,10 +164,29 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",
-        description="Where clients reach this server, for links in mails; without it mails hold a code to paste.",
+        description="Where clients reach this server, for links in mails; without it mails hold a code to paste. "
+        "`{region}` in it stands for the region.",
     )
-    submit_rate: float = Field(default=100.0, gt=0, description="New jobs a second of one key, on the whole.")
-    submit_burst: int = Field(default=1000, ge=1, description="New jobs of one key at once (429 beyond).")
+    submit_rate: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="New jobs a second of one key, on the whole; default: 100, `vendor` 10.",
+    )
+    submit_burst: int | None = Field(
+        default=None, ge=1, description="New jobs of one key at once (429 beyond); default: 1000, `vendor` 10."
+    )
+    read_rate: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Other requests about jobs a second of one key, on the whole; default: 1000, `vendor` 50.",
+    )
+    read_burst: int | None = Field(
+        default=None,
+        ge=1,
+        description="Other requests about jobs of one key at once (429 beyond); default: 10000, `vendor` 50.",
+    )
     slow_after: float = Field(
         default=30.0, ge=0, description="Minutes of waiting after which `/v1.0/status` says Slow."
     )
@@ -253,6 +294,8 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
+        "regions",
+        "region_modes",
         "roles",
         "queues",
         "trusted_proxies",
@@ -274,6 +317,22 @@ class Settings(BaseSettings):
             ipaddress.ip_network(part)  # a ValueError names what is wrong
         return value
 
+    @field_validator("regions")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a region is named twice")
+        return value
+
+    @field_validator("database_url", "blob_url", "public_url")
+    @classmethod
+    def _of_the_region(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if REGION not in value and len(info.data.get("regions", ())) > 1 and info.field_name != "public_url":
+            raise ValueError(f"several regions need {REGION} in it: nothing of a job is kept outside its own")
+        return value.replace(REGION, info.data.get("region", ""))
+
     @model_validator(mode="after")
     def _beats_within_lease(self) -> "Settings":
         if self.heartbeat * 2 > self.lease:
@@ -291,7 +350,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flag, then environment, then TOML."""
         del dotenv_settings, file_secret_settings
-        file = os.environ.get("SOTTOVOCE_CONFIG", "sottovoce.toml")
+        file = _config_file(init_settings()) or "sottovoce.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     def redacted(self) -> dict[str, Any]:
@@ -307,9 +366,21 @@ class Settings(BaseSettings):
         return values
 
 
+def _config_file(flags: Mapping[str, object]) -> str | None:
+    """The file that `SOTTOVOCE_CONFIG` names; with `{region}` in it each region has its own, several begin with the first's."""
+    named = os.environ.get("SOTTOVOCE_CONFIG")
+    if not named or REGION not in named:
+        return named
+    several = flags.get("regions", os.environ.get("SOTTOVOCE_REGIONS", ""))
+    first = str(several).partition(",")[0].strip()
+    default = Settings.model_fields["region"].default
+    return named.replace(REGION, str(flags.get("region") or first or os.environ.get("SOTTOVOCE_REGION") or default))
+
+
 def load(**flags: object) -> Settings:
     """Settings of this process; *flags* that are `None` were not given on the command line. Raises ValueError."""
-    named = os.environ.get("SOTTOVOCE_CONFIG")
+    given = {name: value for name, value in flags.items() if value is not None}
+    named = _config_file(given)
     if named and not Path(named).is_file():
         raise ValueError(f"SOTTOVOCE_CONFIG names no file: {named}")
-    return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    return Settings(**given)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ MEMBERS: Mapping[tuple[str, str], str] = {
     ("RecognitionMetadata", "topic_detection_config"): "documented, not described (§7.3)",
     ("RecognitionMetadata", "auto_chapters_config"): "documented, not described (§7.3)",
     ("RecognitionMetadata", "audio_events_config"): "documented, not described (§7.3)",
+    ("UsageDetails", "model"): "both names are sent: the schema has one, the example the other (§5, inferred)",
     ("RecognitionResult", "entity_class"): "documented, not described (§16.11)",
 }
 """Members beyond those that a definition lists."""

@@ -40,6 +40,8 @@ OPEN = {
     "/docs.md",
     "/llms.txt",
     "/openapi.json",
+    "/v1/discovery/features",
+    "/v1/regions",
     "/v1.0/status",
     "/v1/status",
 }

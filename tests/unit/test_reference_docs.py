@@ -137,6 +137,8 @@ def test_every_metric_is_rendered():
     metrics = Metrics()
     metrics.accepted("v2", 1)
     metrics.finished("done")
+    metrics.removed("expired")
+    metrics.limited("submit")
     metrics.recognised("pocketsphinx", audio=1, seconds=1)
     metrics.child_died()
     metrics.delivered("notification", "delivered")

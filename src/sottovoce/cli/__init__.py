@@ -14,12 +14,15 @@ from sottovoce.cli.jobs import jobs
 from sottovoce.cli.keys import keys
 from sottovoce.cli.models import models
 from sottovoce.cli.projects import projects
+from sottovoce.cli.retention import retention
 from sottovoce.cli.secrets import secrets
 from sottovoce.cli.serve import serve, worker
 from sottovoce.cli.status import status
 from sottovoce.cli.storage import backup, migrate
 from sottovoce.cli.transcribe import transcribe
+from sottovoce.cli.usage import usage
 from sottovoce.cli.users import users
+from sottovoce.cli.workspaces import workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,12 +40,15 @@ for _command in (
     keys,
     users,
     projects,
+    workspaces,
     secrets,
     audit,
     credits_,
     status,
     jobs,
     deliveries,
+    usage,
+    retention,
     migrate,
     backup,
 ):

@@ -63,7 +63,7 @@ def jobs_show(job_id: str, **flags: object) -> None:
             raise click.ClickException(f"no job {job_id} in this region")
         lines = store.log_lines(connection, job_id)
     for name, value in asdict(found).items():
-        if name not in {"config", "idempotency_digest", "errors", "whole_errors"} and value is not None:
+        if name not in {"config", "idempotency_digest", "errors", "whole_errors", "legacy"} and value is not None:
             click.echo(f"{name:<16} {value}")
     for error in found.errors:
         click.echo(f"{'error':<16} {error.message}")

@@ -5,6 +5,7 @@ import hmac
 import secrets
 import string
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,7 +38,8 @@ class Caller:
     """Who a valid key speaks for. *client_ref* `None`: every job of the project.
 
     *manages*: the key may see and change keys and projects of its workspace. A temporary key has a *token_id*, opens one
-    *product* alone, and was given in a *region*; all three are `None` for a permanent key, which opens everything everywhere.
+    *product* alone, and was given in a *region*; all three are `None` for a permanent key, which opens everything wherever its
+    workspace is served: in *regions*, or everywhere if that is `None`.
     """
 
     key_id: str
@@ -49,6 +51,8 @@ class Caller:
     token_id: str | None = None
     product: Product | None = None
     region: str | None = None
+    regions: tuple[str, ...] | None = None
+    retention_ms: int | None = None  # how long the workspace has its jobs kept after their end
 
     @property
     def actor(self) -> str:
@@ -239,7 +243,7 @@ def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
     row = connection.execute(statement).mappings().first()
     if row is None or not hmac.compare_digest(row["secret_sha256"], secret_digest):
         return None
-    return Caller(**{name: value for name, value in row.items() if name != "secret_sha256"})
+    return _caller({name: value for name, value in row.items() if name != "secret_sha256"})
 
 
 def holder(connection: sa.Connection, key_id: str, project_id: int) -> Caller | None:
@@ -250,7 +254,11 @@ def holder(connection: sa.Connection, key_id: str, project_id: int) -> Caller | 
         sa.or_(_PROJECT.c.id == t.api_keys.c.project_id, t.api_keys.c.manages),
     )
     row = connection.execute(_callers().where(*theirs)).mappings().first()
-    return Caller(**row) if row else None
+    return _caller(row) if row else None
+
+
+def _caller(row: Mapping[Any, Any]) -> Caller:
+    return Caller(**{**row, "regions": None if row["regions"] is None else tuple(row["regions"])})
 
 
 def _callers() -> sa.Select[Any]:
@@ -263,10 +271,13 @@ def _callers() -> sa.Select[Any]:
             t.api_keys.c.user_id,
             t.api_keys.c.client_ref,
             t.api_keys.c.manages,
+            t.workspaces.c.regions,
+            t.workspaces.c.retention_ms,
         )
         .select_from(t.api_keys)
         .join(t.projects, t.projects.c.id == t.api_keys.c.project_id)
         .join(_PROJECT, _PROJECT.c.workspace_id == t.projects.c.workspace_id)
+        .join(t.workspaces, t.workspaces.c.id == _PROJECT.c.workspace_id)
         .outerjoin(t.users, t.users.c.id == t.api_keys.c.user_id)
         .where(
             t.api_keys.c.revoked_at.is_(None),

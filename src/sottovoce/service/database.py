@@ -5,6 +5,7 @@ lock in mid-transaction. PostgreSQL: both are ordinary pools. The same statement
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from sqlalchemy.sql.functions import FunctionElement
 T = TypeVar("T")
 READERS = 4
 BUSY_TIMEOUT = 30.0  # seconds
+LOG_PATIENCE = 0.5
+"""Seconds that emptying the log waits for readers; writers wait as long."""
 SUBSECONDS = (3, 42, 0)
 """The first SQLite that knows `unixepoch('subsec')`, which DBOS asks for whenever Python is 3.12 or newer."""
 
@@ -156,6 +159,17 @@ class Database:
         if self.embedded:
             return sqlite_engine(self.url, pool=8, begin=None)
         return postgres_engine(self.url, pool=10)
+
+    def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log, where what was overwritten may still stand. False: somebody was reading; try again.
+
+        PostgreSQL recycles its own.
+        """
+        if not self.embedded:
+            return True
+        with contextlib.closing(sqlite3.connect(sa.make_url(self.url).database or "", timeout=LOG_PATIENCE)) as raw:
+            row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return bool(row and row[0] == 0)
 
     def lasting_connection(self) -> sa.Connection:
         """A connection of the caller's own, outside any transaction: for locks that live as long as it does."""

@@ -265,7 +265,7 @@ class Fetcher:
                 "fetch_at": None,
                 "errors": jobs.with_error(connection, found, failed.text),
                 "finished_at": now_ms(),
-                "delete_at": now_ms() + self._policy.keep_ms,
+                "delete_at": now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, self._policy.keep_ms),
             }
             if not _moved(connection, found.id, number, values):
                 return False

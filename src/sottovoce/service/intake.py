@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -15,7 +17,7 @@ from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, P
 from sottovoce.job import JobType
 from sottovoce.outbound import OutboundRefused, Policy, header_lines
 from sottovoce.request import AlignmentRequest, Fetch, Notification, Request
-from sottovoce.service import jobs, limits
+from sottovoce.service import jobs, limits, usage
 from sottovoce.service.accounts import Caller
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
@@ -56,6 +58,8 @@ class Submission:
     media_digest: str = ""
     idempotency_key: str | None = None
     legacy: bytes | None = None  # what V1 keeps of a job beside the config
+    keep_ms: int | None = None  # how long the caller wants the job kept after its end
+    app: str | None = None  # which application calls
 
     @property
     def fetched(self) -> bool:
@@ -131,13 +135,30 @@ class Intake:
         self._offers = offers
         self._metrics = metrics
 
-    async def admit(self, caller: Caller, incoming: int) -> None:
-        """Refuse media for which there is no room, before (announced) and after (counted) it has come. Raises `Refused`."""
-        if self._disk is not None:
-            self._disk.check(incoming)
-        if self._quota != Quota():
-            held = await self._database.read(lambda connection: limits.usage(connection, caller.workspace_id))
-            limits.check(self._quota, held, incoming)
+    async def admit(self, caller: Caller, incoming: int, *, arrived: int = 0) -> None:
+        """Refuse media for which there is no room: *incoming* bytes as announced, or *arrived* as counted. Raises `Refused`.
+
+        Who looks at the same time finds the same room; `_store` looks again when nobody else can.
+        """
+        with self._counted():
+            if self._disk is not None:
+                self._disk.check(incoming)
+            if self._quota != Quota():
+                await self._database.read(self._room(caller.workspace_id, incoming + arrived))
+
+    def _room(self, workspace_id: int, size: int) -> jobs.Check:
+        """A look whether the workspace may have one more job, with *size* bytes."""
+        return partial(limits.enforce, quota=self._quota, workspace_id=workspace_id, incoming=size)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a refusal for want of room."""
+        try:
+            yield
+        except Refused as refused:
+            if (rule := limits.RULES.get(refused.kind)) is not None:
+                self._metrics.limited(rule)
+            raise
 
     def check(self, request: Request) -> None:
         """Refuse what nobody here can do, before any media is read. Raises `Refused`."""
@@ -153,7 +174,7 @@ class Intake:
         storing: asyncio.Task[str] | None = None
         try:
             self.check(submission.request)
-            await self.admit(submission.caller, 0 if self._disk else submission.media_bytes)
+            await self.admit(submission.caller, 0, arrived=submission.media_bytes)
             accepted = await self._before(submission)
             held = Held(cost=0, balance=None)
             if accepted is None:
@@ -219,13 +240,16 @@ class Intake:
             nothing = Transcript(language=new.language, duration=0, created_at=round(time.time() * 1000))
             await self._blobs.put(result, codec.encode(nothing))
 
+        room = self._room(new.caller.workspace_id, new.media_bytes)
+
         def commit(connection: sa.Connection) -> None:
             if _elapsed() - held_at > HOLD_FOR:
                 raise RuntimeError("the job came too late: its credits may have been given back")
-            jobs.insert(connection, new)
+            jobs.insert(connection, new, room)
             account = str(new.caller.workspace_id)
             if submission.empty:
                 jobs.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)
+                usage.record(connection, new.id)
                 jobs.note(connection, new.id, stage="done", text="there is nothing in the media")
                 if found := jobs.get(connection, new.id):
                     self._outbox.post(connection, new.id, self._outbox.envelopes(found))
@@ -237,7 +261,8 @@ class Intake:
                 self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
 
         try:
-            await self._database.write(commit)
+            with self._counted():
+                await self._database.write(commit)
         except sa.exc.IntegrityError:
             if (earlier := await self._before(submission)) is None:
                 raise RuntimeError("a fresh job id was taken already") from None
@@ -266,7 +291,15 @@ class Intake:
             idempotency_digest=submission.digest if submission.idempotency_key else None,
             fetched=submission.fetched,
             legacy=None if submission.legacy is None else self._vault.seal(submission.legacy),
+            keep_ms=self._kept(submission),
+            app=submission.app,
         )
+
+    def _kept(self, submission: Submission) -> int:
+        """How long the job is kept after its end: as the workspace has it, else the region; the caller may only shorten that."""
+        most = submission.caller.retention_ms
+        most = self._keep_ms if most is None else most
+        return most if submission.keep_ms is None else min(most, submission.keep_ms)
 
     @staticmethod
     def _same(submission: Submission, found: Job) -> Job:

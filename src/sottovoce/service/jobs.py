@@ -7,7 +7,7 @@ lost a race and must do nothing else.
 import json
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sottovoce.service.accounts import Caller
 from sottovoce.service.database import now_ms
 from sottovoce.service.vault import Vault
 
+Check = Callable[[sa.Connection], None]
 _ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH = 10
 V1_STEP = 100
@@ -55,6 +56,8 @@ class NewJob:
     idempotency_digest: str | None = None
     fetched: bool = False  # its media is still to be fetched
     legacy: bytes | None = None  # of a job made through V1, sealed
+    keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
+    app: str | None = None  # which application submitted it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class Job:
     whole_errors: bytes | None
     user_id: int | None
     legacy: bytes | None
+    keep_ms: int | None
+    read_at: int | None
 
 
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
@@ -118,9 +123,14 @@ def _job(row: Any) -> Job:
     return Job(**values)
 
 
-def insert(connection: sa.Connection, new: NewJob) -> None:
-    """Add *new* as queued. Raises `IntegrityError` when its project has used the idempotency key before."""
+def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) -> None:
+    """Add *new* as queued. Raises `IntegrityError` when its project has used the idempotency key before.
+
+    *room* is asked when nobody else can add a job any more until this transaction ends, and raises to refuse this one.
+    """
     number = _next_number(connection)  # first: it makes those who insert at the same time wait for each other
+    if room is not None:
+        room(connection)
     connection.execute(
         sa.insert(t.jobs).values(
             id=new.id,
@@ -149,6 +159,8 @@ def insert(connection: sa.Connection, new: NewJob) -> None:
             fetch_attempts=0 if new.fetched else None,
             fetch_at=now_ms() if new.fetched else None,
             legacy=new.legacy,
+            keep_ms=new.keep_ms,
+            app=new.app,
         )
     )
     media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"
@@ -290,7 +302,7 @@ def finish(
     statement = _held(sa.update(t.jobs), job_id, attempt).values(
         state=job.target(Event.FINISHED),
         finished_at=now_ms(),
-        delete_at=now_ms() + keep_ms,
+        delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
         result_key=result_key,
         duration_ms=duration_ms,
         engine=engine,
@@ -310,7 +322,7 @@ def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, k
             state=job.target(Event.UNHEARD),
             started_at=now_ms(),
             finished_at=now_ms(),
-            delete_at=now_ms() + keep_ms,
+            delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
             result_key=result_key,
             progress=1.0,
         )
@@ -329,7 +341,7 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
         reason=reason,
         errors=with_error(connection, found, message),
         finished_at=now_ms(),
-        delete_at=now_ms() + keep_ms,
+        delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
         lease_owner=None,
         lease_until=None,
     )
@@ -447,6 +459,23 @@ def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
     connection.execute(sa.delete(t.job_events).where(t.job_events.c.job_id == job_id))
     connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
     return True
+
+
+def cleaned(connection: sa.Connection, ids: Sequence[str]) -> None:
+    """Nothing is left of tombstones *ids* but their rows."""
+    theirs = (t.jobs.c.id.in_(ids), t.jobs.c.state.in_(job.REMOVED))
+    connection.execute(sa.update(t.jobs).where(*theirs).values(cleaned_at=now_ms()))
+
+
+def live(connection: sa.Connection) -> list[str]:
+    """Ids of all jobs that need work."""
+    return list(connection.scalars(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(job.LIVE))))
+
+
+def fetched(connection: sa.Connection, job_id: str) -> None:
+    """The transcript was fetched for the first time: a job that is kept until then may go."""
+    first = (t.jobs.c.id == job_id, t.jobs.c.read_at.is_(None))
+    connection.execute(sa.update(t.jobs).where(*first).values(read_at=now_ms()))
 
 
 def note(

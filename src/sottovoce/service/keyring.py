@@ -44,6 +44,7 @@ class _Memory(Generic[T]):
         self._control = control
         self._clock = clock
         self._answers: OrderedDict[str, _Answer[T]] = OrderedDict()
+        self._failed: float | None = None
 
     async def ask(self, name: str, look: Callable[[sa.Connection], T | None]) -> T | None:
         """What *look* finds, or found a moment ago. Raises `ControlAway`."""
@@ -51,14 +52,19 @@ class _Memory(Generic[T]):
         now = self._clock()
         if known and now - known.at < FRESH:
             return known.found
+        remembered = known.found if known and now - known.at < STALE else None
+        if remembered is not None and self._failed is not None and now - self._failed < FRESH:
+            return remembered  # a database that does not even refuse shall not cost each request its patience
         try:
             async with asyncio.timeout(PATIENCE):
                 found = await self._control.read(look)
         except (sa.exc.SQLAlchemyError, TimeoutError) as error:
-            if known and known.found is not None and now - known.at < STALE:
-                _log.warning("control database away, key taken from memory", extra=_shown(known.found))
-                return known.found
+            self._failed = self._clock()
+            if remembered is not None:
+                _log.warning("control database away, key taken from memory", extra=_shown(remembered))
+                return remembered
             raise ControlAway from error
+        self._failed = None
         self._answers[name] = _Answer(found=found, at=now)
         self._answers.move_to_end(name)
         _trim(self._answers)

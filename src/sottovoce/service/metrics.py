@@ -53,6 +53,15 @@ FAMILIES: tuple[Family, ...] = (
     Family(name="sottovoce_jobs_accepted_total", kind=Counter, labels=("api",), meaning="Jobs accepted."),
     Family(name="sottovoce_jobs_finished_total", kind=Counter, labels=("state",), meaning="Jobs that ended."),
     Family(
+        name="sottovoce_jobs_removed_total", kind=Counter, labels=("why",), meaning="Jobs removed: deleted or expired."
+    ),
+    Family(
+        name="sottovoce_limited_total",
+        kind=Counter,
+        labels=("rule",),
+        meaning="Requests refused by a limit: submit, read (too fast), jobs (too many at once), storage.",
+    ),
+    Family(
         name="sottovoce_recognition_seconds_total", kind=Counter, labels=("engine",), meaning="Time spent recognising."
     ),
     Family(
@@ -92,6 +101,8 @@ class Metrics:
         self._jobs: Gauge = meters["sottovoce_jobs"]
         self._accepted: Counter = meters["sottovoce_jobs_accepted_total"]
         self._finished: Counter = meters["sottovoce_jobs_finished_total"]
+        self._removed: Counter = meters["sottovoce_jobs_removed_total"]
+        self._limited: Counter = meters["sottovoce_limited_total"]
         self._work: Counter = meters["sottovoce_recognition_seconds_total"]
         self._eta: Gauge = meters["sottovoce_queue_eta_seconds"]
         self._waiting: Gauge = meters["sottovoce_queue_jobs"]
@@ -108,6 +119,14 @@ class Metrics:
     def finished(self, state: str) -> None:
         """A job ended as *state*."""
         self._finished.labels(state).inc()
+
+    def removed(self, why: str, count: int = 1) -> None:
+        """*count* jobs were removed: `deleted` by their owner, or `expired`."""
+        self._removed.labels(why).inc(count)
+
+    def limited(self, rule: str) -> None:
+        """A request was refused because of *rule*: `submit`, `read`, `jobs` or `storage`."""
+        self._limited.labels(rule).inc()
 
     def recognised(self, engine: str, *, audio: float, seconds: float) -> None:
         """*audio* seconds were recognised in *seconds*."""

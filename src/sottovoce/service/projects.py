@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.errors import Kind, Refused
 from sottovoce.service import tables as t
+from sottovoce.service import usage
 from sottovoce.service.accounts import checked
 from sottovoce.service.database import Database, now_ms
 from sottovoce.service.removal import Removal
@@ -20,6 +22,9 @@ MAX_PROJECTS = 1000
 MAX_DESCRIPTION = 1000
 BATCH = 100
 """Jobs in one look."""
+OVERLAP_MS = 600_000
+"""How far a look goes back behind the newest deletion that was seen: another may have been committed later than it says."""
+_SEEN = "deleted projects seen until"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ def delete(connection: sa.Connection, workspace_id: int, project_id: int) -> Pro
 
 
 class Clearing:
-    """Removes what deleted projects left in this region: media, transcripts, configs."""
+    """Removes what deleted projects left in this region: media, transcripts, configs; and what is known of their usage."""
 
     def __init__(self, control: Database, database: Database, removal: Removal) -> None:
         self._control = control
@@ -111,14 +116,25 @@ class Clearing:
             for job_id in ids:
                 removed += await self._removal.delete(job_id, force=True)
             last = ids[-1]
+        workspace_id = await self._control.read(lambda connection: _workspace_of(connection, project_id))
+        if workspace_id is not None:
+            # nobody copies the usage of a deleted project, so none of it comes back
+            for database, table in ((self._database, t.job_usage), (self._control, t.usage)):
+                await database.write(
+                    partial(usage.forget, table=table, workspace_id=workspace_id, project_id=project_id)
+                )
         return removed
 
     async def tick(self) -> None:
         """Remove the jobs of every deleted project: also those that another region deleted, and the rest of a killed delete."""
         held = await self._database.read(_projects_with_jobs)
-        for project_id in await self._control.read(lambda connection: _deleted(connection, held)):
-            count = await self.project(project_id)
-            _log.info("jobs of a deleted project removed", extra={"project": project_id, "jobs": count})
+        seen = await self._database.read(_seen)
+        deleted = await self._control.read(lambda connection: _deleted(connection, held, seen - OVERLAP_MS))
+        for project_id in deleted:
+            if count := await self.project(project_id):
+                _log.info("jobs of a deleted project removed", extra={"project": project_id, "jobs": count})
+        if (newest := max(deleted.values(), default=0)) > seen:
+            await self._database.write(lambda connection: _see(connection, newest))
 
 
 def _jobs_of(connection: sa.Connection, project_id: int, after: str) -> list[str]:
@@ -130,6 +146,23 @@ def _projects_with_jobs(connection: sa.Connection) -> list[int]:
     return list(connection.scalars(sa.select(t.jobs.c.project_id).where(t.jobs.c.state.not_in(job.REMOVED)).distinct()))
 
 
-def _deleted(connection: sa.Connection, ids: list[int]) -> list[int]:
-    theirs = (t.projects.c.deleted_at.is_not(None), t.projects.c.id.in_(ids))
-    return list(connection.scalars(sa.select(t.projects.c.id).where(*theirs)))
+def _deleted(connection: sa.Connection, ids: list[int], since: int) -> dict[int, int]:
+    """When those of *ids* that are deleted were, and all that were since then."""
+    deleted_at = t.projects.c.deleted_at
+    theirs = (deleted_at.is_not(None), sa.or_(t.projects.c.id.in_(ids), deleted_at > since))
+    return {row.id: row.deleted_at for row in connection.execute(sa.select(t.projects.c.id, deleted_at).where(*theirs))}
+
+
+def _workspace_of(connection: sa.Connection, project_id: int) -> int | None:
+    return connection.scalar(sa.select(t.projects.c.workspace_id).where(t.projects.c.id == project_id))
+
+
+def _seen(connection: sa.Connection) -> int:
+    """Until when (epoch ms, by the control database's clock) deletions were carried out in this region."""
+    return connection.scalar(sa.select(t.counters.c.value).where(t.counters.c.name == _SEEN)) or 0
+
+
+def _see(connection: sa.Connection, until: int) -> None:
+    seen = sa.update(t.counters).where(t.counters.c.name == _SEEN).values(value=until)
+    if not connection.execute(seen).rowcount:
+        connection.execute(sa.insert(t.counters).values(name=_SEEN, value=until))

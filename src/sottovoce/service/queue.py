@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ class Errand(StrEnum):
 
     DELIVERY = "delivery"
     FETCH = "fetch"
+    RETENTION = "retention"
 
 
 def entry_of(errand: Errand, subject: str, attempt: int) -> str:
@@ -34,6 +36,9 @@ _VERSION = "1"  # constant: a hash of the workflows' source would strand running
 _WORKFLOW = "process_job"
 ERRAND_POLL = 0.5
 """Seconds between looks for errands, at least: nobody waits for them as for a recognition, and looking costs a share of a core."""
+MANY = 1000
+"""Entries in one look."""
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _MANY = 1_000_000  # a partition limit that never bites: partitions exist for fairness, slots are the limit
 
 
@@ -138,6 +143,16 @@ class DbosQueue:
         """See `JobQueue`."""
         self._client.delete_workflows(list(job_ids))
 
+    def forget_ended(self, before: datetime) -> int:
+        """Remove from the queue's history what ended before *before*; how many. What ended is nobody's to go on with."""
+        count = 0
+        while found := self._client.list_workflows(
+            completed_before=before.isoformat(), status=_ENDED, limit=MANY, load_input=False, load_output=False
+        ):
+            self._client.delete_workflows([entry.workflow_id for entry in found])
+            count += len(found)
+        return count
+
     def states(self, job_ids: Sequence[str]) -> dict[str, QueueState]:
         """What the queue knows of *job_ids*; those it has never heard of are missing."""
         if not job_ids:
@@ -164,10 +179,14 @@ class DbosQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """Who carries one kind of errand out: *attempt* of a subject and its number, *slots* of them at a time."""
+    """Who carries one kind of errand out: *attempt* of a subject and its number, *slots* of them at a time.
+
+    *alone*: no other worker does the same at the same time.
+    """
 
     attempt: Callable[[str, int], Awaitable[None]]
     slots: int
+    alone: bool = False
 
 
 Steps = tuple[Callable[[str], Awaitable[dict[str, Any] | None]], Callable[[str, dict[str, Any]], Awaitable[None]]]
@@ -254,6 +273,7 @@ class DbosWorker:
             DBOS.register_queue(
                 errand.value,
                 worker_concurrency=hands.slots,
+                global_concurrency=1 if hands.alone else None,
                 polling_interval_sec=max(self._poll, ERRAND_POLL),
                 on_conflict="always_update",
             )

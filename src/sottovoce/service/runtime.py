@@ -34,26 +34,26 @@ from sottovoce.service.errands import ErrandPlan, Means
 from sottovoce.service.housekeeping import Chore, Housekeeper
 from sottovoce.service.intake import Intake, Place
 from sottovoce.service.keyring import Keyring
-from sottovoce.service.limits import Buckets, Disk, Quota, TokenBuckets
+from sottovoce.service.limits import Disk, Paces, Quota
 from sottovoce.service.loader import Loader
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
 from sottovoce.service.projects import Clearing
 from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
+from sottovoce.service.rates import Rates
 from sottovoce.service.reaper import Reaper, ReaperPolicy
 from sottovoce.service.removal import Removal
+from sottovoce.service.retention import Retention, RetentionPolicy, Timetable
 from sottovoce.service.s3 import Bucket
 from sottovoce.service.settling import Settler
 from sottovoce.service.sweeper import Sweeper
 from sottovoce.service.turns import Turns
+from sottovoce.service.usage import Bookkeeper
 from sottovoce.service.vault import Vault, write_secret
 from sottovoce.service.watcher import Watcher
 from sottovoce.service.workflows import JobRunner, WorkPolicy
 
 _log = logging.getLogger(__name__)
-
-REGION_NUMBERS: Mapping[str, int] = {"eu1": 1, "us1": 2, "au1": 3, "eu2": 4, "us2": 5}
-"""The last two digits of a region's V1 job ids; other regions set their own."""
 
 NO_MODELS = "run `sottovoce models pull whisper-small`, or use engine auto"
 READY_FOR = 1.0
@@ -61,6 +61,8 @@ READY_TIMEOUT = 5.0
 """Seconds that a look at the parts is good for, and that each part may take."""
 SETTLING = 2.0
 """Seconds between looks for jobs that ended and are still to be paid for, or paid back."""
+COPYING = 5.0
+"""Seconds between looks for usage that the control database has no copy of."""
 LOOKERS = 2
 """Processes that look at uploads: one hostile file shall not hold up everybody."""
 
@@ -93,11 +95,13 @@ class Plan:
     keep: float = 7 * 86_400.0
     queues: tuple[str, ...] = (BATCH,)
     sweep: float = 3600.0
+    retention: float = 60.0
+    tombstones: float = 30 * 86_400.0
     quota: Quota = field(default_factory=Quota)
     reserve: int = 1 << 30
     errands: ErrandPlan = field(default_factory=ErrandPlan)
     tariff: Tariff = field(default_factory=Tariff)
-    buckets: Buckets = field(default_factory=Buckets)
+    paces: Paces = field(default_factory=Paces)
     slow_after: float = 1800.0
 
     @property
@@ -135,8 +139,9 @@ class Runtime:
         if plan.embedded:
             self._undo.callback(os.close, folder.lock())
             folder.wipe_scratch()
-        self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
+        self._check_control()
         self.control = self._database(plan.control_database_url, folder.control_database, migrate.CONTROL)
+        self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
         self._first_key()
         key_file = plan.secrets_key_file or folder.secrets_key
         self.vault = Vault.open_file(key_file, create=plan.secrets_key_file is None)
@@ -155,7 +160,7 @@ class Runtime:
         send = plan.errands.send
         self.outbox = Outbox(self.vault, self.queue, send.tries, mails=send.smtp is not None)
         self.cashier = Cashier(self.control, folder.region, plan.tariff)
-        self.submissions = TokenBuckets(plan.buckets, time.monotonic)
+        self.rates = Rates(plan.paces, self.database, self.metrics, time.monotonic)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
         self.pool = Pool(plan.pool, plan.setup, slots=plan.slots)
         self._undo.callback(self.pool.close)
@@ -180,6 +185,8 @@ class Runtime:
             keep_ms=round(plan.keep * 1000),
         )
         chores = self._start_worker() if batch else [self._learning()]
+        if "api" in plan.roles and self.rates.shared:  # who counts knows when a bucket is full again
+            chores.append(Chore(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
         housekeeper = Housekeeper([*chores, self._counting()])
         housekeeper.start()
         self._undo.callback(housekeeper.close)
@@ -198,6 +205,18 @@ class Runtime:
                 f"the {branch} database is at revision {has}, this release needs {wants}: run `sottovoce migrate`"
             )
         return database
+
+    def _check_control(self) -> None:
+        """A region that was served before must not make a control database anew: its jobs would be nobody's, its keys worthless.
+
+        Raises `FileNotFoundError`.
+        """
+        folder, ours = self.plan.folder, self.plan.embedded and self.plan.control_database_url is None
+        if ours and folder.region_database.exists() and not folder.control_database.exists():
+            raise FileNotFoundError(
+                f"region {folder.region} has jobs, and {folder.control_database.name} with their owners is missing beside it: "
+                "put it back (docs/backup.md)"
+            )
 
     def _first_key(self) -> None:
         """On an empty control database: workspace, user 1 and a key, which is kept beside the data and shown once."""
@@ -274,7 +293,24 @@ class Runtime:
             metrics=self.metrics,
             disk=self.disk,
         )
-        return errands.hands(means, self.plan.errands)
+        sweeps = Hands(attempt=self._retention().attempt, slots=1, alone=True)
+        return {**errands.hands(means, self.plan.errands), Errand.RETENTION: sweeps}
+
+    def _retention(self) -> Retention:
+        plan = self.plan
+        url = plan.blob_url or ""
+        bucket = Bucket(url, plan.blob_options) if url.startswith("s3://") else None
+        return Retention(
+            database=self.database,
+            blobs=self.blobs,
+            queue=self.queue,
+            removal=self.removal,
+            sweeper=Sweeper(self.database, self.blobs, bucket),
+            metrics=self.metrics,
+            policy=RetentionPolicy(keep_ms=round(plan.keep * 1000), tombstone_ms=round(plan.tombstones * 1000)),
+            scratch=plan.folder.scratch if plan.embedded else None,
+            thorough_every=plan.sweep,
+        )
 
     def _scratch(self, owner: str) -> Path:
         """Where this worker puts files: the region's folder for an embedded server, else a part that is its own."""
@@ -297,9 +333,7 @@ class Runtime:
         policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
         reaper = Reaper(self.database, self.queue, self.metrics, policy)
         errand_reaper = ErrandReaper(self.database, self.queue, policy)
-        url = plan.blob_url or ""
-        bucket = Bucket(url, plan.blob_options) if url.startswith("s3://") else None
-        sweeper = Sweeper(self.database, self.blobs, bucket)
+        timetable = Timetable(self.database, self.queue, plan.retention)
 
         def in_turn(name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]) -> Chore:
             turns = Turns(self.database, name, interval)
@@ -317,7 +351,8 @@ class Runtime:
             in_turn(
                 "credits", SETTLING, 0.0, Settler(self.control, self.database, plan.folder.region, plan.tariff).tick
             ),
-            in_turn("sweep", plan.sweep, plan.sweep, sweeper.sweep),
+            in_turn("retention", plan.retention, plan.lease, timetable.tick),
+            in_turn("usage", COPYING, 0.0, Bookkeeper(self.control, self.database, plan.folder.region).tick),
             in_turn("deleted projects", 300.0, 60.0, Clearing(self.control, self.database, self.removal).tick),
         ]
 
@@ -334,6 +369,12 @@ class Runtime:
     def _counting(self) -> Chore:
         """The length of the queue and how long it will take, for metrics and for jobs that arrive."""
         return Chore(name="backlog", interval=self.plan.heartbeat, do=self.backlog.refresh)
+
+    async def fetched(self, job: jobs.Job) -> None:
+        """The transcript of *job* is on its way to its owner: one that is kept until then may go."""
+        keep = self.plan.keep * 1000 if job.keep_ms is None else job.keep_ms
+        if keep == 0 and job.read_at is None:
+            await self.database.write(lambda connection: jobs.fetched(connection, job.id))
 
     async def ready(self) -> dict[str, bool]:
         """What works now, looked at once a second at most: whoever asks more often, with no key, costs nothing."""

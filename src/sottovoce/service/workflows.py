@@ -20,7 +20,7 @@ from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, Outcom
 from sottovoce.job import LIVE, REMOVED, Reason
 from sottovoce.logs import about
 from sottovoce.request import AlignmentRequest, TranscriptionRequest
-from sottovoce.service import jobs, leftovers, offers
+from sottovoce.service import jobs, leftovers, offers, usage
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.database import Database
 from sottovoce.service.deliveries import Outbox
@@ -184,6 +184,7 @@ class JobRunner:
                 keep_ms=self._policy.keep_ms,
             )
             if finished:
+                usage.record(connection, job_id)
                 jobs.note(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
                 self._outbox.post(connection, job_id, envelopes)
             return finished

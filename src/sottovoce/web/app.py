@@ -11,17 +11,18 @@ from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.request import OperatingPoint
+from sottovoce.service import regions
 from sottovoce.service.cashier import Tariff
 from sottovoce.service.datafolder import DataFolder
 from sottovoce.service.errands import ErrandPlan
 from sottovoce.service.fetches import FetchPolicy
-from sottovoce.service.limits import Buckets, Quota
+from sottovoce.service.limits import PROFILES, Pace, Paces, Quota
 from sottovoce.service.mail import Security, Smtp
 from sottovoce.service.reception import House
-from sottovoce.service.runtime import REGION_NUMBERS, Plan, Runtime
+from sottovoce.service.runtime import Plan, Runtime
 from sottovoce.service.sender import SendPolicy
 from sottovoce.settings import Settings
-from sottovoce.web import account, auth, management, ops, reference, routes, v1, v2
+from sottovoce.web import account, auth, discovery, management, ops, reference, routes, v1, v2
 from sottovoce.web.edge import Edge
 from sottovoce.web.uploads import Limits
 from sottovoce.wire.signatures import secret_key
@@ -32,14 +33,12 @@ MOST_SLOTS = 4
 
 def plan(settings: Settings) -> Plan:
     """What *settings* ask to be built. Raises `ValueError` that names the setting."""
-    number = settings.region_number or REGION_NUMBERS.get(settings.region)
-    if number is None:
-        raise ValueError(f"region {settings.region} needs SOTTOVOCE_REGION_NUMBER (1 to 99, of its own)")
+    here = region(settings)
     setup, slots = engines(settings)
     return Plan(
         folder=DataFolder(root=settings.data_dir, region=settings.region),
-        region_number=number,
-        roles=frozenset(settings.roles),
+        region_number=here.number,
+        roles=regions.roles(here, settings.roles, explicit="roles" in settings.model_fields_set),
         database_url=settings.database_url,
         control_database_url=settings.control_database_url,
         blob_url=settings.blob_url,
@@ -63,14 +62,32 @@ def plan(settings: Settings) -> Plan:
         max_failures=settings.max_failures,
         keep=settings.retention_days * 86_400,
         queues=settings.queues,
-        quota=Quota(live_jobs=settings.max_jobs, stored_bytes=settings.max_stored_bytes),
+        quota=Quota(
+            live_jobs=settings.max_jobs or PROFILES[settings.limits].live_jobs, stored_bytes=settings.max_stored_bytes
+        ),
         reserve=settings.reserve_bytes,
         sweep=settings.sweep_interval,
+        retention=settings.retention_interval,
+        tombstones=settings.tombstone_days * 86_400,
         errands=errands(settings),
         tariff=Tariff(billing=settings.billing, per_minute=settings.credits_per_minute),
-        buckets=Buckets(rate=settings.submit_rate, burst=settings.submit_burst),
+        paces=paces(settings),
         slow_after=settings.slow_after * 60,
     )
+
+
+def paces(settings: Settings) -> Paces:
+    """How fast a key may ask: what is set, else as the profile has it."""
+    usual = PROFILES[settings.limits].paces
+    return Paces(
+        submit=Pace(rate=settings.submit_rate or usual.submit.rate, burst=settings.submit_burst or usual.submit.burst),
+        read=Pace(rate=settings.read_rate or usual.read.rate, burst=settings.read_burst or usual.read.burst),
+    )
+
+
+def region(settings: Settings) -> regions.Region:
+    """The region that *settings* say this server is. Raises `ValueError` that names the setting."""
+    return regions.region(settings.region, number=settings.region_number, modes=settings.region_modes)
 
 
 def errands(settings: Settings) -> ErrandPlan:
@@ -172,11 +189,14 @@ def addresses(settings: Settings, runtime: Runtime) -> list[routes.Address]:
     """Every address of the application."""
     found: list[routes.Address] = []
     if "api" in settings.roles:
+        here = region(settings)
         limits = Limits(file=settings.max_upload_bytes, seconds=settings.upload_timeout)
         waiting = v2.Waiting(default=settings.default_wait, cap=settings.max_wait)
-        found += auth.audited(v2.addresses(runtime, limits, waiting), runtime.control)
+        if regions.Mode.BATCH in here.modes:
+            found += auth.audited(v2.addresses(runtime, limits, waiting), runtime.control)
+            found += v1.addresses(runtime, limits)
+        found += discovery.addresses(runtime, here, settings.region_urls)
         found += management.addresses(runtime)
         house = House(registration=settings.registration == "open", public_url=settings.public_url)
         found += account.addresses(runtime, house)
-        found += v1.addresses(runtime, limits)
     return [*found, *ops.addresses(runtime), *reference.addresses()]

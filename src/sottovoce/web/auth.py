@@ -36,7 +36,7 @@ async def authenticate(
 
 
 async def identify(connection: HTTPConnection, keyring: Keyring, *, in_query: bool = False) -> Caller:
-    """Whose key *connection* shows, whatever it may open. Raises `Refused`."""
+    """Whose key *connection* shows, whatever it may open here, where its workspace must be served. Raises `Refused`."""
     secret = _bearer(connection) or (_in_query(connection) if in_query else "")
     if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
@@ -50,7 +50,16 @@ async def identify(connection: HTTPConnection, keyring: Keyring, *, in_query: bo
     if caller is None:
         raise Refused(Kind.UNAUTHENTICATED, "this temporary key is over" if over else "this API key is not known here")
     connection.scope[CALLER] = caller
+    _check_region(caller, keyring.region)
     return caller
+
+
+def _check_region(caller: Caller, region: str | None) -> None:
+    """Refuse whoever's workspace is bound to other regions (contract §1, Inferred). Raises `Refused(FORBIDDEN)`."""
+    if caller.regions is not None and region is not None and region not in caller.regions:
+        raise Refused(
+            Kind.FORBIDDEN, f"this workspace is not served in region {region}, only in {', '.join(caller.regions)}"
+        )
 
 
 def permit(caller: Caller, region: str | None, product: Product) -> None:

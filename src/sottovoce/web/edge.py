@@ -32,7 +32,7 @@ CORS = {
     "access-control-allow-methods": "GET, PUT, POST, DELETE, PATCH, OPTIONS",
     "access-control-allow-headers": (
         "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization,"
-        "Accept-Charset,Idempotency-Key,X-Request-Id,X-SM-EAR-Tag,X-SM-Processing-Data"
+        "Accept-Charset,Idempotency-Key,Retention-Seconds,X-Request-Id,X-SM-EAR-Tag,X-SM-Processing-Data"
     ),
     "access-control-expose-headers": "Request-Id,Retry-After",
     "access-control-max-age": "1728000",

@@ -24,6 +24,7 @@ _LEGACY_WORDS = {
 }
 _ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 _WAIT = ("wait", "integer", "Seconds to wait for the end of the job; 0 answers at once. Clamped, never refused.")
+_APP = ("sm-app", "string", "Name of the calling application, for the operator's figures; at most 100 characters.")
 _FORMAT = ("format", "string", "json-v2 (default), txt, srt or vtt.")
 
 
@@ -50,7 +51,7 @@ class Operation:
     @property
     def base(self) -> str:
         """What stands before its path."""
-        return {"management": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
+        return {"management": "/v1", "discovery": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:
@@ -131,8 +132,14 @@ OPERATIONS: tuple[Operation, ...] = (
         status=201,
         summary="Create a job",
         description="Send media and a JobConfig. The answer is sent once the job is durable: it survives any restart.",
-        query=(_WAIT, ("format", "string", "With `wait`: the format of the transcript in the answer.")),
-        headers=(("Idempotency-Key", "The same key again, with the same request, answers with the first job's id."),),
+        query=(_WAIT, ("format", "string", "With `wait`: the format of the transcript in the answer."), _APP),
+        headers=(
+            ("Idempotency-Key", "The same key again, with the same request, answers with the first job's id."),
+            (
+                "Retention-Seconds",
+                "How long the job is kept after its end, if not as long as usual; 0: until it was delivered.",
+            ),
+        ),
         form=(
             ("config", "json", 'JobConfig, e.g. `{"type":"transcription","transcription_config":{"language":"en"}}`'),
             (
@@ -222,6 +229,21 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Stages, times, which engine ran and why.",
         media_types=("text/plain",),
         errors=((404, "`Job not found`, `Log file not available`."), _FILE_GONE),
+    ),
+    Operation(
+        id="get_usage",
+        method="GET",
+        path="/usage",
+        summary="Look at usage",
+        description=(
+            "Jobs that were done in this region, and the hours of their media, for all projects of the key's workspace. Whole UTC "
+            "days, never the current one. Jobs that were deleted since count."
+        ),
+        query=(
+            ("since", "string", "YYYY-MM-DD, the first day; default: that of the first job that was done."),
+            ("until", "string", "YYYY-MM-DD, the last day; default: yesterday."),
+        ),
+        errors=((403, "The key has a `client_ref`: `Forbidden`."), (422, "No day.")),
     ),
 )
 
@@ -341,6 +363,29 @@ MANAGEMENT: tuple[Operation, ...] = (
     ),
 )
 
+DISCOVERY: tuple[Operation, ...] = (
+    Operation(
+        id="features",
+        tag="discovery",
+        method="GET",
+        path="/discovery/features",
+        stranger=0,
+        media_types=_JSON,
+        summary="See what this region can do",
+        description="Languages, locales and what else its engines cover, for batch and realtime. Wants no key.",
+    ),
+    Operation(
+        id="regions",
+        tag="discovery",
+        method="GET",
+        path="/regions",
+        stranger=0,
+        media_types=_JSON,
+        summary="See which regions there are",
+        description="This region, and others with their modes and, where they are known, addresses. Wants no key.",
+    ),
+)
+
 _USER = "/user/{user_id}"
 _NO_JOB = (404, "`Job not found`.")
 _CHOSEN = (
@@ -380,6 +425,7 @@ LEGACY: tuple[Operation, ...] = (
         "V1: create a job",
         "Answers with the job's id, what it costs, the balance after that, and how long to wait before looking.",
         method="POST",
+        query=(_APP,),
         form=(
             ("data_file", "file", "The media. An empty file is taken, free, and done at once."),
             ("model", "text", "en, en-US, en-GB, en-AU, or the code of another language that is served."),
@@ -449,7 +495,7 @@ def openapi() -> dict[str, Any]:
         path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
         for path, summary in _OPERATORS.items()
     }
-    for operation in (*OPERATIONS, *MANAGEMENT, *LEGACY):
+    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
         paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
     error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
     return {
@@ -477,7 +523,7 @@ def markdown() -> str:
         "The machine-readable form of this page is `/openapi.json`.\n",
         "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
     ]
-    for operation in (*OPERATIONS, *MANAGEMENT, *LEGACY):
+    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
         parts += _section(operation)
     return "\n".join(parts) + "\n"
 

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.blobs import Blobs, BlobWriter
 
+RETENTION = "Retention-Seconds"
 MAX_FIELD = 4 << 20
 MAX_PARTS = 32
 MAX_NAME = 255
@@ -105,6 +106,19 @@ def announced(request: Request, limits: Limits) -> int:
     if size > limits.file + OVERHEAD:
         raise too_large(limits.file)
     return size
+
+
+def kept(request: Request) -> int | None:
+    """How long the caller wants the job kept after its end, in ms: our header `Retention-Seconds`; 0: until it was delivered.
+
+    `None` without the header. Raises `Refused`.
+    """
+    text = request.headers.get(RETENTION)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):  # noqa: PLR2004 - three centuries
+        raise Refused(Kind.BAD_REQUEST, "must be a whole number of seconds", at=RETENTION)
+    return int(text) * 1000
 
 
 def too_large(limit: int) -> Refused:

@@ -27,8 +27,8 @@ from sottovoce.service.runtime import Runtime
 from sottovoce.service.workflows import media_key, text_key
 from sottovoce.web import answers, auth
 from sottovoce.web.routes import Address, Handler
-from sottovoce.web.uploads import Form, Limits, announced, receive
-from sottovoce.wire import v1, v1_request
+from sottovoce.web.uploads import Form, Limits, announced, kept, receive
+from sottovoce.wire import usage, v1, v1_request
 from sottovoce.wire.v1_request import LegacyRequest, Notify
 from sottovoce.wire.v2_config import parse_job_config
 
@@ -100,7 +100,7 @@ class LegacyApi:
     async def create(self, request: Request) -> Response:
         """`POST /user/{id}/jobs/`: 200 with the id of a durable job."""
         caller, user_id = await self._caller(request)
-        self._runtime.submissions.take(caller.key_id)
+        keep_ms, app = kept(request), usage.application(request.query_params)
         if not _has_parts(request):
             raise Refused(Kind.MISSING_DATA_FILE, "send a multipart form")
         await self._runtime.intake.admit(caller, announced(request, self._limits))
@@ -108,7 +108,7 @@ class LegacyApi:
         places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
         form = await receive(request, self._runtime.blobs, places, self._limits)
         try:
-            submission = await self._understood(caller, user_id, job_id, form)
+            submission = replace(await self._understood(caller, user_id, job_id, form), keep_ms=keep_ms, app=app)
         except BaseException:
             await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
             raise
@@ -177,6 +177,7 @@ class LegacyApi:
         if form not in RENDER:
             raise Refused(Kind.FORMAT_NOT_SUPPORTED)
         value = await self._legacy.transcript(job, form, user_id=user_id)
+        await self._runtime.fetched(job)
         return answers.text(value) if form == "txt" else _json(value)
 
     async def alignment(self, request: Request) -> Response:
@@ -227,6 +228,7 @@ class LegacyApi:
             raise Refused(Kind.UNAUTHENTICATED, "the user id and the token do not belong together")
         if int(given) != caller.user_id:
             raise Refused(Kind.UNAUTHENTICATED, "the user id and the token do not belong together")
+        await self._runtime.rates.take(caller.key_id, request.method)  # §6: after 401, before all else
         return caller, caller.user_id
 
     async def _control(self, look: "store.Look[store.T]") -> "store.T":

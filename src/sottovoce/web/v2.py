@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import LIVE, REMOVED, JobType, State
 from sottovoce.request import Request as JobRequest
-from sottovoce.service import jobs
+from sottovoce.service import jobs, usage
 from sottovoce.service.accounts import Caller
 from sottovoce.service.blobs import Missing
 from sottovoce.service.intake import MAX_IDEMPOTENCY_KEY, Submission
@@ -21,12 +21,13 @@ from sottovoce.service.jobs import Job
 from sottovoce.service.results import FORMATS, Results
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.workflows import media_key
-from sottovoce.web import answers
+from sottovoce.web import answers, uploads
 from sottovoce.web.auth import authenticate
 from sottovoce.web.reference import OPERATIONS
 from sottovoce.web.routes import Address, Handler
 from sottovoce.web.uploads import Form, Limits, Received, announced, receive
 from sottovoce.wire import job_log, v2_query
+from sottovoce.wire import usage as usage_wire
 from sottovoce.wire.v2_config import parse_job_config
 from sottovoce.wire.v2_jobs import SUBMIT_STATUS, job_object
 
@@ -59,14 +60,14 @@ class Batch:
     async def create(self, request: Request) -> Response:
         """`POST /v2/jobs`: 201 with the id of a durable job; with `wait` also how it ended, and its transcript."""
         caller = await self._caller(request)
-        self._runtime.submissions.take(caller.key_id)
         wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
         form_of = _format(request)
-        idempotency_key = _idempotency_key(request)
+        idempotency_key, keep_ms = _idempotency_key(request), uploads.kept(request)
+        app = usage_wire.application(request.query_params)
         await self._runtime.intake.admit(caller, announced(request, self._limits))
         job_id = jobs.new_id()
         form = await receive(request, self._runtime.blobs, {"data_file": media_key(job_id)}, self._limits)
-        submission = await self._understood(caller, job_id, form, idempotency_key)
+        submission = replace(await self._understood(caller, job_id, form, idempotency_key), keep_ms=keep_ms, app=app)
         accepted = (await self._runtime.intake.accept(submission)).id
         if wait < 0:
             return answers.json(request, {"id": accepted}, 201)
@@ -105,6 +106,7 @@ class Batch:
         if job and state is State.DONE:
             with contextlib.suppress(Refused):  # removed since: the caller fetches it, and hears so
                 body[form] = await self._results.value(job, form)
+                await self._runtime.fetched(job)
         return body
 
     # ── read ──
@@ -145,6 +147,7 @@ class Batch:
         if job.type is not JobType.TRANSCRIPTION:
             raise Refused(Kind.NOT_TRANSCRIPTION)
         value = await self._results.value(job, form)
+        await self._runtime.fetched(job)
         return answers.json(request, value) if form == "json-v2" else answers.text(str(value))
 
     async def data(self, request: Request) -> Response:
@@ -197,12 +200,28 @@ class Batch:
         view = self._results.view(job) if job.state not in REMOVED else None
         if view is None or not await self._runtime.removal.delete(job.id, force=force):
             raise Refused(Kind.JOB_EXPIRED)
+        self._runtime.metrics.removed("deleted")
         return answers.json(request, {"job": {**job_object(view), "status": "deleted"}})
+
+    # ── usage ──
+
+    async def usage(self, request: Request) -> Response:
+        """`GET /v2/usage`: whole days of the key's workspace in this region, 403 for a key with a `client_ref` (§5.11, §13.3)."""
+        caller = await self._caller(request)
+        if caller.client_ref is not None:
+            raise Refused(Kind.FORBIDDEN, "a key with a client_ref sees no usage")
+        since, until = (usage_wire.day(request.query_params, name) for name in ("since", "until"))
+        used = await self._runtime.database.read(
+            lambda connection: usage.used(connection, caller.workspace_id, since, until)
+        )
+        return answers.json(request, usage_wire.usage_object(used))
 
     # ── shared ──
 
     async def _caller(self, request: Request) -> Caller:
-        return await authenticate(request, self._runtime.keyring)
+        caller = await authenticate(request, self._runtime.keyring)
+        await self._runtime.rates.take(caller.key_id, request.method)
+        return caller
 
     async def _job(self, request: Request) -> Job:
         return await self._visible(await self._caller(request), request.path_params["job_id"])
@@ -300,6 +319,7 @@ def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Addres
         "get_transcript": batch.transcript,
         "get_data": batch.data,
         "get_log": batch.log,
+        "get_usage": batch.usage,
     }
     found: dict[str, dict[str, Handler]] = {}
     for operation in OPERATIONS:

@@ -90,6 +90,23 @@ def test_a_known_key_works_while_the_control_database_is_away(control: Database,
     ring._callers._control.close()
 
 
+def test_a_database_that_is_away_is_not_asked_for_each_request(control: Database, tmp_path: Path) -> None:
+    """One that hangs would else cost each of them its patience."""
+    clock = Clock()
+    ring = Keyring(control, clock)
+    known = ask(ring)
+    away(ring, tmp_path)
+    clock.now += keyring.FRESH + 1
+    assert ask(ring) == known  # it was asked, in vain
+    asked = ring._callers._control
+    ring._callers._control = control
+    revoke(control)
+    assert ask(ring) == known
+    clock.now += keyring.FRESH + 0.1
+    assert ask(ring) is None  # back, and the revocation bites as soon as ever
+    asked.close()
+
+
 def test_an_unknown_key_is_not_judged_while_it_is_away(control: Database, tmp_path: Path) -> None:
     clock = Clock()
     ring = Keyring(control, clock)

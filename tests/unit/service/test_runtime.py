@@ -95,3 +95,14 @@ def test_a_database_of_the_operators_is_not_migrated_behind_their_back(tmp_path:
     made = Runtime(plan(tmp_path, database_url="postgresql://nobody@127.0.0.1:9/none"))
     with pytest.raises(Exception, match=r"(?i)connection"):
         made.start()
+
+
+def test_a_region_with_jobs_does_not_make_a_control_database_anew(tmp_path: Path) -> None:
+    """Else its keys would be worthless, and its jobs nobody's."""
+    started(tmp_path).close()
+    (tmp_path / "control.db").rename(tmp_path / "elsewhere.db")
+    with pytest.raises(FileNotFoundError, match="put it back"):
+        started(tmp_path)
+    assert not (tmp_path / "control.db").exists()
+    (tmp_path / "elsewhere.db").rename(tmp_path / "control.db")
+    started(tmp_path).close()

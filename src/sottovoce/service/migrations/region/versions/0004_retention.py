@@ -44,7 +44,7 @@ def upgrade() -> None:
     op.execute(
         "INSERT INTO job_usage (job_id, workspace_id, project_id, day, type, language, operating_point, duration_ms)"
         " SELECT id, workspace_id, project_id, finished_at / 86400000, type, language, operating_point, duration_ms"
-        " FROM jobs WHERE state = 'done'"
+        " FROM jobs WHERE finished_at IS NOT NULL AND reason IS NULL"
     )
 
 

@@ -1,0 +1,181 @@
+"""kill -9 in the middle of sweeps: whatever the moment, nothing is left that should be gone, nothing gone that should be left."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from sottovoce.service import jobs
+from sottovoce.service import tables as t
+from sottovoce.service.blobs import Blobs
+from sottovoce.service.database import Database, now_ms, sqlite_url
+from sottovoce.service.workflows import media_key, result_key
+from tests.gated import Gate
+from tests.servers import PATIENCE, Server, until
+from tests.unit.service.service_values import new_job
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("retention")]
+
+ROUNDS = int(os.environ.get("RETENTION_ROUNDS", "3"))
+SEED = os.environ.get("RETENTION_SEED", "1")
+OVER, KEPT = 120, 30
+DAY_MS = 86_400_000
+
+
+class Region:
+    """A region's databases and blobs as a server with the same environment has them."""
+
+    def __init__(self, server: Server) -> None:
+        environment = server.environment
+        self.database = Database(
+            environment.get("SOTTOVOCE_DATABASE_URL") or sqlite_url(server.data / "eu1" / "region.db")
+        )
+        url = environment.get("SOTTOVOCE_BLOB_URL") or f"file://{(server.data / 'eu1' / 'blobs').resolve()}"
+        self.blobs = Blobs.open(url, json.loads(environment.get("SOTTOVOCE_BLOB_OPTIONS", "{}")))
+
+    def fill(self) -> tuple[list[str], list[str]]:
+        """Jobs that are over, and jobs that are not, all of them done."""
+        over = [jobs.new_id() for _ in range(OVER)]
+        kept = [jobs.new_id() for _ in range(KEPT)]
+
+        def insert(connection: sa.Connection) -> None:
+            for job_id in (*over, *kept):
+                jobs.insert(connection, new_job(job_id))
+                jobs.claim(connection, job_id, owner="x", lease_ms=1)
+                key = result_key(job_id, 1)
+                jobs.finish(connection, job_id, 1, result_key=key, duration_ms=1, engine="e", keep_ms=DAY_MS)
+            old = {"delete_at": now_ms() - 1, "finished_at": now_ms() - DAY_MS}
+            connection.execute(sa.update(t.jobs).where(t.jobs.c.id.in_(over)).values(old))
+
+        async def store() -> None:
+            await self.database.write(insert)
+            for job_id in (*over, *kept):
+                await self.blobs.put(media_key(job_id), b"media")
+                await self.blobs.put(result_key(job_id, 1), b"transcript")
+
+        asyncio.run(store())
+        return over, kept
+
+    def states(self, ids: list[str]) -> set[str]:
+        with self.database.reading() as connection:
+            return {str(state) for state in jobs.states(connection, ids).values()}
+
+    def left(self, ids: list[str]) -> set[str]:
+        """Those of *ids* with a blob."""
+        return set(ids) & {key.split("/")[1] for key in asyncio.run(self.blobs.keys("jobs/"))}
+
+    def age_tombstones(self) -> None:
+        """A sweep goes on with tombstones that are a minute old."""
+        with self.database.writing() as connection:
+            connection.execute(sa.update(t.jobs).values(removed_at=t.jobs.c.removed_at - 120_000))
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "fleet"])
+def test_kill_9_in_the_sweep(
+    tmp_path: Path, backend: str, environment_of: Callable[[str, Path], dict[str, str]]
+) -> None:
+    """Of each round: how many were gone at the kill is printed, so that a run shows where it struck."""
+    chance = random.Random(f"{SEED} {backend}")
+    environment = environment_of(backend, tmp_path)
+    with Server(tmp_path, **environment):
+        pass  # makes the databases
+    server = Server(tmp_path, **environment)
+    region = Region(server)
+    command = [sys.executable, "-m", "sottovoce.cli", "retention", "run", "--data-dir", str(server.data)]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
+    try:
+        for number in range(ROUNDS):
+            over, kept = region.fill()
+            sweep = subprocess.Popen(command, env={**bare, **environment}, stdout=subprocess.DEVNULL)
+            goal = chance.randrange(0, OVER)
+            deadline = time.monotonic() + PATIENCE
+            while sweep.poll() is None and len(region.left(over)) > goal and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.02))
+            sweep.kill()
+            sweep.wait()
+            print(f"round {number}: {OVER - len(region.left(over))} of {OVER} had lost their bytes at the kill")
+            assert region.left(kept) == set(kept)
+            region.age_tombstones()
+            subprocess.run(command, env={**bare, **environment}, check=True, capture_output=True, timeout=PATIENCE)
+            assert region.states(over) <= {"expired"}
+            assert region.left(over) == set()
+            assert region.states(kept) == {"done"}
+            assert region.left(kept) == set(kept)
+    finally:
+        region.database.close()
+
+
+def test_a_server_removes_what_is_over_by_itself(tmp_path: Path, demo: Path) -> None:
+    environment = {"SOTTOVOCE_RETENTION_INTERVAL": "0.5", "SOTTOVOCE_RETENTION_DAYS": "7"}
+    with Server(tmp_path, **environment) as server, server.client() as client:
+        soon = server.submit(demo, None, **{"Retention-Seconds": "0"})
+        later = server.submit(demo)
+        server.wait(soon)
+        server.wait(later)
+        assert server.transcript(soon)["results"]  # fetched: from now on nobody waits for it
+        region = Region(server)
+        try:
+            with region.database.writing() as connection:
+                read = sa.update(t.jobs).where(t.jobs.c.id == soon).values(read_at=t.jobs.c.read_at - 120_000)
+                assert connection.execute(read).rowcount == 1
+        finally:
+            region.database.close()
+
+        def gone() -> httpx.Response | None:
+            answer = client.get(f"/v2/jobs/{soon}")
+            return answer if answer.status_code != 200 else None
+
+        answer = until(gone, "end of the job's time")
+        assert (answer.status_code, answer.json()["error"]) == (410, "Job Expired")
+        transcript = client.get(f"/v2/jobs/{soon}/transcript")
+        assert (transcript.status_code, transcript.json()["error"]) == (410, "File Expired")
+        until(lambda: server.blobs(soon) == [] or None, "end of its bytes")
+        shown = client.get("/v2/jobs", params={"include_deleted": "true"}).json()["jobs"]
+        (tombstone,) = [job for job in shown if job["id"] == soon]
+        assert (tombstone["status"], tombstone["data_name"]) == ("expired", "")
+        assert server.transcript(later)["results"]
+        assert soon not in [job["id"] for job in client.get("/v2/jobs").json()["jobs"]]
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5", "9" * 11, "٣"])
+def test_what_is_no_time_is_refused(tmp_path_factory: pytest.TempPathFactory, demo: Path, text: str) -> None:
+    server = _server(tmp_path_factory)
+    with server.client() as client, demo.open("rb") as file:
+        answer = client.post(
+            "/v2/jobs",
+            data={"config": '{"type":"transcription","transcription_config":{"language":"en"}}'},
+            files={"data_file": file},
+            headers=[(b"Retention-Seconds", text.encode())],
+        )
+    assert (answer.status_code, answer.json()["error"]) == (400, "Bad Request")
+    assert "Retention-Seconds" in answer.json()["detail"]
+
+
+_running: list[Server] = []
+
+
+def _server(factory: pytest.TempPathFactory) -> Server:
+    """One server for the tests that only ask."""
+    if not _running:
+        home = factory.mktemp("retention")
+        _running.append(Server(home, **Gate(home / "gate").environment()))
+        _running[0].start()
+    return _running[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stopped() -> object:
+    yield
+    for server in _running:
+        server.stop()
+    _running.clear()
