@@ -1,9 +1,8 @@
 # ruff: noqa: ASYNC110 - polling is what a test can do
 import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,87 +10,28 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, ChildDied, EngineDown, Listener, Outcome, Task
+from sottovoce.inference.pool import ChildBroke, EngineDown, Listener, Outcome, Task
 from sottovoce.job import Event, Reason, State
 from sottovoce.service import jobs, patience, workflows
 from sottovoce.service import tables as t
-from sottovoce.service.blobs import Blobs
-from sottovoce.service.database import Database
-from sottovoce.service.deliveries import Outbox
-from sottovoce.service.metrics import Metrics
-from sottovoce.service.offers import Offers
-from sottovoce.service.sender import SendPolicy
 from sottovoce.service.vault import Vault
-from sottovoce.service.workflows import JobRunner, WorkPolicy, media_key, result_key
-from tests.servers import PATIENCE
-from tests.unit.service.service_values import CONFIG, FakePool, FakeQueue, Script, migrated, new_job, off_thread
-
-ID = "job0000001"
-KEY = m.EngineKey(engine="fake", model="small")
-WINDOWS = f"jobs/{ID}/windows/"
-FAKE = Capabilities(engine="fake", model="small", languages=frozenset({"en"}))
-
-
-class Bench:
-    """A runner over a real database, blobs and vault, with one accepted job and a pool that follows scripts."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
-        self.folder = folder
-        self.blobs = Blobs.open(f"file://{folder}/blobs", {})
-        self.vault = Vault([Fernet.generate_key()])
-        self.metrics = Metrics()
-        self.queue = FakeQueue()
-
-    async def accept(self, config: bytes = CONFIG, job_id: str = ID) -> None:
-        await self.blobs.put(media_key(job_id), b"media")
-        new = new_job(job_id, config=self.vault.seal(config))
-        await self.database.write(lambda connection: jobs.insert(connection, new))
-
-    def runner(self, *scripts: Script, owner: str = "one", engine: str = "fake") -> tuple[JobRunner, FakePool]:
-        pool = FakePool(*scripts)
-        fake = Capabilities(engine=engine, model="small", languages=frozenset({"en"}))
-        runner = JobRunner(
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
-            pool=pool,  # type: ignore[arg-type]
-            offered=Offers(engines=(fake,)),
-            metrics=self.metrics,
-            outbox=Outbox(self.vault, self.queue, SendPolicy().tries),
-            policy=WorkPolicy(owner=owner, scratch=self.folder / "tmp", lease=5.0, heartbeat=0.01, keep=100.0),
-        )
-        return runner, pool
-
-    def job(self, job_id: str = ID) -> jobs.Job:
-        with self.database.reading() as connection:
-            found = jobs.get(connection, job_id)
-        assert found
-        return found
-
-    def log(self) -> list[str]:
-        with self.database.reading() as connection:
-            return [f"{line.attempt} {line.stage}: {line.text}" for line in jobs.log_lines(connection, ID)]
-
-    def steal(self) -> int:
-        """Another worker claims the job; its attempt."""
-        with self.database.writing() as connection:
-            claimed = jobs.claim(connection, ID, owner="thief", lease_ms=60_000)
-        assert claimed
-        return claimed.attempt
-
-    def remove(self) -> None:
-        with self.database.writing() as connection:
-            assert jobs.remove(connection, ID, Event.REMOVED)
-
-    async def keys(self) -> list[str]:
-        return await self.blobs.keys(f"jobs/{ID}/")
-
-    def counted(self, name: str, **labels: str) -> float:
-        return self.metrics._registry.get_sample_value(f"sottovoce_{name}_total", labels) or 0.0
+from sottovoce.service.workflows import media_key, result_key
+from tests.unit.service.service_values import Script, migrated, off_thread
+from tests.unit.service.workflow_values import (
+    ID,
+    KEY,
+    WINDOWS,
+    Bench,
+    check,
+    die,
+    fine,
+    gone,
+    hang,
+    raising,
+    succeed,
+)
 
 
 @pytest.fixture
@@ -99,46 +39,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(patience, "BACKOFF", 0.01)
     with migrated(tmp_path) as database:
         yield Bench(database, tmp_path)
-
-
-def check(go: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await go()
-
-    asyncio.run(bounded())
-
-
-def fine(payload: bytes = b"transcript", seconds: int = 2) -> Outcome:
-    return Outcome(finished=m.Finished(duration=seconds * 16_000, rss=1), payload=payload)
-
-
-async def succeed(task: Task, listen: Listener) -> Outcome:
-    return fine()
-
-
-async def die(task: Task, listen: Listener) -> Outcome:
-    raise ChildDied("pid 1 ended with code -9")
-
-
-async def hang(task: Task, listen: Listener) -> Outcome:
-    await asyncio.Event().wait()
-    raise AssertionError("nobody sets it")
-
-
-def raising(error: Exception) -> Script:
-    async def script(task: Task, listen: Listener) -> Outcome:
-        raise error
-
-    return script
-
-
-async def gone(look: Callable[[], Awaitable[bool]]) -> None:
-    while not await look():
-        await asyncio.sleep(0.005)
-
-
-# ── success ──
 
 
 def test_a_job_is_claimed_recognised_and_published(bench: Bench) -> None:
@@ -541,109 +441,6 @@ def test_cancelling_stops_the_child_and_sweeps_only_a_removed_job(bench: Bench, 
 
 
 # ── windows ──
-
-
-async def _say_windows(listen: Listener, *ends: int, channel: int = 0) -> None:
-    start = 0
-    for end in ends:
-        await off_thread(listen, m.WindowDone(channel=channel, start=start, end=end), f"{channel}:{start}".encode())
-        start = end
-
-
-def test_windows_are_kept_and_handed_to_the_next_attempt_and_then_removed(bench: Bench) -> None:
-    async def two_windows(task: Task, listen: Listener) -> Outcome:
-        await _say_windows(listen, 100, 250)
-        await gone(lambda: _stored(bench, 2))
-        raise ChildDied("killed")
-
-    async def go() -> None:
-        await bench.accept()
-        runner, pool = bench.runner(two_windows, succeed)
-        result = await runner.work(ID)
-        second = pool.tasks[1]
-        assert [(w.start, w.end, payload) for w, payload in second.windows] == [(0, 100, b"0:0"), (100, 250, b"0:100")]
-        assert isinstance(second.message, m.Transcribe)
-        assert second.message.windows == 2
-        assert result
-        assert len(await bench.blobs.keys(WINDOWS)) == 2
-        await runner.publish(ID, result)
-        assert await bench.blobs.keys(WINDOWS) == []
-
-    check(go)
-
-
-async def _stored(bench: Bench, count: int) -> bool:
-    return len(await bench.blobs.keys(WINDOWS)) == count
-
-
-def test_windows_of_another_engine_are_ignored(bench: Bench) -> None:
-    async def one_window(task: Task, listen: Listener) -> Outcome:
-        await _say_windows(listen, 100)
-        await gone(lambda: _stored(bench, 1))
-        return await hang(task, listen)
-
-    async def go() -> None:
-        await bench.accept()
-        runner, _ = bench.runner(one_window)
-        work = asyncio.create_task(runner.work(ID))
-        await gone(lambda: _stored(bench, 1))
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-        other, pool = bench.runner(succeed, engine="other")
-        result = await other.work(ID)
-        assert pool.tasks[0].windows == []
-        assert result
-        await other.publish(ID, result)
-        assert await bench.blobs.keys(WINDOWS) == []  # all engines'
-
-    check(go)
-
-
-def frame(start: int, end: int, channel: int = 0) -> bytes:
-    return m.encode(m.WindowDone(channel=channel, start=start, end=end), f"{channel}:{start}".encode())
-
-
-@pytest.mark.parametrize(
-    ("stored", "handed"),
-    [
-        ({"000-0": frame(0, 10), "000-2": frame(20, 30)}, [(0, 0)]),  # a gap
-        ({"000-1": frame(10, 20)}, []),  # no beginning
-        ({"000-0": frame(0, 10), "001-0": frame(0, 5, 1), "001-1": frame(5, 9, 1)}, [(0, 0), (1, 0), (1, 5)]),
-        ({"000-0": frame(0, 10)[:-1], "000-1": frame(10, 20)}, []),  # cut short
-        ({"000-0": b""}, []),
-        ({"000-0": b"\0\0\0"}, []),
-        ({"000-0": b"not a frame at all"}, []),
-        ({"000-0": m.encode(m.Finished())}, []),  # not a window
-    ],
-)
-def test_only_an_unbroken_chain_is_handed_on(
-    bench: Bench, stored: dict[str, bytes], handed: list[tuple[int, int]]
-) -> None:
-    async def go() -> None:
-        await bench.accept()
-        for name, data in stored.items():
-            await bench.blobs.put(f"{WINDOWS}fake-small/{name}", data)
-        runner, pool = bench.runner(succeed)
-        assert await runner.work(ID)
-        assert [(window.channel, window.start) for window, _ in pool.tasks[0].windows] == handed
-
-    check(go)
-
-
-def test_rejected_jobs_keep_no_windows(bench: Bench) -> None:
-    async def one_window(task: Task, listen: Listener) -> Outcome:
-        await _say_windows(listen, 100)
-        await gone(lambda: _stored(bench, 1))
-        raise Refused(Kind.INVALID_AUDIO, "broken in the middle")
-
-    async def go() -> None:
-        await bench.accept()
-        runner, _ = bench.runner(one_window)
-        assert await runner.work(ID) is None
-        assert await bench.keys() == [media_key(ID)]
-
-    check(go)
 
 
 def test_nothing_of_the_config_reaches_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
