@@ -13,14 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
-from sottovoce.service import jobs
+from sottovoce.service import jobs, migrate
 from sottovoce.service import tables as t
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database, now_ms, sqlite_url
 from sottovoce.service.workflows import media_key, result_key
 from tests.gated import Gate
-from tests.servers import PATIENCE, Server, until
+from tests.servers import PATIENCE, Server, files, until
 from tests.unit.service.service_values import new_job
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("retention")]
@@ -179,3 +180,93 @@ def _stopped() -> object:
     for server in _running:
         server.stop()
     _running.clear()
+
+
+# ── nothing is found ──
+
+
+def marked(sample: Path, place: Path, marker: str) -> Path:
+    """*sample*, a wav, under a name and with a title that hold *marker*."""
+    title = marker.encode() + b"\0" * (len(marker) % 2)
+    info = b"INFO" + b"INAM" + len(title).to_bytes(4, "little") + title
+    body = sample.read_bytes()[8:] + b"LIST" + len(info).to_bytes(4, "little") + info
+    path = place / f"{marker}.wav"
+    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    return path
+
+
+def everywhere(server: Server, region: Region, needles: list[bytes]) -> list[str]:
+    """Where one of *needles* stands: files of the data folder, rows of the region's database, blobs."""
+    places = [
+        str(path.relative_to(server.data))
+        for path in files(server.data)
+        if any(needle in path.read_bytes() or needle.decode() in path.name for needle in needles)
+    ]
+    with region.database.reading() as connection:
+        for schema in ("public", "dbos") if not region.database.embedded else (None,):
+            for name in sa.inspect(connection).get_table_names(schema):
+                table = sa.table(name, schema=schema)
+                rows = repr(connection.execute(sa.select(sa.text("*")).select_from(table)).all())
+                places += [name for needle in needles if needle.decode() in rows]
+
+    async def stored() -> list[str]:
+        found = []
+        for key in await region.blobs.keys("jobs/"):
+            content = await region.blobs.get(key)
+            found += [key for needle in needles if needle in content]
+        return found
+
+    return places + asyncio.run(stored())
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "fleet"])
+def test_nothing_of_a_deleted_job_is_found_anywhere(
+    tmp_path: Path, demo: Path, backend: str, environment_of: Callable[[str, Path], dict[str, str]]
+) -> None:
+    """Neither what was said, nor what its media, its name or its config said."""
+    marker = f"m4rk3r{random.Random(SEED).getrandbits(64):x}"
+    environment = {**environment_of(backend, tmp_path), "SOTTOVOCE_RETENTION_INTERVAL": "0.5"}
+    config = {
+        "type": "transcription",
+        "transcription_config": {"language": "en", "additional_vocab": [{"content": marker}]},
+        "tracking": {"title": marker, "details": {"note": marker}},
+    }
+    needles = [marker.encode(), b"coming", b"RIFF"]  # of the config, of the transcript, of the media
+    (place := tmp_path / "media").mkdir()
+    with Server(tmp_path, **environment) as server:
+        region = Region(server)
+        try:
+            job_id = server.submit(marked(demo, place, marker), config)
+            server.wait(job_id)
+            assert "coming" in server.transcript(job_id, "txt")
+            assert everywhere(server, region, needles)
+            with server.client() as client:
+                assert client.delete(f"/v2/jobs/{job_id}").status_code == 200
+            until(lambda: everywhere(server, region, needles) == [] or None, "end of every trace")
+        finally:
+            region.database.close()
+
+
+# ── a job that an older release accepted ──
+
+
+def test_a_job_in_flight_outlives_an_upgrade(tmp_path: Path, demo: Path) -> None:
+    """Killed in mid-work; its databases are then what the release of two revisions ago would have left."""
+    gate = Gate(tmp_path / "gate")
+    server = Server(tmp_path, **gate.environment())
+    server.start()
+    try:
+        job_id = server.submit(demo)
+        gate.held(server)
+        server.kill()
+        for branch, file in ((migrate.CONTROL, "control.db"), (migrate.REGION, "eu1/region.db")):
+            database = Database(sqlite_url(server.data / file))
+            with database.writing() as connection:
+                command.downgrade(migrate._config(branch, connection), "0002")
+            database.close()
+        gate.open()
+        server.start()
+        assert server.wait(job_id)["status"] == "done"
+        assert server.transcript(job_id)["results"]
+    finally:
+        server.stop()

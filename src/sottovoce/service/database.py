@@ -22,6 +22,9 @@ from sqlalchemy.sql.functions import FunctionElement
 T = TypeVar("T")
 READERS = 4
 BUSY_TIMEOUT = 30.0  # seconds
+SILENCE_MS = 10_000
+"""How long a transaction may hang between two statements before PostgreSQL ends it, and its locks; ours take milliseconds."""
+_SILENCED = "25P03"
 LOG_PATIENCE = 0.5
 """Seconds that emptying the log waits for readers; writers wait as long."""
 SUBSECONDS = (3, 42, 0)
@@ -104,8 +107,12 @@ def sqlite_engine(url: str, *, pool: int, begin: str | None, query_only: bool = 
 
 
 def postgres_engine(url: str, *, pool: int) -> sa.Engine:
-    """An engine on PostgreSQL that notices dead connections before it uses them."""
-    return sa.create_engine(
+    """An engine on PostgreSQL that notices dead connections before it uses them.
+
+    A process that is stopped, or a machine that vanishes, in mid-transaction holds its row locks for as long as the server
+    believes in the connection: the server is told to believe in silence for `SILENCE_MS` only.
+    """
+    engine = sa.create_engine(
         url,
         pool_size=pool,
         max_overflow=2,
@@ -113,6 +120,23 @@ def postgres_engine(url: str, *, pool: int) -> sa.Engine:
         pool_timeout=30,
         connect_args={"connect_timeout": 5},  # libpq would wait for minutes for a host that is gone
     )
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:  # not by `options`: connection poolers refuse them
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {SILENCE_MS}")
+        connection.commit()
+
+    sa.event.listen(engine, "handle_error", _silenced, retval=True)
+    return engine
+
+
+def _silenced(context: sa.engine.ExceptionContext) -> BaseException | None:
+    """A transaction that the server ended for its silence is a lost connection, whatever the driver calls it."""
+    if getattr(context.original_exception, "sqlstate", None) != _SILENCED:
+        return None
+    context.is_disconnect = True
+    return sa.exc.OperationalError(context.statement, None, context.original_exception, connection_invalidated=True)
 
 
 class Database:

@@ -1,5 +1,6 @@
 # ruff: noqa: PT012 - a transaction that is left by an error
 import asyncio
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from sottovoce.service import database as module
+from sottovoce.service import migrate
 from sottovoce.service import tables as t
 from sottovoce.service.database import Database, is_sqlite, normal_url, now_ms, sqlite_url
+from tests.backends import S3, Postgres
+from tests.servers import PATIENCE
 from tests.unit.service.service_values import migrated
 
 
@@ -136,3 +141,32 @@ def test_urls_get_the_driver_that_we_ship(given: str, normal: str) -> None:
 def test_a_sqlite_url_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert sqlite_url(Path("a.db")) == f"sqlite:///{tmp_path}/a.db"
+
+
+@pytest.mark.parametrize("engine_of", ["ours", "the queue's"])
+def test_who_falls_silent_in_mid_transaction_loses_its_locks(
+    backends: tuple[Postgres, S3], monkeypatch: pytest.MonkeyPatch, engine_of: str
+) -> None:
+    """As a stopped process does, or a machine that vanished."""
+    monkeypatch.setattr(module, "SILENCE_MS", 300)
+    url = backends[0].create(f"silence_{secrets.token_hex(6)}")
+    database = Database(url)
+    sleeper = database.engine_for_queue() if engine_of == "the queue's" else None
+    try:
+        migrate.upgrade(database, migrate.REGION)
+        with database.writing() as connection:
+            connection.execute(sa.insert(t.counters).values(name="x", value=1))
+        mine = t.counters.c.name == "x"
+        raised = sa.update(t.counters).where(mine).values(value=t.counters.c.value + 1)
+        opened = sleeper.begin() if sleeper else database.writing()
+        with pytest.raises(sa.exc.OperationalError), opened as silent:
+            silent.execute(raised)  # and nothing more
+            with database.writing() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+                connection.execute(raised)
+        with database.reading() as connection:
+            assert connection.execute(sa.select(t.counters.c.value).where(mine)).scalar_one() == 2
+    finally:
+        if sleeper:
+            sleeper.dispose()
+        database.close()
