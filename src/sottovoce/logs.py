@@ -102,6 +102,7 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)  # libraries' warnings would be lines of their own that are no JSON
     for noisy in (
         "alembic",
         "httpx",

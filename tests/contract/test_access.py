@@ -30,7 +30,7 @@ from sottovoce.web import app
 from sottovoce.web.routes import Address
 from tests.unit.service.service_values import CONFIG, migrated, new_job
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("access")]
+pytestmark = pytest.mark.system
 
 OPEN = {
     "/health/live",

@@ -20,7 +20,7 @@ from sottovoce.settings import load
 from sottovoce.web import app
 from sottovoce.web.account import COOKIE
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("account")]
+pytestmark = pytest.mark.system
 
 PASSWORD = "correct horse battery"
 OTHER = "staple, and something else"

@@ -13,7 +13,7 @@ from tests.contract.bad_requests import KEY, MAX_UPLOAD, NO_ANSWER, REQUESTS, Ba
 from tests.contract.raw import Answer, exchange
 from tests.servers import Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("bad")]
+pytestmark = pytest.mark.system
 
 OUTSIDE = {V2[kind][1] for kind in OUTSIDE_THE_LIST}
 LEAK = re.compile(

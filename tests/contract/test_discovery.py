@@ -21,7 +21,7 @@ from sottovoce.transcript.languages import PACKS
 from sottovoce.web import app
 from tests.servers import CONFIG, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("discovery")]
+pytestmark = pytest.mark.system
 
 KEY = "the-key-of-the-tests"
 ENGINES = (

@@ -17,7 +17,7 @@ from sottovoce.web.reference import OPERATIONS
 from sottovoce.wire.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
 from tests.servers import Server
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("fuzz")]
+pytestmark = pytest.mark.system
 
 EXAMPLES = 40
 AUDIO = Path(__file__).parents[1] / "fixtures" / "audio"

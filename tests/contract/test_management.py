@@ -19,7 +19,7 @@ from tests.conftest import SHARED
 from tests.contract.auth_clients import Unauthorized, Unknown, ValidationFailed, create_jwt
 from tests.servers import CONFIG, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("management")]
+pytestmark = pytest.mark.system
 
 Holding = Callable[[str], httpx.Client]
 KEYS = ("/v1/api-keys", "/v1/api_keys")

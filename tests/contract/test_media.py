@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import Server
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("media")]
+pytestmark = pytest.mark.system
 
 AUDIO = Path(__file__).parents[1] / "fixtures" / "audio"
 SENTENCE = {"nothing", "that", "you", "say", "will", "leave", "this", "room"}

@@ -35,7 +35,7 @@ from tests.contract.other_clients import (
 )
 from tests.servers import Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("other-clients")]
+pytestmark = pytest.mark.system
 
 CONFIG: dict[str, Any] = {"transcription_config": {"language": "en"}, "type": "transcription"}
 UNKNOWN = "n0suchj0b0"

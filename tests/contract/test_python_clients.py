@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import SHARED
 from tests.servers import Server
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("clients")]
+pytestmark = pytest.mark.system
 SCRIPTS = ["smoke_batch_async.py", "smoke_batch_sync.py", "smoke_cli_batch.py"]
 
 

@@ -22,7 +22,7 @@ from tests.contract.failures import AUDIO, FAILURES, JOB, JOBS, SILENCE, SPEECH,
 from tests.contract.published import Published
 from tests.servers import CONFIG, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("schemas")]
+pytestmark = pytest.mark.system
 
 FORMATS = ("json-v2", "txt", "srt", "vtt")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -22,7 +22,7 @@ from tests.conftest import SHARED
 from tests.contract.published import Published
 from tests.servers import CONFIG, PATIENCE, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("usage")]
+pytestmark = pytest.mark.system
 
 SPEECH = Path(__file__).parents[1] / "fixtures" / "audio" / "speech_8k.wav"
 EPOCH = date(1970, 1, 1)

@@ -21,7 +21,7 @@ from tests.listeners import listening
 from tests.postbox import HERE, Inbox, postbox
 from tests.servers import PATIENCE, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("v1")]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")

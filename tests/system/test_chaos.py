@@ -38,21 +38,18 @@ def rounds(world, fault: str) -> list[str]:
 
 
 @pytest.mark.timeout(LIMIT)
-@pytest.mark.xdist_group("chaos-sqlite")
 @pytest.mark.parametrize("fault", faults_of("sqlite"))
 def test_an_embedded_server_loses_nothing(embedded, fault):
     assert not rounds(embedded, fault)
 
 
 @pytest.mark.timeout(LIMIT)
-@pytest.mark.xdist_group("chaos-fleet")
 @pytest.mark.parametrize("fault", faults_of("fleet"))
 def test_a_fleet_loses_nothing(fleet, fault):
     assert not rounds(fleet, fault)
 
 
 @pytest.mark.timeout(LIMIT)
-@pytest.mark.xdist_group("chaos-sqlite")
 def test_a_full_disk_loses_nothing():
     """Where the machine allows a small disk of our own; `small-files` above needs nothing and always runs."""
     if not smalldisk.available():

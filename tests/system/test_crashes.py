@@ -15,7 +15,7 @@ import pytest
 from tests.gated import Gate
 from tests.servers import PATIENCE, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(params=["sqlite", "fleet"])

@@ -18,7 +18,7 @@ from sottovoce.service.datafolder import DataFolder
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.servers import CONFIG, PATIENCE, Server, files, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("operator")]
+pytestmark = pytest.mark.system
 
 
 def sottovoce(*arguments: str) -> "subprocess.CompletedProcess[str]":

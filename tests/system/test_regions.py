@@ -22,7 +22,7 @@ import pytest
 from tests.backends import Postgres
 from tests.servers import CONFIG, PATIENCE, ROOT, Server, files, until, whole_lines
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("regions")]
+pytestmark = pytest.mark.system
 
 NAMES = ("eu1", "us1", "au1")
 KEY = "the-key-of-the-three-regions"

@@ -24,7 +24,7 @@ from tests.gated import Gate
 from tests.servers import PATIENCE, Server, files, until
 from tests.unit.service.service_values import new_job
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("retention")]
+pytestmark = pytest.mark.system
 
 ROUNDS = int(os.environ.get("RETENTION_ROUNDS", "3"))
 SEED = os.environ.get("RETENTION_SEED", "1")

@@ -22,7 +22,7 @@ from sottovoce.service.vault import Vault, read_keys
 from tests.contract.raw import Part, head, multipart
 from tests.servers import CONFIG, PATIENCE, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("secrets")]
+pytestmark = pytest.mark.system
 
 SILENCE = Path(__file__).parents[1] / "fixtures" / "audio" / "silence.wav"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import CONFIG, PATIENCE, Server, until
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.system
 
 
 def words(text: str) -> list[str]:

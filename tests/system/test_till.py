@@ -10,9 +10,7 @@ LIMIT = 600
 
 
 @pytest.mark.timeout(LIMIT)
-@pytest.mark.parametrize(
-    "backend", [pytest.param(name, marks=pytest.mark.xdist_group(f"chaos-{name}")) for name in WORLDS]
-)
+@pytest.mark.parametrize("backend", WORLDS)
 def test_no_credit_is_lost_and_no_job_charged_twice_through_kills(tmp_path, backend):
     with opened(backend, tmp_path) as till:
         assert not play(till, "slice")

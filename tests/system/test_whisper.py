@@ -12,7 +12,7 @@ from tests.hub import Hub, Repository
 from tests.servers import PATIENCE, Server, until
 from tests.tiny_whisper import build
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("whisper")]
+pytestmark = pytest.mark.system
 
 UNSURE = "Language identification could not identify any language with sufficient confidence"
 

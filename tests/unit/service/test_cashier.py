@@ -12,7 +12,6 @@ from sottovoce.service.cashier import Cashier, Held, Tariff
 from sottovoce.service.ledger import Payment
 from tests.unit.service.credit_values import BACKENDS, REGION, Bank, bank, nowhere
 
-pytestmark = pytest.mark.xdist_group("credits")
 BILLING = Tariff(billing=True, per_minute=1)
 
 

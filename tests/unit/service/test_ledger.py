@@ -15,8 +15,6 @@ from sottovoce.service.database import Database
 from sottovoce.service.ledger import EntryKind, Hold
 from tests.unit.service.credit_values import BACKENDS, REGION, Bank, again, bank
 
-pytestmark = pytest.mark.xdist_group("credits")
-
 
 @pytest.fixture(params=BACKENDS, name="bank")
 def _bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime
 
 import httpx
-import pytest
 
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database, sqlite_url
@@ -13,8 +12,6 @@ from sottovoce.service.migrate import REGION, upgrade
 from sottovoce.service.s3 import Bucket, Credentials, signed
 from sottovoce.service.sweeper import Sweeper
 from tests.backends import S3
-
-pytestmark = pytest.mark.xdist_group("s3")
 
 
 def test_the_signature_is_the_published_one():

@@ -14,7 +14,6 @@ from sottovoce.service.ledger import EntryKind
 from sottovoce.service.settling import GRACE_MS, Settler
 from tests.unit.service.credit_values import BACKENDS, REGION, Bank, again, bank, nowhere
 
-pytestmark = pytest.mark.xdist_group("credits")
 TARIFF = Tariff(billing=True, per_minute=2)
 MINUTE = 60_000
 

@@ -20,8 +20,6 @@ from sottovoce.wire.usage import Line
 from tests.unit.service.credit_values import BACKENDS, DAY_MS, REGION, Bank, again, bank, nowhere
 from tests.unit.service.service_values import CALLER, FakeQueue, new_job
 
-pytestmark = pytest.mark.xdist_group("credits")
-
 
 @pytest.fixture(params=BACKENDS, name="bank")
 def _bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
