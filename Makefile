@@ -29,7 +29,7 @@ run: setup  ## start the service on the embedded default; prints the key and the
 
 test: .venv/dev.stamp .venv-servers/stamp  ## everything that must hold: checks, then all tests
 	$(MAKE) check
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev.stamp  ## format, lint, strict types, layers
 	$(BIN)/ruff format --check .
