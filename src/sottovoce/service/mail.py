@@ -6,12 +6,13 @@ import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 from pathlib import Path
+
+from sottovoce.wire.mail_address import mail_address
 
 MAX_ATTACHED = 10 << 20
 """Bytes of all attachments of one mail: mail servers mostly take 25 MB, of which a third is encoding."""
@@ -46,7 +47,7 @@ class Smtp:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what would only fail with the first mail, or send the password in the open."""
-        address(self.sender)
+        mail_address(self.sender)
         if self.password is not None and self.security is Security.NONE:
             raise ValueError("a password is only sent over TLS: set smtp_security to starttls or tls")
         if (self.user is None) is not (self.password is None):
@@ -81,17 +82,6 @@ class MailFailed(Exception):
         self.final = final
 
 
-def address(text: str) -> Address:
-    """*text* as one plain address `name@host`. Raises ValueError: it comes from a stranger, and goes into a header."""
-    try:
-        parsed = Address(addr_spec=text)
-    except Exception as error:  # the parser of the standard library raises more than it says
-        raise ValueError("not a mail address") from error
-    if not parsed.username or not parsed.domain or not text.isprintable():
-        raise ValueError("not a mail address")
-    return parsed
-
-
 def message(
     mail: Mail, sender: str, delivery_id: str, at: float, attachments: Sequence[Attachment] = ()
 ) -> EmailMessage:
@@ -100,11 +90,11 @@ def message(
     *at* is in epoch seconds. Attachments that do not fit are left out, and the text says so. Raises ValueError.
     """
     made = EmailMessage(policy=SMTP)
-    made["From"] = address(sender)
-    made["To"] = address(mail.to)
+    made["From"] = mail_address(sender)
+    made["To"] = mail_address(mail.to)
     made["Subject"] = " ".join(mail.subject.split())
     made["Date"] = format_datetime(datetime.fromtimestamp(at, UTC))
-    made["Message-ID"] = f"<{delivery_id}@{address(sender).domain}>"
+    made["Message-ID"] = f"<{delivery_id}@{mail_address(sender).domain}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
     left, fitting, notes = MAX_ATTACHED, [], []
     for each in attachments:
@@ -141,7 +131,7 @@ def _log_in(smtp: Smtp, server: smtplib.SMTP) -> None:
 
 @contextlib.contextmanager
 def _connected(smtp: Smtp) -> Iterator[smtplib.SMTP]:
-    name = address(smtp.sender).domain  # what we call ourselves: asking the system may take a name server's time
+    name = mail_address(smtp.sender).domain  # what we call ourselves: asking the system may take a name server's time
     if smtp.security is Security.TLS:
         server: smtplib.SMTP = smtplib.SMTP_SSL(
             smtp.host, smtp.port, local_hostname=name, timeout=smtp.timeout, context=_trusting(smtp.ca_file)

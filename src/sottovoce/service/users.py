@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service import accounts, links, mail, sessions
+from sottovoce.service import accounts, links, sessions
 from sottovoce.service import tables as t
 from sottovoce.service.database import now_ms
+from sottovoce.wire.mail_address import mail_address
 
 MAX_EMAIL = 254
 """Characters of an address that mail servers take (RFC 5321 §4.5.3.1.3, less the brackets)."""
@@ -58,7 +59,7 @@ def normal(email: str, *, at: str = "email") -> str:
     """*email* as it is kept and looked for: in lower case, as all that matter treat it. Raises `Refused`."""
     email = email.strip().lower()
     try:
-        mail.address(email)
+        mail_address(email)
     except ValueError:
         email = ""
     if not email or len(email) > MAX_EMAIL:

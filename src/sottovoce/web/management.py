@@ -1,6 +1,5 @@
 """The management API: keys and projects of a workspace, under both spellings of its path (contract `batch-v2.md` §13)."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
@@ -19,13 +18,12 @@ from sottovoce.service.projects import Clearing, Project
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.tokens import Grant, Mint
 from sottovoce.web import answers, auth
+from sottovoce.web.bodies import small
 from sottovoce.web.reference import MANAGEMENT, Operation
 from sottovoce.web.routes import Address, Handler
 from sottovoce.wire import management as wire
 from sottovoce.wire import v2_query
 
-BODY_TIMEOUT = 30.0
-"""Seconds in which the few bytes of a request must have come."""
 SPELLINGS = ("/api-keys", "/api_keys")
 """Both are in use (§13.1)."""
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
@@ -64,7 +62,7 @@ class Management:
     async def create_key(self, request: Request) -> Response:
         """`POST /api-keys`: with `ttl` a temporary key, which any permanent key may ask for in its own name."""
         caller = await self._caller(request)
-        wanted = wire.key_request(request.query_params, await _body(request))
+        wanted = wire.key_request(request.query_params, await small(request, wire.MAX_BODY))
         if wanted.type in wire.NOT_HERE:
             raise Refused(Kind.PRODUCT_NOT_AVAILABLE, f"there is no {wanted.type} here")
         if wanted.ttl is None:
@@ -142,7 +140,7 @@ class Management:
     async def create_project(self, request: Request) -> Response:
         """`POST /projects`."""
         caller = await self._manager(request)
-        name, description = wire.project_request(await _body(request))
+        name, description = wire.project_request(await small(request, wire.MAX_BODY))
 
         def create(connection: sa.Connection) -> tuple[Project, audit.Entry]:
             made = projects.create(connection, caller.workspace_id, name, description)
@@ -163,7 +161,7 @@ class Management:
         """`PUT /projects/{id}`."""
         caller = await self._manager(request)
         project_id = _project_id(request)
-        name, _ = wire.project_request(await _body(request))
+        name, _ = wire.project_request(await small(request, wire.MAX_BODY))
         entry = _entry(caller, "project renamed", str(project_id))
 
         def rename(connection: sa.Connection) -> Project:
@@ -237,22 +235,6 @@ def _project_object(project: Project) -> dict[str, Any]:
         is_default=project.is_default,
         created_at=project.created_at,
     )
-
-
-async def _body(request: Request) -> bytes:
-    """The body, which is small. Raises `Refused`."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > wire.MAX_BODY:
-                    raise Refused(Kind.TOO_LARGE, f"the body is larger than {wire.MAX_BODY} bytes")
-    except TimeoutError as error:
-        raise Refused(Kind.REQUEST_TIMEOUT, "the body did not arrive in time") from error
-    except ClientDisconnect as error:
-        raise Refused(Kind.MALFORMED, "the client went away in mid-body") from error
-    return bytes(body)
 
 
 def _json(body: Any, status: int = 200) -> Response:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from email.headerregistry import Address
 from enum import StrEnum
 from typing import Any
 
 from sottovoce.errors import Kind, Refused
+from sottovoce.wire.mail_address import mail_address
 
 MAX_META = 1024
 """Characters (contract §2.5)."""
@@ -126,11 +126,11 @@ def _boolean(text: str) -> bool:
 
 def _email(text: str) -> str:
     try:
-        parsed = Address(addr_spec=text)
-    except Exception as error:  # the parser of the standard library raises more than it says
-        raise _malformed("notification_email_address", "not a mail address") from error
-    if not parsed.username or not parsed.domain or not text.isprintable() or len(text) > MAX_EMAIL:
-        raise _malformed("notification_email_address", "not a mail address")
+        mail_address(text)
+    except ValueError as error:
+        raise _malformed("notification_email_address", str(error)) from error
+    if len(text) > MAX_EMAIL:
+        raise _malformed("notification_email_address", "too long")
     return text
 
 
