@@ -195,10 +195,6 @@ class Database:
             row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return bool(row and row[0] == 0)
 
-    def lasting_connection(self) -> sa.Connection:
-        """A connection of the caller's own, outside any transaction: for locks that live as long as it does."""
-        return self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
-
     def close(self) -> None:
         """End the threads and connections."""
         self._reads.shutdown(wait=True)

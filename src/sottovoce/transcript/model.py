@@ -4,7 +4,7 @@ Times are integer samples, start inclusive and end exclusive; seconds exist only
 unknown is `None`, never a missing key or 0.0.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 RATE = 16_000
@@ -95,13 +95,6 @@ class Entity:
 
 
 Item = Word | Mark | Entity
-
-
-def at_time(item: Item, *, start: Samples, end: Samples) -> Item:
-    """The same item elsewhere on the time line (a mark keeps *end*)."""
-    if isinstance(item, Mark):
-        return replace(item, at=end)
-    return replace(item, start=start, end=end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
