@@ -52,7 +52,9 @@ def models_list(*, as_json: bool, **flags: object) -> None:
 @models.command("pull")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
-    "--engine", type=click.Choice(["whisper", "onnx-asr"]), help="What loads it, if NAME is owner/repository."
+    "--engine",
+    type=click.Choice(["whisper", "onnx-asr", "ctc", "voice-encoder"]),
+    help="What loads it, if NAME is owner/repository.",
 )
 @click.option("--name", "alias", help="What to call it, if NAME is owner/repository.")
 @click.option(
@@ -233,7 +235,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             row["name"],
             row["engine"],
             _bytes(row["bytes"]),
-            _languages(row["languages"]),
+            _languages(row["engine"], row["languages"]),
             row["operating_point"],
             row["licence"] or "not stated",
             "yes" if row["present"] else (f"{_bytes(part)} of it" if part else ""),
@@ -244,9 +246,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _languages(codes: list[str] | None) -> str:
+def _languages(engine: str, codes: list[str] | None) -> str:
     if codes is None:
-        return "all of Whisper's"
+        return "any" if engine == "voice-encoder" else "all of Whisper's"
     return " ".join(codes) if len(codes) < MANY else f"{len(codes)} languages"
 
 

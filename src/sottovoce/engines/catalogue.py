@@ -3,8 +3,9 @@
 Grades order models by accuracy. They follow what the makers publish, not anything measured here; `docs/models.md` gives
 the figures and says what to do when your own measurement says otherwise. One number stands for every language of a model.
 
-Repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) name. Commits are pinned, so
-that nobody who gets hold of a repository can change what is fetched.
+Repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) name; that of `ctc-en` has the
+ONNX files of facebook/wav2vec2-base-960h. Commits are pinned, so that nobody who gets hold of a repository can change
+what is fetched.
 """
 
 import re
@@ -17,8 +18,13 @@ from sottovoce.request import OperatingPoint
 
 WHISPER = "whisper"
 ONNX_ASR = "onnx-asr"
-ENGINES = (WHISPER, ONNX_ASR)
+CTC = "ctc"
+VOICE_ENCODER = "voice-encoder"
+ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER)
 """Engines whose models lie in folders."""
+
+SILENT = frozenset({ONNX_ASR, CTC})
+"""Engines whose models do not say which languages they know."""
 
 OWN_GRADE = 50
 """Of an operator's own model, unless its `sottovoce.json` says otherwise."""
@@ -84,6 +90,9 @@ parakeet-tdt-0.6b-v2  istupakov/parakeet-tdt-0.6b-v2-onnx  0bbb45a3365852604aef2
 parakeet-tdt-0.6b-v3  istupakov/parakeet-tdt-0.6b-v3-onnx  8f23f0c03c8761650bdb5b40aaf3e40d2c15f1ce europe 68 standard  670
 canary-1b-v2          istupakov/canary-1b-v2-onnx          5ebc1520cef7b6b318b3526ad17adbfe00bc1bfc europe 77 enhanced 1029
 """
+_CTCS = """
+en  Xenova/wav2vec2-base-960h  a19f851b3d42865797e410752b4c570c871e4825 en 30 standard 95
+"""
 
 
 def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[str, Model]]:
@@ -106,7 +115,13 @@ def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[
 
 
 CATALOGUE: Mapping[str, Model] = MappingProxyType(
-    dict([*_rows(_WHISPERS, WHISPER, "whisper-", "MIT"), *_rows(_NEMOS, ONNX_ASR, "", "CC-BY-4.0")])
+    dict(
+        [
+            *_rows(_WHISPERS, WHISPER, "whisper-", "MIT"),
+            *_rows(_NEMOS, ONNX_ASR, "", "CC-BY-4.0"),
+            *_rows(_CTCS, CTC, "ctc-", "Apache-2.0"),
+        ]
+    )
 )
 """Every model that `sottovoce models pull` knows by name."""
 
@@ -115,6 +130,11 @@ def find(name: str) -> Model:
     """The catalogue's model called *name*. Raises `ModelFault` that suggests what was meant."""
     if name in CATALOGUE:
         return CATALOGUE[name]
+    if name == VOICE_ENCODER:
+        raise ModelFault(
+            f"{name} is in no repository of which this release pins a commit: `sottovoce models pull owner/repository "
+            f"--engine {name} --name {name}` takes it from one of your choice, see docs/models.md"
+        )
     meant = [each for each in CATALOGUE if name and each.endswith(f"-{name}")] or get_close_matches(name, CATALOGUE)
     hint = f"did you mean {' or '.join(meant)}?" if meant else "`sottovoce models list` shows what there is"
     raise ModelFault(f"no model {name!r} in the catalogue; {hint}")
@@ -126,8 +146,8 @@ def of_repository(repository: str, name: str, engine: str, revision: str, langua
         raise ModelFault(f"{repository!r} is no repository of the hub: owner/name is")
     if checked_name(name) in CATALOGUE:
         raise ModelFault(f"{name} is a model of the catalogue; give yours another name")
-    if engine == ONNX_ASR and not languages:
-        raise ModelFault("an onnx-asr model does not say which languages it knows: name them (--language)")
+    if engine in SILENT and not languages:
+        raise ModelFault(f"a model for {engine} does not say which languages it knows: name them (--language)")
     return Model(
         name=name,
         engine=engine,
@@ -170,27 +190,62 @@ _GRAPH = re.compile(
     r"(?P<part>encoder-model|decoder_joint-model|decoder-model)(?P<small>[._-]int8)?\.onnx(?P<data>[._]data)?"
 )
 
+VOICE_FILES = ("encoder.pt", "pretrained.pt")
+"""What the weights of a voice encoder are called; the first that is there."""
+
+CTC_WORDS, CTC_TOKENIZER = "vocab.json", "tokenizer_config.json"
+CTC_CONFIG, CTC_FEATURES = "config.json", "preprocessor_config.json"
+_CTC_MAY = (CTC_TOKENIZER, CTC_CONFIG, CTC_FEATURES)
+# as transformers' exporters call them; the first that is there
+_CTC_GRAPHS = {SMALL: ("model_quantized.onnx", "model_int8.onnx", "model.int8.onnx"), FULL: ("model.onnx",)}
+_EXPORTS = "onnx/"  # the folder in which a repository keeps the ONNX files of a model for another library
+
 
 def engine_of(names: Iterable[str]) -> str | None:
     """The engine that files of these *names* are for; None when they are no model at all."""
     names = set(names)
     if "model.bin" in names:
         return WHISPER
-    return ONNX_ASR if any(name.endswith(".onnx") for name in names) else None
+    if CTC_WORDS in names and ctc_graphs(names):
+        return CTC
+    if any(name.endswith(".onnx") for name in names):
+        return ONNX_ASR
+    return None if names.isdisjoint(VOICE_FILES) else VOICE_ENCODER
 
 
 def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -> frozenset[str]:
     """The ones of *names* that *engine* loads, of *quantization* (int8, fp32; None: int8, else what there is).
 
-    Raises `ModelFault` that says which are missing. Only these exact names are ever answered, none with a folder in it.
+    Raises `ModelFault` that says which are missing. Only these exact names are ever answered; none has a folder in it but
+    a CTC model's, which may lie in `onnx/` (`local` is its name here).
     """
     names = frozenset(names)
+    if engine == CTC:
+        return _wanted_ctc(names, quantization)
+    if engine == VOICE_ENCODER:
+        return _wanted_voice(names)
     return _wanted_whisper(names) if engine == WHISPER else _wanted_nemo(names, quantization)
 
 
+def local(name: str) -> str:
+    """What a `wanted` file of a repository is called in the folder of its model, which is flat."""
+    return name.removeprefix(_EXPORTS)
+
+
 def quantization_of(engine: str, names: Iterable[str]) -> str | None:
-    """Of the ONNX files that `wanted` takes when it is left to it; None for Whisper, which is quantized while it is loaded."""
-    return None if engine == WHISPER else _best(_quantizations(frozenset(names)))
+    """Of the ONNX files that `wanted` takes when it is left to it; None for Whisper, which is quantized while it is loaded,
+    and for a voice encoder, which never is.
+    """
+    if engine == CTC:
+        return _best(ctc_graphs(map(local, names)))
+    return None if engine in (WHISPER, VOICE_ENCODER) else _best(_quantizations(frozenset(names)))
+
+
+def ctc_graphs(names: Iterable[str]) -> dict[str, str]:
+    """The ONNX files of a CTC model among *names*, by quantization."""
+    names = frozenset(names)
+    found = {each: next((file for file in files if file in names), None) for each, files in _CTC_GRAPHS.items()}
+    return {quantization: file for quantization, file in found.items() if file}
 
 
 def _wanted_whisper(names: frozenset[str]) -> frozenset[str]:
@@ -200,6 +255,14 @@ def _wanted_whisper(names: frozenset[str]) -> frozenset[str]:
     return names.intersection((*_WHISPER_NEEDS, *_WHISPER_WORDS, *_WHISPER_MAY))
 
 
+def _wanted_voice(names: frozenset[str]) -> frozenset[str]:
+    """One file: a repository may hold those of a whole speech synthesis beside it."""
+    for name in VOICE_FILES:
+        if name in names:
+            return frozenset({name})
+    raise ModelFault(f"it lacks {' or '.join(VOICE_FILES)}")
+
+
 def _wanted_nemo(names: frozenset[str], quantization: str | None) -> frozenset[str]:
     _require(_NEMO_NEEDS, names)
     offered = _quantizations(names)
@@ -207,10 +270,27 @@ def _wanted_nemo(names: frozenset[str], quantization: str | None) -> frozenset[s
         raise ModelFault(
             "it lacks the ONNX files: encoder-model and decoder_joint-model or decoder-model, int8 or fp32"
         )
+    return offered[_chosen(quantization, offered)].union(_NEMO_NEEDS)
+
+
+def _wanted_ctc(names: frozenset[str], quantization: str | None) -> frozenset[str]:
+    """A file at the top is taken before one of the same name in `onnx/`."""
+    exported = {local(name): name for name in names if name.startswith(_EXPORTS)}
+    here = exported | {name: name for name in names if "/" not in name}
+    _require([CTC_WORDS], frozenset(here))
+    graphs = ctc_graphs(here)
+    if not graphs:
+        raise ModelFault("it lacks the ONNX file: model_quantized.onnx (int8) or model.onnx (fp32)")
+    graph = here[graphs[_chosen(quantization, graphs)]]
+    weights = {f"{graph}_data", f"{graph}.data"}  # which a large graph keeps beside itself
+    return frozenset({graph, here[CTC_WORDS], *(weights & names), *(here[name] for name in _CTC_MAY if name in here)})
+
+
+def _chosen(quantization: str | None, offered: Mapping[str, object]) -> str:
     chosen = quantization or _best(offered)
     if chosen not in offered:
         raise ModelFault(f"it is not there as {chosen}, only as {', '.join(sorted(offered))}")
-    return offered[chosen].union(_NEMO_NEEDS)
+    return chosen
 
 
 def _require(needed: Iterable[str], names: frozenset[str]) -> None:
@@ -218,7 +298,7 @@ def _require(needed: Iterable[str], names: frozenset[str]) -> None:
         raise ModelFault(f"it lacks {', '.join(missing)}")
 
 
-def _best(offered: Mapping[str, frozenset[str]]) -> str:
+def _best(offered: Mapping[str, object]) -> str:
     """Int8 takes a quarter of the disk and memory."""
     return SMALL if SMALL in offered else FULL
 

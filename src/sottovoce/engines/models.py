@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sottovoce.engines import catalogue
-from sottovoce.engines.catalogue import CATALOGUE, ONNX_ASR, Model, ModelFault, checked_name
+from sottovoce.engines.catalogue import CATALOGUE, SILENT, WHISPER, Model, ModelFault, checked_name, local
 from sottovoce.engines.hub import Hub, Listing, Source, fits, sha256_of
 from sottovoce.engines.manifest import NOTE, OURS, Manifest, Note, Piece, read_manifest, read_note, write_manifest
 from sottovoce.request import OperatingPoint
@@ -244,7 +244,8 @@ class Shelf:
         for remote in listing.files:
             heard = partial(_hear, listen, model=model.name, file=remote.name, before=done, total=listing.size)
             if remote.name not in checksums:
-                checksums[remote.name] = hub.fetch(model.repository, listing.commit, remote, new / remote.name, heard)
+                to = new / local(remote.name)
+                checksums[remote.name] = hub.fetch(model.repository, listing.commit, remote, to, heard)
             done += remote.size
             heard(remote.size)
         self._put_up(model, listing, checksums, place)
@@ -259,20 +260,20 @@ class Shelf:
         return (
             manifest is not None
             and manifest.commit == listing.commit
-            and {piece.name for piece in manifest.files} == {remote.name for remote in listing.files}
+            and {piece.name for piece in manifest.files} == {local(remote.name) for remote in listing.files}
         )
 
     def _taken_over(self, name: str, listing: Listing, new: Path) -> dict[str, str]:
         """Put files of the version that is here into *new* where they are the same; the SHA-256 of each."""
         taken = {}
         for remote in listing.files:
-            old = self.path(name) / remote.name
+            old, to = self.path(name) / local(remote.name), new / local(remote.name)
             if old.is_file() and old.stat().st_size == remote.size and fits(old, remote):
-                _discard(new / remote.name)
+                _discard(to)
                 try:
-                    os.link(old.resolve(), new / remote.name)
+                    os.link(old.resolve(), to)
                 except OSError:  # a file system without links, or one of somebody else's
-                    shutil.copyfile(old, new / remote.name)
+                    shutil.copyfile(old, to)
                 taken[remote.name] = sha256_of(old)
         return taken
 
@@ -296,7 +297,8 @@ class Shelf:
             quantization=catalogue.quantization_of(model.engine, checksums),
             languages=model.languages,
             files=tuple(
-                Piece(name=remote.name, size=remote.size, sha256=checksums[remote.name]) for remote in listing.files
+                Piece(name=local(remote.name), size=remote.size, sha256=checksums[remote.name])
+                for remote in listing.files
             ),
         )
         write_manifest(new, manifest)
@@ -324,7 +326,7 @@ def _cleared(place: Path, listing: Listing) -> Path:
     new, commit = place / "new", place / "commit"
     new.mkdir(exist_ok=True)
     same = commit.is_file() and commit.read_text(encoding="ascii", errors="replace") == listing.commit
-    remotes = {remote.name: remote for remote in listing.files}
+    remotes = {local(remote.name): remote for remote in listing.files}
     for path in list(new.iterdir()):
         remote = remotes.get(path.name)
         if remote is None or not path.is_file() or not (same or fits(path, remote)):
@@ -352,9 +354,9 @@ def _known(name: str, engine: str, manifest: Manifest | None) -> Model | None:
 
 def _own(folder: Path, engine: str, manifest: Manifest | None, note: Note, size: int) -> Model:
     languages = note.languages or (manifest.languages if manifest else None)
-    if languages is None and engine == ONNX_ASR:
+    if languages is None and engine in SILENT:
         raise ModelFault(f'it does not say which languages it knows: put {{"languages": ["en"]}} into {NOTE} beside it')
-    if languages is None and not _is_multilingual(folder):
+    if languages is None and engine == WHISPER and not _is_multilingual(folder):
         languages = frozenset({"en"})
     return Model(
         name=folder.name,

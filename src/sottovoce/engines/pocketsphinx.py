@@ -95,7 +95,7 @@ class PocketSphinx:
     """
 
     def __init__(self) -> None:
-        self._decoder = _load()
+        self._decoder = load_decoder()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -109,7 +109,7 @@ class PocketSphinx:
         """
         if hints.language not in CAPABILITIES.languages:
             raise EngineUnavailable(f"PocketSphinx knows English only, not {hints.language!r}")
-        decoder = _load() if hints.vocab else self._decoder
+        decoder = load_decoder() if hints.vocab else self._decoder
         written = _teach(decoder, hints.vocab)
         for stretch in speech:
             words = tuple(_words(stretch, _hear(decoder, stretch.audio), written))
@@ -131,7 +131,8 @@ def dictionary_path() -> Path:
     return Path(get_model_path("en-us/cmudict-en-us.dict"))
 
 
-def _load() -> Any:
+def load_decoder() -> Any:
+    """A fresh decoder with the package's own model. Raises `EngineUnavailable`."""
     try:
         from pocketsphinx import Config, Decoder
 
@@ -140,7 +141,7 @@ def _load() -> Any:
         raise EngineUnavailable(f"PocketSphinx cannot be loaded: {type(error).__name__}", at=None) from error
 
 
-def _pcm(audio: "NDArray[np.float32]") -> bytes:
+def pcm(audio: "NDArray[np.float32]") -> bytes:
     import numpy as np
 
     return (np.clip(np.nan_to_num(audio), -1.0, 1.0) * 32_767).astype("<i2").tobytes()
@@ -153,7 +154,7 @@ def _hear(decoder: Any, audio: "NDArray[np.float32]") -> list[Decoded]:
     decoder.reinit_feat()  # else its noise floor is the last utterance's, and so are a few of the words
     decoder.start_utt()
     try:
-        decoder.process_raw(_pcm(audio), no_search=False, full_utt=True)
+        decoder.process_raw(pcm(audio), no_search=False, full_utt=True)
         first = _path(decoder)
     finally:
         decoder.end_utt()

@@ -145,10 +145,11 @@ class Reading(Protocol):
         """What is said in *stretch* (at most 30 s), found without knowing where in the text it stands."""
         ...
 
-    def place(self, stretch: Speech, first: int, last: int) -> tuple[PlacedWord | None, ...]:
-        """Where words *first* … *last* (exclusive) lie in *stretch* (at most 90 s), in order and without overlap.
+    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+        """Where *words* (their numbers, rising; nothing else of the text is said there) lie in *stretch* (at most 90 s).
 
-        One entry a word, `None` for a word that nobody says; all `None` when they cannot be found there at all.
+        In order and without overlap, one entry a word, `None` for a word that nobody says and for those that cannot be
+        placed there.
         """
         ...
 

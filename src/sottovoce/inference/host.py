@@ -19,7 +19,7 @@ from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 
 if TYPE_CHECKING:
-    from sottovoce.pipeline.batch import Window
+    from sottovoce.pipeline.windows import Window
 
 _PR_SET_PDEATHSIG = 1
 _NICENESS = 5  # the parent answers clients; recognition takes what is left
@@ -82,7 +82,7 @@ class Telling:
 
     def window(self, window: object) -> None:
         """A window to keep."""
-        from sottovoce.pipeline.batch import Window
+        from sottovoce.pipeline.windows import Window
         from sottovoce.transcript import codec
 
         if isinstance(window, Window):
@@ -149,7 +149,7 @@ def _scribe(engine: str, model: str, device: str, setup: str) -> Doer:
 
 def _windows(kept: list[tuple[m.Message, bytes]]) -> "list[Window]":
     """The windows in *kept*; from the first on that another release wrote differently, its channel is done again."""
-    from sottovoce.pipeline.batch import Window
+    from sottovoce.pipeline.windows import Window
     from sottovoce.transcript import codec
 
     windows: list[Window] = []

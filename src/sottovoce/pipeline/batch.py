@@ -7,21 +7,22 @@ and a later attempt begins where the last one ended, so that ten hours are never
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sottovoce.audio import activity, media
 from sottovoce.engines.protocols import (
+    Diarizer,
     Hints,
     LanguageIdentifier,
     Recognized,
     Recognizer,
     Speech,
-    SpeechProbability,
 )
-from sottovoce.errors import LanguageRejected
-from sottovoce.pipeline import identification, stages
+from sottovoce.errors import LanguageRejected, Refused
+from sottovoce.pipeline import diarization, identification, stages
+from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
-from sottovoce.transcript import replacements, timeline
+from sottovoce.transcript import replacements, speakers, timeline
 from sottovoce.transcript.languages import AUTO, pack
 from sottovoce.transcript.model import (
     RATE,
@@ -30,6 +31,7 @@ from sottovoce.transcript.model import (
     Identification,
     Item,
     Samples,
+    Speaker,
     StageError,
     Transcript,
     Word,
@@ -38,12 +40,6 @@ from sottovoce.transcript.model import (
 if TYPE_CHECKING:
     from sottovoce.audio.activity import Floats
 
-WINDOW: Samples = 300 * RATE
-"""A window is closed by the first pause after this much audio: at most this much is done again after a crash."""
-
-GRID: Samples = 512
-"""Windows end on the frames of the speech detector, so that a later attempt sees the audio in the same frames."""
-
 MAX_CHANNELS = 100  # contract §11
 
 LANGUAGE = "{language}"
@@ -51,47 +47,27 @@ LANGUAGE = "{language}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Recognised items of one channel between two pauses; *end* is where the next window begins."""
-
-    channel: int
-    start: Samples
-    end: Samples
-    items: tuple[Item, ...]
-
-
-class Observer(Protocol):
-    """Hears how the work goes; everything it is told happens in order."""
-
-    def media(self, probe: media.Probe) -> None:
-        """What the media is, before anything is decoded."""
-
-    def stage(self, name: str, note: str = "") -> None:
-        """A stage begins, or has something to say for the job's log."""
-
-    def progress(self, done: Samples, total: Samples | None) -> None:
-        """So much of the audio of all channels is recognised."""
-
-    def window(self, window: Window) -> None:
-        """A window that a later attempt need not do again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One transcription: the file, what is wanted, and the windows that earlier attempts left behind."""
+    """One transcription: the file, what is wanted, and the windows that earlier attempts left behind.
+
+    *known*: voices that the request names, their prints in the form of the diarizer that will be asked.
+    """
 
     path: Path
     request: TranscriptionRequest
     clock: Callable[[], int]  # epoch ms; asked at the end for the date of the transcript (contract §7.3)
     errors: tuple[StageError, ...] = ()  # what is known beforehand to be left out; `LANGUAGE` stands for the language
     windows: Sequence[Window] = ()
+    known: tuple[diarization.KnownVoice, ...] = ()
 
 
-Judge = Callable[[], SpeechProbability]
+Judge = diarization.Judge
 
 
-def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Observer) -> Transcript:
-    """The transcript of *work*; *judge* makes a fresh speech detector for each channel.
+def transcribe(
+    work: Work, recognizer: Recognizer, judge: Judge, observer: Observer, diarizer: Diarizer | None = None
+) -> Transcript:
+    """The transcript of *work*; *judge* makes a fresh speech detector for each channel. Without *diarizer* nobody is told apart.
 
     Raises `MediaUnreadable` for media without audio, `Refused` for a request that only now proves impossible.
     """
@@ -108,7 +84,7 @@ def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Obser
     channels = _labels(request, probe.channels)
     engine = recognizer.capabilities
     observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
-    if request.diarization is Diarization.SPEAKER:
+    if request.diarization is Diarization.SPEAKER and diarizer is None:
         observer.stage("diarize", "no diarizer on this server: every word is labelled UU")
     total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
     scribe = _Scribe(
@@ -119,13 +95,12 @@ def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Obser
         request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
     )
     observer.stage("format", f"{sum(map(len, heard.values()))} words")
-    finished = {
-        label: stages.finish(
-            timeline.clamp(items, scribe.duration), scene, lambda name, error: _left_out(observer, name, error)
-        )
-        for label, items in heard.items()
-    }
+    finished = {label: _finished(items, scene, observer) for label, items in heard.items()}
     items = timeline.merge_channels(finished) if channels else finished[""]
+    voices: tuple[Speaker, ...] = ()
+    if request.diarization is Diarization.SPEAKER and diarizer is not None and items:
+        source = diarization.Source(path=work.path, judge=judge, alive=lambda: observer.progress(scribe.done, total))
+        items, voices = _told_apart(items, work, source, diarizer, observer)
     return Transcript(
         language=request.language,
         duration=scribe.duration,
@@ -138,7 +113,38 @@ def transcribe(work: Work, recognizer: Recognizer, judge: Judge, observer: Obser
             replace(error, message=error.message.replace(LANGUAGE, request.language)) for error in work.errors
         ),
         identification=found,
+        speakers=voices,
     )
+
+
+def _finished(items: tuple[Item, ...], scene: stages.Scene, observer: Observer) -> tuple[Item, ...]:
+    """One channel's *items* as they are written."""
+    sane = timeline.clamp(items, scene.end)
+    return stages.finish(sane, scene, lambda name, error: _left_out(observer, name, error))
+
+
+def _told_apart(
+    items: tuple[Item, ...], work: Work, source: diarization.Source, diarizer: Diarizer, observer: Observer
+) -> tuple[tuple[Item, ...], tuple[Speaker, ...]]:
+    """Finished *items* with a speaker each, and who the speakers are; nobody known where *diarizer* fails.
+
+    Windows keep words alone: an attempt that goes on after a crash listens again from the beginning, which costs little
+    beside recognition.
+    """
+    engine = diarizer.capabilities
+    prefer_current = work.request.speaker_diarization.prefer_current_speaker
+    observer.stage("diarize", f"engine {engine.engine} {engine.model}")
+    try:
+        found = diarization.find(source, work.request, work.known, diarizer)
+        items, voices = diarization.label(items, found, prefer_current=prefer_current)
+    except Refused:
+        raise
+    except Exception as error:  # noqa: BLE001 - words of nobody in particular are better than none
+        _left_out(observer, "diarize", error)
+        return speakers.assign(items, ()), ()
+    known = sum(voice.label in found.named for voice in voices)
+    observer.stage("diarize", f"{len(voices)} speaker(s)" + (f", {known} of them known" if work.known else ""))
+    return items, voices
 
 
 def _identified(work: Work, recognizer: Recognizer, judge: Judge) -> tuple[str, Identification]:
@@ -195,7 +201,7 @@ class _Scribe:
         self._observer = observer
         self._split = split
         self._total = total
-        self._done: Samples = 0
+        self.done: Samples = 0
         self.duration: Samples = 0
 
     def channel(self, index: int) -> tuple[Item, ...]:
@@ -226,14 +232,14 @@ class _Scribe:
         )
         speech = activity.segments(blocks, self._judge(), policy, start=start)
         recognized = self._recognizer.recognize(self._watched(speech), hints)
-        yield from _cut(self._loud(recognized, track), index, start)
+        yield from cut(self._loud(recognized, track), index, start)
         self.duration = max(self.duration, decoder.decoded)
-        self._done += decoder.decoded
+        self.done += decoder.decoded
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
         """*speech*, telling how far the audio has been read before each stretch."""
         for stretch in speech:
-            self._observer.progress(self._done + stretch.start, self._total)
+            self._observer.progress(self.done + stretch.start, self._total)
             yield stretch
 
     def _loud(self, recognized: Iterable[Recognized], track: activity.VolumeTrack | None) -> Iterator[Recognized]:
@@ -246,22 +252,3 @@ def _with_volume(item: Item, track: activity.VolumeTrack) -> Item:
     if isinstance(item, Word | Entity):
         return replace(item, volume=round(track.volume(item.start, item.end), 2))
     return item
-
-
-def _cut(recognized: Iterable[Recognized], channel: int, start: Samples) -> Iterator[Window]:
-    """Windows out of stretches: one is closed by the first pause `WINDOW` after its beginning.
-
-    Without a pause it is closed after twice as much: an engine that looks over the edge of a stretch then hears a little
-    less there when it goes on after a crash.
-    """
-    items: list[Item] = []
-    end = start
-    for part in recognized:
-        pause = part.start > end
-        if end - start >= (WINDOW if pause else 2 * WINDOW):
-            yield Window(channel=channel, start=start, end=end - end % GRID, items=tuple(items))
-            start, items = end - end % GRID, []
-        items.extend(part.items)
-        end = part.end
-    if items:
-        yield Window(channel=channel, start=start, end=end - end % GRID, items=tuple(items))

@@ -17,13 +17,14 @@ from sottovoce.transcript.model import (
     Item,
     LanguageScore,
     Mark,
+    Speaker,
     StageError,
     Transcript,
     Word,
 )
 
-VERSION = 1
-"""The version that `encode` writes and the newest that `decode` reads."""
+VERSION = 2
+"""The version that `encode` writes and the newest that `decode` reads. Since 2 a transcript has speakers."""
 
 _REQUIRED = object()
 
@@ -45,12 +46,7 @@ def decode(data: bytes) -> Transcript:
     raw = _load(data)
     if not isinstance(raw, dict):
         raise ValueError("a stored transcript is a JSON object")  # noqa: TRY004 - one error for all bad data
-    version = raw.pop("v", None)
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ValueError("a stored transcript names its version")
-    if version > VERSION:
-        raise ValueError(f"stored by a newer release (version {version}); this one reads up to version {VERSION}")
-    return Transcript(**_read(raw, _TRANSCRIPT, "transcript"))
+    return Transcript(**_read(raw, _SHAPES[_version(raw.pop("v", None))], "transcript"))
 
 
 def encode_items(items: Iterable[Item]) -> list[dict[str, object]]:
@@ -69,11 +65,20 @@ def dump_items(items: Iterable[Item]) -> bytes:
 
 
 def load_items(data: bytes) -> tuple[Item, ...]:
-    """The items that `dump_items` made *data* of; raises ValueError like `decode`, also for any other version."""
+    """The items that `dump_items` made *data* of, in any version up to ours; raises ValueError like `decode`."""
     raw = _load(data)
-    if not isinstance(raw, dict) or raw.keys() != {"v", "i"} or raw["v"] != VERSION:
-        raise ValueError(f"not the items of a window in version {VERSION}")
+    if not isinstance(raw, dict) or raw.keys() != {"v", "i"}:
+        raise ValueError("not the items of a window")
+    _version(raw["v"])  # an item has the same shape in each
     return decode_items(raw["i"])
+
+
+def _version(given: object) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise ValueError("what is stored names its version")
+    if given > VERSION:
+        raise ValueError(f"stored by a newer release (version {given}); this one reads up to version {VERSION}")
+    return given
 
 
 def _dump(value: object) -> bytes:
@@ -210,6 +215,10 @@ def _read_score(raw: object) -> LanguageScore:
     return LanguageScore(**_read(raw, _SCORE, "score"))
 
 
+def _read_speaker(raw: object) -> Speaker:
+    return Speaker(**_read(raw, _SPEAKER, "speaker"))
+
+
 def _read_identification(raw: object) -> Identification:
     return Identification(**_read(raw, _IDENTIFICATION, "identification"))
 
@@ -275,7 +284,12 @@ _IDENTIFICATION: _Shape = {
     "f": _Field(name="error", read=_text),
     "m": _Field(name="message", read=_text),
 }
-_TRANSCRIPT: _Shape = {
+_SPEAKER: _Shape = {
+    "l": _Field(name="label", read=_text, default=_REQUIRED),
+    "f": _Field(name="pitch", read=_number),
+    "p": _Field(name="prints", read=_texts, write=list, default=()),
+}
+_FIRST: _Shape = {
     "l": _Field(name="language", read=_text, default=_REQUIRED),
     "d": _Field(name="duration", read=_whole, default=_REQUIRED),
     "t": _Field(name="created_at", read=_whole, default=_REQUIRED),
@@ -295,3 +309,14 @@ _TRANSCRIPT: _Shape = {
     ),
     "i": _Field(name="items", read=decode_items, write=encode_items, default=()),
 }
+_TRANSCRIPT: _Shape = {
+    **{key: field for key, field in _FIRST.items() if key != "i"},
+    "p": _Field(
+        name="speakers",
+        read=lambda raw: tuple(_read_speaker(each) for each in _list(raw)),
+        write=lambda speakers: [_write(speaker, _SPEAKER) for speaker in speakers],
+        default=(),
+    ),
+    "i": _FIRST["i"],
+}
+_SHAPES: dict[int, _Shape] = {1: _FIRST, 2: _TRANSCRIPT}

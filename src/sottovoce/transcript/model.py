@@ -129,12 +129,26 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """A voice that says at least one word. *pitch*: its median in Hz, where it is known.
+
+    *prints* are its voice prints, when the request wants them: URL-safe base64 of what the diarizer made, until the service
+    turns them into identifiers that only it can read.
+    """
+
+    label: SpeakerLabel
+    pitch: float | None = None
+    prints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """The result of one job. *items* are in wire order: start rising, then end falling; marks follow their word.
 
     *language* is the code of the language pack (`languages.py`), *duration* the length of the audio, *channels* the labels
     in channel order when channel diarization was asked for, *engine* what recognised it (for the log, not the wire),
-    *identification* how the language was found when the request left it open.
+    *identification* how the language was found when the request left it open, *speakers* the voices that were told apart,
+    in the order of their first words.
     """
 
     language: str
@@ -146,3 +160,4 @@ class Transcript:
     adapted: bool = False
     errors: tuple[StageError, ...] = field(default=())
     identification: Identification | None = None
+    speakers: tuple[Speaker, ...] = ()

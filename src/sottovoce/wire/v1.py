@@ -1,5 +1,6 @@
 """V1's answers (contract `legacy-v1.md` §2): one job store, seen as the old API showed it. Members in the order of its samples."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from sottovoce.wire import txt
 from sottovoce.wire.v2_jobs import whole_seconds
 
 FORMAT = "1.0"
+HIGH = 165.0
+"""Hz of median pitch from which a voice is called F: where the ranges of women's and men's speech part."""
 _IN_PROGRESS = {JobType.TRANSCRIPTION: "transcribing", JobType.ALIGNMENT: "aligning"}
 _FAILED = {Reason.INVALID_AUDIO: "unsupported_file_format", Reason.NOT_ALIGNABLE: "could_not_align"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -212,10 +215,12 @@ def transcript_text(transcript: Transcript, view: LegacyView) -> str:
 
 
 def named(transcript: Transcript, view: LegacyView) -> Transcript:
-    """*transcript* with V1's names of speakers, `M1`, `M2`, … by first appearance; without any where none are wanted.
+    """*transcript* with V1's names of speakers, `M1`, `F1`, `M2`, … by first appearance; without any where none are wanted.
 
-    Nobody here tells a speaker's gender: M is the contract's fallback (§6).
+    The letter is guessed from the voice's pitch, each letter counts by itself, and M is for those without one (contract §6).
     """
+    high = {speaker.label for speaker in transcript.speakers if (speaker.pitch or 0) >= HIGH}
+    counts: Counter[str] = Counter()
     names: dict[SpeakerLabel, SpeakerLabel] = {}
     items: list[Item] = []
     for item in transcript.items:
@@ -223,8 +228,12 @@ def named(transcript: Transcript, view: LegacyView) -> Transcript:
         if speaker is None or speaker == UNKNOWN_SPEAKER:
             items.append(replace(item, speaker=None))
             continue
-        items.append(replace(item, speaker=names.setdefault(speaker, f"M{len(names) + 1}")))
-    return replace(transcript, items=tuple(items))
+        if speaker not in names:
+            letter = "F" if speaker in high else "M"
+            counts[letter] += 1
+            names[speaker] = f"{letter}{counts[letter]}"
+        items.append(replace(item, speaker=names[speaker]))
+    return replace(transcript, items=tuple(items), speakers=())
 
 
 def _turns(items: Sequence[Item]) -> Iterator[tuple[SpeakerLabel, Samples, Samples]]:

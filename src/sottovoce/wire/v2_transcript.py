@@ -36,12 +36,25 @@ def render(source: Source) -> dict[str, Any]:
     """RetrieveTranscriptResponse."""
     transcript = source.transcript
     language = pack(transcript.language)
-    return {
+    body = {
         "format": FORMAT,
         "job": _job(source.job),
         "metadata": _metadata(source, language),
         "results": [_result(item, language) for item in transcript.items],
     }
+    with_prints = [speaker for speaker in transcript.speakers if speaker.prints]
+    if with_prints or _wants_speakers(source.job.config):
+        body["speakers"] = [
+            {"label": speaker.label, "speaker_identifiers": list(speaker.prints)} for speaker in with_prints
+        ]
+    return body
+
+
+def _wants_speakers(config: dict[str, Any] | None) -> bool:
+    """Whether *config*, which was found valid when it was submitted, asks for `speakers` (contract §6.2, §7.10)."""
+    asked = (config or {}).get("transcription_config") or {}
+    wanted = asked.get("speaker_diarization_config") or {}
+    return asked.get("diarization") == "speaker" and wanted.get("get_speakers") is True
 
 
 def _job(view: JobView) -> dict[str, Any]:

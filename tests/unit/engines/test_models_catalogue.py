@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.catalogue import CATALOGUE, ModelFault, checked_revision, engine_of, find, of_repository, wanted
+from sottovoce.engines.catalogue import (
+    CATALOGUE,
+    ModelFault,
+    checked_revision,
+    engine_of,
+    find,
+    of_repository,
+    quantization_of,
+    wanted,
+)
 from sottovoce.engines.hub import Source, hub_address, read_token
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
@@ -129,6 +138,24 @@ def test_a_quantization_that_is_not_offered_is_refused_with_those_that_are():
     names = ["config.json", "vocab.txt", "encoder-model.int8.onnx", "decoder-model.int8.onnx"]
     with pytest.raises(ModelFault, match="not there as fp32, only as int8"):
         wanted("onnx-asr", names, "fp32")
+
+
+def test_a_voice_encoder_is_one_file_of_a_repository():
+    assert engine_of(["README.md", "pretrained.pt"]) == "voice-encoder"
+    assert engine_of(["encoder-model.onnx", "encoder.pt"]) == "onnx-asr"
+    names = ["README.md", "encoder.pt", "pretrained.pt", "synthesizer.pt", "vocoder.pt"]
+    assert wanted("voice-encoder", names) == {"encoder.pt"}
+    assert wanted("voice-encoder", names[2:]) == {"pretrained.pt"}
+    assert quantization_of("voice-encoder", names) is None
+    with pytest.raises(ModelFault, match=r"lacks encoder\.pt or pretrained\.pt"):
+        wanted("voice-encoder", ["synthesizer.pt", "folder/encoder.pt"])
+
+
+def test_a_voice_encoder_without_a_pinned_commit_is_not_in_the_catalogue_and_says_so():
+    with pytest.raises(ModelFault, match="pull owner/repository --engine voice-encoder --name voice-encoder"):
+        find("voice-encoder")
+    model = of_repository("acme/voices", "voice-encoder", "voice-encoder", "main", frozenset())
+    assert (model.engine, model.languages) == ("voice-encoder", None)
 
 
 # ── sources and tokens ──

@@ -144,6 +144,32 @@ def test_a_repository_of_one_s_own_choice(hub):
     assert (row["present"], row["languages"], row["grade"], row["repository"]) == (True, ["de"], 50, "acme/court")
 
 
+def test_a_voice_encoder_is_pulled_checked_and_listed(hub):
+    files = {"README.md": b"x", "encoder.pt": b"weights" * 9_000, "vocoder.pt": b"much more" * 9_000}
+    hub.repositories["acme/voices"] = Repository(files, commit="d" * 40)
+    pulled = run("pull", "acme/voices", "--engine", "voice-encoder", "--name", "voice-encoder")
+    assert pulled.stdout == "voice-encoder: 63000 bytes fetched, at dddddddddddd\n"
+    assert sorted(file.name for file in Path("data/models/voice-encoder").iterdir()) == ["encoder.pt", "manifest.json"]
+    row = listed()["voice-encoder"]
+    assert (row["engine"], row["present"], row["languages"]) == ("voice-encoder", True, None)
+    line = next(line for line in run("list").stdout.splitlines() if line.startswith("voice-encoder"))
+    assert line.split()[1:] == ["voice-encoder", "63000", "bytes", "any", "standard", "not", "stated", "yes"]
+    assert run("verify").stdout == "voice-encoder: sound, 1 files\n"
+    Path("data/models/voice-encoder/encoder.pt").write_bytes(b"Weights" + files["encoder.pt"][7:])
+    assert run("verify").stdout == "voice-encoder: changed: encoder.pt\n"
+
+
+def test_a_voice_encoder_may_be_put_there_by_hand():
+    folder = Path("data/models/voices")
+    folder.mkdir(parents=True)
+    (folder / "pretrained.pt").write_bytes(b"weights")
+    assert listed()["voices"]["engine"] == "voice-encoder"
+    assert "no checksums recorded" in run("verify").stdout
+    refused = run("pull", "voice-encoder")
+    assert refused.exit_code == 1
+    assert "docs/models.md" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [

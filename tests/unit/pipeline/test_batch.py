@@ -8,7 +8,7 @@ import pytest
 
 from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized
 from sottovoce.errors import LanguageRejected
-from sottovoce.pipeline import batch, stages
+from sottovoce.pipeline import batch, stages, windows
 from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Mark, StageError, Word
 from tests import sleeper
@@ -28,7 +28,7 @@ class Judge:
 class Notebook:
     def __init__(self) -> None:
         self.stages: list[tuple[str, str]] = []
-        self.windows: list[batch.Window] = []
+        self.windows: list[windows.Window] = []
         self.heard: list[int] = []
         self.probes = 0
 
@@ -66,7 +66,7 @@ def transcribe(path, request=None, windows=(), **changes):
 
 
 def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
-    monkeypatch.setattr(batch, "WINDOW", 10 * RATE)
+    monkeypatch.setattr(windows, "WINDOW", 10 * RATE)
     transcript, notebook = transcribe(long_wav)
     assert len(notebook.windows) > 3
     ends = [window.end for window in notebook.windows]
@@ -81,7 +81,7 @@ def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
 
 @pytest.mark.parametrize("kept", [1, 3])
 def test_a_later_attempt_goes_on_and_gives_the_same(long_wav, monkeypatch, kept):
-    monkeypatch.setattr(batch, "WINDOW", 10 * RATE)
+    monkeypatch.setattr(windows, "WINDOW", 10 * RATE)
     whole, first = transcribe(long_wav)
     again, second = transcribe(long_wav, windows=first.windows[:kept])
     assert len(second.windows) == len(first.windows) - kept
@@ -205,7 +205,7 @@ def test_windows_end_in_pauses_unless_there_are_none():
 
     def ends(*spans: tuple[int, int]) -> list[int]:
         parts = [replace(part, items=(Word(text="w", start=part.start, end=part.end),)) for part in stretches(*spans)]
-        return [round(window.end / RATE) for window in batch._cut(parts, 0, 0)]
+        return [round(window.end / RATE) for window in windows.cut(parts, 0, 0)]
 
     spoken = [(at, at + 20) for at in range(0, 2000, 20)]  # no pause at all
     assert ends(*spoken) == [600, 1200, 1800, 2000]

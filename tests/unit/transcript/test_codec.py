@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.transcript import codec
-from sottovoce.transcript.model import Attaches, Entity, Mark, StageError, Transcript, Word
+from sottovoce.transcript.model import Attaches, Entity, Mark, Speaker, StageError, Transcript, Word
 from tests.unit.transcript.transcript_values import any_times, lines, m, text, w
 
 transcripts = st.builds(
@@ -19,6 +19,12 @@ transcripts = st.builds(
     engine=text,
     adapted=st.booleans(),
     errors=st.lists(st.builds(StageError, feature=text, type=text, message=text), max_size=2).map(tuple),
+    speakers=st.lists(
+        st.builds(
+            Speaker, label=text, pitch=st.none() | st.floats(0, 500), prints=st.lists(text, max_size=2).map(tuple)
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 
 SMALL = Transcript(language="en", duration=5, created_at=7, items=(w("Hi"), m(".", 0.1)))
@@ -47,10 +53,12 @@ def test_form() -> None:
     transcript = Transcript(
         language="fr", duration=10, created_at=1_700_000_000_000, items=(word, mark, entity), channels=("left",),
         engine="x", adapted=True, errors=(StageError(feature="translation", type="t", message="m"),),
+        speakers=(Speaker(label="S1", pitch=118.5, prints=("cHJpbnQ=",)), Speaker(label="Ada")),
     )  # fmt: skip
     assert codec.encode(transcript).decode() == (
-        '{"v":1,"l":"fr","d":10,"t":1700000000000,"h":["left"],"r":"x","a":true,'
-        '"x":[{"f":"translation","t":"t","m":"m"}],"i":['
+        '{"v":2,"l":"fr","d":10,"t":1700000000000,"h":["left"],"r":"x","a":true,'
+        '"x":[{"f":"translation","t":"t","m":"m"}],'
+        '"p":[{"l":"S1","f":118.5,"p":["cHJpbnQ="]},{"l":"Ada"}],"i":['
         '{"w":"é","s":0,"e":3,"c":0.5,"l":"fr","h":"left","v":0.0,"g":["profanity"]},'
         '{"m":"“","s":3,"a":"next","p":"S1"},'
         '{"x":"$2","k":"money","s":3,"e":9,"o":[{"w":"two","s":3,"e":9}],"n":[],"c":0.0}]}'
@@ -59,8 +67,19 @@ def test_form() -> None:
 
 def test_unknown_is_left_out_and_comes_back_as_none() -> None:
     data = codec.encode(SMALL)
-    assert data == b'{"v":1,"l":"en","d":5,"t":7,"i":[{"w":"Hi","s":0,"e":1600},{"m":".","s":1600,"z":true}]}'
+    assert data == b'{"v":2,"l":"en","d":5,"t":7,"i":[{"w":"Hi","s":0,"e":1600},{"m":".","s":1600,"z":true}]}'
     assert codec.decode(data).items[0] == Word(text="Hi", start=0, end=1600)
+
+
+def test_what_the_first_version_wrote_is_read() -> None:
+    data = b'{"v":1,"l":"en","d":5,"t":7,"i":[{"w":"Hi","s":0,"e":1600},{"m":".","s":1600,"z":true}]}'
+    assert codec.decode(data) == SMALL
+    assert codec.load_items(b'{"v":1,"i":[{"w":"Hi","s":0,"e":1600}]}') == (w("Hi"),)
+
+
+def test_the_first_version_knew_no_speakers() -> None:
+    with pytest.raises(ValueError, match="unknown member"):
+        codec.decode(b'{"v":1,"l":"en","d":5,"t":7,"p":[{"l":"S1"}]}')
 
 
 def test_a_long_transcript_stays_small() -> None:
@@ -75,8 +94,8 @@ def test_a_long_transcript_stays_small() -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(ValueError, match=r"newer release \(version 2\).*up to version 1"):
-        codec.decode(codec.encode(SMALL).replace(b'"v":1', b'"v":2'))
+    with pytest.raises(ValueError, match=r"newer release \(version 3\).*up to version 2"):
+        codec.decode(codec.encode(SMALL).replace(b'"v":2', b'"v":3'))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +115,8 @@ def test_a_newer_version_is_named() -> None:
         b'{"v":1,"l":"en","d":5,"t":7,"i":[{"m":".","w":"a","s":1,"e":2}]}',
         b'{"v":1,"l":"en","d":5,"t":7,"i":[{"x":"a","k":"c","s":1,"e":2,"n":[],"o":[{"x":"a"}]}]}',
         b'{"v":1,"l":"en","d":5,"t":7,"i":[{"x":"a","k":"c","s":1,"e":2,"n":[{"m":".","s":1}],"o":[]}]}',
+        b'{"v":2,"l":"en","d":5,"t":7,"p":[{"f":100}]}', b'{"v":2,"l":"en","d":5,"t":7,"p":[{"l":"S1","f":"high"}]}',
+        b'{"v":2,"l":"en","d":5,"t":7,"p":[{"l":"S1","p":"x"}]}', b'{"v":2,"l":"en","d":5,"t":7,"p":{}}',
     ],
 )  # fmt: skip
 def test_bad_data_is_refused(data: bytes) -> None:
@@ -103,7 +124,13 @@ def test_bad_data_is_refused(data: bytes) -> None:
         codec.decode(data)
 
 
-@pytest.mark.parametrize("data", [b"[]", b'{"v":1}', b'{"v":2,"i":[]}', b'{"v":1,"i":[],"x":1}', b'{"v":1,"i":3}'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[]", b'{"v":1}', b'{"v":3,"i":[]}', b'{"v":0,"i":[]}', b'{"v":true,"i":[]}', b'{"v":null,"i":[]}',
+        b'{"v":1,"i":[],"x":1}', b'{"v":1,"i":3}',
+    ],
+)  # fmt: skip
 def test_bad_windows_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         codec.load_items(data)

@@ -45,6 +45,7 @@ def view(transcript: Transcript) -> JobView:
                 "language": transcript.language,
                 "diarization": str(diarization(transcript)),
                 "additional_vocab": [{"content": "Sottovoce", "sounds_like": ["sotto voce"]}],
+                **({"speaker_diarization_config": {"get_speakers": True}} if transcript.speakers else {}),
             },
             "output_config": {"srt_overrides": {"max_lines": 2}},
             "notification_config": [{"url": "https://example.test/hook", "auth_headers": ["Authorization: secret"]}],
@@ -76,6 +77,11 @@ def test_golden(name: str, file: str) -> None:
     if os.environ.get("SOTTOVOCE_REWRITE_GOLDEN"):
         (GOLDEN / name / file).write_bytes(rendered)
     assert rendered.decode() == (GOLDEN / name / file).read_bytes().decode()
+
+
+@pytest.mark.parametrize("old", sorted(GOLDEN.glob("*/transcript.v*.json")), ids=lambda path: path.parent.name)
+def test_what_older_releases_stored_is_read_as_what_we_store(old: Path) -> None:
+    assert codec.encode(codec.decode(old.read_bytes())) == old.with_name("transcript.json").read_bytes()
 
 
 def test_there_is_something_to_compare() -> None:

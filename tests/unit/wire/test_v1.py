@@ -9,7 +9,7 @@ import pytest
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import JobType, Reason, State
-from sottovoce.transcript.model import Attaches, Entity, Item, Mark, Transcript, Word, samples
+from sottovoce.transcript.model import Attaches, Entity, Item, Mark, Speaker, Transcript, Word, samples
 from sottovoce.wire import v1, v1_errors, v1_notices
 from tests.unit.transcript.transcript_values import m, said, w
 
@@ -260,6 +260,17 @@ def test_speakers_take_turns_and_are_numbered_as_they_come():
     ]
     turns = [(turn["name"], turn["time"]) for turn in rendered(*items)["speakers"]]
     assert turns == [("M1", "0.000"), ("M2", "5.000"), ("M1", "6.000"), ("M1", "8.000")]
+
+
+def test_a_high_voice_is_called_f_and_each_letter_counts_by_itself():
+    pitches = {"S1": 210.0, "S2": 118.0, "S3": None, "S4": 165.0, "Ada": 164.9}
+    speakers = tuple(Speaker(label=label, pitch=pitch) for label, pitch in pitches.items())
+    items = [item for at, label in enumerate([*pitches, "S1", "S5"]) for item in said("so .", start=at, speaker=label)]
+    transcript = Transcript(language="en", duration=160_000, created_at=0, items=tuple(items), speakers=speakers)
+    shown = v1.transcript_object(transcript, DONE)
+    assert [turn["name"] for turn in shown["speakers"]] == ["F1", "M1", "M2", "F2", "M3", "F1", "M4"]
+    assert v1.transcript_text(transcript, DONE).startswith("SPEAKER: F1\nso.\n\nSPEAKER: M1\n")
+    assert v1.transcript_object(transcript, replace(DONE, diarisation=False))["speakers"] == []
 
 
 def test_every_word_of_a_speaker_lies_in_a_turn_of_that_speaker():

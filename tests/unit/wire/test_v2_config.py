@@ -53,6 +53,10 @@ def lid(**members: Any) -> dict[str, Any]:
     return job(transcription_config={"language": "auto"}, language_identification_config=members)
 
 
+IDENTIFIERS = tuple(str(number) for number in range(50))
+"""As many as a request may have."""
+
+
 def speaker(**members: Any) -> dict[str, Any]:
     return tc(speaker_diarization_config={"speakers": [{"label": "Ada", "speaker_identifiers": ["x"], **members}]})
 
@@ -196,6 +200,10 @@ GOOD: list[tuple[Any, str, Any]] = [
     (speaker(label="s1"), "speaker_diarization.speakers", (KnownSpeaker(label="s1", speaker_identifiers=("x",)),)),
     (speaker(label="S1 Ada"), "speaker_diarization.speakers", (KnownSpeaker(label="S1 Ada", speaker_identifiers=("x",)),)),
     (speaker(label="__AGENT__"), "speaker_diarization.speakers", (KnownSpeaker(label="__AGENT__", speaker_identifiers=("x",)),)),
+    (speaker(label="S"), "speaker_diarization.speakers", (KnownSpeaker(label="S", speaker_identifiers=("x",)),)),
+    (speaker(speaker_identifiers=list(IDENTIFIERS)), "speaker_diarization.speakers", (KnownSpeaker(label="Ada", speaker_identifiers=IDENTIFIERS),)),
+    (tc(speaker_diarization_config={"speakers": []}), "speaker_diarization.speakers", ()),
+    (tc(speaker_diarization_config={"speakers": None, "get_speakers": None}), "speaker_diarization", SpeakerDiarization()),
     (tc(speaker_diarization_config={"max_speakers": "?"}), "speaker_diarization", SpeakerDiarization()),
     (tc(speaker_diarization_config={"speaker_sensitivity": 0.0}), "speaker_diarization.speaker_sensitivity", 0.0),
     (tc(language="auto"), "language_identification", LanguageIdentification()),

@@ -18,6 +18,7 @@ from sottovoce.transcript.model import (
     Identification,
     Item,
     LanguageScore,
+    Speaker,
     StageError,
     Transcript,
     Word,
@@ -375,3 +376,48 @@ def test_why_a_job_went_on_is_told():
 
 def test_nothing_is_told_of_a_language_that_was_named():
     assert "language_identification" not in rendered(w("hello"))["metadata"]
+
+
+# --- speakers (contract §7.10)
+
+
+def asking(*, get_speakers: Any, diarization: str = "speaker") -> JobView:
+    wanted = {
+        "language": "en",
+        "diarization": diarization,
+        "speaker_diarization_config": {"get_speakers": get_speakers},
+    }
+    return replace(VIEW, config={"type": "transcription", "transcription_config": wanted})
+
+
+HEARD = (Speaker(label="Ada", pitch=200.0, prints=("v1.a", "v1.b")), Speaker(label="S1", prints=("v1.c",)))
+
+
+def test_speakers_come_with_their_identifiers_and_nothing_else():
+    body = rendered(w("so", speaker="Ada"), view=asking(get_speakers=True), speakers=HEARD)
+    assert list(body) == ["format", "job", "metadata", "results", "speakers"]
+    assert body["speakers"] == [
+        {"label": "Ada", "speaker_identifiers": ["v1.a", "v1.b"]},
+        {"label": "S1", "speaker_identifiers": ["v1.c"]},
+    ]
+
+
+def test_a_speaker_without_an_identifier_is_not_listed():
+    heard = (Speaker(label="S1", pitch=200.0), *HEARD[:1])
+    assert [one["label"] for one in rendered(view=asking(get_speakers=True), speakers=heard)["speakers"]] == ["Ada"]
+
+
+def test_who_asked_for_speakers_gets_a_list_though_nobody_spoke():
+    assert rendered(view=asking(get_speakers=True))["speakers"] == []
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        VIEW, asking(get_speakers=False), asking(get_speakers=None), asking(get_speakers=True, diarization="none"), asking(get_speakers=True, diarization="channel"), replace(VIEW, config=None),
+        replace(VIEW, config={"transcription_config": {"diarization": "speaker", "speaker_diarization_config": None}}),
+        replace(VIEW, config={"transcription_config": None}),
+    ],
+)  # fmt: skip
+def test_who_did_not_ask_gets_none(view: JobView):
+    assert "speakers" not in rendered(w("so", speaker="S1"), view=view, speakers=(Speaker(label="S1", pitch=99.0),))

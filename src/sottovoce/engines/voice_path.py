@@ -1,0 +1,42 @@
+"""Who speaks at each moment, given how well each voice fits each: the best path that does not change voice for nothing."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Labels = NDArray[np.intp]
+
+
+def fits(frames: "Array", means: "Array", covariances: "Array") -> "Array":
+    """Log densities [n, k] of frames [n, d] under k normals, but for a constant."""
+    import numpy as np
+
+    found = np.empty((len(frames), len(means)))
+    for at, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
+        away = frames - mean
+        spread = np.linalg.slogdet(covariance)[1]
+        found[:, at] = -0.5 * ((away @ np.linalg.inv(covariance)) * away).sum(axis=1) - 0.5 * spread
+    return found
+
+
+def best_path(scores: "Array", change: float) -> "Labels":
+    """The labels [n] whose *scores* [n, k] sum up highest, less *change* for each change of label (Viterbi)."""
+    import numpy as np
+
+    n, k = scores.shape
+    came = np.zeros((n, k), np.intp)
+    stay = np.arange(k)
+    total = scores[0].copy()
+    for at in range(1, n):
+        leader = int(total.argmax())
+        leave = total[leader] - change
+        came[at] = np.where(total >= leave, stay, leader)
+        total = np.maximum(total, leave) + scores[at]
+    path = np.zeros(n, np.intp)
+    path[-1] = total.argmax()
+    for at in range(n - 1, 0, -1):
+        path[at - 1] = came[at, path[at]]
+    return path

@@ -1,0 +1,117 @@
+"""How high a voice is: the median fundamental frequency of speech, by autocorrelation. For naming voices, not for music."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sottovoce.transcript.model import RATE, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+LOWEST, HIGHEST = 60.0, 400.0
+"""Hz: of men's low voices and children's high ones."""
+
+_FRAME: Samples = RATE // 25  # 40 ms: more than two periods of the lowest
+_HOP: Samples = RATE // 50
+_SHORTEST, _LONGEST = int(RATE / HIGHEST), int(RATE / LOWEST) + 1  # periods in samples
+_TRANSFORM = 1_024  # holds a frame and the longest period
+_VOICED = 0.5  # how alike two neighbouring periods of a voiced sound are at least
+_FIRST = 0.9  # of the best likeness: two or three periods are alike as well, and are no octave lower
+_FAINT = 1e-8  # mean square of what is no sound
+_FEWEST = 5  # voiced frames from which on a median says something
+_BINS = 200  # of equal ratios between the lowest and the highest: 1 % each
+_AT_ONCE = 1_000  # frames a transform: 20 s, 16 MB
+
+
+class PitchTracker:
+    """The median pitch of a stream of 16 kHz audio; what is held does not grow with it."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * _BINS
+        self._rest: Floats | None = None
+
+    def push(self, audio: "Floats") -> None:
+        """Take in float32[n]; samples of a frame that is not complete wait for the next call."""
+        import numpy as np
+
+        audio = audio if self._rest is None else np.concatenate([self._rest, audio])
+        count = max(0, (len(audio) - _FRAME) // _HOP + 1)
+        self._rest = audio[count * _HOP :].copy()
+        places = np.log(_frequencies(audio) / LOWEST) * (_BINS / np.log(HIGHEST / LOWEST))
+        for place in np.clip(places, 0, _BINS - 1).astype(int).tolist():
+            self._counts[place] += 1
+
+    @property
+    def median(self) -> float | None:
+        """Hz, to about 1 %; None as long as less than 0.1 s of voiced sound was heard."""
+        whole = sum(self._counts)
+        if whole < _FEWEST:
+            return None
+        below = 0
+        for place, count in enumerate(self._counts):
+            if below + count > whole // 2:
+                part = (whole / 2 - below) / count
+                return float(LOWEST * (HIGHEST / LOWEST) ** ((place + part) / _BINS))
+            below += count
+        return None
+
+
+def median_pitch(audio: "Floats") -> float | None:
+    """The median pitch of float32[n] at 16 kHz in Hz; None for less than 0.1 s of voiced sound."""
+    import numpy as np
+
+    heard = _frequencies(audio)
+    return float(np.median(heard)) if len(heard) >= _FEWEST else None
+
+
+def _frequencies(audio: "Floats") -> "Floats":
+    """Hz of each voiced frame of *audio*, float32[k]."""
+    import numpy as np
+
+    if len(audio) < _FRAME:
+        return np.zeros(0, np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(audio, _FRAME)[::_HOP]
+    found = [_voiced(frames[at : at + _AT_ONCE]) for at in range(0, len(frames), _AT_ONCE)]
+    return np.concatenate(found)
+
+
+def _voiced(frames: "Floats") -> "Floats":
+    import numpy as np
+
+    frames = frames[np.mean(np.square(frames), axis=1) > _FAINT]
+    frames = frames - frames.mean(axis=1, keepdims=True)
+    alike = _alikeness(frames * _taper()[0])
+    inner = alike[:, 1:-1]
+    best = inner.max(axis=1, keepdims=True, initial=0.0)
+    peaks = (inner >= alike[:, :-2]) & (inner >= alike[:, 2:]) & (inner >= _FIRST * best)
+    voiced = (best[:, 0] >= _VOICED) & peaks.any(axis=1)
+    rows, at = np.flatnonzero(voiced), peaks[voiced].argmax(axis=1)
+    left, peak, right = (alike[rows, at + step] for step in range(3))
+    bend = left - 2 * peak + right
+    shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1.0), 0.0)
+    found: Floats = (RATE / (_SHORTEST + at + shift)).astype(np.float32)
+    return found
+
+
+def _alikeness(tapered: "Floats") -> "Floats":
+    """Autocorrelation at each period (and one more on either side), 1 = the frame itself, the taper's own taken out."""
+    import numpy as np
+
+    spectrum = np.fft.rfft(tapered, _TRANSFORM, axis=1)
+    raw = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, axis=1)
+    own = raw[:, _SHORTEST - 1 : _LONGEST + 2] / np.maximum(raw[:, :1], 1e-12)
+    found: Floats = (own / _taper()[1]).astype(np.float32)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _taper() -> "tuple[Floats, Floats]":
+    """Hann's window, and its own autocorrelation at the periods."""
+    import numpy as np
+
+    window = np.hanning(_FRAME).astype(np.float32)
+    raw = np.fft.irfft(np.abs(np.fft.rfft(window, _TRANSFORM)) ** 2)
+    return window, (raw[_SHORTEST - 1 : _LONGEST + 2] / raw[0]).astype(np.float32)

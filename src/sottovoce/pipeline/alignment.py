@@ -1,0 +1,212 @@
+"""From a recording and its text to the time of every word: hear, find what was heard in the text, place, bridge.
+
+The audio is streamed three times and never held: to hear it, to try what was not heard, to place everything. What was heard
+is handed out in windows, as recognition does it, and what was placed in segments, so that an interrupted job goes on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from sottovoce.audio import activity, media
+from sottovoce.engines.protocols import Aligner, HeardWord, PlacedWord, Reading, Recognized, Speech, SpeechProbability
+from sottovoce.errors import Kind, Refused
+from sottovoce.pipeline import anchors, placing
+from sottovoce.pipeline.clips import Clips
+from sottovoce.pipeline.placing import Known, Placer
+from sottovoce.pipeline.windows import Observer, Window, cut
+from sottovoce.transcript.alignment import AlignedWord, Alignment
+from sottovoce.transcript.marked_text import TextWord
+from sottovoce.transcript.model import RATE, Samples, Word
+
+if TYPE_CHECKING:
+    from sottovoce.audio.activity import Floats
+
+NO_WORDS = "there are no words in the text"
+NO_SPEECH = "there is no speech in the audio"
+TOO_LONG = "the text is far longer than anybody could say in the time of the audio"
+OTHER = "the text is not what is said in the audio"
+
+LEAST = 0.15
+"""Share of the text, or of what was heard, that must have been heard in its order: of a wrong text it is at most 0.06."""
+
+_SHORT = 25  # words of a text that is tried as a whole before it is called another
+_PACE = 20  # words a second that nobody reaches, over the whole of the audio
+_GRACE = 2_000  # words that are allowed besides: part of a text may have been said
+_HEARING, _PLACING = 0, 1  # channels of windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One alignment: the media, the words of the text, and the windows that earlier attempts left behind."""
+
+    path: Path
+    words: Sequence[TextWord]
+    language: str
+    clock: Callable[[], int]  # epoch ms; asked at the end
+    windows: Sequence[Window] = ()
+
+
+Judge = Callable[[], SpeechProbability]
+
+
+def align(work: Work, aligner: Aligner, judge: Judge, observer: Observer) -> Alignment:
+    """A time for every word of *work*. Raises `MediaUnreadable`, and `Refused(INVALID_TEXT)` for a text that is not said."""
+    probe = media.probe(work.path)
+    observer.media(probe)
+    if not work.words:
+        raise Refused(Kind.INVALID_TEXT, NO_WORDS)
+    if probe.duration is not None and len(work.words) > _GRACE + probe.duration * _PACE // RATE:
+        raise Refused(Kind.INVALID_TEXT, TOO_LONG)
+    engine = aligner.capabilities
+    observer.stage("align", f"engine {engine.engine} {engine.model}, {len(work.words)} words")
+    reading = aligner.read([word.text for word in work.words], work.language)
+    if not any(reading.spoken):
+        raise Refused(Kind.INVALID_TEXT, NO_WORDS)
+    listener = _Listener(work, judge, observer, probe.duration)
+    heard = list(listener.heard(reading))
+    return _Placement(work, reading, listener, observer).finish(heard, f"{engine.engine} {engine.model}".strip())
+
+
+class _Listener:
+    """Hears the audio and keeps count of it."""
+
+    def __init__(self, work: Work, judge: Judge, observer: Observer, expected: Samples | None) -> None:
+        self._work = work
+        self._judge = judge
+        self._observer = observer
+        self._expected = expected
+        self.duration: Samples = 0
+
+    def heard(self, reading: Reading) -> Iterator[HeardWord]:
+        """Words in order: those of earlier attempts, then the rest of the audio."""
+        earlier = [window for window in self._work.windows if window.channel == _HEARING]
+        start = earlier[-1].end if earlier else 0
+        if start:
+            self._observer.stage("align", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
+        decoder = media.decode(self._work.path, split=False, start=start)
+        blocks: Iterator[Floats] = (block[0] for block in decoder)
+        speech = activity.segments(blocks, self._judge(), activity.ActivityPolicy(), start=start)
+        for window in earlier:
+            yield from _words(window)
+        for window in cut(self._recognized(reading, speech), _HEARING, start):
+            self._observer.window(window)
+            yield from _words(window)
+        self.duration = decoder.decoded
+
+    def _recognized(self, reading: Reading, speech: Iterator[Speech]) -> Iterator[Recognized]:
+        for stretch in speech:
+            self.alive(stretch.start)
+            items = tuple(Word(text=word.text, start=word.start, end=word.end) for word in reading.hear(stretch))
+            yield Recognized(start=stretch.start, end=stretch.end, items=items)
+
+    def alive(self, at: Samples) -> None:
+        """Say how far the work is: hearing is one half of it, placing the other."""
+        self._observer.progress(at, None if self._expected is None else 2 * self._expected)
+
+
+def _words(window: Window) -> Iterator[HeardWord]:
+    for item in window.items:
+        if isinstance(item, Word):
+            yield HeardWord(text=item.text, start=item.start, end=item.end)
+
+
+class _Placement:
+    """What follows when everything was heard."""
+
+    def __init__(self, work: Work, reading: Reading, listener: _Listener, observer: Observer) -> None:
+        self._work = work
+        self._reading = reading
+        self._listener = listener
+        self._observer = observer
+
+    def finish(self, heard: Sequence[HeardWord], engine: str) -> Alignment:
+        """The alignment. Raises `Refused` when the text is another than what is said."""
+        duration = self._listener.duration
+        if not heard:
+            raise Refused(Kind.INVALID_TEXT, NO_SPEECH)
+        sayable = sum(map(bool, self._reading.spoken))
+        known, share = _known(self._reading, heard, lambda: self._listener.alive(duration))
+        self._observer.stage("align", f"{len(known)} of {sayable} words heard in their order")
+        if share < LEAST and sayable > _SHORT:
+            raise Refused(Kind.INVALID_TEXT, OTHER)
+        known = self._placer().filled(known)
+        placed = self._placed(known)
+        if not placed or fmean(word.fit for word in placed.values()) < placing.FITS:
+            raise Refused(Kind.INVALID_TEXT, OTHER)
+        doubtful = {each.number for each in known if not each.heard and placed[each.number].fit < placing.FITS}
+        self._observer.stage("align", f"{len(placed) - len(doubtful)} of {sayable} words placed, the others bridged")
+        weights = [sum(map(len, tokens)) for tokens in self._letters()]
+        times = placing.bridged(placed, weights, duration)
+        return Alignment(
+            language=self._work.language,
+            duration=duration,
+            created_at=self._work.clock(),
+            engine=engine,
+            words=tuple(
+                AlignedWord(first=word.first, last=word.last, start=start, end=end, bridged=guess or number in doubtful)
+                for number, (word, (start, end, guess)) in enumerate(zip(self._work.words, times, strict=True))
+            ),
+        )
+
+    def _placer(self) -> Placer:
+        """One for a single course through the audio."""
+        duration = self._listener.duration
+        return Placer(self._reading, Clips(self._work.path), duration, lambda at: self._listener.alive(duration + at))
+
+    def _letters(self) -> Iterator[tuple[str, ...]]:
+        """What stands for the length of each word: as it is written, unless nobody says it."""
+        for word, tokens in zip(self._work.words, self._reading.spoken, strict=True):
+            yield (word.text,) if tokens else ()
+
+    def _placed(self, known: Sequence[Known]) -> dict[int, PlacedWord]:
+        """Times of *known*, segment by segment; those that an earlier attempt placed are taken over."""
+        placer = self._placer()
+        by_number = {each.number: each for each in known}
+        done = {window.start: window for window in self._work.windows if window.channel == _PLACING}
+        placed: dict[int, PlacedWord] = {}
+        first = 0
+        for segment in placer.segments(known):
+            last = segment.words[-1] + 1
+            window = done.get(first)
+            if window is None or window.end != last:
+                done.clear()  # whatever follows was placed under other circumstances
+                found = placer.place(segment, by_number)
+                window = _window(first, last, found)
+                self._observer.window(window)
+            placed |= _unpacked(window)
+            first = last
+        return placed
+
+
+def _window(first: int, last: int, found: dict[int, PlacedWord]) -> Window:
+    """A segment as it is kept: *start* and *end* are numbers of words here, and each word's text is its number."""
+    items = tuple(Word(text=str(n), start=w.start, end=w.end, confidence=w.fit) for n, w in found.items())
+    return Window(channel=_PLACING, start=first, end=last, items=items)
+
+
+def _unpacked(window: Window) -> dict[int, PlacedWord]:
+    return {
+        int(item.text): PlacedWord(start=item.start, end=item.end, fit=item.confidence or 0.0)
+        for item in window.items
+        if isinstance(item, Word) and item.text.isdecimal()
+    }
+
+
+def _known(reading: Reading, heard: Sequence[HeardWord], alive: Callable[[], None]) -> tuple[list[Known], float]:
+    """The words of which every token was heard in its order; and which share of the text or of what was heard that is."""
+    tokens = [(token, number) for number, said in enumerate(reading.spoken) for token in said]
+    trusted = anchors.sure([token for token, _ in tokens], [word.text for word in heard], alive)
+    places: dict[int, list[int]] = {}
+    for pair in trusted.pairs:
+        places.setdefault(tokens[pair.text][1], []).append(pair.heard)
+    known: list[Known] = []
+    last = -1
+    for number, found in places.items():
+        if len(found) == len(reading.spoken[number]) and found[-1] - found[0] + 1 == len(found):
+            after = found[0] - last - 1
+            known.append(Known(number=number, start=heard[found[0]].start, end=heard[found[-1]].end, after=after))
+            last = found[-1]
+    return known, max(trusted.alone / len(tokens), trusted.alone / len(heard))

@@ -1,0 +1,149 @@
+"""Which words of a text were heard, and where: the longest common course of two sequences, and the runs of it that can be trusted.
+
+Quadratic in time but not in memory: rows of the table are kept at every square root of their number and the stretches
+between are done again on the way back. Two hours of speech take seconds.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Row = NDArray[np.int32]
+
+RUN = 3
+"""Words heard one after another as they stand in the text that make each other sure. Measured with the text's own language
+model: of a right text over 94 of 100 words are in such runs, of a wrong one (another sonnet) at most 6."""
+
+NEAR = 12
+"""Words between two runs, in the text and as heard, among which a single word that was heard in order counts too."""
+
+_MATCH, _AFTER = (
+    2,
+    1,
+)  # points for a word, and for one whose neighbour before matches too: runs win over scattered words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Place *text* of one sequence is place *heard* of the other."""
+
+    text: int
+    heard: int
+
+
+def runs(pairs: Sequence[Pair], least: int) -> Iterator[list[Pair]]:
+    """The parts of *pairs* (rising in both) without a gap on either side, of at least *least*."""
+    run: list[Pair] = []
+    for pair in pairs:
+        if run and (pair.text != run[-1].text + 1 or pair.heard != run[-1].heard + 1):
+            if len(run) >= least:
+                yield run
+            run = []
+        run.append(pair)
+    if len(run) >= least and run:
+        yield run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchors:
+    """Pairs that can be trusted, rising in both sequences; *alone* of them make themselves sure, by runs."""
+
+    pairs: tuple[Pair, ...]
+    alone: int
+
+
+def sure(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> Anchors:
+    """Pairs in runs of `RUN` (or of all of a shorter *text*), and scattered ones where runs before and behind are close.
+
+    *alive* is called now and then.
+    """
+    pairs = common(text, heard, alive)
+    solid = list(runs(pairs, max(1, min(RUN, len(text)))))
+    trusted = [pair for run in solid for pair in run]
+    between = _scattered(pairs, solid)
+    return Anchors(pairs=tuple(sorted([*trusted, *between], key=lambda pair: pair.text)), alone=len(trusted))
+
+
+def _scattered(pairs: Sequence[Pair], solid: Sequence[Sequence[Pair]]) -> Iterator[Pair]:
+    """Those of *pairs* in no run whose neighbours in runs are at most `NEAR` words away from each other."""
+    waiting = iter(pairs)
+    for one, two in pairwise(solid):
+        last, first = one[-1], two[0]
+        near = first.text - last.text <= NEAR and first.heard - last.heard <= NEAR
+        for pair in waiting:
+            if pair.text >= first.text:
+                break
+            if near and pair.text > last.text:
+                yield pair
+
+
+def common(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> list[Pair]:
+    """The common course of both sequences with the most points: every word counts, words in a row count more."""
+    import numpy as np
+
+    if not text or not heard:
+        return []
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(text))}
+    columns = np.array([numbers[word] for word in text], np.int32)
+    rows = np.array([numbers.get(word, -1) for word in heard], np.int32)
+    stride = max(1, math.isqrt(len(rows)))
+    kept: list[Row] = []
+    last: Row = np.zeros(len(columns) + 1, np.int32)
+    for at in range(len(rows)):
+        if at % stride == 0:
+            kept.append(last)
+            alive()
+        last = _next(last, rows, columns, at)
+    return _back(kept, rows, columns, stride, alive)
+
+
+def _points(rows: "Row", columns: "Row", at: int) -> "Row":
+    """Points for pairing row *at* with each column; -1 where the words differ."""
+    import numpy as np
+
+    same = columns == rows[at]
+    points = np.where(same, _MATCH, -1).astype(np.int32)
+    if at and rows[at - 1] >= 0:
+        points[1:][same[1:] & (columns[:-1] == rows[at - 1])] += _AFTER
+    return points
+
+
+def _next(before: "Row", rows: "Row", columns: "Row", at: int) -> "Row":
+    import numpy as np
+
+    if rows[at] < 0:
+        return before
+    row = before.copy()
+    np.maximum(row[1:], before[:-1] + _points(rows, columns, at), out=row[1:])
+    np.maximum.accumulate(row, out=row)
+    return row
+
+
+def _back(kept: "list[Row]", rows: "Row", columns: "Row", stride: int, alive: Callable[[], None]) -> list[Pair]:
+    """From the last cell to the first, by the latest pairs that lead there."""
+    found: list[Pair] = []
+    column = len(columns)
+    for block in range(len(kept) - 1, -1, -1):
+        alive()
+        first = block * stride
+        table = [kept[block]]
+        for at in range(first, min(first + stride, len(rows))):
+            table.append(_next(table[-1], rows, columns, at))
+        at = first + len(table) - 2
+        while at >= first and column:
+            row, above = table[at - first + 1], table[at - first]
+            if row[column] == row[column - 1]:
+                column = int((row[: column + 1] == row[column]).argmax())  # straight to where this score was reached
+                continue
+            if row[column] == above[column]:
+                at -= 1
+                continue
+            found.append(Pair(text=column - 1, heard=at))
+            at, column = at - 1, column - 1
+    return found[::-1]

@@ -1,0 +1,51 @@
+"""Pieces of a recording by their place in it, asked for in rising order: decoded as a stream, only the piece is held."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sottovoce.audio import media
+from sottovoce.audio.activity import Speech
+from sottovoce.transcript.model import Samples
+
+if TYPE_CHECKING:
+    from sottovoce.audio.activity import Floats
+
+
+class Clips:
+    """The media at *path*, channels mixed. A piece that begins before the last one's start costs a decoding from there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._blocks: Iterator[Floats] = iter(())
+        self._held: list[Floats] = []
+        self._start: Samples = 0
+        self._end: Samples = 0
+        self._open = False
+
+    def take(self, start: Samples, end: Samples) -> Speech:
+        """The samples from *start* to *end*; fewer where the media ends before. Raises `MediaUnreadable`."""
+        import numpy as np
+
+        start = max(start, 0)
+        if not self._open or start < self._start:
+            self._reopen(start)
+        while self._end < end and (block := next(self._blocks, None)) is not None:
+            self._held.append(block)
+            self._end += len(block)
+            self._drop(start)
+        self._drop(start)
+        if not self._held:
+            return Speech(start=start, audio=np.zeros(0, np.float32))
+        if len(self._held) > 1:
+            self._held = [np.concatenate(self._held)]
+        return Speech(start=start, audio=self._held[0][start - self._start : max(end, start) - self._start])
+
+    def _reopen(self, start: Samples) -> None:
+        self._blocks = (block[0] for block in media.decode(self._path, split=False, start=start))
+        self._held, self._start, self._end, self._open = [], start, start, True
+
+    def _drop(self, before: Samples) -> None:
+        """Let go of whole blocks that lie before *before*."""
+        while self._held and self._start + len(self._held[0]) <= before:
+            self._start += len(self._held.pop(0))
