@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from sottovoce.errors import Kind
-from sottovoce.web.reference import OPERATIONS
+from sottovoce.web.operations import OPERATIONS
 from sottovoce.wire.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
 from tests.servers import Server
 

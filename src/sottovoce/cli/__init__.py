@@ -6,6 +6,7 @@ Every option of `serve` has an environment variable `SOTTOVOCE_…`; `docs/setti
 import click
 
 from sottovoce import __version__
+from sottovoce.cli.align import align
 from sottovoce.cli.audit import audit
 from sottovoce.cli.credits import credits_
 from sottovoce.cli.deliveries import deliveries
@@ -35,6 +36,7 @@ for _command in (
     serve,
     worker,
     transcribe,
+    align,
     models,
     doctor,
     keys,

@@ -51,6 +51,7 @@ def doctor(*, language: str | None, as_json: bool, **flags: object) -> None:
 def _findings(settings: "Settings", planned: "Plan") -> "Iterator[Finding]":
     from sottovoce.service import doctor as looks
 
+    yield from looks.other_engines(planned)
     yield from looks.machine(planned)
     storage = list(looks.storage(planned))
     yield from storage

@@ -53,7 +53,7 @@ _SAMPLED = 3_000  # frames that a cluster is weighed by
 
 # How much worse than one voice two must be (`voice_evidence.unity`) before they are two: it grows with the length of the
 # recording up to `_CERTAIN` frames, for what one voice says sounds the less alike the more of it there is.
-_DOUBT = 300.0
+_DOUBT = 375.0
 _CERTAIN = 8_000
 _LEAST = 0.33  # of it, in however short a recording
 _RANGE = 5.0  # times as much doubt at sensitivity 0, as little at 1

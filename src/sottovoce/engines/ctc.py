@@ -119,12 +119,12 @@ class CtcReading:
         outputs = self._outputs(stretch.audio).argmax(axis=1).tolist()
         return tuple(self._words(_letters(outputs, self._vocabulary), stretch))
 
-    def place(self, stretch: Speech, first: int, last: int) -> tuple[PlacedWord | None, ...]:
+    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
         """The words on the best path; one that it passes over lies between its neighbours, with *fit* 0, maybe empty.
 
         All None when no word is found; none is where there are more letters than frames.
         """
-        said = self._said[first:last]
+        said = [self._said[number] for number in words]
         runs = [token.ids for word in said for token in word]
         if not runs or not len(stretch.audio):
             return (None,) * len(said)

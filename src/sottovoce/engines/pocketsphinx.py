@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sottovoce.engines import pronunciation
-from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
+from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Skill, Speech
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import VocabEntry
 from sottovoce.transcript.model import RATE, Samples, Word
@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
     engine="pocketsphinx",
     model="en-us",
     languages=frozenset({"en"}),
+    skills=frozenset({Skill.TRANSCRIPTION, Skill.ALIGNMENT}),
     custom_vocab=True,
     word_confidence=True,
 )
@@ -142,6 +143,7 @@ def load_decoder() -> Any:
 
 
 def pcm(audio: "NDArray[np.float32]") -> bytes:
+    """float32[n] in -1..1 as the decoder takes it: 16 bits, little-endian."""
     import numpy as np
 
     return (np.clip(np.nan_to_num(audio), -1.0, 1.0) * 32_767).astype("<i2").tobytes()

@@ -1,33 +1,38 @@
-"""Which engine recognises what, and why: the one table behind refusals at submit, discovery and `doctor`."""
+"""Which engine recognises, aligns or diarizes what, and why: the one table behind refusals at submit, discovery and `doctor`."""
 
 import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sottovoce.engines.catalogue import Model
 from sottovoce.engines.models import Shelf
-from sottovoce.engines.protocols import Capabilities, Recognizer
+from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
 from sottovoce.engines.setup import Setup
 from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """An engine as known before it is loaded: what it could do here, how to load it, and which package it needs.
 
-    *load* takes the model's name, the device (`cpu`, `cuda:0` …) and the setup.
+    *load*, *align* and *diarize* take the model's name, the device (`cpu`, `cuda:0` …) and the setup; None: not its skill.
     """
 
     name: str
     package: str
     offers: Callable[[Setup], tuple[Capabilities, ...]]
-    load: Callable[[str, str, Setup], Recognizer]
+    load: Callable[[str, str, Setup], Recognizer] | None = None
+    align: Callable[[str, str, Setup], Aligner] | None = None
+    diarize: Callable[[str, str, Setup], Diarizer] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,13 @@ def _load_pocketsphinx(model: str, device: str, setup: Setup) -> Recognizer:
 
     del model, device, setup  # it has one model and runs on the CPU
     return PocketSphinx()
+
+
+def _load_pocketsphinx_aligner(model: str, device: str, setup: Setup) -> Aligner:
+    from sottovoce.engines.pocketsphinx_aligner import PocketSphinxAligner
+
+    del model, device, setup
+    return PocketSphinxAligner()
 
 
 def _whisper_offers(setup: Setup) -> tuple[Capabilities, ...]:
@@ -95,10 +107,8 @@ def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
 
 
 def _onnx_asr_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    if importlib.util.find_spec("onnx_asr") is None:
+    if importlib.util.find_spec("onnx_asr") is None or not _has_onnxruntime(setup):
         return ()
-    if setup.kind_of_device == "cuda" and not _installed("onnxruntime-gpu"):
-        return ()  # else these models, graded high, would be chosen and then not load
     return tuple(
         _described(model, setup, model.languages)
         for model in Shelf(setup.models).present()
@@ -117,6 +127,56 @@ def _load_onnx_asr(model: str, device: str, setup: Setup) -> Recognizer:
         threads=setup.threads,
         batch=setup.batch,
     )
+
+
+def _has_onnxruntime(setup: Setup) -> bool:
+    """Whether ONNX models can run where *setup* wants them; graded high, they would be chosen and then not load."""
+    return setup.kind_of_device != "cuda" or _installed("onnxruntime-gpu")
+
+
+def _ctc_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    if not _has_onnxruntime(setup):
+        return ()
+    from sottovoce.engines import ctc
+
+    found = (ctc.offer(each, setup.kind_of_device) for each in Shelf(setup.models).present() if each.engine == "ctc")
+    return tuple(entry for entry in found if entry)
+
+
+def _load_ctc(model: str, device: str, setup: Setup) -> Aligner:
+    from sottovoce.engines.ctc import CtcAligner
+
+    folder = Shelf(setup.models).path(model)
+    return CtcAligner(folder, _offer("ctc", model, setup), device=device, threads=setup.threads)
+
+
+def _builtin_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    from sottovoce.engines.builtin_diarizer import CAPABILITIES
+
+    del setup
+    return (CAPABILITIES,)
+
+
+def _load_builtin(model: str, device: str, setup: Setup) -> Diarizer:
+    from sottovoce.engines.builtin_diarizer import BuiltinDiarizer
+
+    del model, device, setup
+    return BuiltinDiarizer()
+
+
+def _voice_encoder_offers(setup: Setup) -> tuple[Capabilities, ...]:
+    from sottovoce.engines import voice_encoder
+
+    present = Shelf(setup.models).present()
+    return tuple(voice_encoder.offer(model) for model in present if model.engine == "voice-encoder")
+
+
+def _load_voice_encoder(model: str, device: str, setup: Setup) -> Diarizer:
+    from sottovoce.engines.voice_encoder import VoiceEncoderDiarizer
+
+    del device  # it runs on the CPU
+    folder = Shelf(setup.models).path(model)
+    return VoiceEncoderDiarizer(folder, _offer("voice-encoder", model, setup), threads=setup.threads)
 
 
 def _installed(package: str) -> bool:
@@ -151,8 +211,17 @@ ENGINES: Mapping[str, Engine] = {
     "whisper": Engine(name="whisper", package="faster-whisper", offers=_whisper_offers, load=_load_whisper),
     "onnx-asr": Engine(name="onnx-asr", package="onnx-asr", offers=_onnx_asr_offers, load=_load_onnx_asr),
     "pocketsphinx": Engine(
-        name="pocketsphinx", package="pocketsphinx", offers=_pocketsphinx_offers, load=_load_pocketsphinx
+        name="pocketsphinx",
+        package="pocketsphinx",
+        offers=_pocketsphinx_offers,
+        load=_load_pocketsphinx,
+        align=_load_pocketsphinx_aligner,
     ),
+    "ctc": Engine(name="ctc", package="onnxruntime", offers=_ctc_offers, align=_load_ctc),
+    "voice-encoder": Engine(
+        name="voice-encoder", package="numpy", offers=_voice_encoder_offers, diarize=_load_voice_encoder
+    ),
+    "builtin": Engine(name="builtin", package="numpy", offers=_builtin_offers, diarize=_load_builtin),
 }
 """Every engine that this release has an adapter for."""
 
@@ -179,19 +248,28 @@ def engine(name: str) -> Engine:
 
 
 def offered(setup: Setup, configured: str = "auto") -> tuple[Capabilities, ...]:
-    """Capabilities of every engine and model that is present and allowed by the setting *configured*.
+    """Capabilities of every engine and model that is present; for transcription only those that *configured* allows.
 
     Raises `EngineUnavailable` for a pinned model that nobody here has.
     """
-    names = list(ENGINES) if configured == "auto" else [configured]
+    names = dict.fromkeys([*ENGINES, *([] if configured == "auto" else [configured])])
     # an operator's own engine is known to everybody by the name under which it can be imported again
-    found = [replace(entry, engine=name) for name in names for entry in engine(name).offers(setup)]
+    every = [replace(entry, engine=name) for name in names for entry in engine(name).offers(setup)]
+    found = every if configured == "auto" else [each for entry in every for each in _allowed(entry, configured)]
     for point, model in setup.pinned.items():
-        if model not in {entry.model for entry in found}:
+        if model not in {entry.model for entry in found if Skill.TRANSCRIPTION in entry.skills}:
             raise EngineUnavailable(
                 f"the model for {point}, {model}, is not present: {_pull(model)}, or unset the setting", at=None
             )
     return tuple(replace(entry, pinned=_pins(entry.model, setup)) for entry in found)
+
+
+def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
+    """*entry* with the skills that remain when only the engine *configured* may transcribe."""
+    if entry.engine == configured:
+        return (entry,)
+    others = entry.skills - {Skill.TRANSCRIPTION}
+    return (replace(entry, skills=others),) if others else ()
 
 
 def _pins(model: str, setup: Setup) -> frozenset[OperatingPoint]:
@@ -207,6 +285,7 @@ def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...
 
     Raises `EngineUnavailable` that says what is there and what to do about it.
     """
+    offers = skilled(offers, Skill.TRANSCRIPTION)
     fitting = [entry for entry in offers if point in entry.operating_points and _knows(entry, language)]
     if not fitting:
         raise EngineUnavailable(refusal(language, offers))
@@ -214,6 +293,35 @@ def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...
     known = _WHY.get(best.engine, f"{best.engine} {best.model}")
     reason = f"the model set for {point}" if point in best.pinned else f"best of {len(fitting)} present"
     why = f"{known}; {reason} for {language}/{point}"
+    return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
+
+
+def skilled(offers: Iterable[Capabilities], skill: Skill) -> tuple[Capabilities, ...]:
+    """Those of *offers* that have *skill*."""
+    return tuple(entry for entry in offers if skill in entry.skills)
+
+
+def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:
+    """The best aligner of *offers* for *language*. Raises `EngineUnavailable` that says what is there."""
+    aligners = skilled(offers, Skill.ALIGNMENT)
+    fitting = [entry for entry in aligners if language in entry.languages]
+    if not fitting:
+        known = ", ".join(sorted({code for entry in aligners for code in entry.languages})) or "none"
+        why = f"language {language!r} cannot be aligned on this server (available: {known})"
+        cure = "; the operator can add a CTC model of that language to the model folder"
+        raise EngineUnavailable(why + cure, at="alignment_config.language")
+    return _graded(fitting, f"aligner for {language}")
+
+
+def choose_diarizer(offers: tuple[Capabilities, ...]) -> Choice | None:
+    """The best diarizer of *offers*; None where there is none."""
+    fitting = skilled(offers, Skill.DIARIZATION)
+    return _graded(fitting, "diarizer") if fitting else None
+
+
+def _graded(fitting: Sequence[Capabilities], what: str) -> Choice:
+    best = max(fitting, key=lambda entry: entry.grade)
+    why = f"{best.engine} {best.model}; best {what} of {len(fitting)} present"
     return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
 
 
@@ -238,7 +346,7 @@ def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
             "language identification is not available on this server; name the language, or have the operator "
             "run `sottovoce models pull whisper-small`"
         )
-    known = sorted({code for candidate in offers for code in candidate.languages})
+    known = sorted({code for candidate in skilled(offers, Skill.TRANSCRIPTION) for code in candidate.languages})
     listed = ", ".join(known) if known else "none"
     what = f"language {language!r} is not available on this server (available: {listed})"
     return f"{what}; the operator can run `sottovoce models pull whisper-small`" if _whisper_knows(language) else what
@@ -249,9 +357,25 @@ def _whisper_knows(language: str) -> bool:
 
 
 def load(name: str, model: str, device: str, setup: Setup) -> Recognizer:
-    """The loaded engine. Raises `EngineUnavailable` when it cannot be loaded, whatever its library raised."""
+    """The loaded recogniser. Raises `EngineUnavailable` when it cannot be loaded, whatever its library raised."""
+    return _loaded(engine(name).load, name, model, device, setup)
+
+
+def load_aligner(name: str, model: str, device: str, setup: Setup) -> Aligner:
+    """The loaded aligner. Raises `EngineUnavailable`."""
+    return _loaded(engine(name).align, name, model, device, setup)
+
+
+def load_diarizer(name: str, model: str, device: str, setup: Setup) -> Diarizer:
+    """The loaded diarizer. Raises `EngineUnavailable`."""
+    return _loaded(engine(name).diarize, name, model, device, setup)
+
+
+def _loaded(loader: Callable[[str, str, Setup], T] | None, name: str, model: str, device: str, setup: Setup) -> T:
+    if loader is None:
+        raise EngineUnavailable(f"{name} is not an engine for this", at=None)
     try:
-        return engine(name).load(model, device, setup)
+        return loader(model, device, setup)
     except EngineUnavailable:
         raise
     except Exception as error:

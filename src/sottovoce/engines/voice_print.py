@@ -21,7 +21,7 @@ FORM = "builtin-1"
 
 _VERSION = 1
 _PAIRS = COEFFICIENTS * (COEFFICIENTS + 1) // 2
-_LAYOUT = struct.Struct(f"<B3f{COEFFICIENTS}f{_PAIRS}f")  # version, frames, pitch, its deviation, means, covariances
+_LAYOUT = struct.Struct(f"<B2f{COEFFICIENTS}f{_PAIRS}f")  # version, frames, pitch, means, covariances
 _LARGEST = 1e4  # of any number in a print but the frames: cepstra are some tens
 _MOST_FRAMES = 1e9
 
@@ -38,13 +38,12 @@ _TRUSTED = 200.0  # frames of which a print is half as trustworthy as it can get
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoicePrint:
-    """*frames* it was made of; *mean* [d] and *covariance* [d, d] of the cepstra; *pitch*: mean log Hz, or None."""
+    """*frames* it was made of; *mean* [d] and *covariance* [d, d] of the cepstra; *pitch*: median log Hz, or None."""
 
     frames: float
     mean: "Array"
     covariance: "Array"
     pitch: float | None
-    pitch_deviation: float
 
     def packed(self) -> bytes:
         """As bytes; equal prints give equal ones."""
@@ -52,7 +51,7 @@ class VoicePrint:
 
         pitch = math.nan if self.pitch is None else self.pitch
         upper = self.covariance[np.triu_indices(COEFFICIENTS)]
-        return _LAYOUT.pack(_VERSION, self.frames, pitch, self.pitch_deviation, *self.mean.tolist(), *upper.tolist())
+        return _LAYOUT.pack(_VERSION, self.frames, pitch, *self.mean.tolist(), *upper.tolist())
 
 
 def printed(parts: "Sequence[Halves]", pitch: "Halves") -> VoicePrint:
@@ -71,7 +70,6 @@ def printed(parts: "Sequence[Halves]", pitch: "Halves") -> VoicePrint:
         mean=mean,
         covariance=scatter / frames + 1e-3 * np.eye(COEFFICIENTS),
         pitch=float(np.median(voiced)) if len(voiced) else None,
-        pitch_deviation=float(voiced.std()) if len(voiced) else 0.0,
     )
 
 
@@ -81,11 +79,11 @@ def unpacked(data: bytes) -> VoicePrint:
 
     if len(data) != _LAYOUT.size or data[0] != _VERSION:
         raise ValueError("this is no voice print of this form")
-    _, frames, pitch, deviation, *rest = _LAYOUT.unpack(data)
+    _, frames, pitch, *rest = _LAYOUT.unpack(data)
     values = np.array(rest)
     if not (np.isfinite(values).all() and np.abs(values).max() < _LARGEST and 1.0 <= frames <= _MOST_FRAMES):
         raise ValueError("a voice print with impossible values")
-    if not (0.0 <= deviation < _LARGEST and (math.isnan(pitch) or abs(pitch) < _LARGEST)):
+    if not (math.isnan(pitch) or abs(pitch) < _LARGEST):
         raise ValueError("a voice print with an impossible pitch")
     covariance = np.zeros((COEFFICIENTS, COEFFICIENTS))
     covariance[np.triu_indices(COEFFICIENTS)] = values[COEFFICIENTS:]
@@ -97,7 +95,6 @@ def unpacked(data: bytes) -> VoicePrint:
         mean=values[:COEFFICIENTS],
         covariance=covariance,
         pitch=None if math.isnan(pitch) else pitch,
-        pitch_deviation=deviation,
     )
 
 

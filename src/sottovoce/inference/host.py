@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.errors import Refused
+from sottovoce.errors import EngineUnavailable, Refused
 from sottovoce.inference import messages as m
 
 if TYPE_CHECKING:
+    from sottovoce.engines.protocols import Aligner, Diarizer, Recognizer
     from sottovoce.pipeline.windows import Window
 
 _PR_SET_PDEATHSIG = 1
@@ -100,14 +101,14 @@ def _media(probe: object) -> m.Media:
     )
 
 
-Doer = Callable[[Line, m.Message], None]
+Doer = Callable[[Line, m.Message, bytes], None]
 
 
 def _inspector() -> Doer:
     """A doer that only looks at media; it needs no engine."""
     from sottovoce.audio import media
 
-    def look(line: Line, message: m.Message) -> None:
+    def look(line: Line, message: m.Message, _: bytes) -> None:
         if not isinstance(message, m.Inspect):
             raise TypeError(message.kind)
         line.say(_media(media.probe(Path(message.path))))
@@ -116,35 +117,92 @@ def _inspector() -> Doer:
     return look
 
 
-def _scribe(engine: str, model: str, device: str, setup: str) -> Doer:
-    """A doer that transcribes with one loaded engine."""
-    from pydantic import TypeAdapter
+class _Engine:
+    """A doer with one engine: it transcribes or aligns, whichever it was made for."""
 
-    from sottovoce.engines import registry
-    from sottovoce.engines.setup import Setup
-    from sottovoce.engines.silero import SileroJudge
-    from sottovoce.pipeline import batch
-    from sottovoce.transcript import codec
+    def __init__(self, engine: str, model: str, device: str, setup: str) -> None:
+        from pydantic import TypeAdapter
 
-    recognizer = registry.load(engine, model, device, TypeAdapter(Setup).validate_json(setup))
-    SileroJudge()  # load it now: the first job shall find everything warm
+        from sottovoce.engines import registry
+        from sottovoce.engines.setup import Setup
+        from sottovoce.engines.silero import SileroJudge
 
-    def write(line: Line, message: m.Message) -> None:
-        if not isinstance(message, m.Transcribe):
+        self._key = engine, model, device
+        self._setup = TypeAdapter(Setup).validate_json(setup)
+        self._recognizer: Recognizer | None = None
+        self._aligner: Aligner | None = None
+        self._diarizers: dict[m.EngineKey, Diarizer] = {}
+        # load now what can be: the first job shall find everything warm
+        if registry.engine(engine).load is not None:
+            self._recognizer = registry.load(*self._key, self._setup)
+        else:
+            self._aligner = registry.load_aligner(*self._key, self._setup)
+        SileroJudge()
+
+    def __call__(self, line: Line, message: m.Message, payload: bytes) -> None:
+        """Do what *message* asks."""
+        if not isinstance(message, m.Transcribe | m.Align):
             raise TypeError(message.kind)
         # all of them before any is looked at: a frame left on the line would be taken for the next task
-        kept = [line.hear() for _ in range(message.windows)]
+        kept = _windows([line.hear() for _ in range(message.windows)])
+        if isinstance(message, m.Align):
+            self._align(line, message, payload.decode(), kept)
+        else:
+            self._transcribe(line, message, kept)
+
+    def _transcribe(self, line: Line, message: m.Transcribe, kept: "list[Window]") -> None:
+        from sottovoce.engines.silero import SileroJudge
+        from sottovoce.pipeline import batch
+        from sottovoce.transcript import codec
+
+        if self._recognizer is None:
+            raise TypeError(message.kind)
         work = batch.Work(
             path=Path(message.path),
             request=message.request,
-            clock=lambda: time.time_ns() // 1_000_000,
+            clock=_clock,
             errors=message.errors,
-            windows=_windows(kept),
+            windows=kept,
+            known=message.known,
         )
-        transcript = batch.transcribe(work, recognizer, SileroJudge, Telling(line))
+        telling = Telling(line)
+        diarizer = self._diarizer(message.diarizer, telling) if message.diarizer else None
+        transcript = batch.transcribe(work, self._recognizer, SileroJudge, telling, diarizer)
         line.say(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
 
-    return write
+    def _align(self, line: Line, message: m.Align, text: str, kept: "list[Window]") -> None:
+        from sottovoce.engines import registry
+        from sottovoce.engines.silero import SileroJudge
+        from sottovoce.pipeline import alignment
+        from sottovoce.transcript import alignment as stored
+        from sottovoce.transcript import marked_text
+
+        self._aligner = self._aligner or registry.load_aligner(*self._key, self._setup)
+        work = alignment.Work(
+            path=Path(message.path),
+            words=tuple(marked_text.words(text)),
+            language=message.language,
+            clock=_clock,
+            windows=kept,
+        )
+        found = alignment.align(work, self._aligner, SileroJudge, Telling(line))
+        line.say(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
+
+    def _diarizer(self, key: m.EngineKey, telling: Telling) -> "Diarizer | None":
+        """None when it cannot be loaded: a transcript without speakers is better than none."""
+        from sottovoce.engines import registry
+
+        if key not in self._diarizers:
+            try:
+                self._diarizers[key] = registry.load_diarizer(key.engine, key.model, key.device, self._setup)
+            except EngineUnavailable as error:
+                telling.stage("diarize", error.why)
+                return None
+        return self._diarizers[key]
+
+
+def _clock() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _windows(kept: list[tuple[m.Message, bytes]]) -> "list[Window]":
@@ -176,11 +234,11 @@ def serve(line: Line, doer: Doer) -> None:
     """Do what the parent asks, one task at a time, until it closes the line."""
     while True:
         try:
-            message, _ = line.hear()
+            message, payload = line.hear()
         except EOFError:
             return
         try:
-            doer(line, message)
+            doer(line, message, payload)
         except Refused as refusal:
             line.say(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
         except Exception:  # noqa: BLE001 - told to the parent, who logs it and decides
@@ -198,7 +256,7 @@ def main(arguments: list[str]) -> int:
     line = Line(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        doer = _inspector() if engine == "media" else _scribe(engine, model, device, setup)
+        doer = _inspector() if engine == "media" else _Engine(engine, model, device, setup)
     except Refused as refusal:
         line.say(m.Broken(error=str(refusal), why=refusal.detail))
         return 1

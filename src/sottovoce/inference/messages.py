@@ -8,9 +8,10 @@ import struct
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from sottovoce.errors import Kind
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import Samples, StageError
 
@@ -34,12 +35,27 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcribe:
-    """Make a transcript of the file at *path*; *windows* frames of finished windows follow."""
+    """Make a transcript of the file at *path*; *windows* frames of finished windows follow.
+
+    *diarizer* tells speakers apart, where the request wants that; *known* are the voices that it names.
+    """
 
     kind: Literal["transcribe"] = "transcribe"
     path: str
     request: TranscriptionRequest
     errors: tuple[StageError, ...] = ()
+    windows: int = 0
+    diarizer: EngineKey | None = None
+    known: tuple[KnownVoice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Align:
+    """Find the words of a text in the file at *path*; payload: the text in UTF-8. *windows* frames of windows follow."""
+
+    kind: Literal["align"] = "align"
+    path: str
+    language: str
     windows: int = 0
 
 
@@ -107,7 +123,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The task is done; payload: the stored form of the transcript (empty for an inspection). *rss* in bytes."""
+    """The task is done; payload: the stored form of the transcript or alignment (empty for an inspection). *rss* in bytes."""
 
     kind: Literal["finished"] = "finished"
     duration: Samples = 0
@@ -134,10 +150,12 @@ class Broken:
 
 
 Message = Annotated[
-    Transcribe | Inspect | WindowDone | Ready | Media | Stage | Progress | Finished | Declined | Broken,
+    Transcribe | Align | Inspect | WindowDone | Ready | Media | Stage | Progress | Finished | Declined | Broken,
     Field(discriminator="kind"),
 ]
-_MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
+_MESSAGES: TypeAdapter[Message] = TypeAdapter(
+    Message, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+)
 
 
 def encode(message: Message, payload: bytes = b"") -> bytes:

@@ -55,9 +55,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What to ask of a child; *windows* are sent after the message."""
+    """What to ask of a child, with the message's *payload*; *windows* are sent after it."""
 
-    message: m.Transcribe | m.Inspect
+    message: m.Transcribe | m.Align | m.Inspect
+    payload: bytes = b""
     windows: Sequence[tuple[m.WindowDone, bytes]] = ()
 
 
@@ -181,7 +182,7 @@ class Pool:
             return await self._follow(child, listen)
 
     async def _ask(self, child: Child, task: Task) -> None:
-        for message, payload in ((task.message, b""), *task.windows):
+        for message, payload in ((task.message, task.payload), *task.windows):
             async with self._watched():
                 await child.say(message, payload)
 

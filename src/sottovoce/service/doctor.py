@@ -18,9 +18,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.catalogue import CATALOGUE, Model
+from sottovoce.engines.catalogue import CATALOGUE, ENGINES, ONNX_ASR, WHISPER, Model
 from sottovoce.engines.models import Shelf
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.registry import Choice
 from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
@@ -97,16 +98,38 @@ def _choice(language: str, point: OperatingPoint, offers: tuple[Capabilities, ..
         choice = registry.choose(language, point, offers)
     except EngineUnavailable:
         return "refused"
-    on_shelf = choice.engine in {"whisper", "onnx-asr"}
-    place = str(Shelf(setup.models).path(choice.model)) if on_shelf else "its package"
     pinned = ", set by the operator" if point in choice.capabilities.pinned else ""
-    return f"{choice.engine} {choice.model} on {choice.device}, from {place}{pinned}"
+    return _described(choice, setup) + pinned
+
+
+def _described(choice: Choice, setup: Setup) -> str:
+    place = str(Shelf(setup.models).path(choice.model)) if choice.engine in ENGINES else "its package"
+    return f"{choice.engine} {choice.model} on {choice.device}, from {place}"
+
+
+def other_engines(plan: Plan) -> Iterator[Finding]:
+    """Who aligns which languages, and who tells speakers apart. Raises `EngineUnavailable`."""
+    offers = registry.offered(plan.setup, plan.engine)
+    codes = sorted({code for entry in registry.skilled(offers, Skill.ALIGNMENT) for code in entry.languages})
+    for code in codes:
+        yield _ok("alignment", f"{code}: {_described(registry.choose_aligner(code, offers), plan.setup)}")
+    if not codes:
+        yield _note("alignment", "no aligner is here: jobs of type alignment are refused")
+    diarizer = registry.choose_diarizer(offers)
+    if diarizer is None:
+        yield _note("speakers", "no diarizer is here: every word is labelled UU")
+    elif diarizer.engine == "builtin":
+        cure = "a voice encoder on the shelf tells them apart far better (docs/speakers.md)"
+        yield _note("speakers", f"{_described(diarizer, plan.setup)}; {cure}")
+    else:
+        yield _ok("speakers", _described(diarizer, plan.setup))
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
     """Models of the catalogue that know *language* and are graded above all that is here: the smallest of them, and
     the best for each operating point; and how to get them.
     """
+    offers = registry.skilled(offers, Skill.TRANSCRIPTION)
     here = max((entry.grade for entry in offers if _serves(entry, language)), default=-1)
     above = [model for model in CATALOGUE.values() if _would_serve(model, language) and model.grade > here]
     if not above:
@@ -120,6 +143,8 @@ def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
 def _would_serve(model: Model, language: str) -> bool:
     from sottovoce.engines.whisper_languages import LANGUAGES
 
+    if model.engine not in {WHISPER, ONNX_ASR}:
+        return False
     if language == AUTO:
         return model.languages is None
     return language in (model.languages or LANGUAGES)
@@ -196,7 +221,7 @@ def _largest(plan: Plan) -> int:
     """Bytes of the largest model that a job may want: weights in float16 or int8 come to about their file at most."""
     with contextlib.suppress(EngineUnavailable):
         offers = registry.offered(plan.setup, plan.engine)
-        wanted = {entry.model for entry in offers if entry.engine in {"whisper", "onnx-asr"}}
+        wanted = {entry.model for entry in offers if entry.engine in ENGINES}
         sizes = [_size(Shelf(plan.setup.models).path(name)) for name in wanted]
         return max([_FALLBACK_MEMORY, *(size + _FALLBACK_MEMORY for size in sizes)])
     return _FALLBACK_MEMORY

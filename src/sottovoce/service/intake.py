@@ -16,8 +16,8 @@ from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Pool, Task
 from sottovoce.job import JobType
 from sottovoce.outbound import OutboundRefused, Policy, header_lines
-from sottovoce.request import AlignmentRequest, Fetch, Notification, Request
-from sottovoce.service import jobs, limits, usage
+from sottovoce.request import AlignmentRequest, Fetch, Notification, OperatingPoint, Request
+from sottovoce.service import jobs, limits, texts, usage
 from sottovoce.service.accounts import Caller
 from sottovoce.service.backlog import Backlog
 from sottovoce.service.blobs import Blobs
@@ -29,9 +29,11 @@ from sottovoce.service.limits import Disk, Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
 from sottovoce.service.queue import Errand, JobQueue
+from sottovoce.service.texts import SubmittedText
 from sottovoce.service.vault import Vault
 from sottovoce.service.workflows import result_key
-from sottovoce.transcript import codec
+from sottovoce.transcript import alignment, codec, marked_text
+from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.model import RATE, Transcript
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Submission:
     media_key: str = ""
     media_bytes: int = 0
     media_digest: str = ""
+    text: SubmittedText | None = None  # of an alignment whose text was sent
     idempotency_key: str | None = None
     legacy: bytes | None = None  # what V1 keeps of a job beside the config
     keep_ms: int | None = None  # how long the caller wants the job kept after its end
@@ -63,8 +66,10 @@ class Submission:
 
     @property
     def fetched(self) -> bool:
-        """Whether the media is still to be fetched."""
-        return self.request.fetch_data is not None
+        """Whether anything is still to be fetched: the media, or the text to be aligned to it."""
+        return self.request.fetch_data is not None or (
+            isinstance(self.request, AlignmentRequest) and self.request.fetch_text is not None
+        )
 
     @property
     def empty(self) -> bool:
@@ -74,7 +79,8 @@ class Submission:
     @property
     def digest(self) -> str:
         """Whether two submissions under one idempotency key are the same one: config, name, and media to the last byte."""
-        told = (self.data_name, str(self.media_bytes), self.media_digest)
+        text = (self.text.name, self.text.digest) if self.text else ()
+        told = (self.data_name, str(self.media_bytes), self.media_digest, *text)
         return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in told)))).hexdigest()
 
 
@@ -175,12 +181,14 @@ class Intake:
         try:
             self.check(submission.request)
             await self.admit(submission.caller, 0, arrived=submission.media_bytes)
+            if submission.text is not None:
+                await texts.read(self._blobs, submission.text)
             accepted = await self._before(submission)
             held = Held(cost=0, balance=None)
             if accepted is None:
                 duration_ms = 0 if submission.empty else await self._look(submission)
                 cost = self._cashier.tariff.cost(
-                    duration_ms or None, None if submission.fetched else submission.media_bytes
+                    duration_ms or None, submission.media_bytes if submission.media_key else None
                 )
                 held = await self._cashier.hold(submission.caller.workspace_id, submission.job_id, cost)
                 storing = asyncio.create_task(self._store(submission, duration_ms, _elapsed()))
@@ -222,7 +230,7 @@ class Intake:
 
         A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
         """
-        if self._blobs.root is None or submission.fetched:
+        if self._blobs.root is None or not submission.media_key:
             return 0  # the media is not here yet, or lies in S3: the worker, who has to fetch it anyway, will look
         found: list[m.Media] = []
         path = str(self._blobs.root / submission.media_key)
@@ -237,8 +245,7 @@ class Intake:
         new = self._new(submission, duration_ms)
         result = result_key(new.id, 0)
         if submission.empty:
-            nothing = Transcript(language=new.language, duration=0, created_at=round(time.time() * 1000))
-            await self._blobs.put(result, codec.encode(nothing))
+            await self._blobs.put(result, await self._nothing(submission, new))
 
         room = self._room(new.caller.workspace_id, new.media_bytes)
 
@@ -269,19 +276,31 @@ class Intake:
             return earlier
         return new.id
 
+    async def _nothing(self, submission: Submission, new: NewJob) -> bytes:
+        """The result for media in which there is nothing: no words, or every word of a text at its very beginning."""
+        now = round(time.time() * 1000)
+        if submission.text is None:
+            return codec.encode(Transcript(language=new.language, duration=0, created_at=now))
+        text = await texts.read(self._blobs, submission.text)
+        words = tuple(
+            AlignedWord(first=word.first, last=word.last, start=0, end=0, bridged=True)
+            for word in marked_text.words(text)
+        )
+        return alignment.encode(Alignment(language=new.language, duration=0, created_at=now, words=words))
+
     def _new(self, submission: Submission, duration_ms: int) -> NewJob:
         request = submission.request
-        if isinstance(request, AlignmentRequest):
-            raise Refused(Kind.INVALID_CONFIG, "alignment is not available on this server", at="type")
         return NewJob(
             id=submission.job_id,
             caller=submission.caller,
             region=self._place.region,
             region_number=self._place.number,
             api=submission.api,
-            type=JobType.TRANSCRIPTION,
+            type=JobType.ALIGNMENT if isinstance(request, AlignmentRequest) else JobType.TRANSCRIPTION,
             language=request.language,
-            operating_point=request.operating_point,
+            operating_point=OperatingPoint.STANDARD
+            if isinstance(request, AlignmentRequest)
+            else request.operating_point,
             config=self._vault.seal(submission.config),
             data_name=submission.data_name,
             media_bytes=submission.media_bytes,
@@ -293,6 +312,7 @@ class Intake:
             legacy=None if submission.legacy is None else self._vault.seal(submission.legacy),
             keep_ms=self._kept(submission),
             app=submission.app,
+            text_name=submission.text.name if submission.text else None,
         )
 
     def _kept(self, submission: Submission) -> int:

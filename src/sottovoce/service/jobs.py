@@ -58,6 +58,7 @@ class NewJob:
     legacy: bytes | None = None  # of a job made through V1, sealed
     keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
     app: str | None = None  # which application submitted it
+    text_name: str | None = None  # of an alignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,7 @@ def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) ->
             legacy=new.legacy,
             keep_ms=new.keep_ms,
             app=new.app,
+            text_name=new.text_name,
         )
     )
     media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"

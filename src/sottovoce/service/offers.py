@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sottovoce.engines import registry
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import identification
@@ -40,6 +40,12 @@ def _foreign_locale(request: TranscriptionRequest) -> bool:
 NOT_COVERED: tuple[Feature, ...] = (
     Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
     Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
+    Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
+)
+
+
+# these a diarizer with voice prints can do
+IDENTIFICATION: tuple[Feature, ...] = (
     Feature(
         asked=lambda r: r.speaker_diarization.get_speakers,
         at="transcription_config.speaker_diarization_config.get_speakers",
@@ -50,7 +56,6 @@ NOT_COVERED: tuple[Feature, ...] = (
         at="transcription_config.speaker_diarization_config.speakers",
         name="speaker identification",
     ),
-    Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
 )
 
 
@@ -133,22 +138,40 @@ class Offers:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Every language code that some engine covers."""
-        return tuple(sorted({code for engine in self.engines for code in engine.languages}))
+        """Every language code that somebody here transcribes."""
+        return _languages(self.engines, Skill.TRANSCRIPTION)
+
+    @property
+    def aligned(self) -> tuple[str, ...]:
+        """Every language code whose texts somebody here aligns."""
+        return _languages(self.engines, Skill.ALIGNMENT)
+
+    @property
+    def diarizer(self) -> Choice | None:
+        """Who tells speakers apart here."""
+        return registry.choose_diarizer(self.engines)
 
     def check(self, request: Request) -> Choice:
         """The engine for *request*. Raises `Refused` that names the field which nobody here can honour."""
-        if isinstance(request, AlignmentRequest):
-            raise Refused(Kind.INVALID_CONFIG, "alignment is not available on this server", at="type")
         if not self.engines:
             raise Refused(Kind.UNAVAILABLE, "no worker has been seen yet; try again")
         choice = self.choose(request)
+        if isinstance(request, AlignmentRequest):
+            return choice
         _check_identification(request, choice.capabilities.languages)
-        for feature in NOT_COVERED:
+        diarizer = self.diarizer
+        identifies = diarizer is not None and diarizer.capabilities.voiceprints is not None
+        for feature in NOT_COVERED if identifies else NOT_COVERED + IDENTIFICATION:
             if feature.asked(request):
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
         return choice
 
-    def choose(self, request: TranscriptionRequest) -> Choice:
+    def choose(self, request: Request) -> Choice:
         """The best engine for the request's language (or to identify it) and operating point. Raises `EngineUnavailable`."""
+        if isinstance(request, AlignmentRequest):
+            return registry.choose_aligner(request.language, self.engines)
         return registry.choose(request.language, request.operating_point, self.engines)
+
+
+def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:
+    return tuple(sorted({code for engine in registry.skilled(engines, skill) for code in engine.languages}))

@@ -17,8 +17,10 @@ from sottovoce.service.results import Results
 from sottovoce.service.workflows import media_key, text_key
 from sottovoce.wire import notifications as wire
 from sottovoce.wire import v1_notices
+from sottovoce.wire.alignment import ONE_PER_LINE, WORD_START_AND_END
 from sottovoce.wire.notifications import Layout, Names, Output
 
+_ALIGNMENTS = {Output.WORDS: WORD_START_AND_END, Output.LINES: ONE_PER_LINE}
 _TRANSCRIPTS = {Output.JSON: "json-v2", Output.TXT: "txt", Output.SRT: "srt"}
 
 
@@ -94,11 +96,16 @@ class Packer:
 
     async def pack_callback(self, job: Job) -> Parcel:
         """The body of V1's callback. Raises `Refused` when the job has nothing to give any more."""
-        value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
+        aligns = job.type is JobType.ALIGNMENT
+        if aligns:
+            value: object = await self._results.aligned(job, WORD_START_AND_END)
+        else:
+            value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
+        named = job.text_name if aligns and job.text_name else job.data_name
         return Parcel(
             blobs=self._blobs,
-            form=v1_notices.callback_layout(data_name=job.data_name, aligns=job.type is JobType.ALIGNMENT),
-            contents=(orjson.dumps(value),),
+            form=v1_notices.callback_layout(name=named, aligns=aligns),
+            contents=(_bytes(value),),
             boundary=secrets.token_hex(24),
         )
 
@@ -124,6 +131,9 @@ class Packer:
         wanted = {output: _TRANSCRIPTS[output] for output in asked if output in _TRANSCRIPTS}
         if wanted and job.state is State.DONE and job.type is JobType.TRANSCRIPTION:
             found |= await self._transcripts(job, wanted)
+        for output in asked:
+            if output in _ALIGNMENTS and job.state is State.DONE and job.type is JobType.ALIGNMENT:
+                found |= await self._aligned(job, output)
         for output, key in ((Output.DATA, media_key(job.id)), (Output.TEXT, text_key(job.id))):
             if output in asked and (stored := await self._stored(key)):
                 found[output] = stored
@@ -141,6 +151,12 @@ class Packer:
             return {output: _bytes(values[form]) for output, form in wanted.items()}
 
         return await asyncio.to_thread(encoded)
+
+    async def _aligned(self, job: Job, output: Output) -> dict[Output, Content]:
+        try:
+            return {output: _bytes(await self._results.aligned(job, _ALIGNMENTS[output]))}
+        except Refused:  # removed meanwhile
+            return {}
 
     async def _stored(self, key: str) -> Stored | None:
         try:

@@ -9,15 +9,17 @@ import orjson
 
 from sottovoce import __version__
 from sottovoce.errors import Kind, Refused
-from sottovoce.job import NO_TRANSCRIPT, State
+from sottovoce.job import LIVE, NO_TRANSCRIPT, REMOVED, State
 from sottovoce.request import TranscriptionRequest
 from sottovoce.service import jobs
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.jobs import Job
 from sottovoce.service.vault import Vault
+from sottovoce.service.workflows import text_key
+from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
-from sottovoce.wire import srt, txt, v2_transcript, vtt
+from sottovoce.wire import alignment, srt, txt, v2_transcript, vtt
 from sottovoce.wire.v2_config import parse_job_config
 from sottovoce.wire.v2_jobs import JobView
 
@@ -107,8 +109,26 @@ class Results:
 
         return await asyncio.to_thread(render)  # a ten-hour transcript takes a second: not on the event loop
 
+    async def aligned(self, job: Job, tags: str) -> str:
+        """The text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` when there is none."""
+        stored, text = await self.stored(job), await self.text(job)
+
+        def render() -> str:
+            return alignment.TAGS[tags](text.decode(), codec_of_alignments.decode(stored))
+
+        return await asyncio.to_thread(render)
+
+    async def text(self, job: Job) -> bytes:
+        """The text of the alignment *job*, as it was submitted. Raises `Refused` when it is gone, or not fetched yet."""
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        try:
+            return await self._blobs.get(text_key(job.id))
+        except Missing as missing:
+            raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
+
     async def stored(self, job: Job) -> bytes:
-        """The transcript of *job* as `codec` wrote it. Raises `Refused` when there is none."""
+        """The result of *job* as its codec wrote it. Raises `Refused` when there is none."""
         if job.state is not State.DONE:
             raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
         if job.result_key is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.request import OperatingPoint
 from sottovoce.service import tables as t
 from sottovoce.service.database import now_ms
@@ -29,6 +29,7 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
     return {
         **asdict(capabilities),
         "languages": sorted(capabilities.languages),
+        "skills": sorted(capabilities.skills),
         "operating_points": sorted(capabilities.operating_points),
         "pinned": sorted(capabilities.pinned),
     }
@@ -40,6 +41,9 @@ def _capabilities(plain: dict[str, Any]) -> Capabilities:
     known["languages"] = frozenset(known["languages"])
     for name in ("operating_points", "pinned"):
         known[name] = frozenset(OperatingPoint(point) for point in known.get(name, ()))
+    # a release from before there were skills knew recognisers alone; skills of a later one are left out
+    told = [skill for skill in known.get("skills", [Skill.TRANSCRIPTION]) if skill in set(Skill)]
+    known["skills"] = frozenset(map(Skill, told))
     known["suits"] = OperatingPoint(known["suits"]) if known.get("suits") else None
     return Capabilities(**known)
 

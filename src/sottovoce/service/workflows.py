@@ -14,13 +14,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, Outcome, Pool, Task
 from sottovoce.job import LIVE, REMOVED, Reason
 from sottovoce.logs import about
-from sottovoce.request import AlignmentRequest, TranscriptionRequest
-from sottovoce.service import jobs, leftovers, offers, usage
+from sottovoce.request import AlignmentRequest, Diarization, Request, TranscriptionRequest
+from sottovoce.service import jobs, leftovers, offers, texts, usage, voiceprints
 from sottovoce.service.blobs import Blobs, Missing
 from sottovoce.service.database import Database
 from sottovoce.service.deliveries import Outbox
@@ -29,6 +30,8 @@ from sottovoce.service.metrics import Metrics
 from sottovoce.service.offers import Offers
 from sottovoce.service.patience import patiently
 from sottovoce.service.vault import Vault
+from sottovoce.service.voiceprints import Scope, Voiceprints
+from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
 from sottovoce.wire.v2_config import parse_job_config
 
@@ -36,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 REJECTED_POISON = "The media could not be processed: the recogniser stopped working on it {failures} times"
 REJECTED_ENGINE = "The job could not be processed because the engine for it does not start on this server"
+NOT_ALIGNED = "Text could not be aligned to audio"
 REJECTED_BUG = "The job could not be processed because of an internal error"
 
 
@@ -230,7 +234,7 @@ class JobRunner:
             try:
                 return await self._attempt(claimed)
             except Refused as refusal:
-                await self._reject(claimed, _reason(refusal), refusal.detail or str(refusal.kind))
+                await self._reject(claimed, _reason(refusal), _told(refusal))
             except ChildDied as death:
                 if await self._survive(claimed, death):
                     raise TryAgain from death
@@ -248,9 +252,10 @@ class JobRunner:
         choice = self._offers.choose(request)
         await self._note(job, "engine", f"{choice.engine} {choice.model} on {choice.device}: {choice.why}")
         _log.info("job claimed", extra={"engine": choice.engine, "model": choice.model, "why": choice.why})
-        key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-        outcome = await self._recognise(job, request, key)
-        await self._blobs.put(result_key(job.id, job.attempt), outcome.payload)
+        key = _key(choice)
+        outcome = await self._done(job, request, key)
+        result = await asyncio.to_thread(self._sealed, job, request, outcome.payload)
+        await self._blobs.put(result_key(job.id, job.attempt), result)
         seconds = time.monotonic() - begun
         audio = outcome.finished.duration / RATE
         self._metrics.recognised(choice.engine, audio=audio, seconds=seconds)
@@ -261,15 +266,25 @@ class JobRunner:
             "summary": f"{audio:.2f} s of audio in {seconds:.2f} s",
         }
 
-    def _request(self, job: Job) -> TranscriptionRequest:
+    def _request(self, job: Job) -> Request:
         if job.config is None:
             raise LeaseLost
-        request = parse_job_config(self._vault.unseal(job.config))
-        if isinstance(request, AlignmentRequest):
-            raise EngineUnavailable("no aligner on this server", at="type")
-        return request
+        return parse_job_config(self._vault.unseal(job.config))
 
-    async def _recognise(self, job: Job, request: TranscriptionRequest, key: m.EngineKey) -> Outcome:
+    def _sealed(self, job: Job, request: Request, payload: bytes) -> bytes:
+        """The result without voice prints that anybody could read."""
+        scope = self._scope(job)
+        if scope is None or isinstance(request, AlignmentRequest) or not request.speaker_diarization.get_speakers:
+            return payload
+        return codec.encode(voiceprints.sealed(codec.decode(payload), scope, Voiceprints(self._vault)))
+
+    def _scope(self, job: Job) -> Scope | None:
+        """Where identifiers of speakers in *job* are good; `None` where nobody makes voice prints."""
+        diarizer = self._offers.diarizer
+        form = diarizer.capabilities.voiceprints if diarizer else None
+        return Scope(workspace_id=job.workspace_id, project_id=job.project_id, form=form) if form else None
+
+    async def _done(self, job: Job, request: Request, key: m.EngineKey) -> Outcome:
         """The child's outcome, with the lease kept and windows and notes stored meanwhile."""
         loop = asyncio.get_running_loop()
         inbox: asyncio.Queue[tuple[m.Message, bytes] | None] = asyncio.Queue()
@@ -303,15 +318,29 @@ class JobRunner:
             raise several.exceptions[0] from several
         return outcome
 
-    async def _task(self, job: Job, request: TranscriptionRequest, key: m.EngineKey, path: Path) -> Task:
+    async def _task(self, job: Job, request: Request, key: m.EngineKey, path: Path) -> Task:
         windows = await self._kept_windows(_windows_prefix(job.id, key))
-        asked = m.Transcribe(
+        if isinstance(request, AlignmentRequest):
+            text = await self._blobs.get(text_key(job.id))
+            await asyncio.to_thread(texts.checked, text)  # what was fetched nobody has looked at yet
+            asked = m.Align(path=str(path), language=request.language, windows=len(windows))
+            return Task(message=asked, payload=text, windows=windows)
+        return Task(message=await self._transcription(job, request, path, len(windows)), windows=windows)
+
+    async def _transcription(self, job: Job, request: TranscriptionRequest, path: Path, windows: int) -> m.Transcribe:
+        diarizer = self._offers.diarizer if request.diarization is Diarization.SPEAKER else None
+        scope = self._scope(job)
+        voices, ignored = voiceprints.known(request, scope, Voiceprints(self._vault)) if scope else ((), 0)
+        if ignored:
+            await self._note(job, "diarize", f"{ignored} speaker identifier(s) not good here, ignored", "WARNING")
+        return m.Transcribe(
             path=str(path),
             request=_without_secrets(request),
             errors=offers.missing(request),
-            windows=len(windows),
+            windows=windows,
+            diarizer=_key(diarizer) if diarizer else None,
+            known=voices if diarizer else (),
         )
-        return Task(message=asked, windows=windows)
 
     async def _keep_lease(self, job: Job, live: _Live) -> None:
         policy = self._policy
@@ -410,6 +439,7 @@ _FINAL = (ChildBroke, Missing, ArithmeticError, AttributeError, LookupError, Rec
 _REASONS = {
     Kind.INVALID_AUDIO: Reason.INVALID_AUDIO,
     Kind.INVALID_CONFIG: Reason.CONFIG,
+    Kind.INVALID_TEXT: Reason.NOT_ALIGNABLE,
     Kind.LANGUAGE: Reason.LANGUAGE,
 }
 
@@ -418,9 +448,21 @@ def _reason(refusal: Refused) -> Reason:
     return Reason.LANGUAGE if isinstance(refusal, EngineUnavailable) else _REASONS.get(refusal.kind, Reason.CONFIG)
 
 
+def _key(choice: Choice) -> m.EngineKey:
+    return m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+
+
+def _told(refusal: Refused) -> str:
+    """What the caller reads in `errors[]`."""
+    if refusal.kind is Kind.INVALID_TEXT:  # the contract's words (`batch-v2.md` §10), and why
+        return f"{NOT_ALIGNED}: {refusal.detail}" if refusal.detail else NOT_ALIGNED
+    return refusal.detail or str(refusal.kind)
+
+
 def _without_secrets(request: TranscriptionRequest) -> TranscriptionRequest:
     """A child gets what it needs to transcribe, never a credential."""
-    return replace(request, fetch_data=None, notifications=(), tracking=None)
+    speakers = replace(request.speaker_diarization, speakers=())
+    return replace(request, fetch_data=None, notifications=(), tracking=None, speaker_diarization=speakers)
 
 
 def _window(frame: bytes) -> tuple[m.WindowDone | None, bytes]:

@@ -71,7 +71,7 @@ def decode(data: bytes) -> Alignment:
         raw = json.loads(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if not isinstance(raw, dict) or raw.get("v") != VERSION or raw.keys() != _MEMBERS:
+    if not isinstance(raw, dict) or raw.keys() != _MEMBERS or type(raw["v"]) is not int or raw["v"] != VERSION:
         raise ValueError(f"not an alignment in version {VERSION}")
     if not isinstance(raw["l"], str) or not isinstance(raw["r"], str):
         raise ValueError("the language or the engine is no text")  # noqa: TRY004 - one error for all bad data
@@ -79,6 +79,8 @@ def decode(data: bytes) -> Alignment:
     if not len(firsts) == len(lengths) == len(starts) == len(spans):
         raise ValueError("columns of different lengths")
     unfound = frozenset(bridged)
+    if not unfound <= frozenset(range(len(firsts))):
+        raise ValueError("a word that is not there is bridged")
     return Alignment(
         language=raw["l"],
         duration=_wholes([raw["d"]])[0],

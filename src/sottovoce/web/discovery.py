@@ -6,7 +6,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.registry import skilled
 from sottovoce.pipeline.identification import UNSUPPORTED
 from sottovoce.service.offers import spells
 from sottovoce.service.regions import GENERAL, KNOWN, Mode, Region
@@ -56,7 +57,7 @@ def places(here: Region, urls: Mapping[str, str]) -> list[Place]:
 
 
 def _coverage(engines: Iterable[Capabilities]) -> Coverage:
-    engines = tuple(engines)
+    engines = skilled(engines, Skill.TRANSCRIPTION)
     languages = sorted({code for engine in engines for code in engine.languages})
     spelled = [name for names in wire.LOCALES.values() for name in names if spells(name)]
     heard = {code for engine in engines if engine.identifies_language for code in engine.languages}

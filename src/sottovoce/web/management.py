@@ -19,7 +19,8 @@ from sottovoce.service.runtime import Runtime
 from sottovoce.service.tokens import Grant, Mint
 from sottovoce.web import answers, auth
 from sottovoce.web.bodies import small
-from sottovoce.web.reference import MANAGEMENT, Operation
+from sottovoce.web.operation import Operation
+from sottovoce.web.operations import MANAGEMENT
 from sottovoce.web.routes import Address, Handler
 from sottovoce.wire import management as wire
 from sottovoce.wire import v2_query

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.blobs import Blobs, BlobWriter
+from sottovoce.service.texts import SubmittedText
 
 RETENTION = "Retention-Seconds"
 MAX_FIELD = 4 << 20
@@ -119,6 +120,11 @@ def kept(request: Request) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):  # noqa: PLR2004 - three centuries
         raise Refused(Kind.BAD_REQUEST, "must be a whole number of seconds", at=RETENTION)
     return int(text) * 1000
+
+
+def submitted_text(received: Received) -> SubmittedText:
+    """A text part as the service takes it."""
+    return SubmittedText(key=received.key, name=received.name, size=received.size, digest=received.digest)
 
 
 def too_large(limit: int) -> Refused:

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.job import LIVE, JobType, Reason, State
-from sottovoce.service import jobs
+from sottovoce.job import JobType, Reason, State
+from sottovoce.service import jobs, texts
 from sottovoce.service import legacy as store
 from sottovoce.service.accounts import Caller, Product
 from sottovoce.service.backlog import Outlook
@@ -24,11 +24,13 @@ from sottovoce.service.legacy import RENDER, Legacy
 from sottovoce.service.offers import spells
 from sottovoce.service.results import Results
 from sottovoce.service.runtime import Runtime
+from sottovoce.service.texts import SubmittedText
 from sottovoce.service.workflows import media_key, text_key
 from sottovoce.web import answers, auth
 from sottovoce.web.routes import Address, Handler
-from sottovoce.web.uploads import Form, Limits, announced, kept, receive
+from sottovoce.web.uploads import Form, Limits, announced, kept, receive, submitted_text
 from sottovoce.wire import usage, v1, v1_request
+from sottovoce.wire.alignment import TAGS, WORD_START_AND_END
 from sottovoce.wire.v1_request import LegacyRequest, Notify
 from sottovoce.wire.v2_config import parse_job_config
 
@@ -39,7 +41,6 @@ CHECK_WAIT = 30
 MOST = 1_000_000
 """Payments in one answer."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_TAGS = frozenset({"", "one_per_line"})
 
 
 class LegacyApi:
@@ -48,7 +49,8 @@ class LegacyApi:
     def __init__(self, runtime: Runtime, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
-        self._legacy = Legacy(runtime.vault, Results(runtime.blobs, runtime.vault))
+        self._results = Results(runtime.blobs, runtime.vault)
+        self._legacy = Legacy(runtime.vault, self._results)
 
     # ── the account ──
 
@@ -127,10 +129,16 @@ class LegacyApi:
         """What the form asks for, checked in the contract's order (§6)."""
         if (media := form.files.get("data_file")) is None:
             raise Refused(Kind.MISSING_DATA_FILE)
-        wanted, product = v1_request.parse(form.fields, v1_request.products(self._runtime.offers.languages))
-        if "text_file" in form.files or "text_file" in form.fields:
-            raise Refused(Kind.PRODUCT_NOT_AVAILABLE, "there is no aligner on this server", at="text_file")
-        config = orjson.dumps(v1_request.as_v2(wanted, product, locale=spells(product.locale)))
+        text = submitted_text(form.files["text_file"]) if "text_file" in form.files else None
+        offers = self._runtime.offers
+        wanted, product = v1_request.parse(
+            form.fields, v1_request.products(offers.languages if text is None else offers.aligned)
+        )
+        if text is None:
+            config = orjson.dumps(v1_request.as_v2(wanted, product, locale=spells(product.locale)))
+        else:
+            config = orjson.dumps(v1_request.as_v2_alignment(wanted, product))
+            await self._check_text(text)
         parsed = await asyncio.to_thread(parse_job_config, config)
         self._check_callback(wanted)
         wanted = await self._addressed(wanted, user_id)
@@ -144,8 +152,16 @@ class LegacyApi:
             media_key=media.key,
             media_bytes=media.size,
             media_digest=media.digest,
+            text=text,
             legacy=v1_request.dump(wanted),
         )
+
+    async def _check_text(self, text: SubmittedText) -> None:
+        """Refuse what is no text in a word that V1 has for it."""
+        try:
+            await texts.read(self._runtime.blobs, text)
+        except Refused as refused:
+            raise Refused(Kind.MALFORMED, refused.why, at="text_file") from refused
 
     def _check_callback(self, wanted: LegacyRequest) -> None:
         """Refuse an address that could never be called, as far as that is seen without looking up its name."""
@@ -186,13 +202,14 @@ class LegacyApi:
         job = await self._job(request, caller)
         if job.type is not JobType.ALIGNMENT:
             raise Refused(Kind.NOT_ALIGNMENT)
-        if request.query_params.get("tags", "") not in _TAGS:
+        tags = request.query_params.get("tags") or WORD_START_AND_END
+        if tags not in TAGS:
             raise Refused(Kind.FORMAT_NOT_SUPPORTED)
-        if job.state in LIVE:
-            raise Refused(Kind.JOB_IN_PROGRESS)
         if job.reason is Reason.NOT_ALIGNABLE:
             raise Refused(Kind.INVALID_TEXT)
-        raise Refused(Kind.JOB_REJECTED if job.state is State.REJECTED else Kind.FILE_EXPIRED)
+        value = await self._results.aligned(job, tags)
+        await self._runtime.fetched(job)
+        return answers.text(value)
 
     # ── the service ──
 

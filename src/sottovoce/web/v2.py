@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import LIVE, REMOVED, JobType, State
+from sottovoce.request import AlignmentRequest
 from sottovoce.request import Request as JobRequest
 from sottovoce.service import jobs, usage
 from sottovoce.service.accounts import Caller
@@ -20,14 +21,16 @@ from sottovoce.service.intake import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.jobs import Job
 from sottovoce.service.results import FORMATS, Results
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.workflows import media_key
+from sottovoce.service.texts import SubmittedText
+from sottovoce.service.workflows import media_key, text_key
 from sottovoce.web import answers, uploads
 from sottovoce.web.auth import authenticate
-from sottovoce.web.reference import OPERATIONS
+from sottovoce.web.operations import OPERATIONS
 from sottovoce.web.routes import Address, Handler
-from sottovoce.web.uploads import Form, Limits, Received, announced, receive
+from sottovoce.web.uploads import Form, Limits, Received, announced, receive, submitted_text
 from sottovoce.wire import job_log, v2_query
 from sottovoce.wire import usage as usage_wire
+from sottovoce.wire.alignment import TAGS, WORD_START_AND_END
 from sottovoce.wire.v2_config import parse_job_config
 from sottovoce.wire.v2_jobs import SUBMIT_STATUS, job_object
 
@@ -66,7 +69,8 @@ class Batch:
         app = usage_wire.application(request.query_params)
         await self._runtime.intake.admit(caller, announced(request, self._limits))
         job_id = jobs.new_id()
-        form = await receive(request, self._runtime.blobs, {"data_file": media_key(job_id)}, self._limits)
+        places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
+        form = await receive(request, self._runtime.blobs, places, self._limits)
         submission = replace(await self._understood(caller, job_id, form, idempotency_key), keep_ms=keep_ms, app=app)
         accepted = (await self._runtime.intake.accept(submission)).id
         if wait < 0:
@@ -81,7 +85,7 @@ class Batch:
             # a hostile config may take most of a second to read: not on the event loop
             parsed = await asyncio.to_thread(parse_job_config, config)
             self._runtime.offers.check(parsed)
-            media = _media(form, parsed)
+            media, text = _media(form, parsed), _text(form, parsed)
         except BaseException:
             await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
             raise
@@ -95,6 +99,7 @@ class Batch:
             media_key=media.key if media else "",
             media_bytes=media.size if media else 0,
             media_digest=media.digest if media else "",
+            text=text,
             idempotency_key=idempotency_key,
         )
 
@@ -103,7 +108,7 @@ class Batch:
         job = await self._runtime.database.read(lambda connection: jobs.get(connection, job_id))
         state = job.state if job else State.DELETED
         body: dict[str, Any] = {"id": job_id, "status": SUBMIT_STATUS[state]}
-        if job and state is State.DONE:
+        if job and state is State.DONE and job.type is JobType.TRANSCRIPTION:
             with contextlib.suppress(Refused):  # removed since: the caller fetches it, and hears so
                 body[form] = await self._results.value(job, form)
                 await self._runtime.fetched(job)
@@ -175,6 +180,27 @@ class Batch:
                 yield piece
 
         return StreamingResponse(body(), media_type=kind, headers={"content-length": str(job.media_bytes)})
+
+    async def text(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/text`: the text of an alignment, as it was submitted."""
+        job = await self._alignment_job(request)
+        return Response(await self._results.text(job), media_type="text/plain")
+
+    async def alignment(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/alignment`: the text with times (§5.9)."""
+        tags = request.query_params.get("tags", WORD_START_AND_END)
+        if tags not in TAGS:
+            raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"tags are {', '.join(TAGS)}", at="tags")
+        job = await self._waited(request, await self._alignment_job(request))
+        value = await self._results.aligned(job, tags)
+        await self._runtime.fetched(job)
+        return answers.text(value)
+
+    async def _alignment_job(self, request: Request) -> Job:
+        job = await self._job(request)
+        if job.type is not JobType.ALIGNMENT:
+            raise Refused(Kind.NOT_ALIGNMENT)
+        return job
 
     async def log(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/log`: stages, times, which engine and why."""
@@ -275,6 +301,21 @@ def _media(form: Form, parsed: JobRequest) -> Received | None:
     return None
 
 
+def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
+    """The uploaded text of an alignment; `None` when it is to be fetched, or nobody wants one (contract §10)."""
+    if not isinstance(parsed, AlignmentRequest):
+        if "text_file" in form.files:
+            raise Refused(Kind.INVALID_CONFIG, "is for jobs of type alignment", at="text_file")
+        return None
+    if parsed.fetch_text is None:
+        return submitted_text(
+            _part(form.files, "text_file", Kind.MISSING_TEXT_FILE, "send the text in a part of this name")
+        )
+    if "text_file" in form.files:
+        raise Refused(Kind.INVALID_CONFIG, "must not be given when a text_file is sent", at="fetch_text")
+    return None
+
+
 def _keep_plain_range(request: Request, size: int) -> None:
     """Leave `Range` in *request* only where it asks for one stretch that is there.
 
@@ -318,6 +359,8 @@ def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Addres
         "delete_job": batch.delete,
         "get_transcript": batch.transcript,
         "get_data": batch.data,
+        "get_text": batch.text,
+        "get_alignment": batch.alignment,
         "get_log": batch.log,
         "get_usage": batch.usage,
     }

@@ -1,11 +1,14 @@
 """An aligned text in its two forms (contract `batch-v2.md` §10, `legacy-v1.md` §2.8): the text as submitted, with times put in."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from sottovoce.transcript.alignment import AlignedWord, Alignment
-from sottovoce.transcript.model import RATE, Samples
+from sottovoce.transcript.model import Samples, seconds, seconds
+from sottovoce.transcript.subtitles import Cue
+from sottovoce.wire import srt
 
 WORD_START_AND_END = "word_start_and_end"
 ONE_PER_LINE = "one_per_line"
@@ -27,21 +30,51 @@ def _tagged(text: str, alignment: Alignment) -> Iterator[str]:
 
 
 def _decimals(at: Samples) -> str:
-    return f"{at / RATE:.2f}"
+    return f"{seconds(at):.2f}"
 
 
 def one_per_line(text: str, alignment: Alignment) -> str:
     """Each line with `[HH:MM:SS.d]` of its first word and a tab before it; a line without words as it is (§10, inferred)."""
+    return "".join(
+        (f"[{_clock(words[0])}]\t" if words else "") + text[first:last]
+        for first, last, words in _lines(text, alignment)
+    )
+
+
+def as_json(text: str, alignment: Alignment) -> str:
+    """Every word with its times in seconds; `bridged` ones were not found. A form of our own, for programs."""
+    words = [
+        {"word": text[word.first : word.last], "start_time": seconds(word.start), "end_time": seconds(word.end)}
+        | ({"bridged": True} if word.bridged else {})
+        for word in alignment.words
+    ]
+    return json.dumps({"duration": seconds(alignment.duration), "words": words}, ensure_ascii=False, indent=1)
+
+
+def as_srt(text: str, alignment: Alignment) -> str:
+    """Subtitles with one cue a line, from its first word to its last; markup is left out. A form of our own."""
+    cues = [
+        Cue(
+            start=words[0].start,
+            end=max(words[-1].end, words[0].start + RATE // 100),
+            lines=(" ".join(text[word.first : word.last] for word in words),),
+        )
+        for _, _, words in _lines(text, alignment)
+        if words
+    ]
+    return srt.layout(cues)
+
+
+def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[AlignedWord]]]:
+    """Where each line begins and ends, and its words; markup may stretch a word's line no further."""
     words = iter(alignment.words)
     word = next(words, None)
-    out: list[str] = []
     for first, last in pairwise(_line_starts(text)):
-        while word is not None and word.last <= first:
+        held: list[AlignedWord] = []
+        while word is not None and word.first < last:
+            held.append(word)
             word = next(words, None)
-        if word is not None and word.first < last:
-            out.append(f"[{_clock(word)}]\t")
-        out.append(text[first:last])
-    return "".join(out)
+        yield first, last, held
 
 
 def _line_starts(text: str) -> Iterator[int]:
@@ -55,7 +88,7 @@ def _line_starts(text: str) -> Iterator[int]:
 
 def _clock(word: AlignedWord) -> str:
     """The other form's seconds cut off after one decimal, as in the documented pairs (contract §10, inferred)."""
-    tenths = round(word.start * 100 / RATE) // 10
+    tenths = round(seconds(word.start) * 100) // 10
     return f"{tenths // 36_000:02}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
 
 

@@ -1,5 +1,7 @@
 """A transcript as SubRip subtitles (contract §8.2)."""
 
+from collections.abc import Iterable
+
 from sottovoce.request import SubtitleLimits
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE, Samples, Transcript
@@ -12,6 +14,11 @@ def render(transcript: Transcript, limits: SubtitleLimits) -> str:
     No speakers or channels are named: the contract documents none.
     """
     found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
+    return layout(found)
+
+
+def layout(found: Iterable[Cue]) -> str:
+    """*found* as a file, numbered from 1."""
     return "".join(_block(number, cue) for number, cue in enumerate(found, start=1))
 
 

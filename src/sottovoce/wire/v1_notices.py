@@ -6,7 +6,7 @@ from sottovoce.wire.notifications import DATA_FILE, JSON, TEXT, Layout, Output, 
 from sottovoce.wire.v1 import stem
 
 _ENDS = {
-    "done": "is done. Its transcript can be fetched with job id {number}.",
+    "done": "is done. Its output can be fetched with job id {number}.",
     "unsupported_file_format": "could not be processed: the file's format is not supported, or it holds no audio.",
     "could_not_align": "could not be processed: the text could not be aligned to the audio.",
     "rejected": "could not be processed.",
@@ -41,11 +41,11 @@ def _shown(name: str) -> str:
     return " ".join(name.split()) or "no name"
 
 
-def callback_layout(*, data_name: str, aligns: bool) -> Layout:
-    """The one part of a callback: the transcript, or the aligned text."""
+def callback_layout(*, name: str, aligns: bool) -> Layout:
+    """The one part of a callback: the transcript, or the aligned text; *name* is that of the media or the text."""
     suffix, kind = (".txt", TEXT) if aligns else (".json", JSON)
     output = Output.WORDS if aligns else Output.JSON
-    part = Part(name=DATA_FILE, output=output, filename=stem(data_name or "transcript") + suffix, content_type=kind)
+    part = Part(name=DATA_FILE, output=output, filename=stem(name or "transcript") + suffix, content_type=kind)
     return Layout(parts=(part,), multipart=True)
 
 

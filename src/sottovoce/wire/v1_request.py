@@ -163,6 +163,14 @@ def as_v2(request: LegacyRequest, product: Product, *, locale: bool) -> dict[str
     return body
 
 
+def as_v2_alignment(request: LegacyRequest, product: Product) -> dict[str, Any]:
+    """The same for a form with a text."""
+    body: dict[str, Any] = {"type": "alignment", "alignment_config": {"language": product.language}}
+    if request.meta is not None:
+        body["tracking"] = {"details": {"meta": request.meta}}
+    return body
+
+
 # ── queries ──
 
 

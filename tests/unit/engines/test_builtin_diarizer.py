@@ -232,7 +232,7 @@ def broken(data: bytes, at: int, value: float) -> bytes:
 
 def test_bytes_that_are_no_print_are_refused(prints):
     good = prints[2, "slt"].print
-    first_covariance = 3 + COEFFICIENTS
+    first_covariance = 2 + COEFFICIENTS
     hostile = [
         b"",
         b"\x01",
@@ -244,7 +244,6 @@ def test_bytes_that_are_no_print_are_refused(prints):
         broken(good, 0, math.nan),
         broken(good, 0, -1.0),
         broken(good, 1, math.inf),
-        broken(good, 2, -1.0),
         broken(good, 3, math.nan),
         broken(good, 4, 1e30),
         broken(good, first_covariance, -5.0),

@@ -58,7 +58,7 @@ def test_every_entry_is_complete():
         assert re.fullmatch("[0-9a-f]{40}", model.revision)
         assert 1 <= model.grade <= 99
         assert 10_000_000 < model.size < 10_000_000_000
-        assert model.licence in {"MIT", "CC-BY-4.0"}
+        assert model.licence in {"MIT", "CC-BY-4.0", "Apache-2.0"}
         assert model.languages is None or model.languages <= PACKS.keys()
     assert len({model.revision for model in CATALOGUE.values()}) == len(CATALOGUE)
     assert len({model.grade for model in CATALOGUE.values()}) == len(CATALOGUE)

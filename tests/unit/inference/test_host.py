@@ -45,7 +45,7 @@ def served(doer: host.Doer) -> Iterator[host.Line]:
 
 
 def raising(error: Callable[[], Exception]) -> host.Doer:
-    def doer(line: host.Line, message: m.Message) -> None:
+    def doer(line: host.Line, message: m.Message, payload: bytes) -> None:
         raise error()
 
     return doer
@@ -64,7 +64,7 @@ def test_refusals_are_told_and_bugs_too_and_the_child_lives() -> None:
 
 
 def test_payloads_of_any_size_arrive_whole() -> None:
-    def echo(line: host.Line, message: m.Message) -> None:
+    def echo(line: host.Line, message: m.Message, _: bytes) -> None:
         line.say(*line.hear())
 
     payload = bytes(range(256)) * (20 << 10)  # 5 MiB

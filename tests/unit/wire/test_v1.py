@@ -356,7 +356,7 @@ def test_a_callback_carries_the_id(url, called):
     [(False, "talk.json", "application/json"), (True, "talk.txt", "text/plain; charset=utf-8")],
 )
 def test_a_callback_is_one_file_called_data_file(aligns, filename, kind):
-    (part,) = v1_notices.callback_layout(data_name="talk.wav", aligns=aligns).parts
+    (part,) = v1_notices.callback_layout(name="talk.wav", aligns=aligns).parts
     assert (part.name, part.filename, part.content_type) == ("data_file", filename, kind)
 
 

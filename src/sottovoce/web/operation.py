@@ -1,0 +1,107 @@
+"""One operation of the API in words, and the same as OpenAPI has it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_LEGACY_WORDS = {
+    401: "No key, or none of this user: `Invalid User Id or Token`.",
+    429: "`Too Many requests`, with `Retry-After`.",
+    500: "Our fault, as HTML; give the answer's `Request-Id` to the operator.",
+    503: "For the moment not possible, as HTML; try again.",
+}
+_ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route in words. *query* holds name, type and meaning; *errors* statuses and when they happen."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    status: int = 200
+    media_types: tuple[str, ...] = ("application/json", "application/vnd.speechmatics.v2+json")
+    query: tuple[tuple[str, str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    form: tuple[tuple[str, str, str], ...] = ()
+    body: tuple[tuple[str, str, str], ...] = ()
+    errors: tuple[tuple[int, str], ...] = ()
+    tag: str = "batch"
+    stranger: int = 401
+    """Status for no key, and for one that is not known."""
+
+    @property
+    def base(self) -> str:
+        """What stands before its path."""
+        return {"management": "/v1", "discovery": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
+
+    @property
+    def all_errors(self) -> tuple[tuple[int, str], ...]:
+        """Its own errors and those that every operation has."""
+        common = (
+            *(((401, "No key, or one that is not known: `Permission Denied`."),) if self.stranger == 401 else ()),  # noqa: PLR2004
+            (429, "Too many requests, with `Retry-After`."),
+            (500, "Our fault: `Internal Server Error`; give the answer's `Request-Id` to the operator."),
+            (503, "For the moment not possible; try again."),
+        )
+        if self.tag == "legacy":
+            common = tuple((code, _LEGACY_WORDS.get(code, when)) for code, when in common)
+        return tuple(sorted((*self.errors, *common)))
+
+    def openapi(self) -> dict[str, Any]:
+        """The operation object of the OpenAPI document."""
+        body: dict[str, Any] = {
+            "operationId": self.id,
+            "summary": self.summary,
+            "description": self.description,
+            "tags": [self.tag],
+            "security": [{"bearer": []}] if self.stranger else [],
+            "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
+            "responses": {
+                str(self.status): {"description": "As wanted.", "content": {kind: {} for kind in self.media_types}},
+                **{str(code): _error_response(when) for code, when in self.all_errors},
+            },
+        }
+        for name in re.findall(r"{(\w+)}", self.path):
+            body["parameters"].insert(0, {"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
+        if self.form:
+            body["requestBody"] = _multipart(self.form)
+        if self.body:
+            body["requestBody"] = _json_body(self.body)
+        return body
+
+
+def _query_parameter(entry: tuple[str, str, str]) -> dict[str, Any]:
+    name, kind, meaning = entry
+    return {"name": name, "in": "query", "required": False, "description": meaning, "schema": {"type": kind}}
+
+
+def _header_parameter(entry: tuple[str, str]) -> dict[str, Any]:
+    name, meaning = entry
+    return {"name": name, "in": "header", "required": False, "description": meaning, "schema": {"type": "string"}}
+
+
+def _error_response(when: str) -> dict[str, Any]:
+    return {"description": when, "content": {"application/json": {"schema": _ERROR}}}
+
+
+def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    properties = {
+        name: {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
+        for name, kind, meaning in parts
+    }
+    schema = {
+        "type": "object",
+        "required": [name for name, kind, _ in parts if kind not in {"file", "optional"}],
+        "properties": properties,
+    }
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _json_body(members: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    properties = {name: {"type": kind, "description": meaning} for name, kind, meaning in members}
+    return {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}
