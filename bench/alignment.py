@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import accumulate, cycle, pairwise, permutations, takewhile
+from itertools import accumulate, cycle, permutations, takewhile
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,9 @@ NEAR = 0.15
 """Seconds within which a word counts as where it was."""
 
 STRANGERS = (
-    "banana government fifteen telephone purple however because mountain little station seventy engine water quickly"
-).split()
+    *("banana", "government", "fifteen", "telephone", "purple", "however", "because"),
+    *("mountain", "little", "station", "seventy", "engine", "water", "quickly"),
+)
 """Words that are put into texts."""
 
 SAMPLES = FIXTURES.parents[2] / "samples"
@@ -128,11 +129,11 @@ def sound(path: Path) -> Sound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """When each word starts, None for those that were not placed at all; *bridged* are no more than guesses. Seconds."""
+    """When each word starts and ends, in seconds; *bridged* ones are no more than guesses."""
 
-    starts: tuple[float | None, ...]
-    bridged: tuple[bool, ...]
+    starts: tuple[float, ...]
     ends: tuple[float, ...]
+    bridged: tuple[bool, ...]
     duration: float
     cpu: float
     wall: float
@@ -150,11 +151,14 @@ class Watch:
         self._at = at
         self._most = 0.0
 
-    def media(self, probe: media.Probe) -> None: ...
+    def media(self, probe: media.Probe) -> None:
+        """Nothing to be said."""
 
-    def stage(self, name: str, note: str = "") -> None: ...
+    def stage(self, name: str, note: str = "") -> None:
+        """Nothing to be said."""
 
-    def window(self, window: Window) -> None: ...
+    def window(self, window: Window) -> None:
+        """Nothing to be kept."""
 
     def progress(self, done: Samples, total: Samples | None) -> None:
         """*done* of *total* samples."""
@@ -171,8 +175,8 @@ def service(path: Path, words: Sequence[str], watch: Watch | None = None) -> Run
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     return Run(
         starts=tuple(word.start / RATE for word in found.words),
-        bridged=tuple(word.bridged for word in found.words),
         ends=tuple(word.end / RATE for word in found.words),
+        bridged=tuple(word.bridged for word in found.words),
         duration=found.duration / RATE,
         cpu=cpu,
         wall=wall,
@@ -193,19 +197,20 @@ def direct(path: Path, words: Sequence[str]) -> Run:
     decoder.start_utt()
     decoder.process_raw(pcm(audio), full_utt=True)
     decoder.end_utt()
-    path_found = [seg for seg in decoder.seg() or () if not seg.word.startswith(("<", "[", "+"))]
+    segs = [seg for seg in decoder.seg() or () if not seg.word.startswith(("<", "[", "+"))]
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    if len(path_found) != len(said):
-        raise Wrong(f"the direct call places {len(path_found)} of {len(said)} words in {path.name}")
-    starts: dict[int, float] = {}
-    ends: dict[int, float] = {}
-    for (_, number), seg in zip(said, path_found, strict=True):
-        starts.setdefault(number, seg.start_frame / 100)
-        ends[number] = (seg.end_frame + 1) / 100
+    if len(segs) != len(said):
+        raise Wrong(f"the direct call places {len(segs)} of {len(said)} words in {path.name}")
+    times: dict[int, tuple[float, float]] = {}
+    for (_, number), seg in zip(said, segs, strict=True):
+        start, _ = times.get(number, (seg.start_frame / 100, 0.0))
+        times[number] = (start, (seg.end_frame + 1) / 100)
+    if len(times) < len(words):
+        raise Wrong(f"the direct call cannot say {len(words) - len(times)} of the words for {path.name}")
     return Run(
-        starts=tuple(starts.get(number) for number in range(len(words))),
-        bridged=tuple(number not in starts for number in range(len(words))),
-        ends=tuple(ends.get(number, 0.0) for number in range(len(words))),
+        starts=tuple(start for start, _ in times.values()),
+        ends=tuple(end for _, end in times.values()),
+        bridged=(False,) * len(words),
         duration=len(audio) / RATE,
         cpu=cpu,
         wall=wall,
@@ -217,7 +222,7 @@ def direct(path: Path, words: Sequence[str]) -> Run:
 
 def errors(run: Run, truth: Mapping[int, float]) -> dict[str, Any]:
     """Seconds between where words start and where they should, and what it cost."""
-    off = [abs(start - told) for number, told in truth.items() if (start := run.starts[number]) is not None]
+    off = [abs(run.starts[number] - told) for number, told in truth.items()]
     return {
         "words": len(off),
         "median": machine.percentile(off, 0.5),
@@ -278,7 +283,7 @@ class Stay:
 def stay(case: Case, run: Run) -> Stay:
     """How *run* keeps to what *case* expects."""
     known = list(zip(run.starts, run.bridged, case.expected, strict=True))
-    there = [(abs(start - told), guess) for start, guess, told in known if start is not None and told is not None]
+    there = [(abs(start - told), guess) for start, guess, told in known if told is not None]
     strange = [guess for _, guess, told in known if told is None]
     return Stay(
         moved=tuple(off for off, _ in there),
@@ -314,29 +319,31 @@ def summary(stays: Sequence[Stay]) -> dict[str, Any]:
     }
 
 
-def _dropped(word: tuple[str, float | None], _: str) -> list[tuple[str, float | None]]:
-    return []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """What happens to a word of a text: whether it stays, and whether a stranger is put before it."""
+
+    stays: bool
+    stranger: bool
 
 
-def _changed(word: tuple[str, float | None], other: str) -> list[tuple[str, float | None]]:
-    return [(other, None)]
-
-
-def _inserted(word: tuple[str, float | None], other: str) -> list[tuple[str, float | None]]:
-    return [(other, None), word]
-
-
-DAMAGES = {"dropped": _dropped, "changed": _changed, "inserted": _inserted}
-"""What can happen to a word of a text, given another word."""
+DAMAGES = {
+    "dropped": Damage(stays=False, stranger=False),
+    "changed": Damage(stays=False, stranger=True),
+    "inserted": Damage(stays=True, stranger=True),
+}
 
 
 def damaged(clip: Clip, base: Run, how: str, seed: int) -> Case:
     """*clip* with a tenth of the words of its text dropped, changed or something inserted before them."""
     chance = random.Random(seed)
     hit = set(chance.sample(range(len(clip.words)), max(1, len(clip.words) // 10)))
-    told = []
+    told: list[tuple[str, float | None]] = []
     for number, word in enumerate(zip(clip.words, base.starts, strict=True)):
-        told += DAMAGES[how](word, chance.choice(STRANGERS)) if number in hit else [word]
+        if number in hit and DAMAGES[how].stranger:
+            told.append((chance.choice(STRANGERS), None))
+        if number not in hit or DAMAGES[how].stays:
+            told.append(word)
     return _case(clip.path, told)
 
 
@@ -349,32 +356,28 @@ def _case(path: Path, told: Sequence[tuple[str, float | None]]) -> Case:
 
 def border(base: Run, share: float) -> tuple[int, float]:
     """The word before which the longest pause is, not far from *share* of the audio, and the middle of that pause."""
-    starts = [start or 0.0 for start in base.starts]
-    pauses = [(start - end, number, (start + end) / 2) for number, (end, start) in _pauses(base.ends, starts)]
+    followed = enumerate(zip(base.ends, base.starts[1:], strict=False), start=1)
+    pauses = [(start - end, number, (start + end) / 2) for number, (end, start) in followed]
     around = [each for each in pauses if abs(each[2] / base.duration - share) < 0.1] or pauses
     _, number, at = max(around)
     return number, at
 
 
-def _pauses(ends: Sequence[float], starts: Sequence[float]) -> Iterator[tuple[int, tuple[float, float]]]:
-    yield from enumerate(zip(ends, starts[1:], strict=False), start=1)
-
-
-def audio_begins_late(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+def audio_begins_late(clip: Clip, base: Run, _other: Clip, folder: Path) -> Case:
     """The first third of the audio is not there."""
     first, at = border(base, 1 / 3)
     path = write(folder / "part.wav", [sound(clip.path)[round(at * RATE) :]])
-    moved = [None if number < first else (start or 0.0) - at for number, start in enumerate(base.starts)]
+    moved = [None if number < first else start - at for number, start in enumerate(base.starts)]
     return _case(path, list(zip(clip.words, moved, strict=True)))
 
 
-def text_ends_early(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+def text_ends_early(clip: Clip, base: Run, _other: Clip, _folder: Path) -> Case:
     """The last third of the text is not there."""
     keep = len(clip.words) * 2 // 3
     return _case(clip.path, list(zip(clip.words, base.starts, strict=True))[:keep])
 
 
-def text_has_a_hole(clip: Clip, base: Run, _: Clip, folder: Path) -> Case:
+def text_has_a_hole(clip: Clip, base: Run, _other: Clip, _folder: Path) -> Case:
     """The middle third of the text is not there."""
     told, third = list(zip(clip.words, base.starts, strict=True)), len(clip.words) // 3
     return _case(clip.path, told[:third] + told[-third:])
@@ -386,7 +389,7 @@ def others_speak(clip: Clip, base: Run, other: Clip, folder: Path) -> Case:
     whole, more, cut = sound(clip.path), sound(other.path), round(at * RATE)
     path = write(folder / "part.wav", [whole[:cut], more, whole[cut:]])
     late = len(more) / RATE
-    moved = [(start or 0.0) + (late if number >= first else 0.0) for number, start in enumerate(base.starts)]
+    moved = [start + (late if number >= first else 0.0) for number, start in enumerate(base.starts)]
     return _case(path, list(zip(clip.words, moved, strict=True)))
 
 
@@ -421,34 +424,34 @@ class Marathon:
     peak_after: int
 
 
+class _Memory:
+    """Looks at the memory of this process as the work goes on."""
+
+    def __init__(self) -> None:
+        self.quarter = 0
+        self.peak = 0
+        self._tenths = 0
+
+    def at(self, share: float) -> None:
+        """*share* of the work is done."""
+        pid = os.getpid()
+        if share >= 0.25 and not self.quarter:
+            self.quarter = machine.rss(pid)
+        if share >= 0.5 and not self.peak:
+            self.peak = machine.peak_rss(pid)
+            machine.reset_peak(pid)
+        if int(share * 10) > self._tenths:
+            self._tenths = int(share * 10)
+            _tell(f"{self._tenths * 10:4} %  {machine.rss(pid) / 1e6:6.0f} MB")
+
+
 def marathon(path: Path, words: Sequence[str]) -> Marathon:
     """Align and watch the memory of this process. Raises `Refused`."""
+    memory = _Memory()
+    run = service(path, words, Watch(memory.at))
     pid = os.getpid()
-    resident: dict[float, int] = {}
-    peaks: list[int] = []
-    said = iter(range(1, 10))
-    following = next(said)
-
-    def at(share: float) -> None:
-        nonlocal following
-        if share >= 0.25:
-            resident.setdefault(0.25, machine.rss(pid))
-        if share >= 0.5 and not peaks:
-            peaks.append(machine.peak_rss(pid))
-            machine.reset_peak(pid)
-        while following and share >= following / 10:
-            _tell(f"{following * 10:4} %  {machine.rss(pid) / 1e6:6.0f} MB")
-            following = next(said, 0)
-
-    run = service(path, words, Watch(at))
-    last = machine.peak_rss(pid)
-    return Marathon(
-        run=run,
-        quarter=resident.get(0.25, 0),
-        last=machine.rss(pid),
-        peak_before=peaks[0] if peaks else last,
-        peak_after=last,
-    )
+    last, peak = machine.rss(pid), machine.peak_rss(pid)
+    return Marathon(run=run, quarter=memory.quarter, last=last, peak_before=memory.peak, peak_after=peak)
 
 
 def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: Path) -> Case:
@@ -458,7 +461,7 @@ def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: 
     begins = list(takewhile(lambda begin: begin < seconds, accumulate(cycle(lengths), initial=0.0)))
     write(path, (each for each, _ in zip(cycle(sounds), begins, strict=False)))
     told = [
-        (word, None if start is None else begin + start)
+        (word, begin + start)
         for begin, clip, base in zip(begins, cycle(clips), cycle(bases), strict=False)
         for word, start in zip(clip.words, base.starts, strict=True)
     ]
@@ -511,7 +514,7 @@ def measure(clips: Sequence[Clip], others: Sequence[Clip], wanted: argparse.Name
         for how in DAMAGES
     }
     _stay_table("a tenth of the words", damages)
-    result = {"references": references, "wrong": wrong, "damaged": damages}
+    result: dict[str, Any] = {"references": references, "wrong": wrong, "damaged": damages}
     with tempfile.TemporaryDirectory() as name:
         result["parts"] = _parts(pairs, Path(name))
         _stay_table("parts", result["parts"])

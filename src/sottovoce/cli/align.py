@@ -38,7 +38,8 @@ def align(audio: Path, text: Path, *, tags: str, language: str, **flags: object)
                 outcome = pool.run_blocking(key, Task(message=message, payload=written.encode()), listen)
         found = alignment.decode(outcome.payload)
         render = {**wire.TAGS, "json": wire.as_json, "srt": wire.as_srt}[tags]
-        click.echo(render(written, found), nl=not written.endswith("\n") or tags == "json")
+        shown = render(written, found)
+        click.echo(shown, nl=not shown.endswith("\n"))
         missing = sum(word.bridged for word in found.words)
         if missing:
             click.echo(f"{missing} of {len(found.words)} words were not found; their times are guesses", err=True)

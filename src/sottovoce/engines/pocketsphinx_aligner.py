@@ -6,15 +6,17 @@ of the text is ever parsed there. How well a placed word fits is judged against 
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2s
 from itertools import count
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sottovoce.engines import pronunciation, text_model
-from sottovoce.engines.pocketsphinx import CAPABILITIES, load_decoder, pcm
+from sottovoce.engines.pocketsphinx import CAPABILITIES, dictionary_path, pcm
 from sottovoce.engines.protocols import Capabilities, HeardWord, PlacedWord, Speech
 from sottovoce.engines.spoken import spoken
 from sottovoce.engines.spoken_ways import Way
@@ -27,11 +29,10 @@ if TYPE_CHECKING:
 
 _FRAME: Samples = RATE // 100
 _SHORTEST: Samples = RATE // 10  # with less there is no path through a word
-_HEARD, _PLACED, _ANY = "heard", "placed", "any"  # names of the decoder's searches
+_HEARD, _ANY = "heard", "any"  # names of the decoder's searches
 _FILLERS = ("<", "[", "+")
 _ALTERNATE = re.compile(r"\(\d+\)$")
 
-_LATER = 0  # a search that knows the word is made afterwards
 _BASE = math.log(1.0001)  # of the decoder's logarithms
 _SHIFT = 1 << 10  # forced alignment scores in these fractions of what the loop of sounds scores in
 # Score of a frame by which a placed word falls short of any sounds at all: of words that were said 95 of 100 fall short by
@@ -60,14 +61,10 @@ class PocketSphinxReading:
     """A `Reading` with a decoder that knows the words of one text."""
 
     def __init__(self, ways: Sequence[tuple[Way, ...]]) -> None:
-        self._decoder = load_decoder()
-        names = _teach(self._decoder, dict.fromkeys(ways))
-        self._spoken: list[tuple[str, ...]] = [(names[each],) if each in names else () for each in ways]
+        entries = _entries(dict.fromkeys(ways))
+        self._spoken: list[tuple[str, ...]] = [(entries[each].name,) if each in entries else () for each in ways]
         said = [name for each in self._spoken for name in each]
-        self._silent = not said
-        if said:
-            _set_model(self._decoder, said)
-        self._decoder.add_allphone_file(_ANY, None)
+        self._decoder = _decoder(entries.values(), said) if said else None
 
     @property
     def spoken(self) -> Sequence[tuple[str, ...]]:
@@ -76,7 +73,7 @@ class PocketSphinxReading:
 
     def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
         """Words of the text as the decoder heard them, in any order that it liked."""
-        if self._silent or len(stretch.audio) < _SHORTEST:
+        if len(stretch.audio) < _SHORTEST:
             return ()
         path = self._run(_HEARD, stretch)
         return tuple(
@@ -98,8 +95,8 @@ class PocketSphinxReading:
         nothing = dict.fromkeys(words)
         if not said or len(stretch.audio) < _SHORTEST:
             return tuple(nothing.values())
-        self._decoder.set_align_text(" ".join(self._spoken[number][0] for number in said))
-        path = [seg for seg in self._run(None, stretch) if not seg.word.startswith(_FILLERS)]
+        text = " ".join(self._spoken[number][0] for number in said)
+        path = [seg for seg in self._run(None, stretch, text) if not seg.word.startswith(_FILLERS)]
         if any(self._spoken[number][0] != seg.name for number, seg in zip(said, path, strict=False)):
             return tuple(nothing.values())
         free = _by_frame(self._run(_ANY, stretch))
@@ -112,10 +109,14 @@ class PocketSphinxReading:
             )
         return tuple(placed.values())
 
-    def _run(self, search: str | None, stretch: Speech) -> "list[_Seg]":
-        """The best path of *search* (None: the alignment that was set) through *stretch*; empty when there is none."""
+    def _run(self, search: str | None, stretch: Speech, text: str = "") -> "list[_Seg]":
+        """The best path of *search* (None: alignment of *text*) through *stretch*; empty when there is none."""
         decoder = self._decoder
-        if search is not None:
+        if decoder is None:
+            return []
+        if search is None:
+            decoder.set_align_text(text)
+        else:
             decoder.activate_search(search)
         decoder.reinit_feat()
         decoder.start_utt()
@@ -164,24 +165,40 @@ def _fit(seg: _Seg, free: "NDArray[np.float64]") -> float:
     return 1.0 / (1.0 + math.exp(min((_DOUBTFUL - short) / _SLOPE, 50.0)))
 
 
-def _teach(decoder: Any, said: Iterable[tuple[Way, ...]]) -> Mapping[tuple[Way, ...], str]:
-    """Add an entry for every set of ways in *said*, under a name of ours; those that have no sounds get none."""
-    names: dict[tuple[Way, ...], str] = {}
-    sounds = _Sounds(decoder)
-    for number, ways in enumerate(said):
-        name = f"_{number}"
-        pronounced = dict.fromkeys(phones for way in ways for phones in sounds.of(way))
-        for nth, phones in enumerate(pronounced, start=1):
-            decoder.add_word(name if nth == 1 else f"{name}({nth})", " ".join(phones), _LATER)
-            names[ways] = name
-    return names
+# ── making ready ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """Words that are said alike: our *name* for them, and how they are pronounced."""
+
+    name: str
+    sounds: tuple[pronunciation.Phones, ...]
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """As the dictionary has it; further pronunciations are numbered."""
+        for nth, phones in enumerate(self.sounds, start=1):
+            yield f"{self.name if nth == 1 else f'{self.name}({nth})'} {' '.join(phones)}\n"
+
+
+def _entries(said: Iterable[tuple[Way, ...]]) -> dict[tuple[Way, ...], _Entry]:
+    """An entry for every set of ways in *said*; those that have no sounds get none."""
+    sounds = _Sounds()
+    entries: dict[tuple[Way, ...], _Entry] = {}
+    for ways in said:
+        if pronounced := tuple(dict.fromkeys(phones for way in ways for phones in sounds.of(way))):
+            # the same in every attempt at a job, whatever other words there are: what was heard is kept by name
+            name = "_" + blake2s(repr(ways).encode("utf-8", "replace"), digest_size=8).hexdigest()
+            entries[ways] = _Entry(name=name, sounds=pronounced)
+    return entries
 
 
 class _Sounds:
     """How ways are pronounced, each token looked up once."""
 
-    def __init__(self, decoder: Any) -> None:
-        self._lookup: Callable[[str], str | None] = decoder.lookup_word
+    def __init__(self) -> None:
+        self._lookup = lexicon().get
         self._known: dict[str, tuple[pronunciation.Phones, ...]] = {}
 
     def of(self, way: Way) -> Iterator[pronunciation.Phones]:
@@ -198,8 +215,7 @@ class _Sounds:
         return self._known[token]
 
     def _pronounced(self, token: str) -> Iterator[pronunciation.Phones]:
-        first = pronunciation.pronounce(token, self._lookup)
-        if first:
+        if first := pronunciation.pronounce(token, self._lookup):
             yield first
             for nth in count(2):
                 other = self._lookup(f"{token}({nth})")
@@ -208,14 +224,31 @@ class _Sounds:
                 yield tuple(other.split())
 
 
-def _set_model(decoder: Any, said: Sequence[str]) -> None:
-    """Let the decoder hear with a model of *said*; the library reads it from a file."""
-    with NamedTemporaryFile("w", encoding="ascii", suffix=".arpa", delete=False) as file:
-        file.writelines(f"{line}\n" for line in text_model.arpa(said))
+@lru_cache(maxsize=1)
+def lexicon() -> Mapping[str, str]:
+    """The package's dictionary: lower-case words, further pronunciations as `word(2)`, to blank-separated sounds."""
+    lines = dictionary_path().read_text(encoding="utf-8").splitlines()
+    return {word: sounds for word, _, sounds in (line.partition(" ") for line in lines) if word}
+
+
+def _decoder(entries: Iterable[_Entry], said: Sequence[str]) -> Any:
+    """A decoder with the package's model that knows *entries* alone and expects *said*.
+
+    Measured: a language model on top of the package's own dictionary takes 4 s to load, on this one nothing.
+    Raises `EngineUnavailable`.
+    """
     try:
-        decoder.add_lm_file(_HEARD, file.name)
+        from pocketsphinx import Config, Decoder
+
+        with TemporaryDirectory(prefix="sottovoce-") as folder:  # the library reads files alone
+            words, model = Path(folder, "words.dict"), Path(folder, "text.arpa")
+            with words.open("w", encoding="ascii") as file:
+                file.writelines(line for entry in entries for line in entry.lines)
+            with model.open("w", encoding="ascii") as file:
+                file.writelines(f"{line}\n" for line in text_model.arpa(said))
+            decoder = Decoder(Config(loglevel="FATAL", lm=None, dict=str(words)))
+            decoder.add_lm_file(_HEARD, str(model))
+            decoder.add_allphone_file(_ANY, None)
+            return decoder
     except Exception as error:
         raise EngineUnavailable(f"PocketSphinx cannot take the text: {type(error).__name__}", at=None) from error
-    finally:
-        with suppress(OSError):
-            Path(file.name).unlink()

@@ -132,14 +132,15 @@ class _Placement:
         self._observer.stage("align", f"{len(known)} of {sayable} words heard in their order")
         if share < LEAST and sayable > _SHORT:
             raise Refused(Kind.INVALID_TEXT, OTHER)
-        known = self._placer().filled(known)
+        trial = self._placer()
+        known = trial.filled(known)
         placed = self._placed(known)
         if not placed or fmean(word.fit for word in placed.values()) < placing.FITS:
             raise Refused(Kind.INVALID_TEXT, OTHER)
         doubtful = {each.number for each in known if not each.heard and placed[each.number].fit < placing.FITS}
         self._observer.stage("align", f"{len(placed) - len(doubtful)} of {sayable} words placed, the others bridged")
         weights = [sum(map(len, tokens)) for tokens in self._letters()]
-        times = placing.bridged(placed, weights, duration)
+        times = placing.bridged(placed, weights, duration, trial.guesses)
         return Alignment(
             language=self._work.language,
             duration=duration,

@@ -114,6 +114,13 @@ def _points(rows: "Row", columns: "Row", at: int) -> "Row":
     return points
 
 
+def _worth(rows: "Row", columns: "Row", at: int, column: int) -> int:
+    """Points for pairing row *at* with *column*; 0 where the words differ."""
+    if rows[at] != columns[column]:
+        return 0
+    return _MATCH + (_AFTER if at and column and rows[at - 1] == columns[column - 1] else 0)
+
+
 def _next(before: "Row", rows: "Row", columns: "Row", at: int) -> "Row":
     import numpy as np
 
@@ -126,8 +133,9 @@ def _next(before: "Row", rows: "Row", columns: "Row", at: int) -> "Row":
 
 
 def _back(kept: "list[Row]", rows: "Row", columns: "Row", stride: int, alive: Callable[[], None]) -> list[Pair]:
-    """From the last cell to the first, by the latest pairs that lead there."""
+    """From the last cell to the first: on along a run while that costs no points, else by the first pairs that lead there."""
     found: list[Pair] = []
+    run = False
     column = len(columns)
     for block in range(len(kept) - 1, -1, -1):
         alive()
@@ -138,12 +146,14 @@ def _back(kept: "list[Row]", rows: "Row", columns: "Row", stride: int, alive: Ca
         at = first + len(table) - 2
         while at >= first and column:
             row, above = table[at - first + 1], table[at - first]
-            if row[column] == row[column - 1]:
+            worth = _worth(rows, columns, at, column - 1) if run else 0
+            run = worth > 0 and bool(row[column] == above[column - 1] + worth)
+            if not run and row[column] == row[column - 1]:
                 column = int((row[: column + 1] == row[column]).argmax())  # straight to where this score was reached
                 continue
-            if row[column] == above[column]:
+            if not run and row[column] == above[column]:
                 at -= 1
                 continue
             found.append(Pair(text=column - 1, heard=at))
-            at, column = at - 1, column - 1
+            at, column, run = at - 1, column - 1, True
     return found[::-1]

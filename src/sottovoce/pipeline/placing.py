@@ -8,6 +8,7 @@ neither side is dragged. What is left together is placed in segments of at most 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from sottovoce.engines.protocols import PlacedWord, Reading
 from sottovoce.pipeline.clips import Clips
@@ -29,6 +30,7 @@ _TRIAL: Samples = 60 * RATE
 _LETTER: Samples = RATE * 7 // 100  # a letter said at leisure; a word takes a little longer than its letters
 _QUICK: Samples = RATE * 2 // 100  # and in greatest haste
 _EDGE: Samples = RATE * 3 // 100  # of audio beside other speech
+_GRID: Samples = RATE // 100  # segments begin on it, so that the frames of an aligner lie as over the whole recording
 _TRIES = 3  # halvings of a segment that cannot be placed
 
 
@@ -65,6 +67,8 @@ class Placer:
         self._alive = alive
         self._said = [number for number, tokens in enumerate(reading.spoken) if tokens]
         self._letters = [sum(map(len, tokens)) for tokens in reading.spoken]
+        self.guesses: dict[int, PlacedWord] = {}
+        """Where words would be that did not fit, between words that do."""
 
     # ── what was not heard ──
 
@@ -112,8 +116,12 @@ class Placer:
             return  # what is new was put where something else is said
         fills = bool(before and after) and need <= 3 * gap and gap <= 3 * need
         for number in between:
-            if (word := placed[number]) is not None and word.fit >= (_HOLDS if fills else FITS):
+            if (word := placed[number]) is None:
+                continue
+            if word.fit >= (_HOLDS if fills else FITS):
                 yield Known(number=number, start=word.start, end=word.end, heard=False)
+            else:
+                self.guesses[number] = word
 
     def _leisurely(self, number: int) -> Samples:
         return (self._letters[number] + 2) * _LETTER
@@ -172,6 +180,7 @@ def _cut(held: Sequence[Known], begin: Samples, end: Samples) -> Iterator[Segmen
 
 
 def _segment(held: Sequence[Known], begin: Samples, end: Samples) -> Segment:
+    begin -= begin % _GRID
     return Segment(words=tuple(each.number for each in held), start=begin, end=max(begin, end))
 
 
@@ -191,12 +200,16 @@ def _close(known: Sequence[Known]) -> Sequence[Known]:
 
 
 def bridged(
-    placed: Mapping[int, PlacedWord], weights: Sequence[int], duration: Samples
+    placed: Mapping[int, PlacedWord],
+    weights: Sequence[int],
+    duration: Samples,
+    guesses: Mapping[int, PlacedWord] = MappingProxyType({}),
 ) -> list[tuple[Samples, Samples, bool]]:
     """Start, end and whether it is a guess, for every word: those that were not *placed* share what is free by *weights*.
 
-    A weight of 0 is a word that nobody says: it takes no time, behind the word before it, and is no guess. Before the
-    first placed word and behind the last one words take the time of a leisurely speaker, as far as there is any.
+    Where there are *guesses* for all of them that lie there, those hold. A weight of 0 is a word that nobody says: it takes
+    no time, behind the word before it, and is no guess. Before the first placed word and behind the last one words take the
+    time of a leisurely speaker, as far as there is any.
     """
     times: list[tuple[Samples, Samples, bool]] = []
     at: Samples = 0
@@ -212,21 +225,44 @@ def bridged(
         while following < len(weights) and following not in placed:
             following += 1
         end = max(at, min(placed[following].start, duration)) if following < len(weights) else duration
-        need = sum((weight + 2) * _LETTER for weight in weights[number:following] if weight)
-        if number == 0 and following < len(weights):
-            at = max(at, end - need)
-        elif following == len(weights):
-            end = min(end, at + need)
-        times += _spread(weights[number:following], at, end)
-        at = end if any(weights[number:following]) else at
+        times += _between(range(number, following), weights, at, end, guesses, last=following == len(weights))
+        at = times[-1][1]
         number = following
     return times
 
 
-def _spread(weights: Sequence[int], start: Samples, end: Samples) -> Iterator[tuple[Samples, Samples, bool]]:
-    whole = sum(weights)
-    done = 0
-    for weight in weights:
+def _between(
+    numbers: range,
+    weights: Sequence[int],
+    start: Samples,
+    end: Samples,
+    guesses: Mapping[int, PlacedWord],
+    *,
+    last: bool,
+) -> Iterator[tuple[Samples, Samples, bool]]:
+    """Times of *numbers*, none of which was placed, between *start* and *end*; *last*: no word comes behind them."""
+    held = [guesses[number] for number in numbers if number in guesses]
+    if len(held) == sum(weights[number] > 0 for number in numbers) and _inside(held, start, end):
+        for number in numbers:
+            guess = guesses.get(number)
+            begin = min(max(guess.start, start), end) if guess else start
+            start = min(max(guess.end, begin), end) if guess else start
+            yield begin, start, guess is not None
+        return
+    need = sum((weights[number] + 2) * _LETTER for number in numbers if weights[number])
+    if last:
+        end = min(end, start + need)
+    elif numbers[0] == 0:
+        start = max(start, end - need)
+    whole, done = sum(weights[number] for number in numbers), 0
+    for number in numbers:
         begin = start + (end - start) * done // whole if whole else start
-        done += weight
-        yield begin, start + (end - start) * done // whole if whole else start, weight > 0
+        done += weights[number]
+        yield begin, start + (end - start) * done // whole if whole else start, weights[number] > 0
+
+
+def _inside(words: Sequence[PlacedWord], start: Samples, end: Samples) -> bool:
+    """Whether *words* follow one another between *start* and *end*, or nearly so: those were found at another time."""
+    ends = [start, *(word.end for word in words)]
+    follow = all(before - _EDGE <= word.start for before, word in zip(ends, words, strict=False))
+    return follow and ends[-1] <= end + _EDGE

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
+from sottovoce.request import SubtitleLimits
 from sottovoce.transcript.alignment import AlignedWord, Alignment
-from sottovoce.transcript.model import Samples, seconds, seconds
-from sottovoce.transcript.subtitles import Cue
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import Samples, Word, seconds
+from sottovoce.transcript.subtitles import Cue, cues
 from sottovoce.wire import srt
 
 WORD_START_AND_END = "word_start_and_end"
@@ -52,17 +54,13 @@ def as_json(text: str, alignment: Alignment) -> str:
 
 
 def as_srt(text: str, alignment: Alignment) -> str:
-    """Subtitles with one cue a line, from its first word to its last; markup is left out. A form of our own."""
-    cues = [
-        Cue(
-            start=words[0].start,
-            end=max(words[-1].end, words[0].start + RATE // 100),
-            lines=(" ".join(text[word.first : word.last] for word in words),),
-        )
-        for _, _, words in _lines(text, alignment)
-        if words
-    ]
-    return srt.layout(cues)
+    """Subtitles within the usual limits, in which every line begins a cue of its own; markup is left out. A form of our own."""
+    rules = pack(alignment.language)
+    found: list[Cue] = []
+    for _, _, words in _lines(text, alignment):
+        items = [Word(text=text[word.first : word.last], start=word.start, end=word.end) for word in words]
+        found += cues(items, rules, SubtitleLimits(), end=alignment.duration)
+    return srt.layout(found)
 
 
 def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[AlignedWord]]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sottovoce.engines import registry
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
@@ -82,8 +82,17 @@ def test_a_model_that_is_set_but_not_there_is_said_before_any_job_waits_for_it(t
 
 
 def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
-    assert [entry.engine for entry in registry.offered(Setup(models=tmp_path))] == ["pocketsphinx"]
-    assert registry.offered(Setup(models=tmp_path), "whisper") == ()
+    """And a diarizer, which needs no model. Another engine that is set leaves nobody to transcribe."""
+    found = registry.offered(Setup(models=tmp_path))
+    assert [(entry.engine, entry.skills) for entry in found] == [
+        ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT}),
+        ("builtin", {Skill.DIARIZATION}),
+    ]
+    found = registry.offered(Setup(models=tmp_path), "whisper")
+    assert [(entry.engine, entry.skills) for entry in found] == [
+        ("pocketsphinx", {Skill.ALIGNMENT}),
+        ("builtin", {Skill.DIARIZATION}),
+    ]
 
 
 def test_the_cpu_is_always_there_and_a_gpu_that_is_not_is_said_plainly(monkeypatch):

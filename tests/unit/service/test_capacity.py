@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
@@ -69,7 +69,7 @@ NOT_HERE = [
     (replace(PLAIN, language="fr"), "transcription_config.language"),
     (replace(PLAIN, language="auto"), "transcription_config.language"),
     (replace(PLAIN, language="de"), "transcription_config.language"),
-    (AlignmentRequest(language="en"), "type"),
+    (AlignmentRequest(language="en"), "alignment_config.language"),
 ]
 
 
@@ -85,6 +85,30 @@ def test_what_is_covered_gets_the_engine_that_covers_it():
     assert found.check(PLAIN).engine == "e"
     assert found.check(replace(PLAIN, language="de", operating_point=OperatingPoint.ENHANCED)).engine == "g"
     assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
+
+
+ALIGNER = replace(GERMAN, engine="a", skills=frozenset({Skill.ALIGNMENT}))
+DIARIZER = Capabilities(engine="d", model="m", languages=frozenset(), skills=frozenset({Skill.DIARIZATION}))
+PRINTER = replace(DIARIZER, engine="p", grade=1, voiceprints="p1")
+
+
+def test_texts_go_to_an_aligner_of_their_language_and_nothing_else_does():
+    found = offers.Offers((ENGLISH, ALIGNER))
+    assert (found.languages, found.aligned) == (("en",), ("de",))
+    assert found.check(AlignmentRequest(language="de")).engine == "a"
+    for request_ in (AlignmentRequest(language="en"), replace(PLAIN, language="de")):
+        with pytest.raises(Refused):
+            found.check(request_)
+
+
+def test_speakers_are_identified_where_the_diarizer_makes_voice_prints():
+    wanted = replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True))
+    with pytest.raises(Refused):
+        offers.Offers((ENGLISH, DIARIZER)).check(wanted)
+    found = offers.Offers((ENGLISH, DIARIZER, PRINTER))
+    assert found.check(wanted).engine == "e"
+    assert found.diarizer
+    assert found.diarizer.engine == "p"
 
 
 AUTO = replace(PLAIN, language="auto")
@@ -149,7 +173,8 @@ def test_an_engine_that_is_none_is_said_plainly(name):
 
 
 def test_an_engine_of_ones_own_is_known_by_its_address():
-    assert registry.offered(Setup(), "tests.sleeper:ENGINE")[0].engine == "tests.sleeper:ENGINE"
+    found = registry.skilled(registry.offered(Setup(), "tests.sleeper:ENGINE"), Skill.TRANSCRIPTION)
+    assert [entry.engine for entry in found] == ["tests.sleeper:ENGINE"]
 
 
 def test_workers_say_what_they_can_and_are_forgotten_after_a_day(database):
