@@ -271,10 +271,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """What became of a case: how far its words moved, in seconds; shares of what was said and of what was not."""
+    """What became of a case: how far the words that are said moved, in seconds; how many words are not said."""
 
-    moved: tuple[float, ...] = ()
-    doubted: int = 0  # words that are said and were bridged
+    moved: tuple[float, ...] = ()  # of words that were found
+    guessed: tuple[float, ...] = ()  # of words that were bridged
     strange: int = 0
     flagged: int = 0  # words that are not said and were bridged
     refused: int = 0
@@ -286,8 +286,8 @@ def stay(case: Case, run: Run) -> Stay:
     there = [(abs(start - told), guess) for start, guess, told in known if told is not None]
     strange = [guess for _, guess, told in known if told is None]
     return Stay(
-        moved=tuple(off for off, _ in there),
-        doubted=sum(guess for _, guess in there),
+        moved=tuple(off for off, guess in there if not guess),
+        guessed=tuple(off for off, guess in there if guess),
         strange=len(strange),
         flagged=sum(strange),
     )
@@ -300,19 +300,27 @@ def judged(case: Case) -> Stay:
     except Refused:
         said = sum(told is not None for told in case.expected)
         lost = len(case.expected) - said
-        return Stay(moved=(float("inf"),) * said, doubted=said, strange=lost, flagged=lost, refused=1)
+        return Stay(guessed=(float("inf"),) * said, strange=lost, flagged=lost, refused=1)
+
+
+def _finite(moved: list[float], share: float) -> float | None:
+    """The percentile; None where it is not finite: a case was refused."""
+    value = machine.percentile(moved, share) if moved else float("inf")
+    return value if np.isfinite(value) else None
 
 
 def summary(stays: Sequence[Stay]) -> dict[str, Any]:
-    """Figures of some cases together; None where there is nothing to count. Infinite is what was refused."""
-    moved = [off for each in stays for off in each.moved]
+    """Figures of some cases together; None where there is nothing to count."""
+    found, guessed = ([off for each in stays for off in getattr(each, kind)] for kind in ("moved", "guessed"))
+    moved = found + guessed
     strange, flagged = sum(each.strange for each in stays), sum(each.flagged for each in stays)
-    finite = {"p99": machine.percentile(moved, 0.99), "max": max(moved)} if moved else {"p99": None, "max": None}
     return {
         "words": len(moved),
         "within": sum(off <= NEAR for off in moved) / len(moved) if moved else None,
-        **{name: off if off is None or np.isfinite(off) else None for name, off in finite.items()},
-        "bridged": sum(each.doubted for each in stays) / len(moved) if moved else None,
+        "p99": _finite(moved, 0.99),
+        "max": _finite(moved, 1.0),
+        "max_found": _finite(found, 1.0),
+        "bridged": len(guessed) / len(moved) if moved else None,
         "strangers": strange,
         "strangers_bridged": flagged / strange if strange else None,
         "refused": sum(each.refused for each in stays),
@@ -413,17 +421,6 @@ def write(path: Path, sounds: Iterator[Sound] | Sequence[Sound]) -> Path:
 # ── hours ──
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marathon:
-    """One long alignment in a process of its own; resident bytes when a quarter was done and in the end, peaks of halves."""
-
-    run: Run
-    quarter: int
-    last: int
-    peak_before: int
-    peak_after: int
-
-
 class _Memory:
     """Looks at the memory of this process as the work goes on."""
 
@@ -445,13 +442,18 @@ class _Memory:
             _tell(f"{self._tenths * 10:4} %  {machine.rss(pid) / 1e6:6.0f} MB")
 
 
-def marathon(path: Path, words: Sequence[str]) -> Marathon:
-    """Align and watch the memory of this process. Raises `Refused`."""
+def marathon(path: Path, words: Sequence[str]) -> tuple[Run, dict[str, float]]:
+    """Align, and megabytes of this process: resident when a quarter was done and in the end, peaks of both halves."""
     memory = _Memory()
     run = service(path, words, Watch(memory.at))
     pid = os.getpid()
-    last, peak = machine.rss(pid), machine.peak_rss(pid)
-    return Marathon(run=run, quarter=memory.quarter, last=last, peak_before=memory.peak, peak_after=peak)
+    resident = {
+        "rss_quarter_mb": memory.quarter,
+        "rss_end_mb": machine.rss(pid),
+        "peak_first_half_mb": memory.peak,
+        "peak_second_half_mb": machine.peak_rss(pid),
+    }
+    return run, {name: size / 1e6 for name, size in resident.items()}
 
 
 def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: Path) -> Case:
@@ -472,25 +474,16 @@ def long(clips: Sequence[Clip], bases: Sequence[Run], hours: float, folder: Path
     """Whether hours of audio take constant memory and are aligned as minutes are."""
     case = repeated(clips, bases, hours * 3_600, folder / "long.wav")
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        ran = process.submit(marathon, case.path, case.words).result()
-    run = ran.run
+        run, memory = process.submit(marathon, case.path, case.words).result()
     return {
         "audio_s": run.duration,
         "wall_s": run.wall,
         "cpu_s": run.cpu,
         "cpu_per_audio_s": run.cpu / run.duration,
-        "rss_quarter_mb": ran.quarter / 1e6,
-        "rss_end_mb": ran.last / 1e6,
-        "peak_first_half_mb": ran.peak_before / 1e6,
-        "peak_second_half_mb": ran.peak_after / 1e6,
+        **memory,
         "coverage": run.coverage,
-        "short_coverage": _mean_coverage(clips, bases),
         **summary([stay(case, run)]),
     }
-
-
-def _mean_coverage(clips: Sequence[Clip], bases: Sequence[Run]) -> float:
-    return sum(sum(not guess for guess in base.bridged) for base in bases) / sum(len(clip.words) for clip in clips)
 
 
 # ── the report ──
@@ -555,13 +548,22 @@ def _wrong_table(wrong: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _stay_table(title: str, found: Mapping[str, Mapping[str, Any]]) -> None:
-    _tell(f"\n{title:34}{'words':>7}{'near':>8}{'p99 s':>8}{'max s':>8}{'bridged':>9}{'strangers bridged':>19}")
+    _tell(
+        f"\n{title:34}{'words':>7}{'near':>8}{'p99 s':>8}{'max s':>8}{'of found':>9}{'bridged':>9}{'strangers bridged':>19}"
+    )
     for name, its in found.items():
         share = "".join(_cell(its[figure], form) for figure, form in _COLUMNS)
         _tell(f"{name:34}{its['words']:7}{share}")
 
 
-_COLUMNS = (("within", "8.1%"), ("p99", "8.2f"), ("max", "8.2f"), ("bridged", "9.1%"), ("strangers_bridged", "19.1%"))
+_COLUMNS = (
+    ("within", "8.1%"),
+    ("p99", "8.2f"),
+    ("max", "8.2f"),
+    ("max_found", "9.2f"),
+    ("bridged", "9.1%"),
+    ("strangers_bridged", "19.1%"),
+)
 
 
 def _cell(value: float | None, form: str) -> str:

@@ -209,15 +209,6 @@ ABSENT: tuple[tuple[str, Any, str], ...] = (
     ("a domain", tc(domain="medical"), f"{TC}.domain"),
     ("British spelling", tc(output_locale="en-GB"), f"{TC}.output_locale"),
     ("Australian spelling", tc(output_locale="en-AU"), f"{TC}.output_locale"),
-    ("speaker tokens", tc(diarization="speaker", speaker_diarization_config={"get_speakers": True}), "get_speakers"),
-    (
-        "known speakers",
-        tc(
-            diarization="speaker",
-            speaker_diarization_config={"speakers": [{"label": "Ada", "speaker_identifiers": ["x"]}]},
-        ),
-        "speaker_diarization_config.speakers",
-    ),
     ("audio events", job(audio_events_config={}), "audio_events_config"),
     ("laughter only", job(audio_events_config={"types": ["laughter"]}), "audio_events_config"),
     (
@@ -227,7 +218,11 @@ ABSENT: tuple[tuple[str, Any, str], ...] = (
     ),
     ("a notification, unlisted, inside", job(notification_config={"url": "http://10.0.0.1"}), "address is not allowed"),
     ("fetched media beside sent media", job(fetch_data={"url": "https://example.org/a.wav"}), "fetch_data"),
-    ("alignment", {"type": "alignment", "alignment_config": {"language": "en"}}, "alignment is not available"),
+    (
+        "alignment of German",
+        {"type": "alignment", "alignment_config": {"language": "de"}},
+        "alignment_config.language: language 'de' cannot be aligned",
+    ),
 )
 
 

@@ -17,8 +17,9 @@ NO_ANSWER = 0
 """The status of a request that ends before anybody could answer it."""
 
 REJECTED, INVALID, MALFORMED = "Job rejected", "Job config JSON is invalid", "Malformed request"
-AUDIO_ERROR, NOT_FOUND, NO_PAGE, DENIED = (
+AUDIO_ERROR, TEXT_ERROR, NOT_FOUND, NO_PAGE, DENIED = (
     "Job rejected due to invalid audio",
+    "Job rejected due to invalid text",
     "Job not found",
     "Page Not Found",
     "Permission Denied",
@@ -99,6 +100,8 @@ def _media() -> Iterator[Bad]:
 # ── multipart ──
 
 _CONFIG, _MEDIA = config_part(GOOD), media_part(SILENCE)
+_ALIGNING = config_part({"type": "alignment", "alignment_config": {"language": "en"}})
+_TEXT = Part(name="text_file", body=b"Good day.", filename="a.txt")
 _WHOLE = multipart([_CONFIG, _MEDIA])
 _NO_CONFIG = "config: the part is missing"
 
@@ -107,7 +110,14 @@ PARTS: tuple[tuple[str, tuple[Part, ...], str, str], ...] = (
     ("none at all", (), REJECTED, _NO_CONFIG),
     ("no config", (_MEDIA,), REJECTED, _NO_CONFIG),
     ("no media", (_CONFIG,), "Missing data_file", "data_file"),
-    ("no media, but its text", (_CONFIG, Part(name="text_file", body=b"Good day.", filename="a.txt")), "Missing data_file", ""),
+    ("no media, but its text", (_CONFIG, _TEXT), "Missing data_file", ""),
+    ("a text that nobody asked for", (_CONFIG, _MEDIA, _TEXT), REJECTED, "text_file: is for jobs of type alignment"),
+    ("an alignment without its text", (_ALIGNING, _MEDIA), "Missing text_file", ""),
+    ("an alignment without its media", (_ALIGNING, _TEXT), "Missing data_file", ""),
+    ("text twice", (_ALIGNING, _TEXT, _MEDIA, _TEXT), MALFORMED, "text_file: given twice"),
+    ("text under another name", (_ALIGNING, _MEDIA, Part(name="text", body=b"Good day.")), "Missing text_file", ""),
+    ("text that is media", (_ALIGNING, _MEDIA, Part(name="text_file", body=SILENCE)), TEXT_ERROR, "text_file"),
+    ("text without a word", (_ALIGNING, _MEDIA, Part(name="text_file", body=b"<p>")), TEXT_ERROR, "no words"),
     ("config twice", (_CONFIG, _CONFIG, _MEDIA), MALFORMED, "config: given twice"),
     ("media twice", (_CONFIG, _MEDIA, _MEDIA), MALFORMED, "data_file: given twice"),
     ("config again behind the media", (_CONFIG, _MEDIA, _CONFIG), MALFORMED, "config: given twice"),

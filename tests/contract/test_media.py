@@ -198,11 +198,12 @@ def test_without_channel_diarization_no_word_has_a_channel(jobs):
     assert all("channel" not in item for item in jobs[STEREO].json()["results"])
 
 
-def test_without_a_diarizer_every_speaker_is_unknown_and_the_log_says_so(jobs):
+def test_who_speaks_alone_is_the_first_speaker_and_the_log_says_who_found_that(jobs):
     result = jobs["speakers"]
-    assert {item["alternatives"][0]["speaker"] for item in result.json()["results"]} == {"UU"}
-    assert result.text().startswith("SPEAKER: UU\n")
-    assert "no diarizer on this server" in result.log()
+    assert {item["alternatives"][0]["speaker"] for item in result.json()["results"]} == {"S1"}
+    assert result.text().startswith("SPEAKER: S1\n")
+    assert "engine builtin" in result.log()
+    assert result.words() == jobs[SPEECH].words()
 
 
 def test_permitted_marks_decide_about_punctuation(jobs):

@@ -109,7 +109,13 @@ def test_a_transcript_has_every_member_and_says_what_was_said(site: Site, done: 
     assert list(shown) == ["job", "speakers", "words", "format"]
     assert set(shown["job"]) == {"lang", "user_id", "name", "duration", "created_at", "id"}
     assert CTIME.fullmatch(shown["job"]["created_at"])
-    assert (shown["speakers"], shown["format"]) == ([], "1.0")
+    assert shown["format"] == "1.0"
+    assert [turn["name"] for turn in shown["speakers"]] == ["M1", "F1", "M1", "F1"]
+    for turn in shown["speakers"]:
+        assert list(turn) == ["duration", "confidence", "name", "time"]
+        assert DECIMALS.fullmatch(turn["time"])
+        assert DECIMALS.fullmatch(turn["duration"])
+        assert turn["confidence"] is None
     for word in shown["words"]:
         assert list(word) == ["duration", "confidence", "name", "time"]
         assert DECIMALS.fullmatch(word["time"])
@@ -122,11 +128,21 @@ def test_a_transcript_has_every_member_and_says_what_was_said(site: Site, done: 
     assert [float(word["time"]) for word in shown["words"]] == sorted(float(word["time"]) for word in shown["words"])
 
 
-def test_a_transcript_as_text_is_one_line(site: Site, done: dict[str, Any], demo_text: str) -> None:
+def test_a_transcript_as_text_has_a_line_for_each_turn(site: Site, done: dict[str, Any], demo_text: str) -> None:
     answer = site.ask("GET", f"/user/1/jobs/{done['id']}/transcript", params={"format": "txt"})
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "\n" not in answer.text
-    assert heard(answer.text) == heard(demo_text)
+    turns = [turn.split("\n") for turn in answer.text.split("\n\n")]
+    assert [header for header, _ in turns] == [f"SPEAKER: {name}" for name in ("M1", "F1", "M1", "F1")]
+    assert heard(" ".join(said for _, said in turns)) == heard(demo_text)
+
+
+def test_who_wants_no_speakers_gets_one_line(site: Site, demo: Path, demo_text: str) -> None:
+    number = site.post(demo, model="en", notification="none", diarisation="false")["id"]
+    site.ended(number)
+    assert site.get(f"/user/1/jobs/{number}/transcript")["speakers"] == []
+    text = site.ask("GET", f"/user/1/jobs/{number}/transcript", params={"format": "txt"}).text
+    assert "\n" not in text
+    assert heard(text) == heard(demo_text)
 
 
 def test_json_may_be_asked_for_by_name(site: Site, done: dict[str, Any]) -> None:
@@ -317,7 +333,8 @@ FORMS: list[tuple[str, dict[str, str], bytes | None, tuple[int, str]]] = [
     ("no model", {}, b"x", (400, "No language selected")),
     ("empty model", {"model": ""}, b"x", (400, "No language selected")),
     ("unknown model", {"model": "xx"}, b"x", (400, "Requested product not available")),
-    ("alignment", {"model": "en", "text_file": "some text"}, b"x", (400, "Requested product not available")),
+    ("no aligner", {"model": "de", "text_file": "some text"}, b"x", (400, "Requested product not available")),
+    ("no words", {"model": "en", "text_file": "<p>"}, b"x", (400, "Malformed request")),
     ("no callback", {"model": "en", "notification": "callback"}, b"x", (400, "Missing callback")),
     ("odd notification", {"model": "en", "notification": "pigeon"}, b"x", (400, "Malformed request")),
     ("odd diarisation", {"model": "en", "diarisation": "maybe"}, b"x", (400, "Malformed request")),
@@ -456,9 +473,8 @@ def test_a_job_of_v1_is_one_of_v2(site: Site, done: dict[str, Any]) -> None:
         "transcription_config": {"language": "en", "output_locale": "en-US", "diarization": "speaker"},
         "tracking": {"details": {"meta": "Project X"}},
     }
-    assert (
-        text.split("\n")[-1] == site.ask("GET", f"/user/1/jobs/{done['id']}/transcript", params={"format": "txt"}).text
-    )
+    legacy = site.ask("GET", f"/user/1/jobs/{done['id']}/transcript", params={"format": "txt"}).text
+    assert text == legacy.replace("SPEAKER: M1", "SPEAKER: S1").replace("SPEAKER: F1", "SPEAKER: S2")
     words = [item["alternatives"][0]["content"] for item in whole["results"]]
     assert words == [word["name"] for word in site.get(f"/user/1/jobs/{done['id']}/transcript")["words"]]
 
@@ -520,7 +536,8 @@ def test_the_example_client_gets_its_transcript(site: Site, demo: Path, demo_tex
     url = f"{site.server.url}/v1.0/user/1/jobs/"
     params = {"auth_token": site.server.key}
     with demo.open("rb") as file, httpx.Client(timeout=PATIENCE) as client:
-        answer = client.post(url, data={"model": "en-US"}, files={"data_file": file}, params=params)
+        fields = {"model": "en-US", "diarisation": "false"}
+        answer = client.post(url, data=fields, files={"data_file": file}, params=params)
         number = json.loads(answer.text)["id"]
         details = json.loads(client.get(f"{url}{number}/", params=params).text)["job"]
         while details["job_status"] not in {"done", "expired", "unsupported_file_format", "could_not_align"}:

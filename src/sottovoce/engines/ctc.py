@@ -133,9 +133,9 @@ class CtcReading:
         if not any(found):
             return (None,) * len(said)
         left = iter(found)
-        words = [self._word([next(left) for _ in word], word, stretch) for word in said if word]
+        there = [self._word([next(left) for _ in word], word, stretch) for word in said if word]
         letters = [sum(len(token.ids) for token in word) for word in said if word]
-        placed = _filled(_widened(words, self._emissions.frame, stretch), letters, stretch)
+        placed = _filled(_widened(there, self._emissions.frame, stretch), letters, stretch)
         return tuple(next(placed) if word else None for word in said)
 
     def _outputs(self, audio: "Floats") -> "Floats":

@@ -17,7 +17,7 @@ DISCOUNT = 0.5
 def arpa(words: Sequence[str]) -> Iterator[str]:
     """The lines of the model of *words* (names without blanks, at least one), ready to be written."""
     singles, pairs = Counter(words), Counter(pairwise(words))
-    total = len(words) + 2  # an end of a sentence may come anywhere
+    total = len(words) + 1  # an end of a sentence may come anywhere
     starts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     covered: Counter[str] = Counter()

@@ -79,6 +79,7 @@ class _Listener:
         self._observer = observer
         self._expected = expected
         self.duration: Samples = 0
+        self._furthest: Samples = 0
 
     def heard(self, reading: Reading) -> Iterator[HeardWord]:
         """Words in order: those of earlier attempts, then the rest of the audio."""
@@ -104,7 +105,8 @@ class _Listener:
 
     def alive(self, at: Samples) -> None:
         """Say how far the work is: hearing is one half of it, placing the other."""
-        self._observer.progress(at, None if self._expected is None else 2 * self._expected)
+        self._furthest = max(self._furthest, at)
+        self._observer.progress(self._furthest, None if self._expected is None else 2 * self._expected)
 
 
 def _words(window: Window) -> Iterator[HeardWord]:
@@ -121,6 +123,7 @@ class _Placement:
         self._reading = reading
         self._listener = listener
         self._observer = observer
+        self._behind = 0
 
     def finish(self, heard: Sequence[HeardWord], engine: str) -> Alignment:
         """The alignment. Raises `Refused` when the text is another than what is said."""
@@ -128,12 +131,12 @@ class _Placement:
         if not heard:
             raise Refused(Kind.INVALID_TEXT, NO_SPEECH)
         sayable = sum(map(bool, self._reading.spoken))
-        known, share = _known(self._reading, heard, lambda: self._listener.alive(duration))
+        known, share, self._behind = _known(self._reading, heard, lambda: self._listener.alive(duration))
         self._observer.stage("align", f"{len(known)} of {sayable} words heard in their order")
         if share < LEAST and sayable > _SHORT:
             raise Refused(Kind.INVALID_TEXT, OTHER)
         trial = self._placer()
-        known = trial.filled(known)
+        known = trial.filled(trial.filled(known))  # a word that was found may make sense of those around it
         placed = self._placed(known)
         if not placed or fmean(word.fit for word in placed.values()) < placing.FITS:
             raise Refused(Kind.INVALID_TEXT, OTHER)
@@ -169,10 +172,10 @@ class _Placement:
         done = {window.start: window for window in self._work.windows if window.channel == _PLACING}
         placed: dict[int, PlacedWord] = {}
         first = 0
-        for segment in placer.segments(known):
+        for segment in placer.segments(known, self._behind):
             last = segment.words[-1] + 1
             window = done.get(first)
-            if window is None or window.end != last:
+            if window is None or tuple(_unpacked(window)) != segment.words:
                 done.clear()  # whatever follows was placed under other circumstances
                 found = placer.place(segment, by_number)
                 window = _window(first, last, found)
@@ -196,8 +199,10 @@ def _unpacked(window: Window) -> dict[int, PlacedWord]:
     }
 
 
-def _known(reading: Reading, heard: Sequence[HeardWord], alive: Callable[[], None]) -> tuple[list[Known], float]:
-    """The words of which every token was heard in its order; and which share of the text or of what was heard that is."""
+def _known(reading: Reading, heard: Sequence[HeardWord], alive: Callable[[], None]) -> tuple[list[Known], float, int]:
+    """The words of which every token was heard in its order; which share of the text or of what was heard that is; and how
+    many words were heard behind the last of them.
+    """
     tokens = [(token, number) for number, said in enumerate(reading.spoken) for token in said]
     trusted = anchors.sure([token for token, _ in tokens], [word.text for word in heard], alive)
     places: dict[int, list[int]] = {}
@@ -210,4 +215,4 @@ def _known(reading: Reading, heard: Sequence[HeardWord], alive: Callable[[], Non
             after = found[0] - last - 1
             known.append(Known(number=number, start=heard[found[0]].start, end=heard[found[-1]].end, after=after))
             last = found[-1]
-    return known, max(trusted.alone / len(tokens), trusted.alone / len(heard))
+    return known, max(trusted.alone / len(tokens), trusted.alone / len(heard)), len(heard) - 1 - last

@@ -20,11 +20,11 @@ SEGMENT: Samples = 60 * RATE
 FITS = 0.5
 """The fit from which a word counts as said."""
 
-_HOLDS = 0.2  # the fit from which a doubtful word is left in the place that it would just fill
+_HOLDS = 0.02  # the fit from which a doubtful word is left in the place that it would just fill
 _CONTEXT = 10  # known words on either side of what is tried
 _REACH: Samples = 20 * RATE  # audio in which words before the first known one, or behind the last, are looked for
 _MARGIN: Samples = RATE // 4  # of audio around words that are placed
-_AROUND: Samples = RATE  # of it before the first word of all and behind the last
+_AROUND: Samples = 5 * RATE  # of it before the first word of all and behind the last
 _FOREIGN: Samples = RATE * 15 // 100  # other speech of this length between two known words divides them
 _TRIAL: Samples = 60 * RATE
 _LETTER: Samples = RATE * 7 // 100  # a letter said at leisure; a word takes a little longer than its letters
@@ -69,11 +69,12 @@ class Placer:
         self._letters = [sum(map(len, tokens)) for tokens in reading.spoken]
         self.guesses: dict[int, PlacedWord] = {}
         """Where words would be that did not fit, between words that do."""
+        self._seen: set[tuple[int, ...]] = set()
 
     # ── what was not heard ──
 
     def filled(self, known: Sequence[Known]) -> list[Known]:
-        """*known* with those of the words between that fit where they should be."""
+        """*known* with those of the words between that fit where they should be; a gap is tried once as it is."""
         found: list[Known] = []
         said = iter(self._said)
         before: list[Known] = []
@@ -84,7 +85,9 @@ class Placer:
                     break
                 between.append(number)
             after = known[at : at + _CONTEXT]
-            if between:
+            gap = tuple(between)
+            if between and gap not in self._seen:
+                self._seen.add(gap)
                 found += self._tried(before[-_CONTEXT:], between, after)
             if each is not None:
                 found.append(each)
@@ -128,12 +131,15 @@ class Placer:
 
     # ── segments ──
 
-    def segments(self, known: Sequence[Known]) -> Iterator[Segment]:
-        """*known* in order, cut where something stands between that was not said, or was but is not in the text."""
+    def segments(self, known: Sequence[Known], behind: int = 0) -> Iterator[Segment]:
+        """*known* in order, cut where something stands between that was not said, or was but is not in the text.
+
+        *behind*: so many words were heard after the last known one.
+        """
         if not known:
             return
         held = [known[0]]
-        begin = max(0, known[0].start - _AROUND)
+        begin = max(0, known[0].start - (_EDGE if known[0].after else _AROUND))
         missing = set(self._said).difference(each.number for each in known)
         for one, two in pairwise(known):
             foreign = two.after > 0 and two.start - one.end >= _FOREIGN
@@ -142,7 +148,9 @@ class Placer:
                 yield from _cut(held, begin, one.end + beside)
                 held, begin = [], two.start - beside
             held.append(two)
-        yield from _cut(held, begin, min(self._duration, held[-1].end + _AROUND))
+        yield from _cut(
+            held, begin, min(self._duration, held[-1].end + (_EDGE if behind and held[-1].heard else _AROUND))
+        )
 
     # ── times ──
 
@@ -174,8 +182,8 @@ def _cut(held: Sequence[Known], begin: Samples, end: Samples) -> Iterator[Segmen
                 best, longest = at, pause
             at += 1
         middle = (held[best - 1].end + held[best].start) // 2
-        yield _segment(held[first:best], begin, middle)
-        first, begin = best, middle
+        yield _segment(held[first:best], begin, min(middle, held[best - 1].end + _AROUND, begin + SEGMENT))
+        first, begin = best, max(middle, held[best].start - _AROUND)
     yield _segment(held[first:], begin, end)
 
 

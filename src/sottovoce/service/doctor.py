@@ -119,7 +119,7 @@ def other_engines(plan: Plan) -> Iterator[Finding]:
     if diarizer is None:
         yield _note("speakers", "no diarizer is here: every word is labelled UU")
     elif diarizer.engine == "builtin":
-        cure = "a voice encoder on the shelf tells them apart far better (docs/speakers.md)"
+        cure = "a voice encoder can be added, which is better on telephone sound (docs/speakers.md)"
         yield _note("speakers", f"{_described(diarizer, plan.setup)}; {cure}")
     else:
         yield _ok("speakers", _described(diarizer, plan.setup))

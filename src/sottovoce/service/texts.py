@@ -3,13 +3,16 @@
 import asyncio
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.blobs import Blobs
 from sottovoce.transcript import marked_text
 
 MAX_BYTES = 16 << 20
-"""Of one text; ten times the Bible's letters is less."""
+"""Of one text; four times the Bible's letters are less."""
+MAX_WORDS = 1_000_000
+"""Of one text; the Bible has fewer. Each takes a hundred bytes and more while it is worked on."""
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -46,6 +49,9 @@ def checked(data: bytes) -> str:
         raise Refused(Kind.INVALID_TEXT, f"not UTF-8: byte {error.start}", at="text_file") from error
     if found := _NOT_TEXT.search(text):
         raise Refused(Kind.INVALID_TEXT, f"not plain text: a control character at {found.start()}", at="text_file")
-    if next(marked_text.words(text), None) is None:
+    count = sum(1 for _ in islice(marked_text.words(text), MAX_WORDS + 1))
+    if not count:
         raise Refused(Kind.INVALID_TEXT, "there are no words in it", at="text_file")
+    if count > MAX_WORDS:
+        raise Refused(Kind.INVALID_TEXT, f"more than {MAX_WORDS} words", at="text_file")
     return text

@@ -9,7 +9,7 @@ from sottovoce.request import SubtitleLimits
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Samples, Word, seconds
-from sottovoce.transcript.subtitles import Cue, cues
+from sottovoce.transcript.subtitles import cues
 from sottovoce.wire import srt
 
 WORD_START_AND_END = "word_start_and_end"
@@ -55,12 +55,12 @@ def as_json(text: str, alignment: Alignment) -> str:
 
 def as_srt(text: str, alignment: Alignment) -> str:
     """Subtitles within the usual limits, in which every line begins a cue of its own; markup is left out. A form of our own."""
-    rules = pack(alignment.language)
-    found: list[Cue] = []
-    for _, _, words in _lines(text, alignment):
-        items = [Word(text=text[word.first : word.last], start=word.start, end=word.end) for word in words]
-        found += cues(items, rules, SubtitleLimits(), end=alignment.duration)
-    return srt.layout(found)
+    items = [  # a line is a speaker of its own: a change of speakers begins a cue, and no cue reaches into the next
+        Word(text=text[word.first : word.last], start=word.start, end=word.end, speaker=str(number))
+        for number, (_, _, words) in enumerate(_lines(text, alignment))
+        for word in words
+    ]
+    return srt.layout(cues(items, pack(alignment.language), SubtitleLimits(), end=alignment.duration))
 
 
 def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[AlignedWord]]]:

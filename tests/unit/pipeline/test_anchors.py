@@ -70,8 +70,8 @@ def test_all_of_a_text_is_found_in_itself(text: list[str]) -> None:
 
 
 def test_words_in_a_row_win_over_scattered_ones() -> None:
-    text = "x the red house y".split()
-    heard = "the a red b house the red house".split()
+    text = ["x", "the", "red", "house", "y"]
+    heard = ["the", "a", "red", "b", "house", "the", "red", "house"]
     assert numbers(anchors.common(text, heard)) == [(1, 5), (2, 6), (3, 7)]
 
 

@@ -82,7 +82,9 @@ def test_markup_is_what_the_contract_says(text: str, expected: list[str]) -> Non
     assert markup(text) == expected
 
 
-@pytest.mark.parametrize("text", ["a < b", "less <", "<", "<<<<", "x > y", "> <", "I <3 you", "--> <!-", "<!--", "a<b c"])
+@pytest.mark.parametrize(
+    "text", ["a < b", "less <", "<", "<<<<", "x > y", "> <", "I <3 you", "--> <!-", "<!--", "a<b c"]
+)
 def test_what_never_ends_is_no_markup(text: str) -> None:
     assert markup(text) == []
     assert words(text) == text.split()

@@ -186,6 +186,6 @@ def _lines_with_words(text: str, alignment: Alignment) -> list[bool]:
     return [number in with_words for number in range(len(re.split("\r\n|\r|\n", text)))]
 
 
-def test_ten_thousand_lines_do_not_take_the_square() -> None:
-    text = "a word\n" * 50_000
-    assert one_per_line(text, aligned(text)).count("]\ta word\n") == 50_000
+def test_a_long_text_does_not_take_the_square_of_its_lines() -> None:
+    text = "a word\n" * 20_000
+    assert one_per_line(text, aligned(text)).count("]\ta word\n") == 20_000
