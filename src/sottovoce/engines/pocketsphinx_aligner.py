@@ -5,14 +5,14 @@ of the text is ever parsed there. How well a placed word fits is judged against 
 """
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sottovoce.engines import pronunciation, text_model
@@ -240,15 +240,20 @@ def _decoder(entries: Iterable[_Entry], said: Sequence[str]) -> Any:
     try:
         from pocketsphinx import Config, Decoder
 
-        with TemporaryDirectory(prefix="sottovoce-") as folder:  # the library reads files alone
-            words, model = Path(folder, "words.dict"), Path(folder, "text.arpa")
-            with words.open("w", encoding="ascii") as file:
-                file.writelines(line for entry in entries for line in entry.lines)
-            with model.open("w", encoding="ascii") as file:
-                file.writelines(f"{line}\n" for line in text_model.arpa(said))
-            decoder = Decoder(Config(loglevel="FATAL", lm=None, dict=str(words)))
-            decoder.add_lm_file(_HEARD, str(model))
-            decoder.add_allphone_file(_ANY, None)
-            return decoder
+        with _in_memory(line for entry in entries for line in entry.lines) as words:
+            decoder = Decoder(Config(loglevel="FATAL", lm=None, dict=words))
+        with _in_memory(f"{line}\n" for line in text_model.arpa(said)) as model:
+            decoder.add_lm_file(_HEARD, model)
+        decoder.add_allphone_file(_ANY, None)
     except Exception as error:
         raise EngineUnavailable(f"PocketSphinx cannot take the text: {type(error).__name__}", at=None) from error
+    return decoder
+
+
+@contextmanager
+def _in_memory(lines: Iterable[str]) -> Iterator[str]:
+    """The name of a file with *lines* that never reaches a disk: the library reads files alone, and a text is the caller's."""
+    with os.fdopen(os.memfd_create("text"), "w", encoding="ascii") as file:
+        file.writelines(lines)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
