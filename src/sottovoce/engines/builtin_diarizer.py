@@ -54,7 +54,7 @@ _SAMPLED = 3_000  # frames that a cluster is weighed by
 # How much worse than one voice two must be (`voice_evidence.unity`) before they are two: it grows with the length of the
 # recording up to `_CERTAIN` frames, for what one voice says sounds the less alike the more of it there is.
 _DOUBT = 375.0
-_CERTAIN = 8_000
+_CERTAIN = 8_000  # also the part of a recording that is joined by itself
 _LEAST = 0.33  # of it, in however short a recording
 _RANGE = 5.0  # times as much doubt at sensitivity 0, as little at 1
 
@@ -144,11 +144,27 @@ class _Recording:
             return [np.zeros(len(each.cepstra), np.intp) for each in self._heard]
         doubt = _DOUBT * min(1.0, max(_LEAST, self._frames / _CERTAIN)) * _RANGE ** (1.0 - 2.0 * hints.sensitivity)
         change = _CHANGE_LOATH if hints.prefer_current else _CHANGE
-        voices = self._joined([[segment] for segment in self._segments()], doubt)
+        voices = self._begun(doubt)
         if len(voices) > 1:
             voices = self._joined(_voices(self._fitted(voices, change)), doubt)
             voices = self._long_enough(voices)
         return self._fitted(voices, change)
+
+    def _begun(self, doubt: float) -> "list[list[_Segment]]":
+        """The voices, each part of some `_CERTAIN` frames joined by itself, then what all parts have left.
+
+        Joined all at once, hours of one voice would sort themselves by what is said and how: clusters of one sound each,
+        which are unlike as no two voices are. What a minute leaves is a voice that says all sorts of things.
+        """
+        count = max(1, round(self._frames / _CERTAIN))
+        parts: list[list[list[_Segment]]] = [[] for _ in range(count)]
+        before = 0
+        for segment in self._segments():
+            length = segment.last - segment.first
+            parts[(2 * before + length) * count // (2 * self._frames)].append([segment])
+            before += length
+        voices = [voice for part in parts if part for voice in self._joined(part, doubt)]
+        return self._joined(voices, doubt) if count > 1 else voices
 
     def _segments(self) -> "Iterator[_Segment]":
         """Every stretch cut where the voice may change."""

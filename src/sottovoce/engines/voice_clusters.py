@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MOST_VOICES = 60
 """More are never told apart."""
 
+# Independent frames, 30 s: a longer cluster counts for no more. Otherwise the evidence that two of one voice differ, a
+# little in mood or in what is said, would grow with the recording until it outweighed everything.
+_HEARD = 600.0
 _GAIN = 50.0  # most that a join counts: one that is plainly right must not outweigh one that is wrong
 
 
@@ -56,6 +59,7 @@ class Joining:
     def __init__(self, tally: Tally, prior: Prior, sample: Sample, *, doubt: float, most: int = MOST_VOICES) -> None:
         self._prior, self._sample, self._doubt, self._most = prior, sample, doubt, most
         self._tally = Tally(count=tally.count.copy(), total=tally.total.copy(), squares=tally.squares.copy())
+        self._capped = tally.capped(_HEARD)
         self._members = [[at] for at in range(len(tally))]
         self._steps: list[tuple[int, int]] = []
 
@@ -76,7 +80,7 @@ class Joining:
         import numpy as np
 
         weights: list[float] = []
-        alone = self._prior.evidence(self._tally)
+        alone = self._prior.evidence(self._capped)
         gains = self._gains(alone)
         best, partner = gains.max(axis=1), gains.argmax(axis=1)
         left = np.ones(len(alone), bool)
@@ -86,13 +90,13 @@ class Joining:
             weights.append(self._weight(kept, gone, float(best[kept]), standing))
             self._join(kept, gone)
             left[gone] = False
-            alone[kept] = self._prior.evidence(self._tally[kept : kept + 1])[0]
+            alone[kept] = self._prior.evidence(self._capped[kept : kept + 1])[0]
             gains[gone, :] = gains[:, gone] = -np.inf
             others = np.flatnonzero(left)
             others = others[others != kept]
             if not len(others):
                 break
-            fresh = self._prior.evidence(self._tally[kept : kept + 1] + self._tally[others])
+            fresh = self._prior.evidence(self._capped[kept : kept + 1] + self._capped[others])
             gains[kept, others] = gains[others, kept] = fresh - alone[kept] - alone[others]
             stale = np.append(others[(partner[others] == kept) | (partner[others] == gone)], kept)
             best[stale], partner[stale] = gains[stale].max(axis=1), gains[stale].argmax(axis=1)
@@ -106,7 +110,7 @@ class Joining:
 
         gains = np.full((len(alone), len(alone)), -np.inf)
         for at in range(len(alone) - 1):
-            joint = self._prior.evidence(self._tally[at : at + 1] + self._tally[at + 1 :])
+            joint = self._prior.evidence(self._capped[at : at + 1] + self._capped[at + 1 :])
             gains[at, at + 1 :] = gains[at + 1 :, at] = joint - alone[at] - alone[at + 1 :]
         return gains
 
@@ -119,8 +123,11 @@ class Joining:
     def _join(self, kept: int, gone: int) -> None:
         self._steps.append((kept, gone))
         self._members[kept] = self._members[kept] + self._members[gone]
-        for values in (self._tally.count, self._tally.total, self._tally.squares):
+        whole, at = self._tally, slice(kept, kept + 1)
+        for values in (whole.count, whole.total, whole.squares):
             values[kept] += values[gone]
+        short = whole[at].capped(_HEARD)
+        self._capped.count[at], self._capped.total[at], self._capped.squares[at] = short.count, short.total, short.squares
 
 
 def in_blocks(

@@ -47,6 +47,17 @@ class Tally:
             count=self.count + other.count, total=self.total + other.total, squares=self.squares + other.squares
         )
 
+    def capped(self, most: float) -> "Tally":
+        """The same clusters, those of more than *most* independent frames scaled down to so many."""
+        import numpy as np
+
+        share = most / np.maximum(self.count, most)
+        return Tally(
+            count=self.count * share,
+            total=self.total * share[:, None],
+            squares=self.squares * share[:, None, None],
+        )
+
 
 def tally(clusters: "list[Array]") -> Tally:
     """Of frames [n, d] a cluster."""
