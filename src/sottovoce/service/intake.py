@@ -282,11 +282,15 @@ class Intake:
         if submission.text is None:
             return codec.encode(Transcript(language=new.language, duration=0, created_at=now))
         text = await texts.read(self._blobs, submission.text)
-        words = tuple(
-            AlignedWord(first=word.first, last=word.last, start=0, end=0, bridged=True)
-            for word in marked_text.words(text)
-        )
-        return alignment.encode(Alignment(language=new.language, duration=0, created_at=now, words=words))
+
+        def unheard() -> bytes:
+            words = tuple(
+                AlignedWord(first=word.first, last=word.last, start=0, end=0, bridged=True)
+                for word in marked_text.words(text)
+            )
+            return alignment.encode(Alignment(language=new.language, duration=0, created_at=now, words=words))
+
+        return await asyncio.to_thread(unheard)
 
     def _new(self, submission: Submission, duration_ms: int) -> NewJob:
         request = submission.request

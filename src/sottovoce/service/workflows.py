@@ -455,7 +455,7 @@ def _key(choice: Choice) -> m.EngineKey:
 def _told(refusal: Refused) -> str:
     """What the caller reads in `errors[]`."""
     if refusal.kind is Kind.INVALID_TEXT:  # the contract's words (`batch-v2.md` §10), and why
-        return f"{NOT_ALIGNED}: {refusal.detail}" if refusal.detail else NOT_ALIGNED
+        return f"{NOT_ALIGNED}: {refusal.why}" if refusal.why else NOT_ALIGNED
     return refusal.detail or str(refusal.kind)
 
 

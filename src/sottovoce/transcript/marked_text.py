@@ -6,6 +6,7 @@ Words are runs of non-blanks; `<…>` and `<!-- … -->` are comments, which nob
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 _BOM = "\ufeff"
 _OPEN, _CLOSE = "<!--", "-->"
@@ -24,20 +25,18 @@ class TextWord:
 def words(text: str) -> Iterator[TextWord]:
     """The words of *text* in order; markup inside a word divides it. Takes time in proportion to the length."""
     at = 1 if text.startswith(_BOM) else 0
-    for first, last in (*comments(text), (len(text), len(text))):
+    for first, last in chain(comments(text), [(len(text), len(text))]):
         for match in _WORD.finditer(text, at, first):
             yield TextWord(first=match.start(), last=match.end(), text=match.group())
         at = last
 
 
-def comments(text: str) -> list[tuple[int, int]]:
+def comments(text: str) -> Iterator[tuple[int, int]]:
     """Where the markup of *text* is. A comment may hold `>`, a tag ends at the first one; what never ends is no markup."""
-    found: list[tuple[int, int]] = []
     at = 0
     last_tag, last_comment = text.rfind(">"), text.rfind(_CLOSE)
     while 0 <= (at := text.find("<", at)) < last_tag:
         is_comment = text.startswith(_OPEN, at) and at + len(_OPEN) <= last_comment
         end = text.find(_CLOSE, at + len(_OPEN)) + len(_CLOSE) if is_comment else text.find(">", at) + 1
-        found.append((at, end))
+        yield at, end
         at = end
-    return found
