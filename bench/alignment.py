@@ -583,12 +583,12 @@ def main(given: Sequence[str] | None = None) -> int:
     """Measure what was asked for, print it, and say with the exit code whether the service is the worse."""
     wanted = _arguments(given)
     folder = wanted.shared / "audio"
+    head = machine.fingerprint() | {"more_packages": {name: version(name) for name in ("onnxruntime", "numpy")}}
     try:
         found = measure([demo(), *shared(folder)], novel(folder), wanted)
     except (Wrong, Refused, OSError, ValueError) as error:
         _tell(f"bench.alignment: {error}")
         return 2
-    head = machine.fingerprint() | {"more_packages": {name: version(name) for name in ("onnxruntime", "numpy")}}
     print(json.dumps(rounded({"machine": head, "near_s": NEAR, **found}), indent=2, ensure_ascii=False))
     return int(any(found["verdict"][fault] for fault in ("worse", "taken")))
 

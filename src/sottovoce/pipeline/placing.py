@@ -216,8 +216,8 @@ def bridged(
     """Start, end and whether it is a guess, for every word: those that were not *placed* share what is free by *weights*.
 
     Where there are *guesses* for all of them that lie there, those hold. A weight of 0 is a word that nobody says: it takes
-    no time, behind the word before it, and is no guess. Before the first placed word and behind the last one words take the
-    time of a leisurely speaker, as far as there is any.
+    no time, behind the word before it, and is no guess. Before the first placed word, behind the last one, and where there
+    is far more time than they could take, words take that of a leisurely speaker beside a placed one.
     """
     times: list[tuple[Samples, Samples, bool]] = []
     at: Samples = 0
@@ -257,11 +257,27 @@ def _between(
             start = min(max(guess.end, begin), end) if guess else start
             yield begin, start, guess is not None
         return
-    need = sum((weights[number] + 2) * _LETTER for number in numbers if weights[number])
+    need = _leisurely(numbers, weights)
     if last:
-        end = min(end, start + need)
+        yield from _spread(numbers, weights, start, min(end, start + need))
     elif numbers[0] == 0:
-        start = max(start, end - need)
+        yield from _spread(numbers, weights, max(start, end - need), end)
+    elif end - start > 3 * need:  # something else is said there: nobody shall look for them in the midst of it
+        half = len(numbers) - len(numbers) // 2
+        yield from _spread(numbers[:half], weights, start, start + _leisurely(numbers[:half], weights))
+        yield from _spread(numbers[half:], weights, end - _leisurely(numbers[half:], weights), end)
+    else:
+        yield from _spread(numbers, weights, start, end)
+
+
+def _leisurely(numbers: Sequence[int], weights: Sequence[int]) -> Samples:
+    return sum((weights[number] + 2) * _LETTER for number in numbers if weights[number])
+
+
+def _spread(
+    numbers: Sequence[int], weights: Sequence[int], start: Samples, end: Samples
+) -> Iterator[tuple[Samples, Samples, bool]]:
+    """The time from *start* to *end* divided among *numbers*."""
     whole, done = sum(weights[number] for number in numbers), 0
     for number in numbers:
         begin = start + (end - start) * done // whole if whole else start
