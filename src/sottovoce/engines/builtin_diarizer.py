@@ -54,9 +54,15 @@ _SAMPLED = 3_000  # frames that a cluster is weighed by
 # How much worse than one voice two must be (`voice_evidence.unity`) before they are two: it grows with the length of the
 # recording up to `_CERTAIN` frames, for what one voice says sounds the less alike the more of it there is.
 _DOUBT = 375.0
-_CERTAIN = 8_000  # also the part of a recording that is joined by itself
+_CERTAIN = 8_000
 _LEAST = 0.33  # of it, in however short a recording
 _RANGE = 5.0  # times as much doubt at sensitivity 0, as little at 1
+
+# A recording of more than `_WHOLE` frames is joined in parts of some `_PART` first, with this share of the doubt: who says
+# little in a part must not be lost there, and what is one voice after all is found in the end.
+_WHOLE = 20_000
+_PART = 8_000
+_PART_DOUBT = 0.65
 
 _STEP = 5  # frames that go to one voice together
 _FIT = 0.25  # frames that follow each other are alike: what each of them counts
@@ -151,20 +157,22 @@ class _Recording:
         return self._fitted(voices, change)
 
     def _begun(self, doubt: float) -> "list[list[_Segment]]":
-        """The voices, each part of some `_CERTAIN` frames joined by itself, then what all parts have left.
+        """The voices; in a long recording those of each part first, then what all parts have left.
 
-        Joined all at once, hours of one voice would sort themselves by what is said and how: clusters of one sound each,
-        which are unlike as no two voices are. What a minute leaves is a voice that says all sorts of things.
+        Joined all at once, an hour of one voice would sort itself by what is said and how: clusters of one sound each,
+        less alike than two voices are. What a part leaves is a voice that says all sorts of things.
         """
-        count = max(1, round(self._frames / _CERTAIN))
+        if self._frames <= _WHOLE:
+            return self._joined([[segment] for segment in self._segments()], doubt)
+        count = round(self._frames / _PART)
         parts: list[list[list[_Segment]]] = [[] for _ in range(count)]
         before = 0
         for segment in self._segments():
             length = segment.last - segment.first
             parts[(2 * before + length) * count // (2 * self._frames)].append([segment])
             before += length
-        voices = [voice for part in parts if part for voice in self._joined(part, doubt)]
-        return self._joined(voices, doubt) if count > 1 else voices
+        voices = [voice for part in parts if part for voice in self._joined(part, _PART_DOUBT * doubt)]
+        return self._joined(voices, doubt)
 
     def _segments(self) -> "Iterator[_Segment]":
         """Every stretch cut where the voice may change."""

@@ -127,7 +127,11 @@ class Joining:
         for values in (whole.count, whole.total, whole.squares):
             values[kept] += values[gone]
         short = whole[at].capped(_HEARD)
-        self._capped.count[at], self._capped.total[at], self._capped.squares[at] = short.count, short.total, short.squares
+        self._capped.count[at], self._capped.total[at], self._capped.squares[at] = (
+            short.count,
+            short.total,
+            short.squares,
+        )
 
 
 def in_blocks(

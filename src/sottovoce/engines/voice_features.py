@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sottovoce.engines.voice_pitch import SPAN, frequencies
 from sottovoce.transcript.model import RATE, Samples
 
 if TYPE_CHECKING:
@@ -25,13 +26,6 @@ _LOW, _HIGH = 80.0, 7_600.0  # Hz
 _FLOOR = 1e-10  # power of a band that counts as silence: recordings 30 dB quieter must look the same
 _AT_ONCE = 500  # frames: 5 s, some 20 MB while they are worked at
 
-_PITCH_SPAN: Samples = RATE // 25
-_PITCH_FFT = 2_048
-_LAGS = (40, 267)  # samples: 400 Hz down to 60 Hz
-_VOICED = 0.5  # autocorrelation of a voiced frame, of 1
-_FIRST_OF = 0.88  # the first peak of at least this share of the highest is the pitch, for the second is an octave lower
-_AUDIBLE = 1e-4  # mean power of a frame that may have a pitch
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
@@ -49,11 +43,11 @@ def frames(audio: "Floats") -> Frames:
     sound = np.pad(sound, (0, max(0, _SPAN - len(sound))))
     n = 1 + (len(sound) - _SPAN) // FRAME
     emphasised = np.concatenate([sound[:1], sound[1:] - np.float32(0.97) * sound[:-1]])
-    whole = np.pad(sound, (0, _PITCH_SPAN))
+    whole = np.pad(sound, (0, SPAN))
     spans = [(at, min(at + _AT_ONCE, n)) for at in range(0, n, _AT_ONCE)]
     return Frames(
         cepstra=np.concatenate([_cepstra(_cut(emphasised, _SPAN, *span)) for span in spans]),
-        pitch=np.concatenate([_pitch(_cut(whole, _PITCH_SPAN, *span)) for span in spans]),
+        pitch=np.log(np.concatenate([frequencies(_cut(whole, SPAN, *span)) for span in spans])),
     )
 
 
@@ -91,23 +85,3 @@ def _tables() -> "tuple[Floats, Floats, Floats]":
     order = np.arange(1, COEFFICIENTS + 1)
     cosines = np.sqrt(2.0 / _BANDS) * np.cos(np.pi * order * (np.arange(_BANDS)[:, None] + 0.5) / _BANDS)
     return np.hamming(_SPAN).astype(np.float32), bands.astype(np.float32), cosines.astype(np.float32)
-
-
-def _pitch(cut: "Floats") -> "Floats":
-    """Log pitch of float32[k, _PITCH_SPAN]: the first high peak of the autocorrelation, freed of the window's own."""
-    import numpy as np
-
-    first, last = _LAGS
-    window = np.hanning(cut.shape[1]).astype(np.float32)
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, _PITCH_FFT)) ** 2)[:last]
-    part = (cut - cut.mean(axis=1, keepdims=True)) * window
-    alike = np.fft.irfft(np.abs(np.fft.rfft(part, _PITCH_FFT)) ** 2)[:, :last]
-    energy = alike[:, 0].copy()
-    alike = (alike / (energy[:, None] + 1e-6) / (own / own[0]))[:, first - 1 :]
-    middle = alike[:, 1:-1]
-    peaks = np.where((middle > alike[:, :-2]) & (middle >= alike[:, 2:]), middle, 0.0)
-    highest = peaks.max(axis=1)
-    at = np.argmax(peaks >= _FIRST_OF * highest[:, None], axis=1)
-    strength = peaks[np.arange(len(at)), at]
-    voiced = (strength > _VOICED) & (energy > _AUDIBLE * cut.shape[1])
-    return np.where(voiced, np.log(RATE / (first + at)), np.nan).astype(np.float32)

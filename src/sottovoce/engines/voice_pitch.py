@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 60.0, 400.0
 """Hz: of men's low voices and children's high ones."""
 
-_FRAME: Samples = RATE // 25  # 40 ms: more than two periods of the lowest
+SPAN: Samples = RATE // 25
+"""Of a frame: 40 ms, more than two periods of the lowest."""
+
 _HOP: Samples = RATE // 50
 _SHORTEST, _LONGEST = int(RATE / HIGHEST), int(RATE / LOWEST) + 1  # periods in samples
 _TRANSFORM = 1_024  # holds a frame and the longest period
@@ -38,7 +40,7 @@ class PitchTracker:
         import numpy as np
 
         audio = audio if self._rest is None else np.concatenate([self._rest, audio])
-        count = max(0, (len(audio) - _FRAME) // _HOP + 1)
+        count = max(0, (len(audio) - SPAN) // _HOP + 1)
         self._rest = audio[count * _HOP :].copy()
         places = np.log(_frequencies(audio) / LOWEST) * (_BINS / np.log(HIGHEST / LOWEST))
         for place in np.clip(places, 0, _BINS - 1).astype(int).tolist():
@@ -71,28 +73,31 @@ def _frequencies(audio: "Floats") -> "Floats":
     """Hz of each voiced frame of *audio*, float32[k]."""
     import numpy as np
 
-    if len(audio) < _FRAME:
+    if len(audio) < SPAN:
         return np.zeros(0, np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(audio, _FRAME)[::_HOP]
-    found = [_voiced(frames[at : at + _AT_ONCE]) for at in range(0, len(frames), _AT_ONCE)]
-    return np.concatenate(found)
+    frames = np.lib.stride_tricks.sliding_window_view(audio, SPAN)[::_HOP]
+    found: Floats = np.concatenate([frequencies(frames[at : at + _AT_ONCE]) for at in range(0, len(frames), _AT_ONCE)])
+    voiced: Floats = found[np.isfinite(found)]
+    return voiced
 
 
-def _voiced(frames: "Floats") -> "Floats":
+def frequencies(frames: "Floats") -> "Floats":
+    """Hz of each of float32[n, `SPAN`], float32[n]; NaN for one without a voice."""
     import numpy as np
 
-    frames = frames[np.mean(np.square(frames), axis=1) > _FAINT]
+    heard = np.mean(np.square(frames), axis=1) > _FAINT
     frames = frames - frames.mean(axis=1, keepdims=True)
     alike = _alikeness(frames * _taper()[0])
     inner = alike[:, 1:-1]
     best = inner.max(axis=1, keepdims=True, initial=0.0)
     peaks = (inner >= alike[:, :-2]) & (inner >= alike[:, 2:]) & (inner >= _FIRST * best)
-    voiced = (best[:, 0] >= _VOICED) & peaks.any(axis=1)
+    voiced = heard & (best[:, 0] >= _VOICED) & peaks.any(axis=1)
     rows, at = np.flatnonzero(voiced), peaks[voiced].argmax(axis=1)
     left, peak, right = (alike[rows, at + step] for step in range(3))
     bend = left - 2 * peak + right
     shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1.0), 0.0)
-    found: Floats = (RATE / (_SHORTEST + at + shift)).astype(np.float32)
+    found = np.full(len(frames), np.nan, np.float32)
+    found[rows] = RATE / (_SHORTEST + at + shift)
     return found
 
 
@@ -112,6 +117,6 @@ def _taper() -> "tuple[Floats, Floats]":
     """Hann's window, and its own autocorrelation at the periods."""
     import numpy as np
 
-    window = np.hanning(_FRAME).astype(np.float32)
+    window = np.hanning(SPAN).astype(np.float32)
     raw = np.fft.irfft(np.abs(np.fft.rfft(window, _TRANSFORM)) ** 2)
     return window, (raw[_SHORTEST - 1 : _LONGEST + 2] / raw[0]).astype(np.float32)

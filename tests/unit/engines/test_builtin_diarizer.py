@@ -119,6 +119,57 @@ def test_it_says_what_it_can_do():
     assert CAPABILITIES.voiceprints == "builtin-1"
 
 
+# ── long recordings ──
+
+
+def said_for(minutes: int, stretches, seed: int = 0):
+    """Parts of *stretches* again and again, the colour of the sound slowly changing; which stretch each is of."""
+    chance = np.random.default_rng(seed)
+    parts, which, at = [], [], 0
+    while at < minutes * 60 * RATE:
+        which.append(int(chance.integers(len(stretches))))
+        whole = stretches[which[-1]].audio
+        length = min(len(whole), int(chance.uniform(1.5, 6.0) * RATE))
+        begin = int(chance.integers(len(whole) - length + 1))
+        part = whole[begin : begin + length].copy()
+        part[1:] -= (0.15 + 0.15 * math.sin(at / (40 * RATE))) * part[:-1]
+        parts.append(speech(part + chance.standard_normal(length) * 1e-4, at))
+        at += length
+    return parts, which
+
+
+def by_one(talk, heard):
+    """The stretches in which only one speaks, and who."""
+    found = []
+    for each in heard:
+        names = [turn.speaker for turn in talk.told if overlap_of(each, turn) > 0.0]
+        if len(names) == 1:
+            found.append((each, names[0]))
+    return found
+
+
+def overlap_of(heard: Speech, turn: Told) -> float:
+    return min(heard.end / RATE, turn.end) - max(heard.start / RATE, turn.start)
+
+
+def test_minutes_of_one_voice_stay_one_voice(talks):
+    own = [each for each, name in by_one(*talks[2]) if name == "slt"]
+    parts, _ = said_for(4, own)
+    assert len(diarized(parts).voices) == 1
+
+
+def test_minutes_of_some_voices_stay_those(talks):
+    pairs = by_one(*talks[4])
+    parts, which = said_for(4, [each for each, _ in pairs])
+    found = diarized(parts)
+    told = [
+        Told(start=part.start / RATE, end=part.end / RATE, speaker=pairs[at][1])
+        for part, at in zip(parts, which, strict=True)
+    ]
+    assert len(found.voices) == len({turn.speaker for turn in told}) >= 3
+    assert diarization.errors(told, diarization.turns(found), told[-1].end).confusion < 0.05
+
+
 # ── odd sounds ──
 
 NOISE = np.random.default_rng(0).standard_normal(10 * RATE) * 0.1
@@ -303,6 +354,14 @@ def test_blocks_of_segments_give_the_voices_that_there_are():
 
 def test_thirty_voices_are_told_apart():
     assert len(set(clustered(many(30, 240, 200), block=400).tolist())) == 30
+
+
+def test_more_than_half_a_minute_of_a_voice_counts_for_no_more():
+    clusters = tally([np.full((100, COEFFICIENTS), 2.0), np.full((10, COEFFICIENTS), 3.0)])
+    capped = clusters.capped(5.0)
+    assert capped.count.tolist() == pytest.approx([5.0, 2.0])
+    assert capped.total[:, 0].tolist() == pytest.approx([10.0, 6.0])
+    assert capped.squares[:, 0, 1].tolist() == pytest.approx([20.0, 18.0])
 
 
 def test_the_memory_for_many_segments_is_bounded():
