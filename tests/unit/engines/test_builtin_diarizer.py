@@ -356,6 +356,12 @@ def test_thirty_voices_are_told_apart():
     assert len(set(clustered(many(30, 240, 200), block=400).tolist())) == 30
 
 
+def test_one_voice_whose_sound_drifts_stays_one_however_long_it_speaks():
+    chance = np.random.default_rng(4)
+    drift = np.cumsum(chance.standard_normal((8, COEFFICIENTS)) * 0.2, axis=0)
+    assert set(clustered([each + chance.standard_normal((20_000, COEFFICIENTS)) for each in drift]).tolist()) == {0}
+
+
 def test_more_than_half_a_minute_of_a_voice_counts_for_no_more():
     clusters = tally([np.full((100, COEFFICIENTS), 2.0), np.full((10, COEFFICIENTS), 3.0)])
     capped = clusters.capped(5.0)
