@@ -52,8 +52,7 @@ def served(server: Server) -> int:
 
 def failures(server: Server) -> list[str]:
     """Lines of the log about faults of ours."""
-    lines = map(json.loads, server.log.read_text().splitlines())
-    return [json.dumps(line) for line in lines if line["level"] in {"error", "critical"} or "error" in line]
+    return [json.dumps(line) for line in server.lines() if line["level"] in {"error", "critical"} or "error" in line]
 
 
 def check_body(case: Bad, answer: Answer, server: Server) -> None:
