@@ -143,8 +143,7 @@ class _Placement:
             raise Refused(Kind.INVALID_TEXT, OTHER)
         doubtful = {each.number for each in known if not each.heard and placed[each.number].fit < placing.FITS}
         self._observer.stage("align", f"{len(placed) - len(doubtful)} of {sayable} words placed, the others bridged")
-        weights = [sum(map(len, tokens)) for tokens in self._letters()]
-        times = placing.bridged(placed, weights, duration, trial.guesses)
+        times = placing.bridged(placed, self._letters(), duration, trial.guesses)
         return Alignment(
             language=self._work.language,
             duration=duration,
@@ -166,12 +165,14 @@ class _Placement:
     def _placer(self) -> Placer:
         """One for a single course through the audio."""
         duration = self._listener.duration
-        return Placer(self._reading, Clips(self._work.path), duration, lambda at: self._listener.alive(duration + at))
+        clips = Clips(self._work.path)
+        alive = self._listener.alive
+        return Placer(self._reading, clips, duration, lambda at: alive(duration + at), letters=self._letters())
 
-    def _letters(self) -> Iterator[tuple[str, ...]]:
-        """What stands for the length of each word: as it is written, unless nobody says it."""
-        for word, tokens in zip(self._work.words, self._reading.spoken, strict=True):
-            yield (word.text,) if tokens else ()
+    def _letters(self) -> list[int]:
+        """How long each word is as it is written, unless nobody says it: an engine's tokens may be mere names."""
+        words = zip(self._work.words, self._reading.spoken, strict=True)
+        return [len(word.text) if tokens else 0 for word, tokens in words]
 
     def _placed(self, known: Sequence[Known]) -> dict[int, PlacedWord]:
         """Times of *known*, segment by segment; those that an earlier attempt placed are taken over."""

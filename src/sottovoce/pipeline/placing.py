@@ -58,15 +58,26 @@ class Segment:
 
 
 class Placer:
-    """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment."""
+    """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment.
 
-    def __init__(self, reading: Reading, clips: Clips, duration: Samples, alive: Callable[[Samples], None]) -> None:
+    *letters* of each word tell how long it takes to say; those of the reading's tokens, where they are not given.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        clips: Clips,
+        duration: Samples,
+        alive: Callable[[Samples], None],
+        *,
+        letters: Sequence[int] | None = None,
+    ) -> None:
         self._reading = reading
         self._clips = clips
         self._duration = duration
         self._alive = alive
         self._said = [number for number, tokens in enumerate(reading.spoken) if tokens]
-        self._letters = [sum(map(len, tokens)) for tokens in reading.spoken]
+        self._letters = [sum(map(len, tokens)) for tokens in reading.spoken] if letters is None else letters
         self.guesses: dict[int, PlacedWord] = {}
         """Where words would be that did not fit, between words that do."""
         self._seen: set[tuple[int, ...]] = set()
