@@ -220,6 +220,8 @@ def test_a_watch_hears_only_of_what_is_more_than_before():
 def test_the_command_measures_the_sample_and_half_a_minute_of_it(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(DAMAGES, "dropped")  # one of them will do
     monkeypatch.delitem(DAMAGES, "inserted")
+    monkeypatch.delitem(PARTS, "last third of the text missing")
+    monkeypatch.delitem(PARTS, "another recording in the middle")
     code = alignment.main(["--shared", str(tmp_path), "--seeds", "1", "--hours", "0.005"])
     printed = capsys.readouterr()
     told = json.loads(printed.out)
