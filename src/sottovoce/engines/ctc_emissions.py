@@ -5,11 +5,11 @@ at 16 kHz, to `logits`, float32[1, T, V]. A frame's length is measured, since n 
 of a frame is lost.
 """
 
-import re
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sottovoce.engines import onnx_session
 from sottovoce.engines.catalogue import FULL, SMALL, ctc_graphs
 from sottovoce.engines.ctc_vocabulary import Vocabulary
 from sottovoce.errors import EngineUnavailable
@@ -29,8 +29,6 @@ _MEASURED: Samples = 2 * RATE  # in which every usual frame goes a whole number 
 _SHORTEST: Samples = RATE // 5  # more than the frames and filters of any of these models
 _FLOOR = -30.0  # logarithm of a probability: what is less likely makes no difference any more
 _UNNAMED = 64  # outputs more than tokens: added ones, and filling up to a multiple
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_DEVICE = re.compile(r"cpu|cuda(?::(\d{1,3}))?")
 _AUDIO, _MASK, _LOGITS = "input_values", "attention_mask", "logits"
 
 
@@ -121,34 +119,14 @@ def _session(folder: Path, device: str, threads: int) -> Any:
     """The network of *folder* on *device*: int8 on a CPU where it is there, the full one on a GPU."""
     import onnxruntime
 
-    gpu = _gpu(device)
-    if gpu is not None and _CUDA not in onnxruntime.get_available_providers():
-        raise EngineUnavailable(
-            "onnxruntime is installed here without CUDA: install onnxruntime-gpu in its place, or set the device to cpu",
-            at=None,
-        )
+    gpu = onnx_session.gpu_of(device, "a CTC model")
+    providers = onnx_session.providers(gpu)
     graphs = ctc_graphs(file.name for file in folder.iterdir())
     if not graphs:
         raise EngineUnavailable("its ONNX file is missing", at=None)
     quantization = next(each for each in ((SMALL, FULL) if gpu is None else (FULL, SMALL)) if each in graphs)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options = onnx_session.options(threads)
     options.enable_cpu_mem_arena = False  # the arena would keep the longest run's memory
-    options.log_severity_level = 4  # what is wrong comes as an exception, without paths on stderr
-    providers: list[Any] = [_CPU] if gpu is None else [(_CUDA, {"device_id": gpu}), _CPU]
     session = onnxruntime.InferenceSession(str(folder / graphs[quantization]), options, providers=providers)
-    if gpu is not None and session.get_providers()[0] != _CUDA:  # onnxruntime falls back without a word
-        raise EngineUnavailable(
-            "onnxruntime cannot use the GPU: its CUDA and cuDNN libraries do not load; mend them, or set the device to cpu",
-            at=None,
-        )
+    onnx_session.check([session], gpu)
     return session
-
-
-def _gpu(device: str) -> int | None:
-    """The number of the GPU that *device* names, None for the CPU."""
-    found = _DEVICE.fullmatch(device)
-    if found is None:
-        raise EngineUnavailable(f"a CTC model runs on cpu, cuda or cuda:N, not on {device!r}", at=None)
-    return None if device == "cpu" else int(found[1] or 0)

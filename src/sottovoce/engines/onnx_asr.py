@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from sottovoce.engines import calibration, written
+from sottovoce.engines import calibration, onnx_session, written
 from sottovoce.engines.calibration import IDENTITY, Calibration
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.errors import EngineUnavailable
@@ -37,8 +37,6 @@ _KINDS: Mapping[str, str] = {
     "nemo-parakeet-tdt-0.6b-v3": "nemo-conformer-tdt",
     "nemo-canary-1b-v2": _PROMPTED,
 }
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_DEVICE = re.compile(r"cpu|cuda(?::(\d{1,3}))?")
 
 _SHORTEST: Samples = RATE // 20  # five frames of features; the library's normalisation divides by their number less one
 _FRAME: Samples = samples(0.08)
@@ -76,7 +74,7 @@ class OnnxAsr:
         import numpy as np
 
         self._capabilities = capabilities
-        gpu = _gpu(device)
+        gpu = onnx_session.gpu_of(device, "onnx-asr")
         try:
             self._calibrated = _calibration(folder, capabilities.model)
             architecture = _architecture(folder, kind)
@@ -132,14 +130,6 @@ def _calibration(folder: Path, model: str) -> Calibration:
         raise EngineUnavailable(f"{model} cannot be loaded: its {calibration.FILE}: {error}", at=None) from error
 
 
-def _gpu(device: str) -> int | None:
-    """The number of the GPU that *device* names, None for the CPU."""
-    found = _DEVICE.fullmatch(device)
-    if found is None:
-        raise EngineUnavailable(f"onnx-asr runs on cpu, cuda or cuda:N, not on {device!r}", at=None)
-    return None if device == "cpu" else int(found[1] or 0)
-
-
 def _architecture(folder: Path, kind: str) -> str:
     """Which of the architectures *kind* is. Raises anything for an unknown kind without a readable `config.json`."""
     found = _KINDS.get(kind, kind)
@@ -160,27 +150,20 @@ def _load(folder: Path, architecture: str, gpu: int | None, threads: int) -> Any
         raise EngineUnavailable(
             "Parakeet and Canary need the package onnx-asr: pip install 'sottovoce[onnx-asr]'", at=None
         ) from error
-    if gpu is not None and _CUDA not in onnxruntime.get_available_providers():
-        raise EngineUnavailable(
-            "onnxruntime is installed here without CUDA: install onnxruntime-gpu in its place, or set the device to cpu",
-            at=None,
-        )
-    cpu: list[Any] = [_CPU]
+    providers = onnx_session.providers(gpu)
     model = onnx_asr.load_model(
         architecture,
         folder,
         quantization=_quantization(folder, gpu),
-        sess_options=_options(threads),
-        providers=cpu if gpu is None else [(_CUDA, {"device_id": gpu}), *cpu],
-        resampler_config={"sess_options": _options(1), "providers": cpu},  # never used: all audio here is 16 kHz
+        sess_options=onnx_session.options(threads),
+        providers=providers,
+        resampler_config={
+            "sess_options": onnx_session.options(1),
+            "providers": [onnx_session.CPU],
+        },  # never used: all audio here is 16 kHz
     )
-    if gpu is not None:
-        sessions = [each for each in vars(model.asr).values() if isinstance(each, onnxruntime.InferenceSession)]
-        if any(session.get_providers()[0] != _CUDA for session in sessions):  # onnxruntime falls back without a word
-            raise EngineUnavailable(
-                "onnxruntime cannot use the GPU: its CUDA and cuDNN libraries do not load; mend them, or set the device to cpu",
-                at=None,
-            )
+    sessions = [each for each in vars(model.asr).values() if isinstance(each, onnxruntime.InferenceSession)]
+    onnx_session.check(sessions, gpu)
     return model.with_timestamps()
 
 
@@ -188,16 +171,6 @@ def _quantization(folder: Path, gpu: int | None) -> str | None:
     """`int8` where only that is there, or where both are and it is the faster: on a CPU."""
     small, whole = any(folder.glob("encoder-model?int8.onnx")), (folder / "encoder-model.onnx").exists()
     return "int8" if small and (gpu is None or not whole) else None
-
-
-def _options(threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is wrong comes as an exception, without paths on stderr
-    return options
 
 
 # ── from tokens to words ──

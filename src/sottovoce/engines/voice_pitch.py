@@ -24,41 +24,7 @@ _VOICED = 0.5  # how alike two neighbouring periods of a voiced sound are at lea
 _FIRST = 0.9  # of the best likeness: two or three periods are alike as well, and are no octave lower
 _FAINT = 1e-8  # mean square of what is no sound
 _FEWEST = 5  # voiced frames from which on a median says something
-_BINS = 200  # of equal ratios between the lowest and the highest: 1 % each
 _AT_ONCE = 1_000  # frames a transform: 20 s, 16 MB
-
-
-class PitchTracker:
-    """The median pitch of a stream of 16 kHz audio; what is held does not grow with it."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * _BINS
-        self._rest: Floats | None = None
-
-    def push(self, audio: "Floats") -> None:
-        """Take in float32[n]; samples of a frame that is not complete wait for the next call."""
-        import numpy as np
-
-        audio = audio if self._rest is None else np.concatenate([self._rest, audio])
-        count = max(0, (len(audio) - SPAN) // _HOP + 1)
-        self._rest = audio[count * _HOP :].copy()
-        places = np.log(_frequencies(audio) / LOWEST) * (_BINS / np.log(HIGHEST / LOWEST))
-        for place in np.clip(places, 0, _BINS - 1).astype(int).tolist():
-            self._counts[place] += 1
-
-    @property
-    def median(self) -> float | None:
-        """Hz, to about 1 %; None as long as less than 0.1 s of voiced sound was heard."""
-        whole = sum(self._counts)
-        if whole < _FEWEST:
-            return None
-        below = 0
-        for place, count in enumerate(self._counts):
-            if below + count > whole // 2:
-                part = (whole / 2 - below) / count
-                return float(LOWEST * (HIGHEST / LOWEST) ** ((place + part) / _BINS))
-            below += count
-        return None
 
 
 def median_pitch(audio: "Floats") -> float | None:

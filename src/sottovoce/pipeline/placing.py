@@ -60,7 +60,7 @@ class Segment:
 class Placer:
     """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment.
 
-    *letters* of each word tell how long it takes to say; those of the reading's tokens, where they are not given.
+    *letters* of each word tell how long it takes to say, 0 for one that nobody says.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Placer:
         duration: Samples,
         alive: Callable[[Samples], None],
         *,
-        letters: Sequence[int] | None = None,
+        letters: Sequence[int],
     ) -> None:
         self._reading = reading
         self._clips = clips
         self._duration = duration
         self._alive = alive
         self._said = [number for number, tokens in enumerate(reading.spoken) if tokens]
-        self._letters = [sum(map(len, tokens)) for tokens in reading.spoken] if letters is None else letters
+        self._letters = letters
         self.guesses: dict[int, PlacedWord] = {}
         """Where words would be that did not fit, between words that do."""
         self._seen: set[tuple[int, ...]] = set()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.engines.protocols import HeardWord, PlacedWord, Speech
+from sottovoce.engines.protocols import HeardWord, PlacedWord, Reading, Speech
 from sottovoce.pipeline.clips import Clips
 from sottovoce.pipeline.placing import FITS, SEGMENT, Known, Placer, Segment, bridged
 from sottovoce.transcript.model import RATE, Samples, samples
@@ -118,7 +118,7 @@ def placer(tmp_path):
     def make(words: str, said: Sequence[Said], seconds: float = 30, *, places: bool = True) -> tuple[Placer, Script]:
         reading = Script(words.split(), said, places=places)
         path = record(tmp_path / "said.wav", said, seconds)
-        return Placer(reading, Clips(path), samples(seconds), lambda _: None), reading
+        return Placer(reading, Clips(path), samples(seconds), lambda _: None, letters=letters(reading)), reading
 
     return make
 
@@ -238,8 +238,13 @@ def known_words(draw: st.DrawFn) -> tuple[list[str], list[Known], Samples]:
     return words, found, at + draw(st.integers(0, 5 * RATE))
 
 
+def letters(reading: Reading) -> list[int]:
+    return [sum(map(len, tokens)) for tokens in reading.spoken]
+
+
 def segments_of(words: Sequence[str], found: Sequence[Known], duration: Samples) -> list[Segment]:
-    placer = Placer(Script(words, []), Clips(Path("nowhere")), duration, lambda _: None)
+    script = Script(words, [])
+    placer = Placer(script, Clips(Path("nowhere")), duration, lambda _: None, letters=letters(script))
     return list(placer.segments(found))
 
 
@@ -402,7 +407,7 @@ def test_halves_of_a_segment_that_can_be_placed_are() -> None:
         def take(self, start: Samples, end: Samples) -> Speech:
             return Speech(start=start, audio=np.zeros(end - start, np.float32))
 
-    sut = Placer(reading, Silence(Path("nowhere")), 10 * RATE, lambda _: None)
+    sut = Placer(reading, Silence(Path("nowhere")), 10 * RATE, lambda _: None, letters=letters(reading))
     rough = {n: Known(number=n, start=each.start + 99, end=each.end - 99) for n, each in enumerate(said)}
     placed = sut.place(Segment(words=(0, 1, 2, 3, 4), start=0, end=5 * RATE), rough)
     assert [(word.start, word.end) for _, word in sorted(placed.items())] == [(each.start, each.end) for each in said]
