@@ -25,7 +25,7 @@ from bench import bare, machine, manifest, reliability, scoring
 from bench.manifest import SHARED, Row, Wrong
 from bench.reliability import Judged
 from sottovoce.engines import calibration, registry
-from sottovoce.engines.models import Shelf
+from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.errors import EngineUnavailable, Refused
 from sottovoce.inference import messages as m

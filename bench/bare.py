@@ -109,7 +109,7 @@ def _decoded(decoder: Any, pcm: bytes) -> list[Spoken]:
 def _whisper(wanted: Wanted) -> Call:
     from faster_whisper import WhisperModel
 
-    from sottovoce.engines.models import Shelf
+    from sottovoce.engines.models.store import Shelf
     from sottovoce.engines.whisper_languages import whisper_codes
 
     setup = wanted.setup
@@ -137,7 +137,7 @@ def _onnx_asr(wanted: Wanted) -> Call:
     from faster_whisper.audio import decode_audio
 
     from sottovoce.engines.catalogue import CATALOGUE
-    from sottovoce.engines.models import Shelf
+    from sottovoce.engines.models.store import Shelf
 
     folder = Shelf(wanted.setup.models).path(wanted.model)
     name = f"nemo-{wanted.model}"

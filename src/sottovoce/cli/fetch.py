@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sottovoce.engines.models import Model, Progress
+    from sottovoce.engines.models.store import Model, Progress
     from sottovoce.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def fetch_missing(settings: "Settings") -> None:
     With engine `auto` a failure is a line in the log, since the server works without; else it ends the start.
     """
     from sottovoce.cli.models import model_source
-    from sottovoce.engines.models import ModelFault, Shelf
+    from sottovoce.engines.models.store import ModelFault, Shelf
     from sottovoce.web.app import models_folder
 
     if "batch" not in settings.roles or not (settings.engine == "whisper" or settings.fetch_models):
@@ -54,7 +54,7 @@ class _Told:
 def _missing(settings: "Settings", present: "tuple[Model, ...]") -> "list[Model]":
     """Models to fetch: those that the settings name, else a first one where no Whisper is present. Raises `ClickException`."""
     from sottovoce.engines.catalogue import find
-    from sottovoce.engines.models import ModelFault
+    from sottovoce.engines.models.store import ModelFault
     from sottovoce.web.app import engines
 
     here = {model.name for model in present}

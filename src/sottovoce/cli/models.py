@@ -13,7 +13,7 @@ import click
 from sottovoce.cli.common import data_dir, settings_of
 
 if TYPE_CHECKING:
-    from sottovoce.engines.models import Model, Progress, Shelf, Source, Verdict
+    from sottovoce.engines.models.store import Model, Progress, Shelf, Source, Verdict
     from sottovoce.settings import Settings
 
 Listen = Callable[["Progress"], None]
@@ -82,7 +82,7 @@ def models_pull(
 
     An interrupted pull goes on where it was. Every file is checked against the hub's checksum before it is used.
     """
-    from sottovoce.engines.models import ModelFault
+    from sottovoce.engines.models.store import ModelFault
 
     shelf, settings = _shelf(flags)
     if (engine or alias or languages) and (len(names) > 1 or "/" not in names[0]):
@@ -111,7 +111,7 @@ def models_pull(
 @models_dir
 def models_remove(names: tuple[str, ...], **flags: object) -> None:
     """Remove models, and what an interrupted pull left of them."""
-    from sottovoce.engines.models import ModelFault
+    from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
     for name in names:
@@ -128,7 +128,7 @@ def models_remove(names: tuple[str, ...], **flags: object) -> None:
 @models_dir
 def models_verify(names: tuple[str, ...], **flags: object) -> None:
     """Check every file of the models NAME, or of all that are here, against its recorded SHA-256; exit code 1 on faults."""
-    from sottovoce.engines.models import ModelFault
+    from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
     faults = dict(shelf.faults())
@@ -155,7 +155,7 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
 
 
 def _shelf(flags: dict[str, Any]) -> "tuple[Shelf, Settings]":
-    from sottovoce.engines.models import Shelf
+    from sottovoce.engines.models.store import Shelf
 
     settings = settings_of(**flags)
     return Shelf((settings.models_dir or settings.data_dir / "models").absolute()), settings
@@ -164,7 +164,7 @@ def _shelf(flags: dict[str, Any]) -> "tuple[Shelf, Settings]":
 def model_source(settings: "Settings", token_file: Path | None) -> "Source":
     """Where models come from. Raises `ClickException` for an address or a token that is none."""
     from sottovoce.engines.hub import hub_address, read_token
-    from sottovoce.engines.models import ModelFault, Source
+    from sottovoce.engines.models.store import ModelFault, Source
 
     url = settings.models_url or hub_address()
     try:
@@ -199,7 +199,7 @@ def _asked(
 
 def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
     """The catalogue as it is here, then the operator's own; one JSON-able object each."""
-    from sottovoce.engines.models import CATALOGUE
+    from sottovoce.engines.models.store import CATALOGUE
 
     here = {model.name: model for model in shelf.present()}
     unfinished = shelf.unfinished()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sottovoce.engines.catalogue import Model
-from sottovoce.engines.models import Shelf
+from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
 from sottovoce.engines.setup import Setup
 from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
@@ -93,7 +93,7 @@ def _whisper_languages(model: Model) -> frozenset[str]:
 
 
 def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
-    from sottovoce.engines.whisper import Whisper
+    from sottovoce.engines.whisper.engine import Whisper
 
     return Whisper(
         Shelf(setup.models).path(model),

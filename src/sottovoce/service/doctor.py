@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from sottovoce.engines import registry
 from sottovoce.engines.catalogue import CATALOGUE, ENGINES, ONNX_ASR, WHISPER, Model
-from sottovoce.engines.models import Shelf
+from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.setup import Setup

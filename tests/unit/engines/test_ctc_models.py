@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sottovoce.cli import main
 from sottovoce.engines.catalogue import CATALOGUE, engine_of, find, of_repository, quantization_of, wanted
 from sottovoce.engines.ctc import CtcAligner, offer
-from sottovoce.engines.models import ModelFault, Shelf, Source
+from sottovoce.engines.models.store import ModelFault, Shelf, Source
 from sottovoce.engines.protocols import Skill
 from tests import tiny_ctc as tiny
 from tests.hub import Hub, Repository

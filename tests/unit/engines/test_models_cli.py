@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from sottovoce.cli.models import models
 from sottovoce.engines.catalogue import CATALOGUE
-from sottovoce.engines.models import Shelf
+from sottovoce.engines.models.store import Shelf
 from tests.hub import Hub, Repository
 
 TINY = CATALOGUE["whisper-tiny"]

@@ -19,7 +19,7 @@ import pytest
 
 from sottovoce.engines.catalogue import CATALOGUE, of_repository
 from sottovoce.engines.hub import Hub as Client
-from sottovoce.engines.models import SPARE, ModelFault, Progress, Shelf, Source
+from sottovoce.engines.models.store import SPARE, ModelFault, Progress, Shelf, Source
 from tests.hub import STEP, Hub, Repository
 from tests.servers import until
 
@@ -162,7 +162,7 @@ def test_another_quantization_takes_the_place_of_the_first_and_keeps_the_operato
 def test_a_pull_that_was_killed_goes_on_where_it_was(hub, shelf):
     hub.faults.hold["model.bin"] = 1_500_000
     script = (
-        "import sys; from pathlib import Path; from sottovoce.engines.models import Shelf, Source\n"
+        "import sys; from pathlib import Path; from sottovoce.engines.models.store import Shelf, Source\n"
         "Shelf(Path(sys.argv[1])).pull('whisper-tiny', Source(url=sys.argv[2]))"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(shelf.folder), hub.url])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce.engines.catalogue import CATALOGUE
-from sottovoce.engines.models import ModelFault, Shelf
+from sottovoce.engines.models.store import ModelFault, Shelf
 from sottovoce.request import OperatingPoint
 from tests.tiny_whisper import Tiny, build
 
@@ -286,7 +286,7 @@ def test_a_manifest_that_is_not_ours_is_a_fault(shelf, changes):
 
 def test_a_file_that_cannot_be_read_is_told(shelf, monkeypatch):
     recorded(whisper(shelf.folder / "mine"))
-    monkeypatch.setattr("sottovoce.engines.models.sha256_of", _unreadable)
+    monkeypatch.setattr("sottovoce.engines.models.store.sha256_of", _unreadable)
     with pytest.raises(ModelFault, match="mine cannot be read: Input/output error"):
         shelf.verify("mine")
 

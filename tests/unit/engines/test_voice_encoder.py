@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sottovoce.audio.activity import Speech
 from sottovoce.engines import voice_agglomeration, voice_embedding, voice_mel
 from sottovoce.engines.catalogue import OWN_GRADE, VOICE_ENCODER
-from sottovoce.engines.models import Shelf
+from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Skill, Turn
 from sottovoce.engines.voice_agglomeration import clusters
 from sottovoce.engines.voice_encoder import VoiceEncoderDiarizer, offer

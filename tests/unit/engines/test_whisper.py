@@ -15,7 +15,7 @@ from sottovoce.engines import chunks, hallucination
 from sottovoce.engines.hallucination import FULL, Hypothesis
 from sottovoce.engines.heard import Heard, spelled
 from sottovoce.engines.protocols import Capabilities, Hints, LanguageIdentifier
-from sottovoce.engines.whisper import TEMPERATURES, Whisper
+from sottovoce.engines.whisper.engine import TEMPERATURES, Whisper
 from sottovoce.engines.whisper_languages import LANGUAGES, UNKNOWN, whisper_codes
 from sottovoce.engines.whisper_prompt import BUDGET, MAX_LETTERS
 from sottovoce.errors import EngineUnavailable
