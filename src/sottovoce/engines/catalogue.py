@@ -9,7 +9,7 @@ what is fetched.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -126,10 +126,26 @@ CATALOGUE: Mapping[str, Model] = MappingProxyType(
 """Every model that `sottovoce models pull` knows by name."""
 
 
+_ALIASES: Mapping[str, str] = {"large": "whisper-large-v3", "turbo": "whisper-large-v3-turbo"}
+"""What OpenAI's own program calls them."""
+
+
+def canonical(name: str, present: Container[str] = ()) -> str:
+    """The full name for a short one: `base` → `whisper-base`, `large-v3` → `whisper-large-v3`; any other name unchanged.
+
+    A name among *present* (models that are here, such as an operator's own `base`) is never taken for a short one.
+    """
+    if name in present or name in CATALOGUE:
+        return name
+    long = f"{WHISPER}-{name}"
+    return long if long in CATALOGUE else _ALIASES.get(name, name)
+
+
 def find(name: str) -> Model:
-    """The catalogue's model called *name*. Raises `ModelFault` that suggests what was meant."""
-    if name in CATALOGUE:
-        return CATALOGUE[name]
+    """The catalogue's model called *name*, full or short. Raises `ModelFault` that suggests what was meant."""
+    known = CATALOGUE.get(canonical(name))
+    if known:
+        return known
     if name == VOICE_ENCODER:
         raise ModelFault(
             f"{name} is in no repository of which this release pins a commit: `sottovoce models pull owner/repository "

@@ -8,6 +8,7 @@ import pytest
 from sottovoce.engines.catalogue import (
     CATALOGUE,
     ModelFault,
+    canonical,
     checked_revision,
     engine_of,
     find,
@@ -90,8 +91,7 @@ def test_the_page_for_operators_lists_the_catalogue_as_it_is():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("small", "did you mean whisper-small?"),
-        ("large-v3", "did you mean whisper-large-v3 or whisper-distil-large-v3?"),
+        ("tdt-0.6b-v3", "did you mean parakeet-tdt-0.6b-v3?"),
         ("whisper-smal", "did you mean whisper-small"),
         ("", "models list"),
         ("zzz", "models list"),
@@ -100,6 +100,36 @@ def test_the_page_for_operators_lists_the_catalogue_as_it_is():
 def test_an_unknown_name_is_answered_with_what_was_meant(name, hint):
     with pytest.raises(ModelFault, match=re.escape(hint)):
         find(name)
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("base", "whisper-base"),
+        ("tiny.en", "whisper-tiny.en"),
+        ("large-v3", "whisper-large-v3"),
+        ("distil-large-v3.5", "whisper-distil-large-v3.5"),
+        ("turbo", "whisper-large-v3-turbo"),
+        ("large", "whisper-large-v3"),
+    ],
+)
+def test_a_short_name_stands_for_the_whisper_model(short, full):
+    assert canonical(short) == canonical(full) == full
+    assert find(short) is find(full)
+
+
+@pytest.mark.parametrize("name", ["ctc-en", "en", "canary-1b-v2", "court-de", "", "whisper-", "acme/base"])
+def test_any_other_name_stays_as_it_is(name):
+    assert canonical(name) == name
+
+
+def test_an_operator_s_own_model_keeps_its_name():
+    assert canonical("base", present={"base", "whisper-base"}) == "base"
+
+
+def test_no_short_name_means_two_models():
+    shorts = [name.removeprefix("whisper-") for name in CATALOGUE]
+    assert len(set(shorts)) == len(shorts)
 
 
 @pytest.mark.parametrize(
