@@ -29,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import conversations, machine, manifest
-from bench.accuracy import rounded
 from bench.conversations import FIXTURES
 from bench.manifest import Wrong
 from sottovoce.audio import media
@@ -589,7 +588,7 @@ def main(given: Sequence[str] | None = None) -> int:
     except (Wrong, Refused, OSError, ValueError) as error:
         _tell(f"bench.alignment: {error}")
         return 2
-    print(json.dumps(rounded({"machine": head, "near_s": NEAR, **found}), indent=2, ensure_ascii=False))
+    print(json.dumps(machine.rounded({"machine": head, "near_s": NEAR, **found}), indent=2, ensure_ascii=False))
     return int(any(found["verdict"][fault] for fault in ("worse", "taken")))
 
 

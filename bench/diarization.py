@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import conversations, machine
-from bench.accuracy import rounded
 from bench.conversations import Conversation, Told
 from bench.light_diarizer import LightDiarizer
 from bench.manifest import Wrong
@@ -318,7 +317,7 @@ def main(given: Sequence[str] | None = None) -> int:
     except (Wrong, EngineUnavailable, OSError, ValueError) as error:
         _tell(f"bench.diarization: {error.detail if isinstance(error, EngineUnavailable) else error}")
         return 2
-    text = json.dumps(rounded(result), indent=2, ensure_ascii=False)
+    text = json.dumps(machine.rounded(result), indent=2, ensure_ascii=False)
     print(text)
     if wanted.json:
         wanted.json.write_text(text + "\n", encoding="utf-8")

@@ -45,3 +45,17 @@ def percentile(values: list[float], share: float) -> float:
     """The value below which *share* of *values* lie."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+
+
+def rounded(value: Any) -> Any:
+    """*value* with four decimals in every number: more would pretend."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def tell(text: str) -> None:
+    """*text* for the person who waits, on standard error."""
+    print(text, file=sys.stderr, flush=True)

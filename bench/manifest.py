@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from bench import scoring
@@ -71,3 +72,8 @@ def _row(folder: Path, entry: dict[str, str], languages: Sequence[str]) -> tuple
         return None, why
     row = Row(name=entry["file"], path=path, seconds=seconds, language=language, reference=tuple(reference))
     return row, ""
+
+
+def fits(row: Row, patterns: Sequence[str]) -> bool:
+    """Whether the name of *row* matches one of *patterns* (`*`, `?`, `[abc]`)."""
+    return any(fnmatch(row.name, pattern) for pattern in patterns)

@@ -15,6 +15,7 @@ RULES = (
     "lower case",
     "typographic apostrophes are plain ones; those at the edge of a word are left out",
     "English only: digits are spelled out (1100-1999 as years), & is and, % is percent, $ £ € follow their amount",
+    "English only: mr, mrs and dr are mister, missus and doctor",
     "every other character that is no letter, mark, digit or apostrophe separates words, hyphens too",
     "languages written without blanks are compared character by character",
 )
@@ -34,9 +35,11 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
+_TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 _MONEY = {"$": "dollars", "£": "pounds", "€": "euros"}
 _AMOUNT = re.compile(r"([$£€])\s?(\d[\d,]*(?:\.\d+)?(?: (?:hundred|thousand|million|billion))?)")
 _NUMBER = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(st|nd|rd|th)?(?![\w])")
+_FIGURE = re.compile(r"[\d$£€]|^\W*(?:hundred|thousand|million|billion)\b", re.IGNORECASE)
 _MOST_DIGITS = 12  # what is longer is no number but a name: digit by digit
 _YEARS = range(1100, 2000)
 
@@ -55,7 +58,27 @@ def tokens(text: str, language: str) -> list[str]:
     words = _EDGES.sub("", text).split()
     if language == "en":
         words = _spelled(" ".join(words)).split()  # figures that a mark stood before: `.5`, `1.2.3`
+        words = [_TITLES.get(word, word) for word in words]
     return words if pack(language).delimiter else [char for word in words for char in word if char != "'"]
+
+
+def placed(texts: Sequence[str], language: str) -> list[tuple[str, int]]:
+    """The tokens of *texts*, each with the number of the text that it comes from.
+
+    Neighbours that make up one figure (`$20`, `million`) are read together, so that it does not matter how an engine cuts
+    its text into words.
+    """
+    found: list[tuple[str, int]] = []
+    at = 0
+    while at < len(texts):
+        end = at + 1
+        while language == "en" and _FIGURE.search(texts[at]) and end < len(texts) and _FIGURE.search(texts[end]):
+            end += 1
+        apart = [(token, number) for number in range(at, end) for token in tokens(texts[number], language)]
+        whole = tokens(" ".join(texts[at:end]), language) if end > at + 1 else [token for token, _ in apart]
+        found += apart if whole == [token for token, _ in apart] else [(token, at) for token in whole]
+        at = end
+    return found
 
 
 def _spelled(text: str) -> str:
@@ -131,27 +154,43 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One text against its reference: *right* has one entry a heard word, *listing* is for people."""
+    """One text against its reference: *right* has one entry a heard word, *listing* is for people.
+
+    *matched* are the numbers of equal words in the reference and in what was heard; *missing* the runs of words of the
+    reference, start and end, that have no counterpart.
+    """
 
     tally: Tally
     right: tuple[bool, ...]
     listing: str
+    matched: tuple[tuple[int, int], ...] = ()
+    missing: tuple[tuple[int, int], ...] = ()
 
 
 def compare(reference: Sequence[str], heard: Sequence[str]) -> Comparison:
     """*heard* laid over *reference* with the fewest errors; both hold tokens without blanks, *reference* one at least."""
     found = jiwer.process_words(" ".join(reference), " ".join(heard))
-    right = [False] * len(heard)
-    for chunk in found.alignments[0]:
-        if chunk.type == "equal":
-            right[chunk.hyp_start_idx : chunk.hyp_end_idx] = [True] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
+    chunks = found.alignments[0]
+    matched = [
+        (chunk.ref_start_idx + step, chunk.hyp_start_idx + step)
+        for chunk in chunks
+        if chunk.type == "equal"
+        for step in range(chunk.ref_end_idx - chunk.ref_start_idx)
+    ]
+    known = {number for _, number in matched}
     tally = Tally(
         hits=found.hits,
         substitutions=found.substitutions,
         deletions=found.deletions,
         insertions=found.insertions,
     )
-    return Comparison(tally=tally, right=tuple(right), listing=_listing(found))
+    return Comparison(
+        tally=tally,
+        right=tuple(number in known for number in range(len(heard))),
+        listing=_listing(found),
+        matched=tuple(matched),
+        missing=tuple((chunk.ref_start_idx, chunk.ref_end_idx) for chunk in chunks if chunk.type == "delete"),
+    )
 
 
 def _listing(found: jiwer.WordOutput) -> str:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import accuracy, bare, manifest, reliability, scoring
+from bench import accuracy, bare, machine, manifest, reliability, scoring
 from bench.manifest import Row
+from bench.recognition import fitting, scores
 from bench.reliability import Judged
 from bench.scoring import Tally
 from sottovoce.engines import calibration
@@ -43,6 +44,7 @@ FIXTURES = ROOT / "tests" / "fixtures" / "audio"
             "007 and 1234567890123",
             "zero zero seven and one two three four five six seven eight nine zero one two three",
         ),
+        ("Mr. and Mrs. Dr Who", "mister and missus doctor who"),
         ("mp3 4k COVID-19 U.S.", "mp3 4k covid nineteen u s"),
         ("", ""),
         ("… !", ""),
@@ -219,23 +221,24 @@ def row(name="set/a.wav", reference="one two three four", seconds=2.0):
 
 
 def run(*said, cpu=1.0):
-    return bare.Run(words=said, cpu=cpu, wall=2 * cpu, peak=10**8)
+    words = tuple(bare.Spoken(text=text, confidence=sure) for text, sure in said)
+    return bare.Run(words=words, cpu=cpu, wall=2 * cpu, peak=10**8)
 
 
 def test_every_token_of_a_word_has_the_confidence_of_the_word():
-    score = accuracy.score(row(), run(("One", 0.9), ("Two-Three,", 0.4), ("five", None), ("…", 0.1)))
+    score = scores.score(row(), run(("One", 0.9), ("Two-Three,", 0.4), ("five", None), ("…", 0.1)))
     assert score.comparison.tally == Tally(hits=3, substitutions=1)
     assert [(word.confidence, word.right) for word in score.words] == [(0.9, True), (0.4, True), (0.4, True)]
     assert score.unsure == 1
 
 
 def test_a_report_sums_by_set_and_names_what_failed():
-    scores = [
-        accuracy.score(row("a/1.wav"), run(("one", 0.9), ("two", 0.8), cpu=1.0)),
-        accuracy.score(row("a/2.wav", "yes", 1.0), run(("yes", 0.7), cpu=0.5)),
-        accuracy.score(row("b/1.wav", "no", 1.0), run(cpu=0.0), "the file is empty"),
+    found = [
+        scores.score(row("a/1.wav"), run(("one", 0.9), ("two", 0.8), cpu=1.0)),
+        scores.score(row("a/2.wav", "yes", 1.0), run(("yes", 0.7), cpu=0.5)),
+        scores.score(row("b/1.wav", "no", 1.0), run(cpu=0.0), "the file is empty"),
     ]
-    told = accuracy.rounded(accuracy.report(scores))
+    told = machine.rounded(scores.report(found))
     assert told["total"] == {"words": 6, "wer": 0.5, "substitutions": 0, "deletions": 3, "insertions": 0}
     assert {name: (held["files"], held["wer"]) for name, held in told["sets"].items()} == {"a": (2, 0.4), "b": (1, 1.0)}
     assert told["files"]["a/2.wav"]["wer"] == 0.0
@@ -252,7 +255,7 @@ def test_a_report_sums_by_set_and_names_what_failed():
 @pytest.mark.parametrize(("errors", "worse"), [(9, False), (10, False), (11, False), (12, True)])
 def test_the_service_is_worse_beyond_the_tolerance_only(errors, worse):
     ours, theirs = Tally(hits=100 - errors, deletions=errors), Tally(hits=90, deletions=10)
-    told = accuracy.verdict([ours] * 20, [theirs] * 20, 0.015)
+    told = scores.verdict([ours] * 20, [theirs] * 20, 0.015)
     assert told["worse"] is worse
     assert told["difference"] == pytest.approx((errors - 10) / 100)
     assert told["interval_90"] == pytest.approx([told["difference"]] * 2)
@@ -260,7 +263,7 @@ def test_the_service_is_worse_beyond_the_tolerance_only(errors, worse):
 
 def test_a_difference_that_one_file_makes_may_be_chance():
     same, bad = Tally(hits=90, deletions=10), Tally(hits=50, deletions=50)
-    told = accuracy.verdict([bad, *[same] * 19], [same] * 20, 0.005)
+    told = scores.verdict([bad, *[same] * 19], [same] * 20, 0.005)
     assert told["difference"] == pytest.approx(0.02)
     assert told["interval_90"][0] == 0.0
     assert not told["worse"]
@@ -268,12 +271,12 @@ def test_a_difference_that_one_file_makes_may_be_chance():
 
 def test_a_fit_is_judged_on_files_that_it_has_not_seen():
     clues = [
-        accuracy.Clue(row=row(f"{source}/1.wav"), evidence=(float(n % 10),), right=n // 10 < n % 10)
+        fitting.Clue(row=row(f"{source}/1.wav"), evidence=(float(n % 10),), right=n // 10 < n % 10)
         for source in ("a", "b")
         for n in range(100)
     ]
-    clues[100:] = [accuracy.Clue(row=clue.row, evidence=clue.evidence, right=not clue.right) for clue in clues[100:]]
-    found = accuracy.fitted(clues, accuracy._logistic, lambda one: one.source == "a")
+    clues[100:] = [fitting.Clue(row=clue.row, evidence=clue.evidence, right=not clue.right) for clue in clues[100:]]
+    found = fitting.fitted(clues, fitting._logistic, lambda one: one.source == "a")
     assert [found[side]["words"] for side in ("on_fitted", "on_held_out", "swapped", "each_set_left_out")] == [
         100,
         100,
@@ -300,7 +303,7 @@ def test_every_engine_has_the_baseline_that_is_meant_for_it(engine, wanted, meth
 
 
 def test_a_baseline_that_an_engine_does_not_have_is_refused():
-    with pytest.raises(bare.NoBaseline, match="there is: bare, none"):
+    with pytest.raises(bare.NoBaseline, match="there is: bare, bare-batched, bare-vad, none"):
         bare.method_for("whisper", "prototype")
 
 
@@ -404,7 +407,7 @@ def test_a_model_that_has_its_line_is_not_measured_through_it(corpus, shelf, tmp
     [
         (["--engine", "whisper", "--language", "de"], "nothing to score"),
         (["--engine", "nonsense"], "no engine 'nonsense'"),
-        (["--engine", "pocketsphinx", "--model", "small"], "models pull small"),
+        (["--engine", "pocketsphinx", "--model", "small"], "`sottovoce models pull whisper-small`"),
         (["--manifest", "nowhere.tsv"], "nowhere.tsv"),
     ],
 )

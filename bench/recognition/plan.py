@@ -1,0 +1,59 @@
+"""Both ways with their processes warm, and what every measurement needs to know."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import bare
+from bench.manifest import Row
+from bench.recognition.service import Service
+from bench.recognition.times import Times
+from sottovoce.engines import registry
+from sottovoce.engines.setup import Setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured: *rows* with the engine of *choice*, beside the direct call *method* (`none`: without one).
+
+    *work*: a folder for generated audio.
+    """
+
+    options: argparse.Namespace
+    choice: registry.Choice
+    setup: Setup
+    method: str
+    rows: Sequence[Row]
+    known: Times
+    work: Path
+
+    def wanted(self, setup: Setup | None = None) -> bare.Wanted:
+        """The direct call, with *setup* in place of the plan's own."""
+        return bare.Wanted(
+            method=self.method,
+            engine=self.choice.engine,
+            model=self.choice.model,
+            device=(setup or self.setup).devices[0],
+            setup=setup or self.setup,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The service and the direct call, where there is one, each with one process that has all cores."""
+
+    service: Service
+    direct: bare.Bare | None
+
+
+@contextlib.contextmanager
+def pair(plan: Plan) -> Iterator[Pair]:
+    """Both ways of *plan*, loaded; they end with the context. Raises `EngineUnavailable`, and what the engine raises."""
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(contextlib.closing(Service(plan.choice, plan.setup)))
+        direct = None
+        if plan.method != "none":
+            direct = stack.enter_context(contextlib.closing(bare.Bare(plan.wanted())))
+        yield Pair(service=service, direct=direct)
