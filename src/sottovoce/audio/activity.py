@@ -5,8 +5,7 @@ Everything here is a stream: what is held is bounded by the longest utterance, b
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from sottovoce.transcript.model import RATE, Samples
@@ -23,18 +22,26 @@ CHUNK: Samples = RATE // 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of the media, end exclusive."""
+    """A stretch of the media, end exclusive.
+
+    *voiced*: the runs of speech inside it, in order, without pads; empty where the maker of the span does not know them.
+    """
 
     start: Samples
     end: Samples
+    voiced: tuple["Span", ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """A stretch of speech: *audio* is float32[n] in -1..1 at 16 kHz, *start* its first sample's place in the media."""
+    """A stretch of speech: *audio* is float32[n] in -1..1 at 16 kHz, *start* its first sample's place in the media.
+
+    *voiced*: the runs of speech inside it, with media times; empty where they are not known.
+    """
 
     start: Samples
     audio: "Floats"
+    voiced: tuple[Span, ...] = ()
 
     @property
     def end(self) -> Samples:
@@ -60,7 +67,8 @@ class ActivityPolicy:
     A frame of *threshold* or more begins speech; *min_silence* of frames under *threshold* - *hysteresis*, not broken
     by one of *threshold*, ends it. Speech shorter than *min_speech* is dropped; the rest gets *pad* on both sides, as
     far as there is audio that no other span has. No span is longer than *max_speech*: one that would be is cut at the
-    least speech-like moment of its last quarter.
+    least speech-like moment of its last quarter, the middle of a pause where there is one. A pause of *inner_pause*
+    parts two runs of speech of one span.
     Errors: ValueError for a *max_speech* that its pads would fill, or negative lengths.
     """
 
@@ -70,6 +78,7 @@ class ActivityPolicy:
     min_silence: Samples = 4_800  # 300 ms
     pad: Samples = 2_400  # 150 ms
     max_speech: Samples = 320_000  # 20 s
+    inner_pause: Samples = 4_800  # 300 ms
 
     def __post_init__(self) -> None:
         if min(self.min_speech, self.min_silence, self.pad) < 0 or self.max_speech < 4 * self.pad + RATE // 2:
@@ -92,6 +101,8 @@ class Endpointer:
         self._voiced = start  # unpadded start of it
         self._least: Samples = policy.min_speech  # what it must last not to be dropped
         self._silent: Samples | None = None  # where the silence within it began
+        self._runs: list[Span] = []  # of speech, in the speech under way, all but the last
+        self._run: Samples | None = None  # where the last one began; None in a pause that has ended it
         self._probabilities: list[float] = []  # of the frames since _voiced
 
     @property
@@ -116,8 +127,11 @@ class Endpointer:
         self._probabilities.append(probability)
         if probability >= self._policy.threshold:
             self._silent = None
+            self._run = at if self._run is None else self._run
         elif probability < self._policy.threshold - self._policy.hysteresis and self._silent is None:
             self._silent = at
+        if self._silent is not None and self._now - self._silent >= self._policy.inner_pause:
+            self._end_run(self._silent)
         if self._silent is not None and self._now - self._silent >= self._policy.min_silence:
             return self._leave(self._silent, self._now)
         if self._now + self._frame + self._policy.pad - self._begin > self._policy.max_speech:
@@ -132,32 +146,62 @@ class Endpointer:
 
     def _enter(self, at: Samples) -> None:
         self._begin = max(self._free, at - self._policy.pad)
-        self._voiced = at
+        self._voiced = self._run = at
+        self._runs = []
         self._least = self._policy.min_speech
         self._silent = None
         self._probabilities = []
 
+    def _end_run(self, end: Samples) -> None:
+        if self._run is not None and end > self._run:
+            self._runs.append(Span(start=self._run, end=end))
+        self._run = None
+
     def _leave(self, end: Samples, heard: Samples) -> Span | None:
         """Close the speech under way at *end*, padded with what was *heard* after it."""
+        self._end_run(end)
         begin, self._begin = self._begin, None
         if begin is None or end - self._voiced < self._least:
             return None
         self._free = min(end + self._policy.pad, heard)
-        return Span(start=begin, end=self._free)
+        return Span(start=begin, end=self._free, voiced=tuple(self._runs))
 
     def _cut(self) -> Span | None:
-        """Close the speech under way where it sounds least like speech, and go on from there without a pad."""
+        """Close the speech under way where it sounds least like speech, and go on from there without a pad.
+
+        That is where half the length of a pause on both sides sounds least like it: in the middle of a pause, if there is one.
+        """
         held = self._probabilities
+        near = max(self._policy.inner_pause // self._frame // 2, 1)
         first = len(held) - max(len(held) // 4, 1)
-        best = min(range(first, len(held)), key=lambda k: (fmean(held[max(k - 1, 0) : k + 2]), held[k], -k))
+        doubts = [1.0 - probability for probability in held]
+        best = max(range(first, len(held)), key=lambda k: (_around(doubts, k, near), doubts[k], k))
         begin, at = self._begin, self._voiced + best * self._frame
-        silent, rest = self._silent, held[best:]
+        silent, rest, run = self._silent, held[best:], self._run
+        before, after = _divided([*self._runs, *([Span(start=run, end=self._now)] if run is not None else [])], at)
         self._free = at
         self._enter(at)
         self._least = 1  # the tail of an utterance may hold half a word
         self._probabilities = rest
         self._silent = None if silent is None else max(silent, at)
-        return Span(start=at if begin is None else begin, end=at)
+        # the last run goes on, if there was one
+        self._runs, self._run = after, None
+        if run is not None and after:
+            self._run = after.pop().start
+        return Span(start=at if begin is None else begin, end=at, voiced=tuple(before))
+
+
+def _around(values: list[float], at: int, near: int) -> float:
+    """The sum of *values* up to *near* places from *at*; a place beyond the ends counts as the value at *at*."""
+    found = values[max(at - near, 0) : at + near + 1]
+    return sum(found) + (2 * near + 1 - len(found)) * values[at]
+
+
+def _divided(runs: list[Span], at: Samples) -> tuple[list[Span], list[Span]]:
+    """*runs* before *at* and after it; one that goes across is in both."""
+    before = [Span(start=run.start, end=min(run.end, at)) for run in runs if run.start < at]
+    after = [Span(start=max(run.start, at), end=run.end) for run in runs if run.end > at]
+    return before, after
 
 
 def segments(
@@ -230,7 +274,11 @@ class Segmenter:
             return []
         base = self._start
         found = [
-            Speech(start=span.start, audio=audio[span.start - base : min(span.end, self._end) - base].copy())
+            Speech(
+                start=span.start,
+                audio=audio[span.start - base : min(span.end, self._end) - base].copy(),
+                voiced=span.voiced,
+            )
             for span in spans
         ]
         self._start = min(max(self._endpointer.keep, base), self._judged)
