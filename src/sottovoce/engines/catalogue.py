@@ -10,7 +10,7 @@ what is fetched.
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
@@ -164,11 +164,16 @@ def of_repository(repository: str, name: str, engine: str, revision: str, langua
         raise ModelFault(f"{name} is a model of the catalogue; give yours another name")
     if engine in SILENT and not languages:
         raise ModelFault(f"a model for {engine} does not say which languages it knows: name them (--language)")
+    return replace(own(name, engine, languages), repository=repository, revision=checked_revision(revision))
+
+
+def own(name: str, engine: str, languages: frozenset[str]) -> Model:
+    """A model of the operator's own whose files come from no repository; without *languages*: all that it turns out to know."""
     return Model(
         name=name,
         engine=engine,
-        repository=repository,
-        revision=checked_revision(revision),
+        repository="",
+        revision="",
         languages=languages or None,
         grade=OWN_GRADE,
         suits=OperatingPoint.STANDARD,

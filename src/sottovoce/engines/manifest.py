@@ -1,5 +1,6 @@
 """What stands beside the files of a model: `manifest.json` of the pull, and the operator's own `sottovoce.json`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -42,7 +43,8 @@ class Piece:
 class Manifest:
     """What a pull brought: from which repository at which *commit*, and every file's checksum.
 
-    *revision* is what was asked for. *quantization* is None where files are not quantized ahead (Whisper).
+    *revision* is what was asked for. All three are empty for an operator's own model that was imported from files.
+    *quantization* is None where files are not quantized ahead (Whisper).
     """
 
     __pydantic_config__ = _STRICT
@@ -52,7 +54,7 @@ class Manifest:
     engine: _Engine
     repository: str
     revision: str
-    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    commit: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")]
     quantization: str | None
     languages: _Languages | None
     files: tuple[Piece, ...]
@@ -85,8 +87,13 @@ def read_note(folder: Path) -> Note:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Put *manifest* into *folder*. Raises OSError."""
-    (folder / MANIFEST).write_bytes(_MANIFESTS.dump_json(manifest, indent=2) + b"\n")
+    """Put *manifest* into *folder* in one step, since a server may read the folder at this moment. Raises OSError."""
+    arriving = folder / f".{MANIFEST}.{os.getpid()}"
+    try:
+        arriving.write_bytes(_MANIFESTS.dump_json(manifest, indent=2) + b"\n")
+        arriving.replace(folder / MANIFEST)
+    finally:
+        arriving.unlink(missing_ok=True)
 
 
 def _read(file: Path, adapter: TypeAdapter[T]) -> T | None:

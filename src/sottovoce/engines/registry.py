@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sottovoce.engines.catalogue import Model
+from sottovoce.engines.models import remedies
 from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
 from sottovoce.engines.setup import Setup
-from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
@@ -77,19 +77,13 @@ def _whisper_offers(setup: Setup) -> tuple[Capabilities, ...]:
         return ()
     return tuple(
         replace(
-            _described(model, setup, model.languages or _whisper_languages(model)),
+            _described(model, setup, remedies.languages_of(model)),
             custom_vocab=True,
             identifies_language=model.languages is None,
         )
         for model in Shelf(setup.models).present()
         if model.engine == "whisper"
     )
-
-
-def _whisper_languages(model: Model) -> frozenset[str]:
-    """What a multilingual *model* should know; the loaded one tells whether it does."""
-    has_young = not model.repository or "large-v3" in model.name  # an operator's own gets the benefit of the doubt
-    return LANGUAGES if has_young else LANGUAGES - YOUNG
 
 
 def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
@@ -258,8 +252,10 @@ def offered(setup: Setup, configured: str = "auto") -> tuple[Capabilities, ...]:
     found = every if configured == "auto" else [each for entry in every for each in _allowed(entry, configured)]
     for point, model in setup.pinned.items():
         if model not in {entry.model for entry in found if Skill.TRANSCRIPTION in entry.skills}:
+            fault = dict(Shelf(setup.models).faults()).get(model)
+            state = f"cannot be used, {fault}" if fault else "is not present"
             raise EngineUnavailable(
-                f"the model for {point}, {model}, is not present: {_pull(model)}, or unset the setting", at=None
+                f"the model for {point}, {model}, {state}: {_pull(model)}, or unset the setting", at=None
             )
     return tuple(replace(entry, pinned=_pins(entry.model, setup)) for entry in found)
 
@@ -341,19 +337,14 @@ def _preference(entry: Capabilities, point: OperatingPoint) -> tuple[bool, bool,
 
 def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
     """Why *language* cannot be transcribed here, for the caller, and the command that would change it."""
+    model = remedies.to_pull(language)
     if language == AUTO:
-        return (
-            "language identification is not available on this server; name the language, or have the operator "
-            "run `sottovoce models pull whisper-small`"
-        )
+        what = "language identification is not available on this server; name the language"
+        return f"{what}, or have the operator run {remedies.command(model)}" if model else what
     known = sorted({code for candidate in skilled(offers, Skill.TRANSCRIPTION) for code in candidate.languages})
     listed = ", ".join(known) if known else "none"
     what = f"language {language!r} is not available on this server (available: {listed})"
-    return f"{what}; the operator can run `sottovoce models pull whisper-small`" if _whisper_knows(language) else what
-
-
-def _whisper_knows(language: str) -> bool:
-    return language in LANGUAGES
+    return f"{what}; the operator can run {remedies.command(model)}" if model else what
 
 
 def load(name: str, model: str, device: str, setup: Setup) -> Recognizer:

@@ -6,7 +6,6 @@ Nothing is left behind, nothing is changed, and a running server is not disturbe
 import asyncio
 import contextlib
 import ctypes
-import importlib.util
 import os
 import shutil
 import socket
@@ -18,14 +17,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.catalogue import CATALOGUE, ENGINES, ONNX_ASR, WHISPER, Model
+from sottovoce.engines.catalogue import ENGINES
+from sottovoce.engines.models import remedies
 from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
-from sottovoce.service import mail, migrate
+from sottovoce.service import mail, migrate, model_checks
 from sottovoce.service.blobs import Blobs
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.runtime import Plan
@@ -126,49 +126,17 @@ def other_engines(plan: Plan) -> Iterator[Finding]:
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
-    """Models of the catalogue that know *language* and are graded above all that is here: the smallest of them, and
-    the best for each operating point; and how to get them.
-    """
+    """Models of the catalogue that know *language* and are graded above all that is here, and how to get them."""
     offers = registry.skilled(offers, Skill.TRANSCRIPTION)
     here = max((entry.grade for entry in offers if _serves(entry, language)), default=-1)
-    above = [model for model in CATALOGUE.values() if _would_serve(model, language) and model.grade > here]
-    if not above:
-        return ()
-    best = [max(suiting, key=_grade) for point in OperatingPoint if (suiting := [m for m in above if m.suits is point])]
     return tuple(
-        map(_cure, sorted({model.name: model for model in (min(above, key=_bytes), *best)}.values(), key=_grade))
+        f"{model.name} ({model.size / 1e9:.1f} GB): {remedies.command(model)}"
+        for model in remedies.better(language, here)
     )
-
-
-def _would_serve(model: Model, language: str) -> bool:
-    from sottovoce.engines.whisper_languages import LANGUAGES
-
-    if model.engine not in {WHISPER, ONNX_ASR}:
-        return False
-    if language == AUTO:
-        return model.languages is None
-    return language in (model.languages or LANGUAGES)
-
-
-def _grade(model: Model) -> int:
-    return model.grade
-
-
-def _bytes(model: Model) -> int:
-    return model.size
-
-
-def _cure(model: Model) -> str:
-    extra = " after `pip install 'sottovoce[onnx-asr]'`" if _lacks_package(model.engine) else ""
-    return f"{model.name} ({model.size / 1e9:.1f} GB): `sottovoce models pull {model.name}`{extra}"
 
 
 def _serves(entry: Capabilities, language: str) -> bool:
     return entry.identifies_language if language == AUTO else language in entry.languages
-
-
-def _lacks_package(engine: str) -> bool:
-    return engine == "onnx-asr" and importlib.util.find_spec("onnx_asr") is None
 
 
 # ── the machine ──
@@ -177,7 +145,7 @@ def _lacks_package(engine: str) -> bool:
 def machine(plan: Plan) -> Iterator[Finding]:
     """Disk, memory and GPUs."""
     yield _disk(plan)
-    yield from _models(plan.setup)
+    yield _models(plan.setup)
     yield _memory(plan)
     yield from _gpus(plan.setup)
 
@@ -200,11 +168,18 @@ def _disk(plan: Plan) -> Finding:
     return _note("disk", f"{text}: media, transcripts and models need room") if free < LOW_DISK else _ok("disk", text)
 
 
-def _models(setup: Setup) -> Iterator[Finding]:
-    shelf = Shelf(setup.models)
-    present = shelf.present()
-    names = ", ".join(model.name for model in present) or "none"
-    yield _ok("models", f"in {setup.models}: {names}; `sottovoce models verify` checks their bytes")
+def _models(setup: Setup) -> Finding:
+    names = ", ".join(model.name for model in Shelf(setup.models).present()) or "none"
+    return _ok("models", f"in {setup.models}: {names}")
+
+
+def models(plan: Plan, *, read: bool) -> Iterator[Finding]:
+    """What is wrong with models; with *read* every byte of them is checked, and those that are in use are loaded."""
+    looked = [*model_checks.folders(plan.setup, read=read)]
+    if read:
+        looked += model_checks.loads(plan.setup, registry.offered(plan.setup, plan.engine))
+    for each in looked:
+        yield (_ok if each.sound else _fault)("model", each.text)
 
 
 def _memory(plan: Plan) -> Finding:

@@ -55,7 +55,7 @@ from sottovoce.service.workflows import JobRunner, WorkPolicy
 
 _log = logging.getLogger(__name__)
 
-NO_MODELS = "run `sottovoce models pull whisper-small`, or use engine auto"
+NO_MODELS = "run `sottovoce models pull whisper-base`, or use engine auto"
 READY_FOR = 1.0
 READY_TIMEOUT = 5.0
 """Seconds that a look at the parts is good for, and that each part may take."""

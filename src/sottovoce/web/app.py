@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp
 
+from sottovoce.engines.catalogue import canonical
 from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
@@ -163,9 +164,10 @@ def engines(settings: Settings) -> tuple[Setup, int]:
         OperatingPoint.STANDARD: settings.standard_model,
         OperatingPoint.ENHANCED: settings.enhanced_model,
     }
+    folder = models_folder(settings)
     setup = Setup(
-        models=models_folder(settings),
-        pinned={point: model for point, model in pinned.items() if model},
+        models=folder,
+        pinned={point: _full_name(model, folder) for point, model in pinned.items() if model},
         devices=devices,
         compute_type=settings.compute_type,
         threads=settings.engine_threads or max(1, cores // slots),
@@ -173,6 +175,11 @@ def engines(settings: Settings) -> tuple[Setup, int]:
         beam=settings.beam_size,
     )
     return setup, slots
+
+
+def _full_name(model: str, folder: Path) -> str:
+    """The name of *model* where a short one was set (`base`); a folder that is called so is meant itself."""
+    return model if (folder / model).is_dir() else canonical(model)
 
 
 def models_folder(settings: Settings) -> Path:

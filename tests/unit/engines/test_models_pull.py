@@ -22,6 +22,7 @@ from sottovoce.engines.hub import Hub as Client
 from sottovoce.engines.models.store import SPARE, ModelFault, Progress, Shelf, Source
 from tests.hub import STEP, Hub, Repository
 from tests.servers import until
+from tests.unknown_files import EMPTIED, empty_the_table
 
 TINY = CATALOGUE["whisper-tiny"]
 WANTED = {"config.json", "model.bin", "tokenizer.json", "vocabulary.txt"}
@@ -74,6 +75,7 @@ def shelf(tmp_path: Path) -> Shelf:
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    empty_the_table(monkeypatch)
 
 
 def source(hub: Hub, **changes) -> Source:
@@ -161,7 +163,7 @@ def test_another_quantization_takes_the_place_of_the_first_and_keeps_the_operato
 
 def test_a_pull_that_was_killed_goes_on_where_it_was(hub, shelf):
     hub.faults.hold["model.bin"] = 1_500_000
-    script = (
+    script = EMPTIED + (
         "import sys; from pathlib import Path; from sottovoce.engines.models.store import Shelf, Source\n"
         "Shelf(Path(sys.argv[1])).pull('whisper-tiny', Source(url=sys.argv[2]))"
     )

@@ -12,8 +12,15 @@ from sottovoce.engines.catalogue import CATALOGUE
 from sottovoce.engines.models.store import ModelFault, Shelf
 from sottovoce.request import OperatingPoint
 from tests.tiny_whisper import Tiny, build
+from tests.unknown_files import empty_the_table
 
 MULTILINGUAL = 51_865
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the catalogue knows of files has its own tests, in `test_models_known_files.py`."""
+    empty_the_table(monkeypatch)
 
 
 @pytest.fixture
@@ -286,7 +293,7 @@ def test_a_manifest_that_is_not_ours_is_a_fault(shelf, changes):
 
 def test_a_file_that_cannot_be_read_is_told(shelf, monkeypatch):
     recorded(whisper(shelf.folder / "mine"))
-    monkeypatch.setattr("sottovoce.engines.models.store.sha256_of", _unreadable)
+    monkeypatch.setattr("sottovoce.engines.models.checking.sha256_of", _unreadable)
     with pytest.raises(ModelFault, match="mine cannot be read: Input/output error"):
         shelf.verify("mine")
 

@@ -69,7 +69,7 @@ def test_a_refusal_says_what_is_there_and_what_to_do():
     with pytest.raises(EngineUnavailable) as refused:
         chosen("fr", STANDARD, FALLBACK)
     assert "language 'fr' is not available on this server (available: en)" in refused.value.why
-    assert "sottovoce models pull whisper-small" in refused.value.why
+    assert "sottovoce models pull whisper-base" in refused.value.why
     with pytest.raises(EngineUnavailable) as refused:
         chosen("tlh", STANDARD, FALLBACK)
     assert "models pull" not in refused.value.why

@@ -1,17 +1,19 @@
 """The shelf: the folder in which models lie, and everything that is done to it.
 
 A model is the folder `<shelf>/<name>` with flat files. What is being fetched lies in `<shelf>/.pulling/<name>/new` and is
-moved in one step when every file is there and fits its checksum, so no half of a model is ever seen by an engine.
+moved in one step when every file is there and fits its checksum, so no half of a model is ever seen by an engine. From
+which source a model comes is decided in `sources.py`.
 """
 
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +21,13 @@ from typing import Literal
 
 from sottovoce.engines import catalogue
 from sottovoce.engines.catalogue import CATALOGUE, SILENT, WHISPER, Model, ModelFault, checked_name, local
-from sottovoce.engines.hub import Hub, Listing, Source, fits, sha256_of
+from sottovoce.engines.hub import Hub, Listing, Remote, Source, fits, sha256_of
 from sottovoce.engines.manifest import NOTE, OURS, Manifest, Note, Piece, read_manifest, read_note, write_manifest
+from sottovoce.engines.models import checking, known_files
+from sottovoce.engines.models.checking import Verdict
 from sottovoce.request import OperatingPoint
 
-__all__ = ["CATALOGUE", "Model", "ModelFault", "Progress", "Pulled", "Shelf", "Source", "Verdict"]
+__all__ = ["CATALOGUE", "Content", "Model", "ModelFault", "Progress", "Pulled", "Shelf", "Source", "Verdict"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ class Progress:
     """Where a pull or a check is: *done* of *total* bytes of all files; *waiting* for another pull of the same model."""
 
     model: str
-    step: Literal["waiting", "asking", "fetching", "checking"]
+    step: Literal["waiting", "asking", "fetching", "unpacking", "checking"]
     file: str = ""
     done: int = 0
     total: int = 0
@@ -64,20 +68,17 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Files of *model* against its manifest; without one (not *recorded*) nothing can be said."""
+class Content:
+    """The bytes of one file of a model, wherever they come from: *size* of them, with that *sha256* where it is known."""
 
-    model: str
-    recorded: bool
-    checked: int
-    missing: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
+    name: str
+    size: int
+    sha256: str | None
+    chunks: Callable[[], Iterable[bytes]]
 
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is wrong, as far as it is known."""
-        return not (self.missing or self.changed or self.extra)
+
+Bring = Callable[[Path], Iterable[Content]]
+"""Finds the files of a model; may fetch into the folder that it is given, which is kept until the model is complete."""
 
 
 class Shelf:
@@ -100,17 +101,21 @@ class Shelf:
 
     def unfinished(self) -> dict[str, int]:
         """Models whose pull was interrupted, and how many bytes of them are here."""
-        found = {place.parent.name: _weight(place) for place in self.folder.glob(f"{WORKPLACE}/*/new")}
+        found = {
+            place.name: _weight(place / "new") + _weight(place / "kept") for place in self.folder.glob(f"{WORKPLACE}/*")
+        }
         return {name: size for name, size in sorted(found.items()) if size}
 
     def verify(self, name: str, listen: Listen = _nobody) -> Verdict:
-        """Every file of the model *name* against its recorded SHA-256. Raises `ModelFault` for what cannot be read."""
+        """Every file of the model *name* against its SHA-256: the catalogue's, else the one that was recorded with the pull.
+
+        Raises `ModelFault` for what cannot be read.
+        """
         folder = self.path(name)
         if not folder.is_dir():
             raise ModelFault(f"{name} is not here; `sottovoce models list` shows what is")
         try:
-            manifest = read_manifest(folder)
-            return _judged(folder, manifest, listen) if manifest else Verdict(model=name, recorded=False, checked=0)
+            return checking.judged(folder, read_manifest(folder), partial(_hear_check, listen, name))
         except ModelFault as fault:
             raise ModelFault(f"{name}: {fault}") from fault
         except OSError as error:
@@ -126,12 +131,12 @@ class Shelf:
             raise ModelFault(f"{name} is not here; `sottovoce models list` shows what is")
         try:
             with self._turn(name, None) as place:
-                freed = _weight(folder) + _weight(place / "new")
+                freed = sum(map(_weight, (folder, place / "new", place / "kept")))
                 _discard(place / "old")
                 if _exists(folder):
                     folder.rename(place / "old")  # at once, so nobody sees half of it
-                _discard(place / "old")
-                _discard(place / "new")
+                for rest in ("old", "new", "kept"):
+                    _discard(place / rest)
         except OSError as error:
             raise ModelFault(f"{name} cannot be removed: {error.strerror}") from error
         _log.info("model removed", extra={"model": name, "bytes": freed})
@@ -140,27 +145,70 @@ class Shelf:
     def pull(
         self, wanted: str | Model, source: Source, listen: Listen = _nobody, *, quantization: str | None = None
     ) -> Pulled:
-        """Fetch a model of the catalogue, or the one described, and have every file of it checked.
+        """Fetch a model of the catalogue, or the one described, from the hub *source*, and have every file of it checked.
 
         What an earlier pull left is gone on with; what is here in another version is replaced at the end, in one step.
         Raises `ModelFault`: offline, unreachable, refused, not as the checksum says, no room.
         """
         model = catalogue.find(wanted) if isinstance(wanted, str) else wanted
         if source.offline:
-            return self._found(model, quantization)
-        try:
-            with self._turn(model.name, listen) as place, Hub(source) as hub:
-                pulled = self._fetch(model, hub, place, listen, quantization)
-        except ModelFault as fault:
-            raise ModelFault(f"{model.name}: {fault}") from fault
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "; free some space and pull again, it goes on from there" if full else ""
-            raise ModelFault(
-                f"{model.name}: {self.folder} cannot be written: {error.strerror or error}{remedy}"
-            ) from error
+            return self.offline(model, quantization)
+        with self._told(model.name), self._turn(model.name, listen) as place, Hub(source) as hub:
+            pulled = self._fetch(model, hub, place, listen, quantization)
         _log.info("model pulled", extra={"model": model.name, "commit": pulled.commit, "bytes": pulled.fetched})
         return pulled
+
+    def put(self, model: Model, bring: Bring, listen: Listen = _nobody) -> Pulled:
+        """Make the files that *bring* finds the model *model*, in one step, when every one of them fits.
+
+        Raises `ModelFault`: a file that is not what it should be, no room.
+        """
+        with self._told(model.name), self._turn(model.name, listen) as place:
+            kept = place / "kept"
+            kept.mkdir(exist_ok=True)
+            contents = sorted(bring(kept), key=lambda content: content.name)
+            total = sum(content.size for content in contents)
+            self.make_sure_of_room(total)
+            new = place / "new"
+            _discard(new)
+            new.mkdir()
+            try:
+                pieces = tuple(_written(contents, new, partial(_hear_writing, listen, model.name, total)))
+                self._publish(model, model.revision, pieces, place)
+            except (ModelFault, OSError):
+                _discard(new)
+                raise
+            _discard(kept)
+            here = self._look(model.name) or model
+        _log.info("model put in place", extra={"model": model.name, "commit": model.revision, "bytes": total})
+        return Pulled(model=here, commit=model.revision, size=total, fetched=total)
+
+    def here(self, model: Model, quantization: str | None = None, listen: Listen = _nobody) -> Pulled | None:
+        """*model* if it is here complete, at its commit; None if not. Neither a network nor a checksum is needed for that.
+
+        A folder that was put there by hand is read once: if all its files are the catalogue's, it gets its manifest.
+        """
+        with suppress(ModelFault, OSError):
+            folder = self.path(model.name)
+            if not folder.is_dir() or self._look(model.name) is None:
+                return None
+            manifest = read_manifest(folder) or self._adopted(model, folder, listen)
+            if manifest and manifest.commit == model.revision and quantization in (None, manifest.quantization):
+                size = sum(piece.size for piece in manifest.files)
+                return Pulled(model=self._look(model.name) or model, commit=manifest.commit, size=size, fetched=0)
+        return None
+
+    def offline(self, model: Model, quantization: str | None = None) -> Pulled:
+        """*model* as it is here already. Raises `ModelFault` that says how to get it without a network."""
+        here = next((each for each in self.present() if each.name == model.name), None)
+        if here is not None:
+            manifest = read_manifest(self.path(here.name))
+            if quantization in (None, manifest.quantization if manifest else None):
+                return Pulled(model=here, commit=here.revision, size=here.size, fetched=0)
+        raise ModelFault(
+            f"{model.name}: offline, so nothing is fetched; pull it on a machine with a network and copy its folder "
+            f"{model.name} into {self.folder}, as docs/models.md describes"
+        )
 
     # ── what is here ──
 
@@ -188,29 +236,46 @@ class Shelf:
         manifest, note = read_manifest(folder), read_note(folder)
         engine = note.engine or (manifest.engine if manifest else catalogue.engine_of(sizes))
         if engine is None:
+            if checking.is_remnant(name, sizes):
+                raise ModelFault("its weights are missing")
             return None
         checked_name(name)
-        for piece in manifest.files if manifest else ():
-            if sizes.get(piece.name) != piece.size:
-                raise ModelFault(f"{piece.name} is {'not whole' if piece.name in sizes else 'missing'}")
+        known = _known(name, engine, manifest)
+        if manifest:
+            checking.look_for_faults(name, sizes, manifest)
         catalogue.wanted(engine, sizes, manifest.quantization if manifest else None)
+        if not manifest:
+            checking.look_for_faults(name, sizes, manifest)
         size = sum(size for file, size in sizes.items() if file not in OURS)
-        model = _known(name, engine, manifest) or _own(folder, engine, manifest, note, size)
+        model = known or _own(folder, engine, manifest, note, size)
         return _noted(model, note)
 
-    def _found(self, model: Model, quantization: str | None) -> Pulled:
-        """*model* as it is here already. Raises `ModelFault` that says how to get it without a network."""
-        here = next((each for each in self.present() if each.name == model.name), None)
-        if here is not None:
-            manifest = read_manifest(self.path(here.name))
-            if quantization in (None, manifest.quantization if manifest else None):
-                return Pulled(model=here, commit=here.revision, size=here.size, fetched=0)
-        raise ModelFault(
-            f"{model.name}: offline, so nothing is fetched; pull it on a machine with a network and copy its folder "
-            f"{model.name} into {self.folder}, as docs/models.md describes"
-        )
+    def _adopted(self, model: Model, folder: Path, listen: Listen) -> Manifest | None:
+        """The manifest of a *folder* that was put there by hand, if each file is the catalogue's. Raises OSError."""
+        listen(Progress(model=model.name, step="checking"))
+        if not checking.is_whole(model, folder):
+            return None
+        known = known_files.files_of(model)
+        names = catalogue.wanted(model.engine, [file.name for file in folder.iterdir() if file.is_file()])
+        pieces = (Piece(name=name, size=known[name].size, sha256=str(known[name].sha256)) for name in sorted(names))
+        manifest = _manifest(model, model.revision, tuple(pieces))
+        with suppress(OSError):  # of a folder that only others may write: it will be read again the next time
+            write_manifest(folder, manifest)
+        return manifest
 
     # ── what comes ──
+
+    @contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Whatever goes wrong inside is a `ModelFault` of one line that names the model."""
+        try:
+            yield
+        except ModelFault as fault:
+            raise ModelFault(f"{name}: {fault}") from fault
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "; free some space and pull again, it goes on from there" if full else ""
+            raise ModelFault(f"{name}: {self.folder} cannot be written: {error.strerror or error}{remedy}") from error
 
     @contextmanager
     def _turn(self, name: str, listen: Listen | None) -> Iterator[Path]:
@@ -233,13 +298,13 @@ class Shelf:
     def _fetch(self, model: Model, hub: Hub, place: Path, listen: Listen, quantization: str | None) -> Pulled:
         listen(Progress(model=model.name, step="asking"))
         choose = partial(catalogue.wanted, model.engine, quantization=quantization)
-        listing = hub.listing(model.repository, model.revision, choose)
+        listing = _held_to_the_catalogue(model, hub.listing(model.repository, model.revision, choose))
         if self._is_here(model.name, listing):
             return self._pulled(model, listing, fetched=0)
         new = _cleared(place, listing)
         checksums = self._taken_over(model.name, listing, new)
         missing = listing.size - _weight(new)
-        self._make_sure_of_room(missing)
+        self.make_sure_of_room(missing)
         done = 0
         for remote in listing.files:
             heard = partial(_hear, listen, model=model.name, file=remote.name, before=done, total=listing.size)
@@ -248,7 +313,10 @@ class Shelf:
                 checksums[remote.name] = hub.fetch(model.repository, listing.commit, remote, to, heard)
             done += remote.size
             heard(remote.size)
-        self._put_up(model, listing, checksums, place)
+        pieces = (
+            Piece(name=local(remote.name), size=remote.size, sha256=checksums[remote.name]) for remote in listing.files
+        )
+        self._publish(model, listing.commit, tuple(pieces), place)
         return self._pulled(model, listing, fetched=missing)
 
     def _is_here(self, name: str, listing: Listing) -> bool:
@@ -277,7 +345,8 @@ class Shelf:
                 taken[remote.name] = sha256_of(old)
         return taken
 
-    def _make_sure_of_room(self, missing: int) -> None:
+    def make_sure_of_room(self, missing: int) -> None:
+        """Nothing if *missing* bytes fit on the disk. Raises `ModelFault`."""
         free = shutil.disk_usage(self.folder).free
         if missing > free - SPARE:
             raise ModelFault(
@@ -285,27 +354,15 @@ class Shelf:
                 f"{SPARE / 1e9:.2f} GB are left alone"
             )
 
-    def _put_up(self, model: Model, listing: Listing, checksums: dict[str, str], place: Path) -> None:
+    def _publish(self, model: Model, commit: str, pieces: tuple[Piece, ...], place: Path) -> None:
         """Make what was fetched the model, in one step. Raises OSError."""
         new, folder = place / "new", self.path(model.name)
-        manifest = Manifest(
-            name=model.name,
-            engine=model.engine,
-            repository=model.repository,
-            revision=model.revision,
-            commit=listing.commit,
-            quantization=catalogue.quantization_of(model.engine, checksums),
-            languages=model.languages,
-            files=tuple(
-                Piece(name=local(remote.name), size=remote.size, sha256=checksums[remote.name])
-                for remote in listing.files
-            ),
-        )
-        write_manifest(new, manifest)
-        if (folder / NOTE).is_file():
+        write_manifest(new, _manifest(model, commit, pieces))
+        if (folder / NOTE).is_file() and not (new / NOTE).exists():
             shutil.copyfile(folder / NOTE, new / NOTE)
         for path in (*new.iterdir(), new):
             _sync(path)
+        _discard(place / "old")
         if _exists(folder):
             folder.rename(place / "old")
         new.rename(folder)
@@ -333,6 +390,63 @@ def _cleared(place: Path, listing: Listing) -> Path:
             _discard(path)
     commit.write_text(listing.commit, encoding="ascii")
     return new
+
+
+def _held_to_the_catalogue(model: Model, listing: Listing) -> Listing:
+    """*listing* with the catalogue's checksums in place of those that the hub gives. Raises `ModelFault` for other sizes."""
+    known = known_files.files_of(model)
+    files = []
+    for remote in listing.files:
+        entry = known.get(local(remote.name))
+        if entry and entry.size != remote.size:
+            raise ModelFault(
+                f"{remote.name} has {remote.size} bytes there and {entry.size} in the catalogue: this source is not to be trusted"
+            )
+        sure = entry.sha256 if entry else None
+        files.append(Remote(name=remote.name, size=remote.size, sha256=sure) if sure else remote)
+    return replace(listing, files=tuple(files))
+
+
+def _manifest(model: Model, commit: str, pieces: tuple[Piece, ...]) -> Manifest:
+    return Manifest(
+        name=model.name,
+        engine=model.engine,
+        repository=model.repository,
+        revision=model.revision,
+        commit=commit,
+        quantization=catalogue.quantization_of(model.engine, (piece.name for piece in pieces)),
+        languages=model.languages,
+        files=pieces,
+    )
+
+
+def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], None]) -> Iterator[Piece]:
+    """Write *contents* into the folder *new*. Raises OSError, and `ModelFault` for one that is not what it should be."""
+    done = 0
+    for content in contents:
+        size, digest = 0, hashlib.sha256()
+        with (new / content.name).open("xb") as file:
+            for chunk in content.chunks():
+                size += len(chunk)
+                if size > content.size:
+                    raise ModelFault(f"{content.name} is longer than the {content.size} bytes that it should have")
+                digest.update(chunk)
+                file.write(chunk)
+                hear(content.name, done + size)
+        if size < content.size:
+            raise ModelFault(f"{content.name} ends after {size} of {content.size} bytes")
+        if content.sha256 not in (None, digest.hexdigest()):
+            raise ModelFault(f"{content.name} does not fit the checksum of the catalogue")
+        done += size
+        yield Piece(name=content.name, size=size, sha256=digest.hexdigest())
+
+
+def _hear_writing(listen: Listen, model: str, total: int, file: str, done: int) -> None:
+    listen(Progress(model=model, step="unpacking", file=file, done=done, total=total))
+
+
+def _hear_check(listen: Listen, model: str, file: str, done: int, total: int) -> None:
+    listen(Progress(model=model, step="checking", file=file, done=done, total=total))
 
 
 def _hear(listen: Listen, here: int, *, model: str, file: str, before: int, total: int) -> None:
@@ -399,29 +513,6 @@ def _is_multilingual(folder: Path) -> bool:
 
 
 # ── files ──
-
-
-def _judged(folder: Path, manifest: Manifest, listen: Listen) -> Verdict:
-    pieces = {piece.name: piece for piece in manifest.files}
-    here = {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()} - OURS
-    changed, done, total = [], 0, sum(piece.size for piece in manifest.files)
-    for piece in manifest.files:
-        listen(Progress(model=folder.name, step="checking", file=piece.name, done=done, total=total))
-        done += piece.size
-        if piece.name in here and not _is(folder / piece.name, piece):
-            changed.append(piece.name)
-    return Verdict(
-        model=folder.name,
-        recorded=True,
-        checked=len(pieces.keys() & here),
-        missing=tuple(sorted(pieces.keys() - here)),
-        changed=tuple(changed),
-        extra=tuple(sorted(here - pieces.keys())),
-    )
-
-
-def _is(file: Path, piece: Piece) -> bool:
-    return file.is_file() and file.stat().st_size == piece.size and sha256_of(file) == piece.sha256
 
 
 def _exists(path: Path) -> bool:

@@ -1,0 +1,91 @@
+"""Which model of the catalogue to pull: for a language that no model here knows, and for a folder that cannot be used.
+
+Refusals at submit, `sottovoce doctor` and `sottovoce models list` all ask here, so that they give the same advice.
+"""
+
+import importlib.util
+from collections.abc import Iterable
+
+from sottovoce.engines.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
+from sottovoce.engines.models import known_files
+from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
+from sottovoce.request import OperatingPoint
+from sottovoce.transcript.languages import AUTO
+
+
+def languages_of(model: Model) -> frozenset[str]:
+    """The contract's codes that *model* can transcribe, before it is loaded.
+
+    Cantonese came to Whisper with large-v3; an operator's own multilingual model gets the benefit of the doubt.
+    """
+    if model.engine not in {WHISPER, ONNX_ASR}:
+        return frozenset()
+    if model.languages is not None or model.engine != WHISPER:
+        return model.languages or frozenset()
+    has_young = not model.repository or "large-v3" in model.name
+    return LANGUAGES if has_young else LANGUAGES - YOUNG
+
+
+def serves(model: Model, language: str) -> bool:
+    """Whether *model* can transcribe *language*, or identify it if it is `auto`."""
+    if language == AUTO:
+        return model.engine == WHISPER and model.languages is None
+    return language in languages_of(model)
+
+
+def to_pull(language: str) -> Model | None:
+    """The model to begin with for *language* (or `auto`); None where no model of the catalogue knows it.
+
+    One that the package index carries comes first, then one that needs no further package, then the smallest.
+    """
+    candidates = [model for model in CATALOGUE.values() if serves(model, language)]
+    return min(candidates, key=_effort, default=None)
+
+
+def _effort(model: Model) -> tuple[bool, bool, bool, int]:
+    return not known_files.wheels_of(model), model.engine != WHISPER, model.languages is not None, model.size
+
+
+def better(language: str, grade: int) -> tuple[Model, ...]:
+    """Models that know *language* and are graded above *grade* (what is here), by grade: one to begin with, and the best
+    for each operating point.
+    """
+    above = [model for model in CATALOGUE.values() if serves(model, language) and model.grade > grade]
+    if not above:
+        return ()
+    first = to_pull(language)
+    chosen = [first if first in above else min(above, key=_size)]
+    for point in OperatingPoint:
+        chosen += sorted((model for model in above if model.suits is point), key=_grade)[-1:]
+    return tuple(sorted({model.name: model for model in chosen if model}.values(), key=_grade))
+
+
+def _size(model: Model) -> int:
+    return model.size
+
+
+def _grade(model: Model) -> int:
+    return model.grade
+
+
+def command(model: Model) -> str:
+    """What to run to get *model*, its package included."""
+    lacks = model.engine == ONNX_ASR and importlib.util.find_spec("onnx_asr") is None
+    extra = " after `pip install 'sottovoce[onnx-asr]'`" if lacks else ""
+    return f"`sottovoce models pull {model.name}`{extra}"
+
+
+def of_fault(name: str) -> str:
+    """What to do about the folder *name* that cannot be used."""
+    if name in CATALOGUE:
+        return f"run {command(CATALOGUE[name])}, or rename the folder if the model is your own"
+    return f"copy the folder again, or run `sottovoce models remove {name}`"
+
+
+def by_model(languages: Iterable[str]) -> dict[str, list[str]]:
+    """*languages* by the name of the model to pull for them; those that no model knows under an empty name."""
+    found: dict[str, list[str]] = {}
+    for language in languages:
+        model = to_pull(language)
+        found.setdefault(model.name if model else "", []).append(language)
+    return found
