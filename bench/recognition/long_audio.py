@@ -1,6 +1,6 @@
 """Long recordings: how much of what is right clip by clip is lost in one file, what it takes, and whether memory is flat."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,12 @@ from bench.recognition import audio, concatenation, times
 from bench.recognition.audio import Floats
 from bench.recognition.concatenation import Placed
 from bench.recognition.memory import Track
-from bench.recognition.plan import Pair, Plan, pair
-from bench.recognition.scores import Score, Transcribe, attempt, tally
-from bench.recognition.service import FAULTS
+from bench.recognition.plan import Plan, pair
+from bench.recognition.scores import Score, attempt, tally
+from bench.recognition.ways import Way, ways_of
 from sottovoce.transcript.model import RATE
 
 _TOLD = 12  # runs of lost words that the table shows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One of the two ways: how it transcribes, which process works, and what counts as a failed file."""
-
-    transcribe: Transcribe
-    pid: Callable[[], int]
-    faults: tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +39,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     clips = {row.name: audio.load(row.path) for row in rows}
     alone_rows = [_written(row, clips[row.name], plan.work) for row in rows]
     with pair(plan) as both:
-        ways = _ways(both)
+        ways = ways_of(both)
         alone = {name: _alone(name, alone_rows, way) for name, way in ways.items()}
         material = Material(rows=alone_rows, clips=clips, ways=ways, alone=alone)
         lengths = {f"{minutes:g}": _long(plan, minutes, material) for minutes in plan.options.long}
@@ -57,14 +48,6 @@ def measure(plan: Plan) -> dict[str, Any]:
         "clips": {name: tally(scoring.total(found.values())) for name, found in alone.items()},
         "minutes": lengths,
     }
-
-
-def _ways(both: Pair) -> dict[str, Way]:
-    service, direct = both.service, both.direct
-    ways = {"service": Way(transcribe=service.transcribe, pid=lambda: service.pid, faults=FAULTS)}
-    if direct:
-        ways["baseline"] = Way(transcribe=direct.transcribe, pid=lambda: direct.pid, faults=(Exception,))
-    return ways
 
 
 def _written(row: Row, clip: Floats, work: Path) -> Row:

@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 from bench import manifest
 from bench.manifest import SHARED, Row, Wrong
@@ -63,6 +62,7 @@ def _add_measurements(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--long", type=float, nargs="+", metavar="MIN", help="one long recording of so many minutes each"
     )
+    group.add_argument("--nonspeech", action="store_const", const=True, help="words written where nothing is said")
     group.add_argument("--calibrate", type=Path, metavar="OUT", help="fit confidence and write it there, no more")
     group.add_argument("--fit", nargs="+", default=["*"], metavar="GLOB", help="files to fit on; the rest is held out")
 
@@ -85,21 +85,12 @@ def models_folder(given: Path | None) -> Path:
     return (Path(named) if named else data / "models").absolute()
 
 
-def full_name(model: str, models: Path) -> str:
-    """The name of *model* on the shelf: `base` is `whisper-base`, unless a folder is called `base`."""
-    canonical = getattr(catalogue, "canonical", None)
-    if (models / model).exists():
-        return model
-    if canonical:
-        return cast("Callable[[str], str]", canonical)(model)
-    return next((name for name in catalogue.CATALOGUE if name in (model, f"whisper-{model}")), model)
-
-
 def choice(wanted: argparse.Namespace) -> tuple[registry.Choice, Setup]:
     """The engine that the service would take, all cores its own. Raises `EngineUnavailable`, ValueError."""
     models = models_folder(wanted.models_dir)
-    model = full_name(wanted.model, models) if wanted.model else None
-    if model and model in catalogue.CATALOGUE and not any(each.name == model for each in Shelf(models).present()):
+    present = [each.name for each in Shelf(models).present()]
+    model = catalogue.canonical(wanted.model, present) if wanted.model else None
+    if model in catalogue.CATALOGUE and model not in present:
         raise Wrong(f"the model {model} is not in {models.name}: `sottovoce models pull {model}` fetches it")
     setup = Setup(
         models=models,

@@ -87,17 +87,13 @@ def test_files_can_be_chosen_and_held_out(tmp_path):
         options.in_languages(rows, frozenset({"de"}), skipped)
 
 
-def test_models_lie_where_the_service_has_them_and_have_short_names(tmp_path, monkeypatch):
+def test_models_lie_where_the_service_has_them(tmp_path, monkeypatch):
     monkeypatch.setenv("SOTTOVOCE_MODELS_DIR", str(tmp_path / "here"))
     assert options.models_folder(None) == tmp_path / "here"
     assert options.models_folder(tmp_path / "given") == tmp_path / "given"
     monkeypatch.delenv("SOTTOVOCE_MODELS_DIR")
     monkeypatch.setenv("SOTTOVOCE_DATA_DIR", str(tmp_path))
     assert options.models_folder(None) == tmp_path / "models"
-    assert options.full_name("base", tmp_path) == "whisper-base"
-    assert options.full_name("whisper-tiny.en", tmp_path) == "whisper-tiny.en"
-    (tmp_path / "base").mkdir()
-    assert options.full_name("base", tmp_path) == "base"
 
 
 # ── long recordings ──
