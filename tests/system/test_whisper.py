@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from sottovoce.engines.catalogue import CATALOGUE
 from tests.hub import Hub, Repository
 from tests.servers import PATIENCE, Server, until
 from tests.tiny_whisper import build
+from tests.unknown_files import emptied_for_children
 
 pytestmark = pytest.mark.system
 
@@ -120,22 +122,28 @@ def test_the_embedded_engine_is_still_there_when_it_is_set(tmp_path, demo):
 
 @pytest.fixture
 def hub(tmp_path):
-    """A hub that has `whisper-small`, of random weights."""
+    """A hub that has `whisper-base`, of random weights."""
     folder = build(tmp_path / "hub")
-    small = CATALOGUE["whisper-small"]
+    base = CATALOGUE["whisper-base"]
     with Hub() as started:
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        started.repositories[small.repository] = Repository(files, commit=small.revision)
+        started.repositories[base.repository] = Repository(files, commit=base.revision)
         yield started
 
 
+def mirrored(hub: Hub, home: Path) -> dict[str, str]:
+    """Settings of a server that fetches from *hub* alone, and takes random weights for those of the catalogue."""
+    own = {"SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_MODEL_SOURCES": "mirror", "SOTTOVOCE_DEVICE": "cpu"}
+    return own | emptied_for_children(home / "site")
+
+
 def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, demo):
-    environment = {"SOTTOVOCE_ENGINE": "whisper", "SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_DEVICE": "cpu"}
+    environment = {"SOTTOVOCE_ENGINE": "whisper"} | mirrored(hub, tmp_path)
     with Server(tmp_path, **environment) as server:
         job_id = server.submit(demo, asked("fr"))
         assert server.wait(job_id)["status"] == "done"
         (line,) = until(lambda: server.events("job done"), "line about the end")
-        assert "whisper whisper-small" in line["engine"]
+        assert "whisper whisper-base" in line["engine"]
         assert server.events("model wanted")
     asked_so_far = len(hub.seen)
     with Server(tmp_path, **environment) as server:
@@ -144,7 +152,7 @@ def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, dem
 
 
 def test_engine_auto_fetches_only_when_it_is_allowed_to(tmp_path, hub, demo):
-    environment = {"SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_DEVICE": "cpu"}
+    environment = mirrored(hub, tmp_path)
     with Server(tmp_path, **environment) as server:
         assert "not available" in str(refused(server, demo, asked("fr"))["detail"])
     assert hub.seen == []
@@ -154,9 +162,22 @@ def test_engine_auto_fetches_only_when_it_is_allowed_to(tmp_path, hub, demo):
 
 def test_engine_auto_does_without_a_model_that_it_cannot_fetch(tmp_path, hub, demo):
     hub.repositories.clear()
-    with Server(tmp_path, SOTTOVOCE_FETCH_MODELS="true", SOTTOVOCE_MODELS_URL=hub.url) as server:
+    with Server(tmp_path, SOTTOVOCE_FETCH_MODELS="true", **mirrored(hub, tmp_path)) as server:
         (warning,) = server.events("model not fetched")
         assert "whisper" in warning["why"]
+        assert server.wait(server.submit(demo))["status"] == "done"
+
+
+def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_without(tmp_path, demo):
+    folder = tmp_path / "data" / "models" / "whisper-base"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
+        (folder / name).write_bytes(b"half")
+    with Server(tmp_path) as server:
+        (fault,) = server.events("model cannot be used")
+        assert (fault["model"], "models pull whisper-base" in fault["remedy"]) == ("whisper-base", True)
+        (nothing,) = server.events("no model is here: English alone is recognised, by the embedded engine")
+        assert "models pull whisper-base" in nothing["remedy"]
         assert server.wait(server.submit(demo))["status"] == "done"
 
 

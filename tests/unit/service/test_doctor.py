@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
-from sottovoce.engines import setup
-from sottovoce.service import doctor, migrate
+from sottovoce.engines import registry, setup
+from sottovoce.service import doctor, migrate, model_checks
 from sottovoce.service.database import Database, sqlite_url
 from sottovoce.service.datafolder import DataFolder
 from sottovoce.transcript.languages import PACKS
+from tests.data_wheels import FILES, MODEL, install
+from tests.tiny_whisper import build
 
 
 @pytest.fixture
@@ -157,3 +159,52 @@ def test_a_mail_server_is_greeted_when_there_is_one(run, monkeypatch):
         monkeypatch.setenv("SOTTOVOCE_SMTP_SENDER", "sottovoce@example.com")
         result = run("--json")
     assert (result.exit_code, finding(result, "mail")["level"]) == (1, "fault")
+
+
+# ── models ──
+
+
+def models_found(result: Result) -> list[tuple[str, str]]:
+    return [(entry["level"], entry["text"]) for entry in report(result)["findings"] if entry["part"] == "model"]
+
+
+def test_a_model_is_read_and_loaded(run, tmp_path):
+    build(tmp_path / "data" / "models" / "court")
+    found = models_found(run("--json"))
+    assert ("ok", "court: a model of your own, no checksums are known") in found
+    assert ("ok", "court: whisper loads it on cpu") in found
+    assert models_found(run("--json", "--quick")) == []
+
+
+def test_a_model_that_cannot_be_loaded_is_a_fault_in_one_line(run, tmp_path):
+    folder = build(tmp_path / "data" / "models" / "court")
+    weights = (folder / "model.bin").read_bytes()
+    (folder / "model.bin").write_bytes(weights[: len(weights) // 2])
+    result = run("--json")
+    assert result.exit_code == 1
+    ((_, told),) = [entry for entry in models_found(result) if entry[0] == "fault"]
+    assert told.startswith("court cannot be loaded: ")
+    assert "\n" not in told
+
+
+def test_a_model_that_takes_too_long_to_load_is_a_fault(tmp_path):
+    build(tmp_path / "models" / "court")
+    setup_ = setup.Setup(models=tmp_path / "models")
+    (looked,) = model_checks.loads(setup_, registry.offered(setup_), timeout=0.01)
+    assert (looked.sound, "did not start" in looked.text) == (False, True)
+
+
+def test_changed_bytes_and_half_a_folder_are_faults_with_a_remedy(run, tmp_path, monkeypatch):
+    install(monkeypatch, ())
+    folder = tmp_path / "data" / "models" / MODEL
+    folder.mkdir(parents=True)
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content[::-1] if name == "tokenizer.json" else content)
+    found = models_found(run("--json"))
+    remedy = "run `sottovoce models pull whisper-base`, or rename the folder if the model is your own"
+    assert ("fault", f"whisper-base: changed tokenizer.json; {remedy}") in found
+    (folder / "model.bin").write_bytes(b"half")
+    result = run("--json", "--quick")
+    assert result.exit_code == 1
+    ((level, told),) = models_found(result)
+    assert (level, "model.bin has 4 bytes" in told, "models pull whisper-base" in told) == ("fault", True, True)

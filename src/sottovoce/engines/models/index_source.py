@@ -100,12 +100,14 @@ class PackageIndex:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ | own
             )
+            most = 0  # pip removes what came before it ends
             try:
                 while process.poll() is None:
                     try:
                         process.wait(_LOOK)
                     except subprocess.TimeoutExpired:
-                        hear(min(_arrived(temporary), wheel.size))
+                        most = max(most, min(_arrived(temporary), wheel.size))
+                        hear(most)
             finally:
                 process.kill()  # when this program is interrupted
                 process.wait()
@@ -116,7 +118,8 @@ class PackageIndex:
 def _options(wheel: Wheel) -> list[str]:
     """Options of `pip download` that take exactly *wheel*, whatever machine and Python this is."""
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--ignore-requires-python"]
-    options += ["--progress-bar", "off", "--disable-pip-version-check"]
+    # only a talkative pip says that an index refused it: to the others it is a package that does not exist
+    options += ["-vv", "--progress-bar", "off", "--disable-pip-version-check"]
     python, abi, platform = wheel.file.removesuffix(".whl").split("-")[-3:]
     if platform != _ANY:
         version = re.sub(r"^(\d)(\d+)$", r"\1.\2", re.sub(r"\D", "", python.partition(".")[0]))
@@ -156,7 +159,7 @@ def _reason(wheel: Wheel, code: int, output: str) -> str:
     said, what = output.lower(), f"{wheel.name}=={wheel.version}"
     if "do not match the hashes" in said:
         return f"the package index has other bytes for {what} than the pinned SHA-256"
-    if re.search(r"\b40[13]\b", said):
+    if re.search(r"\b40[13] client error", said):
         return f"the package index refuses access to {what} (401 or 403): check pip's credentials"
     if "retrying (" in said or "connection broken" in said or "max retries" in said:
         return "the package index cannot be reached"
