@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import bare, machine, scoring
 from bench.manifest import Row, Wrong
-from bench.recognition import files, fitting, invented, long_audio, options
+from bench.recognition import custom_words, files, fitting, invented, long_audio, options, throughput
 from bench.recognition.plan import Plan
 from sottovoce.engines import registry
 from sottovoce.engines.setup import Setup
@@ -28,6 +28,8 @@ from sottovoce.errors import EngineUnavailable
 MEASUREMENTS: Mapping[str, Callable[[Plan], dict[str, Any]]] = {
     "long": long_audio.measure,
     "nonspeech": invented.measure,
+    "custom_words": custom_words.measure,
+    "throughput": throughput.measure,
 }
 """What an option of that name asks for; without any of them the files are measured one by one."""
 

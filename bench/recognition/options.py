@@ -31,7 +31,10 @@ def arguments(given: Sequence[str] | None, description: str) -> argparse.Namespa
     _add_engine(parser.add_argument_group("engine"))
     _add_measurements(parser.add_argument_group("measurements (without any of these: the files one by one)"))
     _add_report(parser.add_argument_group("report"))
-    return parser.parse_args(given)
+    wanted = parser.parse_args(given)
+    if wanted.custom_words == []:
+        wanted.custom_words = [50, 1000]
+    return wanted
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
@@ -63,6 +66,27 @@ def _add_measurements(group: argparse._ArgumentGroup) -> None:
         "--long", type=float, nargs="+", metavar="MIN", help="one long recording of so many minutes each"
     )
     group.add_argument("--nonspeech", action="store_const", const=True, help="words written where nothing is said")
+    group.add_argument(
+        "--custom-words",
+        type=int,
+        nargs="*",
+        metavar="N",
+        help="harm of N irrelevant custom words (50 and 1000), and help of right ones",
+    )
+    group.add_argument(
+        "--helpful", nargs="+", default=[], metavar="FILE=WORD", help="with --custom-words: more words to be found"
+    )
+    group.add_argument("--throughput", action="store_const", const=True, help="many files at once, and a lone long one")
+    group.add_argument(
+        "--slots", type=int, help="with --throughput: processes at once; default: as the service has them"
+    )
+    group.add_argument("--rounds", type=int, default=2, help="with --throughput: how often the files run (%(default)s)")
+    group.add_argument(
+        "--lone-minutes",
+        type=float,
+        default=60,
+        help="with --throughput: length of the lone file, 0: none (%(default)s)",
+    )
     group.add_argument("--calibrate", type=Path, metavar="OUT", help="fit confidence and write it there, no more")
     group.add_argument("--fit", nargs="+", default=["*"], metavar="GLOB", help="files to fit on; the rest is held out")
 
