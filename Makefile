@@ -57,8 +57,12 @@ bench: .venv/dev.stamp .venv-servers/stamp  ## figures as JSON, each beside its 
 
 MANIFEST ?= ../shared/audio/manifest.tsv
 
-eval: .venv/dev.stamp  ## wrong words, confidence and speed of a model on your audio: make eval MODEL=large-v3 MANIFEST=…
-	$(BIN)/python -m bench.accuracy --manifest $(MANIFEST) $(if $(MODEL),--model $(MODEL)) $(EVAL)
+# EVAL holds further options of bench.accuracy (`make eval EVAL=--help`). Each of these measures instead of the files:
+#   --long 15 30 60   one recording of each length in minutes   --nonspeech    words written where nothing is said
+#   --custom-words    irrelevant and helpful ones               --throughput   many files at once, and a lone hour
+# Which files: --files GLOB …, --held-out GLOB …, --language en de … | all. The report as a file: --json OUT.
+eval: .venv/dev.stamp  ## a model beside the bare engine, on your audio: make eval MODEL=base MANIFEST=… EVAL="--long 15 30 60"
+	SOTTOVOCE_DATA_DIR=$(or $(SOTTOVOCE_DATA_DIR),$(DATA)) $(BIN)/python -m bench.accuracy --manifest $(MANIFEST) $(if $(MODEL),--model $(MODEL)) $(EVAL)
 
 format: .venv/dev.stamp  ## put every file into shape
 	$(BIN)/ruff format .
