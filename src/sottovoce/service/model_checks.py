@@ -48,7 +48,7 @@ def folders(setup: Setup, *, read: bool) -> Iterator[Looked]:
             if names
         ]
         if wrong:
-            yield Looked(sound=False, text=f"{model.name}: {'; '.join(wrong)}; {remedies.of_fault(model.name)}")
+            yield Looked(sound=False, text=f"{model.name}: {'; '.join(wrong)}; {remedies.of_changed(model.name)}")
         elif verdict.recorded:
             yield Looked(
                 sound=True, text=f"{model.name}: {verdict.checked} files have the SHA-256 that they should have"

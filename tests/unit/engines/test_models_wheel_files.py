@@ -143,6 +143,16 @@ def test_the_code_of_a_wheel_is_not_run(folder, shelf):
 
 def test_a_model_that_is_there_stays_when_the_new_one_does_not_fit(folder, shelf):
     put(shelf, contents(folder))
-    with pytest.raises(ModelFault):
+    (shelf.path(MODEL) / "config.json").write_bytes(b"")  # so that it is brought again
+    with pytest.raises(ModelFault, match="ends after 2 of 3 bytes"):
         put(shelf, [Content(name="model.bin", size=3, sha256=None, chunks=lambda: iter([b"xx"]))])
-    assert shelf.verify(MODEL).sound
+    assert (shelf.path(MODEL) / "model.bin").read_bytes() == FILES["model.bin"]
+
+
+def test_a_model_that_another_pull_brought_meanwhile_is_taken(folder, shelf):
+    put(shelf, contents(folder))
+    assert shelf.put(BASE, _never).fetched == 0
+
+
+def _never(_kept: Path) -> list[Content]:
+    raise AssertionError("nothing is to be brought")

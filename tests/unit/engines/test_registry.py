@@ -81,6 +81,13 @@ def test_a_model_that_is_set_but_not_there_is_said_before_any_job_waits_for_it(t
         registry.offered(setup)
 
 
+def test_a_model_that_is_set_and_was_copied_half_is_told_with_the_reason(tmp_path):
+    (tmp_path / "whisper-base").mkdir()
+    (tmp_path / "whisper-base" / "model.bin").write_bytes(b"half")
+    with pytest.raises(EngineUnavailable, match=r"whisper-base, cannot be used, it lacks config\.json"):
+        registry.offered(Setup(models=tmp_path, pinned={ENHANCED: "whisper-base"}))
+
+
 def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     """And a diarizer, which needs no model. Another engine that is set leaves nobody to transcribe."""
     found = registry.offered(Setup(models=tmp_path))

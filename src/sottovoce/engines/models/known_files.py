@@ -2,8 +2,9 @@
 
 A model hub, a mirror and a package index can each say what they like about a file; this table is what every file is held
 against, wherever it comes from. `whisper-base` and `whisper-tiny.en` were read from the wheels below. The others are the
-figures that at least two public projects publish for the same commit (lock files and installers, November 2026); what
-only one of them had is left out, and a checksum that nobody published is `-`: then the size alone is compared.
+figures that public projects publish for the same commit in lock files and installers (November 2026): those of at least
+two projects, but for `whisper-distil-large-v3.5`, which one project has. A checksum that is `-` was not found: then the size
+alone is compared.
 """
 
 import re

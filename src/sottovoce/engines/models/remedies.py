@@ -82,6 +82,12 @@ def of_fault(name: str) -> str:
     return f"copy the folder again, or run `sottovoce models remove {name}`"
 
 
+def of_changed(name: str) -> str:
+    """What to do about the model *name*, of which `verify` found files changed, missing or too many."""
+    back = f"then {command(CATALOGUE[name])}" if name in CATALOGUE else "then import it anew"
+    return f"run `sottovoce models remove {name}`, {back}"
+
+
 def by_model(languages: Iterable[str]) -> dict[str, list[str]]:
     """*languages* by the name of the model to pull for them; those that no model knows under an empty name."""
     found: dict[str, list[str]] = {}

@@ -53,8 +53,8 @@ class Progress:
 Listen = Callable[[Progress], None]
 
 
-def _nobody(_: Progress) -> None:
-    """For whom progress does not matter."""
+def _ignore(_: Progress) -> None:
+    """Progress that no person watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class Shelf:
         }
         return {name: size for name, size in sorted(found.items()) if size}
 
-    def verify(self, name: str, listen: Listen = _nobody) -> Verdict:
+    def verify(self, name: str, listen: Listen = _ignore) -> Verdict:
         """Every file of the model *name* against its SHA-256: the catalogue's, else the one that was recorded with the pull.
 
         Raises `ModelFault` for what cannot be read.
@@ -134,7 +134,7 @@ class Shelf:
                 freed = sum(map(_weight, (folder, place / "new", place / "kept")))
                 _discard(place / "old")
                 if _exists(folder):
-                    folder.rename(place / "old")  # at once, so nobody sees half of it
+                    folder.rename(place / "old")  # at once, so that no engine sees half of it
                 for rest in ("old", "new", "kept"):
                     _discard(place / rest)
         except OSError as error:
@@ -143,7 +143,7 @@ class Shelf:
         return freed
 
     def pull(
-        self, wanted: str | Model, source: Source, listen: Listen = _nobody, *, quantization: str | None = None
+        self, wanted: str | Model, source: Source, listen: Listen = _ignore, *, quantization: str | None = None
     ) -> Pulled:
         """Fetch a model of the catalogue, or the one described, from the hub *source*, and have every file of it checked.
 
@@ -158,12 +158,14 @@ class Shelf:
         _log.info("model pulled", extra={"model": model.name, "commit": pulled.commit, "bytes": pulled.fetched})
         return pulled
 
-    def put(self, model: Model, bring: Bring, listen: Listen = _nobody) -> Pulled:
+    def put(self, model: Model, bring: Bring, listen: Listen = _ignore) -> Pulled:
         """Make the files that *bring* finds the model *model*, in one step, when every one of them fits.
 
         Raises `ModelFault`: a file that is not what it should be, no room.
         """
         with self._told(model.name), self._turn(model.name, listen) as place:
+            if known_files.is_pinned(model) and (here := self.here(model)):
+                return here  # another pull brought it while this one waited
             kept = place / "kept"
             kept.mkdir(exist_ok=True)
             contents = sorted(bring(kept), key=lambda content: content.name)
@@ -179,11 +181,11 @@ class Shelf:
                 _discard(new)
                 raise
             _discard(kept)
-            here = self._look(model.name) or model
+            found = self._look(model.name) or model
         _log.info("model put in place", extra={"model": model.name, "commit": model.revision, "bytes": total})
-        return Pulled(model=here, commit=model.revision, size=total, fetched=total)
+        return Pulled(model=found, commit=model.revision, size=total, fetched=total)
 
-    def here(self, model: Model, quantization: str | None = None, listen: Listen = _nobody) -> Pulled | None:
+    def here(self, model: Model, quantization: str | None = None, listen: Listen = _ignore) -> Pulled | None:
         """*model* if it is here complete, at its commit; None if not. Neither a network nor a checksum is needed for that.
 
         A folder that was put there by hand is read once: if all its files are the catalogue's, it gets its manifest.
@@ -340,7 +342,7 @@ class Shelf:
                 _discard(to)
                 try:
                     os.link(old.resolve(), to)
-                except OSError:  # a file system without links, or one of somebody else's
+                except OSError:  # a file system without links, or a file of another user
                     shutil.copyfile(old, to)
                 taken[remote.name] = sha256_of(old)
         return taken
