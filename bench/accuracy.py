@@ -4,6 +4,9 @@ Every file goes through the service's own way (a process of the inference pool, 
 same run, through the engine called directly. JSON goes to standard output, tables and listings to standard error. The exit
 code is 1 when the service is worse than the direct call by more than the tolerance and by no chance, 2 when nothing could be
 measured.
+
+`--long`, `--nonspeech`, `--custom-words` and `--throughput` measure something else instead, with the same files and the same
+two ways; several of them make one report.
 """
 
 import argparse

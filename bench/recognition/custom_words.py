@@ -9,9 +9,8 @@ from bench import bare, scoring
 from bench.machine import tell
 from bench.manifest import Row, Wrong
 from bench.recognition import audio, irrelevant, sounds
-from bench.recognition.plan import Plan, pair
+from bench.recognition.plan import Plan, Way, pair, ways_of
 from bench.recognition.scores import Score, attempt, tally
-from bench.recognition.ways import Way, ways_of
 
 HELPFUL = (
     ("misc/hotwords.mp3", "ComfyUI"),

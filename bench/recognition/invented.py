@@ -10,10 +10,9 @@ from bench.machine import tell
 from bench.manifest import Row
 from bench.recognition import audio, sounds
 from bench.recognition.audio import Floats
-from bench.recognition.plan import Plan, pair
+from bench.recognition.plan import Plan, Way, pair, ways_of
 from bench.recognition.scores import attempt, tally
 from bench.recognition.sounds import Item
-from bench.recognition.ways import Way, ways_of
 from bench.scoring import tokens
 from sottovoce.transcript.model import RATE
 

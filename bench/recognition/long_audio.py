@@ -12,9 +12,8 @@ from bench.recognition import audio, concatenation, times
 from bench.recognition.audio import Floats
 from bench.recognition.concatenation import Placed
 from bench.recognition.memory import Track
-from bench.recognition.plan import Plan, pair
+from bench.recognition.plan import Plan, Way, pair, ways_of
 from bench.recognition.scores import Score, attempt, tally
-from bench.recognition.ways import Way, ways_of
 from sottovoce.transcript.model import RATE
 
 _TOLD = 12  # runs of lost words that the table shows
