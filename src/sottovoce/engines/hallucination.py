@@ -25,6 +25,15 @@ SURE = 0.7
 """A word of this probability is never taken for an invention."""
 WEAK = 0.5
 """Less than this speaks against a word, and as a mean against a stock phrase or a loop."""
+GUESSED = 0.5
+"""A text of this mean probability is guessed, so none of it is kept …"""
+GUESSED_UNLIKELY = 0.55
+"""… nor one of this mean whose tokens are unlikely too …"""
+GUESSED_FEW = 0.35
+"""… nor one of three words or fewer under this mean, which says less of so few."""
+_FEW = 4
+_UNLIKELY_GUESS = -0.85
+
 FASTEST = 12.0
 """Words a second that nobody speaks: record holders manage 11 (655 words a minute)."""
 FASTEST_UNSPACED = 30.0
@@ -41,7 +50,8 @@ _INSTANT: Samples = RATE // 50  # one step of the model's time
 class Hypothesis:
     """What a model wrote for one chunk, with its scores: see the thresholds above.
 
-    *text*: as it wrote it; *tokens*: how many; *fastest*: the words a second that nobody speaks in this language.
+    *text*: as it wrote it; *tokens*: how many, of at most *limit*; *fastest*: the words a second that nobody speaks in
+    this language.
     """
 
     words: tuple[Heard, ...]
@@ -50,11 +60,12 @@ class Hypothesis:
     no_speech: float
     tokens: int
     fastest: float = FASTEST
+    limit: int = FULL
 
     @property
     def full(self) -> bool:
         """Whether the decode was ended for its length: what comes after the last word was not written down."""
-        return self.tokens >= FULL
+        return self.tokens >= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +93,20 @@ def silent(heard: Hypothesis) -> bool:
     return heard.no_speech > NO_SPEECH and heard.avg_logprob < UNLIKELY
 
 
+def unintelligible(heard: Hypothesis) -> bool:
+    """Whether the model guessed: babble, speech played backwards, or speech that noise drowns.
+
+    Measured with Whisper base and tiny.en: clean speech keeps a mean probability over 0.53, text for babble and reversed
+    speech seldom reaches 0.5, and of real words in white noise of their own loudness half or more are wrong below it.
+    """
+    if not heard.words:
+        return False
+    mean = _mean(heard.words)
+    if len(heard.words) < _FEW:
+        return mean < GUESSED_FEW
+    return mean < GUESSED or (mean < GUESSED_UNLIKELY and heard.avg_logprob < _UNLIKELY_GUESS)
+
+
 def doubtful(heard: Hypothesis) -> bool:
     """Whether another decode is worth its time: text that repeats itself, is unlikely, or is too fast to be said."""
     if not heard.words or silent(heard):
@@ -100,14 +125,13 @@ def better(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     return max(found, key=lambda each: each.avg_logprob)
 
 
-def cleaned(heard: Hypothesis, prompt: str = "") -> tuple[Heard, ...]:
-    """The words of *heard* that were said; *prompt* is what the model was given to look out for."""
+def cleaned(heard: Hypothesis) -> tuple[Heard, ...]:
+    """The words of *heard* that were said."""
     words = heard.words
     if silent(heard):
         return tuple(word for word in words if word.probability >= SURE)
     words = unlooped(words, heard.fastest, full=heard.full)
     words = without_stock(words, no_speech=heard.no_speech)
-    words = without_echo(words, prompt)
     gone = hurried(words, heard.fastest)
     return tuple(word for index, word in enumerate(words) if index not in gone)
 
@@ -220,34 +244,6 @@ def _stock_at(words: Sequence[Heard], at: int) -> int:
 
 def _ends_sentence(word: Heard) -> bool:
     return word.text.rstrip("\"'”’»)】」 ").endswith((".", "!", "?", "…", "。", "！", "？", "।", "؟", "۔", "♪"))
-
-
-def without_echo(words: Sequence[Heard], prompt: str) -> tuple[Heard, ...]:
-    """*words* without runs of three or more that repeat the *prompt* word by word and that little speaks for."""
-    given = [spelled(word) for word in prompt.split()]
-    kept: list[Heard] = []
-    at = 0
-    while at < len(words):
-        count = _echo_at(words, at, given)
-        said = words[at : at + count] if count >= _REPEATS else words[at : at + 1]
-        if count < _REPEATS or _mean(said) >= WEAK:
-            kept += said
-        at += len(said)
-    return tuple(kept)
-
-
-def _echo_at(words: Sequence[Heard], at: int, given: Sequence[str]) -> int:
-    """The most words from *at* on that stand in *given* in the same order, one behind the other."""
-    best = 0
-    first = spelled(words[at].text)
-    for begin in (index for index, word in enumerate(given) if word and word == first):
-        count = 0
-        while at + count < len(words) and begin + count < len(given):
-            if spelled(words[at + count].text) != given[begin + count]:
-                break
-            count += 1
-        best = max(best, count)
-    return best
 
 
 # Reported again and again for music, noise and silence: openai/whisper discussions 679, 928 and 1606, and Barański et al.,

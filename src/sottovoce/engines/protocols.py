@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from sottovoce.audio.activity import Speech, SpeechProbability
+from sottovoce.audio.activity import ActivityPolicy, Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
 from sottovoce.transcript.model import Item, LanguageScore, Samples
 
 __all__ = [
     "Aligner",
     "Capabilities",
+    "ChoosesActivity",
     "DiarizationHints",
     "Diarized",
     "Diarizer",
@@ -24,6 +25,7 @@ __all__ = [
     "LanguageIdentifier",
     "LanguageScore",
     "Listen",
+    "Parallel",
     "PlacedWord",
     "Reading",
     "Recognized",
@@ -46,11 +48,15 @@ class Skill(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognized:
-    """What was heard in `start … end` of the media; *items* have media times and lie inside that span."""
+    """What was heard in `start … end` of the media; *items* have media times and lie inside that span.
+
+    *notes*: what the job's log should say about it, each a short sentence without anything that was said.
+    """
 
     start: Samples
     end: Samples
     items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,25 @@ class Recognizer(Protocol):
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
         """Words for each stretch, in order, one `Recognized` per stretch; nothing said gives empty items."""
+        ...
+
+
+@runtime_checkable
+class ChoosesActivity(Protocol):
+    """A recogniser that wants speech cut in its own way; others get `ActivityPolicy()`."""
+
+    @property
+    def activity(self) -> ActivityPolicy:
+        """Where its stretches begin and end, and what audio they have around the speech."""
+        ...
+
+
+@runtime_checkable
+class Parallel(Protocol):
+    """A recogniser that can work on several stretches of one job at once."""
+
+    def allow(self, width: Callable[[], int]) -> None:
+        """Ask *width* before each piece of work how many may go on at once, 1 or more."""
         ...
 
 

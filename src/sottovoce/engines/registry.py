@@ -97,6 +97,7 @@ def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
         threads=setup.threads,
         batch=setup.batch,
         beam=setup.beam,
+        workers=setup.workers,
     )
 
 

@@ -13,7 +13,8 @@ class Setup:
 
     *pinned*: the model that an operating point shall use, by name. *devices*: where engine processes run, in turn: `cpu`,
     or GPUs by number (`cuda:0`, `cuda:1`). *compute_type*: `auto` is int8 on a CPU and float16 on a GPU. *threads*: of one
-    engine process. *batch*: stretches of at most 30 s recognised together; *beam*: hypotheses kept while searching.
+    decode in an engine process. *workers*: decodes that one process may have at once on a CPU, while other slots are idle.
+    *batch*: stretches of at most 30 s that a GPU recognises together; *beam*: hypotheses kept while searching.
     """
 
     models: Path = Path("data/models")
@@ -21,6 +22,7 @@ class Setup:
     devices: tuple[str, ...] = ("cpu",)
     compute_type: str = "auto"
     threads: int = 1
+    workers: int = 1
     batch: int = 8
     beam: int = 5
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sottovoce.audio import activity, media
 from sottovoce.engines.protocols import (
+    ChoosesActivity,
     Diarizer,
     Hints,
     LanguageIdentifier,
@@ -152,10 +153,15 @@ def _identified(work: Work, recognizer: Recognizer, judge: Judge) -> tuple[str, 
     if not isinstance(recognizer, LanguageIdentifier):
         raise LanguageRejected(identification.FAILED)  # whoever chose this engine was mistaken
     blocks = (block[0] for block in media.decode(work.path, split=False))
-    speech = identification.beginning(activity.segments(blocks, judge(), activity.ActivityPolicy()))
+    speech = identification.beginning(activity.segments(blocks, judge(), _activity(recognizer)))
     found = identification.identify(speech, recognizer)
     wanted = work.request.language_identification or LanguageIdentification()
     return identification.decide(found, wanted, recognizer.capabilities.languages)
+
+
+def _activity(recognizer: Recognizer) -> activity.ActivityPolicy:
+    """How *recognizer* wants speech cut."""
+    return recognizer.activity if isinstance(recognizer, ChoosesActivity) else activity.ActivityPolicy()
 
 
 def _heard(language: str, found: Identification) -> str:
@@ -218,7 +224,7 @@ class _Scribe:
 
     def _windows(self, index: int, start: Samples) -> Iterator[Window]:
         decoder = media.decode(self._work.path, split=self._split, start=start)
-        policy = activity.ActivityPolicy()
+        policy = _activity(self._recognizer)
         filtering = self._work.request.audio_filtering
         track = activity.VolumeTrack(start=start) if filtering else None
 
@@ -232,7 +238,7 @@ class _Scribe:
         )
         speech = activity.segments(blocks, self._judge(), policy, start=start)
         recognized = self._recognizer.recognize(self._watched(speech), hints)
-        yield from cut(self._loud(recognized, track), index, start)
+        yield from cut(self._loud(self._noted(recognized), track), index, start)
         self.duration = max(self.duration, decoder.decoded)
         self.done += decoder.decoded
 
@@ -241,6 +247,13 @@ class _Scribe:
         for stretch in speech:
             self._observer.progress(self.done + stretch.start, self._total)
             yield stretch
+
+    def _noted(self, recognized: Iterable[Recognized]) -> Iterator[Recognized]:
+        """*recognized*, telling what the engine has to say for the job's log."""
+        for part in recognized:
+            for note in part.notes:
+                self._observer.stage("recognise", note)
+            yield part
 
     def _loud(self, recognized: Iterable[Recognized], track: activity.VolumeTrack | None) -> Iterator[Recognized]:
         """*recognized* with a volume on every word, when the request asks for it (contract §7.4)."""

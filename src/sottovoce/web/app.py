@@ -171,6 +171,7 @@ def engines(settings: Settings) -> tuple[Setup, int]:
         devices=devices,
         compute_type=settings.compute_type,
         threads=settings.engine_threads or max(1, cores // slots),
+        workers=slots,
         batch=settings.batch_size,
         beam=settings.beam_size,
     )

@@ -1,31 +1,35 @@
-"""Whisper through faster-whisper: many languages, punctuation and capitals, word times, language identification.
+"""Whisper on CTranslate2: many languages, punctuation and capitals, word times, language identification.
 
-Stretches are packed into chunks of half a minute (`chunks`), decoded a batch at a time by faster-whisper's batched pipeline
-as it is, and judged (`hallucination`): a chunk that looks wrong is decoded once more with rising temperature, as Whisper
-itself would. What the model then says is put back into the stretches, cleaned of what nobody said, and cut into words and
-marks (`pieces`). Chunks are decoded without the text before them, so what is heard in one depends on its audio alone.
+Each stretch of speech becomes one window of real audio (`windows`), which is heard until all its speech has words
+(`listener`). Windows do not know each other's text, so they can be heard at once, and what is heard in one depends on its
+audio alone. Then custom words (`vocabulary`) and, where they are missing, capitals and marks (`style`) are put in, and the
+words are cut into words and marks of the transcript (`pieces`).
 """
 
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sottovoce.audio.activity import Speech
-from sottovoce.engines import calibration, chunks, hallucination, pieces, seams
-from sottovoce.engines.chunks import Chunk
+from sottovoce.audio.activity import ActivityPolicy, Span, Speech
+from sottovoce.engines import calibration, pieces, seams
 from sottovoce.engines.hallucination import Hypothesis
 from sottovoce.engines.heard import Heard
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
+from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
+from sottovoce.engines.whisper.coverage import Hole
+from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
+from sottovoce.engines.whisper.vocabulary import Vocabulary
+from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.engines.whisper_languages import contract_code, whisper_codes
-from sottovoce.engines.whisper_prompt import prompt
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.languages import LanguagePack, pack
-from sottovoce.transcript.model import RATE, LanguageScore, Samples, samples
+from sottovoce.transcript.model import RATE, LanguageScore, Samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,38 +40,51 @@ if TYPE_CHECKING:
 FILES = ("model.bin", "config.json", "tokenizer.json")
 """Files without which a model cannot be loaded, or the library would go and fetch them."""
 
-TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""For the second decode of a chunk (openai/whisper, `transcribe`); 0 is what the first one had."""
-
 IDENTIFIED: Samples = 120 * RATE
 """Speech that is listened to when the language is identified."""
 
 TOP = 10
 """Languages that an identification tells (contract §7.3)."""
 
+COMPARED = 4
+"""Windows at the beginning of a job whose language is held against the one that was asked for."""
+
+CLEAR = 0.9
+"""Probability from which on another language than the one asked for is told in the job's log."""
+
 _COMPUTE_TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 _DEVICE = re.compile(r"(cpu)|(cuda)(?::(\d{1,3}))?")
-_SHORTEST: Samples = RATE // 10
 _LEAST_WINDOW = 10  # s
+_LEAST_COMPARED: Samples = 3 * RATE
 _END = "<|endoftext|>"  # the first of the control tokens
-_PARTS = 8  # of a chunk at most, where there is more text than one decode can hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """What one call of `recognize` asks of every chunk: Whisper's languages to choose from, and its custom words."""
+class _Job:
+    """What one call of `recognize` asks of every window: Whisper's languages to choose from, and its custom words."""
 
     pack: LanguagePack
     codes: tuple[str, ...]
-    prompt: str
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listened:
+    """A window and the words in it, with media times, and what the job's log should say."""
+
+    window: Window
+    code: str
+    words: tuple[Heard, ...]
+    notes: tuple[str, ...]
 
 
 class Whisper:
     """A `Recognizer` and `LanguageIdentifier` with a loaded model from *folder* (CTranslate2's files).
 
     *device* is `cpu`, `cuda` or `cuda:N`; *compute_type* one of CTranslate2's, or `auto`: int8 on a CPU, float16 on a GPU,
-    the next best where that is not supported. *threads*: on a CPU, 0 for every core of the process. *batch*: chunks
-    decoded together. *beam*: hypotheses kept while searching.
+    the next best where that is not supported. *threads*: of one decode on a CPU, 0 for every core of the process.
+    *workers*: decodes that may go on at once on a CPU. *batch*: windows that a GPU decodes together. *beam*: hypotheses kept
+    while searching.
     Errors: EngineUnavailable when the model, the device or the package is not to be had.
     """
 
@@ -81,12 +98,17 @@ class Whisper:
         threads: int,
         batch: int,
         beam: int,
+        workers: int = 1,
     ) -> None:
         self._name = capabilities.model
-        self._model = _load(folder, self._name, device, compute_type, threads)
-        self._batch = max(batch, 1)
-        self._beam = max(beam, 1)
-        self._longest: Samples = min(self._model.feature_extractor.n_samples, 30 * RATE)
+        on_cpu = _device(device)[0] == "cpu"
+        self._workers = max(workers, 1) if on_cpu else 1
+        self._model = _load(
+            folder, self._name, device, compute_type=compute_type, threads=threads, workers=self._workers
+        )
+        self._decoder = Decoder(self._model, beam=beam, full_window=not on_cpu)
+        self._batch = 1 if on_cpu else max(batch, 1)
+        self._width: Callable[[], int] = lambda: 1
         self._calibration = _calibration(folder, self._name)
         self._capabilities = replace(
             capabilities,
@@ -99,39 +121,44 @@ class Whisper:
         """What was announced, without the languages that this model turns out not to have."""
         return self._capabilities
 
+    @property
+    def activity(self) -> ActivityPolicy:
+        """How speech is cut for Whisper."""
+        return ACTIVITY
+
+    def allow(self, width: Callable[[], int]) -> None:
+        """Ask *width* before each window how many may be heard at once; `workers` is the most."""
+        self._width = width
+
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
-        """Words, and marks as the model sets them, for each stretch; reads one batch of chunks ahead.
+        """Words, and marks as the model sets them, for each stretch; reads some windows ahead.
 
         Errors: EngineUnavailable for a language that the model does not have.
         """
         if hints.language not in self._capabilities.languages:
             raise EngineUnavailable(f"Whisper {self._name} does not know the language {hints.language!r}")
-        tokenizer = self._model.hf_tokenizer
-        words = prompt(
-            hints.vocab,
-            lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
-            tokenizer.token_to_id(_END),
-        )
-        task = _Task(pack=pack(hints.language), codes=self._codes(hints.language), prompt=words)
-        decoded = self._decoded(chunks.pack(speech, self._longest), task)
-        for span, heard in chunks.weave(decoded):
-            yield Recognized(start=span.start, end=span.end, items=pieces.items(heard, task.pack, self._calibration))
+        job = _Job(pack=pack(hints.language), codes=self._codes(hints.language), vocabulary=Vocabulary(hints.vocab))
+        notes = _left_out(job.vocabulary)
+        for stretch, words, more in _woven(self._listened(speech, job)):
+            items = pieces.items(words, job.pack, self._calibration)
+            yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
+            notes = ()
 
     def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
         """The likeliest languages by falling confidence, `TOP` at most, over the first `IDENTIFIED` samples of *speech*.
 
-        The mean of the model's probabilities over chunks of half a minute, each as heavy as it is long.
+        The mean of the model's probabilities over the windows, each as heavy as it is long.
         Errors: EngineUnavailable for a model of one language.
         """
         if not self._capabilities.identifies_language:
             raise EngineUnavailable(f"Whisper {self._name} identifies no language")
         scores: defaultdict[str, float] = defaultdict(float)
         total = 0
-        for chunk in chunks.pack(_beginning(speech, IDENTIFIED), self._longest):
-            if len(chunk.audio) >= _SHORTEST:
-                total += len(chunk.audio)
-                for code, probability in self._spoken(chunk.audio):
-                    scores[contract_code(code)] += probability * len(chunk.audio)
+        for window in windows(_beginning(speech, IDENTIFIED)):
+            if window.length >= SHORTEST:
+                total += window.length
+                for code, probability in self._decoder.languages(_sound(window.audio)).items():
+                    scores[contract_code(code)] += probability * window.length
         best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:TOP]
         return tuple(LanguageScore(language=code, confidence=min(score / total, 1.0)) for code, score in best)
 
@@ -147,99 +174,158 @@ class Whisper:
         known = tuple(code for code in codes if self._model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
         return known if known[:1] == codes[:1] else ()
 
-    def _spoken(self, audio: "Floats") -> list[tuple[str, float]]:
-        """Whisper's codes and their probabilities for at most half a minute of *audio*."""
-        _, _, scores = self._model.detect_language(audio=_sound(audio))
-        return list(scores)
+    # ── windows ──
 
-    def _decoded(self, packed: Iterable[Chunk], task: _Task) -> Iterator[tuple[Chunk, list[Heard]]]:
-        """Each chunk with its words, which have times inside it."""
-        packed = iter(packed)
-        while group := list(islice(packed, self._batch)):
-            audios = [_sound(chunk.audio) for chunk in group]
-            hypotheses = self._hypotheses(audios, task)
-            for chunk, audio, (code, heard) in zip(group, audios, hypotheses, strict=True):
-                yield chunk, self._words(audio, code, heard, task)
+    def _listened(self, speech: Iterable[Speech], job: _Job) -> Iterator[_Listened]:
+        """Every window with its words, in order: several at once on a CPU, in batches on a GPU."""
+        numbered = enumerate(windows(speech))
+        if self._batch == 1:
+            hear = partial(self._window, job)
+            yield from parallel.in_order(lambda each: hear(*each), numbered, self._width, self._workers)
+            return
+        while group := list(islice(numbered, self._batch)):
+            yield from self._group(job, group)
 
-    def _hypotheses(self, audios: Sequence["Floats"], task: _Task) -> list[tuple[str, Hypothesis]]:
-        """For each of *audios* its language (Whisper's code) and what the batched pipeline makes of it."""
-        found = [(task.codes[0], _nothing(task)) for _ in audios]
-        by_code: defaultdict[str, list[int]] = defaultdict(list)
-        for number, audio in enumerate(audios):
-            if len(audio) >= _SHORTEST:
-                by_code[self._likeliest(audio, task.codes)].append(number)
-        for code, numbers in by_code.items():
-            heard = self._transcribed([audios[number] for number in numbers], code, task)
-            for number, hypothesis in zip(numbers, heard, strict=True):
-                found[number] = (code, hypothesis)
-        return found
+    def _group(self, job: _Job, group: Sequence[tuple[int, Window]]) -> Iterator[_Listened]:
+        """A batch: the first decode of all windows of one language together, the rest one by one."""
+        clips = [_clip(window) for _, window in group]
+        chosen = [self._language(number, clip, job) for (number, _), clip in zip(group, clips, strict=True)]
+        first: dict[int, Hypothesis] = {}
+        for code in dict.fromkeys(code for code, _ in chosen):
+            places = [place for place, (other, _) in enumerate(chosen) if other == code]
+            found = self._decoder.decode([clips[place] for place in places], Task(pack=job.pack, code=code))
+            first.update(zip(places, found, strict=True))
+        for place, (_, window) in enumerate(group):
+            yield self._words(window, clips[place], job, chosen[place], first[place])
 
-    def _likeliest(self, audio: "Floats", codes: tuple[str, ...]) -> str:
-        if len(codes) == 1:
-            return codes[0]
-        scores = dict(self._spoken(audio))
-        return max(codes, key=lambda code: scores.get(code, 0.0))
+    def _window(self, job: _Job, number: int, window: Window) -> _Listened:
+        clip = _clip(window)
+        return self._words(window, clip, job, self._language(number, clip, job), None)
 
-    def _transcribed(self, audios: Sequence["Floats"], code: str, task: _Task) -> list[Hypothesis]:
-        """What the bare engine says of each of *audios*, decoded together."""
-        from faster_whisper import BatchedInferencePipeline
+    def _language(self, number: int, clip: Clip, job: _Job) -> tuple[str, tuple[str, ...]]:
+        """Whisper's code for the language of window *number*, and a note if it clearly is another than was asked for."""
+        compared = self._multilingual and number < COMPARED and clip.speech >= _LEAST_COMPARED
+        if len(job.codes) == 1 and not compared:
+            return job.codes[0], ()
+        scores = self._decoder.languages(clip.audio)
+        code = max(job.codes, key=lambda code: scores.get(code, 0.0))
+        best = max(scores, key=lambda each: scores[each], default=code)
+        if not compared or best in job.codes or scores[best] < CLEAR:
+            return code, ()
+        asked, found = job.pack.code, contract_code(best)
+        return code, (f"the speech sounds like {found} ({scores[best]:.2f}), and {asked} was asked for",)
 
-        line, clips = _slots(audios)
-        segments, _ = BatchedInferencePipeline(self._model).transcribe(
-            line,
-            language=code,
-            beam_size=self._beam,
-            batch_size=len(audios),
-            clip_timestamps=clips,
-            word_timestamps=True,
-            hotwords=task.prompt or None,
+    def _words(
+        self, window: Window, clip: Clip, job: _Job, chosen: tuple[str, tuple[str, ...]], first: Hypothesis | None
+    ) -> _Listened:
+        code, notes = chosen
+        task = Task(pack=job.pack, code=code)
+        words, unheard = listener.hear(self._decoder, clip, task, first)
+        words = coverage.fitted(words, clip.voiced, job.pack)
+        words, more = self._customised(words, clip, task, job.vocabulary)
+        if style.plain(words, job.pack):
+            words = self._styled(words, clip, task)
+        return _Listened(
+            window=window,
+            code=code,
+            words=tuple(replace(word, start=word.start + window.start, end=word.end + window.start) for word in words),
+            notes=(*notes, *more, *(_unheard(hole, window) for hole in unheard)),
         )
-        frames = self._model.frames_per_second
-        by_start: defaultdict[int, list[Any]] = defaultdict(list)
-        for segment in segments:
-            by_start[segment.seek].append(segment)
-        return [_hypothesis(by_start[clip["start"] * frames], clip["start"], task) for clip in clips]
 
-    def _words(self, audio: "Floats", code: str, heard: Hypothesis, task: _Task) -> list[Heard]:
-        """The words of one chunk that were said: *heard*, or a better decode, and what was too much text for one."""
-        words: list[Heard] = []
-        begin = cut = after = 0
-        for _ in range(_PARTS):
-            if hallucination.doubtful(heard):
-                heard = hallucination.better(heard, self._again(audio[begin:], code, task))
-            said = hallucination.cleaned(heard, task.prompt)
-            placed = [replace(word, start=word.start + begin, end=word.end + begin) for word in said]
-            words = seams.merge(words, placed, cut, before=cut - begin, after=after) if words else placed
-            advance = said[-1].start - chunks.OVERLAP if said and heard.full else 0
-            if advance < chunks.OVERLAP or len(audio) - begin - advance < 2 * chunks.OVERLAP:
-                break
-            # the last word may be half a word: from it on all is heard again, with a second of what was before
-            begin += advance
-            cut = begin + chunks.OVERLAP
-            after = said[-1].end - said[-1].start + seams.EDGE
-            heard = self._transcribed([audio[begin:]], code, task)[0]
-        return words
+    def _customised(
+        self, words: list[Heard], clip: Clip, task: Task, custom: Vocabulary
+    ) -> tuple[list[Heard], tuple[str, ...]]:
+        """*words* with the custom words that the audio supports."""
+        matches = custom.candidates(words) if custom.entries else []
+        chosen = vocabulary.wanted(matches, words)
+        if not chosen:
+            return words, ()
+        tokenizer = self._decoder.tokenizer(task.code)
+        tokens, dropped = vocabulary.previous(chosen, task.code, tokenizer.encode, tokenizer.eot)
+        if not tokens:
+            return words, ()
+        other = self._decoder.decode([clip], replace(task, previous=tuple(tokens)))[0]
+        notes = (f"{dropped} custom words did not fit before one passage",) if dropped else ()
+        return vocabulary.adopted(words, other.words, matches), notes
 
-    def _again(self, audio: "Floats", code: str, task: _Task) -> Hypothesis:
-        """What Whisper's own fallback makes of *audio*: samples at rising temperature until the text passes its tests."""
-        segments, _ = self._model.transcribe(
-            audio,
-            language=code,
-            beam_size=self._beam,
-            temperature=TEMPERATURES,
-            compression_ratio_threshold=hallucination.REPETITIVE,
-            log_prob_threshold=hallucination.UNLIKELY,
-            no_speech_threshold=None,  # that is judged with the words in view
-            condition_on_previous_text=False,
-            without_timestamps=True,
-            word_timestamps=True,
-            hotwords=task.prompt or None,
-        )
-        # without time stamps a window is one segment; what comes after it would be its own last second over again
-        return _hypothesis([segment for segment in islice(segments, 1) if not segment.seek], 0, task)
+    def _styled(self, words: list[Heard], clip: Clip, task: Task) -> list[Heard]:
+        """*words* with capitals and marks."""
+        example = style.EXAMPLES.get(task.code)
+        if example:
+            tokens = tuple(self._decoder.tokenizer(task.code).encode(" " + example))
+            other = self._decoder.decode([clip], replace(task, previous=tokens))[0]
+            found = style.styled(words, other.words)
+            if found is not None and not style.plain(found, task.pack):
+                return found
+        return style.by_pauses(words, task.pack)
 
 
-def _load(folder: Path, name: str, device: str, compute_type: str, threads: int) -> Any:
+def _clip(window: Window) -> Clip:
+    return Clip(audio=_sound(window.audio), voiced=window.voiced)
+
+
+def _left_out(custom: Vocabulary) -> tuple[str, ...]:
+    if not custom.left_out:
+        return ()
+    most = f"more than {vocabulary.MAX_WORDS} words or {vocabulary.MAX_LETTERS} letters, or no text"
+    return (f"{custom.left_out} custom words are not used: {most}",)
+
+
+def _unheard(hole: Hole, window: Window) -> str:
+    begin, end = ((window.start + at) / RATE for at in (hole.start, hole.end))
+    return f"no words in {hole.missed / RATE:.1f} s of speech between {begin:.1f} and {end:.1f} s"
+
+
+def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[Heard], tuple[str, ...]]]:
+    """Every stretch with its words, in order; where speech was cut, the words of both sides are laid over each other."""
+    words: list[Heard] = []
+    notes: list[str] = []
+    held: _Listened | None = (
+        None  # the window before, whose stretch is complete but for words that the next one may have
+    )
+    before: Heard | None = None  # the last word that was given out
+    for each in heard:
+        if held is not None:
+            merged = _merged(words, held.window, each) if each.window.joins else [*words, *each.words]
+            words = merged
+            if held.window.ends:
+                count = _until(words, held, each)
+                done = _fitted(style.opened(words[:count], before), held.window.stretch)
+                yield held.window.stretch, done, tuple(notes)
+                before, words, notes = done[-1] if done else before, words[count:], []
+        else:
+            words = list(each.words)
+        notes += each.notes
+        held = each
+    if held is not None:
+        yield held.window.stretch, _fitted(style.opened(words, before), held.window.stretch), tuple(notes)
+
+
+def _merged(words: list[Heard], left: Window, right: _Listened) -> list[Heard]:
+    cut = right.window.own.start
+    after = left.start + left.length - cut
+    return seams.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
+
+
+def _until(words: Sequence[Heard], held: _Listened, following: _Listened) -> int:
+    """How many of *words* belong to the stretch that ends with *held*."""
+    if not following.window.joins:
+        return len(words) - len(following.words)
+    return next((n for n, word in enumerate(words) if word.middle >= held.window.stretch.end), len(words))
+
+
+def _fitted(words: Iterable[Heard], span: Span) -> list[Heard]:
+    """*words* inside *span*, none before the end of the one before, none shorter than can be helped."""
+    found: list[Heard] = []
+    floor = span.start
+    for word in words:
+        start = min(max(word.start, floor), span.end)
+        floor = min(max(word.end, start + RATE // 50), span.end)
+        found.append(replace(word, start=start, end=floor))
+    return found
+
+
+def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: int, workers: int) -> Any:
     """The model of faster-whisper. Errors: EngineUnavailable, with no word about this machine's folders."""
     kind, number = _device(device)
     if missing := [file for file in FILES if not (folder / file).is_file()]:
@@ -261,6 +347,7 @@ def _load(folder: Path, name: str, device: str, compute_type: str, threads: int)
             device_index=number,
             compute_type=compute_type,
             cpu_threads=threads or len(os.sched_getaffinity(0)),
+            num_workers=workers,
             local_files_only=True,
         )
         _try(model, encode=kind == "cuda")
@@ -320,63 +407,10 @@ def _sound(audio: "Floats") -> "Floats":
     return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
 
 
-def _slots(audios: Sequence["Floats"]) -> tuple["Floats", list[dict[str, int | float]]]:
-    """*audios* one behind the other, and where each begins and ends, in seconds.
-
-    Each begins at a whole second: the pipeline's arithmetic in seconds and frames leaves those exact. There is no room
-    between them, because it shortens a first word by how long ago it heard the last one of the audio before.
-    """
-    import numpy as np
-
-    clips: list[dict[str, int | float]] = []
-    at = 0
-    for audio in audios:
-        # a quarter of a sample, because the pipeline cuts off what is behind the point
-        clips.append({"start": at, "end": at + (len(audio) + 0.25) / RATE})
-        at += -(-len(audio) // RATE)
-    line = np.zeros(at * RATE, np.float32)
-    for audio, clip in zip(audios, clips, strict=True):
-        first = int(clip["start"]) * RATE
-        line[first : first + len(audio)] = audio
-    return line, clips
-
-
-def _nothing(task: _Task) -> Hypothesis:
-    return Hypothesis(words=(), text="", avg_logprob=0.0, no_speech=1.0, tokens=0, fastest=_fastest(task))
-
-
-def _fastest(task: _Task) -> float:
-    return hallucination.FASTEST if task.pack.delimiter else hallucination.FASTEST_UNSPACED
-
-
-def _hypothesis(segments: Sequence[Any], offset: float, task: _Task) -> Hypothesis:
-    """faster-whisper's segments of one window that began *offset* seconds into its audio."""
-    if not segments:
-        return _nothing(task)
-    heard = [
-        Heard(
-            text=word.word,
-            start=samples(float(word.start) - offset),
-            end=samples(float(word.end) - offset),
-            probability=min(max(float(word.probability), 0.0), 1.0),
-        )
-        for segment in segments
-        for word in segment.words or ()
-    ]
-    return Hypothesis(
-        words=tuple(pieces.joined(heard, task.pack)),
-        text="".join(segment.text for segment in segments).strip(),
-        avg_logprob=float(segments[0].avg_logprob),
-        no_speech=float(segments[0].no_speech_prob),
-        tokens=sum(len(segment.tokens) for segment in segments),
-        fastest=_fastest(task),
-    )
-
-
 def _beginning(speech: Iterable[Speech], length: Samples) -> Iterator[Speech]:
     """The first *length* samples of *speech*."""
     for stretch in speech:
         if length <= 0:
             return
-        yield replace(stretch, audio=stretch.audio[:length])
+        yield Speech(start=stretch.start, audio=stretch.audio[:length])
         length -= len(stretch.audio)

@@ -1,0 +1,292 @@
+"""One decode of Whisper: audio in, words with times and probabilities out, by CTranslate2's `encode`, `generate`, `align`.
+
+faster-whisper loads the model and brings features and tokens; its `transcribe` is not used. It pads every decode to 30 s,
+though CTranslate2 encodes any even number of frames, at a fifteenth of the cost for 4 s (research `streaming.md` §1).
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sottovoce.audio.activity import Span
+from sottovoce.engines import hallucination, pieces
+from sottovoce.engines.hallucination import Hypothesis
+from sottovoce.engines.heard import Heard
+from sottovoce.engines.whisper import loops
+from sottovoce.transcript.languages import LanguagePack
+from sottovoce.transcript.model import RATE, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+PAD: Samples = RATE
+"""Zeros behind the audio. With less the model repeats its last words, with more it begins to lose some (`streaming.md` §2)."""
+
+FRAME: Samples = RATE // 100
+"""One frame of features."""
+
+SHORTEST: Samples = RATE // 10
+"""Shorter audio is not decoded: no word is so short."""
+
+_STEP: Samples = RATE // 50  # one step of the model's time
+_SLACK: Samples = RATE // 10  # by which a time stamp may come before the end of the speech that it ends
+_BLANK_STAMPS = 50  # a first time stamp lies within the first second (openai/whisper, `max_initial_timestamp`)
+_SAMPLED = 5  # texts drawn at a temperature above 0, of which the likeliest is taken (openai/whisper, `best_of`)
+_MEDIAN = 7  # steps over which attention is smoothed (openai/whisper, `find_alignment`)
+
+# tokens that a second of speech may take; a decode that goes on for longer is a loop
+_PER_SECOND = 9.0
+_PER_SECOND_MORE = 14.0
+_PER_SECOND_MOST = 25.0
+_MORE = "ba be bg el he ja ko mk mn ru sr tg tt uk yue zh ar fa ur hy vi"
+_MOST = "am as bn bo gu hi ka kn km lo ml mr my ne pa sa sd si ta te th yi"
+_RATES = {**dict.fromkeys(_MORE.split(), _PER_SECOND_MORE), **dict.fromkeys(_MOST.split(), _PER_SECOND_MOST)}
+_ALWAYS = 16  # tokens besides, time stamps among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """Audio to decode: float32[n], at most 29 s, and the runs of speech in it; all of it where none are given."""
+
+    audio: "Floats"
+    voiced: tuple[Span, ...]
+
+    @property
+    def length(self) -> Samples:
+        """Of the audio."""
+        return len(self.audio)
+
+    @property
+    def speech(self) -> Samples:
+        """How much of it is speech."""
+        return sum(run.end - run.start for run in self.voiced)
+
+    def part(self, start: Samples, end: Samples) -> "Clip":
+        """The clip from *start* to *end*."""
+        runs = (Span(start=max(run.start, start) - start, end=min(run.end, end) - start) for run in self.voiced)
+        return Clip(audio=self.audio[start:end], voiced=tuple(run for run in runs if run.end > run.start))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is asked of a decode: the language as a *pack* and as Whisper's *code*, and *previous*: tokens as if said before."""
+
+    pack: LanguagePack
+    code: str
+    previous: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """Tokens of the text of one decode, before its words have times; *written* of at most *limit*, time stamps too."""
+
+    tokens: tuple[int, ...]
+    written: int
+    avg_logprob: float
+    no_speech: float
+    limit: int
+
+
+class Decoder:
+    """A loaded faster-whisper model. Safe to be called from several threads; how many decode at once is the model's matter.
+
+    *beam*: hypotheses kept while searching. *full_window*: pad every decode to 30 s (a GPU decodes several at once so).
+    """
+
+    def __init__(self, model: Any, *, beam: int, full_window: bool) -> None:
+        self._model = model
+        self._beam = max(beam, 1)
+        self._full = full_window
+        self._lock = threading.Lock()
+        self._tokenizers: dict[str, Any] = {}
+        self._suppressed: tuple[int, ...] = ()
+
+    def tokenizer(self, code: str) -> Any:
+        """faster-whisper's tokenizer for Whisper's language *code*."""
+        from faster_whisper.tokenizer import Tokenizer
+
+        with self._lock:
+            if code not in self._tokenizers:
+                known = self._model.hf_tokenizer
+                self._tokenizers[code] = Tokenizer(
+                    known, self._model.model.is_multilingual, task="transcribe", language=code
+                )
+                self._suppressed = self._suppressed or _suppressed(self._tokenizers[code])
+            return self._tokenizers[code]
+
+    def languages(self, audio: "Floats") -> dict[str, float]:
+        """Whisper's codes and their probabilities for *audio*, of which the first 30 s count."""
+        if len(audio) < SHORTEST:
+            return {}
+        found = self._model.model.detect_language(self._encoded([audio]))[0]
+        return {token.strip("<|>"): float(probability) for token, probability in found}
+
+    def decode(self, clips: Sequence[Clip], task: Task, *, temperature: float = 0.0) -> list[Hypothesis]:
+        """What is said in each of *clips*, decoded together; times are those inside it."""
+        found = [nothing(task.pack)] * len(clips)
+        numbers = [number for number, clip in enumerate(clips) if clip.length >= SHORTEST]
+        if not numbers:
+            return found
+        chosen = [clips[number] for number in numbers]
+        encoded = self._encoded([clip.audio for clip in chosen])
+        drafts = self._drafts(encoded, chosen, task, temperature)
+        for number, hypothesis in zip(numbers, self._placed(encoded, chosen, drafts, task), strict=True):
+            found[number] = hypothesis
+        return found
+
+    def _encoded(self, audios: Sequence["Floats"]) -> Any:
+        import ctranslate2
+        import numpy as np
+
+        extractor = self._model.feature_extractor
+        most = extractor.nb_max_frames
+        longest = most if self._full else min(most, (max(map(len, audios)) + PAD) // FRAME // 2 * 2)
+        features = np.stack(
+            [
+                extractor(np.pad(audio, (0, max(longest * FRAME - len(audio), 0)))[: longest * FRAME], padding=0)
+                for audio in audios
+            ]
+        )
+        return self._model.model.encode(
+            ctranslate2.StorageView.from_array(np.ascontiguousarray(features[:, :, :longest], np.float32))
+        )
+
+    def _drafts(self, encoded: Any, clips: Sequence[Clip], task: Task, temperature: float) -> list[_Draft]:
+        tokenizer = self.tokenizer(task.code)
+        prompt = [*([tokenizer.sot_prev, *task.previous] if task.previous else []), *tokenizer.sot_sequence]
+        most, limit = self._limits(max(clip.speech for clip in clips), task.code, len(prompt))
+        sampling = {
+            "beam_size": 1,
+            "num_hypotheses": _SAMPLED,
+            "sampling_topk": 0,
+            "sampling_temperature": temperature,
+        }
+        results = self._model.model.generate(
+            encoded,
+            [prompt] * len(clips),
+            max_length=most,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+            suppress_tokens=list(self._suppressed),
+            max_initial_timestamp_index=_BLANK_STAMPS,
+            **(sampling if temperature else {"beam_size": self._beam}),
+        )
+        return [_draft(result, clip, tokenizer, task.pack, limit) for result, clip in zip(results, clips, strict=True)]
+
+    def _limits(self, length: Samples, code: str, prompt: int) -> tuple[int, int]:
+        """CTranslate2's `max_length` for *length* of audio, and how many tokens it then writes at most.
+
+        It writes half of `max_length`, or what a prompt of *prompt* tokens leaves of it (CTranslate2 4.8, `whisper.cc`).
+        """
+        wanted = int(length / RATE * _RATES.get(code, _PER_SECOND)) + _ALWAYS
+        most = min(self._model.max_length, max(2 * wanted, prompt + wanted))
+        return most, min(most // 2, most - prompt)
+
+    def _placed(self, encoded: Any, clips: Sequence[Clip], drafts: Sequence[_Draft], task: Task) -> list[Hypothesis]:
+        """*drafts* with words that have times."""
+        tokenizer = self.tokenizer(task.code)
+        texts = [list(draft.tokens) for draft in drafts]
+        alignments: list[Any] = [None] * len(texts)
+        if any(texts):
+            # the frames of the audio alone: else the last word is drawn out into the zeros
+            frames = [max(clip.length // FRAME, 2) for clip in clips]
+            alignments = self._model.model.align(
+                encoded,
+                tokenizer.sot_sequence,
+                [text or [tokenizer.eot] for text in texts],
+                frames,
+                median_filter_width=_MEDIAN,
+            )
+        return [
+            Hypothesis(
+                words=tuple(pieces.joined(_words(tokenizer, text, aligned), task.pack)) if text else (),
+                text=tokenizer.decode(text).strip(),
+                avg_logprob=draft.avg_logprob,
+                no_speech=draft.no_speech,
+                tokens=draft.written,
+                limit=draft.limit,
+                fastest=fastest(task.pack),
+            )
+            for text, draft, aligned in zip(texts, drafts, alignments, strict=True)
+        ]
+
+
+def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int) -> _Draft:
+    """What CTranslate2's *result* for *clip* says, without what the model wrote after the audio had ended."""
+    written = result.sequences_ids[0]
+    return _Draft(
+        tokens=_unlooped(_before_end(written, clip, tokenizer), clip, tokenizer, pack),
+        written=len(written),
+        # the score is a mean over the tokens; the end of the text counts as one more
+        avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
+        no_speech=float(result.no_speech_prob),
+        limit=limit,
+    )
+
+
+def _before_end(written: Sequence[int], clip: Clip, tokenizer: Any) -> list[int]:
+    """The text up to the first time stamp behind the last speech: what follows it repeats the text, or is made up."""
+    end = (clip.voiced[-1].end if clip.voiced else clip.length) - _SLACK
+    text: list[int] = []
+    for token in written:
+        if token < tokenizer.eot:
+            text.append(token)
+        elif text and (token - tokenizer.timestamp_begin) * _STEP >= end:
+            break
+    return text
+
+
+def _unlooped(text: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack) -> tuple[int, ...]:
+    """*text* without the rounds of a loop at its end that there is no speech for; one round stays."""
+    words, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+    words, tokens = words[:-1], tokens[:-1]
+    count = loops.end(words, clip.speech, pack)
+    count = loops.stutter(words[:count], clip.speech, pack)
+    return tuple(token for part in tokens[:count] for token in part)
+
+
+def _suppressed(tokenizer: Any) -> tuple[int, ...]:
+    """Tokens that are never written: signs of speakers and sounds, and control tokens (faster-whisper, `get_suppressed_tokens`)."""
+    control = (
+        tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech,
+    )  # fmt: skip
+    return tuple(sorted({*tokenizer.non_speech_tokens, *(token for token in control if token is not None)}))
+
+
+def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[Heard]:
+    """The pieces of *text* that the tokenizer takes for words or marks, with the times that attention gives them."""
+    import numpy as np
+
+    texts, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+    if len(tokens) < 2:  # noqa: PLR2004 - the last one is the end of the text
+        return []
+    pairs = np.asarray(aligned.alignments, np.int64).reshape(-1, 2)
+    jumps = np.concatenate([[True], np.diff(pairs[:, 0]) != 0])
+    times = pairs[jumps, 1]
+    edges = np.concatenate([[0], np.cumsum([len(part) for part in tokens[:-1]])])
+    at = times[np.minimum(edges, len(times) - 1)]
+    probabilities = aligned.text_token_probs
+    return [
+        Heard(
+            text=word,
+            start=int(start) * _STEP,
+            end=int(end) * _STEP,
+            probability=min(max(float(np.mean(probabilities[first:last])), 0.0), 1.0),
+        )
+        for word, start, end, first, last in zip(texts[:-1], at, at[1:], edges, edges[1:], strict=False)
+    ]
+
+
+def nothing(pack: LanguagePack) -> Hypothesis:
+    """The hypothesis of a decode that wrote no word."""
+    return Hypothesis(words=(), text="", avg_logprob=0.0, no_speech=1.0, tokens=0, fastest=fastest(pack))
+
+
+def fastest(pack: LanguagePack) -> float:
+    """Words a second that nobody says in the language of *pack*."""
+    return hallucination.FASTEST if pack.delimiter else hallucination.FASTEST_UNSPACED

@@ -1,0 +1,236 @@
+"""Custom words: found where the audio supports them, and nowhere else. Pure functions over words.
+
+A list of names before the speech makes Whisper write them where they were not said, and changes how it writes all else
+(research `whisper-real.md`). So a passage is decoded without them first. Where what it wrote sounds like a custom word,
+the passage is decoded once more with those words as text before it, and a custom word takes the place of the words that
+sound like it if the second decode has it there. Everything else stays as the first decode wrote it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from sottovoce.engines.heard import Heard, spelled
+from sottovoce.request import VocabEntry
+
+CANDIDATE = 70.0
+"""Likeness, 0 to 100, from which on a custom word is looked for in the second decode."""
+
+ACCEPTED = 60.0
+"""Likeness that a custom word which the second decode wrote must have with the words whose place it takes."""
+
+MAX_WORDS = 6
+MAX_LETTERS = 200
+"""Of an entry; longer ones are left out (contract §6.2 leaves out more than six words, and words over 4,000 letters)."""
+
+BUDGET = 200
+"""Tokens of the text before a passage: with it and Whisper's control tokens 224 are left of its 448 for what it writes."""
+
+MOST = 40
+"""Custom words before one passage: the likeliest ones."""
+
+_LONGEST_RUN = 5  # words of a hypothesis that one entry may take the place of
+_SHORT = 4  # sounds; words this short look like too many others
+_FAITH = 0.1  # of the probability of the words before, that a short custom word must have
+_UNSURE = 0.7  # under this the first decode was not sure of its words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A custom word as it is written, and how it and its `sounds_like` sound (`sounds`)."""
+
+    content: str
+    heard: tuple[str, ...]
+    alike: frozenset[str]  # the letters of `sounds_like`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Words *first* to before *last* of a hypothesis sound like *entry*; *likeness* 0 to 100."""
+
+    entry: Entry
+    first: int
+    last: int
+    likeness: float
+
+
+_VOWELS = re.compile(r"[aeiouy]+")
+_SOUNDS = (
+    ("ph", "f"), ("ght", "t"), ("sch", "sh"), ("ck", "k"), ("qu", "kv"), ("x", "ks"), ("w", "v"), ("z", "s"), ("q", "k"),
+    ("ce", "se"), ("ci", "si"), ("cy", "sy"), ("c", "k"), ("j", "g"),
+)  # fmt: skip
+
+
+def sounds(text: str) -> str:
+    """*text* as it roughly sounds in languages with Latin letters: consonants in classes, runs of vowels as one.
+
+    Other scripts keep their letters.
+    """
+    plain = "".join(char for char in unicodedata.normalize("NFD", spelled(text)) if not unicodedata.combining(char))
+    for written, sound in _SOUNDS:
+        plain = plain.replace(written, sound)
+    plain = _VOWELS.sub("a", plain)
+    return "".join(char for number, char in enumerate(plain) if number == 0 or char != plain[number - 1])
+
+
+def harmless(text: str) -> str:
+    """*text* on one line, without what control tokens are written with, nor half characters."""
+    text = text.encode("utf-8", "ignore").decode("utf-8")
+    text = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
+    return " ".join(text.replace("<|", " ").replace("|>", " ").split())
+
+
+def entries(vocab: Iterable[VocabEntry]) -> tuple[tuple[Entry, ...], int]:
+    """The usable ones of *vocab*, once each, and how many are left out: of more than six words or 200 letters, or no text."""
+    found: dict[str, Entry] = {}
+    left_out = 0
+    for each in vocab:
+        text = harmless(each.content)
+        if not spelled(text) or len(text) > MAX_LETTERS or len(text.split()) > MAX_WORDS:
+            left_out += 1
+            continue
+        alike = [one for one in each.sounds_like if spelled(one)]
+        heard = dict.fromkeys(sound for sound in map(sounds, [text, *alike]) if sound)
+        found.setdefault(text, Entry(content=text, heard=tuple(heard), alike=frozenset(map(spelled, alike))))
+    return tuple(found.values()), left_out
+
+
+class Vocabulary:
+    """The custom words of one request, ready to be looked for."""
+
+    def __init__(self, vocab: Iterable[VocabEntry]) -> None:
+        self.entries, self.left_out = entries(vocab)
+        self._owners = [entry for entry in self.entries for _ in entry.heard]
+        self._sounds = [sound for entry in self.entries for sound in entry.heard]
+
+    def candidates(self, words: Sequence[Heard]) -> list[Match]:
+        """Where *words* sound like a custom word, the likeliest first; one match an entry and place."""
+        import numpy as np
+        from rapidfuzz import fuzz, process
+
+        runs = [run for run in _runs(words) if run[2]]
+        if not runs or not self._sounds:
+            return []
+        scores = process.cdist([run[2] for run in runs], self._sounds, scorer=fuzz.ratio, score_cutoff=CANDIDATE)
+        best: dict[tuple[str, int], Match] = {}
+        for row, column in zip(*(each.tolist() for each in np.nonzero(scores)), strict=True):
+            first, last, _ = runs[row]
+            match = Match(entry=self._owners[column], first=first, last=last, likeness=float(scores[row][column]))
+            key = match.entry.content, first
+            if key not in best or best[key].likeness < match.likeness:
+                best[key] = match
+        return sorted(best.values(), key=lambda match: -match.likeness)
+
+
+def _runs(words: Sequence[Heard]) -> list[tuple[int, int, str]]:
+    """Every run of up to `_LONGEST_RUN` words, and how it sounds."""
+    return [
+        (first, last, sounds("".join(word.text for word in words[first:last])))
+        for first in range(len(words))
+        for last in range(first + 1, min(first + _LONGEST_RUN, len(words)) + 1)
+    ]
+
+
+def wanted(matches: Sequence[Match], words: Sequence[Heard]) -> list[str]:
+    """The custom words that a second decode is to look out for: not those that stand there already as they should."""
+    chosen = dict.fromkeys(match.entry.content for match in matches if not _written(match, words))
+    return list(chosen)[:MOST]
+
+
+def _written(match: Match, words: Sequence[Heard]) -> bool:
+    text = " ".join(word.text for word in words[match.first : match.last])
+    return _core(text)[1] == match.entry.content
+
+
+def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Match]) -> list[Heard]:
+    """*words* with the custom words that *other*, the second decode, has in the same places."""
+    taken: list[Match] = []
+    for match in matches:
+        free = all(match.last <= one.first or match.first >= one.last for one in taken)
+        if free and not _written(match, words) and _supported(match, words, other):
+            taken.append(match)
+    found = list(words)
+    for match in sorted(taken, key=lambda each: -each.first):
+        found[match.first : match.last] = [_replaced(match, words)]
+    return found
+
+
+def _supported(match: Match, words: Sequence[Heard], other: Sequence[Heard]) -> bool:
+    """Whether *other* has the custom word of *match* in its place, or the caller's `sounds_like` is what was written."""
+    place = words[match.first : match.last]
+    mean = sum(word.probability for word in place) / len(place)
+    if spelled("".join(word.text for word in place)) in match.entry.alike and mean < _UNSURE:
+        return True
+    said = _opposite(match, words, other)
+    key = spelled(match.entry.content)
+    at = next((n for n in range(len(said)) for m in (1, 2, 3, 4, 5, 6) if _joined(said[n : n + m]) == key), None)
+    if at is None:
+        return False
+    if min(map(len, match.entry.heard)) >= _SHORT:
+        return True
+    sure = next(word.probability for word in said[at:])
+    return sure >= _FAITH * mean
+
+
+def _joined(words: Sequence[Heard]) -> str:
+    return spelled("".join(word.text for word in words))
+
+
+def _opposite(match: Match, words: Sequence[Heard], other: Sequence[Heard]) -> Sequence[Heard]:
+    """What *other* has where *words* have those of *match*: between the nearest words that both have."""
+    keys = [spelled(word.text) for word in words], [spelled(word.text) for word in other]
+    blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
+    low = max(
+        (block.b + min(block.size, match.first - block.a) for block in blocks if block.a < match.first), default=0
+    )
+    high = min(
+        (block.b + max(match.last - block.a, 0) for block in blocks if block.a + block.size > match.last),
+        default=len(other),
+    )
+    return other[low:high]
+
+
+def _replaced(match: Match, words: Sequence[Heard]) -> Heard:
+    """One word in the place of those of *match*, with the marks that stood around them."""
+    place = words[match.first : match.last]
+    before, _, after = _core("".join(word.text for word in place))
+    return Heard(
+        text=before + match.entry.content + after,
+        start=place[0].start,
+        end=place[-1].end,
+        probability=sum(word.probability for word in place) / len(place),
+    )
+
+
+def _core(text: str) -> tuple[str, str, str]:
+    """*text* in three parts: marks, what lies between, marks."""
+    inner = [number for number, char in enumerate(text) if char.isalnum()]
+    if not inner:
+        return text, "", ""
+    return text[: inner[0]], text[inner[0] : inner[-1] + 1], text[inner[-1] + 1 :]
+
+
+def previous(
+    chosen: Sequence[str], code: str, encode: Callable[[str], Sequence[int]], plain: int
+) -> tuple[list[int], int]:
+    """Tokens of a text that has the words *chosen*, as many as `BUDGET` holds, and how many do not fit.
+
+    *encode* turns text into tokens; those from *plain* on are control tokens, and a word that becomes one is left out.
+    """
+    kept: list[str] = []
+    used = len(encode(_sentence([], code))) + 1
+    for word in chosen:
+        tokens = encode(f", {word}")
+        if any(token >= plain for token in tokens) or used + len(tokens) > BUDGET:
+            continue
+        kept.append(word)
+        used += len(tokens)
+    return (list(encode(_sentence(kept, code))), len(chosen) - len(kept)) if kept else ([], len(chosen))
+
+
+def _sentence(words: Sequence[str], code: str) -> str:
+    """A sentence with *words*: a bare list would make the model write lists."""
+    listed = ", ".join(words)
+    return f" They talked about {listed} for a while." if code == "en" else f" {listed}."
