@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -26,11 +25,10 @@ def local_pool(
     from sottovoce.web.app import engines
 
     setup, slots = engines(settings)
-    setup = replace(setup, threads=settings.engine_threads or setup.threads * slots)  # one process has all to itself
     offers = registry.offered(setup, settings.engine)
     choice = choose(offers)
     key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-    pool = Pool(setup=setup)
+    pool = Pool(setup=setup, slots=slots)  # one process, which may use all of them
     try:
         pool.warm(key, 1)
         yield pool, key, offers

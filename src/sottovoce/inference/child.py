@@ -39,12 +39,16 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What a child is to be: which engine, on which very device, with which setup; *timeout* in seconds to load it."""
+    """What a child is to be: which engine, on which very device, with which setup; *timeout* in seconds to load it.
+
+    *share*: the descriptor of the memory that says how many pieces of a job it may work on at once (`Share`).
+    """
 
     key: m.EngineKey
     device: str
     setup: Setup
     timeout: float
+    share: int
 
 
 def _spawn(birth: Birth, line: socket.socket) -> "subprocess.Popen[bytes]":
@@ -53,8 +57,15 @@ def _spawn(birth: Birth, line: socket.socket) -> "subprocess.Popen[bytes]":
     # -P: what lies in the working directory must not be taken for a module
     command = [sys.executable, "-P", "-m", "sottovoce.inference.host", str(line.fileno()), str(os.getpid())]
     return subprocess.Popen(
-        [*command, birth.key.engine, birth.key.model, birth.device, _SETUP.dump_json(birth.setup).decode()],
-        pass_fds=[line.fileno()],
+        [
+            *command,
+            str(birth.share),
+            birth.key.engine,
+            birth.key.model,
+            birth.device,
+            _SETUP.dump_json(birth.setup).decode(),
+        ],
+        pass_fds=[line.fileno(), birth.share],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         # onnxruntime reports its use to its makers (1.31.1, seen with strace: a device id in ~/.cache, an HTTPS collector)

@@ -1,7 +1,8 @@
 """A child process: loads one engine, then does one task after another until its parent goes away.
 
-Started as `python -m sottovoce.inference.host FD PARENT ENGINE MODEL DEVICE SETUP`, the last as JSON. It speaks frames on FD and
-nothing else: its standard output is turned into standard error before any library is loaded, since native code likes to print.
+Started as `python -m sottovoce.inference.host FD PARENT SHARE ENGINE MODEL DEVICE SETUP`, the last as JSON. It speaks frames on
+FD, reads from SHARE how much it may do at once (`share`), and nothing else: its standard output is turned into standard
+error before any library is loaded, since native code likes to print.
 """
 
 import ctypes
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sottovoce.errors import EngineUnavailable, Refused
 from sottovoce.inference import messages as m
+from sottovoce.inference.share import Part
 
 if TYPE_CHECKING:
     from sottovoce.engines.protocols import Aligner, Diarizer, Recognizer
@@ -120,10 +122,11 @@ def _inspector() -> Doer:
 class _Engine:
     """A doer with one engine: it transcribes or aligns, whichever it was made for."""
 
-    def __init__(self, engine: str, model: str, device: str, setup: str) -> None:
+    def __init__(self, engine: str, model: str, device: str, setup: str, part: Part) -> None:
         from pydantic import TypeAdapter
 
         from sottovoce.engines import registry
+        from sottovoce.engines.protocols import Parallel
         from sottovoce.engines.setup import Setup
         from sottovoce.engines.silero import SileroJudge
 
@@ -135,6 +138,8 @@ class _Engine:
         # load now what can be: the first job shall find everything warm
         if registry.engine(engine).load is not None:
             self._recognizer = registry.load(*self._key, self._setup)
+            if isinstance(self._recognizer, Parallel):
+                self._recognizer.allow(part.width)
         else:
             self._aligner = registry.load_aligner(*self._key, self._setup)
         SileroJudge()
@@ -247,7 +252,7 @@ def serve(line: Line, doer: Doer) -> None:
 
 def main(arguments: list[str]) -> int:
     """Entry of the child."""
-    descriptor, parent, engine, model, device, setup = arguments
+    descriptor, parent, share, engine, model, device, setup = arguments
     die_with_parent(int(parent))
     os.dup2(2, 1)  # nothing that a library prints may reach anyone but the log
     for stop in (signal.SIGINT, signal.SIGTERM):  # a stop of the whole service is the parent's to handle: it drains
@@ -256,7 +261,7 @@ def main(arguments: list[str]) -> int:
     line = Line(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        doer = _inspector() if engine == "media" else _Engine(engine, model, device, setup)
+        doer = _inspector() if engine == "media" else _Engine(engine, model, device, setup, Part(int(share)))
     except Refused as refusal:
         line.say(m.Broken(error=str(refusal), why=refusal.detail))
         return 1

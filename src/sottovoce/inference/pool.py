@@ -17,6 +17,7 @@ from sottovoce.engines.setup import Setup
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ChildDied
+from sottovoce.inference.share import Share
 from sottovoce.inference.team import ChildBroke, EngineBroken, EngineDown, PoolPolicy, Team
 
 __all__ = [
@@ -63,12 +64,16 @@ class Task:
 
 
 class Pool:
-    """Children for every key that is asked for: warmed beforehand, or started when first needed, *slots* of each at most."""
+    """Children for every key that is asked for: warmed beforehand, or started when first needed, *slots* of each at most.
+
+    A child that can work on several pieces of its job at once may use the slots that no other child is using.
+    """
 
     def __init__(self, policy: PoolPolicy | None = None, setup: Setup | None = None, *, slots: int = 1) -> None:
         self._policy = policy or PoolPolicy()
         self._setup = setup or Setup()
         self._slots = slots
+        self._share = Share(slots)
         self._teams: dict[m.EngineKey, Team] = {}
         self._making_room: asyncio.Lock | None = None
         self._loop = asyncio.new_event_loop()
@@ -91,7 +96,12 @@ class Pool:
         self._teams[key] = team
 
     def _new_team(self, key: m.EngineKey, slots: int) -> Team:
-        return Team(key, slots, self._policy, self._setup, self._room)
+        shared = self._share.descriptor
+        return Team(key, slots, self._policy, self._setup, room=self._room, share=shared, changed=self._divide)
+
+    def _divide(self) -> None:
+        """Share the slots among the children at work; looks at media count for nothing."""
+        self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key != MEDIA))
 
     def _team(self, key: m.EngineKey) -> Team:
         return self._teams.setdefault(key, self._new_team(key, self._slots))
@@ -217,6 +227,7 @@ class Pool:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._share.close()
 
     async def _close(self) -> None:
         for team in self._teams.values():

@@ -45,10 +45,21 @@ class PoolPolicy:
 
 
 class Team:
-    """Idle children wait in a stack, the semaphore counts how many may work. *room* is awaited before one is started."""
+    """Idle children wait in a stack, the semaphore counts how many may work.
+
+    *room* is awaited before one is started; *changed* is called when more or fewer are at work; *share*: see `Birth`.
+    """
 
     def __init__(
-        self, key: m.EngineKey, slots: int, policy: PoolPolicy, setup: Setup, room: Callable[["Team"], Awaitable[None]]
+        self,
+        key: m.EngineKey,
+        slots: int,
+        policy: PoolPolicy,
+        setup: Setup,
+        *,
+        room: Callable[["Team"], Awaitable[None]],
+        share: int,
+        changed: Callable[[], None],
     ) -> None:
         self.key = key
         self.slots = slots
@@ -59,6 +70,8 @@ class Team:
         self._policy = policy
         self._setup = setup
         self._room = room
+        self._share = share
+        self._changed = changed
         self._starting: set[asyncio.Task[None]] = set()
         self._births: Counter[str] = Counter()
         self._started = False  # ever
@@ -90,7 +103,9 @@ class Team:
         device = self._device()
         self._births[device] += 1
         try:
-            birth = Birth(key=self.key, device=device, setup=self._setup, timeout=self._policy.load_timeout)
+            birth = Birth(
+                key=self.key, device=device, setup=self._setup, timeout=self._policy.load_timeout, share=self._share
+            )
             child = await Child.start(birth)
         except BaseException:
             self._down = True
@@ -112,6 +127,7 @@ class Team:
         async with self._free:
             child = await self._take()
             self.busy.add(child)
+            self._changed()
             whole = False
             try:
                 yield child
@@ -121,6 +137,7 @@ class Team:
                 raise
             finally:
                 self.busy.discard(child)
+                self._changed()
                 await asyncio.shield(self._give_back(child, whole=whole))
 
     async def _take(self) -> Child:
