@@ -1,5 +1,7 @@
 """Guards on made-up hypotheses: what nobody said goes, what somebody said stays, however odd it is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +17,8 @@ from sottovoce.engines.hallucination import (
     hurried,
     loops,
     silent,
+    unintelligible,
     unlooped,
-    without_echo,
     without_stock,
 )
 from sottovoce.engines.heard import Heard
@@ -46,8 +48,8 @@ def text(words):
     return "".join(word.text for word in words).strip()
 
 
-def kept(hypothesis, prompt=""):
-    return text(cleaned(hypothesis, prompt))
+def kept(hypothesis):
+    return text(cleaned(hypothesis))
 
 
 # ── silence ──
@@ -224,16 +226,39 @@ def test_a_courtesy_goes_only_alone_and_against_all_evidence(phrase):
     assert text(without_stock(both, no_speech=0.8)) == text(both)
 
 
-# ── the prompt's echo ──
+# ── guessed text ──
 
 
-def test_the_prompt_is_not_what_was_said():
-    prompt = "Gnocchi, Speechmatics, Anna Berlin, CEO"
-    assert text(without_echo(line("Gnocchi, Speechmatics, Anna", 0.3), prompt)) == ""
-    assert text(without_echo(line("So: Speechmatics, Anna Berlin. Good.", 0.4), prompt)) == "So: Good."
-    assert text(without_echo(line("Gnocchi, Speechmatics, Anna", 0.8), prompt)) == "Gnocchi, Speechmatics, Anna"
-    assert text(without_echo(line("Anna Berlin came.", 0.3), prompt)) == "Anna Berlin came."
-    assert text(without_echo(line("any words at all", 0.1), "")) == "any words at all"
+def test_a_text_that_the_model_only_guessed_is_unintelligible():
+    said = "He told me of the end of it"
+    assert unintelligible(heard(line(said, 0.45)))
+    assert unintelligible(heard(line(said, 0.53), avg_logprob=-0.9))
+    assert not unintelligible(heard(line(said, 0.53), avg_logprob=-0.8))
+    assert not unintelligible(heard(line(said, 0.6), avg_logprob=-0.9))
+
+
+@pytest.mark.parametrize("said", ["Yes.", "Oh no.", "I think so."])
+def test_a_few_words_say_little_about_themselves(said):
+    assert not unintelligible(heard(line(said, 0.4), avg_logprob=-2.0))
+    assert unintelligible(heard(line(said, 0.3), avg_logprob=-0.2))
+
+
+def test_no_text_is_not_a_guess():
+    assert not unintelligible(heard(()))
+
+
+# ── a decode that was ended ──
+
+
+def test_a_decode_is_full_at_the_limit_that_it_had():
+    words = line("la " * 40, 0.9)
+    short = Hypothesis(words=words, text=text(words), avg_logprob=-0.2, no_speech=0.0, tokens=43, limit=43)
+    assert short.full
+    assert kept(short) == "la"
+    assert not replace(short, limit=44).full
+    assert kept(replace(short, limit=44)) == text(words)
+    assert not heard(words, tokens=FULL - 1).full
+    assert heard(words, tokens=FULL).full
 
 
 # ── whatever comes ──
@@ -250,14 +275,14 @@ WORDS = st.lists(
 
 
 @settings(deadline=None)
-@given(WORDS, st.floats(-5, 0), st.floats(0, 1), st.integers(0, FULL), st.booleans())
-def test_guards_only_take_words_away_and_never_sure_ones_outside_loops(words, avg_logprob, no_speech, tokens, prompted):
+@given(WORDS, st.floats(-5, 0), st.floats(0, 1), st.integers(0, FULL))
+def test_guards_only_take_words_away_and_never_sure_ones_outside_loops(words, avg_logprob, no_speech, tokens):
     made = tuple(
         Heard(text=f" {each}", start=start, end=start + length, probability=probability)
         for each, start, length, probability in sorted(words, key=lambda each: each[1])
     )
     hypothesis = heard(made, avg_logprob, no_speech, tokens)
-    result = cleaned(hypothesis, "no Thank you five room" if prompted else "")
+    result = cleaned(hypothesis)
     remaining = iter(made)
     assert all(any(word is other for other in remaining) for word in result)
     if not loops(made) and all(word.probability >= SURE for word in made):

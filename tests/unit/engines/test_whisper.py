@@ -4,20 +4,23 @@ import gc
 import itertools
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sottovoce.audio.activity import Speech
-from sottovoce.engines import chunks, hallucination
-from sottovoce.engines.hallucination import FULL, Hypothesis
-from sottovoce.engines.heard import Heard, spelled
-from sottovoce.engines.protocols import Capabilities, Hints, LanguageIdentifier
-from sottovoce.engines.whisper.engine import TEMPERATURES, Whisper
+from sottovoce.audio.activity import Span, Speech
+from sottovoce.engines import hallucination
+from sottovoce.engines.hallucination import Hypothesis
+from sottovoce.engines.heard import Heard
+from sottovoce.engines.protocols import Capabilities, ChoosesActivity, Hints, LanguageIdentifier, Parallel
+from sottovoce.engines.whisper import coverage, listener, style, vocabulary
+from sottovoce.engines.whisper.decoder import Decoder
+from sottovoce.engines.whisper.engine import CLEAR, COMPARED, IDENTIFIED, TOP, Whisper
+from sottovoce.engines.whisper.windows import ACTIVITY
 from sottovoce.engines.whisper_languages import LANGUAGES, UNKNOWN, whisper_codes
-from sottovoce.engines.whisper_prompt import BUDGET, MAX_LETTERS
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import VocabEntry
 from sottovoce.transcript.languages import pack
@@ -35,8 +38,17 @@ CAPABILITIES = Capabilities(
 )
 
 
-def load(folder, *, device="cpu", compute_type="float32", batch=4, beam=2) -> Whisper:
-    return Whisper(folder, CAPABILITIES, device=device, compute_type=compute_type, threads=1, batch=batch, beam=beam)
+def load(folder, *, device="cpu", compute_type="float32", batch=4, beam=2, workers=1) -> Whisper:
+    return Whisper(
+        folder,
+        CAPABILITIES,
+        device=device,
+        compute_type=compute_type,
+        threads=1,
+        batch=batch,
+        beam=beam,
+        workers=workers,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +71,14 @@ def noise(start, seconds, seed=0):
 
 @pytest.fixture
 def unguarded(monkeypatch):
-    """Every word stays and nothing is decoded twice: the second time is a matter of chance."""
+    """Every word of the first decode stays, and nothing is decoded twice: a random model's words mean nothing."""
     monkeypatch.setattr(hallucination, "doubtful", lambda _heard: False)
-    monkeypatch.setattr(hallucination, "cleaned", lambda heard, _prompt="": heard.words)
+    monkeypatch.setattr(hallucination, "cleaned", lambda heard: heard.words)
+    monkeypatch.setattr(hallucination, "unintelligible", lambda _heard: False)
+    monkeypatch.setattr(coverage, "within_audio", lambda words, *_: tuple(words))
+    monkeypatch.setattr(coverage, "unvoiced", lambda *_: False)
+    monkeypatch.setattr(coverage, "holes", lambda *_: [])
+    monkeypatch.setattr(style, "plain", lambda *_: False)
 
 
 def hear(engine, speech, *vocab, language="en"):
@@ -93,24 +110,66 @@ def words(heard):
 # ── recognising ──
 
 
-def test_every_stretch_gets_its_words(engine):
+def test_every_stretch_gets_its_words(engine, unguarded):
     speech = [noise(0.5, 4, 1), noise(5, 2.5, 2), noise(8, 0.3, 3), noise(30, 12, 4), noise(400, 8, 5)]
     heard = hear(engine, speech)
     check(heard, speech)
     assert len(words(heard)) > 20
     assert any(isinstance(item, Mark) for result in heard for item in result.items)
+    assert not any(result.notes for result in heard)
 
 
-def test_speech_without_a_pause_is_heard_across_its_cuts(engine):
+def test_with_its_guards_results_are_in_order_and_inside_their_stretches(engine):
+    speech = [noise(0.5, 4, 1), noise(5, 2.5, 2), noise(8, 0.3, 3), noise(30, 12, 4), noise(400, 8, 5)]
+    check(hear(engine, speech), speech)
+
+
+def test_speech_without_a_pause_is_heard_across_its_cuts(engine, unguarded):
     speech = [noise(at, 20, at) for at in (10, 30, 50)] + [noise(70, 7, 3)]
     heard = hear(engine, speech)
     check(heard, speech)
     assert all(result.items for result in heard)
 
 
-def test_what_is_heard_does_not_depend_on_the_size_of_a_batch(folder, engine, unguarded):
-    speech = [noise(at, 19, at) for at in range(0, 80, 20)]
-    assert words(hear(load(folder, batch=1), speech)) == words(hear(engine, speech)) != []
+def test_what_is_heard_does_not_depend_on_how_many_windows_are_heard_at_once(folder, engine, unguarded):
+    speech = [noise(at, 9, at) for at in range(0, 80, 10)]
+    parallel = load(folder, workers=3)
+    parallel.allow(lambda: 3)
+    assert hear(parallel, speech) == hear(engine, speech)
+    assert words(hear(engine, speech)) != []
+
+
+def test_so_many_windows_are_heard_at_once_as_are_allowed(folder, monkeypatch):
+    engine = load(folder, workers=3)
+    lock, now, most = threading.Lock(), [0], [0]
+    meet = threading.Barrier(2, timeout=30)
+
+    def heard(*_):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        meet.wait()
+        with lock:
+            now[0] -= 1
+        return [], []
+
+    monkeypatch.setattr(listener, "hear", heard)
+    engine.allow(lambda: 2)
+    speech = [noise(at, 1, 1) for at in range(0, 40, 5)]
+    check(hear(engine, speech), speech)
+    assert most == [2]
+
+
+def test_a_batch_gives_the_words_of_its_windows_one_by_one(folder, unguarded):
+    """The way of a GPU: every window is filled up to what the model hears at once, and several are decoded together."""
+    engine = load(folder)
+    engine._decoder = Decoder(engine._model, beam=2, full_window=True)
+    speech = [noise(at, 4 + at % 7, at) for at in range(0, 80, 20)]
+    alone = hear(engine, speech)
+    engine._batch = 3
+    together = hear(engine, speech)
+    check(together, speech)
+    assert words(together) == words(alone) != []
 
 
 def test_what_is_heard_does_not_depend_on_the_place_in_the_media(engine, unguarded):
@@ -118,10 +177,18 @@ def test_what_is_heard_does_not_depend_on_the_place_in_the_media(engine, unguard
     (one,), (other,) = hear(engine, [early]), hear(engine, [late])
     by = late.start - early.start
     assert [(item.text, item.start + by) for item in one.items] == [(item.text, item.start) for item in other.items]
+    assert words([one])
+
+
+def test_what_is_heard_does_not_depend_on_what_was_heard_before(engine):
+    first, second = noise(3, 6, 9), noise(20, 8, 4)
+    hear(engine, [first])
+    (_, after), (alone,) = hear(engine, [first, second]), hear(engine, [second])
+    assert after == alone
 
 
 @pytest.mark.parametrize("language", ["ar", "cmn", "cmn_en_ms_ta", "de", "en_ta", "hi", "ja", "no", "th", "tl", "yue"])
-def test_a_language_is_recognised_under_its_own_code(engine, language):
+def test_a_language_is_recognised_under_its_own_code(engine, unguarded, language):
     speech = [noise(2, 5, 6)]
     heard = hear(engine, speech, language=language)
     check(heard, speech, language)
@@ -146,29 +213,36 @@ def test_no_speech_is_nothing(engine):
     assert engine.identify([]) == ()
 
 
-def test_a_stretch_longer_than_the_model_hears_at_once_is_one_result(engine):
+def test_a_stretch_longer_than_the_model_hears_at_once_is_one_result(engine, unguarded):
     speech = [noise(3, 70), noise(80, 2)]
     heard = hear(engine, speech)
     check(heard, speech)
     assert words(heard[:1])
 
 
-def test_it_reads_one_batch_ahead_and_nothing_before_it_is_asked(engine):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_reads_a_few_windows_ahead_and_nothing_before_it_is_asked(folder, workers):
+    engine = load(folder, workers=workers)
+    engine.allow(lambda: 2)
     read = []
 
     def endless():
         for number in itertools.count():
             read.append(number)
-            yield noise(number * 15, 14, number % 3)
+            yield noise(number * 15, 3, number % 3)
 
     heard = engine.recognize(endless(), Hints(language="en"))
     assert read == []
     next(heard)
-    assert len(read) <= 2 * 4 + 2  # four chunks of two stretches each, and what did not fit
+    # a window is known with the stretch after it, a stretch is complete with the window after it
+    assert len(read) <= 3 if workers == 1 else len(read) <= 2 * 8 + 3
+    heard.close()
 
 
-def test_memory_does_not_grow_with_the_media(folder):
-    engine = load(folder, batch=1, beam=1)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_memory_does_not_grow_with_the_media(folder, workers):
+    engine = load(folder, beam=1, workers=workers)
+    engine.allow(lambda: 2)
     audio = noise(0, 24, 1).audio
 
     def resident():
@@ -187,62 +261,7 @@ def test_memory_does_not_grow_with_the_media(folder):
     assert resident() - before < 9_000_000
 
 
-# ── beside the bare engine ──
-
-OPTIONS = {"language": "en", "beam_size": 2, "word_timestamps": True, "hotwords": None}
-
-
-def test_its_tokens_are_those_of_the_bare_engine(folder, engine, unguarded, monkeypatch):
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
-
-    transcribe = BatchedInferencePipeline.transcribe
-    asked = []
-
-    def watched(self, audio, **options):
-        segments, info = transcribe(self, audio, **options)
-        segments = list(segments)
-        asked.append((options, segments))
-        return segments, info
-
-    monkeypatch.setattr(BatchedInferencePipeline, "transcribe", watched)
-    speech = [noise(0, 12, 1), noise(13, 9, 2), noise(40, 20, 3), noise(60, 20, 4)]
-    heard = hear(engine, speech)
-    monkeypatch.setattr(BatchedInferencePipeline, "transcribe", transcribe)
-
-    bare = BatchedInferencePipeline(WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1))
-    (options, ours) = asked[0]
-    assert {key: options[key] for key in OPTIONS} == OPTIONS
-    packed = list(chunks.pack(speech, 30 * RATE))
-    assert len(packed) == len(ours)
-    for chunk, clip, mine in zip(packed, options["clip_timestamps"], ours, strict=True):
-        whole = [{"start": 0, "end": len(chunk.audio) / RATE}]
-        (theirs,) = bare.transcribe(chunk.audio, clip_timestamps=whole, **OPTIONS)[0]
-        assert mine.tokens == theirs.tokens
-        assert mine.avg_logprob == pytest.approx(theirs.avg_logprob, abs=1e-4)
-        assert [w.word for w in mine.words] == [w.word for w in theirs.words]
-        # all but the first two, whose times depend on how long ago faster-whisper last heard a word
-        for one, other in zip(mine.words[2:], theirs.words[2:], strict=True):
-            assert one.start - clip["start"] == pytest.approx(other.start, abs=0.011)
-            assert one.end - clip["start"] == pytest.approx(other.end, abs=0.011)
-    assert words(heard)
-
-
-def test_without_guards_no_word_of_the_bare_engine_is_lost(folder, engine, unguarded):
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
-
-    speech = [noise(0, 12, 1), noise(13, 9, 2), noise(40, 20, 3)]
-    ours = "".join(spelled(text) for text in words(hear(engine, speech)))
-    bare = BatchedInferencePipeline(WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1))
-    theirs = ""
-    for chunk in chunks.pack(speech, 30 * RATE):
-        whole = [{"start": 0, "end": len(chunk.audio) / RATE}]
-        theirs += "".join(
-            spelled(each.text) for each in bare.transcribe(chunk.audio, clip_timestamps=whole, **OPTIONS)[0]
-        )
-    assert ours == theirs != ""
-
-
-# ── guards and second decodes ──
+# ── guards ──
 
 
 def test_a_model_that_never_ends_is_ended(tmp_path):
@@ -251,88 +270,30 @@ def test_a_model_that_never_ends_is_ended(tmp_path):
     check(hear(engine, speech), speech)
 
 
-def hypothesis(text, avg_logprob=-0.2, tokens=30, pace=RATE // 2):
-    return Hypothesis(
-        words=tuple(
-            Heard(text=f" {word}", start=n * pace, end=n * pace + pace // 2, probability=0.9)
-            for n, word in enumerate(text.split())
-        ),
-        text=text,
-        avg_logprob=avg_logprob,
-        no_speech=0.1,
-        tokens=tokens,
-    )
+def test_speech_that_stays_without_words_is_told_with_its_place_and_nothing_of_it(engine, monkeypatch):
+    monkeypatch.setattr(hallucination, "unintelligible", lambda _heard: True)
+    speech = [noise(1, 10, 1), noise(20, 5, 2)]
+    heard = hear(engine, speech)
+    check(heard, speech)
+    assert words(heard) == []
+    assert [result.notes for result in heard] == [
+        ("no words in 10.0 s of speech between 1.0 and 11.0 s",),
+        ("no words in 5.0 s of speech between 20.0 and 25.0 s",),
+    ]
 
 
-def test_a_doubtful_chunk_is_decoded_again_and_others_are_not(engine, monkeypatch):
-    made = {20: hypothesis("fine as it is"), 25: hypothesis("bad bad bad", avg_logprob=-1.5)}
-    again = []
-
-    def second(audio, code, task):
-        again.append(len(audio))
-        return hypothesis("better now")
-
-    monkeypatch.setattr(engine, "_transcribed", lambda audios, *_: [made[len(a) // RATE] for a in audios])
-    monkeypatch.setattr(engine, "_again", second)
-    heard = hear(engine, [noise(0, 20), noise(30, 25)])
-    assert words(heard) == ["fine", "as", "it", "is", "better", "now"]
-    assert again == [25 * RATE]
-
-
-def test_the_second_decode_of_the_real_thing_has_one_window(engine, monkeypatch):
-    monkeypatch.setattr(hallucination, "doubtful", lambda _heard: True)
-    monkeypatch.setattr(hallucination, "better", lambda _first, second: second)
-    speech = [noise(0, 20, 1), noise(25, 20, 2)]
-    check(hear(engine, speech), speech)
-
-
-def test_more_text_than_one_decode_can_hold_is_heard_to_the_end(engine, monkeypatch):
-    """An engine that hears a number every quarter of a second, and ends after thirty: 224 tokens, as it were."""
-    calls = []
-
-    def limited(audios, code, task):
-        found = []
-        for audio in audios:
-            calls.append(len(audio))
-            first, last = int(np.ceil(audio[0] * 1_000 - 1e-3)), int(np.floor(audio[-1] * 1_000))
-            numbers = list(range(first, last + 1))
-            offset = round((first / 1_000 - audio[0]) * 1_000 * RATE / 4)
-            heard = [
-                Heard(
-                    text=f" n{n}", start=offset + k * RATE // 4, end=offset + k * RATE // 4 + RATE // 8, probability=0.9
-                )
-                for k, n in enumerate(numbers[:30])
-            ]
-            full = len(numbers) > 30
-            found.append(
-                Hypothesis(words=tuple(heard), text="", avg_logprob=-0.2, no_speech=0.1, tokens=FULL if full else 60)
-            )
-        return found
-
-    monkeypatch.setattr(engine, "_transcribed", limited)
-    # the value of a sample tells its place: 0.001 every quarter of a second
-    audio = (np.arange(24 * RATE) * 4 / RATE / 1_000).astype(np.float32)
-    (result,) = hear(engine, [Speech(start=5 * RATE, audio=audio)])
-    assert len(calls) > 2
-    assert words([result]) == [f"n{n}" for n in range(96)]
-    assert all(
-        item.start == pytest.approx(5 * RATE + n * RATE // 4, abs=RATE // 20) for n, item in enumerate(result.items)
-    )
-
-
-def test_words_before_a_silent_rest_stay(engine, monkeypatch):
-    parts = iter([hypothesis("all of this was said", tokens=FULL, pace=2 * RATE), hypothesis("")])
-    monkeypatch.setattr(engine, "_transcribed", lambda *_: [next(parts)])
-    assert words(hear(engine, [noise(0, 25)])) == ["all", "of", "this", "was", "said"]
-    assert next(parts, None) is None
+def test_only_runs_of_speech_need_words(engine, monkeypatch):
+    monkeypatch.setattr(hallucination, "unintelligible", lambda _heard: True)
+    quiet = replace(noise(1, 10, 1), voiced=(Span(start=3 * RATE, end=round(3.3 * RATE)),))
+    assert [result.notes for result in hear(engine, [quiet])] == [()]
 
 
 # ── custom words ──
 
 
-def test_a_thousand_custom_words_and_hostile_ones_are_no_error(engine):
+def test_a_thousand_custom_words_and_hostile_ones_are_no_error(engine, unguarded):
     speech = [noise(0, 6, 1)]
-    vocab = [VocabEntry(content=f"word{n}", sounds_like=("wurd",)) for n in range(1_000)]
+    vocab = [VocabEntry(content=f"word{n}", sounds_like=("wurd", "room", "hello")) for n in range(1_000)]
     check(hear(engine, speech, *vocab), speech)
     hostile = (
         "<|endoftext|>",
@@ -348,17 +309,76 @@ def test_a_thousand_custom_words_and_hostile_ones_are_no_error(engine):
     check(hear(engine, speech, *(VocabEntry(content=text) for text in hostile)), speech)
 
 
-def test_custom_words_reach_the_model(engine, unguarded):
+def test_a_custom_word_that_sounds_like_one_that_was_heard_is_asked_for(engine, unguarded, monkeypatch):
+    decode, asked = engine._decoder.decode, []
+
+    def watched(clips, task, **options):
+        asked.append(task.previous)
+        return decode(clips, task, **options)
+
+    monkeypatch.setattr(engine._decoder, "decode", watched)
+    monkeypatch.setattr(listener, "hear", lambda *_: ([Heard(text="Helo", start=0, end=RATE, probability=0.9)], []))
     speech = [noise(0, 6, 1)]
-    without = hear(engine, speech)
-    assert hear(engine, speech, VocabEntry(content="Gnocchi"), VocabEntry(content="Anna")) != without
-    assert hear(engine, speech, VocabEntry(content=""), VocabEntry(content="\ud800")) == without
+    hear(engine, speech, VocabEntry(content="Gnocchi"))
+    assert asked == []
+    hear(engine, speech, VocabEntry(content="Hello"), VocabEntry(content="Gnocchi"))
+    (tokens,) = asked
+    text = engine._decoder.tokenizer("en").decode(list(tokens))
+    assert "Hello" in text
+    assert "Gnocchi" not in text
+
+
+def test_custom_words_that_cannot_be_used_are_told_once(engine, unguarded):
+    vocab = (
+        VocabEntry(content="one two three four five six seven"),
+        VocabEntry(content="..."),
+        VocabEntry(content="ok"),
+    )
+    first, second = hear(engine, [noise(0, 6, 1), noise(10, 6, 2)], *vocab)
+    assert [note.split(":")[0] for note in first.notes] == ["2 custom words are not used"]
+    assert second.notes == ()
+
+
+# ── capitals and marks ──
+
+
+@pytest.fixture
+def lower_case(engine, monkeypatch):
+    """A window that comes without a capital or a mark; what the second decode writes can be set."""
+    said = [
+        Heard(text=text, start=n * RATE // 2, end=n * RATE // 2 + RATE // 3, probability=0.9)
+        for n, text in enumerate("so we went to the house and nobody was there".split())
+    ]
+    second: list[str] = []
+
+    def decode(_clips, _task, **_):
+        heard = tuple(Heard(text=each, start=0, end=1, probability=0.9) for each in second)
+        return [Hypothesis(words=heard, text="", avg_logprob=-0.2, no_speech=0.0, tokens=9)]
+
+    monkeypatch.setattr(listener, "hear", lambda *_: (list(said), []))
+    monkeypatch.setattr(engine._decoder, "decode", decode)
+    return second
+
+
+def test_a_window_without_capitals_and_marks_gets_those_of_a_second_decode(engine, lower_case):
+    lower_case += "So we went to the House, and nobody was there.".split()
+    (result,) = hear(engine, [noise(0, 6, 1)])
+    assert " ".join(words([result])) == "So we went to the House and nobody was there"
+    assert [item.text for item in result.items if isinstance(item, Mark)] == [",", "."]
+
+
+@pytest.mark.parametrize("second", ["", "Good morning, everyone. Shall we begin? Yes, I think so."])
+def test_where_that_does_not_help_pauses_make_the_sentences(engine, lower_case, second):
+    lower_case += second.split()
+    (result,) = hear(engine, [noise(0, 6, 1)])
+    assert " ".join(words([result])) == "So we went to the house and nobody was there"
+    assert isinstance(result.items[-1], Mark)
 
 
 # ── confidence ──
 
 
-def test_confidence_goes_through_the_calibration_beside_the_model(tmp_path):
+def test_confidence_goes_through_the_calibration_beside_the_model(tmp_path, unguarded):
     build(tmp_path)
     (tmp_path / "calibration.json").write_text("[[0, 0.25], [1, 0.5]]")
     (result,) = hear(load(tmp_path), [noise(0, 8, 2)])
@@ -381,6 +401,9 @@ def test_a_calibration_that_is_none_is_refused(tmp_path):
 def test_capabilities_are_what_the_model_has(engine, tmp_path):
     assert engine.capabilities == CAPABILITIES
     assert isinstance(engine, LanguageIdentifier)
+    assert isinstance(engine, Parallel)
+    assert isinstance(engine, ChoosesActivity)
+    assert engine.activity is ACTIVITY
     older = load(build(tmp_path / "older", Tiny(without=frozenset({"yue"}))))
     assert older.capabilities.languages == LANGUAGES - {"yue"}
     with pytest.raises(EngineUnavailable):
@@ -405,28 +428,51 @@ def test_a_distilled_model_with_all_languages_in_its_vocabulary_keeps_to_what_is
         engine.identify([noise(0, 2)])
 
 
-def test_a_bilingual_pack_takes_the_likelier_language_for_each_chunk(engine, monkeypatch):
-    speech = [noise(at, 25, at) for at in (0, 30, 60, 90)]
-    monkeypatch.setattr(hallucination, "doubtful", lambda _heard: False)
-    likely = iter([{"en": 0.6, "zh": 0.2}, {"zh": 0.9}, {"ja": 0.8, "zh": 0.1, "en": 0.05}, {"de": 0.9, "en": 0.1}])
-    monkeypatch.setattr(engine, "_spoken", lambda _audio: list(next(likely).items()))
-    asked = []
-    transcribed = engine._transcribed
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_bilingual_pack_takes_the_likelier_language_for_each_window(folder, unguarded, monkeypatch, batch):
+    engine = load(folder)
+    engine._batch = batch
+    speech = [noise(at, 20, at) for at in (0, 30, 60, 90)]
+    likely = iter([{"en": 0.6, "zh": 0.2}, {"zh": 0.9}, {"ja": 0.8, "zh": 0.1, "en": 0.05}, {"de": 0.8, "en": 0.1}])
+    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: next(likely))
+    decode, asked = engine._decoder.decode, []
 
-    def watched(audios, code, task):
-        asked.append((code, len(audios)))
-        return transcribed(audios, code, task)
+    def watched(clips, task, **options):
+        asked.append((task.code, len(clips)))
+        return decode(clips, task, **options)
 
-    monkeypatch.setattr(engine, "_transcribed", watched)
+    monkeypatch.setattr(engine._decoder, "decode", watched)
     heard = hear(engine, speech, language="cmn_en")
-    assert asked == [("en", 2), ("zh", 2)]
+    assert asked == ([("en", 2), ("zh", 2)] if batch > 1 else [("en", 1), ("zh", 1), ("zh", 1), ("en", 1)])
     check(heard, speech, "cmn_en")
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ({"fr": CLEAR, "en": 0.1}, True),
+        ({"fr": CLEAR - 0.01, "en": 0.01}, False),
+        ({"en": 0.99}, False),
+        ({}, False),
+    ],
+)
+def test_speech_of_another_language_than_asked_for_is_told(engine, unguarded, monkeypatch, scores, told):
+    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: scores)
+    heard = hear(engine, [noise(at, 4, 1) for at in range(0, 80, 10)] + [noise(100, 1, 2)])
+    note = (f"the speech sounds like fr ({CLEAR:.2f}), and en was asked for",)
+    assert [result.notes for result in heard] == [note if told and number < COMPARED else () for number in range(9)]
+    assert all(result.items for result in heard[:8])
+
+
+def test_a_short_beginning_is_not_held_against_the_language_asked_for(engine, unguarded, monkeypatch):
+    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: {"fr": 0.99})
+    assert [result.notes for result in hear(engine, [noise(0, 2, 1)])] == [()]
 
 
 def test_languages_are_identified_over_all_of_the_speech(engine):
     speech = [noise(0, 25, 1), noise(30, 20, 2), noise(50, 3, 3)]
     scores = engine.identify(speech)
-    assert 1 <= len(scores) <= 10
+    assert 1 <= len(scores) <= TOP
     assert [score.confidence for score in scores] == sorted((score.confidence for score in scores), reverse=True)
     assert sum(score.confidence for score in scores) <= 1.0 + 1e-6
     assert len({score.language for score in scores}) == len(scores)
@@ -436,9 +482,10 @@ def test_languages_are_identified_over_all_of_the_speech(engine):
 
 
 def test_codes_of_one_language_are_added_up(engine, monkeypatch):
-    monkeypatch.setattr(engine, "_spoken", lambda _audio: [("nn", 0.4), ("zh", 0.3), ("no", 0.2), ("jw", 0.1)])
-    scores = engine.identify([noise(0, 25), noise(40, 25)])
-    assert [(each.language, pytest.approx(each.confidence)) for each in scores] == [
+    scores = {"nn": 0.4, "zh": 0.3, "no": 0.2, "jw": 0.1}
+    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: scores)
+    found = engine.identify([noise(0, 25), noise(40, 25)])
+    assert [(each.language, pytest.approx(each.confidence)) for each in found] == [
         ("no", 0.6),
         ("cmn", 0.3),
         ("jv", 0.1),
@@ -450,11 +497,11 @@ def test_no_more_than_two_minutes_are_listened_to(engine, monkeypatch):
 
     def spoken(audio):
         listened.append(len(audio))
-        return [("en", 1.0)]
+        return {"en": 1.0}
 
-    monkeypatch.setattr(engine, "_spoken", spoken)
+    monkeypatch.setattr(engine._decoder, "languages", spoken)
     assert engine.identify([noise(at, 17) for at in range(0, 400, 20)])[0].confidence == 1.0
-    assert sum(listened) <= 125 * RATE  # and the silences between
+    assert sum(listened) == IDENTIFIED
 
 
 # ── loading ──
@@ -510,23 +557,31 @@ def test_auto_is_int8_on_a_cpu(folder):
 
 # ── the page ──
 
+SAID = [
+    f"over {hallucination.NO_SPEECH} and mean log probability under {hallucination.UNLIKELY}",
+    f"compresses more than {hallucination.REPETITIVE} times",
+    f"{hallucination.SURE} or more never go",
+    f"words under {hallucination.WEAK} go",
+    f"over {hallucination.FASTEST:.0f} words a second",
+    f"{hallucination.FASTEST_UNSPACED:.0f} pieces where scripts have no blanks",
+    f"up to {hallucination.LONGEST_PERIOD} words",
+    ", ".join(map(str, listener.TEMPERATURES)),
+    f"{vocabulary.BUDGET} tokens",
+    f"{vocabulary.MAX_LETTERS} letters",
+]
 
-def test_the_page_says_what_the_code_does():
-    page = (Path(__file__).parents[3] / "docs" / "whisper.md").read_text(encoding="utf-8")
-    thresholds = [
-        f"over {hallucination.NO_SPEECH} and mean log probability under {hallucination.UNLIKELY}",
-        f"compresses more than {hallucination.REPETITIVE} times",
-        f"**{FULL} tokens**",
-        f"{hallucination.SURE} or more never go",
-        f"words under {hallucination.WEAK} go",
-        f"over {hallucination.FASTEST:.0f} words a second",
-        f"{hallucination.FASTEST_UNSPACED:.0f} pieces where scripts have no blanks",
-        f"up to {hallucination.LONGEST_PERIOD} words",
-        ", ".join(map(str, TEMPERATURES)),
-        f"{BUDGET} tokens",
-        f"{MAX_LETTERS} letters",
-    ]
-    assert [each for each in thresholds if each not in page] == []
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_page_says_what_the_code_does(page, said):
+    assert said in page
+
+
+@pytest.fixture(scope="module")
+def page():
+    return (Path(__file__).parents[3] / "docs" / "whisper.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_the_languages_that_are_served_otherwise_or_not_at_all(page):
     bilingual = {code for code in LANGUAGES if len(whisper_codes(code)) > 1}
     assert [code for code in sorted(UNKNOWN | bilingual) if f"`{code}`" not in page] == []
     for code in bilingual:
