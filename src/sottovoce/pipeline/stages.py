@@ -6,6 +6,7 @@ Each may fail alone: the transcript is then what the stages before made of it, a
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sottovoce.pipeline import script
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript import formatting, replacements, tags
 from sottovoce.transcript.languages import LanguagePack
@@ -29,6 +30,10 @@ class Scene:
 
 
 Step = Callable[[tuple[Item, ...], Scene], tuple[Item, ...]]
+
+
+def _script(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+    return script.written(items, scene.pack.code, scene.request.output_locale)
 
 
 def _disfluencies(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
@@ -55,8 +60,10 @@ def _replacements(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
     return replacements.apply(items, scene.rules)
 
 
-# Disfluencies go first, so that pauses and capitals are judged without them; replacements see words as they are written.
+# The script goes first, so that all others see the characters that are written. Disfluencies go before marks, so that pauses
+# and capitals are judged without them; replacements see words as they are written.
 STEPS: tuple[tuple[str, Step], ...] = (
+    ("script", _script),
     ("disfluencies", _disfluencies),
     ("punctuation", _punctuation),
     ("casing", _casing),

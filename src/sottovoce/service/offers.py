@@ -11,7 +11,7 @@ from sottovoce.engines import registry
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import Kind, Refused
-from sottovoce.pipeline import identification
+from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
 from sottovoce.transcript.languages import AUTO
@@ -28,8 +28,8 @@ class Feature:
 
 
 def spells(locale: str | None) -> bool:
-    """Whether somebody here writes as *locale* does: the embedded engine writes American English."""
-    return locale in {None, "en-US"}
+    """Whether this server writes as *locale* does: English as Americans do, Mandarin in both kinds of characters."""
+    return locale in {None, "en-US", *script.LOCALES}
 
 
 def _foreign_locale(request: TranscriptionRequest) -> bool:

@@ -18,9 +18,6 @@ from sottovoce.request import VocabEntry
 CANDIDATE = 70.0
 """Likeness, 0 to 100, from which on a custom word is looked for in the second decode."""
 
-ACCEPTED = 60.0
-"""Likeness that a custom word which the second decode wrote must have with the words whose place it takes."""
-
 MAX_WORDS = 6
 MAX_LETTERS = 200
 """Of an entry; longer ones are left out (contract §6.2 leaves out more than six words, and words over 4,000 letters)."""
@@ -31,6 +28,7 @@ BUDGET = 200
 MOST = 40
 """Custom words before one passage: the likeliest ones."""
 
+_LETTERS = 0.1  # weight of letters beside sounds
 _LONGEST_RUN = 5  # words of a hypothesis that one entry may take the place of
 _SHORT = 4  # sounds; words this short look like too many others
 _FAITH = 0.1  # of the probability of the words before, that a short custom word must have
@@ -48,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Words *first* to before *last* of a hypothesis sound like *entry*; *likeness* 0 to 100."""
+    """Words *first* to before *last* of a hypothesis sound like *entry*; *likeness* 0 to 110, sounds before letters."""
 
     entry: Entry
     first: int
@@ -114,14 +112,28 @@ class Vocabulary:
         if not runs or not self._sounds:
             return []
         scores = process.cdist([run[2] for run in runs], self._sounds, scorer=fuzz.ratio, score_cutoff=CANDIDATE)
-        best: dict[tuple[str, int], Match] = {}
+        found: list[Match] = []
         for row, column in zip(*(each.tolist() for each in np.nonzero(scores)), strict=True):
             first, last, _ = runs[row]
-            match = Match(entry=self._owners[column], first=first, last=last, likeness=float(scores[row][column]))
-            key = match.entry.content, first
-            if key not in best or best[key].likeness < match.likeness:
-                best[key] = match
-        return sorted(best.values(), key=lambda match: -match.likeness)
+            entry = self._owners[column]
+            letters = fuzz.ratio(_joined(words[first:last]), spelled(entry.content))
+            # vowels count for nothing in sounds, so letters decide between "Confu" and "Confu i" for ComfyUI
+            likeness = float(scores[row][column]) + _LETTERS * letters
+            found.append(Match(entry=entry, first=first, last=last, likeness=likeness))
+        return _apart(sorted(found, key=lambda match: -match.likeness))
+
+
+def _apart(matches: Iterable[Match]) -> list[Match]:
+    """*matches*, the likeliest first, without those of an entry in a place where the same entry has a likelier one."""
+    kept: list[Match] = []
+    for match in matches:
+        if not any(one.entry is match.entry and _overlap(one, match) for one in kept):
+            kept.append(match)
+    return kept
+
+
+def _overlap(one: Match, other: Match) -> bool:
+    return one.first < other.last and other.first < one.last
 
 
 def _runs(words: Sequence[Heard]) -> list[tuple[int, int, str]]:
@@ -148,12 +160,14 @@ def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Ma
     """*words* with the custom words that *other*, the second decode, has in the same places."""
     taken: list[Match] = []
     for match in matches:
-        free = all(match.last <= one.first or match.first >= one.last for one in taken)
-        if free and not _written(match, words) and _supported(match, words, other):
+        if any(_overlap(match, one) for one in taken):
+            continue
+        if _written(match, words) or _supported(match, words, other):
             taken.append(match)
     found = list(words)
     for match in sorted(taken, key=lambda each: -each.first):
-        found[match.first : match.last] = [_replaced(match, words)]
+        if not _written(match, words):
+            found[match.first : match.last] = [_replaced(match, words)]
     return found
 
 

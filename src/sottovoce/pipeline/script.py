@@ -1,0 +1,53 @@
+"""Mandarin in the characters that the caller wants: simplified unless `output_locale` says traditional (contract §6.2).
+
+Whisper writes either, as its training data did. OpenCC converts by words, since one simplified character may stand for
+several traditional ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from sottovoce.transcript.model import Item, Word
+
+SIMPLIFIED, TRADITIONAL = LOCALES = ("cmn-Hans", "cmn-Hant")
+"""Locales that this stage serves; the first is the contract's default."""
+
+LANGUAGES = frozenset({"cmn", "cmn_en", "cmn_en_ms_ta"})
+"""Language packs with Mandarin in them."""
+
+_CONVERSIONS = {SIMPLIFIED: "t2s", TRADITIONAL: "s2t"}
+
+
+def written(items: Sequence[Item], language: str, locale: str | None) -> tuple[Item, ...]:
+    """*items* of the pack *language* in the characters of *locale*, one of `LOCALES`; None is the first of them.
+
+    Other languages stay as they are.
+    """
+    if language not in LANGUAGES:
+        return tuple(items)
+    converter = _converter(_CONVERSIONS.get(locale or SIMPLIFIED, _CONVERSIONS[SIMPLIFIED]))
+    words = [item for item in items if isinstance(item, Word)]
+    texts = iter(_converted([word.text for word in words], converter))
+    return tuple(replace(item, text=next(texts)) if isinstance(item, Word) else item for item in items)
+
+
+@lru_cache(maxsize=2)
+def _converter(name: str) -> Any:
+    import opencc
+
+    return opencc.OpenCC(name)
+
+
+def _converted(texts: list[str], converter: Any) -> list[str]:
+    """Every one of *texts*, converted together: a word of Chinese may be cut into several of them."""
+    whole: str = converter.convert("".join(texts))
+    if len(whole) != sum(map(len, texts)):
+        return [converter.convert(text) for text in texts]
+    found: list[str] = []
+    at = 0
+    for text in texts:
+        found.append(whole[at : at + len(text)])
+        at += len(text)
+    return found
