@@ -26,6 +26,7 @@ from sottovoce.request import VocabEntry
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE, Mark, Word
 from tests.tiny_whisper import Tiny, build
+from tests.unit.engines.whisper_values import line
 
 CAPABILITIES = Capabilities(
     engine="whisper",
@@ -236,7 +237,6 @@ def test_it_reads_a_few_windows_ahead_and_nothing_before_it_is_asked(folder, wor
     next(heard)
     # a window is known with the stretch after it, a stretch is complete with the window after it
     assert len(read) <= 3 if workers == 1 else len(read) <= 2 * 8 + 3
-    heard.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -345,10 +345,7 @@ def test_custom_words_that_cannot_be_used_are_told_once(engine, unguarded):
 @pytest.fixture
 def lower_case(engine, monkeypatch):
     """A window that comes without a capital or a mark; what the second decode writes can be set."""
-    said = [
-        Heard(text=text, start=n * RATE // 2, end=n * RATE // 2 + RATE // 3, probability=0.9)
-        for n, text in enumerate("so we went to the house and nobody was there".split())
-    ]
+    said = line("so we went to the house and nobody was there", pace=0.5)
     second: list[str] = []
 
     def decode(_clips, _task, **_):
@@ -361,7 +358,7 @@ def lower_case(engine, monkeypatch):
 
 
 def test_a_window_without_capitals_and_marks_gets_those_of_a_second_decode(engine, lower_case):
-    lower_case += "So we went to the House, and nobody was there.".split()
+    lower_case += [each.text for each in line("So we went to the House, and nobody was there.")]
     (result,) = hear(engine, [noise(0, 6, 1)])
     assert " ".join(words([result])) == "So we went to the House and nobody was there"
     assert [item.text for item in result.items if isinstance(item, Mark)] == [",", "."]
