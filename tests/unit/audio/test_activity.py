@@ -35,12 +35,23 @@ class Loudness:
         return audio.reshape(-1, FRAME).mean(axis=1)
 
 
-def spans(probabilities, policy=None, *, start=0):
-    """Where speech is in frames of these probabilities."""
+def whole(probabilities, policy=None, *, start=0):
+    """The spans in frames of these probabilities."""
     machine = Endpointer(policy or ActivityPolicy(), FRAME, start=start)
     found = [span for span in map(machine.push, probabilities) if span]
     last = machine.finish(start + FRAME * len(probabilities))
-    return [(s.start, s.end) for s in [*found, *([last] if last else [])]]
+    return [*found, *([last] if last else [])]
+
+
+def spans(probabilities, policy=None, *, start=0):
+    """Where speech is in frames of these probabilities."""
+    return [(span.start, span.end) for span in whole(probabilities, policy, start=start)]
+
+
+def runs(probabilities, policy=None, *, start=0):
+    """The runs of speech of each span, in frames."""
+    found = whole(probabilities, policy, start=start)
+    return [[((run.start - start) / FRAME, (run.end - start) / FRAME) for run in span.voiced] for span in found]
 
 
 def signal(probabilities):
@@ -92,6 +103,63 @@ def test_what_a_cut_leaves_is_kept_however_short():
     assert spans(speech, policy) == [(0, 97 * FRAME), (97 * FRAME, 100 * FRAME)]
 
 
+# ── runs of speech, and cuts in pauses ──
+
+LONG = ActivityPolicy(min_silence=40 * FRAME, inner_pause=4 * FRAME, max_speech=100 * FRAME, pad=0)
+"""Spans that hold pauses of up to 40 frames, of which those from 4 frames on part runs of speech."""
+
+
+def test_a_span_knows_its_speech_without_pads():
+    assert runs([0] * 10 + [0.9] * 20 + [0] * 20) == [[(10, 30)]]
+    assert runs([0.9] * 20, start=1_000) == [[(0, 20)]]
+
+
+def test_pauses_part_runs_and_shorter_ones_do_not():
+    speech = [0.9] * 10
+    assert runs(speech + [0] * 4 + speech + [0] * 3 + speech, LONG) == [[(0, 10), (14, 37)]]
+    assert runs(speech + [0] * 20 + speech + [0] * 50 + speech, LONG) == [[(0, 10), (30, 40)], [(90, 100)]]
+
+
+def test_frames_that_are_neither_speech_nor_silence_part_no_run():
+    assert runs([0.9] * 10 + [0.4] * 10 + [0.9] * 10, LONG) == [[(0, 30)]]
+    assert runs([0.9] * 10 + [0.2] + [0.4] * 9 + [0.9] * 10, LONG) == [[(0, 10), (20, 30)]]
+
+
+def test_a_cut_comes_in_the_middle_of_a_pause():
+    speech = [0.95] * 80 + [0] * 10 + [0.95] * 60
+    (first, second) = whole(speech, LONG)
+    assert first.end == second.start
+    assert 83 * FRAME <= first.end <= 87 * FRAME
+    assert runs(speech, LONG) == [[(0, 80)], [(90, 150)]]
+
+
+def test_a_pause_is_a_better_place_for_a_cut_than_one_weak_frame():
+    speech = [0.95] * 78 + [0.3] * 8 + [0.95] * 4 + [0.2] + [0.95] * 60
+    first = whole(speech, LONG)[0]
+    assert 79 * FRAME <= first.end <= 85 * FRAME
+
+
+def test_a_run_that_is_cut_is_in_both_spans():
+    assert runs([0.95] * 90 + [0.6] + [0.95] * 60, LONG) == [[(0, 90)], [(90, 151)]]
+
+
+def test_a_cut_leaves_its_runs_to_the_spans_that_they_are_in():
+    speech = [0.9] * 40 + [0] * 10 + [0.9] * 25 + [0] * 12 + [0.9] * 70
+    first, second = runs(speech, LONG)
+    assert first == [(0, 40), (50, 75)]
+    assert second == [(87, 157)]
+
+
+def test_stretches_come_with_their_runs_in_media_time():
+    (stretch,) = segments(
+        [signal([0] * 10 + [0.9] * 10 + [0] * 8 + [0.9] * 10 + [0] * 60)], Loudness(), LONG, start=70_000
+    )
+    assert [((run.start - 70_000) / FRAME, (run.end - 70_000) / FRAME) for run in stretch.voiced] == [
+        (10, 20),
+        (28, 38),
+    ]
+
+
 @pytest.mark.parametrize("wrong", [{"pad": -1}, {"min_silence": -1}, {"max_speech": 16_000}])
 def test_impossible_policies(wrong):
     with pytest.raises(ValueError, match="policy"):
@@ -104,6 +172,7 @@ policies = st.builds(
     min_silence=st.integers(0, 8_000),
     pad=st.integers(0, 4_000),
     max_speech=st.integers(24_000, 60_000),
+    inner_pause=st.integers(0, 8_000),
 )
 probability_runs = st.lists(
     st.tuples(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.99]), st.integers(1, 60)), max_size=12
@@ -123,6 +192,36 @@ def test_spans_are_ordered_apart_bounded_and_hold_all_loud_frames(probabilities,
     assert bool(loud) or not found
 
 
+@settings(deadline=None, max_examples=200)
+@given(probability_runs, policies)
+def test_runs_lie_in_their_spans_and_hold_all_loud_frames(probabilities, policy):
+    found = whole(probabilities, policy)
+    voiced = [run for span in found for run in span.voiced]
+    assert all(span.voiced for span in found)
+    assert all(span.start <= run.start < run.end <= span.end for span in found for run in span.voiced)
+    assert all(one.end <= other.start for one, other in pairwise(voiced))
+    for span in found:
+        assert all(other.start - one.end >= policy.inner_pause for one, other in pairwise(span.voiced))
+    if policy.min_speech == 0:
+        loud = [k * FRAME for k, p in enumerate(probabilities) if p >= policy.threshold]
+        assert all(any(run.start <= at and at + FRAME <= run.end for run in voiced) for at in loud)
+
+
+@settings(deadline=None, max_examples=200)
+@given(probability_runs, policies)
+def test_a_run_has_no_pause_in_it(probabilities, policy):
+    low = policy.threshold - policy.hysteresis
+    for span in whole(probabilities, policy):
+        for run in span.voiced:
+            silent: int | None = None
+            for at in range(run.start // FRAME, run.end // FRAME):
+                if probabilities[at] >= policy.threshold:
+                    silent = None
+                elif probabilities[at] < low and silent is None:
+                    silent = at
+                assert silent is None or (at + 1 - silent) * FRAME < max(policy.inner_pause, FRAME + 1)
+
+
 @settings(deadline=None, max_examples=100)
 @given(
     probability_runs,
@@ -135,9 +234,9 @@ def test_blocks_of_any_length_give_the_same_audio(probabilities, policy, lengths
     audio = np.concatenate([signal(probabilities), np.full(tail, 0.99, np.float32)])
     cuts = np.cumsum([0, *lengths])[1:].tolist()
     blocks = np.split(audio, [c for c in cuts if c < len(audio)])
-    whole = list(segments([audio], Loudness(), policy, start=start))
+    at_once = list(segments([audio], Loudness(), policy, start=start))
     cut = list(segments(blocks, Loudness(), policy, start=start))
-    assert [(s.start, s.end) for s in cut] == [(s.start, s.end) for s in whole]
+    assert [(s.start, s.end, s.voiced) for s in cut] == [(s.start, s.end, s.voiced) for s in at_once]
     for speech in cut:
         assert np.array_equal(speech.audio, audio[speech.start - start : speech.end - start])
 

@@ -1,11 +1,13 @@
 """Windows, resumption, channels and stages that fail alone: with an engine that only pretends."""
 
+import wave
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sottovoce.audio.activity import ActivityPolicy
 from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized
 from sottovoce.errors import LanguageRejected
 from sottovoce.pipeline import batch, stages, windows
@@ -47,8 +49,6 @@ class Notebook:
 
 @pytest.fixture
 def long_wav(tmp_path):
-    import wave
-
     path = tmp_path / "long.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -116,7 +116,8 @@ def test_a_stage_that_breaks_is_left_out_and_said(long_wav, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stages, "STEPS", (("punctuation", broken), *stages.STEPS[2:]))
+    steps = [(name, broken if name == "punctuation" else step) for name, step in stages.STEPS]
+    monkeypatch.setattr(stages, "STEPS", steps)
     transcript, notebook = transcribe(long_wav)
     assert [item for item in transcript.items if isinstance(item, Mark)] == []
     assert transcript.items
@@ -149,6 +150,50 @@ def test_an_engine_that_punctuates_is_left_alone(long_wav):
     work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
     transcript = batch.transcribe(work, Writer(0.0), Judge, Notebook())
     assert {item.text for item in transcript.items} == {"mIxed", "."}
+
+
+class Picky(sleeper.Sleeper):
+    """Wants speech cut in its own way, and has something to say about it."""
+
+    activity = ActivityPolicy(min_silence=2 * RATE, pad=0)
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.stretches: list[tuple[int, int]] = []
+
+    def recognize(self, speech, hints):
+        for stretch in speech:
+            self.stretches.append((stretch.start, stretch.end))
+            note = f"a note about {stretch.start // RATE} s"
+            yield Recognized(start=stretch.start, end=stretch.end, items=(), notes=(note,) if stretch.start else ())
+
+
+def heard_by(engine, path):
+    notebook = Notebook()
+    work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
+    batch.transcribe(work, engine, Judge, notebook)
+    return notebook
+
+
+def test_an_engine_gets_speech_cut_in_its_own_way(tmp_path):
+    path = tmp_path / "pauses.wav"
+    pauses = (1, 2.5, 1, 1, 2.5)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        for pause in pauses:
+            file.writeframes(np.full(RATE, 8000, "<i2").tobytes() + bytes(2 * round(pause * RATE)))
+    picky = Picky()
+    heard_by(picky, path)
+    expected = [0, 3 * RATE, 5.5 * RATE, 10.5 * RATE]
+    assert [at for stretch in picky.stretches for at in stretch] == pytest.approx(expected, abs=2 * Judge.frame)
+
+
+def test_what_an_engine_has_to_say_is_in_the_job_s_log(long_wav):
+    notebook = heard_by(Picky(), long_wav)
+    told = [note for name, note in notebook.stages if name == "recognise" and note.startswith("a note")]
+    assert told
+    assert told == sorted(set(told), key=told.index)
+    assert all(note.endswith(" s") for note in told)
 
 
 class Polyglot(sleeper.Sleeper):
