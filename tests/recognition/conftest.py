@@ -1,0 +1,76 @@
+"""Real weights: engines in this process, and the service's own way, a process of the inference pool."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench import manifest
+from sottovoce.engines import registry
+from sottovoce.engines.setup import Setup
+from sottovoce.engines.whisper.engine import Whisper
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import Pool, Task
+from sottovoce.request import TranscriptionRequest, VocabEntry
+from sottovoce.transcript import codec
+from sottovoce.transcript.languages import PACKS
+from tests.recognition.material import Said, written
+
+Service = Callable[..., Said]
+
+
+@pytest.fixture(scope="session")
+def setup(real_models: Path) -> Setup:
+    """Two decodes at once at most."""
+    return Setup(models=real_models, workers=2)
+
+
+def loaded(setup: Setup, model: str) -> Whisper:
+    engine = registry.load("whisper", model, "cpu", setup)
+    assert isinstance(engine, Whisper)
+    engine.allow(lambda: 2)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def base(setup: Setup) -> Whisper:
+    """Whisper base in this process."""
+    return loaded(setup, "whisper-base")
+
+
+@pytest.fixture(scope="session")
+def tiny(setup: Setup) -> Whisper:
+    """Whisper tiny.en in this process."""
+    return loaded(setup, "whisper-tiny.en")
+
+
+@pytest.fixture(scope="session")
+def service(setup: Setup) -> Iterator[Service]:
+    """What the service writes for a file, with Whisper base unless another model is named, in a process of the pool."""
+    pool = Pool(setup=setup, slots=2)
+
+    def transcribe(
+        path: Path, language: str = "en", vocab: Sequence[VocabEntry] = (), *, model: str = "whisper-base"
+    ) -> Said:
+        notes: list[str] = []
+
+        def listen(message: m.Message, _payload: bytes) -> None:
+            if isinstance(message, m.Stage) and message.name == "recognise":
+                notes.append(message.note)
+
+        request = TranscriptionRequest(language=language, additional_vocab=tuple(vocab))
+        task = Task(message=m.Transcribe(path=str(path), request=request))
+        outcome = pool.run_blocking(m.EngineKey(engine="whisper", model=model), task, listen)
+        return Said(text=written(codec.decode(outcome.payload).items), notes=tuple(notes))
+
+    try:
+        yield transcribe
+    finally:
+        pool.close()
+
+
+@pytest.fixture(scope="session")
+def rows() -> dict[str, manifest.Row]:
+    """The files of the shared folder of which is known what is said, by name."""
+    found, _ = manifest.read(manifest.SHARED, list(PACKS))
+    return {row.name: row for row in found}
