@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sottovoce.engines import hallucination
 from sottovoce.engines.hallucination import Hypothesis
 from sottovoce.engines.heard import Heard
+from sottovoce.engines.whisper import style
 from sottovoce.engines.whisper.coverage import MISSED, TOLD
 from sottovoce.engines.whisper.decoder import Clip, Task
 from sottovoce.engines.whisper.listener import AROUND, CLOSE, REPAIRS, TEMPERATURES, attempt, hear
@@ -66,11 +67,19 @@ class Script:
     def __init__(self, *answers: Hypothesis) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[float, float, float]] = []  # start, end, temperature
+        self.examples: list[bool] = []  # whether there was a text before the audio
 
     def decode(self, clips, task, *, temperature=0.0):
         (part,) = clips
         self.asked.append((part.audio[0] / RATE, (part.audio[-1] + 1) / RATE, temperature))
+        self.examples.append(bool(task.previous))
         return [self.answers.pop(0)]
+
+    def tokenizer(self, code):
+        return self
+
+    def encode(self, text):
+        return [len(text)]
 
 
 def listened(decoder, heard: Clip, first: Hypothesis | None = None):
@@ -240,18 +249,55 @@ def test_words_that_both_decodes_have_are_there_once():
 # ── guesses ──
 
 
-def test_text_that_was_guessed_goes_and_its_speech_is_given_back():
-    decoder = Script(hypothesis(line("the end of the middle of the man", probability=0.4)))
-    words, (hole,) = listened(decoder, clip(6, (1, 5)))
+GUESS = line("the end of the middle of the man", probability=0.45)
+
+
+def after_a_guess(*second: Heard, task=TASK):
+    decoder = Script(hypothesis(GUESS), hypothesis(second))
+    words, holes = hear(decoder, clip(5, (0, 3.1)), task)  # type: ignore[arg-type]
+    return written(words), holes, decoder.examples
+
+
+def test_text_that_was_guessed_is_decoded_again_after_an_example():
+    text, holes, examples = after_a_guess(
+        *line("Hello. Goodbye. Banana. Breakaway. Before. After.", pace=0.5, probability=0.7)
+    )
+    assert text == "Hello. Goodbye. Banana. Breakaway. Before. After."
+    assert holes == []
+    assert examples == [False, True]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        line("hello goodbye banana breakaway", pace=0.5, probability=0.6),
+        line(style.EXAMPLES["en"], pace=0.15, length=0.15),
+        [],
+    ],
+    ids=["a guess", "the example itself", "nothing"],
+)
+def test_where_that_gives_no_words_all_of_the_speech_is_given_back(second):
+    text, (hole,), _ = after_a_guess(*second)
+    assert text == ""
+    assert hole.missed == at(3.1)
+
+
+def test_in_a_language_without_an_example_a_guess_is_left_out_at_once():
+    text, (hole,), examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"))
+    assert text == ""
+    assert hole.missed == at(3.1)
+    assert examples == [False]
+
+
+def test_guessed_text_for_less_than_a_second_is_not_told():
+    weak = hypothesis(line("of the", probability=0.2))
+    assert listened(Script(weak, weak), clip(3, (1, 1.6))) == ([], [])
+
+
+def test_a_window_without_words_gives_its_speech_back():
+    words, (hole,) = listened(Script(*[hypothesis([])] * 5), clip(8, (1, 4)))
     assert words == []
-    assert hole.missed == at(4)
-    assert len(decoder.asked) == 1
-
-
-def test_a_window_without_words_is_tried_again():
-    said = sentence(6, 1)
-    decoder = Script(hypothesis([]), hypothesis(said))
-    assert listened(decoder, clip(8, (1, 4))) == (said, [])
+    assert hole.missed == at(3)
 
 
 def test_what_the_model_takes_for_silence_is_silence():
@@ -322,8 +368,8 @@ def test_words_come_in_order_and_once(count, moods):
 
 
 @settings(max_examples=100)
-@given(st.integers(2, 27), st.floats(0, 27))
-def test_wherever_the_first_decode_ends_no_word_is_lost(count, seconds):
+@given(st.integers(2, 27), st.floats(0.4, 27))
+def test_wherever_the_first_decode_ends_behind_a_word_no_word_is_lost(count, seconds):
     said = sentence(2 * count)
     first = hypothesis([each for each in said if each.end <= at(seconds)])
     assert listened(Reader(said, lambda *_: True), clip(count), first) == (said, [])
