@@ -24,6 +24,7 @@ from sottovoce.engines.protocols import Capabilities, Hints, Recognized
 from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
+from sottovoce.engines.whisper.memory import release_memory
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.engines.whisper_languages import contract_code, whisper_codes
@@ -143,6 +144,7 @@ class Whisper:
             items = pieces.items(words, job.pack, self._calibration)
             yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
             notes = ()
+            release_memory()
 
     def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
         """The likeliest languages by falling confidence, `TOP` at most, over the first `IDENTIFIED` samples of *speech*.
