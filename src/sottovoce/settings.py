@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=64,
-        description="Jobs recognised at the same time, one engine process each; default: one a GPU, else one a core up to four.",
+        description="Jobs recognised at the same time, one engine process each; a job that is alone may use all of them. Default: one a GPU, else one a core up to four.",
     )
     engine: str = Field(
         default="auto",
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         default=0, ge=0, le=256, description="Threads of one engine process; 0 shares the cores among the slots."
     )
     batch_size: int = Field(
-        default=8, ge=1, le=256, description="Stretches of up to 30 s that Whisper recognises together."
+        default=8, ge=1, le=256, description="Stretches of up to 30 s that Whisper recognises together on a GPU."
     )
     beam_size: int = Field(default=5, ge=1, le=50, description="Hypotheses that Whisper keeps while it searches.")
     idle_unload: float = Field(
