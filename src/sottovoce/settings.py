@@ -89,7 +89,10 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=64,
-        description="Jobs recognised at the same time, one engine process each; a job that is alone may use all of them. Default: one a GPU, else one a core up to four.",
+        description=(
+            "Jobs recognised at the same time, one engine process each; a job that is alone may use all of them. "
+            "Default: one a GPU, else one a core up to four."
+        ),
     )
     engine: str = Field(
         default="auto",
