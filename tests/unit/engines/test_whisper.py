@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sottovoce.audio.activity import Span, Speech
-from sottovoce.engines import hallucination
+from sottovoce.engines import hallucination, silero
 from sottovoce.engines.hallucination import Hypothesis
 from sottovoce.engines.heard import Heard
 from sottovoce.engines.protocols import Capabilities, ChoosesActivity, Hints, LanguageIdentifier, Parallel
@@ -554,17 +554,29 @@ def test_auto_is_int8_on_a_cpu(folder):
 
 # ── the page ──
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SAID = [
+    f"set back to zeros after {silero.FORGET * 512 // RATE} s",
+    f"less than {ACTIVITY.min_silence // RATE} s between them",
+    f"**window** of at most {ACTIVITY.max_speech // RATE} s, with {ACTIVITY.pad / RATE} s of real audio",
+    f"decoded again with {listener.AROUND / RATE} s around it",
+    f"compresses more than {hallucination.REPETITIVE} times, or mean log probability under {hallucination.UNLIKELY}",
+    f"at temperatures {listener.TEMPERATURES[0]} to {listener.TEMPERATURES[-1]}",
     f"over {hallucination.NO_SPEECH} and mean log probability under {hallucination.UNLIKELY}",
-    f"compresses more than {hallucination.REPETITIVE} times",
-    f"{hallucination.SURE} or more never go",
-    f"words under {hallucination.WEAK} go",
+    f"words under {hallucination.SURE} go",
+    f"of its words under {hallucination.GUESSED} (under {hallucination.GUESSED_FEW} for three words or fewer; "
+    f"under {hallucination.GUESSED_UNLIKELY} with",
+    f"{NUMBERS[hallucination.HURRY]} words in a row",
     f"over {hallucination.FASTEST:.0f} words a second",
     f"{hallucination.FASTEST_UNSPACED:.0f} pieces where scripts have no blanks",
-    f"up to {hallucination.LONGEST_PERIOD} words",
-    ", ".join(map(str, listener.TEMPERATURES)),
-    f"{vocabulary.BUDGET} tokens",
-    f"{vocabulary.MAX_LETTERS} letters",
+    f"words under {hallucination.WEAK} go",
+    f"first {NUMBERS[COMPARED]} windows of a job",
+    f"probability of {CLEAR} or more",
+    f"The {NUMBERS[TOP]} likeliest are told",
+    f"({vocabulary.CANDIDATE:.0f} of 100)",
+    f"custom words, {vocabulary.MOST} at most",
+    f"more than {NUMBERS[vocabulary.MAX_WORDS]} words or {vocabulary.MAX_LETTERS} letters",
+    f"pauses of {style.SENTENCE / RATE} s end sentences",
 ]
 
 
