@@ -243,6 +243,12 @@ def test_a_few_words_say_little_about_themselves(said):
     assert unintelligible(heard(line(said, 0.3), avg_logprob=-0.2))
 
 
+def test_in_languages_that_the_model_knows_little_right_words_are_unsure_too():
+    said = "He told me of the end of it"
+    assert not unintelligible(heard(line(said, 0.4), avg_logprob=-1.0), well_known=False)
+    assert unintelligible(heard(line(said, 0.3)), well_known=False)
+
+
 def test_no_text_is_not_a_guess():
     assert not unintelligible(heard(()))
 

@@ -252,8 +252,8 @@ def test_words_that_both_decodes_have_are_there_once():
 GUESS = line("the end of the middle of the man", probability=0.45)
 
 
-def after_a_guess(*second: Heard, task=TASK):
-    decoder = Script(hypothesis(GUESS), hypothesis(second))
+def after_a_guess(*second: Heard, task=TASK, guess=GUESS):
+    decoder = Script(hypothesis(guess), hypothesis(second))
     words, holes = hear(decoder, clip(5, (0, 3.1)), task)  # type: ignore[arg-type]
     return written(words), holes, decoder.examples
 
@@ -283,10 +283,17 @@ def test_where_that_gives_no_words_all_of_the_speech_is_given_back(second):
 
 
 def test_in_a_language_without_an_example_a_guess_is_left_out_at_once():
-    text, (hole,), examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"))
+    guess = [replace(each, probability=0.3) for each in GUESS]
+    text, (hole,), examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"), guess=guess)
     assert text == ""
     assert hole.missed == at(3.1)
     assert examples == [False]
+
+
+def test_such_languages_may_be_less_likely():
+    text, _, examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"))
+    assert text == written(GUESS)
+    assert examples[0] is False
 
 
 def test_guessed_text_for_less_than_a_second_is_not_told():
