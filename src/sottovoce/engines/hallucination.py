@@ -30,7 +30,7 @@ GUESSED = 0.5
 GUESSED_UNLIKELY = 0.55
 """… nor one of this mean whose tokens are unlikely too …"""
 GUESSED_FEW = 0.35
-"""… nor one of three words or fewer under this mean, which says less of so few."""
+"""… nor one of three words or fewer under this mean, which says less of so few, and of languages that Whisper knows little."""
 _FEW = 4
 _UNLIKELY_GUESS = -0.85
 
@@ -93,8 +93,10 @@ def silent(heard: Hypothesis) -> bool:
     return heard.no_speech > NO_SPEECH and heard.avg_logprob < UNLIKELY
 
 
-def unintelligible(heard: Hypothesis) -> bool:
+def unintelligible(heard: Hypothesis, *, well_known: bool = True) -> bool:
     """Whether the model guessed: babble, speech played backwards, or speech that noise drowns.
+
+    *well_known*: the language is one of those that Whisper learned well; in others it is unsure of right words too.
 
     Measured with Whisper base and tiny.en: clean speech keeps a mean probability over 0.53, text for babble and reversed
     speech seldom reaches 0.5, and of real words in white noise of their own loudness half or more are wrong below it.
@@ -102,7 +104,7 @@ def unintelligible(heard: Hypothesis) -> bool:
     if not heard.words:
         return False
     mean = _mean(heard.words)
-    if len(heard.words) < _FEW:
+    if len(heard.words) < _FEW or not well_known:
         return mean < GUESSED_FEW
     return mean < GUESSED or (mean < GUESSED_UNLIKELY and heard.avg_logprob < _UNLIKELY_GUESS)
 

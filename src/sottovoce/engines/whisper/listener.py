@@ -62,15 +62,11 @@ def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[Heard, ...]:
 def hear(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None) -> tuple[list[Heard], list[Hole]]:
     """The words of *clip* and the holes that stay: speech that the model has no words for."""
     heard = attempt(decoder, clip, task, first)
-    if hallucination.unintelligible(heard):
+    if not heard.words or _guessed(heard, task):
         heard = _in_sentences(decoder, clip, task)
     words = list(heard.words)
-    if not words:
-        return [], [
-            hole for hole in coverage.holes((), clip.voiced, clip.length, task.pack) if hole.missed >= coverage.TOLD
-        ]
     tried: list[Hole] = []
-    for _ in range(REPAIRS):
+    for _ in range(REPAIRS if words else 0):
         found = coverage.holes(words, clip.voiced, clip.length, task.pack)
         hole = next((each for each in found if not _known(each, tried)), None)
         if hole is None:
@@ -79,6 +75,11 @@ def hear(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = No
         words = _repaired(decoder, clip, task, words, hole)
     left = coverage.holes(words, clip.voiced, clip.length, task.pack)
     return words, [hole for hole in left if hole.missed >= coverage.TOLD]
+
+
+def _guessed(heard: Hypothesis, task: Task) -> bool:
+    """Whether the words of *heard* are a guess; languages without an example of their style are not well known."""
+    return hallucination.unintelligible(heard, well_known=task.code in style.EXAMPLES)
 
 
 def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
@@ -111,7 +112,7 @@ def _repaired(decoder: Decoder, clip: Clip, task: Task, words: list[Heard], hole
     for around in (AROUND, CLOSE) if hole.missed >= coverage.TOLD else (AROUND,):
         begin, end = max(hole.start - around, 0), min(hole.end + around, clip.length)
         found = attempt(decoder, clip.part(begin, end), task)
-        if not found.words or hallucination.silent(found) or hallucination.unintelligible(found):
+        if not found.words or hallucination.silent(found) or _guessed(found, task):
             continue
         new = [replace(word, start=word.start + begin, end=word.end + begin) for word in found.words]
         if _fits(new, words, hole, anchored=around == AROUND):
