@@ -57,7 +57,7 @@ def test_a_short_rest_is_no_hole():
     words = line("one two three four", pace=0.5, length=0.4)
     assert at(0.5) == MISSED
     assert found(words, (run(0, 2.3),)) == []
-    assert found(words, (run(0, 2.4),)) == [(1.9, 10, 4, 4)]
+    assert found(words, (run(0, 2.4),)) == [(1.9, 2.4, 4, 4)]
 
 
 def test_a_pause_needs_no_words():

@@ -161,7 +161,7 @@ def test_each_script_has_its_own_full_stop():
         ("there", "and then", "and then"),
         ("there.", "iPhone users", "iPhone users"),
         ("there.", "2 of them", "2 of them"),
-        (None, "and then", "and then"),
+        (None, "and then", "And then"),
     ],
 )
 def test_a_stretch_begins_with_a_capital_after_a_full_stop(before, text, written_):

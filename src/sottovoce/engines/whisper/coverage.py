@@ -49,13 +49,22 @@ def spoken(voiced: Sequence[Span], start: Samples, end: Samples) -> Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """Speech without words from *start* to *end*, *missed* samples of it; words *first* to before *last* are drawn out over it."""
+    """Speech without words from *start* to *end*, *missed* samples of it; words *first* to before *last* are drawn out over it.
+
+    *most* of them are missed at one place, in one word or between two: words that are all said slowly add up to little there.
+    """
 
     start: Samples
     end: Samples
     missed: Samples
     first: int
     last: int
+    most: Samples = 0
+
+    @property
+    def told(self) -> bool:
+        """Whether it is worth a line in the job's log."""
+        return self.most >= TOLD
 
 
 def holes(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, pack: LanguagePack) -> list[Hole]:
@@ -66,14 +75,25 @@ def holes(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, pack: La
         word = words[cell.first] if cell.last > cell.first else None
         room = spoken(voiced, cell.start, cell.end) - (longest(word.text, pack) if word else 0)
         if room > 0:
-            open_ = _grown(open_, replace(cell, missed=room))
+            open_ = _grown(open_, replace(cell, missed=room, most=room))
             continue
         if open_ is not None and (word is not None or cell.end - cell.start > _NEAR):
             found.append(open_)
             open_ = None
     if open_ is not None:
         found.append(open_)
-    return [hole for hole in found if hole.missed >= MISSED]
+    return [_closer(hole, words, voiced) for hole in found if hole.missed >= MISSED and 2 * hole.most >= MISSED]
+
+
+def _closer(hole: Hole, words: Sequence[Heard], voiced: Sequence[Span]) -> Hole:
+    """*hole* from the first to the last speech in it; the *words* that are drawn out over it stay inside."""
+    runs = [run for run in voiced if run.start < hole.end and run.end > hole.start]
+    if not runs:
+        return hole
+    drawn = words[hole.first : hole.last]
+    start = min(max(runs[0].start, hole.start), *(word.start for word in drawn), hole.end)
+    end = max(min(runs[-1].end, hole.end), *(word.end for word in drawn), hole.start)
+    return replace(hole, start=max(start, hole.start), end=min(end, hole.end))
 
 
 def _cells(words: Sequence[Heard], end: Samples) -> list[Hole]:
@@ -95,7 +115,14 @@ def _cells(words: Sequence[Heard], end: Samples) -> list[Hole]:
 def _grown(hole: Hole | None, cell: Hole) -> Hole:
     if hole is None:
         return cell
-    return Hole(start=hole.start, end=cell.end, missed=hole.missed + cell.missed, first=hole.first, last=cell.last)
+    return Hole(
+        start=hole.start,
+        end=cell.end,
+        missed=hole.missed + cell.missed,
+        first=hole.first,
+        last=cell.last,
+        most=max(hole.most, cell.most),
+    )
 
 
 # ── words without speech ──

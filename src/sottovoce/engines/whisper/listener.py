@@ -7,6 +7,7 @@ part is decoded again, first with some of the words around it, then alone.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines import hallucination, seams
@@ -27,17 +28,25 @@ CLOSE: Samples = 2 * RATE // 5
 """The same where a hole is heard alone."""
 
 REPAIRS = 12
-"""Decodes that one window may take to fill its holes."""
+"""Holes of one window that are decoded again, at most."""
 
-_CLEAR = 0.65  # mean probability of words that were a guess without an example before them
+_CLEAR = 0.65  # mean probability of words that were a guess without an example before them …
+_CLEAR_FEW = 0.5  # … and of so few that their mean says little
+_FEW = 4
 _LEAST = 0.55  # mean probability of the words that fill a hole
 
 
-def attempt(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None) -> Hypothesis:
+def attempt(
+    decoder: Decoder,
+    clip: Clip,
+    task: Task,
+    first: Hypothesis | None = None,
+    temperatures: Sequence[float] = TEMPERATURES,
+) -> Hypothesis:
     """The best hypothesis for *clip*, its words cleaned of what was not said; *first*: one that is there."""
     heard = _ended(first or decoder.decode([clip], task)[0], clip, task)
     if hallucination.doubtful(heard):
-        for temperature in TEMPERATURES:
+        for temperature in temperatures:
             other = _ended(decoder.decode([clip], task, temperature=temperature)[0], clip, task)
             heard = hallucination.better(heard, other)
             if not hallucination.doubtful(heard):
@@ -62,11 +71,13 @@ def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[Heard, ...]:
 def hear(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None) -> tuple[list[Heard], list[Hole]]:
     """The words of *clip* and the holes that stay: speech that the model has no words for."""
     heard = attempt(decoder, clip, task, first)
-    if not heard.words or _guessed(heard, task):
+    guessed = _guessed(heard, task)
+    if guessed or not heard.words:
         heard = _in_sentences(decoder, clip, task)
     words = list(heard.words)
     tried: list[Hole] = []
-    for _ in range(REPAIRS if words else 0):
+    # a part of a guess is a guess too
+    for _ in range(0 if guessed and not words else REPAIRS):
         found = coverage.holes(words, clip.voiced, clip.length, task.pack)
         hole = next((each for each in found if not _known(each, tried)), None)
         if hole is None:
@@ -74,7 +85,7 @@ def hear(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = No
         tried.append(hole)
         words = _repaired(decoder, clip, task, words, hole)
     left = coverage.holes(words, clip.voiced, clip.length, task.pack)
-    return words, [hole for hole in left if hole.missed >= coverage.TOLD]
+    return words, [hole for hole in left if hole.told]
 
 
 def _guessed(heard: Hypothesis, task: Task) -> bool:
@@ -96,28 +107,56 @@ def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
     known = {spelled(word) for word in example.split()}
     repeated = sum(spelled(word.text) in known for word in found.words)
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
-    return found if mean >= _CLEAR and 2 * repeated <= len(found.words) else nothing(task.pack)
+    clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW
+    return found if mean >= clear and 2 * repeated <= len(found.words) else nothing(task.pack)
 
 
 def _known(hole: Hole, tried: Sequence[Hole]) -> bool:
-    """Whether *hole* is what another attempt has left."""
-    return any(
-        hole.start >= other.start - CLOSE and hole.end <= other.end + CLOSE and 2 * hole.missed > other.missed
-        for other in tried
-    )
+    """Whether *hole* is one that was decoded again before, and stayed."""
+    return any(abs(hole.start - other.start) <= CLOSE and abs(hole.end - other.end) <= CLOSE for other in tried)
 
 
 def _repaired(decoder: Decoder, clip: Clip, task: Task, words: list[Heard], hole: Hole) -> list[Heard]:
-    """*words* with those that another decode finds in *hole*: with what is around it, then, where much is missing, alone."""
-    for around in (AROUND, CLOSE) if hole.missed >= coverage.TOLD else (AROUND,):
-        begin, end = max(hole.start - around, 0), min(hole.end + around, clip.length)
-        found = attempt(decoder, clip.part(begin, end), task)
+    """*words* with those that another decode finds in *hole*."""
+    for part, anchored in _parts(hole, clip):
+        found = attempt(decoder, clip.part(part.start, part.end), task, temperatures=())
         if not found.words or hallucination.silent(found) or _guessed(found, task):
             continue
-        new = [replace(word, start=word.start + begin, end=word.end + begin) for word in found.words]
-        if _fits(new, words, hole, anchored=around == AROUND):
-            return _merged(words, new, hole, Span(start=begin, end=end))
+        new = [replace(word, start=word.start + part.start, end=word.end + part.start) for word in found.words]
+        if _fits(new, words, hole, anchored=anchored):
+            return _merged(words, new, hole, part)
     return words
+
+
+def _parts(hole: Hole, clip: Clip) -> list[tuple[Span, bool]]:
+    """What of *clip* to decode again for *hole*, and whether it must have some of the words around it again.
+
+    With what is around it, and, where more is missing, alone. The whole clip was decoded before: where these are no other
+    cut, the hole is heard without anything around it, and each half of it.
+    """
+    whole = Span(start=0, end=clip.length)
+    parts = [(_within(hole.start - AROUND, hole.end + AROUND, whole), True)]
+    if hole.missed >= coverage.TOLD:
+        parts.append((_within(hole.start - CLOSE, hole.end + CLOSE, whole), False))
+        if parts[-1][0] == whole:
+            parts.append((Span(start=hole.start, end=hole.end), False))
+            halves = _halves(hole, clip.voiced)
+            parts += [(_within(start - CLOSE, end + CLOSE, whole), False) for start, end in halves]
+    return [(part, anchored) for part, anchored in parts if part != whole]
+
+
+def _within(start: Samples, end: Samples, whole: Span) -> Span:
+    return Span(start=max(start, whole.start), end=min(end, whole.end))
+
+
+def _halves(hole: Hole, voiced: Sequence[Span]) -> list[tuple[Samples, Samples]]:
+    """*hole* on both sides of the longest pause in it, or of its middle where it has none."""
+    runs = [run for run in voiced if run.start < hole.end and run.end > hole.start]
+    if len(runs) < 2:  # noqa: PLR2004 - one run has no pause
+        middle = (hole.start + hole.end) // 2
+        return [(hole.start, middle), (middle, hole.end)]
+    before, after = max(pairwise(runs), key=lambda pair: pair[1].start - pair[0].end)
+    return [(hole.start, before.end), (after.start, hole.end)]
 
 
 def _fits(new: Sequence[Heard], words: Sequence[Heard], hole: Hole, *, anchored: bool) -> bool:

@@ -116,8 +116,8 @@ def by_pauses(words: Sequence[Heard], pack: LanguagePack) -> list[Heard]:
 
 
 def opened(words: Sequence[Heard], before: Heard | None) -> list[Heard]:
-    """*words* with a capital at their beginning where the word *before* ended a sentence."""
-    if words and before is not None and before.text[-1:] in _STOPS and words[0].text[:1].islower():
+    """*words* with a capital at their beginning where the word *before* ended a sentence, or there is none."""
+    if words and (before is None or before.text[-1:] in _STOPS) and words[0].text[:1].islower():
         return [replace(words[0], text=_capital(words[0].text)), *words[1:]]
     return list(words)
 

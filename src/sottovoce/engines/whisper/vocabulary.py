@@ -8,8 +8,9 @@ sound like it if the second decode has it there. Everything else stays as the fi
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import Match as Block
 from difflib import SequenceMatcher
 
 from sottovoce.engines.heard import Heard, spelled
@@ -126,14 +127,14 @@ class Vocabulary:
 def _apart(matches: Iterable[Match]) -> list[Match]:
     """*matches*, the likeliest first, without those of an entry in a place where the same entry has a likelier one."""
     kept: list[Match] = []
+    places: dict[str, set[int]] = {}
     for match in matches:
-        if not any(one.entry is match.entry and _overlap(one, match) for one in kept):
+        taken = places.setdefault(match.entry.content, set())
+        own = range(match.first, match.last)
+        if taken.isdisjoint(own):
+            taken.update(own)
             kept.append(match)
     return kept
-
-
-def _overlap(one: Match, other: Match) -> bool:
-    return one.first < other.last and other.first < one.last
 
 
 def _runs(words: Sequence[Heard]) -> list[tuple[int, int, str]]:
@@ -158,12 +159,18 @@ def _written(match: Match, words: Sequence[Heard]) -> bool:
 
 def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Match]) -> list[Heard]:
     """*words* with the custom words that *other*, the second decode, has in the same places."""
+    said = {spelled("".join(word.text for word in run)) for run in _all_runs(other)}
+    keys = [spelled(word.text) for word in words], [spelled(word.text) for word in other]
+    blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
     taken: list[Match] = []
+    places: set[int] = set()
     for match in matches:
-        if any(_overlap(match, one) for one in taken):
+        own = range(match.first, match.last)
+        if not places.isdisjoint(own):
             continue
-        if _written(match, words) or _supported(match, words, other):
+        if _written(match, words) or _supported(match, words, other, blocks, said):
             taken.append(match)
+            places.update(own)
     found = list(words)
     for match in sorted(taken, key=lambda each: -each.first):
         if not _written(match, words):
@@ -171,31 +178,42 @@ def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Ma
     return found
 
 
-def _supported(match: Match, words: Sequence[Heard], other: Sequence[Heard]) -> bool:
-    """Whether *other* has the custom word of *match* in its place, or the caller's `sounds_like` is what was written."""
+def _all_runs(words: Sequence[Heard]) -> Iterator[Sequence[Heard]]:
+    """Every run of up to `MAX_WORDS` words."""
+    for first in range(len(words)):
+        for count in range(1, MAX_WORDS + 1):
+            yield words[first : first + count]
+
+
+def _supported(
+    match: Match, words: Sequence[Heard], other: Sequence[Heard], blocks: Sequence[Block], said: Container[str]
+) -> bool:
+    """Whether *other* has the custom word of *match* in its place, or the caller's `sounds_like` is what was written.
+
+    *blocks*: what both have in common; *said*: the letters of every run of words of *other*.
+    """
     place = words[match.first : match.last]
     mean = sum(word.probability for word in place) / len(place)
-    if spelled("".join(word.text for word in place)) in match.entry.alike and mean < _UNSURE:
+    if _joined(place) in match.entry.alike and mean < _UNSURE:
         return True
-    said = _opposite(match, words, other)
     key = spelled(match.entry.content)
-    at = next((n for n in range(len(said)) for m in (1, 2, 3, 4, 5, 6) if _joined(said[n : n + m]) == key), None)
+    if key not in said:
+        return False
+    opposite = _opposite(match, blocks, other)
+    at = next(
+        (n for n in range(len(opposite)) for m in range(1, MAX_WORDS + 1) if _joined(opposite[n : n + m]) == key), None
+    )
     if at is None:
         return False
-    if min(map(len, match.entry.heard)) >= _SHORT:
-        return True
-    sure = next(word.probability for word in said[at:])
-    return sure >= _FAITH * mean
+    return min(map(len, match.entry.heard)) >= _SHORT or opposite[at].probability >= _FAITH * mean
 
 
 def _joined(words: Sequence[Heard]) -> str:
     return spelled("".join(word.text for word in words))
 
 
-def _opposite(match: Match, words: Sequence[Heard], other: Sequence[Heard]) -> Sequence[Heard]:
-    """What *other* has where *words* have those of *match*: between the nearest words that both have."""
-    keys = [spelled(word.text) for word in words], [spelled(word.text) for word in other]
-    blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
+def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[Heard]) -> Sequence[Heard]:
+    """What *other* has where the words of *match* are: between the nearest words that both have."""
     low = max(
         (block.b + min(block.size, match.first - block.a) for block in blocks if block.a < match.first), default=0
     )
