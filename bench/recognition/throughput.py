@@ -32,7 +32,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Many files side by side, one long file, and the memory of a process. Raises `EngineUnavailable`, Wrong."""
     cores = len(os.sched_getaffinity(0))
     slots = plan.options.slots or max(1, min(MOST_SLOTS, cores))
-    plan = replace(plan, setup=replace(plan.setup, threads=max(1, cores // slots)))
+    plan = replace(plan, setup=replace(plan.setup, threads=max(1, cores // slots), workers=slots))
     clips = [audio.load(row.path) for row in plan.rows]
     stream = _stream(clips, plan.options.seed)
     warm = _cut(stream, _WARM, slots, plan.work / "warm")
