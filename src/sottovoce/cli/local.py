@@ -52,7 +52,7 @@ def told() -> Iterator[None]:
 
 @contextmanager
 def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
-    """A listener that draws a bar on a terminal, and nothing elsewhere."""
+    """A listener that draws a bar on a terminal, and writes what the engine has to say about the file to standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -71,5 +71,9 @@ def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
         def listen(message: m.Message, _payload: bytes) -> None:
             if isinstance(message, m.Progress):
                 bar.update(task, completed=message.done, total=message.total)
+            elif (
+                isinstance(message, m.Stage) and message.name == "recognise" and not message.note.startswith("engine ")
+            ):
+                console.print(f"{name}: {message.note}", markup=False, highlight=False)
 
         yield listen
