@@ -50,7 +50,7 @@ _INSTANT: Samples = RATE // 50  # one step of the model's time
 class Hypothesis:
     """What a model wrote for one chunk, with its scores: see the thresholds above.
 
-    *text*: as it wrote it; *tokens*: how many, of at most *limit*; *fastest*: the words a second that nobody speaks in
+    *text*: as it wrote it; *tokens*: how many, of at most *limit*; *fastest*: the words a second that no speaker reaches in
     this language.
     """
 

@@ -288,5 +288,5 @@ def nothing(pack: LanguagePack) -> Hypothesis:
 
 
 def fastest(pack: LanguagePack) -> float:
-    """Words a second that nobody says in the language of *pack*."""
+    """Words a second that no speaker reaches in the language of *pack*."""
     return hallucination.FASTEST if pack.delimiter else hallucination.FASTEST_UNSPACED
