@@ -32,19 +32,19 @@ def loaded(setup: Setup, model: str) -> Whisper:
     return engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def base(setup: Setup) -> Whisper:
     """Whisper base in this process."""
     return loaded(setup, "whisper-base")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny(setup: Setup) -> Whisper:
     """Whisper tiny.en in this process."""
     return loaded(setup, "whisper-tiny.en")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(setup: Setup) -> Iterator[Service]:
     """What the service writes for a file, with Whisper base unless another model is named, in a process of the pool."""
     pool = Pool(setup=setup, slots=2)
@@ -69,7 +69,7 @@ def service(setup: Setup) -> Iterator[Service]:
         pool.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rows() -> dict[str, manifest.Row]:
     """The files of the shared folder of which is known what is said, by name."""
     found, _ = manifest.read(manifest.SHARED, list(PACKS))
