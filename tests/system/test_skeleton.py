@@ -27,7 +27,17 @@ def test_the_demo_sample_is_transcribed(server, demo, demo_text):
 def test_service_and_command_line_hear_the_same(server, demo):
     job_id = server.submit(demo)
     server.wait(job_id)
-    command = [sys.executable, "-m", "sottovoce.cli", "transcribe", "--engine", "pocketsphinx", "--format", "json", str(demo)]
+    command = [
+        sys.executable,
+        "-m",
+        "sottovoce.cli",
+        "transcribe",
+        "--engine",
+        "pocketsphinx",
+        "--format",
+        "json",
+        str(demo),
+    ]
     local = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert local["results"] == server.transcript(job_id)["results"]
 
