@@ -108,7 +108,9 @@ def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
     repeated = sum(spelled(word.text) in known for word in found.words)
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
     clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW
-    return found if mean >= clear and 2 * repeated <= len(found.words) else nothing(task.pack)
+    # in babble such a text starts loops, of words that grow surer with every round
+    looped = hallucination.doubtful(found) or bool(hallucination.loops(found.words))
+    return found if mean >= clear and not looped and 2 * repeated <= len(found.words) else nothing(task.pack)
 
 
 def _known(hole: Hole, tried: Sequence[Hole]) -> bool:
