@@ -1,4 +1,4 @@
-"""Where nobody speaks there are no words; what is said after it is found; what makes no sense is left out and told."""
+"""Without speech there are no words; what is said after it is found; what makes no sense is left out and told."""
 
 import numpy as np
 import pytest

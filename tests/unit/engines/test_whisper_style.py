@@ -108,15 +108,6 @@ def test_chinese_gets_its_marks():
     assert "".join(each.text for each in result) == "我们今天讨论这个项目的进展，好吗？"
 
 
-def test_letters_that_count_as_one_are_told():
-    words, model = signs("我們今天討論這個項目"), signs("我们今天讨论，这个项目。")
-    assert styled(words, model) is None
-    same = {ord(one): ord(other) for one, other in zip("們討論這個項", "们讨论这个项", strict=True)}
-    result = styled(words, model, same)
-    assert result is not None
-    assert "".join(each.text for each in result) == "我們今天討論，這個項目。"
-
-
 def test_letters_that_change_their_length_with_their_case_are_no_trouble():
     words = line("straße ﬁnden wir in istanbul und i̇zmir immer noch")
     result = styled(words, line("STRASSE FINDEN WIR IN İstanbul. UND İZMIR IMMER NOCH"))

@@ -74,7 +74,6 @@ class _Listened:
     """A window and the words in it, with media times, and what the job's log should say."""
 
     window: Window
-    code: str
     words: tuple[Heard, ...]
     notes: tuple[str, ...]
 
@@ -229,7 +228,6 @@ class Whisper:
             words = self._styled(words, clip, task)
         return _Listened(
             window=window,
-            code=code,
             words=tuple(replace(word, start=word.start + window.start, end=word.end + window.start) for word in words),
             notes=(*notes, *more, *(_unheard(hole, window) for hole in unheard)),
         )

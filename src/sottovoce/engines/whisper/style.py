@@ -75,15 +75,12 @@ def _letters(words: Sequence[Heard]) -> Iterator[_Letter]:
                 yield _Letter(key=char.casefold()[:1], char=char, word=number, place=place, marks=marks)
 
 
-def styled(words: Sequence[Heard], model: Sequence[Heard], same: Mapping[int, int] | None = None) -> list[Heard] | None:
-    """*words* with the capitals and marks of *model*, another writing of the same passage; None if it is of another one.
-
-    *same*: for `str.translate`, letters that count as one (simplified and traditional Chinese).
-    """
+def styled(words: Sequence[Heard], model: Sequence[Heard]) -> list[Heard] | None:
+    """*words* with the capitals and marks of *model*, another writing of the same passage; None if it is of another one."""
     ours, theirs = list(_letters(words)), list(_letters(model))
     if not ours or not theirs:
         return None
-    one, other = ("".join(letter.key for letter in each).translate(same or {}) for each in (ours, theirs))
+    one, other = ("".join(letter.key for letter in each) for each in (ours, theirs))
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     if matcher.ratio() < _ALIKE:
         return None
