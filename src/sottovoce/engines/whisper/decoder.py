@@ -102,6 +102,7 @@ class Decoder:
         self._beam = max(beam, 1)
         self._full = full_window
         self._lock = threading.Lock()
+        self._last = threading.local()
         self._tokenizers: dict[str, Any] = {}
         self._suppressed: tuple[int, ...] = ()
 
@@ -118,11 +119,11 @@ class Decoder:
                 self._suppressed = self._suppressed or _suppressed(self._tokenizers[code])
             return self._tokenizers[code]
 
-    def languages(self, audio: "Floats") -> dict[str, float]:
-        """Whisper's codes and their probabilities for *audio*, of which the first 30 s count."""
-        if len(audio) < SHORTEST:
+    def languages(self, clip: Clip) -> dict[str, float]:
+        """Whisper's codes and their probabilities for *clip*."""
+        if clip.length < SHORTEST:
             return {}
-        found = self._model.model.detect_language(self._encoded([audio]))[0]
+        found = self._model.model.detect_language(self._encoded([clip]))[0]
         return {token.strip("<|>"): float(probability) for token, probability in found}
 
     def decode(self, clips: Sequence[Clip], task: Task, *, temperature: float = 0.0) -> list[Hypothesis]:
@@ -132,13 +133,22 @@ class Decoder:
         if not numbers:
             return found
         chosen = [clips[number] for number in numbers]
-        encoded = self._encoded([clip.audio for clip in chosen])
+        encoded = self._encoded(chosen)
         drafts = self._drafts(encoded, chosen, task, temperature)
         for number, hypothesis in zip(numbers, self._placed(encoded, chosen, drafts, task), strict=True):
             found[number] = hypothesis
         return found
 
-    def _encoded(self, audios: Sequence["Floats"]) -> Any:
+    def _encoded(self, clips: Sequence[Clip]) -> Any:
+        """The encoder's output for *clips*. That of a thread's last clip is kept: a clip is often decoded more than once."""
+        if len(clips) > 1:
+            return self._encode([clip.audio for clip in clips])
+        if getattr(self._last, "clip", None) is not clips[0]:
+            self._last.encoded = self._encode([clips[0].audio])
+            self._last.clip = clips[0]
+        return self._last.encoded
+
+    def _encode(self, audios: Sequence["Floats"]) -> Any:
         import ctranslate2
         import numpy as np
 

@@ -158,7 +158,7 @@ class Whisper:
         for window in windows(_beginning(speech, IDENTIFIED)):
             if window.length >= SHORTEST:
                 total += window.length
-                for code, probability in self._decoder.languages(_sound(window.audio)).items():
+                for code, probability in self._decoder.languages(_clip(window)).items():
                     scores[contract_code(code)] += probability * window.length
         best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:TOP]
         return tuple(LanguageScore(language=code, confidence=min(score / total, 1.0)) for code, score in best)
@@ -208,7 +208,7 @@ class Whisper:
         compared = self._multilingual and number < COMPARED and clip.speech >= _LEAST_COMPARED
         if len(job.codes) == 1 and not compared:
             return job.codes[0], ()
-        scores = self._decoder.languages(clip.audio)
+        scores = self._decoder.languages(clip)
         code = max(job.codes, key=lambda code: scores.get(code, 0.0))
         best = max(scores, key=lambda each: scores[each], default=code)
         if not compared or best in job.codes or scores[best] < CLEAR:
