@@ -25,7 +25,7 @@ from bench.manifest import Row, Wrong
 from bench.recognition import custom_words, files, fitting, invented, long_audio, options, throughput
 from bench.recognition.plan import Plan
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import EngineUnavailable
 
 MEASUREMENTS: Mapping[str, Callable[[Plan], dict[str, Any]]] = {

@@ -32,10 +32,10 @@ from bench import conversations, machine, manifest
 from bench.conversations import FIXTURES
 from bench.manifest import Wrong
 from sottovoce.audio import media
-from sottovoce.engines import pronunciation
-from sottovoce.engines.pocketsphinx import load_decoder, pcm
-from sottovoce.engines.pocketsphinx_aligner import PocketSphinxAligner
-from sottovoce.engines.silero import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.pocketsphinx import pronunciation
+from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
+from sottovoce.engines.pocketsphinx.recognizer import load_decoder, pcm
 from sottovoce.errors import Refused
 from sottovoce.pipeline.alignment import Work, align
 from sottovoce.pipeline.windows import Window

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.transcript.languages import pack
 
 
@@ -160,7 +160,7 @@ def _whisper_batched(wanted: Wanted) -> Call:
 
 def _whisper_call(model: Any, **options: Any) -> Call:
     """One call of *model* a file, with word times; custom words go in as `hotwords`."""
-    from sottovoce.engines.whisper_languages import whisper_codes
+    from sottovoce.engines.whisper.languages import whisper_codes
 
     def transcribe(path: Path, language: str, vocab: Sequence[str]) -> list[Spoken]:
         code = next(iter(whisper_codes(language)), None)
@@ -197,7 +197,7 @@ def _onnx_asr(wanted: Wanted) -> Call:
     import onnx_asr
     from faster_whisper.audio import decode_audio
 
-    from sottovoce.engines.catalogue import CATALOGUE
+    from sottovoce.engines.models.catalogue import CATALOGUE
     from sottovoce.engines.models.store import Shelf
 
     folder = Shelf(wanted.setup.models).path(wanted.model)
@@ -285,8 +285,8 @@ class Bare:
 
 def _pocketsphinx_evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
     from sottovoce.audio import activity, media
-    from sottovoce.engines.pocketsphinx import PocketSphinx
-    from sottovoce.engines.silero import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroJudge
+    from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
 
     engine = PocketSphinx()
     found: list[list[tuple[str, tuple[float, ...]]]] = []

@@ -26,9 +26,9 @@ from bench.conversations import Conversation, Told
 from bench.light_diarizer import LightDiarizer
 from bench.manifest import Wrong
 from sottovoce.audio.activity import ActivityPolicy, Speech, segments
-from sottovoce.engines.builtin_diarizer import BuiltinDiarizer
+from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.diarization.gaussian.diarizer import BuiltinDiarizer
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Diarizer
-from sottovoce.engines.silero import SileroJudge
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
 
@@ -54,7 +54,7 @@ def _voice_encoder(models: Path | None) -> Diarizer:
     if models is None:
         raise EngineUnavailable("no --models folder was given", at=None)
     try:
-        made: Diarizer = import_module("sottovoce.engines.voice_encoder").VoiceEncoderDiarizer(models)
+        made: Diarizer = import_module("sottovoce.engines.diarization.ge2e.diarizer").VoiceEncoderDiarizer(models)
     except (ImportError, AttributeError, OSError) as error:
         raise EngineUnavailable(f"it cannot be loaded: {type(error).__name__}", at=None) from error
     return made

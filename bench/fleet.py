@@ -19,9 +19,10 @@ import sqlalchemy as sa
 from bench import machine
 from bench.jobs import CONFIG, _wav
 from sottovoce.job import State
-from sottovoce.service import accounts, jobs
-from sottovoce.service import tables as t
-from sottovoce.service.database import Database, now_ms
+from sottovoce.service.identity import api_keys
+from sottovoce.service.jobs import repository
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, now_ms
 from tests import sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.servers import Server, Worker, until
@@ -78,7 +79,7 @@ class ExitStackAsync:
 
 def _all_done(database: Database, count: int) -> bool:
     with database.reading() as connection:
-        return jobs.counts(connection).get(State.DONE, 0) >= count
+        return repository.counts(connection).get(State.DONE, 0) >= count
 
 
 def throughput(home: Path, workers: int, count: int) -> float:
@@ -108,8 +109,8 @@ def _accounts(url: str, count: int) -> list[str]:
             workspace = connection.execute(made).scalar_one()
             values = {"workspace_id": workspace, "name": "default", "is_default": False, "created_at": now_ms()}
             project = connection.execute(sa.insert(t.projects).values(**values).returning(t.projects.c.id)).scalar_one()
-            keys.append(accounts.new_secret())
-            accounts.create_key(connection, project_id=project, name="small", secret=keys[-1])
+            keys.append(api_keys.new_secret())
+            api_keys.create_key(connection, project_id=project, name="small", secret=keys[-1])
     control.close()
     return keys
 
@@ -123,7 +124,7 @@ def fairness(home: Path, flood: int = 5000, small: int = 20, each: int = 10) -> 
         keys = _accounts(environment["SOTTOVOCE_CONTROL_DATABASE_URL"], small)
         asyncio.run(_submit(apis, data, [environment["SOTTOVOCE_API_KEY"]] * flood))
         with database.reading() as connection:
-            before = jobs.counts(connection).get(State.DONE, 0)
+            before = repository.counts(connection).get(State.DONE, 0)
         begun = time.monotonic()
         ids = asyncio.run(_submit(apis, data, keys * each))
         until(lambda: _ended(database, ids), "the small accounts' jobs", 900)
@@ -151,7 +152,7 @@ def fairness(home: Path, flood: int = 5000, small: int = 20, each: int = 10) -> 
 
 def _ended(database: Database, ids: list[str]) -> bool:
     with database.reading() as connection:
-        return set(jobs.states(connection, ids).values()) == {State.DONE}
+        return set(repository.states(connection, ids).values()) == {State.DONE}
 
 
 def main() -> None:

@@ -54,8 +54,8 @@ def _wav(path: Path, seconds: float, *, every: float = 0.0) -> Path:
 
 def _bare(paths: list[str]) -> float:
     """Seconds of a warm engine process for *paths*, read and recognised by the same code without any service."""
-    from sottovoce.engines.pocketsphinx import PocketSphinx
-    from sottovoce.engines.silero import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroJudge
+    from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
     from sottovoce.pipeline import batch
     from sottovoce.request import TranscriptionRequest
 
@@ -287,8 +287,8 @@ def memory(home: Path, hours: float = 10.0) -> dict[str, Any]:
 
 
 def _fill(url: str, count: int) -> None:
-    from sottovoce.service import tables as t
-    from sottovoce.service.database import Database
+    from sottovoce.service.storage import schema as t
+    from sottovoce.service.storage.database import Database
 
     database = Database(url)
     row = {
@@ -308,9 +308,9 @@ def _fill(url: str, count: int) -> None:
 
 def _list(url: str) -> tuple[float, str]:
     """Median milliseconds of the list's statement, and its plan."""
-    from sottovoce.service import jobs
-    from sottovoce.service.accounts import Caller
-    from sottovoce.service.database import Database
+    from sottovoce.service.identity.api_keys import Caller
+    from sottovoce.service.jobs import repository
+    from sottovoce.service.storage.database import Database
 
     database = Database(url)
     caller = Caller(key_id="k", project_id=1, workspace_id=1, user_id=None)
@@ -319,7 +319,7 @@ def _list(url: str) -> tuple[float, str]:
         sa.event.listen(connection, "before_cursor_execute", lambda *about: statements.append(about[2:4]))
         for _ in range(101):
             begun = time.perf_counter()
-            jobs.newest(connection, caller, limit=100, days=7.0)
+            repository.newest(connection, caller, limit=100, days=7.0)
             taken.append((time.perf_counter() - begun) * 1000)
         text, values = next(each for each in statements if each[0].startswith("SELECT"))
         prefix = "EXPLAIN QUERY PLAN " if database.embedded else "EXPLAIN (COSTS OFF) "
@@ -330,8 +330,8 @@ def _list(url: str) -> tuple[float, str]:
 
 def listing(home: Path) -> dict[str, Any]:
     """The list of 100 jobs out of a million against out of a thousand, on both databases."""
-    from sottovoce.service import migrate
-    from sottovoce.service.database import Database, sqlite_url
+    from sottovoce.service.storage import migrate
+    from sottovoce.service.storage.database import Database, sqlite_url
 
     result: dict[str, Any] = {"aim": 1.5}
     with Postgres() as postgres:

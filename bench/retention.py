@@ -16,10 +16,10 @@ import httpx
 import sqlalchemy as sa
 
 from bench import machine
-from sottovoce.service import jobs
-from sottovoce.service import tables as t
-from sottovoce.service.database import Database, now_ms, sqlite_url
-from sottovoce.service.workflows import media_key, result_key
+from sottovoce.service.jobs import repository
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, now_ms, sqlite_url
+from sottovoce.service.worker.job_runner import media_key, result_key
 from tests.servers import Server, until
 from tests.unit.service.service_values import new_job
 
@@ -34,10 +34,10 @@ def fill(server: Server, count: int) -> None:
     blobs = server.data / "eu1" / "blobs"
     try:
         for first in range(0, count, PAGE):
-            ids = [jobs.new_id() for _ in range(min(PAGE, count - first))]
+            ids = [repository.new_id() for _ in range(min(PAGE, count - first))]
             with database.writing() as connection:
                 for job_id in ids:
-                    jobs.insert(connection, new_job(job_id))
+                    repository.insert(connection, new_job(job_id))
                 done = {"state": "done", "attempt": 1, "finished_at": now_ms(), "delete_at": now_ms() + 10**10}
                 connection.execute(sa.update(t.jobs).where(t.jobs.c.id.in_(ids)).values(done))
             for job_id in ids:

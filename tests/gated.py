@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sottovoce.engines import pocketsphinx
+from sottovoce.engines.config import Setup
+from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
-from sottovoce.engines.setup import Setup
 from tests.servers import ROOT, Server, until
 
 NAME = "tests.gated:ENGINE"
@@ -79,7 +79,7 @@ class Gated:
     """A `Recognizer`: PocketSphinx's words, with a wait after the first stretch."""
 
     def __init__(self, folder: Path) -> None:
-        self._inner = pocketsphinx.PocketSphinx()
+        self._inner = recognizer.PocketSphinx()
         self._folder = folder
 
     @property
@@ -97,4 +97,4 @@ def _load(_model: str, _device: str, _setup: Setup) -> Gated:
     return Gated(Path(os.environ[_FOLDER]))
 
 
-ENGINE = Engine(name="gated", package="pocketsphinx", offers=lambda _: (pocketsphinx.CAPABILITIES,), load=_load)
+ENGINE = Engine(name="gated", package="pocketsphinx", offers=lambda _: (recognizer.CAPABILITIES,), load=_load)

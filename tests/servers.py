@@ -180,7 +180,7 @@ class Server:
         """Keys of what is stored of a job."""
         if "SOTTOVOCE_BLOB_URL" not in self.environment:
             return [str(path) for path in files(self.data / "eu1" / "blobs" / "jobs" / job_id)]
-        from sottovoce.service.blobs import Blobs
+        from sottovoce.service.storage.blobs import Blobs
 
         store = Blobs.open(
             self.environment["SOTTOVOCE_BLOB_URL"], json.loads(self.environment["SOTTOVOCE_BLOB_OPTIONS"])

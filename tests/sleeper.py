@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sottovoce.engines.config import Setup
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
-from sottovoce.engines.setup import Setup
 from sottovoce.transcript.model import RATE, Samples, Word
 
 NAME = "tests.sleeper:ENGINE"

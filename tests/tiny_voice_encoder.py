@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sottovoce.engines.voice_net import LAYERS, SHAPES, SIZE
+from sottovoce.engines.diarization.ge2e.network import LAYERS, SHAPES, SIZE
 
 Form = Literal["zip", "row"]
 Weights = Mapping[str, np.ndarray[Any, Any]]

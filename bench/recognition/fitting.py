@@ -11,9 +11,10 @@ from bench import bare, reliability, scoring
 from bench.manifest import Row, Wrong, fits
 from bench.recognition.service import Service
 from bench.reliability import Judged
-from sottovoce.engines import calibration, registry
+from sottovoce.engines import registry
+from sottovoce.engines.common import calibration
+from sottovoce.engines.config import Setup
 from sottovoce.engines.models.store import Shelf
-from sottovoce.engines.setup import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from bench import bare, machine
 from bench.manifest import Wrong
 from bench.recognition.service import FAULTS, cpu_seconds, lasting_pool, task
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.inference import messages as m
 
 

@@ -10,9 +10,10 @@ from bench import manifest
 from bench.manifest import SHARED, Row, Wrong
 from bench.recognition import times
 from bench.recognition.scores import TOLERANCE
-from sottovoce.engines import catalogue, registry
+from sottovoce.engines import registry
+from sottovoce.engines.config import Setup, visible_devices
+from sottovoce.engines.models import catalogue
 from sottovoce.engines.models.store import Shelf
-from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
 

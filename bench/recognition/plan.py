@@ -12,7 +12,7 @@ from bench.manifest import Row
 from bench.recognition.service import FAULTS, Service
 from bench.recognition.times import Times
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import bare, machine
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, EngineDown, Outcome, Pool, PoolPolicy, Task

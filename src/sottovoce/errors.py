@@ -1,6 +1,6 @@
 """What can go wrong, and whose fault it is.
 
-`Refused` is the caller's fault and is told to the caller in the contract's words (`wire/errors.py` maps each kind to a
+`Refused` is the caller's fault and is told to the caller in the contract's words (`wire/v2/errors.py` maps each kind to a
 status and a body). `EngineUnavailable` and `MediaUnreadable` are kinds of it that arise far from the edge. Every other
 exception is ours: the caller hears "Internal Server Error", the log hears everything.
 """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
-from sottovoce.service.jobs import Job
+from sottovoce.service.jobs.repository import Job
 from tests.chaos.checks import Excuses
 from tests.chaos.rounds import Round, kill, waiting_for
 from tests.chaos.worlds import LEASE, Embedded, Fleet, soon

@@ -7,7 +7,7 @@ from pathlib import Path
 from sottovoce.pipeline import batch
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
-from sottovoce.wire.v2_config import parse_job_config
+from sottovoce.wire.v2.config import parse_job_config
 from tests.servers import ROOT
 from tests.sleeper import Sleeper
 
@@ -44,7 +44,7 @@ class _Silent:
 
 
 def _expected(path: Path) -> bytes:
-    from sottovoce.engines.silero import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroJudge
 
     work = batch.Work(path=path, request=parse_job_config(CONFIG), clock=lambda: 0)  # type: ignore[arg-type]
     return codec.encode(batch.transcribe(work, Sleeper(0), SileroJudge, _Silent()))

@@ -4,10 +4,10 @@ import asyncio
 import sys
 import time
 
-from sottovoce.service.database import Database
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.queue import DbosQueue
-from sottovoce.service.reaper import Reaper, ReaperPolicy
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.storage.database import Database
+from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
 
 
 async def reap(url: str, lease_ms: int, seconds: float) -> None:

@@ -26,11 +26,12 @@ import httpx
 import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
-from sottovoce.service import accounts, ledger
-from sottovoce.service import tables as t
-from sottovoce.service.cashier import Tariff
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.service.settling import Settler
+from sottovoce.service.billing import ledger
+from sottovoce.service.billing.credit_holds import Tariff
+from sottovoce.service.billing.settlement import Settler
+from sottovoce.service.identity import api_keys
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, sqlite_url
 from tests.chaos.media import CONFIG
 from tests.chaos.worlds import Embedded, Fleet, World
 from tests.servers import PATIENCE, until
@@ -75,8 +76,8 @@ class Till:
         self.kills = 0
         self.keys = [world.api.key, "key-of-the-second-workspace"]
         with self.control.writing() as connection:
-            _, project = accounts.open_workspace(connection, "second")
-            accounts.create_key(connection, project_id=project, name="second", secret=self.keys[1])
+            _, project = api_keys.open_workspace(connection, "second")
+            api_keys.create_key(connection, project_id=project, name="second", secret=self.keys[1])
             self.workspaces = list(
                 connection.execute(sa.select(t.workspaces.c.id).order_by(t.workspaces.c.id)).scalars()
             )

@@ -16,14 +16,14 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from sottovoce.service import jobs
-from sottovoce.service import tables as t
-from sottovoce.service.blobs import Blobs
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.service.jobs import Job
-from sottovoce.service.queue import DbosQueue
-from sottovoce.service.s3 import Bucket
-from sottovoce.service.sweeper import Sweeper
+from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.repository import Job
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.retention.orphan_sweeper import Sweeper
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.s3_multipart import Bucket
 from tests import sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.chaos import media
@@ -157,7 +157,7 @@ class World:
     def row(self, job_id: str) -> Job | None:
         """The job's row now."""
         with self.database.reading() as connection:
-            return jobs.get(connection, job_id)
+            return repository.get(connection, job_id)
 
     def ids(self) -> set[str]:
         """Every job that has a row."""

@@ -18,16 +18,17 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import accounts, jobs, projects, tokens
-from sottovoce.service import tables as t
-from sottovoce.service.accounts import Caller, Product
+from sottovoce.service.identity import api_keys, projects, temporary_keys
+from sottovoce.service.identity.api_keys import Caller, Product
+from sottovoce.service.identity.temporary_keys import Grant, Mint
+from sottovoce.service.jobs import repository
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.tokens import Grant, Mint
-from sottovoce.service.vault import Vault, new_key
-from sottovoce.service.workflows import media_key
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.encryption import Vault, new_key
+from sottovoce.service.worker.job_runner import media_key
 from sottovoce.settings import load
 from sottovoce.web import app
-from sottovoce.web.routes import Address
+from sottovoce.web.routing import Address
 from tests.unit.service.service_values import CONFIG, migrated, new_job
 
 pytestmark = pytest.mark.system
@@ -90,7 +91,7 @@ class World:
             connection.execute(sa.insert(t.workspaces).values(id=2, name="other", created_at=1))
             theirs = {"id": 70, "workspace_id": 2, "name": "theirs", "is_default": True, "created_at": 1}
             connection.execute(sa.insert(t.projects).values(**theirs))
-            (first,) = accounts.list_keys(connection)
+            (first,) = api_keys.list_keys(connection)
             self.first = first.id
         self.neighbour = self._key("neighbours-key", project_id=self.second)
         self.stranger = self._key("strangers-managing-key", project_id=70, manages=True)
@@ -103,12 +104,12 @@ class World:
 
     def _key(self, secret: str, **values: Any) -> str:
         with self.runtime.control.writing() as connection:
-            return accounts.create_key(connection, name=secret, secret=secret, **values).id
+            return api_keys.create_key(connection, name=secret, secret=secret, **values).id
 
     def _job(self, job_id: str, caller: Caller) -> str:
         sealed = self.runtime.vault.seal(CONFIG)
         with self.runtime.database.writing() as connection:
-            jobs.insert(connection, new_job(job_id, caller=caller, config=sealed, media_bytes=5))
+            repository.insert(connection, new_job(job_id, caller=caller, config=sealed, media_bytes=5))
         self.run(self.runtime.blobs.put(media_key(job_id), b"media"))
         return job_id
 
@@ -143,7 +144,7 @@ class World:
     @cached_property
     def _numbers(self) -> list[str]:
         with self.runtime.database.reading() as connection:
-            found = [jobs.get(connection, job_id) for job_id in (self.job, self.referred)]
+            found = [repository.get(connection, job_id) for job_id in (self.job, self.referred)]
         return [str(each.v1_id) for each in found if each]
 
     def _filled(self, pattern: str) -> list[str]:
@@ -225,20 +226,20 @@ def foreign(world: World) -> str:
 def of_a_revoked_key(world: World) -> str:
     made = world.token(key_id=world.fading)
     with world.runtime.control.writing() as connection:
-        accounts.revoke_key(connection, world.fading)
+        api_keys.revoke_key(connection, world.fading)
     return made
 
 
 def of_a_forgotten_signing_key(world: World) -> str:
     made = world.token(region="au1")
     with world.runtime.control.writing() as connection:
-        tokens.forget(connection, "au1")
+        temporary_keys.forget(connection, "au1")
     return made
 
 
 def revoked(world: World) -> str:
     with world.runtime.control.writing() as connection:
-        accounts.revoke_key(connection, world.revoked)
+        api_keys.revoke_key(connection, world.revoked)
     return "a-revoked-key"
 
 
@@ -248,7 +249,7 @@ CLOSED: dict[str, Callable[[World], str | None]] = {
     "a wrong key": lambda _: "wrong-key",
     "a key that is too long": lambda _: "a" * 5000,
     "the owner's key by another scheme": lambda _: "Basic the-owners-own-key",
-    "the digest of the owner's key": lambda _: accounts.digest("the-owners-own-key"),
+    "the digest of the owner's key": lambda _: api_keys.digest("the-owners-own-key"),
     "the id of the owner's key": lambda world: world.first,
     "a revoked key": revoked,
     "an expired token": lambda world: world.token(at=time.time() - 7200),

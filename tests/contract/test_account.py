@@ -12,13 +12,14 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import accounts, audit, deliveries, sessions, users
-from sottovoce.service import tables as t
-from sottovoce.service.mail import Mail
+from sottovoce.service.email.smtp import Mail
+from sottovoce.service.identity import api_keys, audit_log, sessions, users
+from sottovoce.service.notifications import outbox
 from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage import schema as t
 from sottovoce.settings import load
 from sottovoce.web import app
-from sottovoce.web.account import COOKIE
+from sottovoce.web.api.account import COOKIE
 
 pytestmark = pytest.mark.system
 
@@ -45,7 +46,7 @@ class House:
         """What was posted, oldest first."""
         with self.runtime.database.reading() as connection:
             rows = connection.execute(sa.select(t.deliveries.c.target).order_by(sa.text("rowid"))).scalars()
-            return [deliveries.mail_of(self.runtime.vault, target) for target in rows]
+            return [outbox.mail_of(self.runtime.vault, target) for target in rows]
 
     def code(self) -> str:
         """The code of the latest mail."""
@@ -55,7 +56,7 @@ class House:
 
     def actions(self) -> list[tuple[str, str]]:
         with self.runtime.control.reading() as connection:
-            return [(each.entry.actor, each.entry.action) for each in reversed(audit.latest(connection, 100))]
+            return [(each.entry.actor, each.entry.action) for each in reversed(audit_log.latest(connection, 100))]
 
     def user(self, email: str = OWNER) -> users.User:
         with self.runtime.control.reading() as connection:
@@ -339,7 +340,7 @@ def test_many_attempts_at_once_are_not_free(house: House) -> None:
 
 
 def test_a_place_has_only_so_many_attempts_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sottovoce.service import passwords
+    from sottovoce.service.identity import passwords
 
     monkeypatch.setattr(passwords, "matches", lambda *_: False)  # else they take half a minute
     stranger = house.visitor(place="2001:db8::1")
@@ -388,7 +389,7 @@ def test_who_is_disabled_is_out_with_every_key(house: House) -> None:
     key = ada("POST", "/tokens", {"name": "k"}).json()["key_value"]
     with house.runtime.control.writing() as connection:
         users.disable(connection, house.user())
-        assert accounts.caller(connection, accounts.digest(key)) is None
+        assert api_keys.caller(connection, api_keys.digest(key)) is None
     assert not ada.is_in()
     refused(ada.log_in(), 403, "Forbidden", "disabled")
     assert ada.log_in(password=OTHER).status_code == 401, "that it is disabled is told to its owner alone"
@@ -486,14 +487,14 @@ def test_a_user_makes_keys_that_open_jobs_and_lists_and_deletes_them(house: Hous
     assert (shown["apikey_id"], shown["name"]) == (key_id, "desk")
     assert bob("GET", "/tokens").json() == []
     with house.runtime.control.reading() as connection:
-        (first, _) = accounts.list_keys(connection)
+        (first, _) = api_keys.list_keys(connection)
     for visitor, other in ((bob, key_id), (ada, first.id), (ada, "0123456789abcdef"), (ada, "\u00e9")):
         refused(visitor("DELETE", f"/tokens/{other}"), 404, "Not Found", "no such key")
     answer = ada("DELETE", f"/tokens/{key_id}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert ada("GET", "/tokens").json() == []
     with house.runtime.control.reading() as connection:
-        assert accounts.caller(connection, accounts.digest(value)) is None
+        assert api_keys.caller(connection, api_keys.digest(value)) is None
     refused(ada("POST", "/tokens", {"name": "a\nb"}), 422, "Unprocessable Entity", "name in body")
 
 

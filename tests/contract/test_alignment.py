@@ -13,8 +13,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import tables as t
-from sottovoce.service.database import Database, sqlite_url
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, sqlite_url
 from tests.contract.aligning import (
     AUDIO,
     BILLED,

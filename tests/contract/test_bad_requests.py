@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce.errors import Kind
-from sottovoce.wire.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
+from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
 from tests.contract.bad_requests import KEY, MAX_UPLOAD, NO_ANSWER, REQUESTS, Bad
 from tests.contract.raw import Answer, exchange
 from tests.servers import Server, until

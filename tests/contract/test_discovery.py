@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from sottovoce.engines.protocols import Capabilities
-from sottovoce.service import accounts, workers, workspaces
-from sottovoce.service.accounts import Product
-from sottovoce.service.offers import spells
+from sottovoce.service.identity import api_keys, workspaces
+from sottovoce.service.identity.api_keys import Product
+from sottovoce.service.identity.temporary_keys import Grant, Mint
+from sottovoce.service.jobs.capabilities import spells
+from sottovoce.service.queue import worker_registry
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.tokens import Grant, Mint
 from sottovoce.settings import load
 from sottovoce.transcript.languages import PACKS
 from sottovoce.web import app
@@ -46,7 +47,7 @@ class Region:
     def has(self, *engines: Capabilities) -> None:
         """A worker with *engines* has been seen, and the API has learned of it."""
         with self.runtime.database.writing() as connection:
-            workers.beat(connection, "w1", engines, slots=1)
+            worker_registry.beat(connection, "w1", engines, slots=1)
         until(lambda: set(self.runtime.offers.engines) == set(engines), "capabilities")
 
     def ask(self, path: str, key: str | None = None, method: str = "GET", **more: Any) -> httpx.Response:
@@ -62,7 +63,7 @@ class Region:
     def token(self, product: Product = Product.BATCH) -> str:
         """A temporary key that this region gave in the name of the first key."""
         with self.runtime.control.reading() as connection:
-            (key,) = accounts.list_keys(connection)
+            (key,) = api_keys.list_keys(connection)
         mint = Mint(self.runtime.control, self.runtime.vault, self.name)
         grant = Grant(key_id=key.id, project_id=key.project_id, product=product, ttl=600)
         return str(self._runner.run(mint.make(grant))[0])

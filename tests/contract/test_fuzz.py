@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from sottovoce.errors import Kind
-from sottovoce.web.operations import OPERATIONS
-from sottovoce.wire.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
+from sottovoce.web.docs.operations import OPERATIONS
+from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
 from tests.servers import Server
 
 pytestmark = pytest.mark.system

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from sottovoce.errors import Kind as Fault
-from sottovoce.wire import errors
+from sottovoce.wire.v2 import errors
 from tests.contract.other_clients import (
     JS_WORDS,
     Answer,

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 
 from sottovoce.job import TERMINAL
-from sottovoce.wire.errors import PUBLISHED
-from sottovoce.wire.v2_jobs import STATUS
+from sottovoce.wire.v2.errors import PUBLISHED
+from sottovoce.wire.v2.job import STATUS
 from tests.conftest import SHARED
 from tests.contract import deviations
 from tests.contract.failures import AUDIO, FAILURES, JOB, JOBS, SILENCE, SPEECH, UNKNOWN, submit

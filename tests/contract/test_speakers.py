@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sottovoce.service.voiceprints import MAX_IDENTIFIER
+from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER
 from sottovoce.transcript import codec
 from tests.servers import PATIENCE, Server, files, until
 

@@ -15,9 +15,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import tables as t
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.wire.usage import HOUR_MS
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.wire.v2.usage import HOUR_MS
 from tests.conftest import SHARED
 from tests.contract.published import Published
 from tests.servers import CONFIG, PATIENCE, Server, until

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service import tables as t
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.wire.v1 import rfc1123
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.wire.v1.responses import rfc1123
 from tests.contract.v1_site import CTIME, DECIMALS, RFC1123, Site, heard, receive
 from tests.gated import Gate
 from tests.listeners import listening

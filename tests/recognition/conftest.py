@@ -7,7 +7,7 @@ import pytest
 
 from bench import manifest
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Pool, Task

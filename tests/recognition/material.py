@@ -13,8 +13,8 @@ from bench import scoring
 from bench.conversations import SENTENCES, read_rttm
 from bench.manifest import Row
 from sottovoce.audio import activity, media
+from sottovoce.engines.common.silero_vad import SileroJudge
 from sottovoce.engines.protocols import Hints
-from sottovoce.engines.silero import SileroJudge
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.request import VocabEntry
 from sottovoce.transcript.languages import PACKS

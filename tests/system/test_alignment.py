@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines import pocketsphinx
-from sottovoce.engines.pocketsphinx_aligner import PocketSphinxAligner
+from sottovoce.engines.config import Setup
+from sottovoce.engines.pocketsphinx import recognizer
+from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 from sottovoce.engines.protocols import Capabilities, HeardWord, PlacedWord, Reading, Speech
 from sottovoce.engines.registry import Engine
-from sottovoce.engines.setup import Setup
 from tests import gated
 from tests.gated import Gate
 from tests.servers import PATIENCE, ROOT, Server, until
@@ -32,7 +32,7 @@ JOB = {"type": "alignment", "alignment_config": {"language": "en"}}
 
 # ── an aligner that waits at a gate ──
 
-CAPABILITIES = replace(pocketsphinx.CAPABILITIES, grade=1)
+CAPABILITIES = replace(recognizer.CAPABILITIES, grade=1)
 
 
 class HeldReading:
@@ -67,8 +67,8 @@ class HeldAligner:
         return HeldReading(self._inner.read(words, language))
 
 
-def _load(_model: str, _device: str, _setup: Setup) -> pocketsphinx.PocketSphinx:
-    return pocketsphinx.PocketSphinx()
+def _load(_model: str, _device: str, _setup: Setup) -> recognizer.PocketSphinx:
+    return recognizer.PocketSphinx()
 
 
 def _align(_model: str, _device: str, _setup: Setup) -> HeldAligner:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.service import accounts, migrate
-from sottovoce.service.backup import copy
-from sottovoce.service.database import Database
-from sottovoce.service.datafolder import DataFolder
+from sottovoce.service.identity import api_keys
+from sottovoce.service.operations.backup import copy
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.database import Database
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.servers import CONFIG, PATIENCE, Server, files, until
 
@@ -266,7 +267,7 @@ def test_processes_that_start_together_on_postgresql_make_one_workspace(tmp_path
         def first_start(number: int) -> None:
             with databases[number].writing() as connection:
                 together.wait()
-                made.append(accounts.bootstrap(connection, f"key-of-process-{number}"))
+                made.append(api_keys.bootstrap(connection, f"key-of-process-{number}"))
 
         threads = [threading.Thread(target=first_start, args=(number,)) for number in range(len(databases))]
         for thread in threads:
@@ -275,4 +276,4 @@ def test_processes_that_start_together_on_postgresql_make_one_workspace(tmp_path
             thread.join()
         assert sorted(made) == [False, False, False, True]
         with databases[0].reading() as connection:
-            assert len(accounts.list_keys(connection)) == 1
+            assert len(api_keys.list_keys(connection)) == 1

@@ -15,11 +15,12 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from sottovoce.service import jobs, migrate
-from sottovoce.service import tables as t
-from sottovoce.service.blobs import Blobs
-from sottovoce.service.database import Database, now_ms, sqlite_url
-from sottovoce.service.workflows import media_key, result_key
+from sottovoce.service.jobs import repository
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.database import Database, now_ms, sqlite_url
+from sottovoce.service.worker.job_runner import media_key, result_key
 from tests.gated import Gate
 from tests.servers import PATIENCE, Server, files, until
 from tests.unit.service.service_values import new_job
@@ -45,15 +46,15 @@ class Region:
 
     def fill(self) -> tuple[list[str], list[str]]:
         """Jobs that are over, and jobs that are not, all of them done."""
-        over = [jobs.new_id() for _ in range(OVER)]
-        kept = [jobs.new_id() for _ in range(KEPT)]
+        over = [repository.new_id() for _ in range(OVER)]
+        kept = [repository.new_id() for _ in range(KEPT)]
 
         def insert(connection: sa.Connection) -> None:
             for job_id in (*over, *kept):
-                jobs.insert(connection, new_job(job_id))
-                jobs.claim(connection, job_id, owner="x", lease_ms=1)
+                repository.insert(connection, new_job(job_id))
+                repository.claim(connection, job_id, owner="x", lease_ms=1)
                 key = result_key(job_id, 1)
-                jobs.finish(connection, job_id, 1, result_key=key, duration_ms=1, engine="e", keep_ms=DAY_MS)
+                repository.finish(connection, job_id, 1, result_key=key, duration_ms=1, engine="e", keep_ms=DAY_MS)
             old = {"delete_at": now_ms() - 1, "finished_at": now_ms() - DAY_MS}
             connection.execute(sa.update(t.jobs).where(t.jobs.c.id.in_(over)).values(old))
 
@@ -68,7 +69,7 @@ class Region:
 
     def states(self, ids: list[str]) -> set[str]:
         with self.database.reading() as connection:
-            return {str(state) for state in jobs.states(connection, ids).values()}
+            return {str(state) for state in repository.states(connection, ids).values()}
 
     def left(self, ids: list[str]) -> set[str]:
         """Those of *ids* with a blob."""

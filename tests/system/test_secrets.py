@@ -17,8 +17,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from sottovoce.service import rotation
-from sottovoce.service.vault import Vault, read_keys
+from sottovoce.service.operations import key_rotation
+from sottovoce.service.storage.encryption import Vault, read_keys
 from tests.contract.raw import Part, head, multipart
 from tests.servers import CONFIG, PATIENCE, Server, until
 
@@ -274,7 +274,7 @@ def test_the_key_is_changed_while_the_server_works(
                 assert kept == old
                 count = len(traffic.sent)
                 until(lambda: len(traffic.sent) >= count + 3 or traffic.faults, "more jobs")
-                past = time.time() - rotation.SETTLED - 1
+                past = time.time() - key_rotation.SETTLED - 1
                 os.utime(path, (past, past))  # a minute later
                 assert "holds only the newest key" in sottovoce(server, "secrets", "rotate", "--drop-old")
                 count = len(traffic.sent)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.catalogue import CATALOGUE
+from sottovoce.engines.models.catalogue import CATALOGUE
 from tests.hub import Hub, Repository
 from tests.servers import PATIENCE, Server, until
 from tests.tiny_whisper import build

@@ -18,7 +18,7 @@ from sottovoce import __version__
 from sottovoce.cli import main
 from sottovoce.engines.models import known_files
 from sottovoce.service.metrics import FAMILIES
-from sottovoce.service.vault import Vault
+from sottovoce.service.storage.encryption import Vault
 from sottovoce.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sottovoce.service.deliveries import Kind
-from sottovoce.service.mail import Security
+from sottovoce.service.email.smtp import Security
+from sottovoce.service.notifications.outbox import Kind
 from sottovoce.settings import load
 from sottovoce.web.app import errands
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from sottovoce.errors import EngineUnavailable, Kind, MediaUnreadable, Refused
-from sottovoce.wire import errors as wire
-from sottovoce.wire.errors import INTERNAL, OUTSIDE_THE_LIST, PUBLISHED, V2, v2_error
+from sottovoce.wire.v2 import errors as wire
+from sottovoce.wire.v2.errors import INTERNAL, OUTSIDE_THE_LIST, PUBLISHED, V2, v2_error
 
 
 def test_every_kind_has_an_answer() -> None:

@@ -11,8 +11,8 @@ import pytest
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.metrics import FAMILIES, Metrics
 from sottovoce.settings import Settings
-from sottovoce.wire.errors import OUTSIDE_THE_LIST, v2_error
-from sottovoce.wire.v1_errors import PHRASES, V1
+from sottovoce.wire.v1.errors import PHRASES, V1
+from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, v2_error
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
-from sottovoce.cli.serve import bound
+from sottovoce.cli.server.serve import bound
 from sottovoce.settings import load
 from sottovoce.web import app
 

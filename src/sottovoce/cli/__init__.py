@@ -6,24 +6,24 @@ Every option of `serve` has an environment variable `SOTTOVOCE_…`; `docs/setti
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.align import align
-from sottovoce.cli.audit import audit
-from sottovoce.cli.credits import credits_
-from sottovoce.cli.deliveries import deliveries
-from sottovoce.cli.doctor import doctor
-from sottovoce.cli.jobs import jobs
-from sottovoce.cli.keys import keys
-from sottovoce.cli.models import models
-from sottovoce.cli.projects import projects
-from sottovoce.cli.retention import retention
-from sottovoce.cli.secrets import secrets
-from sottovoce.cli.serve import serve, worker
-from sottovoce.cli.status import status
-from sottovoce.cli.storage import backup, migrate
-from sottovoce.cli.transcribe import transcribe
-from sottovoce.cli.usage import usage
-from sottovoce.cli.users import users
-from sottovoce.cli.workspaces import workspaces
+from sottovoce.cli.admin.audit import audit
+from sottovoce.cli.admin.credits import credits_
+from sottovoce.cli.admin.deliveries import deliveries
+from sottovoce.cli.admin.jobs import jobs
+from sottovoce.cli.admin.keys import keys
+from sottovoce.cli.admin.projects import projects
+from sottovoce.cli.admin.retention import retention
+from sottovoce.cli.admin.secrets import secrets
+from sottovoce.cli.admin.status import status
+from sottovoce.cli.admin.storage import backup, migrate
+from sottovoce.cli.admin.usage import usage
+from sottovoce.cli.admin.users import users
+from sottovoce.cli.admin.workspaces import workspaces
+from sottovoce.cli.local.align import align
+from sottovoce.cli.local.doctor import doctor
+from sottovoce.cli.local.models import models
+from sottovoce.cli.local.transcribe import transcribe
+from sottovoce.cli.server.serve import serve, worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

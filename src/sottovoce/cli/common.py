@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sottovoce.service.database import Database
-    from sottovoce.service.datafolder import DataFolder
+    from sottovoce.service.storage.data_folder import DataFolder
+    from sottovoce.service.storage.database import Database
     from sottovoce.settings import Settings
 
 
@@ -50,7 +50,7 @@ def control(flags: dict[str, object]) -> "Iterator[Database]":
 
 def folder_of(flags: dict[str, object]) -> "tuple[Settings, DataFolder]":
     """Settings of this command, and the data folder that they name."""
-    from sottovoce.service.datafolder import DataFolder
+    from sottovoce.service.storage.data_folder import DataFolder
 
     settings = settings_of(**flags)
     return settings, DataFolder(root=settings.data_dir, region=settings.region)
@@ -59,7 +59,7 @@ def folder_of(flags: dict[str, object]) -> "tuple[Settings, DataFolder]":
 @contextmanager
 def opened(url: str | None, file: Path) -> "Iterator[Database]":
     """The database at *url*, else the embedded one in *file*."""
-    from sottovoce.service.database import Database, sqlite_url
+    from sottovoce.service.storage.database import Database, sqlite_url
 
     database = Database(url or sqlite_url(file))
     try:

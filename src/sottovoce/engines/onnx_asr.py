@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from sottovoce.engines import calibration, onnx_session, written
-from sottovoce.engines.calibration import IDENTITY, Calibration
+from sottovoce.engines.common import calibration, onnx_session, split_punctuation
+from sottovoce.engines.common.calibration import IDENTITY, Calibration
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.languages import LanguagePack, pack
@@ -231,7 +231,7 @@ def transcribed(
             )
         )
         sure = _probability([piece for piece in each.pieces if not piece.text[-1:].isalnum()])
-        items += (written.mark(text, start + until, rules, sure) for text in each.marks)
+        items += (split_punctuation.mark(text, start + until, rules, sure) for text in each.marks)
     return tuple(items)
 
 
@@ -245,9 +245,9 @@ def _heard(pieces: Iterable[Piece], rules: LanguagePack) -> list[_Heard]:
     texts = ["".join(piece.text for piece in run).strip() for run in runs]
     heard: list[_Heard] = []
     for run, text, following in zip(runs, texts, [*texts, ""][1:], strict=True):
-        word, marks = written.split(text, rules, following)
+        word, marks = split_punctuation.split(text, rules, following)
         if word:
-            spoken = tuple(piece for piece in run if written.split(piece.text, rules)[0])
+            spoken = tuple(piece for piece in run if split_punctuation.split(piece.text, rules)[0])
             heard.append(_Heard(word=word, marks=marks, pieces=tuple(run), spoken=spoken or tuple(run)))
         elif heard and marks:
             last = heard[-1]

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sottovoce.engines.catalogue import Model
+from sottovoce.engines.config import Setup
 from sottovoce.engines.models import remedies
+from sottovoce.engines.models.catalogue import Model
 from sottovoce.engines.models.store import Shelf
 from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
-from sottovoce.engines.setup import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
@@ -53,20 +53,20 @@ def _pocketsphinx_offers(setup: Setup) -> tuple[Capabilities, ...]:
     del setup  # its one model comes in its package
     if importlib.util.find_spec("pocketsphinx") is None:
         return ()
-    from sottovoce.engines.pocketsphinx import CAPABILITIES
+    from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES
 
     return (CAPABILITIES,)
 
 
 def _load_pocketsphinx(model: str, device: str, setup: Setup) -> Recognizer:
-    from sottovoce.engines.pocketsphinx import PocketSphinx
+    from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
 
     del model, device, setup  # it has one model and runs on the CPU
     return PocketSphinx()
 
 
 def _load_pocketsphinx_aligner(model: str, device: str, setup: Setup) -> Aligner:
-    from sottovoce.engines.pocketsphinx_aligner import PocketSphinxAligner
+    from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 
     del model, device, setup
     return PocketSphinxAligner()
@@ -132,42 +132,44 @@ def _has_onnxruntime(setup: Setup) -> bool:
 def _ctc_offers(setup: Setup) -> tuple[Capabilities, ...]:
     if not _has_onnxruntime(setup):
         return ()
-    from sottovoce.engines import ctc
+    from sottovoce.engines.ctc import aligner
 
-    found = (ctc.offer(each, setup.kind_of_device) for each in Shelf(setup.models).present() if each.engine == "ctc")
+    found = (
+        aligner.offer(each, setup.kind_of_device) for each in Shelf(setup.models).present() if each.engine == "ctc"
+    )
     return tuple(entry for entry in found if entry)
 
 
 def _load_ctc(model: str, device: str, setup: Setup) -> Aligner:
-    from sottovoce.engines.ctc import CtcAligner
+    from sottovoce.engines.ctc.aligner import CtcAligner
 
     folder = Shelf(setup.models).path(model)
     return CtcAligner(folder, _offer("ctc", model, setup), device=device, threads=setup.threads)
 
 
 def _builtin_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    from sottovoce.engines.builtin_diarizer import CAPABILITIES
+    from sottovoce.engines.diarization.gaussian.diarizer import CAPABILITIES
 
     del setup
     return (CAPABILITIES,)
 
 
 def _load_builtin(model: str, device: str, setup: Setup) -> Diarizer:
-    from sottovoce.engines.builtin_diarizer import BuiltinDiarizer
+    from sottovoce.engines.diarization.gaussian.diarizer import BuiltinDiarizer
 
     del model, device, setup
     return BuiltinDiarizer()
 
 
 def _voice_encoder_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    from sottovoce.engines import voice_encoder
+    from sottovoce.engines.diarization.ge2e import diarizer
 
     present = Shelf(setup.models).present()
-    return tuple(voice_encoder.offer(model) for model in present if model.engine == "voice-encoder")
+    return tuple(diarizer.offer(model) for model in present if model.engine == "voice-encoder")
 
 
 def _load_voice_encoder(model: str, device: str, setup: Setup) -> Diarizer:
-    from sottovoce.engines.voice_encoder import VoiceEncoderDiarizer
+    from sottovoce.engines.diarization.ge2e.diarizer import VoiceEncoderDiarizer
 
     del device  # it runs on the CPU
     folder = Shelf(setup.models).path(model)

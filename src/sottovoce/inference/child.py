@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 

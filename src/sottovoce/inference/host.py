@@ -126,9 +126,9 @@ class _Engine:
         from pydantic import TypeAdapter
 
         from sottovoce.engines import registry
+        from sottovoce.engines.common.silero_vad import SileroJudge
+        from sottovoce.engines.config import Setup
         from sottovoce.engines.protocols import Parallel
-        from sottovoce.engines.setup import Setup
-        from sottovoce.engines.silero import SileroJudge
 
         self._key = engine, model, device
         self._setup = TypeAdapter(Setup).validate_json(setup)
@@ -156,7 +156,7 @@ class _Engine:
             self._transcribe(line, message, kept)
 
     def _transcribe(self, line: Line, message: m.Transcribe, kept: "list[Window]") -> None:
-        from sottovoce.engines.silero import SileroJudge
+        from sottovoce.engines.common.silero_vad import SileroJudge
         from sottovoce.pipeline import batch
         from sottovoce.transcript import codec
 
@@ -177,7 +177,7 @@ class _Engine:
 
     def _align(self, line: Line, message: m.Align, text: str, kept: "list[Window]") -> None:
         from sottovoce.engines import registry
-        from sottovoce.engines.silero import SileroJudge
+        from sottovoce.engines.common.silero_vad import SileroJudge
         from sottovoce.pipeline import alignment
         from sottovoce.transcript import alignment as stored
         from sottovoce.transcript import marked_text

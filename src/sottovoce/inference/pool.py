@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ChildDied
 from sottovoce.inference.share import Share
-from sottovoce.inference.team import ChildBroke, EngineBroken, EngineDown, PoolPolicy, Team
+from sottovoce.inference.worker_group import ChildBroke, EngineBroken, EngineDown, PoolPolicy, Team
 
 __all__ = [
     "MEDIA",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from sottovoce.audio import activity, media
 from sottovoce.engines.protocols import Aligner, HeardWord, PlacedWord, Reading, Recognized, Speech, SpeechProbability
 from sottovoce.errors import Kind, Refused
-from sottovoce.pipeline import anchors, placing
-from sottovoce.pipeline.clips import Clips
-from sottovoce.pipeline.placing import Known, Placer
+from sottovoce.pipeline import anchors, segment_alignment
+from sottovoce.pipeline.media_reader import Clips
+from sottovoce.pipeline.segment_alignment import Known, Placer
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.marked_text import TextWord
@@ -141,9 +141,11 @@ class _Placement:
         placed = self._placed(known)
         if not placed or not self._convinces(placed, sayable, len(heard), share_heard):
             raise Refused(Kind.INVALID_TEXT, OTHER)
-        doubtful = {each.number for each in known if not each.heard and placed[each.number].fit < placing.FITS}
+        doubtful = {
+            each.number for each in known if not each.heard and placed[each.number].fit < segment_alignment.FITS
+        }
         self._observer.stage("align", f"{len(placed) - len(doubtful)} of {sayable} words placed, the others bridged")
-        times = placing.bridged(placed, self._letters(), duration, trial.guesses)
+        times = segment_alignment.bridged(placed, self._letters(), duration, trial.guesses)
         return Alignment(
             language=self._work.language,
             duration=duration,
@@ -160,7 +162,7 @@ class _Placement:
         """Whether enough of the text, or of what was heard, is accounted for by words that fit."""
         fit = fmean(word.fit for word in placed.values())
         explained = fit * len(placed) / sayable
-        return fit >= placing.FITS and (explained >= _needed(sayable) or fit * share_heard >= _needed(heard))
+        return fit >= segment_alignment.FITS and (explained >= _needed(sayable) or fit * share_heard >= _needed(heard))
 
     def _placer(self) -> Placer:
         """One for a single course through the audio."""

@@ -16,42 +16,46 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, Pool, PoolPolicy
 from sottovoce.outbound import Outbound
 from sottovoce.request import OperatingPoint
-from sottovoce.service import accounts, errands, jobs, migrate, workers
-from sottovoce.service.backlog import Backlog
-from sottovoce.service.blobs import Blobs
-from sottovoce.service.cashier import Cashier, Tariff
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.service.datafolder import DataFolder
-from sottovoce.service.deliveries import Outbox
-from sottovoce.service.errand_reaper import ErrandReaper
-from sottovoce.service.errands import ErrandPlan, Means
-from sottovoce.service.housekeeping import Chore, Housekeeper
-from sottovoce.service.intake import Intake, Place
-from sottovoce.service.keyring import Keyring
-from sottovoce.service.limits import Disk, Paces, Quota
-from sottovoce.service.loader import Loader
+from sottovoce.service.billing.credit_holds import Cashier, Tariff
+from sottovoce.service.billing.settlement import Settler
+from sottovoce.service.billing.usage import Bookkeeper
+from sottovoce.service.identity import api_keys
+from sottovoce.service.identity.api_key_cache import Keyring
+from sottovoce.service.identity.projects import Clearing
+from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.batched_reader import Loader
+from sottovoce.service.jobs.capabilities import Offers
+from sottovoce.service.jobs.completion_waiter import Watcher
+from sottovoce.service.jobs.deletion import Removal
+from sottovoce.service.jobs.queue_estimate import Backlog
+from sottovoce.service.jobs.submission import Intake, Place
+from sottovoce.service.limits.quotas import Disk, Paces, Quota
+from sottovoce.service.limits.rate_limiter import Rates
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.offers import Offers
-from sottovoce.service.projects import Clearing
-from sottovoce.service.queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
-from sottovoce.service.rates import Rates
-from sottovoce.service.reaper import Reaper, ReaperPolicy
-from sottovoce.service.removal import Removal
-from sottovoce.service.retention import Retention, RetentionPolicy, Timetable
-from sottovoce.service.s3 import Bucket
-from sottovoce.service.settling import Settler
-from sottovoce.service.sweeper import Sweeper
-from sottovoce.service.turns import Turns
-from sottovoce.service.usage import Bookkeeper
-from sottovoce.service.vault import Vault, write_secret
-from sottovoce.service.watcher import Watcher
-from sottovoce.service.workflows import JobRunner, WorkPolicy
+from sottovoce.service.notifications.outbox import Outbox
+from sottovoce.service.queue import worker_registry
+from sottovoce.service.queue.dbos_queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
+from sottovoce.service.queue.interval_lock import Turns
+from sottovoce.service.retention.orphan_sweeper import Sweeper
+from sottovoce.service.retention.sweep import Retention, RetentionPolicy, Timetable
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.encryption import Vault, write_secret
+from sottovoce.service.storage.s3_multipart import Bucket
+from sottovoce.service.worker import attempt_tasks as errands
+from sottovoce.service.worker.attempt_reaper import ErrandReaper
+from sottovoce.service.worker.attempt_tasks import ErrandPlan, Means
+from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
+from sottovoce.service.worker.job_runner import JobRunner, WorkPolicy
+from sottovoce.service.worker.periodic import Chore, Housekeeper
 
 _log = logging.getLogger(__name__)
 
@@ -224,8 +228,8 @@ class Runtime:
         with self.control.writing() as connection:
             # a file without a workspace: the last start was killed between the two, and the file is what people read
             known = kept.read_text(encoding="utf-8").strip() if kept.exists() else ""
-            secret = self.plan.first_key or known or accounts.new_secret()
-            if not accounts.bootstrap(connection, secret):
+            secret = self.plan.first_key or known or api_keys.new_secret()
+            if not api_keys.bootstrap(connection, secret):
                 return
             if secret != known:
                 kept.unlink(missing_ok=True)
@@ -259,7 +263,7 @@ class Runtime:
             outbox=self.outbox,
             policy=policy,
         )
-        beat = partial(workers.beat, worker_id=owner, capabilities=self.offers.engines, slots=plan.slots)
+        beat = partial(worker_registry.beat, worker_id=owner, capabilities=self.offers.engines, slots=plan.slots)
         with self.database.writing() as connection:
             beat(connection)
         self._undo.callback(self._leave, owner)
@@ -324,7 +328,7 @@ class Runtime:
 
     def _leave(self, owner: str) -> None:
         with contextlib.suppress(sa.exc.SQLAlchemyError), self.database.writing() as connection:
-            workers.leave(connection, owner)
+            worker_registry.leave(connection, owner)
 
     def _reaping(self) -> list[Chore]:
         """The region's reaper and sweeper, in whichever worker has the turn."""
@@ -360,21 +364,21 @@ class Runtime:
         """What workers can do, learned from their rows; at once, for the first request."""
 
         async def learn() -> None:
-            self.offers.engines = workers.union(await self.database.read(workers.seen))
+            self.offers.engines = worker_registry.union(await self.database.read(worker_registry.seen))
 
         with self.database.reading() as connection:
-            self.offers.engines = workers.union(workers.seen(connection))
+            self.offers.engines = worker_registry.union(worker_registry.seen(connection))
         return Chore(name="capabilities", interval=self.plan.heartbeat, do=learn)
 
     def _counting(self) -> Chore:
         """The length of the queue and how long it will take, for metrics and for jobs that arrive."""
         return Chore(name="backlog", interval=self.plan.heartbeat, do=self.backlog.refresh)
 
-    async def fetched(self, job: jobs.Job) -> None:
+    async def fetched(self, job: repository.Job) -> None:
         """The transcript of *job* is on its way to its owner: one that is kept until then may go."""
         keep = self.plan.keep * 1000 if job.keep_ms is None else job.keep_ms
         if keep == 0 and job.read_at is None:
-            await self.database.write(lambda connection: jobs.fetched(connection, job.id))
+            await self.database.write(lambda connection: repository.fetched(connection, job.id))
 
     async def ready(self) -> dict[str, bool]:
         """What works now, looked at once a second at most: whoever asks more often, with no key, costs nothing."""
@@ -397,7 +401,7 @@ class Runtime:
 
     async def _can_write(self) -> None:
         async with asyncio.timeout(READY_TIMEOUT):
-            await self.database.write(jobs.touch)
+            await self.database.write(repository.touch)
 
     def close(self) -> None:
         """Let running work end for a while, then take everything down."""

@@ -7,26 +7,28 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp
 
-from sottovoce.engines.catalogue import canonical
-from sottovoce.engines.setup import Setup, visible_devices
+from sottovoce.engines.config import Setup, visible_devices
+from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.request import OperatingPoint
 from sottovoce.service import regions
-from sottovoce.service.cashier import Tariff
-from sottovoce.service.datafolder import DataFolder
-from sottovoce.service.errands import ErrandPlan
-from sottovoce.service.fetches import FetchPolicy
-from sottovoce.service.limits import PROFILES, Pace, Paces, Quota
-from sottovoce.service.mail import Security, Smtp
-from sottovoce.service.reception import House
+from sottovoce.service.billing.credit_holds import Tariff
+from sottovoce.service.email.smtp import Security, Smtp
+from sottovoce.service.identity.registration import House
+from sottovoce.service.jobs.media_fetcher import FetchPolicy
+from sottovoce.service.limits.quotas import PROFILES, Pace, Paces, Quota
+from sottovoce.service.notifications.sender import SendPolicy
 from sottovoce.service.runtime import Plan, Runtime
-from sottovoce.service.sender import SendPolicy
+from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.worker.attempt_tasks import ErrandPlan
 from sottovoce.settings import Settings
-from sottovoce.web import account, auth, discovery, management, ops, reference, routes, v1, v2
-from sottovoce.web.edge import Edge
+from sottovoce.web import auth, routing
+from sottovoce.web.api import account, discovery, health, management, v1, v2
+from sottovoce.web.docs import openapi
+from sottovoce.web.middleware import Edge
 from sottovoce.web.uploads import Limits
-from sottovoce.wire.signatures import secret_key
+from sottovoce.wire.notifications.signatures import secret_key
 
 T = TypeVar("T")
 MOST_SLOTS = 4
@@ -190,12 +192,12 @@ def models_folder(settings: Settings) -> Path:
 
 def create_app(settings: Settings, runtime: Runtime) -> ASGIApp:
     """The application over a started *runtime*, which stays its owner's to close."""
-    return Edge(routes.Table(addresses(settings, runtime)), runtime.metrics)
+    return Edge(routing.Table(addresses(settings, runtime)), runtime.metrics)
 
 
-def addresses(settings: Settings, runtime: Runtime) -> list[routes.Address]:
+def addresses(settings: Settings, runtime: Runtime) -> list[routing.Address]:
     """Every address of the application."""
-    found: list[routes.Address] = []
+    found: list[routing.Address] = []
     if "api" in settings.roles:
         here = region(settings)
         limits = Limits(file=settings.max_upload_bytes, seconds=settings.upload_timeout)
@@ -207,4 +209,4 @@ def addresses(settings: Settings, runtime: Runtime) -> list[routes.Address]:
         found += management.addresses(runtime)
         house = House(registration=settings.registration == "open", public_url=settings.public_url)
         found += account.addresses(runtime, house)
-    return [*found, *ops.addresses(runtime), *reference.addresses()]
+    return [*found, *health.addresses(runtime), *openapi.addresses()]

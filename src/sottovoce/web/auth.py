@@ -7,11 +7,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service import audit
-from sottovoce.service.accounts import Caller, Product
-from sottovoce.service.database import Database
-from sottovoce.service.keyring import ControlAway, Keyring
-from sottovoce.web.routes import ROUTE, Address, Handler
+from sottovoce.service.identity import audit_log
+from sottovoce.service.identity.api_key_cache import ControlAway, Keyring
+from sottovoce.service.identity.api_keys import Caller, Product
+from sottovoce.service.storage.database import Database
+from sottovoce.web.routing import ROUTE, Address, Handler
 
 MAX_SECRET = 4096
 CALLER = "sottovoce.caller"
@@ -100,13 +100,13 @@ def _audited(handler: Handler, control: Database) -> Handler:
         response = await handler(request)
         caller = request.scope.get(CALLER)
         if isinstance(caller, Caller) and response.status_code < 300:  # noqa: PLR2004 - a success
-            entry = audit.Entry(
+            entry = audit_log.Entry(
                 actor=caller.actor,
                 action="job deleted by its owner",
                 target=request.path_params["job_id"],
                 workspace_id=caller.workspace_id,
             )
-            await audit.note(control, entry)
+            await audit_log.note(control, entry)
         return response
 
     return answer

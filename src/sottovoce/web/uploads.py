@@ -18,8 +18,8 @@ from multipart import (
 from starlette.requests import ClientDisconnect, Request
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.blobs import Blobs, BlobWriter
-from sottovoce.service.texts import SubmittedText
+from sottovoce.service.jobs.alignment_text import SubmittedText
+from sottovoce.service.storage.blobs import Blobs, BlobWriter
 
 RETENTION = "Retention-Seconds"
 MAX_FIELD = 4 << 20

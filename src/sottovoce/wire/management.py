@@ -7,8 +7,8 @@ from typing import Any
 import pydantic_core
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.wire import instants
-from sottovoce.wire.errors import v2_error
+from sottovoce.wire import timestamps
+from sottovoce.wire.v2.errors import v2_error
 
 MAX_BODY = 64 << 10
 TYPES = ("rt", "batch", "tts")
@@ -104,7 +104,7 @@ def _text(members: Mapping[str, Any], name: str) -> str | None:
 
 def key_object(*, key_id: str, name: str, created_at: int, client_ref: str | None) -> dict[str, Any]:
     """A key in a list: never its value."""
-    body: dict[str, Any] = {"apikey_id": key_id, "name": name, "created_at": instants.milliseconds(created_at)}
+    body: dict[str, Any] = {"apikey_id": key_id, "name": name, "created_at": timestamps.milliseconds(created_at)}
     return body if client_ref is None else {**body, "client_ref": client_ref}
 
 
@@ -122,7 +122,7 @@ def project_object(
         "is_default": is_default,
         "is_active": True,
         "name": name,
-        "created_at": instants.milliseconds(created_at),
+        "created_at": timestamps.milliseconds(created_at),
     }
     return body if description is None else {**body, "description": description}
 

@@ -19,7 +19,7 @@ from sottovoce.audio.activity import (
     volumes,
 )
 from sottovoce.audio.media import decode
-from sottovoce.engines.silero import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroJudge
 from sottovoce.transcript.model import RATE
 
 FRAME = 512

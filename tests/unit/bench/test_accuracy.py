@@ -13,7 +13,7 @@ from bench.manifest import Row
 from bench.recognition import fitting, scores
 from bench.reliability import Judged
 from bench.scoring import Tally
-from sottovoce.engines import calibration
+from sottovoce.engines.common import calibration
 from tests import tiny_onnx_asr, tiny_whisper
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx_asr.loader import AsrNames, AsrTypeNames
 from onnx_asr.resolver import Resolver
 
+from sottovoce.engines.common.silero_vad import SileroJudge
 from sottovoce.engines.onnx_asr import OnnxAsr, Piece, transcribed
 from sottovoce.engines.protocols import Capabilities, Hints, Recognizer, Speech
-from sottovoce.engines.silero import SileroJudge
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline import batch
 from sottovoce.request import PunctuationOverrides, TranscriptionRequest, VocabEntry

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sottovoce.engines import registry
+from sottovoce.engines.config import Setup, visible_devices
 from sottovoce.engines.protocols import Capabilities, Skill
-from sottovoce.engines.setup import Setup, visible_devices
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 
@@ -103,7 +103,7 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
 
 
 def test_the_cpu_is_always_there_and_a_gpu_that_is_not_is_said_plainly(monkeypatch):
-    monkeypatch.setattr("sottovoce.engines.setup._gpus", lambda: 0)
+    monkeypatch.setattr("sottovoce.engines.config._gpus", lambda: 0)
     assert visible_devices("auto") == visible_devices("cpu") == ("cpu",)
     for wanted in ("cuda", "cuda:0"):
         with pytest.raises(ValueError, match="0 GPU"):
@@ -111,7 +111,7 @@ def test_the_cpu_is_always_there_and_a_gpu_that_is_not_is_said_plainly(monkeypat
 
 
 def test_gpus_are_taken_all_or_by_number(monkeypatch):
-    monkeypatch.setattr("sottovoce.engines.setup._gpus", lambda: 3)
+    monkeypatch.setattr("sottovoce.engines.config._gpus", lambda: 3)
     assert visible_devices("auto") == visible_devices("cuda") == ("cuda:0", "cuda:1", "cuda:2")
     assert visible_devices("cuda:2,0,2") == ("cuda:2", "cuda:0")
     with pytest.raises(ValueError, match="3 GPU"):

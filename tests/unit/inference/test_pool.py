@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.setup import Setup
+from sottovoce.engines.config import Setup
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import (

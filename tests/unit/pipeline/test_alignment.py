@@ -14,7 +14,7 @@ from sottovoce.transcript import marked_text
 from sottovoce.transcript.alignment import Alignment
 from sottovoce.transcript.model import RATE, Word, samples
 from tests.unit.pipeline.test_batch import FIXTURES, Judge, Notebook
-from tests.unit.pipeline.test_placing import Said, Script, record, talk
+from tests.unit.pipeline.test_segment_alignment import Said, Script, record, talk
 
 LINES = tuple(" ".join(f"{letter}{number}" for number in range(12)) for letter in "abcdefghijklmnopqrstuvwxyz")
 """Sentences without a word in common; each takes not quite five seconds."""

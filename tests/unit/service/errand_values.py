@@ -12,20 +12,21 @@ from cryptography.fernet import Fernet
 
 from sottovoce.job import Event, Reason
 from sottovoce.outbound import Outbound
-from sottovoce.service import deliveries, jobs
-from sottovoce.service import tables as t
-from sottovoce.service.blobs import Blobs
-from sottovoce.service.database import Database
-from sottovoce.service.deliveries import Delivery, Outbox
-from sottovoce.service.fetches import Fetcher, FetchPolicy
-from sottovoce.service.legacy import Legacy
-from sottovoce.service.limits import Disk
+from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.media_fetcher import Fetcher, FetchPolicy
+from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.v1_view import Legacy
+from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.parcels import Packer
-from sottovoce.service.results import Results
-from sottovoce.service.sender import Sender, SendPolicy
-from sottovoce.service.vault import Vault
-from sottovoce.service.workflows import media_key, result_key
+from sottovoce.service.notifications import outbox as deliveries
+from sottovoce.service.notifications.outbox import Delivery, Outbox
+from sottovoce.service.notifications.payload import Packer
+from sottovoce.service.notifications.sender import Sender, SendPolicy
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.worker.job_runner import media_key, result_key
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
 from tests.unit.outbound.receivers import opened
@@ -87,7 +88,7 @@ class Region:
     def accept(self, config: dict[str, Any], **changes: Any) -> None:
         new = new_job(ID, config=self.vault.seal(json.dumps(config).encode()), **changes)
         with self.database.writing() as connection:
-            jobs.insert(connection, new)
+            repository.insert(connection, new)
 
     async def accept_media(self, *notifications: dict[str, Any], **more: Any) -> None:
         await self.blobs.put(media_key(ID), MEDIA)
@@ -101,25 +102,25 @@ class Region:
         outbox = self.outbox()
         posted = await outbox.addressed(self.job()) if envelopes is None else envelopes
         with self.database.writing() as connection:
-            assert jobs.claim(connection, ID, owner="one", lease_ms=60_000)
+            assert repository.claim(connection, ID, owner="one", lease_ms=60_000)
             if reason is None:
-                assert jobs.finish(
+                assert repository.finish(
                     connection, ID, 1, result_key=result_key(ID, 1), duration_ms=2000, engine="e", keep_ms=1000
                 )
             else:
-                assert jobs.fail(connection, ID, 1, reason=reason, message="it failed", keep_ms=1000)
+                assert repository.fail(connection, ID, 1, reason=reason, message="it failed", keep_ms=1000)
             outbox.post(connection, ID, posted)
         return self.told()
 
     def remove(self) -> None:
         with self.database.writing() as connection:
-            assert jobs.remove(connection, ID, Event.REMOVED)
+            assert repository.remove(connection, ID, Event.REMOVED)
 
     # ── looks ──
 
-    def job(self) -> jobs.Job:
+    def job(self) -> repository.Job:
         with self.database.reading() as connection:
-            found = jobs.get(connection, ID)
+            found = repository.get(connection, ID)
         assert found
         return found
 
@@ -133,7 +134,7 @@ class Region:
 
     def log(self) -> list[str]:
         with self.database.reading() as connection:
-            return [f"{line.level} {line.stage}: {line.text}" for line in jobs.log_lines(connection, ID)]
+            return [f"{line.level} {line.stage}: {line.text}" for line in repository.log_lines(connection, ID)]
 
     def everything(self) -> bytes:
         """All that stands in the database, as text and bytes: secrets must not."""

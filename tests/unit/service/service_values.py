@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Listener, Outcome, Task
 from sottovoce.job import JobType
-from sottovoce.service import migrate
-from sottovoce.service.accounts import Caller
-from sottovoce.service.database import Database, sqlite_url
-from sottovoce.service.jobs import NewJob
-from sottovoce.service.queue import Errand
+from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.jobs.repository import NewJob
+from sottovoce.service.queue.dbos_queue import Errand
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage.database import Database, sqlite_url
 
 CALLER = Caller(key_id="k1", project_id=1, workspace_id=1, user_id=1)
 CONFIG = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}}).encode()

@@ -2,7 +2,7 @@ import pytest
 
 from sottovoce.service import regions
 from sottovoce.service.regions import KNOWN, Mode
-from sottovoce.web.discovery import places
+from sottovoce.web.api.discovery import places
 
 
 def test_the_contracts_regions_have_their_modes() -> None:

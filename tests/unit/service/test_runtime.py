@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.service import accounts, runtime
-from sottovoce.service.datafolder import DataFolder, FolderInUse
+from sottovoce.service import runtime
+from sottovoce.service.identity import api_keys
 from sottovoce.service.runtime import Plan, Runtime
+from sottovoce.service.storage.data_folder import DataFolder, FolderInUse
 from tests.servers import until
 
 
@@ -31,7 +32,7 @@ def open_files() -> int:
 
 def works(made: Runtime, secret: str) -> bool:
     with made.control.reading() as connection:
-        return accounts.caller(connection, accounts.digest(secret)) is not None
+        return api_keys.caller(connection, api_keys.digest(secret)) is not None
 
 
 def test_the_first_start_makes_a_key_and_the_next_keeps_it(tmp_path: Path) -> None:

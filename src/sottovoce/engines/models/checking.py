@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sottovoce.engines import catalogue
-from sottovoce.engines.catalogue import CATALOGUE, CTC, Model, ModelFault
-from sottovoce.engines.hub import sha256_of
-from sottovoce.engines.manifest import OURS, Manifest
-from sottovoce.engines.models import known_files
+from sottovoce.engines.models import catalogue, known_files
+from sottovoce.engines.models.catalogue import CATALOGUE, CTC, Model, ModelFault
+from sottovoce.engines.models.hub_client import sha256_of
 from sottovoce.engines.models.known_files import KnownFile
+from sottovoce.engines.models.manifest import OURS, Manifest
 
 Hear = Callable[[str, int, int], None]
 """Hears which file is read now, and how many bytes of how many were read before it."""

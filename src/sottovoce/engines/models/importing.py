@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sottovoce.engines import catalogue
-from sottovoce.engines.catalogue import CATALOGUE, Model, ModelFault
-from sottovoce.engines.hub import CHUNK
-from sottovoce.engines.manifest import MANIFEST, MAX_BYTES, NOTE
-from sottovoce.engines.models import known_files, wheel_files
+from sottovoce.engines.models import catalogue, known_files, wheel_files
+from sottovoce.engines.models.catalogue import CATALOGUE, Model, ModelFault
+from sottovoce.engines.models.hub_client import CHUNK
+from sottovoce.engines.models.manifest import MANIFEST, MAX_BYTES, NOTE
 from sottovoce.engines.models.store import Content, Listen, Pulled, Shelf
 
 _PART = re.compile(r"(?P<file>.+)\.part(?P<number>\d{1,3})")

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sottovoce.engines.catalogue import Model, ModelFault
-from sottovoce.engines.hub import sha256_of
 from sottovoce.engines.models import known_files, wheel_files
+from sottovoce.engines.models.catalogue import Model, ModelFault
+from sottovoce.engines.models.hub_client import sha256_of
 from sottovoce.engines.models.known_files import Wheel
 from sottovoce.engines.models.store import Content, Listen, Progress, Pulled, Shelf
 

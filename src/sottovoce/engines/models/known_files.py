@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sottovoce.engines.catalogue import CATALOGUE, CTC, FULL, ONNX_ASR, SMALL, Model
+from sottovoce.engines.models.catalogue import CATALOGUE, CTC, FULL, ONNX_ASR, SMALL, Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

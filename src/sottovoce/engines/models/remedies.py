@@ -6,9 +6,9 @@ Refusals at submit, `sottovoce doctor` and `sottovoce models list` all ask here,
 import importlib.util
 from collections.abc import Iterable
 
-from sottovoce.engines.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
 from sottovoce.engines.models import known_files
-from sottovoce.engines.whisper_languages import LANGUAGES, YOUNG
+from sottovoce.engines.models.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
+from sottovoce.engines.whisper.languages import LANGUAGES, YOUNG
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 

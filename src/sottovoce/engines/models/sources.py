@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sottovoce.engines.catalogue import Model, ModelFault
-from sottovoce.engines.hub import Source
+from sottovoce.engines.models.catalogue import Model, ModelFault
+from sottovoce.engines.models.hub_client import Source
 from sottovoce.engines.models.index_source import PackageIndex
 from sottovoce.engines.models.store import Listen, Pulled, Shelf
 

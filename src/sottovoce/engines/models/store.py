@@ -19,12 +19,20 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sottovoce.engines import catalogue
-from sottovoce.engines.catalogue import CATALOGUE, SILENT, WHISPER, Model, ModelFault, checked_name, local
-from sottovoce.engines.hub import Hub, Listing, Remote, Source, fits, sha256_of
-from sottovoce.engines.manifest import NOTE, OURS, Manifest, Note, Piece, read_manifest, read_note, write_manifest
-from sottovoce.engines.models import checking, known_files
+from sottovoce.engines.models import catalogue, checking, known_files
+from sottovoce.engines.models.catalogue import CATALOGUE, SILENT, WHISPER, Model, ModelFault, checked_name, local
 from sottovoce.engines.models.checking import Verdict
+from sottovoce.engines.models.hub_client import Hub, Listing, Remote, Source, fits, sha256_of
+from sottovoce.engines.models.manifest import (
+    NOTE,
+    OURS,
+    Manifest,
+    Note,
+    Piece,
+    read_manifest,
+    read_note,
+    write_manifest,
+)
 from sottovoce.request import OperatingPoint
 
 __all__ = ["CATALOGUE", "Content", "Model", "ModelFault", "Progress", "Pulled", "Shelf", "Source", "Verdict"]

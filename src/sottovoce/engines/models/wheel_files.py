@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sottovoce.engines.catalogue import ModelFault
-from sottovoce.engines.hub import CHUNK
+from sottovoce.engines.models.catalogue import ModelFault
+from sottovoce.engines.models.hub_client import CHUNK
 from sottovoce.engines.models.known_files import KnownFile, Wheel
 from sottovoce.engines.models.store import Content
 

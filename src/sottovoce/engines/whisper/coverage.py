@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines.heard import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import Heard, spelled
 from sottovoce.engines.whisper import loops
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines import hallucination, pieces
-from sottovoce.engines.hallucination import Hypothesis
-from sottovoce.engines.heard import Heard
-from sottovoce.engines.whisper import loops
+from sottovoce.engines.common import word_assembly
+from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.whisper import hallucination, loops
+from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
@@ -214,7 +214,7 @@ class Decoder:
             )
         return [
             Hypothesis(
-                words=tuple(pieces.joined(_words(tokenizer, text, aligned), task.pack)) if text else (),
+                words=tuple(word_assembly.joined(_words(tokenizer, text, aligned), task.pack)) if text else (),
                 text=tokenizer.decode(text).strip(),
                 avg_logprob=draft.avg_logprob,
                 no_speech=draft.no_speech,

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech
-from sottovoce.engines import calibration, pieces, seams
-from sottovoce.engines.hallucination import Hypothesis
-from sottovoce.engines.heard import Heard
+from sottovoce.engines.common import calibration, overlap_merge, word_assembly
+from sottovoce.engines.common.hypothesis_word import Heard
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
 from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
+from sottovoce.engines.whisper.hallucination import Hypothesis
+from sottovoce.engines.whisper.languages import contract_code, whisper_codes
 from sottovoce.engines.whisper.memory import release_memory
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
-from sottovoce.engines.whisper_languages import contract_code, whisper_codes
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.languages import LanguagePack, pack
 from sottovoce.transcript.model import RATE, LanguageScore, Samples
@@ -140,7 +140,7 @@ class Whisper:
         job = _Job(pack=pack(hints.language), codes=self._codes(hints.language), vocabulary=Vocabulary(hints.vocab))
         notes = _left_out(job.vocabulary)
         for stretch, words, more in _woven(self._listened(speech, job)):
-            items = pieces.items(words, job.pack, self._calibration)
+            items = word_assembly.items(words, job.pack, self._calibration)
             yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
             notes = ()
             release_memory()
@@ -304,7 +304,7 @@ def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[Heard], tupl
 def _merged(words: list[Heard], left: Window, right: _Listened) -> list[Heard]:
     cut = right.window.own.start
     after = left.start + left.length - cut
-    return seams.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
+    return overlap_merge.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
 
 
 def _until(words: Sequence[Heard], held: _Listened, following: _Listened) -> int:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines import hallucination, seams
-from sottovoce.engines.hallucination import Hypothesis
-from sottovoce.engines.heard import Heard, spelled
-from sottovoce.engines.whisper import coverage, style
+from sottovoce.engines.common import overlap_merge
+from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.whisper import coverage, hallucination, style
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import Clip, Decoder, Task, nothing
+from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.transcript.model import RATE, Samples
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -171,7 +171,7 @@ def _fits(new: Sequence[Heard], words: Sequence[Heard], hole: Hole, *, anchored:
         not anchored
         or not near
         or any(
-            spelled(one.text) == spelled(other.text) and abs(one.middle - other.middle) <= seams.TOLERANCE
+            spelled(one.text) == spelled(other.text) and abs(one.middle - other.middle) <= overlap_merge.TOLERANCE
             for one in new
             for other in near
         )
@@ -182,5 +182,5 @@ def _merged(words: list[Heard], new: list[Heard], hole: Hole, known: Span) -> li
     """*words* with *new*, which was heard in *known*, in the place of those that were drawn out over *hole*."""
     before, after = words[: hole.first], words[hole.last :]
     if before:
-        new = seams.merge(before, new, hole.start, before=hole.start - known.start, after=0)
-    return seams.merge(new, after, hole.end, before=0, after=known.end - hole.end) if after else new
+        new = overlap_merge.merge(before, new, hole.start, before=hole.start - known.start, after=0)
+    return overlap_merge.merge(new, after, hole.end, before=0, after=known.end - hole.end) if after else new

@@ -5,7 +5,7 @@ The rounds are told from words that were said again by the time that they would 
 
 from collections.abc import Sequence
 
-from sottovoce.engines.heard import spelled
+from sottovoce.engines.common.hypothesis_word import spelled
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import Match as Block
 from difflib import SequenceMatcher
 
-from sottovoce.engines.heard import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import Heard, spelled
 from sottovoce.request import VocabEntry
 
 CANDIDATE = 70.0

@@ -1,0 +1,107 @@
+"""`credits`: give and take credits, and look into the ledger."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.admin.keys import refusals
+from sottovoce.cli.common import control, data_dir
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from sottovoce.service.identity.audit_log import Entry
+
+MOST = 10**12
+"""Credits of one command."""
+
+_amount = click.argument("amount", type=click.IntRange(1, MOST))
+
+
+@click.group("credits")
+def credits_() -> None:
+    """Give and take credits, and look into the ledger. WHO is a user's number or e-mail address."""
+
+
+@credits_.command("add")
+@click.argument("who")
+@_amount
+@data_dir
+def credits_add(who: str, amount: int, **flags: object) -> None:
+    """Give AMOUNT credits to the workspace of WHO."""
+    from sottovoce.service.billing import ledger
+    from sottovoce.service.identity import audit_log
+
+    with refusals(), control(flags) as database, database.writing() as connection:
+        workspace_id = _workspace(connection, who)
+        balance = ledger.add(connection, workspace_id, amount)
+        audit_log.record(connection, _entry("credits added", workspace_id, amount))
+    click.echo(f"the balance is {balance}")
+
+
+@credits_.command("remove")
+@click.argument("who")
+@_amount
+@data_dir
+def credits_remove(who: str, amount: int, **flags: object) -> None:
+    """Take AMOUNT credits away from the workspace of WHO, if it has so many."""
+    from sottovoce.service.billing import ledger
+    from sottovoce.service.identity import audit_log
+
+    with refusals(), control(flags) as database, database.writing() as connection:
+        workspace_id = _workspace(connection, who)
+        balance = ledger.remove(connection, workspace_id, amount)
+        audit_log.record(connection, _entry("credits removed", workspace_id, amount))
+    click.echo(f"the balance is {balance}")
+
+
+@credits_.command("list")
+@click.argument("who")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@data_dir
+def credits_list(who: str, limit: int, **flags: object) -> None:
+    """Show the balance of WHO's workspace and the entries of its ledger, newest first."""
+    from sottovoce.service.billing import ledger
+    from sottovoce.wire.timestamps import milliseconds
+
+    with control(flags) as database, database.reading() as connection:
+        workspace_id = _workspace(connection, who)
+        balance = ledger.balance(connection, workspace_id)
+        entries = ledger.newest(connection, workspace_id, limit)
+    click.echo(f"balance {balance}")
+    for entry in entries:
+        of = f"  {entry.region} {entry.job_id}" if entry.job_id else ""
+        click.echo(f"{milliseconds(entry.at)}  {entry.amount:>+12}  {entry.kind:<9}{of}")
+
+
+@credits_.command("check")
+@data_dir
+def credits_check(**flags: object) -> None:
+    """Say whether every balance is the sum of its entries; fails if not."""
+    from sottovoce.service.billing import ledger
+
+    with control(flags) as database, database.reading() as connection:
+        accounts = ledger.accounts(connection)
+    wrong = [account for account in accounts if not account.right]
+    for account in wrong:
+        click.echo(f"workspace {account.workspace_id}: balance {account.balance}, entries {account.entries}")
+    if wrong:
+        raise click.ClickException(f"{len(wrong)} of {len(accounts)} balances are wrong")
+    click.echo(f"every balance is right ({len(accounts)})")
+
+
+def _entry(action: str, workspace_id: int, amount: int) -> "Entry":
+    from sottovoce.service.identity.audit_log import OPERATOR, Entry
+
+    target = str(workspace_id)
+    return Entry(actor=OPERATOR, action=action, target=target, workspace_id=workspace_id, details={"credits": amount})
+
+
+def _workspace(connection: "sa.Connection", who: str) -> int:
+    """The workspace of the user with that number or e-mail address."""
+    from sottovoce.service.identity import users
+
+    found = users.find(connection, who)
+    if found is None:
+        raise click.ClickException(f"no user {who}")
+    return found.workspace_id

@@ -1,0 +1,57 @@
+"""`deliveries`: look at notifications and mails of all jobs, and have those that failed sent again."""
+
+import click
+
+from sottovoce.cli.common import data_dir, folder_of, region, region_database
+
+
+@click.group()
+def deliveries() -> None:
+    """Look at notifications and mails of all jobs, and have those that failed sent again."""
+
+
+@deliveries.command("list")
+@click.option("--job", "job_id", help="Those of one job only.")
+@click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]))
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@data_dir
+@region
+def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: object) -> None:
+    """List deliveries, newest first: whose, how and where to, how often it was tried of how often at most, and how that went."""
+    from sottovoce.service.notifications import outbox as store
+    from sottovoce.wire.timestamps import milliseconds
+
+    wanted = store.State(state) if state else None
+    with region_database(flags) as database, database.reading() as connection:
+        for each in store.listing(connection, job_id=job_id, state=wanted, limit=limit):
+            when = f"  next {milliseconds(each.next_at)}" if each.next_at is not None and each.attempts else ""
+            outcome = f"  {each.outcome}" if each.outcome else ""
+            click.echo(
+                f"{each.id}  job {each.job_id or '-'}  {each.kind} {each.number}  {each.place}  {each.status or '-'}"
+                f"  {each.state}  {each.attempts}/{each.tries}{when}{outcome}"
+            )
+
+
+@deliveries.command("retry")
+@click.argument("delivery_id")
+@data_dir
+@region
+def deliveries_retry(delivery_id: str, **flags: object) -> None:
+    """Have DELIVERY_ID, which failed, attempted again, under the same id; a running server takes it up."""
+    from sottovoce.service.notifications import outbox as store
+    from sottovoce.service.queue.dbos_queue import DbosQueue, Errand
+    from sottovoce.web.app import errands
+
+    settings, _ = folder_of(flags)
+    tries = errands(settings).send.tries
+    with region_database(flags) as database:
+        queue = DbosQueue(database)
+        try:
+            with database.writing() as connection:
+                found = store.retry(connection, delivery_id, tries)
+                if found is None:
+                    raise click.ClickException(f"no delivery {delivery_id} that failed in this region")
+                queue.go(connection, Errand.DELIVERY, found.id, found.attempts + 1)
+        finally:
+            queue.close()
+    click.echo(f"{delivery_id} is to be sent again, to {found.place}")

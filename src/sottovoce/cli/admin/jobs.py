@@ -1,0 +1,135 @@
+"""`jobs`: look at jobs of all projects, and give rejected ones another chance."""
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.admin.keys import refusals
+from sottovoce.cli.common import control, data_dir, folder_of, region, region_database
+
+if TYPE_CHECKING:
+    from sottovoce.service.jobs.repository import Job
+
+IN_TIME = 120.0
+"""Seconds between holding credits and queueing the job; the settler takes it for given up only much later."""
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs of all projects, and give rejected ones another chance."""
+
+
+@jobs.command("list")
+@click.option("--state", type=click.Choice(["queued", "running", "done", "rejected", "deleted", "expired"]))
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@data_dir
+@region
+def jobs_list(state: str | None, limit: int, **flags: object) -> None:
+    """List jobs, newest first."""
+    from sottovoce.job import State
+    from sottovoce.service.jobs import repository as store
+    from sottovoce.wire.timestamps import milliseconds
+
+    with region_database(flags) as database, database.reading() as connection:
+        for job in store.everybodys(connection, state=State(state) if state else None, limit=limit):
+            why = f"  {job.reason}" if job.reason else ""
+            seconds = job.duration_ms / 1000
+            click.echo(
+                f"{job.id}  {milliseconds(job.created_at)}  {job.state:<8}  {seconds:>9.1f} s  {job.progress:>4.0%}{why}"
+            )
+
+
+@jobs.command("show")
+@click.argument("job_id")
+@data_dir
+@region
+def jobs_show(job_id: str, **flags: object) -> None:
+    """Show the job JOB_ID: its row without the config, and its log."""
+    from dataclasses import asdict
+
+    from sottovoce.service.jobs import repository as store
+    from sottovoce.wire.v2 import job_log
+
+    with region_database(flags) as database, database.reading() as connection:
+        found = store.get(connection, job_id)
+        if found is None:
+            raise click.ClickException(f"no job {job_id} in this region")
+        lines = store.log_lines(connection, job_id)
+    for name, value in asdict(found).items():
+        if name not in {"config", "idempotency_digest", "errors", "whole_errors", "legacy"} and value is not None:
+            click.echo(f"{name:<16} {value}")
+    for error in found.errors:
+        click.echo(f"{'error':<16} {error.message}")
+    click.echo(job_log.render(job_log.Line(**asdict(line)) for line in lines), nl=False)
+
+
+@jobs.command("retry")
+@click.argument("job_id")
+@data_dir
+@region
+def jobs_retry(job_id: str, **flags: object) -> None:
+    """Put the rejected job JOB_ID back into the queue; a running server takes it up. With billing it costs credits again."""
+    from sottovoce.job import State
+    from sottovoce.service.jobs import media_fetcher
+    from sottovoce.service.jobs import repository as store
+    from sottovoce.service.queue.dbos_queue import DbosQueue
+
+    with region_database(flags) as database:
+        with database.reading() as connection:
+            held = store.get(connection, job_id)
+        if held is None or held.state is not State.REJECTED:  # before its queue entry is touched: it may be at work
+            raise click.ClickException(f"no rejected job {job_id} in this region")
+        begun = _now()
+        _paid(flags, held)
+        queue = DbosQueue(database)
+        try:
+            queue.forget([job_id, *media_fetcher.entries(job_id, held.fetch_attempts or 0)])
+            with database.writing() as connection:
+                found = store.retry(connection, job_id)
+                if found is None:
+                    raise click.ClickException(f"job {job_id} was changed by somebody else meanwhile")
+                if _now() - begun > IN_TIME:
+                    raise click.ClickException("this took so long that its credits may have been given back; try again")
+                media_fetcher.start(connection, queue, found)
+        finally:
+            queue.close()
+    _written_down(flags, job_id)
+    click.echo(f"{job_id} is queued again")
+
+
+def _paid(flags: dict[str, object], found: "Job") -> None:
+    """Hold credits for *found* once more, if jobs cost any: should it not be run again after all, they come back by themselves."""
+    from sottovoce.job import Reason
+    from sottovoce.service.billing import ledger
+    from sottovoce.service.billing.credit_holds import Tariff
+
+    settings, folder = folder_of(flags)
+    tariff = Tariff(billing=settings.billing, per_minute=settings.credits_per_minute)
+    size = None if found.reason is Reason.FETCH else found.media_bytes  # what was never fetched may be of any size
+    cost = tariff.cost(found.duration_ms, size)
+    if not tariff.billing or cost == 0:
+        return
+    with refusals(), control(flags) as database, database.writing() as connection:
+        ledger.hold(
+            connection,
+            found.workspace_id,
+            region=folder.region,
+            job_id=found.id,
+            cost=cost,
+            ended_at=found.finished_at,
+        )
+
+
+def _written_down(flags: dict[str, object], job_id: str) -> None:
+    """Put the retry into the audit log, where there is one in reach: a region's machine may have no control database."""
+    from sottovoce.service.identity import audit_log
+
+    with contextlib.suppress(click.ClickException), control(flags) as database, database.writing() as connection:
+        audit_log.record(connection, audit_log.Entry(actor=audit_log.OPERATOR, action="job retried", target=job_id))

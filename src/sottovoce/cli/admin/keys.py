@@ -1,0 +1,173 @@
+"""`keys`: make, list and revoke API keys."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.common import control, data_dir, folder_of, region
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from sottovoce.service.identity.audit_log import Entry
+    from sottovoce.service.identity.users import User
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the service refuses, as one line."""
+    from sottovoce.errors import Refused
+
+    try:
+        yield
+    except Refused as refused:
+        raise click.ClickException(refused.detail) from refused
+
+
+def entry(action: str, target: str, **details: str | int | bool) -> "Entry":
+    """What the audit log keeps of a command."""
+    from sottovoce.service.identity.audit_log import OPERATOR, Entry
+
+    return Entry(actor=OPERATOR, action=action, target=target, details=details)
+
+
+def user_of(connection: "sa.Connection", who: str) -> "User":
+    """The user with *who* for an id or an address."""
+    from sottovoce.service.identity import users
+
+    if (user := users.find(connection, who)) is None:
+        raise click.ClickException(f"no user {who}")
+    return user
+
+
+def _project(connection: "sa.Connection", project_id: int | None, user: "User | None") -> int:
+    """The project *project_id*, if it is there; without it the default one, of *user*'s workspace if one is given."""
+    from sottovoce.service.identity import api_keys
+    from sottovoce.service.identity import projects as store
+
+    workspace_id = user.workspace_id if user else None
+    if project_id is None:
+        return api_keys.default_project(connection, workspace_id)
+    if project_id not in {project.id for project in store.listed(connection, workspace_id)}:
+        raise click.ClickException(
+            f"no project {project_id}" + (f" of the workspace of user {user.id}" if user else "")
+        )
+    return project_id
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--project", type=int, help="The project it belongs to (as `projects list` shows it; the default one).")
+@click.option("--user", "who", metavar="WHO", help="Whose it is: an id or e-mail address (the workspace's first user).")
+@click.option("--manages", is_flag=True, help="It may make and revoke keys and projects through the management API.")
+@click.option("--client-ref", help="It reaches only jobs with this reference.")
+@data_dir
+def keys_create(
+    name: str, project: int | None, who: str | None, manages: bool, client_ref: str | None, **flags: object
+) -> None:
+    """Make a key called NAME and print its secret, once."""
+    from sottovoce.service.identity import api_keys, audit_log
+
+    secret = api_keys.new_secret()
+    with refusals(), control(flags) as database, database.writing() as connection:
+        user = None if who is None else user_of(connection, who)
+        made = api_keys.create_key(
+            connection,
+            project_id=_project(connection, project, user),
+            user_id=user.id if user else None,
+            name=name,
+            secret=secret,
+            client_ref=client_ref,
+            manages=manages,
+        )
+        audit_log.record(connection, entry("key created", made.id, project=made.project_id, manages=manages))
+    click.echo(f"{made.id}  {secret}")
+
+
+@keys.command("list")
+@data_dir
+def keys_list(**flags: object) -> None:
+    """List every key, without secrets."""
+    from sottovoce.service.identity import api_keys
+    from sottovoce.wire.timestamps import milliseconds
+
+    with control(flags) as database, database.reading() as connection:
+        for key in api_keys.list_keys(connection):
+            state = f"revoked {milliseconds(key.revoked_at)}" if key.revoked_at else "active"
+            role = ("  manages" if key.manages else "") + ("" if key.client_ref is None else f"  for {key.client_ref}")
+            whose = f"project {key.project_id}" + ("" if key.user_id is None else f"  user {key.user_id}")
+            click.echo(f"{key.id}  {milliseconds(key.created_at)}  {whose}{role}  {state}  {key.name}")
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@data_dir
+def keys_revoke(key_id: str, **flags: object) -> None:
+    """Make the key KEY_ID (as `keys list` shows it) and temporary keys in its name worthless; servers notice within two seconds."""
+    from sottovoce.service.identity import api_keys, audit_log
+
+    with control(flags) as database, database.writing() as connection:
+        if not api_keys.revoke_key(connection, key_id):
+            raise click.ClickException(f"no active key {key_id}")
+        audit_log.record(connection, entry("key revoked", key_id))
+    click.echo(f"revoked {key_id}")
+
+
+@keys.command("temporary")
+@click.argument("key_id")
+@click.option("--ttl", type=int, default=3600, show_default=True, help="Seconds that it is good for, 60 to 86400.")
+@click.option("--type", "product", type=click.Choice(["batch", "rt"]), default="batch", show_default=True)
+@click.option("--client-ref", help="It reaches only jobs with this reference; not for rt.")
+@data_dir
+@region
+def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, **flags: object) -> None:
+    """Print a temporary key in the name of the key KEY_ID, with which it dies."""
+    import asyncio
+
+    from sottovoce.service.identity import api_keys
+    from sottovoce.service.identity.temporary_keys import Grant, Mint
+    from sottovoce.service.storage.encryption import Vault
+
+    settings, folder = folder_of(flags)
+    path = settings.secrets_key_file or folder.secrets_key
+    try:
+        vault = Vault.open_file(path, create=False)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"the server's key file {path.name} cannot be read") from error
+    with refusals(), control(flags) as database:
+        with database.reading() as connection:
+            found = [key for key in api_keys.list_keys(connection, working=True) if key.id == key_id]
+        if not found:
+            raise click.ClickException(f"no active key {key_id}")
+        if found[0].client_ref is not None and client_ref not in {None, found[0].client_ref}:
+            raise click.ClickException("the key is bound to another client_ref")
+        grant = Grant(
+            key_id=key_id,
+            project_id=found[0].project_id,
+            product=api_keys.Product(product),
+            ttl=ttl,
+            client_ref=client_ref or found[0].client_ref,
+        )
+        token, _ = asyncio.run(Mint(database, vault, folder.region).make(grant))
+    click.echo(token)
+
+
+@keys.command("forget-temporary")
+@data_dir
+@region
+def keys_forget_temporary(**flags: object) -> None:
+    """Make every temporary key that this region gave worthless; servers notice within two seconds."""
+    from sottovoce.service.identity import audit_log, temporary_keys
+
+    _, folder = folder_of(flags)
+    with control(flags) as database, database.writing() as connection:
+        temporary_keys.forget(connection, folder.region)
+        audit_log.record(connection, entry("temporary keys forgotten", folder.region))
+    click.echo(f"every temporary key of {folder.region} is worthless")

@@ -1,0 +1,52 @@
+"""`projects`: walls between keys."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.admin.keys import entry, refusals
+from sottovoce.cli.common import control, data_dir
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+@click.group()
+def projects() -> None:
+    """Make and list projects; keys of different projects do not see each other's jobs."""
+
+
+@projects.command("create")
+@click.argument("name")
+@data_dir
+def projects_create(name: str, **flags: object) -> None:
+    """Make a project called NAME and print its number."""
+    from sottovoce.service.identity import audit_log
+    from sottovoce.service.identity import projects as store
+
+    with refusals(), control(flags) as database, database.writing() as connection:
+        made = store.create(connection, _workspace(connection), name)
+        audit_log.record(connection, entry("project created", str(made.id)))
+    click.echo(str(made.id))
+
+
+@projects.command("list")
+@data_dir
+def projects_list(**flags: object) -> None:
+    """List every project."""
+    from sottovoce.service.identity import projects as store
+    from sottovoce.wire.timestamps import milliseconds
+
+    with control(flags) as database, database.reading() as connection:
+        for project in store.listed(connection):
+            default = "default  " if project.is_default else ""
+            click.echo(f"{project.id}  {milliseconds(project.created_at)}  {default}{project.name}")
+
+
+def _workspace(connection: "sa.Connection") -> int:
+    """The workspace of the default project: the command line knows no other."""
+    from sottovoce.service.identity import api_keys
+    from sottovoce.service.identity import projects as store
+
+    default = api_keys.default_project(connection)
+    return next(project.workspace_id for project in store.listed(connection) if project.id == default)

@@ -1,0 +1,83 @@
+"""`secrets`: the key file that seals stored configs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.common import control, data_dir, folder_of, opened, region
+
+if TYPE_CHECKING:
+    from sottovoce.service.operations.key_rotation import Region
+    from sottovoce.service.storage.database import Database
+
+
+@click.group()
+def secrets() -> None:
+    """Change the key that seals stored configs."""
+
+
+@secrets.command("rotate")
+@click.option("--drop-old", is_flag=True, help="Afterwards: keep only the newest key, once nothing needs another.")
+@data_dir
+@region
+def secrets_rotate(drop_old: bool, **flags: object) -> None:
+    """Put a new key in front of the key file and seal every stored config with it, beside running servers.
+
+    A rotation that was interrupted goes on when the command is given again.
+    """
+    from sottovoce.service.operations import key_rotation
+
+    settings, folder = folder_of(flags)
+    path = settings.secrets_key_file or folder.secrets_key
+    with control(flags) as database, _regions(flags) as regions:
+        try:
+            change = partial(key_rotation.drop_old, pause=_pause) if drop_old else key_rotation.rotate
+            count = change(path, database, regions)
+        except (key_rotation.Busy, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(f"{path.name} cannot be changed: {error.strerror}") from error
+    click.echo(f"{count.checked} values looked at, {count.changed} sealed again")
+    if count.closed:
+        click.echo(f"{count.closed} values are sealed with a key that is lost: they stay as they are", err=True)
+    click.echo(
+        f"{path.name} holds only the newest key" if drop_old else "when every server has the new key: --drop-old"
+    )
+
+
+def _pause(seconds: float) -> None:
+    """Wait for servers to let go of the old key, and say so."""
+    import time
+
+    if seconds > 0:
+        click.echo(f"waiting {seconds:.0f} s for servers to let go of the old key", err=True)
+        time.sleep(seconds)
+
+
+@contextmanager
+def _regions(flags: dict[str, object]) -> "Iterator[list[Region]]":
+    """Every region whose configs the key file seals: all of the data folder, or the one whose database is named."""
+    from sottovoce.service.operations.key_rotation import Region
+    from sottovoce.service.storage.data_folder import DataFolder
+
+    settings, folder = folder_of(flags)
+    with ExitStack() as stack:
+
+        def found(name: str, url: str | None, file: Path) -> "Region":
+            database: Database = stack.enter_context(opened(url, file))
+            return Region(name=name, database=database)
+
+        if settings.database_url is not None:
+            yield [found(folder.region, settings.database_url, folder.region_database)]
+        else:
+            files = sorted(settings.data_dir.glob(f"*/{folder.region_database.name}"))
+            yield [
+                found(
+                    file.parent.name, None, DataFolder(root=settings.data_dir, region=file.parent.name).region_database
+                )
+                for file in files
+            ]

@@ -1,0 +1,28 @@
+"""`status`: how this region does, as `/v1.0/status` says it, and the operator's word on known issues."""
+
+import click
+
+from sottovoce.cli.common import data_dir, folder_of, region, region_database
+
+
+@click.command()
+@click.option(
+    "--known-issues/--no-known-issues", default=None, help="Tell callers that something is wrong, or that nothing is."
+)
+@data_dir
+@region
+def status(known_issues: bool | None, **flags: object) -> None:
+    """Show how much waits and how long jobs take; with an option, say whether there are known issues."""
+    from sottovoce.service.jobs import queue_estimate
+
+    settings, _ = folder_of(flags)
+    with region_database(flags) as database:
+        if known_issues is not None:
+            with database.writing() as connection:
+                queue_estimate.tell_issues(connection, known_issues)
+        with database.reading() as connection:
+            seen = queue_estimate.look(connection, round(settings.lease * 1000))
+    click.echo(f"waiting: {seen.waiting} jobs, {seen.audio:.0f} s of audio, the oldest for {seen.oldest:.0f} s")
+    click.echo(f"slots: {seen.slots}" + ("" if seen.eta is None else f", all done in about {seen.eta:.0f} s"))
+    click.echo(f"turnaround in the last hour: {seen.turnaround:.0f} s")
+    click.echo(f"known issues: {'yes' if seen.known_issues else 'no'}")

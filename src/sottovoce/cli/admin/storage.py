@@ -1,0 +1,53 @@
+"""`migrate` and `backup`: the databases and the data folder as a whole."""
+
+from pathlib import Path
+
+import click
+
+from sottovoce.cli.common import data_dir, region, settings_of
+
+
+@click.command()
+@data_dir
+@region
+def migrate(**flags: object) -> None:
+    """Bring both databases, and the queue's tables, to the shape of this release."""
+    from sottovoce.service.storage import migrate as migrations
+    from sottovoce.service.storage.data_folder import DataFolder
+    from sottovoce.service.storage.database import Database, sqlite_url
+
+    settings = settings_of(**flags)
+    folder = DataFolder(root=settings.data_dir, region=settings.region)
+    folder.prepare()
+    wanted = (
+        (settings.control_database_url, folder.control_database, migrations.CONTROL),
+        (settings.database_url, folder.region_database, migrations.REGION),
+    )
+    for url, file, branch in wanted:
+        database = Database(url or sqlite_url(file))
+        try:
+            migrations.upgrade(database, branch)
+            if branch == migrations.REGION:
+                migrations.upgrade_queue(database)
+            click.echo(f"{branch}: revision {migrations.current(database, branch)[0]}")
+        finally:
+            database.close()
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@data_dir
+@region
+def backup(target: Path, **flags: object) -> None:
+    """Copy an embedded server's data to the folder TARGET, while it runs; see docs/backup.md for the way back."""
+    from sottovoce.service.operations import backup as copies
+    from sottovoce.service.storage.data_folder import DataFolder
+
+    settings = settings_of(**flags)
+    if settings.database_url is not None or settings.blob_url is not None:
+        raise click.UsageError("only a data folder can be copied; use your database's and your bucket's own backups")
+    try:
+        count = copies.copy(DataFolder(root=settings.data_dir, region=settings.region), target)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"copied {count} files and both databases to {target}")

@@ -1,0 +1,134 @@
+"""`users`: make, list and shut out people with accounts."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.admin.keys import entry, refusals, user_of
+from sottovoce.cli.common import control, data_dir
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from sottovoce.service.identity.users import User
+
+_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+
+
+@click.group()
+def users() -> None:
+    """Make, list and shut out users. WHO is an id or an e-mail address, as `users list` shows them."""
+
+
+@users.command("add")
+@click.argument("email")
+@click.option("--workspace", type=int, help="The workspace that it joins (one of its own).")
+@_from_stdin
+@click.option("--no-password", is_flag=True, help="It uses the API alone, until it has a password.")
+@click.option("--no-key", is_flag=True, help="Make no API key.")
+@data_dir
+def users_add(
+    email: str, workspace: int | None, password_stdin: bool, no_password: bool, no_key: bool, **flags: object
+) -> None:
+    """Make a user with the address EMAIL, and print its id and its first API key, once."""
+    from sottovoce.service.identity import api_keys, audit_log
+    from sottovoce.service.identity import users as store
+
+    if no_password and password_stdin:
+        raise click.UsageError("--no-password and --password-stdin exclude each other")
+    secret = None if no_key else api_keys.new_secret()
+    with refusals(), control(flags) as database:
+        email = store.normal(email)
+        kept = None if no_password else _hashed(email, password_stdin)
+        with database.writing() as connection:
+            made = store.add(connection, email=email, password_hash=kept, verified=True, workspace_id=workspace)
+            _record(connection, made, "user added")
+            if secret is not None:
+                project = api_keys.default_project(connection, made.workspace_id)
+                key = api_keys.create_key(
+                    connection, project_id=project, user_id=made.id, name="first key", secret=secret
+                )
+                audit_log.record(connection, entry("key created", key.id, project=project, user=made.id))
+    click.echo(str(made.id) if secret is None else f"{made.id}  {secret}")
+
+
+@users.command("list")
+@data_dir
+def users_list(**flags: object) -> None:
+    """List every user."""
+    from sottovoce.service.identity import users as store
+    from sottovoce.wire.timestamps import milliseconds
+
+    with control(flags) as database, database.reading() as connection:
+        for user in store.listed(connection):
+            since = milliseconds(user.created_at)
+            click.echo(f"{user.id}  {since}  workspace {user.workspace_id}  {user.state}  {user.email or '-'}")
+
+
+@users.command("disable")
+@click.argument("who")
+@data_dir
+def users_disable(who: str, **flags: object) -> None:
+    """Shut WHO out: logged out at once, and servers refuse its keys within two seconds. Its jobs stay."""
+    from sottovoce.service.identity import users as store
+
+    with control(flags) as database, database.writing() as connection:
+        user = user_of(connection, who)
+        store.disable(connection, user)
+        _record(connection, user, "user disabled")
+    click.echo(f"disabled {user.id}")
+
+
+@users.command("enable")
+@click.argument("who")
+@data_dir
+def users_enable(who: str, **flags: object) -> None:
+    """Let WHO in again; an address that was not confirmed counts as confirmed."""
+    from sottovoce.service.identity import users as store
+
+    with control(flags) as database, database.writing() as connection:
+        user = user_of(connection, who)
+        store.enable(connection, user)
+        _record(connection, user, "user enabled")
+    click.echo(f"enabled {user.id}")
+
+
+@users.command("password")
+@click.argument("who")
+@_from_stdin
+@data_dir
+def users_password(who: str, password_stdin: bool, **flags: object) -> None:
+    """Set another password for WHO, who is logged out everywhere."""
+    from sottovoce.service.identity import login_throttle
+    from sottovoce.service.identity import users as store
+    from sottovoce.service.identity.registration import login_allowances
+
+    with refusals(), control(flags) as database:
+        with database.reading() as reading:
+            user = user_of(reading, who)
+        if user.email is None:
+            raise click.ClickException(f"user {user.id} has no e-mail address to log in with; `users add` makes one")
+        kept = _hashed(user.email, password_stdin)
+        with database.writing() as connection:
+            store.set_password(connection, user, kept)
+            login_throttle.forget(connection, login_allowances(user.email, "")[0])
+            _record(connection, user, "password set")
+    click.echo(f"password of {user.id} set")
+
+
+def _record(connection: "sa.Connection", user: "User", action: str) -> None:
+    from sottovoce.service.identity import audit_log
+
+    audit_log.record(connection, entry(action, str(user.id), workspace=user.workspace_id))
+
+
+def _hashed(email: str, from_stdin: bool) -> str:
+    """The hash of a password from standard input, or typed twice without echo."""
+    from sottovoce.service.identity import passwords
+
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return passwords.hashed(passwords.checked(password, email))

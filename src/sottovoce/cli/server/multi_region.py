@@ -1,0 +1,123 @@
+"""`serve --regions`: a server for each region on this machine, in one data folder, with one control database."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce import __version__
+from sottovoce.cli.common import settings_of
+
+if TYPE_CHECKING:
+    from sottovoce.service.operations.supervisor import Tree
+    from sottovoce.service.runtime import Plan
+    from sottovoce.settings import Settings
+
+MOST_PORT = 65535
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
+    """Run the servers of *settings*' regions, each with *flags*, until told to stop. They are checked before any is started."""
+    from sottovoce import logs
+    from sottovoce.service.operations.supervisor import Patience, Supervisor
+
+    flags = {name: value for name, value in flags.items() if value is not None and name not in {"region", "regions"}}
+    each = {name: settings_of(**{**flags, "region": name, "regions": ""}) for name in settings.regions}
+    plans = _plans(each)
+    logs.set_up(settings.log_level)
+    with contextlib.ExitStack() as stack:
+        ports = _ports(settings, stack)
+        trees = [_tree(each[name], plans[name], flags, ports) for name in settings.regions]
+        supervisor = Supervisor(trees, _Told(), Patience(grace=2 * settings.drain_timeout + 30))
+        if not asyncio.run(supervisor.run()):
+            sys.exit(1)  # each of them has said why
+
+
+def _plans(each: "Mapping[str, Settings]") -> "dict[str, Plan]":
+    """What each region's server will be. Raises `ClickException` for what would end it at once, or mix it with another."""
+    from sottovoce.web.app import plan
+
+    plans: dict[str, Plan] = {}
+    for name, settings in each.items():
+        try:
+            plans[name] = made = plan(settings)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+        for other in each:
+            if other in plans and other != name and plans[other].region_number == made.region_number:
+                raise click.ClickException(
+                    f"regions {other} and {name} have the same SOTTOVOCE_REGION_NUMBER, by which V1 job ids are told apart"
+                )
+    return plans
+
+
+def _ports(settings: "Settings", stack: contextlib.ExitStack) -> dict[str, int]:
+    """A port for each region, held until *stack* is closed.
+
+    They are bound and not listened on: a server that ends comes back where it was, and until then whoever calls is refused at once.
+    """
+    from sottovoce.cli.server.serve import bound
+
+    ports: dict[str, int] = {}
+    for offset, name in enumerate(settings.regions):
+        port = settings.port + offset if settings.port else 0
+        if port > MOST_PORT:
+            raise click.ClickException(f"there is no port {port} for region {name}")
+        ports[name] = stack.enter_context(bound(settings.host, port)).getsockname()[1]
+    return ports
+
+
+def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports: Mapping[str, int]) -> "Tree":
+    """How to run the server of the region that *settings* name."""
+    from sottovoce.cli.server.serve import shown
+    from sottovoce.service.operations.supervisor import Tree
+
+    known = {} if settings.host in _EVERYWHERE else {n: f"http://{shown(settings.host)}:{p}" for n, p in ports.items()}
+    given = {
+        **flags,
+        "parent": os.getpid(),
+        "region": settings.region,
+        "port": ports[settings.region],
+        "slots": settings.slots or max(1, plan.slots // len(ports)),  # they share this machine
+    }
+    options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return Tree(
+        region=settings.region,
+        command=(sys.executable, "-P", "-m", "sottovoce.cli", "serve", *options),
+        environment={
+            **os.environ,
+            "SOTTOVOCE_REGIONS": "",
+            "SOTTOVOCE_REGION_URLS": json.dumps({**known, **settings.region_urls}),
+        },
+    )
+
+
+class _Told:
+    """What servers say, for the operator: where each is, and once what the key is or where it lies."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, region: str, line: str) -> None:
+        from sottovoce.service.operations.supervisor import LISTENING
+
+        if found := LISTENING.search(line):
+            url = found.group(1)
+            self._tell(
+                region, f"Sottovoce {__version__}, region {region}: listening on {url}  (API reference: {url}/docs)"
+            )
+        elif line.startswith("API key:"):
+            self._tell("key", line)
+
+    def _tell(self, about: str, text: str) -> None:
+        if about not in self._told:
+            self._told.add(about)
+            with contextlib.suppress(OSError):  # nobody reads: that is no reason to stop
+                click.echo(text)
+                sys.stdout.flush()

@@ -1,0 +1,196 @@
+"""`serve` and `worker`: processes that run until they are told to stop."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce import __version__
+from sottovoce.cli.common import data_dir, region, settings_of
+
+if TYPE_CHECKING:
+    import socket
+
+    from sottovoce.service.runtime import Runtime
+    from sottovoce.settings import Settings
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (SOTTOVOCE_HOST; 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on, 0 for a free one (SOTTOVOCE_PORT; 8080).")
+@data_dir
+@region
+@click.option(
+    "--regions", help="Several regions, a server for each on the next ports: eu1,us1,au1 (SOTTOVOCE_REGIONS)."
+)
+@click.option("--roles", help="Parts to run: api,batch,realtime (SOTTOVOCE_ROLES; all).")
+@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
+@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
+@click.option("--parent", type=int, hidden=True, help="The process that runs this server, and with which it ends.")
+def serve(parent: int | None, **flags: object) -> None:
+    """Run the server, or one for each of several regions, until it is told to stop."""
+    from sottovoce import logs
+
+    if parent is not None:
+        from sottovoce.inference.host import die_with_parent
+
+        die_with_parent(parent)
+    if flags["region"] is not None:
+        if flags["regions"]:
+            raise click.UsageError("--region and --regions exclude each other")
+        flags["regions"] = ""  # those of the environment are not wanted now
+    settings = settings_of(**flags)
+    if settings.regions:
+        from sottovoce.cli.server.multi_region import supervise
+
+        supervise(settings, flags)
+        return
+    logs.set_up(settings.log_level)
+    if parent is not None:
+        _name_lines(settings.region)
+    sock = bound(settings.host, settings.port)
+    with _started(settings) as runtime:
+        _run(settings, runtime, sock)
+
+
+@click.command()
+@data_dir
+@region
+@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
+@click.option("--queues", help="Queues to serve, separated by commas (SOTTOVOCE_QUEUES; batch).")
+@click.option("--engine", help="Recogniser: auto, or one by name (SOTTOVOCE_ENGINE; auto).")
+@click.option("--host", help="Address for health and metrics (SOTTOVOCE_HOST; 127.0.0.1).")
+@click.option("--health-port", type=int, help="Serve /health and /metrics on this port; default: not at all.")
+@click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
+def worker(health_port: int | None, **flags: object) -> None:
+    """Do jobs from the queue of a region's database, beside servers that accept them."""
+    import signal
+
+    from sottovoce import logs
+
+    settings = settings_of(roles="batch", **flags)
+    if settings.database_url is None:
+        raise click.UsageError(
+            "a worker of its own needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder does its jobs itself"
+        )
+    logs.set_up(settings.log_level)
+    sock = None if health_port is None else bound(settings.host, health_port)
+    signals = {signal.SIGTERM, signal.SIGINT}
+    if sock is None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread: they all inherit it, and sigwait gets it
+    with _started(settings) as runtime:
+        if sock is not None:
+            _run(settings, runtime, sock)
+        else:
+            click.echo("Sottovoce worker is at work")
+            sys.stdout.flush()
+            signal.sigwait(signals)
+
+
+def _name_lines(name: str) -> None:
+    """Put the region into every line of the log, which several servers share."""
+    import logging
+
+    def named(record: logging.LogRecord) -> bool:
+        record.__dict__.setdefault("region", name)
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(named)
+
+
+@contextmanager
+def _started(settings: "Settings") -> "Iterator[Runtime]":
+    """A running runtime, drained and closed at the end; what an operator can mend is said in one line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from sottovoce.cli.server.ensure_models import prepare_models
+    from sottovoce.errors import Refused
+    from sottovoce.service.runtime import NotMigrated, Runtime
+    from sottovoce.service.storage.data_folder import FolderInUse
+    from sottovoce.web.app import plan
+
+    prepare_models(settings)
+    try:
+        runtime = Runtime(plan(settings))
+        runtime.start()
+    except Refused as refused:
+        raise click.ClickException(refused.detail) from refused
+    except (ValueError, FolderInUse, NotMigrated, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except SQLAlchemyError as error:
+        raise click.ClickException(
+            f"a database cannot be used: {type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from error
+    try:
+        yield runtime
+    finally:
+        runtime.close()
+
+
+def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> None:
+    """Serve HTTP until SIGTERM or Ctrl-C."""
+    import logging
+    import signal
+
+    import uvicorn
+
+    from sottovoce.web.app import create_app
+    from sottovoce.web.server import Protocol, Server
+
+    host, port = sock.getsockname()[:2]
+    config = uvicorn.Config(
+        create_app(settings, runtime),
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        lifespan="off",
+        timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
+    )
+    logging.getLogger(__name__).info("server up", extra={"settings": settings.redacted()})
+    sock.listen(config.backlog)  # from here on nobody is refused: whoever connects waits for the loop
+    _welcome(runtime, f"http://{shown(host)}:{port}")
+    for name in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal once more when it has ended; the runtime is still to be drained then
+        signal.signal(name, lambda *_: None)
+    Server(config, runtime.watcher.dismiss).run(sockets=[sock])
+    logging.getLogger(__name__).info("server down")
+
+
+def bound(host: str, port: int) -> "socket.socket":
+    """A bound socket, so that port 0 is known before anything is built, and a taken port fails first."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return sock
+
+
+def shown(host: str) -> str:
+    """*host* as it stands in a URL that this machine can use."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
+
+
+def _welcome(runtime: "Runtime", url: str) -> None:
+    """What a person needs now: where the server is, and on its very first start the key."""
+    click.echo(f"Sottovoce {__version__} is listening on {url}  (API reference: {url}/docs)")
+    kept = runtime.plan.folder.api_key
+    if runtime.first_key:
+        click.echo(f"API key: {runtime.first_key}  (shown this once; kept in {kept})")
+    elif kept.exists():
+        click.echo(f"API key: in {kept}")
+    sys.stdout.flush()

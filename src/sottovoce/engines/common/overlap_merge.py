@@ -1,0 +1,94 @@
+"""Where continuous speech was cut in two and both sides were recognised with some overlap: one line of words again.
+
+Both sides wrote down the words around the cut. The same word has about the same time in both, so the two lines are laid
+over each other, and the change from one to the other happens at the common word nearest to the cut. Where they have no
+word in common, time alone decides, and what only one of them heard is kept.
+"""
+
+from collections.abc import Sequence
+
+from sottovoce.audio.activity import Span
+from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.transcript.model import RATE, Samples
+
+TOLERANCE: Samples = RATE // 2
+"""How far apart two hearings of one word may be: Whisper's times are good to about 0.2 s, worse at the edge of a chunk."""
+
+EDGE: Samples = RATE // 5
+"""So near to the end of what a side could hear, a word may be half a word, or half a word's echo."""
+
+
+def merge(
+    left: Sequence[Heard], right: Sequence[Heard], cut: Samples, *, before: Samples, after: Samples
+) -> list[Heard]:
+    """The words of both sides, in order, each once.
+
+    *left* heard everything up to *after* the *cut*, *right* everything from so much *before* it; both have media times in
+    rising order.
+    """
+    first = next((n for n, word in enumerate(left) if word.middle >= cut - before - TOLERANCE), len(left))
+    last = next((n for n in range(len(right), 0, -1) if right[n - 1].middle <= cut + after + TOLERANCE), 0)
+    pairs = _pairs(left[first:], right[:last])
+    if not pairs:
+        return _by_time(left, right, cut, Span(start=cut - before, end=cut + after))
+    ours, theirs = min(pairs, key=lambda pair: _distance(left[first + pair[0]], right[pair[1]], cut))
+    mine, other = left[first + ours], right[theirs]
+    # each side knows the words best that are far from where its hearing ends
+    common = mine if mine.middle + other.middle <= 2 * cut else other
+    return [*left[: first + ours], common, *right[theirs + 1 :]]
+
+
+def _distance(mine: Heard, other: Heard, cut: Samples) -> Samples:
+    return abs(mine.middle + other.middle - 2 * cut)
+
+
+def _pairs(left: Sequence[Heard], right: Sequence[Heard]) -> list[tuple[int, int]]:
+    """Indices of the words that both sides have, in order: the alignment with most of them, and of those the nearest."""
+    scores = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    for i in range(len(left) - 1, -1, -1):
+        for j in range(len(right) - 1, -1, -1):
+            best = max(scores[i + 1][j], scores[i][j + 1])
+            alike = _likeness(left[i], right[j])
+            scores[i][j] = max(best, scores[i + 1][j + 1] + alike) if alike else best
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        alike = _likeness(left[i], right[j])
+        if alike and scores[i][j] == scores[i + 1][j + 1] + alike:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif scores[i][j] == scores[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _likeness(mine: Heard, other: Heard) -> float:
+    """0 for different words; for the same one 1 … 0.5 by how far apart they are."""
+    apart = abs(mine.middle - other.middle)
+    if apart > TOLERANCE or (spelled(mine.text) or mine.text) != (spelled(other.text) or other.text):
+        return 0.0
+    return 1.0 - apart / (2 * TOLERANCE)
+
+
+def _by_time(left: Sequence[Heard], right: Sequence[Heard], cut: Samples, both: Span) -> list[Heard]:
+    """Left's words before the cut, right's after it, and what fills a hole between them; *both* sides heard that."""
+    kept = [word for word in left if word.middle < cut]
+    same = [word for word in kept if word.end > cut]  # one that right may have too, spelled otherwise
+    kept += [
+        word
+        for word in right
+        if word.middle >= cut and not any(_covers(word, other) and _covers(other, word) for other in same)
+    ]
+    early = [word for word in right if word.middle < cut and word.start >= both.start + EDGE]
+    late = [word for word in left if word.middle >= cut and word.end <= both.end - EDGE]
+    for word in (*early, *late):
+        if not any(_covers(other, word) for other in kept):
+            kept.append(word)
+    return sorted(kept, key=lambda word: word.middle)
+
+
+def _covers(one: Heard, other: Heard) -> bool:
+    """Whether the middle of *other* lies in *one*."""
+    return one.start <= other.middle < max(one.end, one.start + 1)

@@ -1,0 +1,133 @@
+"""Whisper's pieces of text put together to written words, and those turned into items of the transcript.
+
+faster-whisper cuts text before blanks and at every mark: `$5,000` comes as ` $5` and `,000`, `25%` as ` 25` and `%`. In
+scripts without blanks a piece is what a token or two happen to hold, from a letter to a few.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from sottovoce.engines.common import split_punctuation
+from sottovoce.engines.common.calibration import Calibration
+from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.transcript.languages import LanguagePack
+from sottovoce.transcript.model import Item, Word
+
+_UNITS = frozenset("%‰°€£¥₹₽₩₺₪$¢")  # after a number they belong to it, blank or not
+_HARD_BLANK = "\u00a0"  # contract §7.4: `10 $` is one piece of text
+
+# Within one piece a blank parts two words, and so do a dash or dots between letters; the dots stay with the first.
+_PARTED = re.compile(r"[^\S\u00a0]+|(?<=[^\W_])(?:[—–](?!\d)|--+)(?=[^\W_])|(?<=…)(?=[^\W_])|(?<=\.\.)(?=[^\W_.])")
+
+# Scripts without blanks: these never begin a word, and those never end one.
+_TRAILING = frozenset("ーっゃゅょぁぃぅぇぉッャュョァィゥェォんン々ゝゞヽヾๆฯะาำๅ")
+_LEADING = frozenset("เแโใไ")
+_INSIDE = frozenset(".,:'’-/")  # between letters or digits they part no word
+
+
+def joined(pieces: Iterable[Heard], pack: LanguagePack) -> list[Heard]:
+    """*pieces* as words with their marks, in the same order; what has no text is left out."""
+    words: list[Heard] = []
+    apart = True  # a blank came before
+    for piece in pieces:
+        text = "".join(char for char in piece.text if char != "\ufffd" and unicodedata.category(char) != "Cc")
+        core = text.strip()
+        blank = apart or text[:1].isspace()
+        apart = text[-1:].isspace() if core else apart or bool(text)
+        if not core:
+            continue
+        if words and (glue := _glue(words[-1].text, core, pack, blank=blank)) is not None:
+            words[-1] = _together(words[-1], replace(piece, text=core), glue)
+        else:
+            words.append(replace(piece, text=core))
+    return [part for word in words for part in _parted(word)]
+
+
+def items(words: Sequence[Heard], pack: LanguagePack, calibration: Calibration) -> tuple[Item, ...]:
+    """Words and marks of one stretch; *words* have media times. A word has one mark; none stands before the first word."""
+    found: list[Item] = []
+    for index, word in enumerate(words):
+        following = words[index + 1].text if index + 1 < len(words) else ""
+        text, marks = split_punctuation.split(word.text, pack, following)
+        if text:
+            found.append(
+                Word(
+                    text=text,
+                    start=word.start,
+                    end=word.end,
+                    confidence=calibration(word.probability),
+                    language=pack.code,
+                )
+            )
+        if marks and found and isinstance(found[-1], Word):
+            final = next((mark for mark in marks if mark in pack.stops), marks[0])
+            found.append(split_punctuation.mark(final, found[-1].end, pack))
+    return tuple(found)
+
+
+def _glue(before: str, core: str, pack: LanguagePack, *, blank: bool) -> str | None:
+    """What stands between *before* and *core* in one word; `None` if they are two."""
+    if core in _UNITS and before[-1].isdigit():
+        return _HARD_BLANK if blank else ""
+    if _marks_only(core):
+        return None if blank and _opens(core[0]) else ""
+    if blank:
+        return None
+    return "" if pack.delimiter or _clings(before, core) else None
+
+
+def _marks_only(text: str) -> bool:
+    return all(unicodedata.category(char).startswith("P") and char not in "&#@%" for char in text)
+
+
+def _opens(mark: str) -> bool:
+    """Whether *mark*, behind a blank, belongs to what follows."""
+    return mark in "\"'¿¡" or unicodedata.category(mark) in {"Pd", "Ps", "Pi", "Pf"}
+
+
+def _clings(before: str, core: str) -> bool:
+    """Whether *core* goes on with the word *before*, in a script without blanks."""
+    last, first = before[-1], core[0]
+    if unicodedata.category(first).startswith("M") or first in _TRAILING or last in _LEADING:
+        return True
+    if first.isdigit() and (last in _UNITS or (last in ".,:" and before[-2:-1].isdigit())):
+        return True
+    if first in _INSIDE:
+        return _spaced(last) and _spaced(core[1:2])
+    if last in "'’-":
+        return _spaced(before[-2:-1]) and _spaced(first)
+    return _spaced(last) and _spaced(first)
+
+
+def _spaced(char: str) -> bool:
+    """Whether *char* is a digit, or a letter of a script that puts blanks between words."""
+    return char.isalnum() and not any(low <= ord(char) <= high for low, high in _UNSPACED)
+
+
+_UNSPACED = ((0x0E00, 0x0EFF), (0x2E80, 0x9FFF), (0xA000, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+
+
+def _together(before: Heard, piece: Heard, glue: str) -> Heard:
+    """One word of both. A mark adds nothing to its time, and nothing to how sure the model is."""
+    text = before.text + glue + piece.text
+    ours, theirs = len(spelled(before.text)), len(spelled(piece.text))
+    if not theirs:
+        return replace(before, text=text)
+    if not ours:
+        return replace(before, text=text, end=piece.end, probability=piece.probability)
+    probability = (before.probability * ours + piece.probability * theirs) / (ours + theirs)
+    return replace(before, text=text, end=max(before.end, piece.end), probability=probability)
+
+
+def _parted(word: Heard) -> Iterator[Heard]:
+    """*word* as it is, or its words where it holds several: they share its time by their length."""
+    texts = [text for text in _PARTED.split(word.text) if text]
+    whole = sum(map(len, texts))
+    said = 0
+    length = word.end - word.start
+    for text in texts:
+        start = word.start + length * said // whole
+        said += len(text)
+        yield replace(word, text=text, start=start, end=word.start + length * said // whole)

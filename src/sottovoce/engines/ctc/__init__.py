@@ -1,0 +1,1 @@
+"""Alignment with the frame probabilities of a CTC model."""

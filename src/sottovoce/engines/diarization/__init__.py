@@ -1,0 +1,1 @@
+"""Diarizers: who speaks when."""

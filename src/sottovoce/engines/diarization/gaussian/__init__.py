@@ -1,0 +1,1 @@
+"""The embedded diarizer: Gaussian models of spectral features; it needs no weights."""

@@ -1,0 +1,308 @@
+"""Speakers told apart with numpy alone: no model, no download, the same answer every time (docs/speakers.md).
+
+Sounds are cut where the voice may change, the pieces joined as long as they go together as one voice, and every moment is
+given to the voice that fits it best. What is held is 40 bytes for each 10 ms of speech, never the audio.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from sottovoce.engines.diarization.gaussian import voiceprint
+from sottovoce.engines.diarization.gaussian.clustering import in_blocks, neighbours
+from sottovoce.engines.diarization.gaussian.features import COEFFICIENTS, FRAME, frames
+from sottovoce.engines.diarization.gaussian.likelihood import Prior, Tally, tally
+from sottovoce.engines.diarization.gaussian.viterbi import best_path, fits
+from sottovoce.engines.protocols import (
+    Capabilities,
+    DiarizationHints,
+    Diarized,
+    Listen,
+    Skill,
+    Speech,
+    Turn,
+    Voice,
+)
+from sottovoce.transcript.model import Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Halves = NDArray[np.float16]
+    Labels = NDArray[np.intp]
+
+CAPABILITIES = Capabilities(
+    engine="builtin",
+    model="voices",
+    languages=frozenset(),
+    skills=frozenset({Skill.DIARIZATION}),
+    voiceprints=voiceprint.FORM,
+)
+"""What the engine can do, everywhere."""
+
+_ENOUGH = 150  # frames: in less than 1.5 s there is one voice
+_PIECE = 50  # frames: a voice changes at the edge of a piece first, and where it fits best then
+_LONGEST = 3_000  # frames that are cut at once: the work grows with the square
+_SAMPLED = 3_000  # frames that a cluster is weighed by
+
+# How much worse than one voice two must be (`voice_evidence.unity`) before they are two: it grows with the length of the
+# recording up to `_CERTAIN` frames, for what one voice says sounds the less alike the more of it there is.
+_DOUBT = 375.0
+_CERTAIN = 8_000
+_LEAST = 0.33  # of it, in however short a recording
+_RANGE = 5.0  # times as much doubt at sensitivity 0, as little at 1
+
+# A recording of more than `_WHOLE` frames is joined in parts of some `_PART` first, with this share of the doubt: who says
+# little in a part must not be lost there, and what is one voice after all is found in the end.
+_WHOLE = 20_000
+_PART = 8_000
+_PART_DOUBT = 0.65
+
+_STEP = 5  # frames that go to one voice together
+_FIT = 0.25  # frames that follow each other are alike: what each of them counts
+_CHANGE = 25.0  # what a change of voice costs
+_CHANGE_LOATH = 75.0
+_MIDDLE: Samples = 120  # from where a frame begins to the middle between its centre and that of the frame before
+_SHORTEST = 300  # frames that a voice must have, in a recording of 15 s or more
+_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """One stretch: *cepstra* float16[n, d] and log *pitch* float16[n]; *start* and *end* are its place in the media."""
+
+    start: Samples
+    end: Samples
+    cepstra: "Halves"
+    pitch: "Halves"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Segment:
+    """Frames *first* … *last* (exclusive) of stretch number *stretch*: one voice, as far as neighbours tell."""
+
+    stretch: int
+    first: int
+    last: int
+
+
+class BuiltinDiarizer:
+    """A `Diarizer`; making one costs nothing, and one may be used for many recordings."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Any language, everywhere."""
+        return CAPABILITIES
+
+    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+        """Who speaks when, voices in order of appearance. It listens once; one voice at a time, overlap is not found."""
+        heard = [_heard(stretch) for stretch in listen() if len(stretch.audio)]
+        if not heard:
+            return Diarized()
+        return _diarized(heard, _Recording(heard).labels(hints))
+
+    def likeness(self, one: bytes, other: bytes) -> float:
+        """How likely two prints are one person's, 0..1. Raises ValueError for bytes that are no print."""
+        return voiceprint.likeness(voiceprint.unpacked(one), voiceprint.unpacked(other))
+
+
+def _heard(stretch: Speech) -> _Heard:
+    import numpy as np
+
+    found = frames(stretch.audio)
+    return _Heard(
+        start=stretch.start,
+        end=stretch.end,
+        cepstra=found.cepstra.astype(np.float16),
+        pitch=found.pitch.astype(np.float16),
+    )
+
+
+class _Recording:
+    """Everything heard of one recording."""
+
+    def __init__(self, heard: "Sequence[_Heard]") -> None:
+        import numpy as np
+
+        self._heard = heard
+        self._frames = sum(len(each.cepstra) for each in heard)
+        mean = np.sum([each.cepstra.sum(axis=0, dtype=np.float64) for each in heard], axis=0) / self._frames
+        squares = np.zeros((COEFFICIENTS, COEFFICIENTS))
+        for each in heard:
+            away = each.cepstra.astype(np.float64) - mean
+            squares += away.T @ away
+        covariance = squares / self._frames + 1e-3 * np.eye(COEFFICIENTS)
+        self._prior = Prior(mean, covariance)
+        values, vectors = np.linalg.eigh(covariance)
+        self._white = vectors / np.sqrt(values)
+
+    def labels(self, hints: DiarizationHints) -> "list[Labels]":
+        """The voice of each frame of each stretch: 0, 1, … by first appearance."""
+        import numpy as np
+
+        if self._frames < _ENOUGH:
+            return [np.zeros(len(each.cepstra), np.intp) for each in self._heard]
+        doubt = _DOUBT * min(1.0, max(_LEAST, self._frames / _CERTAIN)) * _RANGE ** (1.0 - 2.0 * hints.sensitivity)
+        change = _CHANGE_LOATH if hints.prefer_current else _CHANGE
+        voices = self._begun(doubt)
+        if len(voices) > 1:
+            voices = self._joined(_voices(self._fitted(voices, change)), doubt)
+            voices = self._long_enough(voices)
+        return self._fitted(voices, change)
+
+    def _begun(self, doubt: float) -> "list[list[_Segment]]":
+        """The voices; in a long recording those of each part first, then what all parts have left.
+
+        Joined all at once, an hour of one voice would sort itself by what is said and how: clusters of one sound each,
+        less alike than two voices are. What a part leaves is a voice that says all sorts of things.
+        """
+        if self._frames <= _WHOLE:
+            return self._joined([[segment] for segment in self._segments()], doubt)
+        count = round(self._frames / _PART)
+        parts: list[list[list[_Segment]]] = [[] for _ in range(count)]
+        before = 0
+        for segment in self._segments():
+            length = segment.last - segment.first
+            parts[(2 * before + length) * count // (2 * self._frames)].append([segment])
+            before += length
+        voices = [voice for part in parts if part for voice in self._joined(part, _PART_DOUBT * doubt)]
+        return self._joined(voices, doubt)
+
+    def _segments(self) -> "Iterator[_Segment]":
+        """Every stretch cut where the voice may change."""
+        import numpy as np
+
+        for number, each in enumerate(self._heard):
+            for begin in range(0, len(each.cepstra), _LONGEST):
+                part = each.cepstra[begin : begin + _LONGEST].astype(np.float64)
+                pieces = np.array_split(part, max(1, round(len(part) / _PIECE)))
+                edges = begin + np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])])
+                for first, last in neighbours(tally(pieces), self._prior):
+                    yield _Segment(stretch=number, first=int(edges[first]), last=int(edges[last]))
+
+    def _joined(self, groups: "list[list[_Segment]]", doubt: float) -> "list[list[_Segment]]":
+        """*groups* of segments, those that are one voice's joined."""
+        tallies = [self._tally(group) for group in groups]
+        whole = Tally(
+            count=_stacked([each.count for each in tallies]),
+            total=_stacked([each.total for each in tallies]),
+            squares=_stacked([each.squares for each in tallies]),
+        )
+
+        def sample(which: "Sequence[int]") -> "Array":
+            return self._sampled([segment for at in which for segment in groups[at]])
+
+        labels = in_blocks(whole, self._prior, sample, doubt=doubt)
+        joined: list[list[_Segment]] = [[] for _ in range(int(labels.max()) + 1)]
+        for label, group in zip(labels.tolist(), groups, strict=True):
+            joined[label] += group
+        return joined
+
+    def _tally(self, segments: "Sequence[_Segment]") -> Tally:
+        """Of all *segments* together; a voice may have hours of them, so they are counted one at a time."""
+        return reduce(Tally.__add__, (tally([self._cepstra([each])]) for each in segments))
+
+    def _cepstra(self, segments: "Sequence[_Segment]", every: int = 1) -> "Array":
+        import numpy as np
+
+        parts = [self._heard[each.stretch].cepstra[each.first : each.last : every] for each in segments]
+        return np.concatenate(parts).astype(np.float64)
+
+    def _sampled(self, segments: "Sequence[_Segment]") -> "Array":
+        """At most `_SAMPLED` frames of *segments*, evenly spread and white."""
+        import numpy as np
+
+        every = max(1, sum(each.last - each.first for each in segments) // (4 * _SAMPLED))
+        cepstra = self._cepstra(segments, every)
+        at = np.linspace(0, len(cepstra) - 1, min(len(cepstra), _SAMPLED)).astype(np.intp)
+        white: Array = (cepstra[at] - self._prior.mean) @ self._white
+        return white
+
+    def _long_enough(self, voices: "list[list[_Segment]]") -> "list[list[_Segment]]":
+        """*voices* without those that hardly speak: they are a cough, a laugh, two at once."""
+        lengths = [sum(each.last - each.first for each in voice) for voice in voices]
+        least = min(_SHORTEST, _SHARE * self._frames)
+        kept = [voice for voice, length in zip(voices, lengths, strict=True) if length >= least]
+        return kept or [voices[lengths.index(max(lengths))]]
+
+    def _fitted(self, voices: "list[list[_Segment]]", change: float) -> "list[Labels]":
+        """The voice of each frame of each stretch, by what each of *voices* sounds like; in order of appearance."""
+        import numpy as np
+
+        if len(voices) == 1:
+            return [np.zeros(len(each.cepstra), np.intp) for each in self._heard]
+        tallies = [self._tally(voice) for voice in voices]
+        sounds = [self._prior.voices(each) for each in tallies]
+        means, covariances = (_stacked([sound[at] for sound in sounds]) for at in (0, 1))
+        paths = []
+        for each in self._heard:
+            scores = _FIT * fits(each.cepstra.astype(np.float64), means, covariances)
+            steps = np.add.reduceat(scores, np.arange(0, len(scores), _STEP), axis=0)
+            paths.append(np.repeat(best_path(steps, change), _STEP)[: len(scores)])
+        return _numbered(paths)
+
+
+def _stacked(arrays: "Sequence[Array]") -> "Array":
+    import numpy as np
+
+    return np.concatenate(arrays)
+
+
+def _numbered(paths: "list[Labels]") -> "list[Labels]":
+    """*paths* with their labels counted from 0 by first appearance."""
+    import numpy as np
+
+    order: dict[int, int] = {}
+    for path in paths:
+        found, first = np.unique(path, return_index=True)
+        for label in found[np.argsort(first)].tolist():
+            order.setdefault(label, len(order))
+    table = np.zeros(max(order) + 1, np.intp)
+    table[list(order)] = list(order.values())
+    return [table[path] for path in paths]
+
+
+def _runs(path: "Labels") -> "Iterator[tuple[int, int, int]]":
+    """(first frame, one past the last, label) of each run of one label."""
+    import numpy as np
+
+    edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    for first, last in pairwise(edges):
+        yield first, last, int(path[first])
+
+
+def _voices(paths: "Sequence[Labels]") -> "list[list[_Segment]]":
+    """The segments of each label; every label from 0 on has some."""
+    voices: list[list[_Segment]] = [[] for _ in range(1 + max(int(path.max()) for path in paths))]
+    for number, path in enumerate(paths):
+        for first, last, label in _runs(path):
+            voices[label].append(_Segment(stretch=number, first=first, last=last))
+    return voices
+
+
+def _diarized(heard: "Sequence[_Heard]", paths: "Sequence[Labels]") -> Diarized:
+    turns: list[Turn] = []
+    for each, path in zip(heard, paths, strict=True):
+        for first, last, label in _runs(path):
+            start = each.start + first * FRAME + _MIDDLE if first else each.start
+            end = each.start + last * FRAME + _MIDDLE if last < len(path) else each.end
+            if turns and turns[-1].voice == label and turns[-1].end == start:
+                start = turns.pop().start
+            turns.append(Turn(start=start, end=end, voice=label))
+    return Diarized(turns=tuple(turns), voices=tuple(_voice(heard, voice) for voice in _voices(paths)))
+
+
+def _voice(heard: "Sequence[_Heard]", segments: "Sequence[_Segment]") -> Voice:
+    """The print and pitch of all that one voice says."""
+    import numpy as np
+
+    parts = [heard[each.stretch].cepstra[each.first : each.last] for each in segments]
+    pitch = np.concatenate([heard[each.stretch].pitch[each.first : each.last] for each in segments])
+    made = voiceprint.printed(parts, pitch)
+    return Voice(print=made.packed(), pitch=None if made.pitch is None else math.exp(made.pitch))

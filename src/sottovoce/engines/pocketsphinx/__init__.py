@@ -1,0 +1,1 @@
+"""Recognition and alignment with PocketSphinx and the US English model of its package."""

@@ -1,0 +1,303 @@
+"""From words that were heard to a time for every word of a text: what to align together, what to doubt, what to bridge.
+
+Words heard in their order (`anchors.sure`) are known. What stands between two known words is tried there by forced
+alignment and kept if it fits; where it does not, or where other speech lies between, the text is cut in two, so that
+neither side is dragged. What is left together is placed in segments of at most a minute that end in pauses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+
+from sottovoce.engines.protocols import PlacedWord, Reading
+from sottovoce.pipeline.media_reader import Clips
+from sottovoce.transcript.model import RATE, Samples
+
+SEGMENT: Samples = 60 * RATE
+"""Most audio that is aligned at once."""
+
+FITS = 0.5
+"""The fit from which a word counts as said."""
+
+_HOLDS = 0.02  # the fit from which a doubtful word is left in the place that it would just fill
+_CONTEXT = 10  # known words on either side of what is tried
+_REACH: Samples = 20 * RATE  # audio in which words before the first known one, or behind the last, are looked for
+_MARGIN: Samples = RATE // 4  # of audio around words that are placed
+_AROUND: Samples = 5 * RATE  # of it before the first word of all and behind the last
+_FOREIGN: Samples = RATE * 15 // 100  # other speech of this length between two known words divides them
+_TRIAL: Samples = 60 * RATE
+_LETTER: Samples = RATE * 7 // 100  # a letter said at leisure; a word takes a little longer than its letters
+_QUICK: Samples = RATE * 2 // 100  # and in greatest haste
+_EDGE: Samples = RATE * 3 // 100  # of audio beside other speech
+_GRID: Samples = RATE // 100  # segments begin on it, so that the frames of an aligner lie as over the whole recording
+_TRIES = 3  # halvings of a segment that cannot be placed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Word *number* of the text is at these times; *after* words were heard between the known word before and it.
+
+    *heard*: without being told to, else only where it was tried.
+    """
+
+    number: int
+    start: Samples
+    end: Samples
+    after: int = 0
+    heard: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Words to be placed together between *start* and *end* of the media."""
+
+    words: tuple[int, ...]
+    start: Samples
+    end: Samples
+
+
+class Placer:
+    """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment.
+
+    *letters* of each word tell how long it takes to say, 0 for one that nobody says.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        clips: Clips,
+        duration: Samples,
+        alive: Callable[[Samples], None],
+        *,
+        letters: Sequence[int],
+    ) -> None:
+        self._reading = reading
+        self._clips = clips
+        self._duration = duration
+        self._alive = alive
+        self._said = [number for number, tokens in enumerate(reading.spoken) if tokens]
+        self._letters = letters
+        self.guesses: dict[int, PlacedWord] = {}
+        """Where words would be that did not fit, between words that do."""
+        self._seen: set[tuple[int, ...]] = set()
+
+    # ── what was not heard ──
+
+    def filled(self, known: Sequence[Known]) -> list[Known]:
+        """*known* with those of the words between that fit where they should be; a gap is tried once as it is."""
+        found: list[Known] = []
+        said = iter(self._said)
+        before: list[Known] = []
+        for at, each in enumerate([*known, None]):
+            between = []
+            for number in said:
+                if each is not None and number >= each.number:
+                    break
+                between.append(number)
+            after = known[at : at + _CONTEXT]
+            gap = tuple(between)
+            if between and gap not in self._seen:
+                self._seen.add(gap)
+                found += self._tried(before[-_CONTEXT:], between, after)
+            if each is not None:
+                found.append(each)
+                before = [*before[-_CONTEXT:], each]
+        return found
+
+    def _tried(self, before: Sequence[Known], between: Sequence[int], after: Sequence[Known]) -> Iterator[Known]:
+        """Those of *between* that are said between the known words *before* and *after*.
+
+        Where they would just fill the time between, less of a fit will do: whatever was said there, they hold its place.
+        """
+        before, after = _close(before[::-1])[::-1], _close(after)
+        gap = (after[0].start if after else self._duration) - (before[-1].end if before else 0)
+        need = sum(map(self._leisurely, between))
+        if gap < sum(self._letters[number] for number in between) * _QUICK:
+            return
+        reach = max(3 * need, _REACH)
+        start = before[0].start - _MARGIN if before else max(0, after[0].start - reach if after else 0)
+        end = min(
+            self._duration, after[-1].end + _MARGIN if after else before[-1].end + reach if before else self._duration
+        )
+        if end - max(start, 0) > _TRIAL:
+            return
+        self._alive(max(start, 0))
+        numbers = [*(each.number for each in before), *between, *(each.number for each in after)]
+        placed = dict(zip(numbers, self._reading.place(self._clips.take(start, end), numbers), strict=True))
+        neighbours = [each.number for each in (*before[-1:], *after[:1])]
+        if any((word := placed[number]) is None or word.fit < FITS for number in neighbours):
+            return  # what is new was put where something else is said
+        fills = bool(before and after) and need <= 3 * gap and gap <= 3 * need
+        for number in between:
+            if (word := placed[number]) is None:
+                continue
+            if word.fit >= (_HOLDS if fills else FITS):
+                yield Known(number=number, start=word.start, end=word.end, heard=False)
+            else:
+                self.guesses[number] = word
+
+    def _leisurely(self, number: int) -> Samples:
+        return (self._letters[number] + 2) * _LETTER
+
+    # ── segments ──
+
+    def segments(self, known: Sequence[Known], behind: int = 0) -> Iterator[Segment]:
+        """*known* in order, cut where something stands between that was not said, or was but is not in the text.
+
+        *behind*: so many words were heard after the last known one.
+        """
+        if not known:
+            return
+        held = [known[0]]
+        begin = max(0, known[0].start - (_EDGE if known[0].after else _AROUND))
+        missing = set(self._said).difference(each.number for each in known)
+        for one, two in pairwise(known):
+            foreign = two.after > 0 and two.start - one.end >= _FOREIGN
+            if foreign or any(number in missing for number in range(one.number + 1, two.number)):
+                beside = _EDGE if foreign else _half(one, two)
+                yield from _cut(held, begin, one.end + beside)
+                held, begin = [], two.start - beside
+            held.append(two)
+        yield from _cut(
+            held, begin, min(self._duration, held[-1].end + (_EDGE if behind and held[-1].heard else _AROUND))
+        )
+
+    # ── times ──
+
+    def place(self, segment: Segment, known: Mapping[int, Known], tries: int = _TRIES) -> dict[int, PlacedWord]:
+        """Every word of *segment*; as it was heard where it cannot be placed any better."""
+        self._alive(segment.start)
+        words = segment.words
+        found = self._reading.place(self._clips.take(segment.start, segment.end), words)
+        placed = {number: word for number, word in zip(words, found, strict=True) if word is not None}
+        if len(placed) == len(words) or not tries or len(words) == 1:
+            heard = {n: PlacedWord(start=known[n].start, end=known[n].end, fit=FITS) for n in words}
+            return heard | placed
+        at = max(range(1, len(words)), key=lambda k: known[words[k]].start - known[words[k - 1]].end)
+        middle = (known[words[at - 1]].end + known[words[at]].start) // 2
+        left = Segment(words=words[:at], start=segment.start, end=middle)
+        right = Segment(words=words[at:], start=middle, end=segment.end)
+        return self.place(left, known, tries - 1) | self.place(right, known, tries - 1)
+
+
+def _cut(held: Sequence[Known], begin: Samples, end: Samples) -> Iterator[Segment]:
+    """Segments of at most `SEGMENT` out of *held*, each ending in the longest pause of its second half."""
+    first = 0
+    while end - begin > SEGMENT and first + 1 < len(held):
+        at = best = first + 1
+        longest: Samples = -1
+        while at < len(held) and held[at - 1].end - begin <= SEGMENT:
+            pause = held[at].start - held[at - 1].end
+            if held[at].start - begin >= SEGMENT // 2 and pause >= longest:
+                best, longest = at, pause
+            at += 1
+        middle = (held[best - 1].end + held[best].start) // 2
+        yield _segment(held[first:best], begin, min(middle, held[best - 1].end + _AROUND, begin + SEGMENT))
+        first, begin = best, max(middle, held[best].start - _AROUND)
+    yield _segment(held[first:], begin, end)
+
+
+def _segment(held: Sequence[Known], begin: Samples, end: Samples) -> Segment:
+    begin -= begin % _GRID
+    return Segment(words=tuple(each.number for each in held), start=begin, end=max(begin, end))
+
+
+def _half(one: Known, two: Known) -> Samples:
+    return max(0, min((two.start - one.end) // 2, _MARGIN))
+
+
+def _close(known: Sequence[Known]) -> Sequence[Known]:
+    """The first of *known* and those that follow it without a gap of the text, in either direction."""
+    for at, (one, two) in enumerate(pairwise(known), start=1):
+        if abs(two.number - one.number) > 1 or abs(two.start - one.start) > 5 * RATE:
+            return known[:at]
+    return known
+
+
+# ── bridges ──
+
+
+def bridged(
+    placed: Mapping[int, PlacedWord],
+    weights: Sequence[int],
+    duration: Samples,
+    guesses: Mapping[int, PlacedWord] = MappingProxyType({}),
+) -> list[tuple[Samples, Samples, bool]]:
+    """Start, end and whether it is a guess, for every word: those that were not *placed* share what is free by *weights*.
+
+    Where there are *guesses* for all of them that lie there, those hold. A weight of 0 is a word that nobody says: it takes
+    no time, behind the word before it, and is no guess. Before the first placed word, behind the last one, and where there
+    is far more time than they could take, words take that of a leisurely speaker beside a placed one.
+    """
+    times: list[tuple[Samples, Samples, bool]] = []
+    at: Samples = 0
+    number = 0
+    while number < len(weights):
+        if (word := placed.get(number)) is not None:
+            start = min(max(word.start, at), duration)
+            at = min(max(word.end, start), duration)
+            times.append((start, at, False))
+            number += 1
+            continue
+        following = number
+        while following < len(weights) and following not in placed:
+            following += 1
+        end = max(at, min(placed[following].start, duration)) if following < len(weights) else duration
+        times += _between(range(number, following), weights, at, end, guesses, last=following == len(weights))
+        at = times[-1][1]
+        number = following
+    return times
+
+
+def _between(
+    numbers: range,
+    weights: Sequence[int],
+    start: Samples,
+    end: Samples,
+    guesses: Mapping[int, PlacedWord],
+    *,
+    last: bool,
+) -> Iterator[tuple[Samples, Samples, bool]]:
+    """Times of *numbers*, none of which was placed, between *start* and *end*; *last*: no word comes behind them."""
+    held = [guesses[number] for number in numbers if number in guesses]
+    if len(held) == sum(weights[number] > 0 for number in numbers) and _inside(held, start, end):
+        for number in numbers:
+            guess = guesses.get(number)
+            begin = min(max(guess.start, start), end) if guess else start
+            start = min(max(guess.end, begin), end) if guess else start
+            yield begin, start, guess is not None
+        return
+    need = _leisurely(numbers, weights)
+    if last:
+        yield from _spread(numbers, weights, start, min(end, start + need))
+    elif numbers[0] == 0:
+        yield from _spread(numbers, weights, max(start, end - need), end)
+    elif end - start > 3 * need:  # something else is said there: nobody shall look for them in the midst of it
+        half = len(numbers) - len(numbers) // 2
+        yield from _spread(numbers[:half], weights, start, start + _leisurely(numbers[:half], weights))
+        yield from _spread(numbers[half:], weights, end - _leisurely(numbers[half:], weights), end)
+    else:
+        yield from _spread(numbers, weights, start, end)
+
+
+def _leisurely(numbers: Sequence[int], weights: Sequence[int]) -> Samples:
+    return sum((weights[number] + 2) * _LETTER for number in numbers if weights[number])
+
+
+def _spread(
+    numbers: Sequence[int], weights: Sequence[int], start: Samples, end: Samples
+) -> Iterator[tuple[Samples, Samples, bool]]:
+    """The time from *start* to *end* divided among *numbers*."""
+    whole, done = sum(weights[number] for number in numbers), 0
+    for number in numbers:
+        begin = start + (end - start) * done // whole if whole else start
+        done += weights[number]
+        yield begin, start + (end - start) * done // whole if whole else start, weights[number] > 0
+
+
+def _inside(words: Sequence[PlacedWord], start: Samples, end: Samples) -> bool:
+    """Whether *words* follow one another between *start* and *end*, or nearly so: those were found at another time."""
+    ends = [start, *(word.end for word in words)]
+    follow = all(before - _EDGE <= word.start for before, word in zip(ends, words, strict=False))
+    return follow and ends[-1] <= end + _EDGE

@@ -1,0 +1,1 @@
+"""E-mail: the SMTP client and the texts of all messages."""

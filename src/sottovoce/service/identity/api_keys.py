@@ -1,0 +1,288 @@
+"""Workspaces, users and the keys that open them. Secrets are shown once and kept as SHA-256 digests."""
+
+import hashlib
+import hmac
+import secrets
+import string
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import now_ms
+
+_ALPHABET = string.ascii_letters + string.digits
+SECRET_LENGTH = 32  # 190 bits: a plain digest is enough, no slow hash is needed
+MIN_SECRET = 8
+MAX_NAME = 120
+"""Characters of a name (contract §13.2)."""
+MAX_CLIENT_REF = 256
+MAX_KEYS = 1000
+"""Keys of one project that work at the same time (contract §13.2 has a limit, and no figure)."""
+
+
+class Product(StrEnum):
+    """What a temporary key opens: its `type` (contract §13.2)."""
+
+    BATCH = "batch"
+    RT = "rt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a valid key speaks for. *client_ref* `None`: every job of the project.
+
+    *manages*: the key may see and change keys and projects of its workspace. A temporary key has a *token_id*, opens one
+    *product* alone, and was given in a *region*; all three are `None` for a permanent key, which opens everything wherever its
+    workspace is served: in *regions*, or everywhere if that is `None`.
+    """
+
+    key_id: str
+    project_id: int
+    workspace_id: int
+    user_id: int | None
+    client_ref: str | None = None
+    manages: bool = False
+    token_id: str | None = None
+    product: Product | None = None
+    region: str | None = None
+    regions: tuple[str, ...] | None = None
+    retention_ms: int | None = None  # how long the workspace has its jobs kept after their end
+
+    @property
+    def actor(self) -> str:
+        """For logs: the key, and which of the temporary keys in its name."""
+        return self.key_id if self.token_id is None else f"{self.key_id}/{self.token_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as it may be shown: never its secret."""
+
+    id: str
+    name: str
+    project_id: int
+    user_id: int | None
+    client_ref: str | None
+    manages: bool
+    created_at: int
+    revoked_at: int | None
+
+
+def new_secret() -> str:
+    """A fresh secret of an API key."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(SECRET_LENGTH))
+
+
+def digest(secret: str) -> str:
+    """What is stored instead of *secret*."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def checked(text: str, *, at: str, most: int = MAX_NAME) -> str:
+    """*text*. Raises `Refused` when it is too long, or could break a line or a terminal."""
+    if len(text) > most:
+        raise Refused(Kind.INVALID_QUERY, f"{at} should be at most {most} chars long")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise Refused(Kind.INVALID_QUERY, f"{at} should hold no control characters")
+    return text
+
+
+def bootstrap(connection: sa.Connection, secret: str) -> bool:
+    """Workspace 1, user 1, its default project and a key with *secret* that manages, unless there is a workspace already."""
+    if connection.dialect.name == "postgresql":  # a fleet's processes start together, and each finds the tables empty
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7420063)"))
+    if connection.execute(sa.select(t.workspaces.c.id).limit(1)).first():
+        return False
+    workspace, project = open_workspace(connection, "default")
+    user = _inserted(connection, t.users, workspace_id=workspace)
+    create_key(connection, project_id=project, user_id=user, name="first key", secret=secret, manages=True)
+    return True
+
+
+def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
+    """A new workspace, and its default project."""
+    workspace = _inserted(connection, t.workspaces, name=name)
+    return workspace, _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
+
+
+def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
+    key = connection.execute(sa.insert(table).values(created_at=now_ms(), **values)).inserted_primary_key
+    if key is None:
+        raise RuntimeError(f"no key from {table.name}")
+    return int(key[0])
+
+
+def create_key(
+    connection: sa.Connection,
+    *,
+    project_id: int,
+    name: str,
+    secret: str,
+    user_id: int | None = None,
+    client_ref: str | None = None,
+    manages: bool = False,
+) -> ApiKey:
+    """A key with *secret* for *project_id*, of *user_id* or else of the first user of its workspace: V1 asks whose a key is.
+
+    Raises `Refused(FORBIDDEN)` when the project has as many as it may.
+    """
+    if len(secret) < MIN_SECRET or not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise ValueError(f"an API key is at least {MIN_SECRET} printable ASCII characters without blanks")
+    name = checked(name, at="name in body").strip()
+    if client_ref is not None:  # not stripped: two references that differ are two customers
+        client_ref = checked(client_ref, at="client_ref in body", most=MAX_CLIENT_REF)
+        if manages:
+            raise Refused(Kind.FORBIDDEN, "a key that manages could undo its own client_ref; make two")
+    _check_room(connection, project_id)
+    key_id = secrets.token_hex(8)
+    connection.execute(
+        sa.insert(t.api_keys).values(
+            id=key_id,
+            project_id=project_id,
+            user_id=_first_user(connection, project_id) if user_id is None else user_id,
+            name=name,
+            secret_sha256=digest(secret),
+            client_ref=client_ref,
+            manages=manages,
+            created_at=now_ms(),
+        )
+    )
+    return _key(connection.execute(_keys().where(t.api_keys.c.id == key_id)).mappings().one())
+
+
+def _first_user(connection: sa.Connection, project_id: int) -> int | None:
+    """The oldest user of the project's workspace, if there is one; those who are disabled come last."""
+    statement = (
+        sa.select(t.users.c.id)
+        .join_from(t.users, t.projects, t.projects.c.workspace_id == t.users.c.workspace_id)
+        .where(t.projects.c.id == project_id)
+        .order_by(t.users.c.disabled_at.is_not(None), t.users.c.id)
+    )
+    return connection.scalar(statement.limit(1))
+
+
+def _check_room(connection: sa.Connection, project_id: int) -> None:
+    """Refuse one key too many; the row's lock makes those who create at the same time wait for each other."""
+    connection.execute(sa.select(t.projects.c.id).where(t.projects.c.id == project_id).with_for_update())
+    mine = (t.api_keys.c.project_id == project_id, t.api_keys.c.revoked_at.is_(None))
+    if connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one() >= MAX_KEYS:
+        raise Refused(Kind.FORBIDDEN, f"the project has {MAX_KEYS} keys, and may not have more; delete some")
+
+
+def _keys() -> sa.Select[Any]:
+    return sa.select(*(t.api_keys.c[name] for name in ApiKey.__dataclass_fields__))
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(**row)
+
+
+def list_keys(
+    connection: sa.Connection,
+    *,
+    workspace_id: int | None = None,
+    project_id: int | None = None,
+    user_id: int | None = None,
+    working: bool = False,
+) -> list[ApiKey]:
+    """Keys, oldest first: of one workspace, project or user if given; with *working* only those that still open something."""
+    statement = _keys().join_from(t.api_keys, t.projects).order_by(t.api_keys.c.created_at, t.api_keys.c.id)
+    if workspace_id is not None:
+        statement = statement.where(t.projects.c.workspace_id == workspace_id)
+    if project_id is not None:
+        statement = statement.where(t.api_keys.c.project_id == project_id)
+    if user_id is not None:
+        statement = statement.where(t.api_keys.c.user_id == user_id)
+    if working:
+        statement = statement.where(t.api_keys.c.revoked_at.is_(None), t.projects.c.deleted_at.is_(None))
+    return [_key(row) for row in connection.execute(statement).mappings()]
+
+
+def revoke_key(
+    connection: sa.Connection, key_id: str, *, workspace_id: int | None = None, user_id: int | None = None
+) -> bool:
+    """Make *key_id* worthless, with every temporary key in its name.
+
+    False: no such key (of the workspace, of the user) that still works.
+    """
+    statement = (
+        sa.update(t.api_keys)
+        .where(t.api_keys.c.id == key_id, t.api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=now_ms())
+    )
+    if workspace_id is not None:
+        mine = sa.select(t.projects.c.id).where(t.projects.c.workspace_id == workspace_id)
+        statement = statement.where(t.api_keys.c.project_id.in_(mine))
+    if user_id is not None:
+        statement = statement.where(t.api_keys.c.user_id == user_id)
+    return connection.execute(statement).rowcount == 1
+
+
+def default_project(connection: sa.Connection, workspace_id: int | None = None) -> int:
+    """The default project of *workspace_id*, else of the first workspace, where keys made on the command line belong."""
+    statement = sa.select(t.projects.c.id).where(t.projects.c.is_default).order_by(t.projects.c.id)
+    if workspace_id is not None:
+        statement = statement.where(t.projects.c.workspace_id == workspace_id)
+    return int(connection.execute(statement.limit(1)).scalar_one())
+
+
+_PROJECT = t.projects.alias("project")
+"""The project that a key is used in, beside `projects`, to which it belongs."""
+
+
+def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
+    """Whose key has *secret_digest*, if it still works."""
+    theirs = (t.api_keys.c.secret_sha256 == secret_digest, _PROJECT.c.id == t.api_keys.c.project_id)
+    statement = _callers().add_columns(t.api_keys.c.secret_sha256).where(*theirs)
+    row = connection.execute(statement).mappings().first()
+    if row is None or not hmac.compare_digest(row["secret_sha256"], secret_digest):
+        return None
+    return _caller({name: value for name, value in row.items() if name != "secret_sha256"})
+
+
+def holder(connection: sa.Connection, key_id: str, project_id: int) -> Caller | None:
+    """Who *key_id* speaks for in *project_id*, if it still works there: in its own project, and if it manages in any."""
+    theirs = (
+        t.api_keys.c.id == key_id,
+        _PROJECT.c.id == project_id,
+        sa.or_(_PROJECT.c.id == t.api_keys.c.project_id, t.api_keys.c.manages),
+    )
+    row = connection.execute(_callers().where(*theirs)).mappings().first()
+    return _caller(row) if row else None
+
+
+def _caller(row: Mapping[Any, Any]) -> Caller:
+    return Caller(**{**row, "regions": None if row["regions"] is None else tuple(row["regions"])})
+
+
+def _callers() -> sa.Select[Any]:
+    """Keys that work, each in every project of its workspace."""
+    return (
+        sa.select(
+            t.api_keys.c.id.label("key_id"),
+            _PROJECT.c.id.label("project_id"),
+            _PROJECT.c.workspace_id,
+            t.api_keys.c.user_id,
+            t.api_keys.c.client_ref,
+            t.api_keys.c.manages,
+            t.workspaces.c.regions,
+            t.workspaces.c.retention_ms,
+        )
+        .select_from(t.api_keys)
+        .join(t.projects, t.projects.c.id == t.api_keys.c.project_id)
+        .join(_PROJECT, _PROJECT.c.workspace_id == t.projects.c.workspace_id)
+        .join(t.workspaces, t.workspaces.c.id == _PROJECT.c.workspace_id)
+        .outerjoin(t.users, t.users.c.id == t.api_keys.c.user_id)
+        .where(
+            t.api_keys.c.revoked_at.is_(None),
+            t.projects.c.deleted_at.is_(None),
+            _PROJECT.c.deleted_at.is_(None),
+            t.users.c.disabled_at.is_(None),
+        )
+    )

@@ -1,0 +1,62 @@
+"""Who is logged in. A session is a random secret in a cookie, kept as its SHA-256, for fourteen days at most."""
+
+import secrets
+
+import sqlalchemy as sa
+
+from sottovoce.service.identity.api_keys import digest
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import now_ms
+
+SECRET_BYTES = 32
+SECRET_LENGTH = 43
+"""Characters of a secret: its bytes in base64 for URLs."""
+SECONDS = 14 * 86_400
+"""How long a session is good for."""
+MOST = 50
+"""Sessions of one user at the same time; one more ends the oldest."""
+
+
+def begin(connection: sa.Connection, user_id: int) -> str:
+    """Log *user_id* in: the secret of a new session. Removes what is over on the way."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    connection.execute(
+        sa.delete(t.sessions).where(t.sessions.c.user_id == user_id, t.sessions.c.expires_at <= now_ms())
+    )
+    kept = sa.select(t.sessions.c.secret_sha256).where(t.sessions.c.user_id == user_id)
+    spare = kept.order_by(t.sessions.c.created_at.desc(), t.sessions.c.secret_sha256).offset(MOST - 1)
+    for each in connection.scalars(spare).all():
+        connection.execute(sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == each))
+    connection.execute(
+        sa.insert(t.sessions).values(
+            secret_sha256=digest(secret), user_id=user_id, created_at=now_ms(), expires_at=now_ms() + SECONDS * 1000
+        )
+    )
+    return secret
+
+
+def holder(connection: sa.Connection, secret: str) -> int | None:
+    """Who is logged in with *secret*, if that is still so."""
+    statement = (
+        sa.select(t.sessions.c.user_id)
+        .join_from(t.sessions, t.users)
+        .where(
+            t.sessions.c.secret_sha256 == digest(secret),
+            t.sessions.c.expires_at > now_ms(),
+            t.users.c.disabled_at.is_(None),
+        )
+    )
+    return connection.scalar(statement)
+
+
+def end(connection: sa.Connection, secret: str) -> bool:
+    """Log out. False: nobody was logged in with *secret*."""
+    return connection.execute(sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == digest(secret))).rowcount == 1
+
+
+def end_all(connection: sa.Connection, user_id: int, *, but: str | None = None) -> int:
+    """Log *user_id* out everywhere, except in the session with the secret *but*; how many sessions ended."""
+    statement = sa.delete(t.sessions).where(t.sessions.c.user_id == user_id)
+    if but is not None:
+        statement = statement.where(t.sessions.c.secret_sha256 != digest(but))
+    return connection.execute(statement).rowcount

@@ -1,0 +1,270 @@
+"""Temporary keys: signed statements of whose they are, what they open and until when (contract §13.3; RFC 7519).
+
+A region signs with an Ed25519 key of its own, whose private half is sealed by the vault. Every region of the installation can
+check it with the public half, and none can sign in another's name.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jwt
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.identity.api_keys import MAX_CLIENT_REF, Caller, Product, checked
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, now_ms
+from sottovoce.service.storage.encryption import Vault
+
+_log = logging.getLogger(__name__)
+
+ALGORITHM = "EdDSA"
+ISSUER = "sottovoce"
+MIN_TTL, MAX_TTL = 60, 86_400
+"""Seconds (contract §11)."""
+SKEW = 10
+"""Seconds by which the clocks of two servers may differ: a temporary key is good for so much longer, and before its time."""
+MAX_TOKEN = 4096
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+_CLAIMS = ("iss", "iat", "exp", "jti", "type", "region", "key", "project")
+
+
+class Untrue(Exception):
+    """A temporary key that is not as any of our servers would have made it, or whose time has not come."""
+
+
+class Expired(Untrue):
+    """A temporary key whose time is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a temporary key shall open. *ttl* in seconds."""
+
+    key_id: str
+    project_id: int
+    product: Product
+    ttl: int
+    client_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a temporary key says. *issued* and *expires* in epoch seconds."""
+
+    id: str
+    key_id: str
+    project_id: int
+    product: Product
+    region: str
+    client_ref: str | None
+    issued: int
+    expires: int
+
+    def check(self, now: float) -> None:
+        """Whether it is good at *now*, epoch seconds. Raises `Expired`, `Untrue`."""
+        if now < self.issued - SKEW:
+            raise Untrue("its time has not come")
+        if now >= self.expires + SKEW:
+            raise Expired
+
+    def caller(self, holder: Caller) -> Caller:
+        """Who speaks with it, *holder* being who its key speaks for now. It never manages."""
+        return replace(
+            holder,
+            client_ref=self.client_ref if holder.client_ref is None else holder.client_ref,
+            manages=False,
+            token_id=self.id,
+            product=self.product,
+            region=self.region,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """The public half of a region's signing key."""
+
+    id: str
+    region: str
+    public_key: Ed25519PublicKey
+
+
+def signing_key_of(token: str) -> str | None:
+    """The id of the key that *token* says it is signed with; `None` for everything that is no token of ours."""
+    if len(token) > MAX_TOKEN or token.count(".") != 2:  # noqa: PLR2004 - RFC 7515 §3.1
+        return None
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return None
+    key_id = header.get("kid")
+    ours = header.get("alg") == ALGORITHM and isinstance(key_id, str) and _KEY_ID.fullmatch(key_id)
+    return key_id if ours else None
+
+
+def verify(token: str, witness: Witness) -> Claims:
+    """What *token* says, if it is signed with the key of *witness*; its time is not looked at. Raises `Untrue`."""
+    try:
+        # our own clock judges the times: in the service clocks are arguments
+        said = jwt.decode(
+            token,
+            witness.public_key,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        )
+        claims = _claims(said)
+    except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
+        raise Untrue("not signed by us, or not what we sign") from error
+    if claims.region != witness.region:
+        raise Untrue("signed with the key of another region")
+    return claims
+
+
+def _claims(said: dict[str, Any]) -> Claims:
+    numbers = [said[name] for name in ("iat", "exp", "project")]
+    texts = [said[name] for name in ("jti", "key", "region", "type")] + [said.get("client_ref", "")]
+    if not all(type(number) is int for number in numbers) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("claims of other types")
+    issued, expires = said["iat"], said["exp"]
+    if not MIN_TTL <= expires - issued <= MAX_TTL:
+        raise ValueError("longer than any that we sign")
+    return Claims(
+        id=said["jti"],
+        key_id=said["key"],
+        project_id=said["project"],
+        product=Product(said["type"]),
+        region=said["region"],
+        client_ref=said.get("client_ref"),
+        issued=issued,
+        expires=expires,
+    )
+
+
+class Mint:
+    """Makes temporary keys in the name of *region*. *clock* gives epoch seconds."""
+
+    def __init__(self, control: Database, vault: Vault, region: str, clock: Callable[[], float] = time.time) -> None:
+        self._control = control
+        self._vault = vault
+        self._region = region
+        self._clock = clock
+        self._opened: tuple[str, Ed25519PrivateKey] | None = None
+
+    async def make(self, grant: Grant) -> tuple[str, Claims]:
+        """A temporary key, and what it says. Raises `Refused` for a grant that nobody may have."""
+        _check(grant)
+        key_id, key = await self._key()
+        issued = int(self._clock())
+        claims = Claims(
+            id=secrets.token_hex(8),
+            key_id=grant.key_id,
+            project_id=grant.project_id,
+            product=grant.product,
+            region=self._region,
+            client_ref=grant.client_ref if grant.product is Product.BATCH else None,  # ignored for rt (§13.3)
+            issued=issued,
+            expires=issued + grant.ttl,
+        )
+        return jwt.encode(_said(claims), key, algorithm=ALGORITHM, headers={"kid": key_id}), claims
+
+    async def _key(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key to sign with now. The database is asked each time: an operator may have retired the one from before."""
+        found = await self._control.read(lambda connection: _current(connection, self._region))
+        if found is not None and self._opened is not None and found[0] == self._opened[0]:
+            return self._opened
+        self._opened = self._unsealed(*found) if found else None
+        if self._opened is None:
+            self._opened = await self._control.write(lambda connection: renew(connection, self._vault, self._region))
+        return self._opened
+
+    def _unsealed(self, key_id: str, sealed: bytes) -> tuple[str, Ed25519PrivateKey] | None:
+        try:
+            return key_id, Ed25519PrivateKey.from_private_bytes(self._vault.unseal(sealed))
+        except ValueError:
+            _log.warning("signing key cannot be opened, a new one is made", extra={"signing_key": key_id})
+            return None
+
+
+def _check(grant: Grant) -> None:
+    if grant.ttl < MIN_TTL:
+        raise Refused(Kind.INVALID_QUERY, f"ttl in body should be greater than or equal to {MIN_TTL}")
+    if grant.ttl > MAX_TTL:
+        raise Refused(Kind.INVALID_QUERY, f"ttl in body should be less than or equal to {MAX_TTL}")
+    if grant.client_ref is not None:
+        checked(grant.client_ref, at="client_ref in body", most=MAX_CLIENT_REF)
+
+
+def _said(claims: Claims) -> dict[str, Any]:
+    said = {
+        "iss": ISSUER,
+        "iat": claims.issued,
+        "exp": claims.expires,
+        "jti": claims.id,
+        "type": str(claims.product),
+        "region": claims.region,
+        "key": claims.key_id,
+        "project": claims.project_id,
+    }
+    return said if claims.client_ref is None else {**said, "client_ref": claims.client_ref}
+
+
+# ── signing keys ──
+
+
+def witness(connection: sa.Connection, key_id: str) -> Witness | None:
+    """The public half of the signing key *key_id*, while anything that it signed may still be good."""
+    columns = (t.signing_keys.c.id, t.signing_keys.c.region, t.signing_keys.c.public_key)
+    good = sa.or_(t.signing_keys.c.retired_at.is_(None), t.signing_keys.c.retired_at > now_ms() - _lasting_ms())
+    row = connection.execute(sa.select(*columns).where(t.signing_keys.c.id == key_id, good)).first()
+    if row is None:
+        return None
+    return Witness(id=row.id, region=row.region, public_key=Ed25519PublicKey.from_public_bytes(row.public_key))
+
+
+def _lasting_ms() -> int:
+    """How long after its retirement something may still be signed with a key, and good."""
+    return (MAX_TTL + 2 * SKEW) * 1000
+
+
+def _current(connection: sa.Connection, region: str) -> tuple[str, bytes] | None:
+    mine = (t.signing_keys.c.region == region, t.signing_keys.c.retired_at.is_(None))
+    newest = sa.select(t.signing_keys.c.id, t.signing_keys.c.private_key).where(*mine)
+    row = connection.execute(newest.order_by(t.signing_keys.c.created_at.desc(), t.signing_keys.c.id).limit(1)).first()
+    return (row.id, row.private_key) if row else None
+
+
+def opens(connection: sa.Connection, vault: Vault, region: str) -> bool:
+    """Whether the signing key of *region*, if it has one, is sealed with the newest key of *vault*."""
+    found = _current(connection, region)
+    return found is None or vault.is_newest(found[1])
+
+
+def renew(connection: sa.Connection, vault: Vault, region: str) -> tuple[str, Ed25519PrivateKey]:
+    """A new signing key for *region*. What the one before it signed stays good for its time, and nobody can sign with it."""
+    mine = t.signing_keys.c.region == region
+    old = sa.update(t.signing_keys).where(mine, t.signing_keys.c.retired_at.is_(None))
+    connection.execute(old.values(retired_at=now_ms(), private_key=None))
+    connection.execute(sa.delete(t.signing_keys).where(t.signing_keys.c.retired_at < now_ms() - _lasting_ms()))
+    key_id, key = secrets.token_hex(8), Ed25519PrivateKey.generate()
+    connection.execute(
+        sa.insert(t.signing_keys).values(
+            id=key_id,
+            region=region,
+            public_key=key.public_key().public_bytes_raw(),
+            private_key=vault.seal(key.private_bytes_raw()),
+            created_at=now_ms(),
+        )
+    )
+    return key_id, key
+
+
+def forget(connection: sa.Connection, region: str) -> int:
+    """Make every temporary key that *region* gave worthless, by forgetting what it signed with; how many signing keys."""
+    return connection.execute(sa.delete(t.signing_keys).where(t.signing_keys.c.region == region)).rowcount

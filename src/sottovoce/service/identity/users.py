@@ -1,0 +1,224 @@
+"""People with accounts. An account is a user and, unless it joins one, a workspace of its own with a default project.
+
+An address is *verified* once somebody has shown that mail to it reaches them, or an operator has vouched for it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.identity import api_keys, email_links, sessions
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import now_ms
+from sottovoce.wire.email_address import mail_address
+
+MAX_EMAIL = 254
+"""Characters of an address that mail servers take (RFC 5321 §4.5.3.1.3, less the brackets)."""
+UNVERIFIED_DAYS = 7
+"""Days after which an account that was never verified goes, with everything that belongs to it."""
+BATCH = 100
+"""Such accounts that one registration removes."""
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user as it may be shown. Instants in epoch ms; one without *email* has keys, and cannot log in."""
+
+    id: int
+    workspace_id: int
+    email: str | None
+    created_at: int
+    disabled_at: int | None
+    verified_at: int | None
+
+    @property
+    def actor(self) -> str:
+        """For the audit log."""
+        return f"user {self.id}"
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        if self.disabled_at is not None:
+            return "disabled"
+        return "unverified" if self.email is not None and self.verified_at is None else "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A user, and what is kept of the password."""
+
+    user: User
+    password_hash: str | None = field(repr=False)
+
+
+def normal(email: str, *, at: str = "email") -> str:
+    """*email* as it is kept and looked for: in lower case, as all that matter treat it. Raises `Refused`."""
+    email = email.strip().lower()
+    try:
+        mail_address(email)
+    except ValueError:
+        email = ""
+    if not email or len(email) > MAX_EMAIL:
+        raise Refused(Kind.BAD_REQUEST, "must be an e-mail address", at=at)
+    return email
+
+
+# ── who is there ──
+
+
+def _users() -> sa.Select[Any]:
+    return sa.select(*(t.users.c[name] for name in User.__dataclass_fields__))
+
+
+def get(connection: sa.Connection, user_id: int) -> User | None:
+    """The user *user_id*."""
+    if not 0 < user_id < 1 << 31:  # what the column holds
+        return None
+    row = connection.execute(_users().where(t.users.c.id == user_id)).mappings().first()
+    return User(**row) if row else None
+
+
+def by_email(connection: sa.Connection, email: str) -> User | None:
+    """The user with *email*, which is `normal`."""
+    row = connection.execute(_users().where(t.users.c.email == email)).mappings().first()
+    return User(**row) if row else None
+
+
+def find(connection: sa.Connection, who: str) -> User | None:
+    """The user with *who* for an id or an address, as a person types it."""
+    if who.isascii() and who.isdigit():
+        return get(connection, int(who[:18]))
+    try:
+        return by_email(connection, normal(who))
+    except Refused:
+        return None
+
+
+def listed(connection: sa.Connection) -> list[User]:
+    """Every user, oldest first."""
+    return [User(**row) for row in connection.execute(_users().order_by(t.users.c.id)).mappings()]
+
+
+def credentials(connection: sa.Connection, user: User | None) -> Credentials | None:
+    """*user* as it is now, and what is kept of the password."""
+    if user is None:
+        return None
+    statement = _users().add_columns(t.users.c.password_hash).where(t.users.c.id == user.id)
+    row = connection.execute(statement).mappings().first()
+    if row is None:
+        return None
+    shown = {name: row[name] for name in User.__dataclass_fields__}
+    return Credentials(user=User(**shown), password_hash=row["password_hash"])
+
+
+def balance(connection: sa.Connection, user: User) -> int:
+    """Credits of the user's workspace."""
+    statement = sa.select(t.workspaces.c.balance).where(t.workspaces.c.id == user.workspace_id)
+    return int(connection.execute(statement).scalar_one())
+
+
+# ── what becomes of them ──
+
+
+def add(
+    connection: sa.Connection,
+    *,
+    email: str,
+    password_hash: str | None,
+    verified: bool,
+    workspace_id: int | None = None,
+) -> User:
+    """A new user of *workspace_id*, else of a workspace of its own. *email* is `normal`.
+
+    Raises `Refused` for an address that is taken, and for a workspace that is not there.
+    """
+    if by_email(connection, email) is not None:
+        raise _taken()
+    if workspace_id is None:
+        workspace_id, _ = api_keys.open_workspace(connection, f"of {email}")
+    elif not connection.execute(sa.select(t.workspaces.c.id).where(t.workspaces.c.id == workspace_id)).first():
+        raise Refused(Kind.BAD_REQUEST, f"no workspace {workspace_id}")
+    values = {"workspace_id": workspace_id, "email": email, "password_hash": password_hash, "created_at": now_ms()}
+    try:
+        connection.execute(sa.insert(t.users).values(**values, verified_at=now_ms() if verified else None))
+    except sa.exc.IntegrityError as error:  # somebody was quicker since
+        raise _taken() from error
+    return _sure(by_email(connection, email))
+
+
+def _taken() -> Refused:
+    return Refused(Kind.BAD_REQUEST, "this address has an account already", at="email")
+
+
+def _sure(user: User | None) -> User:
+    if user is None:
+        raise RuntimeError("a user that was just there is gone")
+    return user
+
+
+def verify(connection: sa.Connection, user: User) -> User:
+    """Mail to *user*'s address reaches who has the account."""
+    _change(connection, user, verified_at=sa.func.coalesce(t.users.c.verified_at, now_ms()))
+    email_links.drop(connection, user.id, email_links.Purpose.VERIFY)
+    return _sure(get(connection, user.id))
+
+
+def set_password(connection: sa.Connection, user: User, password_hash: str, *, session: str | None = None) -> None:
+    """Change the password; ends every session but the one with the secret *session*, and links for a new password."""
+    _change(connection, user, password_hash=password_hash)
+    sessions.end_all(connection, user.id, but=session)
+    email_links.drop(connection, user.id, email_links.Purpose.PASSWORD)
+
+
+def rehash(connection: sa.Connection, found: Credentials, password_hash: str) -> None:
+    """Keep the same password at another cost."""
+    _change(connection, found.user, password_hash=password_hash)
+
+
+def disable(connection: sa.Connection, user: User) -> None:
+    """Shut *user* out: sessions and links end now, keys open nothing until it is enabled."""
+    _change(connection, user, disabled_at=sa.func.coalesce(t.users.c.disabled_at, now_ms()))
+    sessions.end_all(connection, user.id)
+    email_links.drop(connection, user.id)
+
+
+def enable(connection: sa.Connection, user: User) -> None:
+    """Let *user* in: disabled no more, and verified, since an operator says so."""
+    _change(connection, user, disabled_at=None)
+    verify(connection, user)
+
+
+def _change(connection: sa.Connection, user: User, **values: Any) -> None:
+    connection.execute(sa.update(t.users).where(t.users.c.id == user.id).values(**values))
+
+
+def forget_unverified(connection: sa.Connection) -> int:
+    """Remove accounts that strangers registered and never verified; how many. None of them was ever used for anything."""
+    workspace = t.users.c.workspace_id
+    others = t.users.alias("others")
+    spotless = [
+        ~sa.exists().where(others.c.workspace_id == workspace, others.c.id != t.users.c.id),
+        ~sa.exists().where(t.api_keys.c.project_id == t.projects.c.id, t.projects.c.workspace_id == workspace),
+        ~sa.exists().where(t.sessions.c.user_id == t.users.c.id),
+        ~sa.exists().where(t.mail_links.c.user_id == t.users.c.id, t.mail_links.c.expires_at > now_ms()),
+        ~sa.exists().where(t.credit_entries.c.workspace_id == workspace),
+        ~sa.exists().where(t.credit_holds.c.workspace_id == workspace),
+    ]
+    old = (
+        sa.select(t.users.c.id, workspace)
+        .where(t.users.c.email.is_not(None), t.users.c.verified_at.is_(None), t.users.c.disabled_at.is_(None))
+        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * _DAY_MS, *spotless)
+        .limit(BATCH)
+        .with_for_update(of=t.users, skip_locked=True)
+    )
+    found = connection.execute(old).all()
+    for user_id, workspace_id in found:
+        email_links.drop(connection, user_id)
+        connection.execute(sa.delete(t.users).where(t.users.c.id == user_id))
+        connection.execute(sa.delete(t.projects).where(t.projects.c.workspace_id == workspace_id))
+        connection.execute(sa.delete(t.workspaces).where(t.workspaces.c.id == workspace_id))
+    return len(found)

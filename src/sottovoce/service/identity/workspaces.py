@@ -1,0 +1,63 @@
+"""Workspaces as an operator sees them: which regions serve them, and how long their jobs are kept."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.regions import NAME
+from sottovoce.service.storage import schema as t
+
+DAY_MS = 86_400_000
+MOST_DAYS = 36_500
+_COLUMNS = ("id", "name", "created_at", "regions", "retention_ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """*regions* `None`: every region serves it. *retention_ms* `None`: as each region has it; 0: until a job was delivered."""
+
+    id: int
+    name: str
+    created_at: int
+    regions: tuple[str, ...] | None
+    retention_ms: int | None
+
+
+def listed(connection: sa.Connection) -> list[Workspace]:
+    """Every workspace, oldest first."""
+    rows = connection.execute(sa.select(*(t.workspaces.c[name] for name in _COLUMNS)).order_by(t.workspaces.c.id))
+    return [
+        Workspace(**{**row, "regions": None if row["regions"] is None else tuple(row["regions"])})
+        for row in rows.mappings()
+    ]
+
+
+def bind(connection: sa.Connection, workspace_id: int, regions: Sequence[str] | None) -> None:
+    """Let only *regions* serve *workspace_id*; `None`: all. Its jobs stay where they are. Raises `Refused`."""
+    if regions is not None:
+        regions = list(dict.fromkeys(regions))
+        if not regions:
+            raise Refused(Kind.INVALID_QUERY, "name at least one region")
+        for name in regions:
+            if not re.fullmatch(NAME, name):
+                raise Refused(Kind.INVALID_QUERY, f"{name!r} is no name of a region: eu1, us1, au1 or your own")
+    _change(connection, workspace_id, regions=regions)
+
+
+def keep(connection: sa.Connection, workspace_id: int, days: float | None) -> None:
+    """Keep jobs of *workspace_id* that are submitted from now on for *days* after their end; `None`: as their region has it.
+
+    Raises `Refused`.
+    """
+    if days is not None and not 0 <= days <= MOST_DAYS:
+        raise Refused(Kind.INVALID_QUERY, f"days should be between 0 and {MOST_DAYS}")
+    _change(connection, workspace_id, retention_ms=None if days is None else round(days * DAY_MS))
+
+
+def _change(connection: sa.Connection, workspace_id: int, **values: object) -> None:
+    statement = sa.update(t.workspaces).where(t.workspaces.c.id == workspace_id).values(**values)
+    if not connection.execute(statement).rowcount:
+        raise Refused(Kind.PAGE_NOT_FOUND, f"no workspace {workspace_id}")

@@ -1,0 +1,96 @@
+"""Removing jobs: rows become tombstones first, then the work is stopped, then the bytes go.
+
+A tombstone says when its bytes were gone. One that does not was left by a killed process, and the next sweep goes on with it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from sottovoce import job
+from sottovoce.errors import Kind, Refused
+from sottovoce.job import Event
+from sottovoce.service.jobs import media_fetcher, repository
+from sottovoce.service.notifications import outbox
+from sottovoce.service.queue.dbos_queue import JobQueue
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""Jobs whose blobs are deleted at the same time."""
+
+
+class Removal:
+    """Deletes for users and for retention."""
+
+    def __init__(self, database: Database, blobs: Blobs, queue: JobQueue) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._queue = queue
+        self._removed = False
+
+    async def delete(self, job_id: str, *, force: bool) -> bool:
+        """Delete *job_id* for its user. False: somebody else removed it. Raises `Refused(JOB_LOCKED)` for a running one."""
+
+        def check(connection: sa.Connection) -> None:
+            found = repository.get(connection, job_id)
+            if found is not None and found.state in job.LIVE and not force:
+                raise Refused(Kind.JOB_LOCKED, "the job is still running; delete it with force=true")
+
+        if not await self.remove([job_id], Event.REMOVED, check=check):
+            return False
+        _log.info("job deleted", extra={"job": job_id})
+        return True
+
+    async def remove(self, ids: Sequence[str], event: Event, check: "repository.Check | None" = None) -> list[str]:
+        """Make tombstones of *ids* and remove what there is of them; those that were not removed before.
+
+        *check* looks in the same transaction, and may refuse.
+        """
+
+        def bury(connection: sa.Connection) -> tuple[list[str], list[str]]:
+            if check is not None:
+                check(connection)
+            found = repository.get_many(connection, ids)
+            entries = {job_id: _entries(connection, found[job_id]) for job_id in ids if job_id in found}
+            removed = [job_id for job_id in entries if repository.remove(connection, job_id, event)]
+            return removed, [entry for job_id in removed for entry in entries[job_id]]
+
+        removed, entries = await self._database.write(bury)
+        if removed:
+            self._removed = True
+            await self.clean(removed, entries)
+        return removed
+
+    def take_removed(self) -> bool:
+        """Whether anything was removed since this was last asked."""
+        removed, self._removed = self._removed, False
+        return removed
+
+    async def clean(self, ids: Sequence[str], entries: Sequence[str]) -> None:
+        """Stop whoever works on *ids* or their *entries*, then remove what there is; a late write is removed by its attempt."""
+        names = [*ids, *entries]
+        try:
+            await asyncio.to_thread(self._queue.cancel, *names)
+        except Exception:  # noqa: BLE001 - the tombstone's fence stops the work as well, at its next heartbeat
+            _log.exception("queue entry not cancelled", extra={"job": ids[0]})
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def delete(job_id: str) -> None:
+            async with limit:
+                await self._blobs.delete_prefix(f"jobs/{job_id}/")
+
+        async with asyncio.TaskGroup() as group:
+            for job_id in ids:
+                group.create_task(delete(job_id))
+        await self._database.write(lambda connection: repository.cleaned(connection, ids))
+
+
+def _entries(connection: sa.Connection, found: repository.Job) -> list[str]:
+    """The queue's names of what is still to be attempted for *found*."""
+    fetch = media_fetcher.entry(found)
+    return [*outbox.entries(connection, found.id), *([fetch] if fetch else [])]

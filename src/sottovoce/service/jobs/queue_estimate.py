@@ -1,0 +1,116 @@
+"""How much work waits, and how long it will take: for metrics, and for the log of a job that has just arrived."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sottovoce.job import State
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.queue import worker_registry
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, now_ms
+
+RECENT_MS = 3_600_000
+"""Speed is judged by the jobs that ended within the last hour."""
+DEFAULT_SPEED = 4.0
+"""Seconds of audio a slot recognises in a second, before any job of the last hour tells (PocketSphinx: research/engines.md §2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """*waiting* jobs with *audio* seconds; *oldest* has waited so many seconds; all will be done in *eta* seconds.
+
+    *turnaround* is the mean of seconds from coming to done in the last hour, *known_issues* the operator's word, *at* when this
+    was seen (epoch ms).
+    """
+
+    waiting: int = 0
+    audio: float = 0.0
+    oldest: float = 0.0
+    slots: int = 0
+    speed: float = DEFAULT_SPEED
+    turnaround: float = 0.0
+    known_issues: bool = False
+    at: int = 0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds until everything that waits now is done; `None` without a worker."""
+        return self.audio / self.speed / self.slots if self.slots else None
+
+    def words(self) -> str:
+        """For a job's log: its place, and when it may be done."""
+        place = f"place {self.waiting + 1} in the queue"
+        return (
+            f"{place}, no worker at the moment"
+            if self.eta is None
+            else f"{place}, about {self.eta:.0f} s before it begins"
+        )
+
+
+def look(connection: sa.Connection, lease_ms: int) -> Outlook:
+    """The outlook of this region now."""
+    # what is still being fetched waits for somebody else's server, not for a slot
+    queued = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.fetch_attempts.is_(None))
+    waiting = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(t.jobs.c.duration_ms), 0),
+        sa.func.coalesce(sa.func.max(now_ms() - t.jobs.c.created_at), 0),
+    ).where(queued)
+    count, audio, oldest = connection.execute(waiting).one()
+    left = sa.func.coalesce(sa.func.sum(t.jobs.c.duration_ms * (1.0 - t.jobs.c.progress)), 0.0)
+    running = connection.execute(sa.select(left).where(t.jobs.c.state == State.RUNNING)).scalar_one()
+    return Outlook(
+        waiting=int(count),
+        audio=(float(audio) + float(running)) / 1000,
+        oldest=float(oldest) / 1000,
+        slots=sum(worker_registry.alive(connection, lease_ms).values()),
+        speed=_speed(connection),
+        turnaround=_turnaround(connection),
+        known_issues=known_issues(connection),
+        at=int(connection.execute(sa.select(now_ms())).scalar_one()),
+    )
+
+
+def _speed(connection: sa.Connection) -> float:
+    done = sa.and_(t.jobs.c.state == State.DONE, t.jobs.c.finished_at > now_ms() - RECENT_MS)
+    took = t.jobs.c.finished_at - t.jobs.c.started_at
+    row = connection.execute(sa.select(sa.func.sum(t.jobs.c.duration_ms), sa.func.sum(took)).where(done)).one()
+    return float(row[0]) / float(row[1]) if row[0] and row[1] and row[1] > 0 else DEFAULT_SPEED
+
+
+def _turnaround(connection: sa.Connection) -> float:
+    done = sa.and_(t.jobs.c.state == State.DONE, t.jobs.c.finished_at > now_ms() - RECENT_MS)
+    mean = connection.execute(sa.select(sa.func.avg(t.jobs.c.finished_at - t.jobs.c.created_at)).where(done)).scalar()
+    return float(mean or 0) / 1000
+
+
+_ISSUES = "known issues"
+
+
+def known_issues(connection: sa.Connection) -> bool:
+    """Whether an operator says that something is wrong."""
+    row = connection.execute(sa.select(t.counters.c.value).where(t.counters.c.name == _ISSUES)).first()
+    return bool(row and row.value)
+
+
+def tell_issues(connection: sa.Connection, known: bool) -> None:
+    """Say whether something is wrong."""
+    told = sa.update(t.counters).where(t.counters.c.name == _ISSUES).values(value=int(known))
+    if not connection.execute(told).rowcount:
+        connection.execute(sa.insert(t.counters).values(name=_ISSUES, value=int(known)))
+
+
+class Backlog:
+    """The latest outlook, refreshed by housekeeping."""
+
+    def __init__(self, database: Database, metrics: Metrics, *, lease_ms: int) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._lease_ms = lease_ms
+        self.outlook = Outlook()
+
+    async def refresh(self) -> None:
+        """Look again."""
+        self.outlook = await self._database.read(lambda connection: look(connection, self._lease_ms))
+        self._metrics.backlog(self.outlook.waiting, self.outlook.oldest, self.outlook.eta)

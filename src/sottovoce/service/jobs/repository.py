@@ -1,0 +1,562 @@
+"""Jobs as rows: every statement that creates, moves, reads or removes one.
+
+A move is one `UPDATE … WHERE id AND state IN (…) [AND attempt = n]`, out of the table in `job.py`: whoever changes no row has
+lost a race and must do nothing else.
+"""
+
+import json
+import secrets
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sottovoce import job
+from sottovoce.job import Event, JobType, Reason, State
+from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import now_ms
+from sottovoce.service.storage.encryption import Vault
+
+Check = Callable[[sa.Connection], None]
+_ALPHABET = string.ascii_lowercase + string.digits
+ID_LENGTH = 10
+V1_STEP = 100
+"""V1 ids are counter * 100 + region number (docs/decisions/0001): never reused, disjoint between regions."""
+DAY_MS = 86_400_000
+SAME_INSTANT_MS = 60_000  # further ahead than this the clock was wrong, and is not followed
+
+
+def new_id() -> str:
+    """A fresh job id: ten lower-case letters and digits (contract §4)."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """Everything that is known of a job when it is accepted. *config* is sealed."""
+
+    id: str
+    caller: Caller
+    region: str
+    region_number: int
+    api: str
+    type: JobType
+    language: str
+    operating_point: str
+    config: bytes
+    data_name: str
+    media_bytes: int
+    duration_ms: int
+    queue: str
+    priority: int = 10
+    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    fetched: bool = False  # its media is still to be fetched
+    legacy: bytes | None = None  # of a job made through V1, sealed
+    keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
+    app: str | None = None  # which application submitted it
+    text_name: str | None = None  # of an alignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """An entry of the wire's `errors[]`, as anybody may see it; what callers entrusted stands in `Job.whole_errors`."""
+
+    timestamp: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as stored. Instants in epoch ms; *config* is sealed, and gone from a tombstone."""
+
+    id: str
+    v1_id: int
+    project_id: int
+    workspace_id: int
+    client_ref: str | None
+    api: str
+    type: JobType
+    state: State
+    reason: Reason | None
+    language: str
+    operating_point: str
+    config: bytes | None
+    data_name: str
+    text_name: str | None
+    media_bytes: int
+    duration_ms: int
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    delete_at: int | None
+    removed_at: int | None
+    attempt: int
+    failures: int
+    progress: float
+    priority: int
+    queue: str
+    engine: str | None
+    result_key: str | None
+    errors: tuple[JobError, ...]
+    idempotency_digest: str | None
+    fetch_attempts: int | None
+    fetch_at: int | None
+    whole_errors: bytes | None
+    user_id: int | None
+    legacy: bytes | None
+    keep_ms: int | None
+    read_at: int | None
+
+
+_COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
+
+
+def _job(row: Any) -> Job:
+    values = dict(row)
+    values["type"] = JobType(values["type"])
+    values["state"] = State(values["state"])
+    values["reason"] = Reason(values["reason"]) if values["reason"] else None
+    values["errors"] = tuple(JobError(**entry) for entry in values["errors"])
+    return Job(**values)
+
+
+def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) -> None:
+    """Add *new* as queued. Raises `IntegrityError` when its project has used the idempotency key before.
+
+    *room* is asked when nobody else can add a job any more until this transaction ends, and raises to refuse this one.
+    """
+    number = _next_number(connection)  # first: it makes those who insert at the same time wait for each other
+    if room is not None:
+        room(connection)
+    connection.execute(
+        sa.insert(t.jobs).values(
+            id=new.id,
+            v1_id=number * V1_STEP + new.region_number,
+            region=new.region,
+            workspace_id=new.caller.workspace_id,
+            project_id=new.caller.project_id,
+            user_id=new.caller.user_id,
+            key_id=new.caller.key_id,
+            client_ref=new.caller.client_ref,
+            api=new.api,
+            type=new.type,
+            state=State.QUEUED,
+            language=new.language,
+            operating_point=new.operating_point,
+            config=new.config,
+            data_name=new.data_name,
+            media_bytes=new.media_bytes,
+            duration_ms=new.duration_ms,
+            created_at=_next_instant(connection, new.caller.project_id),
+            queue=new.queue,
+            priority=new.priority,
+            errors=[],
+            idempotency_key=new.idempotency_key,
+            idempotency_digest=new.idempotency_digest,
+            fetch_attempts=0 if new.fetched else None,
+            fetch_at=now_ms() if new.fetched else None,
+            legacy=new.legacy,
+            keep_ms=new.keep_ms,
+            app=new.app,
+            text_name=new.text_name,
+        )
+    )
+    media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"
+    note(connection, new.id, stage="accepted", text=f"{media}, language {new.language}")
+
+
+def _next_number(connection: sa.Connection) -> int:
+    raised = sa.update(t.counters).where(t.counters.c.name == "v1").values(value=t.counters.c.value + 1)
+    row = connection.execute(raised.returning(t.counters.c.value)).first()
+    if row is None:
+        connection.execute(sa.insert(t.counters).values(name="v1", value=1))
+        return 1
+    return int(row.value)
+
+
+def _next_instant(connection: sa.Connection, project_id: int) -> int:
+    """Now, or just after the project's newest job: no two share an instant, so paging by `created_before` loses none."""
+    newest_one = sa.select(sa.func.max(t.jobs.c.created_at)).where(t.jobs.c.project_id == project_id)
+    now, last = connection.execute(sa.select(now_ms(), newest_one.scalar_subquery())).one()
+    return max(now, last + 1) if last is not None and last - now < SAME_INSTANT_MS else int(now)
+
+
+def get(connection: sa.Connection, job_id: str) -> Job | None:
+    """The job *job_id*, tombstones included."""
+    row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.id == job_id)).mappings().first()
+    return _job(row) if row else None
+
+
+def by_number(connection: sa.Connection, number: int) -> Job | None:
+    """The job that V1 knows by *number*, tombstones included."""
+    if not 0 < number < 1 << 63:  # what the column holds
+        return None
+    row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.v1_id == number)).mappings().first()
+    return _job(row) if row else None
+
+
+def get_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job]:
+    """Those of *ids* that exist, tombstones included."""
+    where = t.jobs.c.id == ids[0] if len(ids) == 1 else t.jobs.c.id.in_(ids)
+    return {row["id"]: _job(row) for row in connection.execute(sa.select(*_COLUMNS).where(where)).mappings()}
+
+
+def may_see(caller: Caller, found: Job) -> bool:
+    """Whether *caller*'s key reaches *found*: of its project, and of its `client_ref` if it has one."""
+    return found.project_id == caller.project_id and caller.client_ref in {None, found.client_ref}
+
+
+def by_idempotency_key(connection: sa.Connection, caller: Caller, key: str) -> Job | None:
+    """The job that *caller*'s project created with *key*."""
+    where = (t.jobs.c.project_id == caller.project_id, t.jobs.c.idempotency_key == key)
+    row = connection.execute(sa.select(*_COLUMNS).where(*where)).mappings().first()
+    return _job(row) if row else None
+
+
+def newest(
+    connection: sa.Connection,
+    caller: Caller,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    days: float | None = None,
+    include_removed: bool = False,
+) -> list[Job]:
+    """*caller*'s jobs, newest first. *before* and *after* are exclusive bounds of `created_at`, *days* the greatest age."""
+    statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id)
+    if caller.client_ref is not None:
+        statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
+    if before is not None:
+        statement = statement.where(t.jobs.c.created_at < before)
+    if after is not None:
+        statement = statement.where(t.jobs.c.created_at > after)
+    if days is not None:
+        statement = statement.where(t.jobs.c.created_at > now_ms() - round(days * DAY_MS))
+    if not include_removed:
+        statement = statement.where(t.jobs.c.state.not_in(job.REMOVED))
+    rows = connection.execute(statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit))
+    return [_job(row) for row in rows.mappings()]
+
+
+def numbered(
+    connection: sa.Connection, caller: Caller, *, limit: int | None, since: int | None, before: int | None
+) -> list[Job]:
+    """The *limit* most recent of *caller*'s jobs that were not deleted, by rising number; *since* is inclusive."""
+    statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id, t.jobs.c.state != State.DELETED)
+    if caller.client_ref is not None:
+        statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
+    if since is not None:
+        statement = statement.where(t.jobs.c.created_at >= since)
+    if before is not None:
+        statement = statement.where(t.jobs.c.created_at < before)
+    statement = statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit)
+    return sorted((_job(row) for row in connection.execute(statement).mappings()), key=lambda each: each.v1_id)
+
+
+def claim(connection: sa.Connection, job_id: str, *, owner: str, lease_ms: int, after: int | None = None) -> Job | None:
+    """Take the job for a new attempt; `None` when it is no longer wanted, or another attempt came *after* the caller's own."""
+    unless_taken = () if after is None else (t.jobs.c.attempt == after,)
+    moved = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.CLAIMED)), *unless_taken)
+        .values(
+            state=job.target(Event.CLAIMED),
+            attempt=t.jobs.c.attempt + 1,
+            started_at=sa.func.coalesce(t.jobs.c.started_at, now_ms()),
+            lease_owner=owner,
+            lease_until=now_ms() + lease_ms,
+        )
+    )
+    return get(connection, job_id) if connection.execute(moved).rowcount else None
+
+
+def renew(
+    connection: sa.Connection, job_id: str, attempt: int, *, lease_ms: int, progress: float, duration_ms: int | None
+) -> bool:
+    """Keep the lease and tell how far the work is. False: this attempt has lost the job and must stop."""
+    values: dict[str, Any] = {"lease_until": now_ms() + lease_ms, "progress": progress}
+    if duration_ms is not None:
+        values["duration_ms"] = duration_ms
+    statement = _held(sa.update(t.jobs), job_id, attempt).values(**values)
+    return connection.execute(statement).rowcount == 1
+
+
+def _held(statement: sa.Update, job_id: str, attempt: int) -> sa.Update:
+    return statement.where(t.jobs.c.id == job_id, t.jobs.c.attempt == attempt, t.jobs.c.state == State.RUNNING)
+
+
+def finish(
+    connection: sa.Connection,
+    job_id: str,
+    attempt: int,
+    *,
+    result_key: str,
+    duration_ms: int,
+    engine: str,
+    keep_ms: int,
+) -> bool:
+    """Publish the result of *attempt*: once, and only by the attempt that holds the job."""
+    statement = _held(sa.update(t.jobs), job_id, attempt).values(
+        state=job.target(Event.FINISHED),
+        finished_at=now_ms(),
+        delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
+        result_key=result_key,
+        duration_ms=duration_ms,
+        engine=engine,
+        progress=1.0,
+        lease_owner=None,
+        lease_until=None,
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, keep_ms: int) -> None:
+    """End a job that was inserted in this transaction and has nothing to be heard: its result is there, no attempt is made."""
+    statement = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.UNHEARD)))
+        .values(
+            state=job.target(Event.UNHEARD),
+            started_at=now_ms(),
+            finished_at=now_ms(),
+            delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
+            result_key=result_key,
+            progress=1.0,
+        )
+    )
+    if connection.execute(statement).rowcount != 1:
+        raise RuntimeError("a job that was just inserted is not queued")
+
+
+def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason, message: str, keep_ms: int) -> bool:
+    """Reject the job for good with a message for its owner; only by the attempt that holds it."""
+    found = get(connection, job_id)
+    if found is None:
+        return False
+    statement = _held(sa.update(t.jobs), job_id, attempt).values(
+        state=job.target(Event.FAILED),
+        reason=reason,
+        errors=with_error(connection, found, message),
+        finished_at=now_ms(),
+        delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
+        lease_owner=None,
+        lease_until=None,
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def with_error(connection: sa.Connection, found: Job, *messages: str) -> list[dict[str, Any]]:
+    """The stored form of *found*'s errors with *messages* behind them, all of now."""
+    now = int(connection.execute(sa.select(now_ms())).scalar_one())
+    return [*map(_plain, found.errors), *({"timestamp": now, "message": message} for message in messages)]
+
+
+def _plain(error: JobError) -> dict[str, Any]:
+    return {"timestamp": error.timestamp, "message": error.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A text for `errors[]`: as anybody may see it, and *whole* for the job's owner where that says more."""
+
+    shown: str
+    whole: str | None = None
+
+
+def add_errors(connection: sa.Connection, vault: Vault, job_id: str, messages: Sequence[Message]) -> None:
+    """Put *messages* behind the job's errors, unless it was removed. What only its owner may see is sealed."""
+    locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()  # several deliveries may fail at once
+    row = connection.execute(locked).mappings().first()
+    if row is None or State(row["state"]) in job.REMOVED or not messages:
+        return
+    found = _job(row)
+    whole = whole_errors(vault, found)
+    whole |= {len(found.errors) + n: each.whole for n, each in enumerate(messages) if each.whole is not None}
+    values: dict[str, Any] = {"errors": with_error(connection, found, *(each.shown for each in messages))}
+    if whole:
+        values["whole_errors"] = vault.seal(json.dumps(whole).encode())
+    connection.execute(sa.update(t.jobs).where(t.jobs.c.id == job_id).values(**values))
+
+
+def whole_errors(vault: Vault, found: Job) -> dict[int, str]:
+    """The whole texts of *found*'s errors by their place in the list, where they say more. Raises `ValueError`."""
+    if found.whole_errors is None:
+        return {}
+    return {int(place): text for place, text in json.loads(vault.unseal(found.whole_errors)).items()}
+
+
+def retry(connection: sa.Connection, job_id: str) -> Job | None:
+    """Give a rejected job back to the queue with a clean slate; `None` when it is not rejected. The caller enqueues it.
+
+    What could not be fetched is to be fetched again. Nobody hears any more that it was rejected.
+    """
+    again = t.jobs.c.reason == Reason.FETCH
+    statement = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.RETRIED)))
+        .values(
+            state=job.target(Event.RETRIED),
+            reason=None,
+            failures=0,
+            errors=[],
+            finished_at=None,
+            delete_at=None,
+            progress=0.0,
+            whole_errors=None,
+            fetch_attempts=sa.case((again, 0), else_=None),
+            fetch_at=sa.case((again, now_ms()), else_=None),
+        )
+    )
+    if not connection.execute(statement).rowcount:
+        return None
+    connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
+    note(connection, job_id, stage="retry", text="put back into the queue by the operator")
+    return get(connection, job_id)
+
+
+def everybodys(connection: sa.Connection, *, state: State | None, limit: int) -> list[Job]:
+    """Jobs of all projects, newest first: for the operator."""
+    statement = sa.select(*_COLUMNS).order_by(t.jobs.c.created_at.desc()).limit(limit)
+    if state is not None:
+        statement = statement.where(t.jobs.c.state == state)
+    return [_job(row) for row in connection.execute(statement).mappings()]
+
+
+def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int | None:
+    """The engine process of *attempt* died: how often that has happened now; `None` when the attempt is not current."""
+    statement = _held(sa.update(t.jobs), job_id, attempt).values(failures=t.jobs.c.failures + 1)
+    row = connection.execute(statement.returning(t.jobs.c.failures)).first()
+    return int(row.failures) if row else None
+
+
+def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
+    """Leave a tombstone: no config, name, log or delivery; the blobs are the caller's to remove. False when it was one already."""
+    statement = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(event)))
+        .values(
+            state=job.target(event),
+            removed_at=now_ms(),
+            attempt=t.jobs.c.attempt + 1,  # whoever still works on it is fenced out
+            config=None,
+            data_name="",
+            text_name=None,
+            result_key=None,
+            errors=[],
+            lease_owner=None,
+            lease_until=None,
+            fetch_attempts=None,
+            fetch_at=None,
+            whole_errors=None,
+            legacy=None,
+        )
+    )
+    if connection.execute(statement).rowcount != 1:
+        return False
+    connection.execute(sa.delete(t.job_events).where(t.job_events.c.job_id == job_id))
+    connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
+    return True
+
+
+def cleaned(connection: sa.Connection, ids: Sequence[str]) -> None:
+    """Nothing is left of tombstones *ids* but their rows."""
+    theirs = (t.jobs.c.id.in_(ids), t.jobs.c.state.in_(job.REMOVED))
+    connection.execute(sa.update(t.jobs).where(*theirs).values(cleaned_at=now_ms()))
+
+
+def live(connection: sa.Connection) -> list[str]:
+    """Ids of all jobs that need work."""
+    return list(connection.scalars(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(job.LIVE))))
+
+
+def fetched(connection: sa.Connection, job_id: str) -> None:
+    """The transcript was fetched for the first time: a job that is kept until then may go."""
+    first = (t.jobs.c.id == job_id, t.jobs.c.read_at.is_(None))
+    connection.execute(sa.update(t.jobs).where(*first).values(read_at=now_ms()))
+
+
+def note(
+    connection: sa.Connection, job_id: str, *, stage: str, text: str, level: str = "INFO", attempt: int = 0
+) -> None:
+    """Add a line to the job's log."""
+    connection.execute(
+        sa.insert(t.job_events).values(
+            job_id=job_id, at=now_ms(), attempt=attempt, level=level, stage=stage, text=text[:4000]
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line of a job's log."""
+
+    at: int
+    attempt: int
+    level: str
+    stage: str
+    text: str
+
+
+def log_lines(connection: sa.Connection, job_id: str) -> list[LogLine]:
+    """The log of *job_id*, oldest first."""
+    columns = [t.job_events.c[name] for name in LogLine.__dataclass_fields__]
+    statement = sa.select(*columns).where(t.job_events.c.job_id == job_id).order_by(t.job_events.c.seq)
+    return [LogLine(**row) for row in connection.execute(statement).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """A live job that nobody seems to work on."""
+
+    id: str
+    state: State
+    queue: str
+    priority: int
+
+
+def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> list[Abandoned]:
+    """Running jobs whose lease ran out, and jobs queued for longer than *stranded_ms*, oldest first."""
+    lapsed = sa.and_(t.jobs.c.state == State.RUNNING, t.jobs.c.lease_until < now_ms())
+    stranded = sa.and_(
+        t.jobs.c.state == State.QUEUED,
+        t.jobs.c.created_at < now_ms() - stranded_ms,
+        t.jobs.c.fetch_attempts.is_(None),  # nobody is to claim it before its media is there
+    )
+    columns = (t.jobs.c.id, t.jobs.c.state, t.jobs.c.queue, t.jobs.c.priority)
+    rows = connection.execute(
+        sa.select(*columns)
+        .where(sa.or_(lapsed, stranded))
+        .order_by(t.jobs.c.state.desc(), t.jobs.c.created_at)
+        .limit(limit)
+    )
+    return [Abandoned(id=row.id, state=State(row.state), queue=row.queue, priority=row.priority) for row in rows]
+
+
+def ended(connection: sa.Connection, ids: Sequence[str], *, for_ms: int = 0) -> dict[str, str]:
+    """The queue of each of *ids* that is no longer live, and has not been for at least *for_ms*."""
+    since = sa.func.coalesce(t.jobs.c.removed_at, t.jobs.c.finished_at, 0)
+    where = (t.jobs.c.id.in_(ids), t.jobs.c.state.not_in(job.LIVE), since <= now_ms() - for_ms)
+    return {row.id: row.queue for row in connection.execute(sa.select(t.jobs.c.id, t.jobs.c.queue).where(*where))}
+
+
+def counts(connection: sa.Connection) -> dict[State, int]:
+    """How many jobs are in each state."""
+    rows = connection.execute(sa.select(t.jobs.c.state, sa.func.count()).group_by(t.jobs.c.state))
+    return {State(state): count for state, count in rows}
+
+
+def states(connection: sa.Connection, ids: Sequence[str]) -> dict[str, State]:
+    """The states of those of *ids* that exist: one look for everybody who waits."""
+    rows = connection.execute(sa.select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.id.in_(ids)))
+    return {job_id: State(state) for job_id, state in rows}
+
+
+def touch(connection: sa.Connection) -> None:
+    """A write that means nothing: proves that the database takes one."""
+    touched = sa.update(t.counters).where(t.counters.c.name == "v1").values(value=t.counters.c.value)
+    connection.execute(touched)

@@ -1,0 +1,139 @@
+"""Stored results as the wire shows them: a job's view, and its transcript in any format."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Any
+
+import orjson
+
+from sottovoce import __version__
+from sottovoce.errors import Kind, Refused
+from sottovoce.job import LIVE, NO_TRANSCRIPT, REMOVED, State
+from sottovoce.request import TranscriptionRequest
+from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.repository import Job
+from sottovoce.service.storage.blobs import Blobs, Missing
+from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.worker.job_runner import text_key
+from sottovoce.transcript import alignment as codec_of_alignments
+from sottovoce.transcript import codec
+from sottovoce.transcript.model import Transcript
+from sottovoce.wire.formats import alignment, json_v2, srt, txt, vtt
+from sottovoce.wire.v2.config import parse_job_config
+from sottovoce.wire.v2.job import JobView
+
+SMALL = 16 << 10
+REMEMBERED = 1000
+"""Submitted configs up to so many bytes, so many of them, are kept opened."""
+
+Render = Callable[[Transcript, JobView], Any]
+
+
+def _json(transcript: Transcript, view: JobView) -> dict[str, Any]:
+    return json_v2.render(json_v2.Source(transcript=transcript, job=view, version=__version__))
+
+
+def _request(view: JobView) -> TranscriptionRequest:
+    parsed = parse_job_config(orjson.dumps(view.config))
+    if not isinstance(parsed, TranscriptionRequest):
+        raise Refused(Kind.NOT_TRANSCRIPTION)
+    return parsed
+
+
+def _txt(transcript: Transcript, view: JobView) -> str:
+    return txt.render(transcript, diarization=_request(view).diarization)
+
+
+def _srt(transcript: Transcript, view: JobView) -> str:
+    return srt.render(transcript, _request(view).subtitles)
+
+
+def _vtt(transcript: Transcript, view: JobView) -> str:
+    return vtt.render(transcript, _request(view).subtitles)
+
+
+FORMATS: dict[str, Render] = {"json-v2": _json, "txt": _txt, "srt": _srt, "vtt": _vtt}
+"""Every `format`; `vtt` is our addition."""
+
+
+class Results:
+    """Reads what jobs left behind."""
+
+    def __init__(self, blobs: Blobs, vault: Vault) -> None:
+        self._blobs = blobs
+        self._vault = vault
+        self._opened: OrderedDict[bytes, Any] = OrderedDict()
+
+    def view(self, job: Job) -> JobView:
+        """What the wire may show of *job*; its config exactly as submitted."""
+        return JobView(
+            id=job.id,
+            state=job.state,
+            created_at=job.created_at,
+            data_name=job.data_name,
+            duration_ms=job.duration_ms,
+            config=None if job.config is None else self._config(job.config),
+            errors=self._errors(job),
+            text_name=job.text_name,
+        )
+
+    def _errors(self, job: Job) -> tuple[tuple[int, str], ...]:
+        """Whole texts: a job's owner may see again what the owner sent."""
+        whole = repository.whole_errors(self._vault, job)
+        return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
+
+    def _config(self, sealed: bytes) -> Any:
+        """The submitted JSON. Small ones are remembered: unsealing costs more than all the rest of a status request."""
+        if (known := self._opened.get(sealed)) is not None:
+            return known
+        text = self._vault.unseal(sealed)
+        config = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+        if len(text) <= SMALL:
+            self._opened[sealed] = config
+            while len(self._opened) > REMEMBERED:
+                self._opened.popitem(last=False)
+        return config
+
+    async def value(self, job: Job, form: str) -> Any:
+        """The transcript of *job* in *form*: JSON-able for json-v2, else text. Raises `Refused` when there is none."""
+        return (await self.values(job, [form]))[form]
+
+    async def values(self, job: Job, forms: Collection[str]) -> dict[str, Any]:
+        """The transcript of *job* in each of *forms*, as `value` gives it."""
+        stored = await self.stored(job)
+
+        def render() -> dict[str, Any]:
+            transcript, view = codec.decode(stored), self.view(job)
+            return {form: FORMATS[form](transcript, view) for form in forms}
+
+        return await asyncio.to_thread(render)  # a ten-hour transcript takes a second: not on the event loop
+
+    async def aligned(self, job: Job, tags: str) -> str:
+        """The text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` when there is none."""
+        stored, text = await self.stored(job), await self.text(job)
+
+        def render() -> str:
+            return alignment.TAGS[tags](text.decode(), codec_of_alignments.decode(stored))
+
+        return await asyncio.to_thread(render)
+
+    async def text(self, job: Job) -> bytes:
+        """The text of the alignment *job*, as it was submitted. Raises `Refused` when it is gone, or not fetched yet."""
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        try:
+            return await self._blobs.get(text_key(job.id))
+        except Missing as missing:
+            raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
+
+    async def stored(self, job: Job) -> bytes:
+        """The result of *job* as its codec wrote it. Raises `Refused` when there is none."""
+        if job.state is not State.DONE:
+            raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
+        if job.result_key is None:
+            raise Refused(Kind.NOT_READY)
+        try:
+            return await self._blobs.get(job.result_key)
+        except Missing as missing:
+            raise Refused(Kind.FILE_EXPIRED) from missing

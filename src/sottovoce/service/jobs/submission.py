@@ -1,0 +1,368 @@
+"""Accepting a job: look at the media, decide whether anybody here can do it, then job row and queue entry in one transaction."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import sqlalchemy as sa
+
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.inference import messages as m
+from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Pool, Task
+from sottovoce.job import JobType
+from sottovoce.outbound import OutboundRefused, Policy, header_lines
+from sottovoce.request import AlignmentRequest, Fetch, Notification, OperatingPoint, Request
+from sottovoce.service.billing import usage
+from sottovoce.service.billing.credit_holds import Cashier, Held
+from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.jobs import alignment_text, repository
+from sottovoce.service.jobs.alignment_text import SubmittedText
+from sottovoce.service.jobs.capabilities import Offers
+from sottovoce.service.jobs.queue_estimate import Backlog
+from sottovoce.service.jobs.repository import Job, NewJob
+from sottovoce.service.limits import quotas
+from sottovoce.service.limits.quotas import Disk, Quota
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.notifications.outbox import Outbox
+from sottovoce.service.queue.dbos_queue import Errand, JobQueue
+from sottovoce.service.storage.blobs import Blobs
+from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.worker.job_runner import result_key
+from sottovoce.transcript import alignment, codec, marked_text
+from sottovoce.transcript.alignment import AlignedWord, Alignment
+from sottovoce.transcript.model import RATE, Transcript
+
+_log = logging.getLogger(__name__)
+
+LOOK_TIMEOUT = 60.0
+"""Seconds that looking at the media may hold up a submission; after that the worker finds out."""
+HOLD_FOR = 120.0
+"""Seconds between holding credits and inserting the job; the settler takes a hold without a job for lost only much later."""
+MAX_IDEMPOTENCY_KEY = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What a caller sent: the parsed request, its raw text, and the media that lies under the job's key already."""
+
+    job_id: str
+    caller: Caller
+    api: str
+    request: Request
+    config: bytes
+    data_name: str = ""  # of media that is to be fetched nothing is known yet
+    media_key: str = ""
+    media_bytes: int = 0
+    media_digest: str = ""
+    text: SubmittedText | None = None  # of an alignment whose text was sent
+    idempotency_key: str | None = None
+    legacy: bytes | None = None  # what V1 keeps of a job beside the config
+    keep_ms: int | None = None  # how long the caller wants the job kept after its end
+    app: str | None = None  # which application calls
+
+    @property
+    def fetched(self) -> bool:
+        """Whether anything is still to be fetched: the media, or the text to be aligned to it."""
+        return self.request.fetch_data is not None or (
+            isinstance(self.request, AlignmentRequest) and self.request.fetch_text is not None
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to be heard: V1 takes such files, to try things out (`legacy-v1.md` §1)."""
+        return self.legacy is not None and not self.fetched and self.media_bytes == 0
+
+    @property
+    def digest(self) -> str:
+        """Whether two submissions under one idempotency key are the same one: config, name, and media to the last byte."""
+        text = (self.text.name, self.text.digest) if self.text else ()
+        told = (self.data_name, str(self.media_bytes), self.media_digest, *text)
+        return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in told)))).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The durable job *id*, what it cost in credits, and the *balance* after that; `None` where jobs cost nothing."""
+
+    id: str
+    cost: int = 0
+    balance: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which region accepts, and under which number its V1 ids run."""
+
+    region: str
+    number: int
+
+
+class Intake:
+    """Turns submissions into durable jobs."""
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        database: Database,
+        blobs: Blobs,
+        vault: Vault,
+        queue: JobQueue,
+        pool: Pool,
+        offers: Offers,
+        metrics: Metrics,
+        backlog: Backlog,
+        quota: Quota,
+        disk: Disk | None,
+        target: str,
+        outbound: Policy,
+        cashier: Cashier,
+        outbox: Outbox,
+        keep_ms: int,
+    ) -> None:
+        self._place = place
+        self._backlog = backlog
+        self._quota = quota
+        self._disk = disk
+        self._target = target
+        self._outbound = outbound
+        self._cashier = cashier
+        self._outbox = outbox
+        self._keep_ms = keep_ms
+        self._database = database
+        self._blobs = blobs
+        self._vault = vault
+        self._queue = queue
+        self._pool = pool
+        self._offers = offers
+        self._metrics = metrics
+
+    async def admit(self, caller: Caller, incoming: int, *, arrived: int = 0) -> None:
+        """Refuse media for which there is no room: *incoming* bytes as announced, or *arrived* as counted. Raises `Refused`.
+
+        Who looks at the same time finds the same room; `_store` looks again when nobody else can.
+        """
+        with self._counted():
+            if self._disk is not None:
+                self._disk.check(incoming)
+            if self._quota != Quota():
+                await self._database.read(self._room(caller.workspace_id, incoming + arrived))
+
+    def _room(self, workspace_id: int, size: int) -> repository.Check:
+        """A look whether the workspace may have one more job, with *size* bytes."""
+        return partial(quotas.enforce, quota=self._quota, workspace_id=workspace_id, incoming=size)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a refusal for want of room."""
+        try:
+            yield
+        except Refused as refused:
+            if (rule := quotas.RULES.get(refused.kind)) is not None:
+                self._metrics.limited(rule)
+            raise
+
+    def check(self, request: Request) -> None:
+        """Refuse what nobody here can do, before any media is read. Raises `Refused`."""
+        self._offers.check(request)
+        _check_urls(request, self._outbound)
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """The durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
+
+        On any exception the media is removed and what it cost is given back, unless the job was made all the same: no blob
+        without a job, no job without its blob, no credits for nothing.
+        """
+        storing: asyncio.Task[str] | None = None
+        try:
+            self.check(submission.request)
+            await self.admit(submission.caller, 0, arrived=submission.media_bytes)
+            if submission.text is not None:
+                await alignment_text.read(self._blobs, submission.text)
+            accepted = await self._before(submission)
+            held = Held(cost=0, balance=None)
+            if accepted is None:
+                duration_ms = 0 if submission.empty else await self._look(submission)
+                cost = self._cashier.tariff.cost(
+                    duration_ms or None, submission.media_bytes if submission.media_key else None
+                )
+                held = await self._cashier.hold(submission.caller.workspace_id, submission.job_id, cost)
+                storing = asyncio.create_task(self._store(submission, duration_ms, _elapsed()))
+                accepted = await asyncio.shield(storing)
+        except BaseException:
+            await asyncio.shield(self._undo(submission.job_id, storing))
+            raise
+        if accepted != submission.job_id:
+            await self._undo(submission.job_id, None)
+            return Accepted(id=accepted)
+        self._metrics.accepted(submission.api, submission.media_bytes)
+        _log.info("job accepted", extra={"job": accepted, "bytes": submission.media_bytes})
+        return Accepted(id=accepted, cost=held.cost, balance=held.balance)
+
+    async def _before(self, submission: Submission) -> str | None:
+        """The job that the same idempotency key made before: it costs nothing again. Raises `Refused` for another request."""
+        key = submission.idempotency_key
+        if key is None:
+            return None
+        found = await self._database.read(
+            lambda connection: repository.by_idempotency_key(connection, submission.caller, key)
+        )
+        return self._same(submission, found).id if found else None
+
+    async def _undo(self, job_id: str, storing: "asyncio.Task[str] | None") -> None:
+        """Remove the media of a failed submission. Who is cancelled in mid-commit, or loses the database, asks first."""
+        try:
+            if storing is not None:
+                await asyncio.wait({storing})
+                if await self._database.read(lambda connection: repository.get(connection, job_id)):
+                    return
+            await self._cashier.release(job_id)
+            await self._blobs.delete_prefix(f"jobs/{job_id}/")
+        except Exception:  # noqa: BLE001 - the caller is on its way out with an error of its own
+            _log.exception("media of a refused job not removed", extra={"job": job_id})
+
+    async def _look(self, submission: Submission) -> int:
+        """Duration in ms as far as the container tells (0: unknown). Raises `MediaUnreadable`'s refusal for what is no media.
+
+        A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
+        """
+        if self._blobs.root is None or not submission.media_key:
+            return 0  # the media is not here yet, or lies in S3: the worker, who has to fetch it anyway, will look
+        found: list[m.Media] = []
+        path = str(self._blobs.root / submission.media_key)
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                await self._pool.run(MEDIA, Task(message=m.Inspect(path=path)), lambda said, _: _collect(said, found))
+        except (TimeoutError, ChildDied, ChildBroke, EngineDown, EngineUnavailable) as error:
+            _log.warning("media not looked at", extra={"job": submission.job_id, "why": str(error)})
+        return (found[0].duration or 0) * 1000 // RATE if found else 0
+
+    async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
+        new = self._new(submission, duration_ms)
+        result = result_key(new.id, 0)
+        if submission.empty:
+            await self._blobs.put(result, await self._nothing(submission, new))
+
+        room = self._room(new.caller.workspace_id, new.media_bytes)
+
+        def commit(connection: sa.Connection) -> None:
+            if _elapsed() - held_at > HOLD_FOR:
+                raise RuntimeError("the job came too late: its credits may have been given back")
+            repository.insert(connection, new, room)
+            account = str(new.caller.workspace_id)
+            if submission.empty:
+                repository.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)
+                usage.record(connection, new.id)
+                repository.note(connection, new.id, stage="done", text="there is nothing in the media")
+                if found := repository.get(connection, new.id):
+                    self._outbox.post(connection, new.id, self._outbox.envelopes(found))
+                return
+            repository.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
+            if new.fetched:
+                self._queue.go(connection, Errand.FETCH, new.id, 1)
+            else:
+                self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
+
+        try:
+            with self._counted():
+                await self._database.write(commit)
+        except sa.exc.IntegrityError:
+            if (earlier := await self._before(submission)) is None:
+                raise RuntimeError("a fresh job id was taken already") from None
+            return earlier
+        return new.id
+
+    async def _nothing(self, submission: Submission, new: NewJob) -> bytes:
+        """The result for media in which there is nothing: no words, or every word of a text at its very beginning."""
+        now = round(time.time() * 1000)
+        if submission.text is None:
+            return codec.encode(Transcript(language=new.language, duration=0, created_at=now))
+        text = await alignment_text.read(self._blobs, submission.text)
+
+        def unheard() -> bytes:
+            words = tuple(
+                AlignedWord(first=word.first, last=word.last, start=0, end=0, bridged=True)
+                for word in marked_text.words(text)
+            )
+            return alignment.encode(Alignment(language=new.language, duration=0, created_at=now, words=words))
+
+        return await asyncio.to_thread(unheard)
+
+    def _new(self, submission: Submission, duration_ms: int) -> NewJob:
+        request = submission.request
+        return NewJob(
+            id=submission.job_id,
+            caller=submission.caller,
+            region=self._place.region,
+            region_number=self._place.number,
+            api=submission.api,
+            type=JobType.ALIGNMENT if isinstance(request, AlignmentRequest) else JobType.TRANSCRIPTION,
+            language=request.language,
+            operating_point=OperatingPoint.STANDARD
+            if isinstance(request, AlignmentRequest)
+            else request.operating_point,
+            config=self._vault.seal(submission.config),
+            data_name=submission.data_name,
+            media_bytes=submission.media_bytes,
+            duration_ms=duration_ms,
+            queue=self._target,
+            idempotency_key=submission.idempotency_key,
+            idempotency_digest=submission.digest if submission.idempotency_key else None,
+            fetched=submission.fetched,
+            legacy=None if submission.legacy is None else self._vault.seal(submission.legacy),
+            keep_ms=self._kept(submission),
+            app=submission.app,
+            text_name=submission.text.name if submission.text else None,
+        )
+
+    def _kept(self, submission: Submission) -> int:
+        """How long the job is kept after its end: as the workspace has it, else the region; the caller may only shorten that."""
+        most = submission.caller.retention_ms
+        most = self._keep_ms if most is None else most
+        return most if submission.keep_ms is None else min(most, submission.keep_ms)
+
+    @staticmethod
+    def _same(submission: Submission, found: Job) -> Job:
+        """*found*, unless it is for something else. Raises `Refused`."""
+        if found.idempotency_digest != submission.digest or not repository.may_see(submission.caller, found):
+            why = "was used for another request before; use a new one"
+            raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
+        return found
+
+
+def _elapsed() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, as the ledger's does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _check_urls(request: Request, policy: Policy) -> None:
+    """Refuse addresses and headers that could never be used, as far as that is seen without looking up names."""
+    named: list[tuple[str, Fetch | Notification | None]] = [("fetch_data", request.fetch_data)]
+    if isinstance(request, AlignmentRequest):
+        named.append(("fetch_text", request.fetch_text))
+    named += [(f"notification_config[{number}]", entry) for number, entry in enumerate(request.notifications)]
+    for at, entry in named:
+        if entry is not None:
+            _check_url(entry.url, entry.auth_headers, at, policy)
+
+
+def _check_url(url: str, lines: Iterable[str], at: str, policy: Policy) -> None:
+    try:
+        policy.target(url)
+    except OutboundRefused as refused:
+        raise OutboundRefused(refused.why, at=f"{at}.url") from refused
+    try:
+        header_lines(lines)
+    except OutboundRefused as refused:
+        raise OutboundRefused(refused.why, at=f"{at}.auth_headers") from refused
+
+
+def _collect(said: m.Message, found: list[m.Media]) -> None:
+    if isinstance(said, m.Media):
+        found.append(said)

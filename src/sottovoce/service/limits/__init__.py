@@ -1,0 +1,1 @@
+"""Quotas of stored data and jobs, and the rate limits of requests."""

@@ -1,5 +1,0 @@
-from alembic import context
-
-from sottovoce.service.migrate import run
-
-run(context)

@@ -1,0 +1,176 @@
+"""Bodies of deliveries: what a job has to give, in the layout that its receiver wants, made when it is sent."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from sottovoce.errors import Refused
+from sottovoce.job import JobType, State
+from sottovoce.service.email.smtp import Attachment
+from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.v1_view import Legacy
+from sottovoce.service.storage.blobs import Blobs, Missing
+from sottovoce.service.worker.job_runner import media_key, text_key
+from sottovoce.wire.formats.alignment import ONE_PER_LINE, WORD_START_AND_END
+from sottovoce.wire.notifications import body as wire
+from sottovoce.wire.notifications.body import Layout, Names, Output
+from sottovoce.wire.v1 import notification_texts
+
+_ALIGNMENTS = {Output.WORDS: WORD_START_AND_END, Output.LINES: ONE_PER_LINE}
+_TRANSCRIPTS = {Output.JSON: "json-v2", Output.TXT: "txt", Output.SRT: "srt"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Content that stays where it is until it is sent."""
+
+    key: str
+    size: int
+
+
+Content = bytes | Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A body ready to be sent, as often as it takes."""
+
+    blobs: Blobs
+    form: Layout
+    contents: tuple[Content, ...]  # of each part
+    boundary: str
+
+    @property
+    def content_type(self) -> str | None:
+        """Of the whole body; `None` when it is empty."""
+        return wire.content_type(self.form, self.boundary)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole body."""
+        sizes = [each.size if isinstance(each, Stored) else len(each) for each in self.contents]
+        return wire.length(self.form, sizes, self.boundary)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body from its start. Raises `Missing` when something was removed meanwhile."""
+        for part, content in zip(self.form.parts, self.contents, strict=True):
+            if self.form.multipart:
+                yield wire.opening(part, self.boundary)
+            if isinstance(content, Stored):
+                async for piece in self.blobs.stream(content.key):
+                    yield piece
+            else:
+                yield content
+            if self.form.multipart:
+                yield wire.AFTER
+        if self.form.multipart:
+            yield wire.closing(self.boundary)
+
+
+class Packer:
+    """Finds and renders what jobs have to give."""
+
+    def __init__(self, blobs: Blobs, results: Results, legacy: Legacy) -> None:
+        self._blobs = blobs
+        self._results = results
+        self._legacy = legacy
+
+    async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Parcel:
+        """The body for *contents* of entry *number* of the job's `notification_config` (contract §9.2)."""
+        default = Output.JSON if job.type is JobType.TRANSCRIPTION else Output.WORDS
+        asked = {default} if contents is None else {wire.CONTENTS[item] for item in contents}
+        found = await self._found(job, asked, number)
+        form = wire.layout(contents, _names(job), frozenset(found), default)
+        if any(part.output not in found for part in form.parts):
+            found[Output.JOBINFO] = self._jobinfo(job, number)
+        return Parcel(
+            blobs=self._blobs,
+            form=form,
+            contents=tuple(found[part.output] for part in form.parts),
+            boundary=secrets.token_hex(24),
+        )
+
+    async def pack_callback(self, job: Job) -> Parcel:
+        """The body of V1's callback. Raises `Refused` when the job has nothing to give any more."""
+        aligns = job.type is JobType.ALIGNMENT
+        if aligns:
+            value: object = await self._results.aligned(job, WORD_START_AND_END)
+        else:
+            value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
+        named = job.text_name if aligns and job.text_name else job.data_name
+        return Parcel(
+            blobs=self._blobs,
+            form=notification_texts.callback_layout(name=named, aligns=aligns),
+            contents=(_bytes(value),),
+            boundary=secrets.token_hex(24),
+        )
+
+    async def attachments(self, job: Job, contents: Sequence[str]) -> list[Attachment]:
+        """Those of *contents* that the job has, whole."""
+        asked = {wire.CONTENTS[item] for item in contents}
+        found = await self._found(job, asked, None)
+        names = _names(job)
+        parts = [wire.part(item, wire.CONTENTS[item], names) for item in contents if wire.CONTENTS[item] in found]
+        return [
+            Attachment(
+                filename=part.filename, content_type=part.content_type, content=await self._whole(found[part.output])
+            )
+            for part in parts
+        ]
+
+    async def _whole(self, content: Content) -> bytes:
+        return await self._blobs.get(content.key) if isinstance(content, Stored) else content
+
+    async def _found(self, job: Job, asked: Iterable[Output], number: int | None) -> dict[Output, Content]:
+        """What there is of *asked*."""
+        found: dict[Output, Content] = {}
+        wanted = {output: _TRANSCRIPTS[output] for output in asked if output in _TRANSCRIPTS}
+        if wanted and job.state is State.DONE and job.type is JobType.TRANSCRIPTION:
+            found |= await self._transcripts(job, wanted)
+        for output in asked:
+            if output in _ALIGNMENTS and job.state is State.DONE and job.type is JobType.ALIGNMENT:
+                found |= await self._aligned(job, output)
+        for output, key in ((Output.DATA, media_key(job.id)), (Output.TEXT, text_key(job.id))):
+            if output in asked and (stored := await self._stored(key)):
+                found[output] = stored
+        if Output.JOBINFO in asked:
+            found[Output.JOBINFO] = self._jobinfo(job, number)
+        return found
+
+    async def _transcripts(self, job: Job, wanted: dict[Output, str]) -> dict[Output, Content]:
+        try:
+            values = await self._results.values(job, wanted.values())
+        except Refused:  # removed meanwhile
+            return {}
+
+        def encoded() -> dict[Output, Content]:
+            return {output: _bytes(values[form]) for output, form in wanted.items()}
+
+        return await asyncio.to_thread(encoded)
+
+    async def _aligned(self, job: Job, output: Output) -> dict[Output, Content]:
+        try:
+            return {output: _bytes(await self._results.aligned(job, _ALIGNMENTS[output]))}
+        except Refused:  # removed meanwhile
+            return {}
+
+    async def _stored(self, key: str) -> Stored | None:
+        try:
+            return Stored(key=key, size=await self._blobs.size(key))
+        except Missing:
+            return None
+
+    def _jobinfo(self, job: Job, number: int | None) -> bytes:
+        return orjson.dumps(wire.jobinfo(self._results.view(job), number))
+
+
+def _names(job: Job) -> Names:
+    return Names(job_id=job.id, data_name=job.data_name, text_name=job.text_name)
+
+
+def _bytes(value: object) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)

@@ -1,0 +1,1 @@
+"""What an operator does: checks, backup, key rotation, supervision of several regions."""

@@ -1,0 +1,155 @@
+"""A new key for the vault, beside running servers: added in front, everything sealed again, the old one dropped.
+
+Each part may be killed and started again: the key file tells that a rotation is under way, and what is sealed with the newest key
+is left alone.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sottovoce.service.identity import audit_log, temporary_keys
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.encryption import Vault, new_key, read_keys, replace_keys
+
+SEALED: tuple[sa.Column[Any], ...] = tuple(
+    column for table in t.region.sorted_tables for column in table.columns if isinstance(column.type, sa.LargeBinary)
+)
+"""The sealed columns of a region's database: all that hold bytes, each a value of the vault."""
+BATCH = 200
+"""Rows in one look and one transaction."""
+SETTLED = 60.0
+"""Seconds after a change of the key file in which a server may still store something sealed with the keys from before."""
+
+
+class Busy(Exception):
+    """Another rotation is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A region whose configs are sealed with the keys of the file."""
+
+    name: str
+    database: Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many values were *checked*, *changed*, and how many no key of the file opens (*closed*)."""
+
+    checked: int = 0
+    changed: int = 0
+    closed: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            checked=self.checked + other.checked,
+            changed=self.changed + other.changed,
+            closed=self.closed + other.closed,
+        )
+
+
+def rotate(path: Path, control: Database, regions: Sequence[Region]) -> Count:
+    """Put a new key in front of *path*, or go on with the rotation that did so, and seal everything with it.
+
+    Raises `Busy`, `OSError` when the file cannot be written.
+    """
+    with _alone(path):
+        keys = read_keys(path)
+        if len(keys) == 1:
+            replace_keys(path, [new_key(), *keys])
+            with control.writing() as connection:
+                audit_log.record(connection, _entry("vault key added"))
+        return _seal_again(Vault.open_file(path, create=False), control, regions)
+
+
+def drop_old(
+    path: Path, control: Database, regions: Sequence[Region], pause: Callable[[float], None] = time.sleep
+) -> Count:
+    """Leave only the newest key in *path*, once nothing needs another. Raises `Busy`, `OSError`.
+
+    Waits until servers have noticed the newest key, and stored what they had sealed before.
+    """
+    with _alone(path):
+        keys = read_keys(path)
+        if len(keys) == 1:
+            return Count()
+        pause(min(SETTLED, max(0.0, path.stat().st_mtime + SETTLED - time.time())))
+        total = _seal_again(Vault(keys), control, regions)
+        replace_keys(path, keys[:1])
+        with control.writing() as connection:
+            audit_log.record(connection, _entry("old vault keys dropped"))
+        return total
+
+
+def _entry(action: str) -> audit_log.Entry:
+    return audit_log.Entry(actor=audit_log.OPERATOR, action=action, target="vault")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other rotations out: two at once could lose a key that the other has sealed with."""
+    descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy("another rotation of this key file is under way") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _seal_again(vault: Vault, control: Database, regions: Sequence[Region]) -> Count:
+    total = Count()
+    for region in regions:
+        with control.reading() as connection:
+            sealed = temporary_keys.opens(connection, vault, region.name)
+        if not sealed:  # whoever has the old key could sign with it: a new one, not the same sealed again
+            with control.writing() as connection:
+                temporary_keys.renew(connection, vault, region.name)
+        for column in SEALED:
+            for part in _column(region.database, vault, column):
+                total += part
+    return total
+
+
+def _column(database: Database, vault: Vault, column: sa.Column[Any]) -> Iterator[Count]:
+    """Seal every value of *column* with the newest key, in batches by the key of its table."""
+    (key,) = column.table.primary_key.columns
+    last: Any = None
+    while rows := _rows(database, key, column, last):
+        last = rows[-1][0]
+        fresh: list[tuple[Any, bytes, bytes]] = []
+        closed = 0
+        for row_key, old in rows:
+            if vault.is_newest(old):
+                continue
+            try:
+                fresh.append((row_key, old, vault.seal(vault.unseal(old))))
+            except ValueError:
+                closed += 1
+        if fresh:
+            with database.writing() as connection:
+                for row_key, old, new in fresh:
+                    # unless it was changed meanwhile: then whoever did sealed it, or the job is gone
+                    unchanged = (key == row_key, column == old)
+                    connection.execute(sa.update(column.table).where(*unchanged).values({column: new}))
+        yield Count(checked=len(rows), changed=len(fresh), closed=closed)
+
+
+def _rows(database: Database, key: sa.Column[Any], column: sa.Column[Any], after: Any) -> list[tuple[Any, bytes]]:
+    statement = sa.select(key, column).where(column.is_not(None)).order_by(key).limit(BATCH)
+    if after is not None:
+        statement = statement.where(key > after)
+    with database.reading() as connection:
+        return [(row[0], bytes(row[1])) for row in connection.execute(statement)]

@@ -1,0 +1,1 @@
+"""Deletion of jobs and data whose time is over."""

@@ -1,0 +1,1 @@
+"""Databases, blobs, encryption at rest and the data folder."""

@@ -1,0 +1,5 @@
+from alembic import context
+
+from sottovoce.service.storage.migrate import run
+
+run(context)

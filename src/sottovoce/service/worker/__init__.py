@@ -1,0 +1,1 @@
+"""The code that carries out queued work."""

@@ -1,0 +1,110 @@
+"""Errands that nobody runs any more go back into their queues: the reaper of deliveries and fetches. One turn at a time.
+
+Three things lose an errand's attempt: its worker dies in the middle of it, the queue loses the entry, or the entry's delay does not
+end. The last is not far-fetched: the queue counts delays by the clocks of processes, which may be an hour off and jump. What is due
+is judged here by the database's clock.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sottovoce.service.jobs import media_fetcher, repository
+from sottovoce.service.notifications import outbox
+from sottovoce.service.queue import worker_registry
+from sottovoce.service.queue.dbos_queue import DbosQueue, Errand, QueueState, entry_of
+from sottovoce.service.storage.database import Database
+from sottovoce.service.worker.job_reaper import ReaperPolicy
+
+_log = logging.getLogger(__name__)
+
+BATCH = 200
+"""Errands of one kind looked at in one tick."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Attempt *number* at *subject*, which should have been recorded by now."""
+
+    errand: Errand
+    subject: str
+    number: int
+
+    @property
+    def entry(self) -> str:
+        """The queue's name for it."""
+        return entry_of(self.errand, self.subject, self.number)
+
+
+def _due(connection: sa.Connection, by_ms: int) -> list[Due]:
+    told = outbox.overdue(connection, by_ms, BATCH)
+    found = media_fetcher.overdue(connection, by_ms, BATCH)
+    return [
+        *(Due(errand=Errand.DELIVERY, subject=each.id, number=each.attempts + 1) for each in told),
+        *(Due(errand=Errand.FETCH, subject=job_id, number=number) for job_id, number in found),
+    ]
+
+
+def _still_due(connection: sa.Connection, due: Due) -> bool:
+    if due.errand is Errand.DELIVERY:
+        delivery = outbox.get(connection, due.subject)
+        return delivery is not None and delivery.next_entry == due.entry
+    found = repository.get(connection, due.subject)
+    return found is not None and media_fetcher.entry(found) == due.entry
+
+
+class ErrandReaper:
+    """Looks for attempts that nobody makes."""
+
+    def __init__(self, database: Database, queue: DbosQueue, policy: ReaperPolicy) -> None:
+        self._database = database
+        self._queue = queue
+        self._policy = policy
+
+    async def tick(self) -> int:
+        """Put every lost attempt back; how many."""
+        policy = self._policy
+        due = await self._database.read(lambda connection: _due(connection, policy.stranded_ms))
+        running = {errand: await asyncio.to_thread(self._queue.running, errand.value) for errand in Errand}
+        if not due and not any(running.values()):
+            return 0
+        alive = await self._database.read(lambda connection: worker_registry.alive(connection, policy.lease_ms))
+        states = await asyncio.to_thread(self._queue.states, [each.entry for each in due])
+        count = 0
+        for errand, entries in running.items():
+            for entry, state in entries.items():
+                if state.executor not in alive:  # recorded or not: whoever gets it finds that out
+                    await asyncio.to_thread(self._queue.resume, entry, errand.value)
+                    count += _told(entry, state)
+        for each in due:
+            count += await self._help(each, states.get(each.entry))
+        return count
+
+    async def _help(self, due: Due, state: QueueState | None) -> bool:
+        """Whether the attempt needed help; one that runs, or waits for a slot, does not."""
+        if state is None or state.ended:
+            await asyncio.to_thread(self._queue.forget, [due.entry])
+            if not await self._database.write(self._again(due)):
+                return False
+        elif state.delayed:
+            await asyncio.to_thread(self._queue.resume, due.entry, due.errand.value)
+        else:
+            return False
+        return _told(due.entry, state)
+
+    def _again(self, due: Due) -> Callable[[sa.Connection], bool]:
+        def enqueue(connection: sa.Connection) -> bool:
+            if not _still_due(connection, due):
+                return False
+            self._queue.go(connection, due.errand, due.subject, due.number)
+            return True
+
+        return enqueue
+
+
+def _told(entry: str, state: QueueState | None) -> bool:
+    _log.warning("abandoned errand put back", extra={"entry": entry, "queue": str(state)})
+    return True

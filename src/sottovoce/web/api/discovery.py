@@ -1,0 +1,69 @@
+"""What this region can do, from the capability table, and which regions there are: no key is wanted."""
+
+from collections.abc import Iterable, Mapping
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.registry import skilled
+from sottovoce.pipeline.identification import UNSUPPORTED
+from sottovoce.service.jobs.capabilities import spells
+from sottovoce.service.regions import GENERAL, KNOWN, Mode, Region
+from sottovoce.service.runtime import Runtime
+from sottovoce.web.responses import JSON
+from sottovoce.web.routing import Address
+from sottovoce.wire import discovery as wire
+from sottovoce.wire.discovery import Coverage, Place
+
+
+def addresses(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Address]:
+    """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls*: where regions are reached."""
+    shown = orjson.dumps(wire.regions(here.name, places(here, urls)))
+
+    async def features(_request: Request) -> Response:
+        # anew each time: workers come and go
+        engines = runtime.offers.engines
+        live = [engine for engine in engines if engine.live]
+        body = wire.features(
+            batch=_coverage(engines) if Mode.BATCH in here.modes else None,
+            realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
+        )
+        return Response(orjson.dumps(body), media_type=JSON)
+
+    async def regions(_request: Request) -> Response:
+        return Response(shown, media_type=JSON)
+
+    return [
+        Address(path="/v1/discovery/features", handlers={"GET": features}),
+        Address(path="/v1/regions", handlers={"GET": regions}),
+    ]
+
+
+def places(here: Region, urls: Mapping[str, str]) -> list[Place]:
+    """The region *here*, those that every client may expect, and those that are reached somewhere."""
+    return [
+        Place(
+            name=name,
+            label=name.upper(),
+            place=found.place if found else None,
+            modes=sorted(found.modes) if found else None,
+            url=urls.get(name),
+        )
+        for name in dict.fromkeys((here.name, *GENERAL, *sorted(urls)))
+        for found in (here if name == here.name else KNOWN.get(name),)
+    ]
+
+
+def _coverage(engines: Iterable[Capabilities]) -> Coverage:
+    engines = skilled(engines, Skill.TRANSCRIPTION)
+    languages = sorted({code for engine in engines for code in engine.languages})
+    spelled = [name for names in wire.LOCALES.values() for name in names if spells(name)]
+    heard = {code for engine in engines if engine.identifies_language for code in engine.languages}
+    return Coverage(
+        languages=languages,
+        locales={code: names for code in languages if (names := wire.locales(code, spelled))},
+        # a bilingual pack is never what was heard, and some languages are never identified (contract §6.6)
+        identified=sorted(code for code in heard - UNSUPPORTED if "_" not in code),
+    )

@@ -1,0 +1,372 @@
+"""Batch REST V2: routes that parse a request, ask the service, and render the answer (contract `batch-v2.md` §5)."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.job import LIVE, REMOVED, JobType, State
+from sottovoce.request import AlignmentRequest
+from sottovoce.request import Request as JobRequest
+from sottovoce.service.billing import usage
+from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.alignment_text import SubmittedText
+from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.results import FORMATS, Results
+from sottovoce.service.jobs.submission import MAX_IDEMPOTENCY_KEY, Submission
+from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage.blobs import Missing
+from sottovoce.service.worker.job_runner import media_key, text_key
+from sottovoce.web import responses, uploads
+from sottovoce.web.auth import authenticate
+from sottovoce.web.docs.operations import OPERATIONS
+from sottovoce.web.routing import Address, Handler
+from sottovoce.web.uploads import Form, Limits, Received, announced, receive, submitted_text
+from sottovoce.wire.formats.alignment import TAGS, WORD_START_AND_END
+from sottovoce.wire.v2 import job_log
+from sottovoce.wire.v2 import query as v2_query
+from sottovoce.wire.v2 import usage as usage_wire
+from sottovoce.wire.v2.config import parse_job_config
+from sottovoce.wire.v2.job import SUBMIT_STATUS, job_object
+
+T = TypeVar("T")
+LIST_DEFAULT = 100  # [seed1]: the 100 most recent of the past 7 days
+LIST_DAYS = 7.0
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Seconds that a look at a job waits unless told otherwise, and at most."""
+
+    default: float = 2.0
+    cap: float = 600.0
+
+
+class Batch:
+    """The V2 routes over one runtime."""
+
+    def __init__(self, runtime: Runtime, limits: Limits, waiting: Waiting) -> None:
+        self._runtime = runtime
+        self._limits = limits
+        self._waiting = waiting
+        self._results = Results(runtime.blobs, runtime.vault)
+
+    # ── create ──
+
+    async def create(self, request: Request) -> Response:
+        """`POST /v2/jobs`: 201 with the id of a durable job; with `wait` also how it ended, and its transcript."""
+        caller = await self._caller(request)
+        wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
+        form_of = _format(request)
+        idempotency_key, keep_ms = _idempotency_key(request), uploads.kept(request)
+        app = usage_wire.application(request.query_params)
+        await self._runtime.intake.admit(caller, announced(request, self._limits))
+        job_id = repository.new_id()
+        places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
+        form = await receive(request, self._runtime.blobs, places, self._limits)
+        submission = replace(await self._understood(caller, job_id, form, idempotency_key), keep_ms=keep_ms, app=app)
+        accepted = (await self._runtime.intake.accept(submission)).id
+        if wait < 0:
+            return responses.json(request, {"id": accepted}, 201)
+        await self._ended(request, accepted, wait)
+        return responses.json(request, await self._outcome(accepted, form_of), 201)
+
+    async def _understood(self, caller: Caller, job_id: str, form: Form, idempotency_key: str | None) -> Submission:
+        """What the form asks for; its media is removed when that is refused."""
+        try:
+            config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
+            # a hostile config may take most of a second to read: not on the event loop
+            parsed = await asyncio.to_thread(parse_job_config, config)
+            self._runtime.offers.check(parsed)
+            media, text = _media(form, parsed), _text(form, parsed)
+        except BaseException:
+            await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
+            raise
+        return Submission(
+            job_id=job_id,
+            caller=caller,
+            api="v2",
+            request=parsed,
+            config=config,
+            data_name=media.name if media else "",
+            media_key=media.key if media else "",
+            media_bytes=media.size if media else 0,
+            media_digest=media.digest if media else "",
+            text=text,
+            idempotency_key=idempotency_key,
+        )
+
+    async def _outcome(self, job_id: str, form: str) -> dict[str, Any]:
+        """The answer of POST with `wait`: the transcript stands under the format's name, best effort (§5.1)."""
+        job = await self._runtime.database.read(lambda connection: repository.get(connection, job_id))
+        state = job.state if job else State.DELETED
+        body: dict[str, Any] = {"id": job_id, "status": SUBMIT_STATUS[state]}
+        if job and state is State.DONE and job.type is JobType.TRANSCRIPTION:
+            with contextlib.suppress(Refused):  # removed since: the caller fetches it, and hears so
+                body[form] = await self._results.value(job, form)
+                await self._runtime.fetched(job)
+        return body
+
+    # ── read ──
+
+    async def listing(self, request: Request) -> Response:
+        """`GET /v2/jobs`: newest first."""
+        caller = await self._caller(request)
+        query = request.query_params
+        limit = v2_query.limit(query)
+        before, after = v2_query.instant(query, "created_before"), v2_query.instant(query, "created_after")
+        removed = v2_query.boolean(query, "include_deleted")
+        found = await self._runtime.database.read(
+            lambda connection: repository.newest(
+                connection,
+                caller,
+                limit=limit or LIST_DEFAULT,
+                before=before,
+                after=after,
+                days=LIST_DAYS if limit is None else None,
+                include_removed=removed,
+            )
+        )
+        views = await asyncio.to_thread(lambda: [job_object(self._results.view(job)) for job in found])
+        return responses.json(request, {"jobs": views})
+
+    async def details(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}`: as soon as it has ended, or when the wait is over."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.JOB_EXPIRED)
+        job = await self._waited(request, job)
+        return responses.json(request, {"job": job_object(self._results.view(job))})
+
+    async def transcript(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/transcript`: in the wanted format."""
+        form = _format(request)
+        job = await self._waited(request, await self._job(request))
+        if job.type is not JobType.TRANSCRIPTION:
+            raise Refused(Kind.NOT_TRANSCRIPTION)
+        value = await self._results.value(job, form)
+        await self._runtime.fetched(job)
+        return responses.json(request, value) if form == "json-v2" else responses.text(str(value))
+
+    async def data(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/data`: the media as it was submitted."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        blobs, key = self._runtime.blobs, media_key(job.id)
+        kind = "application/octet-stream"
+        if blobs.root is not None:
+            path = blobs.root / key
+            if not await asyncio.to_thread(path.is_file):
+                raise Refused(Kind.FILE_EXPIRED)
+            _keep_plain_range(request, job.media_bytes)
+            return FileResponse(path, media_type=kind, filename=job.data_name or None)
+        pieces = blobs.stream(key)
+        try:
+            first = await anext(pieces, b"")
+        except Missing as missing:
+            raise Refused(Kind.FILE_EXPIRED) from missing
+
+        async def body() -> Any:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        return StreamingResponse(body(), media_type=kind, headers={"content-length": str(job.media_bytes)})
+
+    async def text(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/text`: the text of an alignment, as it was submitted."""
+        job = await self._alignment_job(request)
+        return Response(await self._results.text(job), media_type="text/plain")
+
+    async def alignment(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/alignment`: the text with times (§5.9)."""
+        tags = request.query_params.get("tags", WORD_START_AND_END)
+        if tags not in TAGS:
+            raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"tags are {', '.join(TAGS)}", at="tags")
+        job = await self._waited(request, await self._alignment_job(request))
+        value = await self._results.aligned(job, tags)
+        await self._runtime.fetched(job)
+        return responses.text(value)
+
+    async def _alignment_job(self, request: Request) -> Job:
+        job = await self._job(request)
+        if job.type is not JobType.ALIGNMENT:
+            raise Refused(Kind.NOT_ALIGNMENT)
+        return job
+
+    async def log(self, request: Request) -> Response:
+        """`GET /v2/jobs/{id}/log`: stages, times, which engine and why."""
+        job = await self._job(request)
+        if job.state in REMOVED:
+            raise Refused(Kind.FILE_EXPIRED)
+        lines = await self._runtime.database.read(lambda connection: repository.log_lines(connection, job.id))
+        if not lines:
+            raise Refused(Kind.LOG_NOT_AVAILABLE)
+        return responses.text(
+            job_log.render(
+                job_log.Line(at=line.at, level=line.level, stage=line.stage, attempt=line.attempt, text=line.text)
+                for line in lines
+            )
+        )
+
+    # ── delete ──
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /v2/jobs/{id}`: everything of it is gone; a running one only by `force`."""
+        job = await self._job(request)
+        force = v2_query.boolean(request.query_params, "force")
+        view = self._results.view(job) if job.state not in REMOVED else None
+        if view is None or not await self._runtime.removal.delete(job.id, force=force):
+            raise Refused(Kind.JOB_EXPIRED)
+        self._runtime.metrics.removed("deleted")
+        return responses.json(request, {"job": {**job_object(view), "status": "deleted"}})
+
+    # ── usage ──
+
+    async def usage(self, request: Request) -> Response:
+        """`GET /v2/usage`: whole days of the key's workspace in this region, 403 for a key with a `client_ref` (§5.11, §13.3)."""
+        caller = await self._caller(request)
+        if caller.client_ref is not None:
+            raise Refused(Kind.FORBIDDEN, "a key with a client_ref sees no usage")
+        since, until = (usage_wire.day(request.query_params, name) for name in ("since", "until"))
+        used = await self._runtime.database.read(
+            lambda connection: usage.used(connection, caller.workspace_id, since, until)
+        )
+        return responses.json(request, usage_wire.usage_object(used))
+
+    # ── shared ──
+
+    async def _caller(self, request: Request) -> Caller:
+        caller = await authenticate(request, self._runtime.keyring)
+        await self._runtime.rates.take(caller.key_id, request.method)
+        return caller
+
+    async def _job(self, request: Request) -> Job:
+        return await self._visible(await self._caller(request), request.path_params["job_id"])
+
+    async def _visible(self, caller: Caller, job_id: str) -> Job:
+        if not _JOB_ID.fullmatch(job_id):  # not every database takes every character
+            raise Refused(Kind.JOB_NOT_FOUND)
+        found = await self._runtime.loader.get(job_id)
+        if found is None or not repository.may_see(caller, found):
+            raise Refused(Kind.JOB_NOT_FOUND)
+        return found
+
+    async def _waited(self, request: Request, job: Job) -> Job:
+        """*job* as it is once it has ended, or once the request's `wait` is over."""
+        wait = v2_query.wait(request.query_params, default=self._waiting.default, cap=self._waiting.cap)
+        if job.state not in LIVE or not wait:
+            return job
+        await self._ended(request, job.id, wait)
+        again = await self._runtime.database.read(lambda connection: repository.get(connection, job.id))
+        return again or job
+
+    async def _ended(self, request: Request, job_id: str, wait: float) -> None:
+        """Wait, unless the client goes away first: nothing is held for nobody."""
+        waiting = asyncio.ensure_future(self._runtime.watcher.ended(job_id, wait))
+        gone = asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            gone.cancel()
+            await asyncio.gather(waiting, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _part(parts: Mapping[str, T], name: str, kind: Kind, why: str) -> T:
+    if name not in parts:
+        raise Refused(kind, why, at=name)
+    return parts[name]
+
+
+def _media(form: Form, parsed: JobRequest) -> Received | None:
+    """The uploaded media; `None` when it is to be fetched. Raises `Refused` unless it is one of the two (contract §6.3)."""
+    if parsed.fetch_data is None:
+        return _part(form.files, "data_file", Kind.MISSING_DATA_FILE, "send the media in a part of this name")
+    if "data_file" in form.files:
+        raise Refused(Kind.INVALID_CONFIG, "must not be given when a data_file is sent", at="fetch_data")
+    return None
+
+
+def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
+    """The uploaded text of an alignment; `None` when it is to be fetched, or nobody wants one (contract §10)."""
+    if not isinstance(parsed, AlignmentRequest):
+        if "text_file" in form.files:
+            raise Refused(Kind.INVALID_CONFIG, "is for jobs of type alignment", at="text_file")
+        return None
+    if parsed.fetch_text is None:
+        return submitted_text(
+            _part(form.files, "text_file", Kind.MISSING_TEXT_FILE, "send the text in a part of this name")
+        )
+    if "text_file" in form.files:
+        raise Refused(Kind.INVALID_CONFIG, "must not be given when a text_file is sent", at="fetch_text")
+    return None
+
+
+def _keep_plain_range(request: Request, size: int) -> None:
+    """Leave `Range` in *request* only where it asks for one stretch that is there.
+
+    RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those in plain text.
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    if match is None or not _is_there(match[1], match[2], size):
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
+
+
+def _is_there(first: str, last: str, size: int) -> bool:
+    """Whether `first-last`, `first-` or `-last` (the last so many bytes) names bytes of a body of *size*."""
+    if not first:
+        return size > 0 and int(last or 0) > 0
+    return int(first) < size and (not last or int(first) <= int(last))
+
+
+def _format(request: Request) -> str:
+    form = request.query_params.get("format", "json-v2")
+    if form not in FORMATS:
+        raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"formats are {', '.join(FORMATS)}", at="format")
+    return form
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isprintable()):
+        raise Refused(
+            Kind.BAD_REQUEST, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable characters", at="Idempotency-Key"
+        )
+    return key
+
+
+def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Address]:
+    """The V2 addresses, as `reference.OPERATIONS` describes them."""
+    batch = Batch(runtime, limits, waiting)
+    handlers: dict[str, Handler] = {
+        "create_job": batch.create,
+        "list_jobs": batch.listing,
+        "get_job": batch.details,
+        "delete_job": batch.delete,
+        "get_transcript": batch.transcript,
+        "get_data": batch.data,
+        "get_text": batch.text,
+        "get_alignment": batch.alignment,
+        "get_log": batch.log,
+        "get_usage": batch.usage,
+    }
+    found: dict[str, dict[str, Handler]] = {}
+    for operation in OPERATIONS:
+        found.setdefault(operation.path, {})[operation.method] = handlers[operation.id]
+    return [Address(path=f"/v2{path}", handlers=methods) for path, methods in found.items()]

@@ -1,0 +1,128 @@
+"""The API reference: what the OpenAPI document says of each operation, and the same as Markdown and HTML, without a script.
+
+Like the vendor's own pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
+"""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from sottovoce import __version__
+from sottovoce.web.docs.operation import Operation
+from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
+from sottovoce.web.routing import Address, Handler
+
+MARKDOWN = "text/markdown; charset=utf-8"
+
+_OPERATORS = {
+    "/health/live": "The process answers",
+    "/health/ready": "Jobs can be accepted and done; 503 when not",
+    "/metrics": "Prometheus metrics",
+}
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {
+        path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
+        for path, summary in _OPERATORS.items()
+    }
+    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
+        paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
+    error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sottovoce",
+            "version": __version__,
+            "summary": "Self-hosted speech-to-text with the Speechmatics wire contract",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"ErrorResponse": {"type": "object", "required": ["code", "error"], "properties": error}},
+        },
+    }
+
+
+def markdown() -> str:
+    """The whole reference as Markdown."""
+    parts = [
+        f"# Sottovoce {__version__}: API reference\n",
+        "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
+        "Errors are JSON: `{code, error, detail}`; those of V1 `{code, error}`, and HTML from 500 on.",
+        "The machine-readable form of this page is `/openapi.json`.\n",
+        "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
+    ]
+    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
+        parts += _section(operation)
+    return "\n".join(parts) + "\n"
+
+
+def _section(operation: Operation) -> list[str]:
+    lines = [
+        f"## {operation.summary}\n",
+        f"`{operation.method} {operation.base}{operation.path}` → {operation.status}\n",
+        operation.description + "\n",
+    ]
+    rows = [("query", name, meaning) for name, _, meaning in operation.query]
+    rows += [("header", name, meaning) for name, meaning in operation.headers]
+    rows += [("part", name, meaning) for name, _, meaning in operation.form]
+    rows += [("member", name, meaning) for name, _, meaning in operation.body]
+    if rows:
+        lines += ["| where | name | meaning |", "|---|---|---|", *(f"| {a} | `{b}` | {c} |" for a, b, c in rows), ""]
+    lines += ["| status | when |", "|---|---|", *(f"| {code} | {when} |" for code, when in operation.all_errors), ""]
+    return lines
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sottovoce: API reference</title><style>
+body{{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1d2330;background:#fff}}
+table{{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}}
+td,th{{border:1px solid #c9d0dc;padding:.3rem .6rem;text-align:left}}
+code{{background:#eef1f6;padding:.1em .3em;border-radius:3px}}h2{{margin-top:2.5rem}}
+@media(prefers-color-scheme:dark){{body{{background:#14171d;color:#e3e7ee}}code{{background:#252b36}}td,th{{border-color:#3a4252}}}}
+</style><body>{body}</body></html>"""
+
+
+def addresses() -> list[Address]:
+    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
+    from markdown_it import MarkdownIt
+
+    text = markdown()
+    page = _PAGE.format(body=MarkdownIt().enable("table").render(text))
+    document = orjson.dumps(openapi())
+
+    async def docs(request: Request) -> Response:
+        if "text/markdown" in request.headers.get("accept", ""):
+            return await docs_markdown(request)
+        return HTMLResponse(page, headers={"vary": "accept"})
+
+    async def docs_markdown(_request: Request) -> Response:
+        return Response(text.encode(), headers={"content-type": MARKDOWN, "vary": "accept"})
+
+    async def llms(_request: Request) -> Response:
+        return Response(_LLMS.encode(), headers={"content-type": "text/plain; charset=utf-8"})
+
+    async def described(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    pages: dict[str, Handler] = {
+        "/docs": docs,
+        "/docs.md": docs_markdown,
+        "/llms.txt": llms,
+        "/openapi.json": described,
+    }
+    return [Address(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
+
+
+_LLMS = """# Sottovoce
+
+> Self-hosted speech-to-text with the Speechmatics wire contract.
+
+- [API reference](/docs.md): every operation, its parameters and errors
+- [OpenAPI](/openapi.json): the same, machine-readable
+"""

@@ -1,0 +1,133 @@
+"""The outermost layer: what is true of every answer, whatever route gave it.
+
+Request ids, CORS for browsers with temporary keys, slashes at the end, one access line without secrets, and a contract error for
+whatever escaped.
+"""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sottovoce.errors import Refused
+from sottovoce.logs import about, redact
+from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.metrics import Metrics
+from sottovoce.web import responses
+from sottovoce.web.auth import CALLER
+from sottovoce.web.routing import ROUTE
+from sottovoce.wire.v1 import errors
+from sottovoce.wire.v2.errors import INTERNAL
+
+_log = logging.getLogger("sottovoce.access")
+_failures = logging.getLogger(__name__)
+
+# observed on the service (contract §2.2); `authorization` and our own headers are added for browsers
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-credentials": "true",
+    "access-control-allow-methods": "GET, PUT, POST, DELETE, PATCH, OPTIONS",
+    "access-control-allow-headers": (
+        "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization,"
+        "Accept-Charset,Idempotency-Key,Retention-Seconds,X-Request-Id,X-SM-EAR-Tag,X-SM-Processing-Data"
+    ),
+    "access-control-expose-headers": "Request-Id,Retry-After",
+    "access-control-max-age": "1728000",
+}
+_CORS = [(name.encode(), value.encode()) for name, value in CORS.items()]
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Edge:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = scope["path"].rstrip("/") or "/"  # served as they are: a redirect would lose a POST's body
+        exchange = _Exchange(scope, send)
+        with about(request=exchange.id):
+            try:
+                await self._serve(scope, receive, exchange)
+            finally:
+                self._account(scope, exchange)
+
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        if scope["method"] == "OPTIONS":
+            await exchange.answer(204, b"", "")
+            return
+        try:
+            await self._app(scope, receive, exchange.send)
+        except Refused as refused:
+            _failures.info("refused", extra={"kind": refused.kind, "why": refused.detail})
+            if exchange.status:
+                raise
+            refusal = responses.legacy_refusal if errors.speaks(scope["path"]) else responses.refusal
+            await refusal(refused)(scope, receive, exchange.send)
+        except Exception:
+            _failures.exception("request failed", extra={"path": scope["path"]})
+            if exchange.status:
+                raise  # part of the answer is out: break the connection, so that nobody takes it for whole
+            status, body = INTERNAL
+            if errors.speaks(scope["path"]):
+                await exchange.answer(status, errors.html(status).encode(), responses.HTML)
+            else:
+                await exchange.answer(status, orjson.dumps(body), responses.JSON)
+
+    def _account(self, scope: Scope, exchange: "_Exchange") -> None:
+        seconds = time.monotonic() - exchange.begun
+        route = scope.get(ROUTE, "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.request(route, method, exchange.status, seconds)
+        line = {
+            "method": scope["method"][:16],
+            "path": redact(scope["path"])[:256],  # without the query: it may hold a token
+            "status": exchange.status,
+            "ms": round(seconds * 1000, 1),
+            "client": str((scope.get("client") or ("",))[0])[:64],  # may be a proxy's word
+        }
+        if isinstance(caller := scope.get(CALLER), Caller):
+            line["key"] = caller.actor
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        if _REQUEST_ID.fullmatch(given):
+            line["client_request"] = given
+        _log.log(logging.DEBUG if route in _QUIET else logging.INFO, "request", extra=line)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class _Exchange:
+    """One request's answer on its way out."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.id = uuid4().hex
+        self.begun = time.monotonic()
+        self.status = 0
+        self._head = scope["method"] == "HEAD"
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        """Pass *message* on, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), *_CORS]
+        await self._send(message)
+
+    async def answer(self, status: int, body: bytes, media_type: str) -> None:
+        """A whole answer of the edge's own."""
+        headers = [(b"content-length", str(len(body)).encode())]
+        if media_type:
+            headers.append((b"content-type", media_type.encode()))
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"" if self._head else body})

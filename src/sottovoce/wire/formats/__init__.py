@@ -1,0 +1,1 @@
+"""A transcript or an alignment in each output format."""

@@ -1,0 +1,28 @@
+"""A transcript as WebVTT, an addition of ours to the contract's formats; the cues are those of `srt.py`.
+
+Syntax: W3C WebVTT, "WebVTT cue text" and "WebVTT cue voice span".
+"""
+
+from sottovoce.request import SubtitleLimits
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import UNKNOWN_SPEAKER, Transcript
+from sottovoce.transcript.subtitles import Cue, cues
+from sottovoce.wire.formats.srt import stamp
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def render(transcript: Transcript, limits: SubtitleLimits) -> str:
+    """`WEBVTT` and the cues of *transcript*; the voice is named where the speaker is known."""
+    found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
+    return "WEBVTT\n\n" + "".join(_block(cue) for cue in found)
+
+
+def _block(cue: Cue) -> str:
+    text = "\n".join(line.translate(_ESCAPES) for line in cue.lines)
+    return f"{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n{_voice(cue)}{text}\n\n"
+
+
+def _voice(cue: Cue) -> str:
+    name = " ".join((cue.speaker or "").split()).translate(_ESCAPES)
+    return f"<v {name}>" if name and cue.speaker != UNKNOWN_SPEAKER else ""

@@ -1,0 +1,1 @@
+"""Codecs of the legacy REST API V1."""

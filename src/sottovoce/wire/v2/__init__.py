@@ -1,0 +1,1 @@
+"""Codecs of the batch REST API V2."""

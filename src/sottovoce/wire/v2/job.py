@@ -1,0 +1,57 @@
+"""Job objects and answers of `POST/GET/DELETE /v2/jobs` (contract §4, §5). Keys in alphabetical order, as observed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sottovoce.job import State
+from sottovoce.wire import timestamps
+
+STATUS: dict[State, str] = {
+    State.QUEUED: "running",
+    State.RUNNING: "running",
+    State.DONE: "done",
+    State.REJECTED: "rejected",
+    State.DELETED: "deleted",
+    State.EXPIRED: "expired",
+}
+"""V2 has no word for queued (contract §4)."""
+
+SUBMIT_STATUS: dict[State, str] = {**STATUS, State.QUEUED: "created", State.RUNNING: "created"}
+"""The answer of POST with `wait` says `created` where a job object says `running` (contract §5.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """What the wire shows of a job. *config* is the submitted JSON, parsed, untouched; `None` on a tombstone."""
+
+    id: str
+    state: State
+    created_at: int
+    data_name: str
+    duration_ms: int
+    config: Any | None
+    errors: Sequence[tuple[int, str]] = ()
+    text_name: str | None = None
+
+
+def whole_seconds(duration_ms: int) -> int:
+    """Half-up seconds, never negative (contract §4, inferred)."""
+    return max(0, (duration_ms + 500) // 1000)
+
+
+def job_object(view: JobView) -> dict[str, Any]:
+    """JobDetails. `duration` is always there: an old client reads it without a default."""
+    body: dict[str, Any] = {}
+    if view.config is not None:
+        body["config"] = view.config
+    body["created_at"] = timestamps.milliseconds(view.created_at)
+    body["data_name"] = view.data_name
+    body["duration"] = whole_seconds(view.duration_ms)
+    if view.errors:
+        body["errors"] = [{"message": text, "timestamp": timestamps.milliseconds(at)} for at, text in view.errors]
+    body["id"] = view.id
+    body["status"] = STATUS[view.state]
+    if view.text_name is not None:
+        body["text_name"] = view.text_name
+    return body

@@ -1,0 +1,177 @@
+"""`sottovoce users`, and what `sottovoce keys` does about users, on a data folder beside which no server runs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sottovoce.cli import main
+from sottovoce.service.identity import api_keys, audit_log, login_throttle, passwords, sessions, users
+from sottovoce.service.identity.registration import login_allowances
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage.database import Database
+from tests.unit.service.service_values import migrated
+
+EMAIL = "ada@example.org"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    for name in [name for name in os.environ if name.startswith("SOTTOVOCE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOTTOVOCE_DATA_DIR", str(tmp_path))
+    with migrated(tmp_path, migrate.CONTROL) as made:
+        with made.writing() as connection:
+            api_keys.bootstrap(connection, "the-first-key")
+        yield made
+
+
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(main, arguments, input=typed)
+
+
+def done(*arguments: str, typed: str = "") -> str:
+    result = run(*arguments, typed=typed)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def user(control: Database, who: str = EMAIL) -> users.User:
+    with control.reading() as connection:
+        found = users.find(connection, who)
+    assert found
+    return found
+
+
+def fits(control: Database, password: str) -> bool:
+    with control.reading() as connection:
+        found = users.credentials(connection, user(control))
+    assert found
+    return passwords.matches(found.password_hash, password)
+
+
+def entries(control: Database) -> list[audit_log.Entry]:
+    with control.reading() as connection:
+        return [recorded.entry for recorded in reversed(audit_log.latest(connection, 100))]
+
+
+def test_a_user_is_added_with_a_password_and_a_key(control: Database) -> None:
+    shown = done("users", "add", " Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\nmore\n")
+    user_id, secret = shown.split()
+    ada = user(control)
+    assert (str(ada.id), ada.state) == (user_id, "active")
+    assert fits(control, PASSWORD)
+    with control.reading() as connection:
+        caller = api_keys.caller(connection, api_keys.digest(secret))
+    assert (caller.user_id, caller.workspace_id, caller.manages) == (ada.id, ada.workspace_id, False)
+    kept = entries(control)
+    assert [(entry.actor, entry.action) for entry in kept] == [("operator", "user added"), ("operator", "key created")]
+    assert secret not in repr(kept)
+    assert PASSWORD not in repr(kept)
+
+
+def test_a_password_is_typed_twice_without_echo(control: Database) -> None:
+    shown = done("users", "add", EMAIL, "--no-key", typed=f"{PASSWORD}\nwrong\n{PASSWORD}\n{PASSWORD}\n")
+    assert shown.splitlines()[-1] == str(user(control).id)
+    assert PASSWORD not in shown
+    assert fits(control, PASSWORD)
+    with control.reading() as connection:
+        assert len(api_keys.list_keys(connection)) == 1
+
+
+def test_a_user_may_have_no_password_and_join_a_workspace(control: Database) -> None:
+    _, secret = done("users", "add", EMAIL, "--no-password", "--workspace", "1").split()
+    assert user(control).workspace_id == 1
+    with control.reading() as connection:
+        assert users.credentials(connection, user(control)).password_hash is None
+        assert api_keys.caller(connection, api_keys.digest(secret)).project_id == 1
+
+
+def test_users_are_listed(control: Database) -> None:
+    done("users", "add", EMAIL, "--no-password")
+    done("users", "disable", EMAIL)
+    lines = [line.split("  ") for line in done("users", "list").splitlines()]
+    assert [[line[0], *line[2:]] for line in lines] == [
+        ["1", "workspace 1", "active", "-"],
+        ["2", "workspace 2", "disabled", EMAIL],
+    ]
+
+
+def test_who_is_disabled_is_out_until_enabled(control: Database) -> None:
+    _, secret = done("users", "add", EMAIL, "--no-password").split()
+    ada = user(control)
+    with control.writing() as connection:
+        session = sessions.begin(connection, ada.id)
+    assert done("users", "disable", str(ada.id)) == f"disabled {ada.id}\n"
+    with control.reading() as connection:
+        assert sessions.holder(connection, session) is None
+        assert api_keys.caller(connection, api_keys.digest(secret)) is None
+    assert done("users", "enable", EMAIL) == f"enabled {ada.id}\n"
+    with control.reading() as connection:
+        assert api_keys.caller(connection, api_keys.digest(secret))
+    assert [entry.action for entry in entries(control)][-2:] == ["user disabled", "user enabled"]
+
+
+def test_another_password_ends_sessions_and_lets_in_who_was_throttled(control: Database) -> None:
+    done("users", "add", EMAIL, "--no-password", "--no-key")
+    ada, allowance = user(control), login_allowances(EMAIL, "")[0]
+    with control.writing() as connection:
+        session = sessions.begin(connection, ada.id)
+        for _ in range(allowance.most):
+            login_throttle.spend(connection, [allowance])
+    assert done("users", "password", "Ada@example.org", "--password-stdin", typed=PASSWORD).startswith("password of")
+    assert fits(control, PASSWORD)
+    with control.writing() as connection:
+        assert sessions.holder(connection, session) is None
+        login_throttle.spend(connection, [allowance])
+    assert entries(control)[-1].action == "password set"
+
+
+def test_keys_are_made_for_users_in_their_workspace(control: Database) -> None:
+    done("users", "add", EMAIL, "--no-password", "--no-key")
+    ada = user(control)
+    for who in (EMAIL, str(ada.id)):
+        key_id, secret = done("keys", "create", "theirs", "--user", who).split()
+        with control.reading() as connection:
+            caller = api_keys.caller(connection, api_keys.digest(secret))
+        assert (caller.key_id, caller.user_id, caller.workspace_id) == (key_id, ada.id, ada.workspace_id)
+    assert f"project {caller.project_id}  user {ada.id}  active  theirs" in done("keys", "list")
+    done("keys", "create", "first user's")
+    assert "project 1  user 1  active  first user's" in done("keys", "list")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "told"),
+    [
+        (("users", "add", "nobody", "--no-password"), "", "email: must be an e-mail address"),
+        (("users", "add", "bob@example.org", "--password-stdin"), "short\n", "password: must have 10 to 256 characters"),
+        (("users", "add", "bob@example.org", "--password-stdin"), "", "password: must have 10 to 256 characters"),
+        (("users", "add", "bob@example.org", "--password-stdin"), "bob@example.org", "password: must not be the e-mail address"),
+        (("users", "add", "bob@example.org", "--no-password", "--workspace", "99"), "", "no workspace 99"),
+        (("users", "add", EMAIL, "--no-password"), "", "already"), (("users", "disable", "nobody"), "", "no user nobody"),
+        (("users", "enable", "99"), "", "no user 99"), (("users", "password", "99"), "", "no user 99"),
+        (("users", "password", "1"), "", "no e-mail address"), (("keys", "create", "k", "--user", "99"), "", "no user 99"),
+        (("keys", "create", "k", "--user", EMAIL, "--project", "1"), "", "no project 1 of the workspace of user 2"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_in_one_line(
+    control: Database, arguments: tuple[str, ...], typed: str, told: str
+) -> None:
+    done("users", "add", EMAIL, "--no-password", "--no-key")
+    before = len(entries(control))
+    result = run(*arguments, typed=typed)
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.count("\n") == 1
+    assert len(entries(control)) == before
+
+
+def test_a_password_is_given_or_not(control: Database) -> None:
+    result = run("users", "add", EMAIL, "--no-password", "--password-stdin")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output

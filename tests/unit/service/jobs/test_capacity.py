@@ -1,0 +1,229 @@
+"""What the server can do, and for how much there is room: the capability table, workers' rows, quotas, the outlook."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from sottovoce.engines import registry
+from sottovoce.engines.config import Setup
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.request import (
+    AlignmentRequest,
+    KnownSpeaker,
+    LanguageIdentification,
+    OperatingPoint,
+    SpeakerDiarization,
+    Summarization,
+    TranscriptionRequest,
+)
+from sottovoce.service.jobs import capabilities
+from sottovoce.service.jobs.queue_estimate import Outlook
+from sottovoce.service.limits import quotas
+from sottovoce.service.limits.quotas import Disk, Quota, Usage
+from sottovoce.service.queue import worker_registry
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.migrate import REGION, upgrade
+
+LISTENER = Capabilities(
+    engine="l",
+    model="m",
+    languages=frozenset({"en", "de", "cy", "bn"}),
+    identifies_language=True,
+    grade=30,
+    suits=OperatingPoint.STANDARD,
+    pinned=frozenset({OperatingPoint.ENHANCED}),
+)
+HOUR = 3_600_000
+"""Milliseconds: a lease that no machine is slow enough to miss."""
+ENGLISH = Capabilities(engine="e", model="m", languages=frozenset({"en"}))
+GERMAN = Capabilities(
+    engine="g", model="m", languages=frozenset({"de"}), operating_points=frozenset({OperatingPoint.ENHANCED})
+)
+PLAIN = TranscriptionRequest(language="en")
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(sqlite_url(tmp_path / "region.db"))
+    upgrade(database, REGION)
+    yield database
+    database.close()
+
+
+NOT_HERE = [
+    (replace(PLAIN, domain="medical"), "transcription_config.domain"),
+    (replace(PLAIN, output_locale="en-GB"), "transcription_config.output_locale"),
+    (replace(PLAIN, audio_events=()), "audio_events_config"),
+    (
+        replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True)),
+        "transcription_config.speaker_diarization_config.get_speakers",
+    ),
+    (
+        replace(
+            PLAIN,
+            speaker_diarization=SpeakerDiarization(speakers=(KnownSpeaker(label="A", speaker_identifiers=("x",)),)),
+        ),
+        "transcription_config.speaker_diarization_config.speakers",
+    ),
+    (replace(PLAIN, language="fr"), "transcription_config.language"),
+    (replace(PLAIN, language="auto"), "transcription_config.language"),
+    (replace(PLAIN, language="de"), "transcription_config.language"),
+    (AlignmentRequest(language="en"), "alignment_config.language"),
+]
+
+
+@pytest.mark.parametrize(("request_", "at"), NOT_HERE, ids=[at for _, at in NOT_HERE])
+def test_what_nobody_covers_is_refused_by_name(request_, at):
+    with pytest.raises(Refused) as refused:
+        capabilities.Offers((ENGLISH, GERMAN)).check(request_)
+    assert (refused.value.kind, refused.value.at) == (Kind.INVALID_CONFIG, at)
+
+
+def test_what_is_covered_gets_the_engine_that_covers_it():
+    found = capabilities.Offers((ENGLISH, GERMAN))
+    assert found.check(PLAIN).engine == "e"
+    assert found.check(replace(PLAIN, language="de", operating_point=OperatingPoint.ENHANCED)).engine == "g"
+    assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
+
+
+ALIGNER = replace(GERMAN, engine="a", skills=frozenset({Skill.ALIGNMENT}))
+DIARIZER = Capabilities(engine="d", model="m", languages=frozenset(), skills=frozenset({Skill.DIARIZATION}))
+PRINTER = replace(DIARIZER, engine="p", grade=1, voiceprints="p1")
+
+
+def test_texts_go_to_an_aligner_of_their_language_and_nothing_else_does():
+    found = capabilities.Offers((ENGLISH, ALIGNER))
+    assert (found.languages, found.aligned) == (("en",), ("de",))
+    assert found.check(AlignmentRequest(language="de")).engine == "a"
+    for request_ in (AlignmentRequest(language="en"), replace(PLAIN, language="de")):
+        with pytest.raises(Refused):
+            found.check(request_)
+
+
+def test_speakers_are_identified_where_the_diarizer_makes_voice_prints():
+    wanted = replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True))
+    with pytest.raises(Refused):
+        capabilities.Offers((ENGLISH, DIARIZER)).check(wanted)
+    found = capabilities.Offers((ENGLISH, DIARIZER, PRINTER))
+    assert found.check(wanted).engine == "e"
+    assert found.diarizer
+    assert found.diarizer.engine == "p"
+
+
+AUTO = replace(PLAIN, language="auto")
+
+
+def test_an_open_language_goes_to_an_engine_that_identifies_it():
+    assert capabilities.Offers((ENGLISH, LISTENER)).check(AUTO).engine == "l"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at"),
+    [
+        (LanguageIdentification(expected_languages=("en", "xx")), "expected_languages"),
+        (LanguageIdentification(expected_languages=("bn",)), "expected_languages"),  # never identified (§6.6)
+        (
+            LanguageIdentification(low_confidence_action="use_default_language", default_language="xx"),
+            "default_language",
+        ),
+    ],
+)
+def test_languages_that_could_never_be_the_answer_are_refused(wanted, at):
+    found = capabilities.Offers((ENGLISH, LISTENER))
+    with pytest.raises(Refused) as refused:
+        found.check(replace(AUTO, language_identification=wanted))
+    assert refused.value.at == f"language_identification_config.{at}"
+
+
+def test_languages_that_may_be_the_answer_are_taken():
+    wanted = LanguageIdentification(
+        expected_languages=("en", "cy"), low_confidence_action="use_default_language", default_language="bn"
+    )
+    assert capabilities.Offers((LISTENER,)).check(replace(AUTO, language_identification=wanted)).engine == "l"
+
+
+def test_before_any_worker_was_seen_callers_are_asked_to_come_again():
+    with pytest.raises(Refused) as refused:
+        capabilities.Offers(()).check(PLAIN)
+    assert refused.value.kind is Kind.UNAVAILABLE
+
+
+def test_features_with_an_error_list_are_answered_there():
+    asked = replace(
+        PLAIN,
+        translation_targets=("de", "fr"),
+        summarization=Summarization(),
+        sentiment_analysis=True,
+        topics=(),
+        auto_chapters=True,
+    )
+    found = capabilities.missing(asked)
+    assert [error.feature for error in found] == [
+        "translation", "translation", "summarization", "sentiment_analysis", "topic_detection", "auto_chapters",
+    ]  # fmt: skip
+    assert found[0].message == "Translation from {language} to de currently not supported"
+    assert capabilities.missing(PLAIN) == ()
+
+
+@pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])
+def test_an_engine_that_is_none_is_said_plainly(name):
+    with pytest.raises(EngineUnavailable):
+        registry.offered(Setup(), name)
+
+
+def test_an_engine_of_ones_own_is_known_by_its_address():
+    found = registry.skilled(registry.offered(Setup(), "tests.sleeper:ENGINE"), Skill.TRANSCRIPTION)
+    assert [entry.engine for entry in found] == ["tests.sleeper:ENGINE"]
+
+
+def test_workers_say_what_they_can_and_are_forgotten_after_a_day(database):
+    with database.writing() as connection:
+        worker_registry.beat(connection, "one", (ENGLISH,), 2)
+        worker_registry.beat(connection, "one", (ENGLISH,), 3)
+        worker_registry.beat(connection, "two", (ENGLISH, GERMAN, LISTENER), 1)
+    with database.reading() as connection:
+        assert worker_registry.union(worker_registry.seen(connection)) in (
+            (ENGLISH, GERMAN, LISTENER),
+            (GERMAN, LISTENER, ENGLISH),
+        )
+        assert worker_registry.alive(connection, HOUR) == {"one": 3, "two": 1}
+    with database.writing() as connection:
+        worker_registry.leave(connection, "one")
+        connection.execute(sa.update(t.workers).where(t.workers.c.id == "two").values(heartbeat_at=1))
+        assert worker_registry.alive(connection, HOUR) == {}
+        assert worker_registry.union(worker_registry.seen(connection)) == (ENGLISH,)
+        assert worker_registry.forget(connection) == 1
+
+
+def test_a_worker_of_a_newer_release_is_understood(database):
+    with database.writing() as connection:
+        worker_registry.beat(connection, "new", (ENGLISH,), 1)
+        plain = connection.execute(sa.select(t.workers.c.capabilities)).scalar_one()
+        connection.execute(sa.update(t.workers).values(capabilities=[{**plain[0], "levitates": True}]))
+        assert worker_registry.union(worker_registry.seen(connection)) == (ENGLISH,)
+
+
+def test_quotas():
+    quotas.check(Quota(), Usage(live_jobs=10**9, stored_bytes=10**18), 10**18)
+    quotas.check(Quota(live_jobs=2, stored_bytes=100), Usage(live_jobs=1, stored_bytes=50), 50)
+    with pytest.raises(Refused) as many:
+        quotas.check(Quota(live_jobs=2), Usage(live_jobs=2, stored_bytes=0), 0)
+    with pytest.raises(Refused) as much:
+        quotas.check(Quota(stored_bytes=100), Usage(live_jobs=0, stored_bytes=50), 51)
+    assert (many.value.kind, much.value.kind) == (Kind.TOO_MANY_JOBS, Kind.STORAGE_FULL)
+
+
+def test_a_disk_keeps_its_reserve(tmp_path):
+    Disk(root=tmp_path, reserve=0).check(1)
+    with pytest.raises(Refused) as full:
+        Disk(root=tmp_path, reserve=1 << 60).check(1)
+    assert full.value.kind is Kind.STORAGE_FULL
+    assert str(tmp_path) not in full.value.detail
+
+
+def test_the_outlook_in_words():
+    assert Outlook(waiting=3, audio=40, slots=2, speed=4).words() == "place 4 in the queue, about 5 s before it begins"
+    assert "no worker" in Outlook(waiting=0, audio=0, slots=0).words()

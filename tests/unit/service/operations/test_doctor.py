@@ -1,0 +1,211 @@
+"""`sottovoce doctor`: the command as an operator has it, on folders in every state."""
+
+import json
+import os
+import socket
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sottovoce.cli import main
+from sottovoce.engines import config, registry
+from sottovoce.service.operations import doctor, model_checks
+from sottovoce.service.storage import migrate
+from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.transcript.languages import PACKS
+from tests.data_wheels import FILES, MODEL, install
+from tests.tiny_whisper import build
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The command on a folder of the test's own, on a port that is free."""
+    monkeypatch.setenv("SOTTOVOCE_PORT", "0")
+    monkeypatch.setenv("SOTTOVOCE_RESERVE_BYTES", "0")
+
+    def go(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["doctor", "--data-dir", str(tmp_path / "data"), *arguments])
+
+    return go
+
+
+def report(result: Result) -> dict[str, Any]:
+    return dict(json.loads(result.stdout))
+
+
+def finding(result: Result, part: str) -> dict[str, str]:
+    (found,) = [entry for entry in report(result)["findings"] if entry["part"] == part]
+    return dict(found)
+
+
+def test_a_first_look_says_who_serves_what_and_what_would_do_better(run, tmp_path):
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert "pocketsphinx en-us on cpu, from its package" in result.output
+    assert "sottovoce models pull whisper-" in result.output
+    assert not (tmp_path / "data").exists(), "a look leaves nothing behind"
+
+
+def test_one_language_is_looked_at_alone(run):
+    (row,) = report(run("--language", "fr", "--json"))["engines"]
+    assert "fr" in row["languages"]
+    assert row["standard"] == row["enhanced"] == "refused"
+    assert row["better"]
+    (row,) = report(run("--language", "auto", "--json"))["engines"]
+    assert row["standard"] == "refused"
+    assert all("whisper" in cure for cure in row["better"])
+    assert run("--language", "tlh").exit_code == 2
+
+
+def test_every_language_of_the_contract_has_an_answer(run):
+    rows = report(run("--json"))["engines"]
+    codes = [code for row in rows for code in row["languages"]]
+    assert sorted(codes) == sorted({*PACKS, "auto"})
+
+
+def test_a_model_that_is_set_but_missing_is_the_answer(run, monkeypatch):
+    monkeypatch.setenv("SOTTOVOCE_ENHANCED_MODEL", "whisper-large-v3")
+    result = run()
+    assert result.exit_code == 1
+    assert "sottovoce models pull whisper-large-v3" in result.output
+
+
+def test_a_gpu_that_is_not_there_is_the_answer(run, monkeypatch):
+    monkeypatch.setattr(config, "_gpus", lambda: 0)
+    monkeypatch.setenv("SOTTOVOCE_DEVICE", "cuda")
+    result = run()
+    assert (result.exit_code, "0 GPU" in result.output) == (1, True)
+
+
+def test_a_disk_without_the_reserve_is_a_fault(run, monkeypatch):
+    monkeypatch.setenv("SOTTOVOCE_RESERVE_BYTES", str(1 << 60))
+    result = run("--json")
+    assert (result.exit_code, finding(result, "disk")["level"]) == (1, "fault")
+
+
+def test_more_slots_than_the_memory_bears_are_a_fault(run, monkeypatch):
+    monkeypatch.setattr(doctor, "_available_memory", lambda: 1 << 20)
+    result = run("--json")
+    assert (result.exit_code, "SOTTOVOCE_SLOTS" in finding(result, "memory")["text"]) == (1, True)
+
+
+def test_a_port_that_is_taken_is_a_fault_unless_our_server_has_it(run, tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("SOTTOVOCE_PORT", str(taken.getsockname()[1]))
+        result = run("--json")
+        assert (result.exit_code, finding(result, "port")["level"]) == (1, "fault")
+        folder = DataFolder(root=tmp_path / "data", region="eu1")
+        folder.prepare()
+        lock = folder.lock()
+        try:
+            result = run("--json")
+            assert finding(result, "server")["text"].startswith("one is running")
+            assert (result.exit_code, finding(result, "port")["level"]) == (0, "ok")
+        finally:
+            os.close(lock)
+        assert finding(run("--json"), "server")["text"].startswith("none is running")
+
+
+def test_databases_are_asked_for_their_revision(run, tmp_path):
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    folder.prepare()
+    database = Database(sqlite_url(folder.region_database))
+    try:
+        with database.writing():
+            pass  # the file is there, with nothing in it
+        assert finding(run("--json"), "region database")["level"] == "note"
+        migrate.upgrade(database, migrate.REGION)
+        found = finding(run("--json"), "region database")
+        assert (found["level"], found["text"].startswith("SQLite, revision")) == ("ok", True)
+    finally:
+        database.close()
+    folder.control_database.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    result = run("--json")
+    assert (result.exit_code, finding(result, "control database")["level"]) == (1, "fault")
+
+
+def test_a_database_and_a_store_that_cannot_be_reached_are_faults(run, monkeypatch):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]  # bound, and nobody listens
+        monkeypatch.setenv(
+            "SOTTOVOCE_DATABASE_URL", f"postgresql://someone:secret@127.0.0.1:{port}/none?connect_timeout=2"
+        )
+        monkeypatch.setenv("SOTTOVOCE_BLOB_URL", "s3://bucket/prefix")
+        options = {
+            "endpoint": f"http://127.0.0.1:{port}",
+            "access_key_id": "a",
+            "secret_access_key": "secret",
+            "region": "x",
+        }
+        monkeypatch.setenv("SOTTOVOCE_BLOB_OPTIONS", json.dumps(options))
+        monkeypatch.setattr(doctor, "TIMEOUT", 2.0)
+        result = run("--json")
+    assert result.exit_code == 1
+    assert finding(result, "region database")["level"] == finding(result, "blobs")["level"] == "fault"
+    assert "secret" not in result.output
+
+
+def test_a_mail_server_is_greeted_when_there_is_one(run, monkeypatch):
+    assert finding(run("--json"), "mail")["text"].startswith("no mail server is set")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SOTTOVOCE_SMTP_HOST", "127.0.0.1")
+        monkeypatch.setenv("SOTTOVOCE_SMTP_PORT", str(sock.getsockname()[1]))  # bound, and nobody listens
+        monkeypatch.setenv("SOTTOVOCE_SMTP_SECURITY", "none")
+        monkeypatch.setenv("SOTTOVOCE_SMTP_SENDER", "sottovoce@example.com")
+        result = run("--json")
+    assert (result.exit_code, finding(result, "mail")["level"]) == (1, "fault")
+
+
+# ── models ──
+
+
+def models_found(result: Result) -> list[tuple[str, str]]:
+    return [(entry["level"], entry["text"]) for entry in report(result)["findings"] if entry["part"] == "model"]
+
+
+def test_a_model_is_read_and_loaded(run, tmp_path):
+    build(tmp_path / "data" / "models" / "court")
+    found = models_found(run("--json"))
+    assert ("ok", "court: a model of your own, no checksums are known") in found
+    assert ("ok", "court: whisper loads it on cpu") in found
+    assert models_found(run("--json", "--quick")) == []
+
+
+def test_a_model_that_cannot_be_loaded_is_a_fault_in_one_line(run, tmp_path):
+    folder = build(tmp_path / "data" / "models" / "court")
+    weights = (folder / "model.bin").read_bytes()
+    (folder / "model.bin").write_bytes(weights[: len(weights) // 2])
+    result = run("--json")
+    assert result.exit_code == 1
+    ((_, told),) = [entry for entry in models_found(result) if entry[0] == "fault"]
+    assert told.startswith("court cannot be loaded: ")
+    assert "\n" not in told
+
+
+def test_a_model_that_takes_too_long_to_load_is_a_fault(tmp_path):
+    build(tmp_path / "models" / "court")
+    setup_ = config.Setup(models=tmp_path / "models")
+    (looked,) = model_checks.loads(setup_, registry.offered(setup_), timeout=0.01)
+    assert (looked.sound, "did not start" in looked.text) == (False, True)
+
+
+def test_changed_bytes_and_half_a_folder_are_faults_with_a_remedy(run, tmp_path, monkeypatch):
+    install(monkeypatch, ())
+    folder = tmp_path / "data" / "models" / MODEL
+    folder.mkdir(parents=True)
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content[::-1] if name == "tokenizer.json" else content)
+    found = models_found(run("--json"))
+    remedy = "run `sottovoce models remove whisper-base`, then `sottovoce models pull whisper-base`"
+    assert ("fault", f"whisper-base: changed tokenizer.json; {remedy}") in found
+    (folder / "model.bin").write_bytes(b"half")
+    result = run("--json", "--quick")
+    assert result.exit_code == 1
+    ((level, told),) = models_found(result)
+    assert (level, "model.bin has 4 bytes" in told, "models pull whisper-base" in told) == ("fault", True, True)
