@@ -25,7 +25,7 @@ from bench.manifest import Row, Wrong
 from bench.recognition import custom_words, files, fitting, invented, long_audio, options, throughput
 from bench.recognition.plan import Plan
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import EngineUnavailable
 
 MEASUREMENTS: Mapping[str, Callable[[Plan], dict[str, Any]]] = {
@@ -56,7 +56,7 @@ def _measured(plan: Plan) -> dict[str, Any]:
     """Everything that the options ask for."""
     wanted = plan.options
     if wanted.calibrate:
-        found = fitting.calibrate(plan.rows, plan.choice, plan.setup, wanted.fit, wanted.calibrate)
+        found = fitting.calibrate(plan.rows, plan.choice, plan.engine_config, wanted.score, wanted.calibrate)
         return {"calibration": found}
     chosen = [name for name in MEASUREMENTS if getattr(wanted, name) is not None]
     if not chosen:
@@ -75,11 +75,13 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _plan(wanted: argparse.Namespace, choice: registry.Choice, setup: Setup, rows: Sequence[Row], work: Path) -> Plan:
+def _plan(
+    wanted: argparse.Namespace, choice: registry.Choice, engine_config: EngineConfig, rows: Sequence[Row], work: Path
+) -> Plan:
     return Plan(
         options=wanted,
         choice=choice,
-        setup=setup,
+        engine_config=engine_config,
         method=bare.method_for(choice.engine, wanted.baseline),
         rows=rows,
         known=options.known_times(wanted, rows),
@@ -92,10 +94,10 @@ def main(given: Sequence[str] | None = None) -> int:
     wanted = options.arguments(given, __doc__ or "")
     try:
         asked, skipped = options.rows(wanted)
-        choice, setup = options.choice(wanted)
+        choice, engine_config = options.choice(wanted)
         rows = options.in_languages(asked, choice.capabilities.languages, skipped)
         with _folder(wanted.work) as work:
-            plan = _plan(wanted, choice, setup, rows, work)
+            plan = _plan(wanted, choice, engine_config, rows, work)
             result = _head(plan, skipped) | _measured(plan)
     except (Wrong, bare.NoBaseline, EngineUnavailable, OSError, ValueError) as error:
         why = error.detail if isinstance(error, EngineUnavailable) else str(error)

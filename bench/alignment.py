@@ -32,7 +32,7 @@ from bench import conversations, machine, manifest
 from bench.conversations import FIXTURES
 from bench.manifest import Wrong
 from sottovoce.audio import media
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.engines.pocketsphinx import pronunciation
 from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 from sottovoce.engines.pocketsphinx.recognizer import load_decoder, pcm
@@ -170,7 +170,7 @@ def service(path: Path, words: Sequence[str], watch: Watch | None = None) -> Run
     """The service's alignment of *words* with *path*. Raises `Refused`."""
     work = Work(path=path, words=tuple(marked_text.words(" ".join(words))), language="en", clock=lambda: 0)
     cpu, wall = time.process_time(), time.monotonic()
-    found: Alignment = align(work, PocketSphinxAligner(), SileroJudge, watch or Watch())
+    found: Alignment = align(work, PocketSphinxAligner(), SileroVad, watch or Watch())
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     return Run(
         starts=tuple(word.start / RATE for word in found.words),
@@ -420,7 +420,7 @@ def write(path: Path, sounds: Iterator[Sound] | Sequence[Sound]) -> Path:
 # ── hours ──
 
 
-class _Memory:
+class _TtlCache:
     """Looks at the memory of this process as the work goes on."""
 
     def __init__(self) -> None:
@@ -443,7 +443,7 @@ class _Memory:
 
 def marathon(path: Path, words: Sequence[str]) -> tuple[Run, dict[str, float]]:
     """Align, and megabytes of this process: resident when a quarter was done and in the end, peaks of both halves."""
-    memory = _Memory()
+    memory = _TtlCache()
     run = service(path, words, Watch(memory.at))
     pid = os.getpid()
     resident = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.transcript.languages import pack
 
 
@@ -62,7 +62,7 @@ class Wanted:
     engine: str
     model: str
     device: str
-    setup: Setup
+    engine_config: EngineConfig
 
 
 class NoBaseline(Exception):
@@ -128,34 +128,36 @@ def _decoded(decoder: Any, pcm: bytes) -> list[Spoken]:
 def _whisper_model(wanted: Wanted) -> Any:
     from faster_whisper import WhisperModel
 
-    from sottovoce.engines.models.store import Shelf
+    from sottovoce.engines.models.store import ModelStore
 
-    setup = wanted.setup
+    engine_config = wanted.engine_config
     kind, _, number = wanted.device.partition(":")
-    compute = {"cpu": "int8", "cuda": "float16"}[kind] if setup.compute_type == "auto" else setup.compute_type
+    compute = (
+        {"cpu": "int8", "cuda": "float16"}[kind] if engine_config.compute_type == "auto" else engine_config.compute_type
+    )
     return WhisperModel(
-        str(Shelf(setup.models).path(wanted.model)),
+        str(ModelStore(engine_config.models).path(wanted.model)),
         device=kind,
         device_index=int(number or 0),
         compute_type=compute,
-        cpu_threads=setup.threads,
+        cpu_threads=engine_config.threads,
         local_files_only=True,
     )
 
 
 def _whisper(wanted: Wanted) -> Call:
-    return _whisper_call(_whisper_model(wanted), beam_size=wanted.setup.beam)
+    return _whisper_call(_whisper_model(wanted), beam_size=wanted.engine_config.beam)
 
 
 def _whisper_vad(wanted: Wanted) -> Call:
-    return _whisper_call(_whisper_model(wanted), beam_size=wanted.setup.beam, vad_filter=True)
+    return _whisper_call(_whisper_model(wanted), beam_size=wanted.engine_config.beam, vad_filter=True)
 
 
 def _whisper_batched(wanted: Wanted) -> Call:
     from faster_whisper import BatchedInferencePipeline
 
     pipeline = BatchedInferencePipeline(_whisper_model(wanted))
-    return _whisper_call(pipeline, beam_size=wanted.setup.beam, batch_size=wanted.setup.batch)
+    return _whisper_call(pipeline, beam_size=wanted.engine_config.beam, batch_size=wanted.engine_config.batch)
 
 
 def _whisper_call(model: Any, **options: Any) -> Call:
@@ -198,9 +200,9 @@ def _onnx_asr(wanted: Wanted) -> Call:
     from faster_whisper.audio import decode_audio
 
     from sottovoce.engines.models.catalogue import CATALOGUE
-    from sottovoce.engines.models.store import Shelf
+    from sottovoce.engines.models.store import ModelStore
 
-    folder = Shelf(wanted.setup.models).path(wanted.model)
+    folder = ModelStore(wanted.engine_config.models).path(wanted.model)
     name = f"nemo-{wanted.model}"
     if wanted.model not in CATALOGUE:  # the library knows it by its architecture
         name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
@@ -285,13 +287,13 @@ class Bare:
 
 def _pocketsphinx_evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
     from sottovoce.audio import activity, media
-    from sottovoce.engines.common.silero_vad import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroVad
     from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
 
     engine = PocketSphinx()
     found: list[list[tuple[str, tuple[float, ...]]]] = []
     for path in paths:
-        speech = activity.segments((block[0] for block in media.decode(path)), SileroJudge(), activity.ActivityPolicy())
+        speech = activity.segments((block[0] for block in media.decode(path)), SileroVad(), activity.ActivityPolicy())
         found.append([(heard.word, tuple(heard.evidence)) for part in speech for heard in engine.evidence(part)])
     return found
 

@@ -26,8 +26,8 @@ from bench.conversations import Conversation, Told
 from bench.light_diarizer import LightDiarizer
 from bench.manifest import Wrong
 from sottovoce.audio.activity import ActivityPolicy, Speech, segments
-from sottovoce.engines.common.silero_vad import SileroJudge
-from sottovoce.engines.diarization.gaussian.diarizer import BuiltinDiarizer
+from sottovoce.engines.common.silero_vad import SileroVad
+from sottovoce.engines.diarization.gaussian.diarizer import GaussianDiarizer
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Diarizer
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
@@ -61,7 +61,7 @@ def _voice_encoder(models: Path | None) -> Diarizer:
 
 
 DIARIZERS: dict[str, Callable[[Path | None], Diarizer]] = {
-    "builtin": lambda _: BuiltinDiarizer(),
+    "builtin": lambda _: GaussianDiarizer(),
     "voice-encoder": _voice_encoder,
     BASELINE: lambda _: LightDiarizer(),
 }
@@ -170,7 +170,7 @@ class Score:
 def stretches(conversation: Conversation) -> list[Speech]:
     """What a diarizer gets to hear."""
     blocks = (conversation.audio[at : at + RATE] for at in range(0, len(conversation.audio), RATE))
-    return list(segments(blocks, SileroJudge(), POLICY))
+    return list(segments(blocks, SileroVad(), POLICY))
 
 
 def score(conversation: Conversation, speech: Sequence[Speech], diarizer: Diarizer) -> Score:

@@ -54,7 +54,7 @@ def _wav(path: Path, seconds: float, *, every: float = 0.0) -> Path:
 
 def _bare(paths: list[str]) -> float:
     """Seconds of a warm engine process for *paths*, read and recognised by the same code without any service."""
-    from sottovoce.engines.common.silero_vad import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroVad
     from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
     from sottovoce.pipeline import batch
     from sottovoce.request import TranscriptionRequest
@@ -66,11 +66,11 @@ def _bare(paths: list[str]) -> float:
         def window(self, window: object) -> None: ...
 
     engine = PocketSphinx()
-    SileroJudge()
+    SileroVad()
     begun = time.monotonic()
     for path in paths:
         work = batch.Work(path=Path(path), request=TranscriptionRequest(language="en"), clock=lambda: 0)
-        batch.transcribe(work, engine, SileroJudge, Silent())
+        batch.transcribe(work, engine, SileroVad, Silent())
     return time.monotonic() - begun
 
 
@@ -319,7 +319,7 @@ def _list(url: str) -> tuple[float, str]:
         sa.event.listen(connection, "before_cursor_execute", lambda *about: statements.append(about[2:4]))
         for _ in range(101):
             begun = time.perf_counter()
-            repository.newest(connection, caller, limit=100, days=7.0)
+            repository.list_recent(connection, caller, limit=100, days=7.0)
             taken.append((time.perf_counter() - begun) * 1000)
         text, values = next(each for each in statements if each[0].startswith("SELECT"))
         prefix = "EXPLAIN QUERY PLAN " if database.embedded else "EXPLAIN (COSTS OFF) "

@@ -10,7 +10,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sottovoce.engines.protocols import Capabilities, DiarizationHints, Diarized, Listen, Skill, Speech, Turn, Voice
+from sottovoce.engines.protocols import (
+    Capabilities,
+    DiarizationHints,
+    Diarized,
+    Skill,
+    Speech,
+    SpeechSource,
+    Turn,
+    Voice,
+)
 from sottovoce.transcript.model import RATE
 
 Array = NDArray[np.float64]
@@ -43,7 +52,7 @@ class LightDiarizer:
             engine="light", model="windows", languages=frozenset(), skills=frozenset({Skill.DIARIZATION})
         )
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         """Who speaks when; *hints* change nothing."""
         del hints
         stretches = [stretch for stretch in listen() if len(stretch.audio) >= RATE // 40]
@@ -58,9 +67,9 @@ class LightDiarizer:
             merges, heights = ward(points)
             labels = cut(merges, _speakers(heights))
         turns = [turn for at, stretch in enumerate(stretches) for turn in _turns(at, stretch, windows, labels)]
-        return Diarized(turns=tuple(turns), voices=tuple(Voice(print=b"") for _ in range(int(labels.max()) + 1)))
+        return Diarized(turns=tuple(turns), voices=tuple(Voice(voiceprint=b"") for _ in range(int(labels.max()) + 1)))
 
-    def likeness(self, one: bytes, other: bytes) -> float:
+    def similarity(self, one: bytes, other: bytes) -> float:
         """Nothing is a print of this one: always ValueError."""
         del one, other
         raise ValueError("the light method has no prints")
@@ -175,11 +184,11 @@ def _mixture(frames: Array, components: int) -> _Mixture:
     last = -np.inf
     mixture = _maximised(frames, shares)
     for _ in range(30):
-        shares, fit = _shares(frames, mixture)
+        shares, score = _shares(frames, mixture)
         mixture = _maximised(frames, shares)
-        if fit - last < 1e-3:
+        if score - last < 1e-3:
             break
-        last = fit
+        last = score
     return mixture
 
 

@@ -16,10 +16,10 @@ import httpx
 import sqlalchemy as sa
 
 from bench import machine
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.database import Database, now_ms, sqlite_url
-from sottovoce.service.worker.job_runner import media_key, result_key
 from tests.servers import Server, until
 from tests.unit.service.service_values import new_job
 
@@ -34,7 +34,7 @@ def fill(server: Server, count: int) -> None:
     blobs = server.data / "eu1" / "blobs"
     try:
         for first in range(0, count, PAGE):
-            ids = [repository.new_id() for _ in range(min(PAGE, count - first))]
+            ids = [model.new_id() for _ in range(min(PAGE, count - first))]
             with database.writing() as connection:
                 for job_id in ids:
                     repository.insert(connection, new_job(job_id))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.gated import Gate
 from tests.servers import Server
@@ -46,7 +46,7 @@ def shared() -> Path:
 def real_models() -> Path:
     """The models folder with the real `whisper-base` and `whisper-tiny.en`; without them the test fails and says how to get them."""
     folder = Path(os.environ.get("SOTTOVOCE_TEST_MODELS") or ROOT / "data" / "models").absolute()
-    lacking = {"whisper-base", "whisper-tiny.en"} - {model.name for model in Shelf(folder).present()}
+    lacking = {"whisper-base", "whisper-tiny.en"} - {model.name for model in ModelStore(folder).present()}
     if lacking:
         pytest.fail(
             f"{' and '.join(sorted(lacking))} are not in {folder}: run `make models`, or set SOTTOVOCE_TEST_MODELS"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
@@ -93,7 +93,7 @@ class Gated:
                 _wait(self._folder)
 
 
-def _load(_model: str, _device: str, _setup: Setup) -> Gated:
+def _load(_model: str, _device: str, _engine_config: EngineConfig) -> Gated:
     return Gated(Path(os.environ[_FOLDER]))
 
 

@@ -58,6 +58,13 @@ def listening(answer: Answer = lambda _asked, _number: Reply()) -> Iterator[List
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_CONNECT(self) -> None:
+            """As a proxy, stand for every server: the requests through the tunnel are answered here."""
+            self.send_response(200)
+            self.end_headers()
+
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
 from sottovoce.transcript.model import RATE, Samples, Word
@@ -53,7 +53,7 @@ def _words(start: Samples, end: Samples) -> Iterator[Word]:
         yield Word(text=text, start=at, end=min(at + RATE, end), confidence=0.5)
 
 
-def _load(model: str, device: str, setup: Setup) -> Sleeper:
+def _load(model: str, device: str, engine_config: EngineConfig) -> Sleeper:
     return Sleeper(float(os.environ.get("SLEEPER_FACTOR", "0")))
 
 

@@ -13,8 +13,8 @@ from bench.recognition.service import Service
 from bench.reliability import Judged
 from sottovoce.engines import registry
 from sottovoce.engines.common import calibration
-from sottovoce.engines.config import Setup
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.models.store import ModelStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,44 +45,44 @@ def _judged(mapping: Mapping, clues: Sequence[Clue]) -> list[Judged]:
 Fit = Callable[[Sequence[Clue]], Mapping]
 
 
-def fitted(clues: Sequence[Clue], fit: Fit, inside: Callable[[Row], bool]) -> dict[str, Any]:
+def fitted(clues: Sequence[Clue], score: Fit, inside: Callable[[Row], bool]) -> dict[str, Any]:
     """A mapping from the clues *inside*, judged on those and on the rest; the same the other way round; and each set
     judged by a mapping from all other sets. What has too few words for a fit is None.
 
     Errors: ValueError where those *inside* have too few.
     """
     one, other = ([clue for clue in clues if inside(clue.row) is which] for which in (True, False))
-    mapping = fit(one)
+    mapping = score(one)
     return {
         "on_fitted": reliability.summary(_judged(mapping, one)),
         "on_held_out": reliability.summary(_judged(mapping, other)),
-        "swapped": reliability.summary(swapped) if (swapped := _across(other, one, fit)) else None,
-        "each_set_left_out": reliability.summary(left_out) if (left_out := _left_out(clues, fit)) else None,
+        "swapped": reliability.summary(swapped) if (swapped := _across(other, one, score)) else None,
+        "each_set_left_out": reliability.summary(left_out) if (left_out := _left_out(clues, score)) else None,
     }
 
 
-def _left_out(clues: Sequence[Clue], fit: Fit) -> list[Judged]:
+def _left_out(clues: Sequence[Clue], score: Fit) -> list[Judged]:
     found: list[Judged] = []
     for name in dict.fromkeys(clue.row.source for clue in clues):
         rest, own = ([clue for clue in clues if (clue.row.source == name) is which] for which in (False, True))
-        found += _across(rest, own, fit)
+        found += _across(rest, own, score)
     return found
 
 
-def _across(some: Sequence[Clue], others: Sequence[Clue], fit: Fit) -> list[Judged]:
+def _across(some: Sequence[Clue], others: Sequence[Clue], score: Fit) -> list[Judged]:
     """*others* judged by a mapping from *some*; empty where that cannot be fitted."""
     try:
-        return _judged(fit(some), others)
+        return _judged(score(some), others)
     except ValueError:
         return []
 
 
-def _clues(rows: Sequence[Row], choice: registry.Choice, setup: Setup) -> list[Clue]:
+def _clues(rows: Sequence[Row], choice: registry.Choice, engine_config: EngineConfig) -> list[Clue]:
     """What is known of every word that is heard in *rows*."""
     if choice.engine == "pocketsphinx":
         heard = bare.evidence([row.path for row in rows])
     else:
-        with contextlib.closing(Service(choice, setup)) as service:
+        with contextlib.closing(Service(choice, engine_config)) as service:
             runs = [service.transcribe(row.path, row.language) for row in rows]
         heard = [[(word.text, (word.confidence,)) for word in run.words if word.confidence is not None] for run in runs]
     clues = []
@@ -94,16 +94,19 @@ def _clues(rows: Sequence[Row], choice: registry.Choice, setup: Setup) -> list[C
 
 
 def calibrate(
-    rows: Sequence[Row], choice: registry.Choice, setup: Setup, patterns: Sequence[str], out: Path
+    rows: Sequence[Row], choice: registry.Choice, engine_config: EngineConfig, patterns: Sequence[str], out: Path
 ) -> dict[str, Any]:
     """Fit on the rows whose name fits one of *patterns* and write to *out* what the engine takes.
 
     For PocketSphinx that is the constant and the weights in its module; for an engine with models `calibration.json`, to
     be put into the model's folder. Errors: Wrong for a model that has one already: its confidence would be mapped twice.
     """
-    if choice.engine != "pocketsphinx" and (Shelf(setup.models).path(choice.model) / calibration.FILE).exists():
+    if (
+        choice.engine != "pocketsphinx"
+        and (ModelStore(engine_config.models).path(choice.model) / calibration.FILE).exists()
+    ):
         raise Wrong(f"{choice.model} has a {calibration.FILE}: move it away, measure, and put the new one there")
-    clues = _clues(rows, choice, setup)
+    clues = _clues(rows, choice, engine_config)
     chosen = [clue for clue in clues if fits(clue.row, patterns)]
     if choice.engine == "pocketsphinx":
         weights = _logistic(chosen)

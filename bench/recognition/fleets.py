@@ -13,7 +13,7 @@ from bench import bare, machine
 from bench.manifest import Wrong
 from bench.recognition.service import FAULTS, cpu_seconds, lasting_pool, task
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.inference import messages as m
 
 
@@ -61,13 +61,13 @@ def memory(fleet: Fleet) -> dict[str, Any]:
 class Slots:
     """The service's pool with *slots* children. Raises `EngineUnavailable`."""
 
-    def __init__(self, choice: registry.Choice, setup: Setup, slots: int) -> None:
+    def __init__(self, choice: registry.Choice, engine_config: EngineConfig, slots: int) -> None:
         self._key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
         self._slots = slots
         self._pids: set[int] = set()
-        self._pool = lasting_pool(setup, slots)
+        self._pool = lasting_pool(engine_config, slots)
         try:
-            self._pool.warm(self._key, slots)
+            self._pool.prestart(self._key, slots)
         except BaseException:
             self._pool.close()
             raise

@@ -11,9 +11,9 @@ from bench.manifest import SHARED, Row, Wrong
 from bench.recognition import times
 from bench.recognition.scores import TOLERANCE
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup, visible_devices
+from sottovoce.engines.config import EngineConfig, visible_devices
 from sottovoce.engines.models import catalogue
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
 
@@ -110,22 +110,22 @@ def models_folder(given: Path | None) -> Path:
     return (Path(named) if named else data / "models").absolute()
 
 
-def choice(wanted: argparse.Namespace) -> tuple[registry.Choice, Setup]:
+def choice(wanted: argparse.Namespace) -> tuple[registry.Choice, EngineConfig]:
     """The engine that the service would take, all cores its own. Raises `EngineUnavailable`, ValueError."""
     models = models_folder(wanted.models_dir)
-    present = [each.name for each in Shelf(models).present()]
+    present = [each.name for each in ModelStore(models).present()]
     model = catalogue.canonical(wanted.model, present) if wanted.model else None
     if model in catalogue.CATALOGUE and model not in present:
         raise Wrong(f"the model {model} is not in {models.name}: `sottovoce models pull {model}` fetches it")
-    setup = Setup(
+    engine_config = EngineConfig(
         models=models,
         pinned={OperatingPoint.STANDARD: model} if model else {},
         devices=visible_devices(wanted.device),
         threads=len(os.sched_getaffinity(0)),
     )
-    offers = registry.offered(setup, wanted.engine)
+    offers = registry.offered(engine_config, wanted.engine)
     first = "en" if wanted.language[0] == "all" else wanted.language[0]
-    return registry.choose(first, OperatingPoint.STANDARD, offers), setup
+    return registry.choose(first, OperatingPoint.STANDARD, offers), engine_config
 
 
 # ── the files ──

@@ -12,7 +12,7 @@ from bench.manifest import Row
 from bench.recognition.service import FAULTS, Service
 from bench.recognition.times import Times
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +24,20 @@ class Plan:
 
     options: argparse.Namespace
     choice: registry.Choice
-    setup: Setup
+    engine_config: EngineConfig
     method: str
     rows: Sequence[Row]
     known: Times
     work: Path
 
-    def wanted(self, setup: Setup | None = None) -> bare.Wanted:
-        """The direct call, with *setup* in place of the plan's own."""
+    def wanted(self, engine_config: EngineConfig | None = None) -> bare.Wanted:
+        """The direct call, with *engine_config* in place of the plan's own."""
         return bare.Wanted(
             method=self.method,
             engine=self.choice.engine,
             model=self.choice.model,
-            device=(setup or self.setup).devices[0],
-            setup=setup or self.setup,
+            device=(engine_config or self.engine_config).devices[0],
+            engine_config=engine_config or self.engine_config,
         )
 
 
@@ -53,7 +53,7 @@ class Pair:
 def pair(plan: Plan) -> Iterator[Pair]:
     """Both ways of *plan*, loaded; they end with the context. Raises `EngineUnavailable`, and what the engine raises."""
     with contextlib.ExitStack() as stack:
-        service = stack.enter_context(contextlib.closing(Service(plan.choice, plan.setup)))
+        service = stack.enter_context(contextlib.closing(Service(plan.choice, plan.engine_config)))
         direct = None
         if plan.method != "none":
             direct = stack.enter_context(contextlib.closing(bare.Bare(plan.wanted())))

@@ -8,23 +8,32 @@ from pathlib import Path
 
 from bench import bare, machine
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, EngineDown, Outcome, Pool, PoolPolicy, Task
+from sottovoce.inference.pool import (
+    EngineMisconfigured,
+    EngineTemporarilyUnavailable,
+    Outcome,
+    Pool,
+    PoolPolicy,
+    ProcessDied,
+    Task,
+    TaskCrashed,
+)
 from sottovoce.request import TranscriptionRequest, VocabEntry
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE, Attaches, Item, Mark
 
-FAULTS = (Refused, ChildDied, ChildBroke, EngineBroken, EngineDown)
+FAULTS = (Refused, ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable)
 """What the pool raises when a file cannot be transcribed."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def lasting_pool(setup: Setup, slots: int) -> Pool:
+def lasting_pool(engine_config: EngineConfig, slots: int) -> Pool:
     """A pool that replaces no child, so that every figure is of the same processes from their first file to their last."""
-    return Pool(PoolPolicy(recycle_after=sys.maxsize, max_rss=sys.maxsize), setup, slots=slots)
+    return Pool(PoolPolicy(recycle_after=sys.maxsize, max_rss=sys.maxsize), engine_config, slots=slots)
 
 
 def task(path: Path, language: str, vocab: Sequence[str] = ()) -> Task:
@@ -37,14 +46,14 @@ def task(path: Path, language: str, vocab: Sequence[str] = ()) -> Task:
 class Service:
     """One warm child of the inference pool with the chosen engine. Raises `EngineUnavailable`."""
 
-    def __init__(self, choice: registry.Choice, setup: Setup) -> None:
+    def __init__(self, choice: registry.Choice, engine_config: EngineConfig) -> None:
         self._key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-        self._pool = lasting_pool(setup, 1)
+        self._pool = lasting_pool(engine_config, 1)
         self.pid = 0
         """The child's process, once it has been at work."""
         self._before = 0.0
         try:
-            self._pool.warm(self._key, 1)
+            self._pool.prestart(self._key, 1)
         except BaseException:
             self._pool.close()
             raise

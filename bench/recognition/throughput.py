@@ -32,23 +32,23 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Many files side by side, one long file, and the memory of a process. Raises `EngineUnavailable`, Wrong."""
     cores = len(os.sched_getaffinity(0))
     slots = plan.options.slots or max(1, min(MOST_SLOTS, cores))
-    plan = replace(plan, setup=replace(plan.setup, threads=max(1, cores // slots), workers=slots))
+    plan = replace(plan, engine_config=replace(plan.engine_config, threads=max(1, cores // slots), workers=slots))
     clips = [audio.load(row.path) for row in plan.rows]
     stream = _stream(clips, plan.options.seed)
-    warm = _cut(stream, _WARM, slots, plan.work / "warm")
+    prestart = _cut(stream, _WARM, slots, plan.work / "warm")
     batches = {
         f"{seconds:g} s": (seconds, _cut(stream, seconds, count * slots, plan.work / f"file-{seconds:g}s"))
         for seconds, count in FILES
     }
-    result: dict[str, Any] = {"slots": slots, "threads": plan.setup.threads}
-    with _fleets(plan, slots, warm) as side_by_side:
+    result: dict[str, Any] = {"slots": slots, "threads": plan.engine_config.threads}
+    with _fleets(plan, slots, prestart) as side_by_side:
         for name, (seconds, paths) in batches.items():
             result[name] = _batch(plan, side_by_side, paths, seconds * len(paths))
             _table(name, result[name])
         result["memory"] = {name: fleets.memory(fleet) for name, fleet in side_by_side.items()}
     tell(f"memory: {result['memory']}")
     if plan.options.lone_minutes:
-        result["lone"] = _lone(plan, slots, cores, warm)
+        result["lone"] = _lone(plan, slots, cores, prestart)
         _table(f"one file of {plan.options.lone_minutes:g} minutes", result["lone"])
     return result
 
@@ -84,15 +84,15 @@ def _cut(stream: Iterator[Floats], seconds: float, count: int, name: Path) -> li
 
 
 @contextlib.contextmanager
-def _fleets(plan: Plan, slots: int, warm: Sequence[Path]) -> Iterator[dict[str, Fleet]]:
+def _fleets(plan: Plan, slots: int, prestart: Sequence[Path]) -> Iterator[dict[str, Fleet]]:
     """The pool and the processes, both loaded and warm."""
     with contextlib.ExitStack() as stack:
         found: dict[str, Fleet] = {}
-        found["service"] = stack.enter_context(contextlib.closing(Slots(plan.choice, plan.setup, slots)))
+        found["service"] = stack.enter_context(contextlib.closing(Slots(plan.choice, plan.engine_config, slots)))
         if plan.method != "none":
             found["baseline"] = stack.enter_context(contextlib.closing(Processes(plan.wanted(), slots)))
         for fleet in found.values():
-            fleet.run(warm, _language(plan))
+            fleet.run(prestart, _language(plan))
         yield found
 
 
@@ -127,19 +127,19 @@ def compared(laps: Mapping[str, Sequence[Lap]], seconds: float) -> dict[str, Any
 # ── one long file ──
 
 
-def _lone(plan: Plan, slots: int, cores: int, warm: Sequence[Path]) -> dict[str, Any]:
+def _lone(plan: Plan, slots: int, cores: int, prestart: Sequence[Path]) -> dict[str, Any]:
     """One file while nothing else runs: all slots, one slot, and one process of the direct call with all cores."""
     clips = {row.name: audio.load(row.path) for row in plan.rows}
     lengths = {name: len(clip) for name, clip in clips.items()}
     placed = concatenation.layout(plan.rows, lengths, plan.options.lone_minutes, plan.options.seed)
     path = plan.work / "lone.wav"
     seconds = audio.write(path, concatenation.pieces(placed, clips, plan.options.seed)) / RATE
-    laps = {"service": [_once(plan, Slots(plan.choice, plan.setup, slots), path, warm)]}
+    laps = {"service": [_once(plan, Slots(plan.choice, plan.engine_config, slots), path, prestart)]}
     if slots > 1:
-        laps["service_one_slot"] = [_once(plan, Slots(plan.choice, plan.setup, 1), path, warm)]
+        laps["service_one_slot"] = [_once(plan, Slots(plan.choice, plan.engine_config, 1), path, prestart)]
     if plan.method != "none":
-        all_cores = plan.wanted(replace(plan.setup, threads=cores))
-        laps["baseline"] = [_once(plan, Processes(all_cores, 1), path, warm)]
+        all_cores = plan.wanted(replace(plan.engine_config, threads=cores))
+        laps["baseline"] = [_once(plan, Processes(all_cores, 1), path, prestart)]
     found = compared(laps, seconds)
     if slots > 1:
         found["all_slots_over_one"] = (
@@ -148,10 +148,10 @@ def _lone(plan: Plan, slots: int, cores: int, warm: Sequence[Path]) -> dict[str,
     return {"audio_s": seconds, **found}
 
 
-def _once(plan: Plan, fleet: Fleet, path: Path, warm: Sequence[Path]) -> Lap:
+def _once(plan: Plan, fleet: Fleet, path: Path, prestart: Sequence[Path]) -> Lap:
     """*path* through a *fleet* of its own, which ends with it."""
     with contextlib.closing(fleet):
-        fleet.run(warm, _language(plan))
+        fleet.run(prestart, _language(plan))
         return fleets.lap(fleet, [path], _language(plan))
 
 

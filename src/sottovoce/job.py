@@ -23,12 +23,12 @@ class Event(StrEnum):
     """What can happen to a job."""
 
     CLAIMED = "claimed"  # a worker took a lease: a new attempt
-    UNHEARD = "unheard"  # there is nothing in its media (V1 takes empty files, to try things out)
+    EMPTY_MEDIA = "unheard"  # there is nothing in its media (V1 takes empty files, to try things out)
     FINISHED = "finished"  # the attempt that holds the lease published a result
     FAILED = "failed"  # the job cannot be done, whoever tries
     RETRIED = "retried"  # an operator wants a rejected job run again
     REMOVED = "removed"  # the user deleted it
-    LAPSED = "lapsed"  # retention removed it
+    EXPIRED_BY_RETENTION = "lapsed"  # retention removed it
 
 
 class JobType(StrEnum):
@@ -57,7 +57,7 @@ TERMINAL = frozenset(State) - LIVE
 # (from, event) -> to. A pair that is missing cannot happen: the writer that tries lost a race and changes nothing.
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.CLAIMED): State.RUNNING,
-    (State.QUEUED, Event.UNHEARD): State.DONE,
+    (State.QUEUED, Event.EMPTY_MEDIA): State.DONE,
     (State.RUNNING, Event.CLAIMED): State.RUNNING,  # the lease ran out, or the last attempt's process died
     (State.RUNNING, Event.FINISHED): State.DONE,
     (State.QUEUED, Event.FAILED): State.REJECTED,
@@ -67,10 +67,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.RUNNING, Event.REMOVED): State.DELETED,
     (State.DONE, Event.REMOVED): State.DELETED,
     (State.REJECTED, Event.REMOVED): State.DELETED,
-    (State.QUEUED, Event.LAPSED): State.EXPIRED,
-    (State.RUNNING, Event.LAPSED): State.EXPIRED,
-    (State.DONE, Event.LAPSED): State.EXPIRED,
-    (State.REJECTED, Event.LAPSED): State.EXPIRED,
+    (State.QUEUED, Event.EXPIRED_BY_RETENTION): State.EXPIRED,
+    (State.RUNNING, Event.EXPIRED_BY_RETENTION): State.EXPIRED,
+    (State.DONE, Event.EXPIRED_BY_RETENTION): State.EXPIRED,
+    (State.REJECTED, Event.EXPIRED_BY_RETENTION): State.EXPIRED,
 }
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.storage import schema as t
-from sottovoce.service.worker.job_runner import media_key
+from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.transcript import codec
 from tests.chaos.media import Media
 from tests.servers import files

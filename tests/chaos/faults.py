@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from tests.chaos.checks import Excuses
 from tests.chaos.rounds import Round, kill, waiting_for
 from tests.chaos.worlds import LEASE, Embedded, Fleet, soon
@@ -504,7 +504,7 @@ FAULTS: dict[str, Fault] = {
         do=kill_child,
         excused={
             "engine cannot be restarted": "the replacement was killed as well, while it started",
-            "attempt failed; trying again.*EngineDown": "likewise",
+            "attempt failed; trying again.*EngineTemporarilyUnavailable": "likewise",
         },
     ),
     "terminate": Fault(do=terminate, kills=True),  # what is not done when the drain is over is cut off, as a kill would

@@ -44,10 +44,10 @@ class _Silent:
 
 
 def _expected(path: Path) -> bytes:
-    from sottovoce.engines.common.silero_vad import SileroJudge
+    from sottovoce.engines.common.silero_vad import SileroVad
 
     work = batch.Work(path=path, request=parse_job_config(CONFIG), clock=lambda: 0)  # type: ignore[arg-type]
-    return codec.encode(batch.transcribe(work, Sleeper(0), SileroJudge, _Silent()))
+    return codec.encode(batch.transcribe(work, Sleeper(0), SileroVad, _Silent()))
 
 
 def make(folder: Path) -> list[Media]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from sottovoce.job import LIVE
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from tests.chaos import checks
 from tests.chaos.media import CONFIG, Media
 from tests.chaos.worlds import Log, World, soon

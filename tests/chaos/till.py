@@ -27,9 +27,9 @@ import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
 from sottovoce.service.billing import ledger
-from sottovoce.service.billing.credit_holds import Tariff
-from sottovoce.service.billing.settlement import Settler
-from sottovoce.service.identity import api_keys
+from sottovoce.service.billing.credit_holds import Pricing
+from sottovoce.service.billing.settlement import SettlementJob
+from sottovoce.service.identity import api_keys, workspaces
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests.chaos.media import CONFIG
@@ -42,7 +42,7 @@ TRIES = 12
 DEPOSIT = 5
 """Credits that each workspace has when a round begins, for four clients who want to spend three times as much."""
 REGION = "eu1"
-TARIFF = Tariff(billing=True, per_minute=1)
+TARIFF = Pricing(billing=True, per_minute=1)
 BILLED = {"SOTTOVOCE_BILLING": "true", "SOTTOVOCE_CREDITS_PER_MINUTE": "1", "SOTTOVOCE_MAX_FAILURES": "1"}
 """One death of an engine process is enough for a job to be rejected."""
 NO_MEDIA = "no media.wav"
@@ -76,7 +76,7 @@ class Till:
         self.kills = 0
         self.keys = [world.api.key, "key-of-the-second-workspace"]
         with self.control.writing() as connection:
-            _, project = api_keys.open_workspace(connection, "second")
+            _, project = workspaces.open_workspace(connection, "second")
             api_keys.create_key(connection, project_id=project, name="second", secret=self.keys[1])
             self.workspaces = list(
                 connection.execute(sa.select(t.workspaces.c.id).order_by(t.workspaces.c.id)).scalars()
@@ -108,7 +108,7 @@ class Till:
 
     def reconcile(self) -> None:
         """What the servers would do after their time of grace."""
-        settler = Settler(self.control, self.world.database, REGION, TARIFF, grace_ms=-1)
+        settler = SettlementJob(self.control, self.world.database, REGION, TARIFF, grace_ms=-1)
         asyncio.run(settler.tick())
 
 

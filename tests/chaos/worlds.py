@@ -17,13 +17,13 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.queue.dbos_queue import DbosQueue
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, sqlite_url
-from sottovoce.service.storage.s3_multipart import Bucket
+from sottovoce.service.storage.s3_multipart import MultipartUploads
 from tests import sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.chaos import media
@@ -90,7 +90,7 @@ class World:
     workers: list[Server]
     database: Database
     blobs: Blobs
-    bucket: Bucket | None = None
+    bucket: MultipartUploads | None = None
     proxy: Proxy | None = None
     postgres: Postgres | None = None
 
@@ -254,7 +254,7 @@ class Fleet(World):
         self.database = Database(self.url)
         options = json.loads(fleet["SOTTOVOCE_BLOB_OPTIONS"]) | {"endpoint": self.s3.endpoint}
         self.blobs = Blobs.open(fleet["SOTTOVOCE_BLOB_URL"], options)
-        self.bucket = Bucket(fleet["SOTTOVOCE_BLOB_URL"], options)
+        self.bucket = MultipartUploads(fleet["SOTTOVOCE_BLOB_URL"], options)
 
     @contextlib.contextmanager
     def frozen(self, job_id: str) -> Iterator[None]:

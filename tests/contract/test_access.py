@@ -18,17 +18,18 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from sottovoce import bootstrap
 from sottovoce.service.identity import api_keys, projects, temporary_keys
 from sottovoce.service.identity.api_keys import Caller, Product
-from sottovoce.service.identity.temporary_keys import Grant, Mint
+from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.encryption import Vault, new_key
-from sottovoce.service.worker.job_runner import media_key
+from sottovoce.service.storage.blob_keys import media_key
+from sottovoce.service.storage.encryption import Encryptor, new_key
 from sottovoce.settings import load
 from sottovoce.web import app
-from sottovoce.web.routing import Address
+from sottovoce.web.routing import Route
 from tests.unit.service.service_values import CONFIG, migrated, new_job
 
 pytestmark = pytest.mark.system
@@ -60,7 +61,7 @@ class Request:
     """One method of one address, with its places filled in."""
 
     method: str
-    address: Address
+    address: Route
     path: str
 
 
@@ -71,10 +72,10 @@ class World:
         self.folder = folder
         self._runner = runner
         self.settings = load(data_dir=folder, roles=("api",), api_key="the-owners-own-key")
-        self.runtime = Runtime(app.plan(self.settings))
+        self.runtime = Runtime(bootstrap.plan(self.settings))
         self.runtime.start()
         self.app = app.create_app(self.settings, self.runtime)
-        self.addresses = app.addresses(self.settings, self.runtime)
+        self.addresses = app.routes(self.settings, self.runtime)
         self._furnish()
 
     def run(self, work: Awaitable[Any]) -> Any:
@@ -107,27 +108,29 @@ class World:
             return api_keys.create_key(connection, name=secret, secret=secret, **values).id
 
     def _job(self, job_id: str, caller: Caller) -> str:
-        sealed = self.runtime.vault.seal(CONFIG)
+        encrypted = self.runtime.encryptor.encrypt(CONFIG)
         with self.runtime.database.writing() as connection:
-            repository.insert(connection, new_job(job_id, caller=caller, config=sealed, media_bytes=5))
+            repository.insert(connection, new_job(job_id, caller=caller, config=encrypted, media_bytes=5))
         self.run(self.runtime.blobs.put(media_key(job_id), b"media"))
         return job_id
 
-    def token(self, *, region: str = "eu1", at: float | None = None, vault: Vault | None = None, **values: Any) -> str:
+    def token(
+        self, *, region: str = "eu1", at: float | None = None, encryptor: Encryptor | None = None, **values: Any
+    ) -> str:
         """A temporary key of this installation."""
         grant: dict[str, Any] = {"key_id": self.first, "project_id": 1, "product": Product.BATCH, "ttl": 3600, **values}
-        mint = Mint(self.runtime.control, vault or self.runtime.vault, region, lambda: at or time.time())
-        return str(self.run(mint.make(Grant(**grant)))[0])
+        mint = TokenIssuer(self.runtime.control, encryptor or self.runtime.encryptor, region, lambda: at or time.time())
+        return str(self.run(mint.make(TokenRequest(**grant)))[0])
 
     # ── requests ──
 
     @cached_property
-    def guarded(self) -> list[tuple[str, Address]]:
+    def guarded(self) -> list[tuple[str, Route]]:
         """Every method of every address that wants a key."""
         return [(method, each) for method, each in self._closed if not _wants_session(each)]
 
     @property
-    def _closed(self) -> list[tuple[str, Address]]:
+    def _closed(self) -> list[tuple[str, Route]]:
         shut = [each for each in self.addresses if each.path not in OPEN | DOORS]
         return [(method, each) for each in shut for method in each.handlers]
 
@@ -191,7 +194,7 @@ class World:
         return repr((rows, sorted(self.run(self.runtime.blobs.keys("")))))
 
 
-def _wants_session(address: Address) -> bool:
+def _wants_session(address: Route) -> bool:
     """Whether *address* wants somebody who has logged in, and no key."""
     return address.path.startswith("/account") and address.path not in DOORS
 
@@ -218,8 +221,8 @@ def foreign(world: World) -> str:
     """A temporary key of another installation, whose key has the same id."""
     (elsewhere := world.folder / "elsewhere").mkdir(exist_ok=True)
     with migrated(elsewhere, "control") as control:
-        mint = Mint(control, Vault([new_key()]), "eu1")
-        grant = Grant(key_id=world.first, project_id=1, product=Product.BATCH, ttl=3600)
+        mint = TokenIssuer(control, Encryptor([new_key()]), "eu1")
+        grant = TokenRequest(key_id=world.first, project_id=1, product=Product.BATCH, ttl=3600)
         return str(world.run(mint.make(grant))[0])
 
 
@@ -392,14 +395,14 @@ def test_realtime_takes_a_key_from_the_address_and_batch_does_not(world: World) 
     def connection(query: str) -> HTTPConnection:
         return HTTPConnection({"type": "websocket", "headers": [], "query_string": query.encode(), "path": "/v2"})
 
-    keyring = world.runtime.keyring
+    api_key_cache = world.runtime.api_key_cache
     for name in ("jwt", "auth_token", "api_key"):
         for region in ("eu1", "us1"):  # bound to no region (contract realtime.md §1.3)
             key = world.token(product=Product.RT, region=region)
-            caller = world.run(authenticate(connection(f"{name}={key}"), keyring, Product.RT, in_query=True))
+            caller = world.run(authenticate(connection(f"{name}={key}"), api_key_cache, Product.RT, in_query=True))
             assert caller.project_id == 1
         for key in ("the-owners-own-key", world.token(product=Product.RT)):
             with pytest.raises(Refused, match="unauthenticated"):
-                world.run(authenticate(connection(f"{name}={key}"), keyring, Product.RT))
+                world.run(authenticate(connection(f"{name}={key}"), api_key_cache, Product.RT))
     with pytest.raises(Refused, match="forbidden"):
-        world.run(authenticate(connection(f"jwt={world.token()}"), keyring, Product.RT, in_query=True))
+        world.run(authenticate(connection(f"jwt={world.token()}"), api_key_cache, Product.RT, in_query=True))

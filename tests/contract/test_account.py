@@ -12,9 +12,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from sottovoce import bootstrap
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.identity import api_keys, audit_log, sessions, users
-from sottovoce.service.notifications import outbox
+from sottovoce.service.notifications import model
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage import schema as t
 from sottovoce.settings import load
@@ -35,7 +36,7 @@ class House:
     def __init__(self, folder: Path, runner: asyncio.Runner, **settings: Any) -> None:
         self.run = runner.run
         made = load(data_dir=folder, roles=("api",), api_key="the-first-key", **{"registration": "open", **settings})
-        self.runtime = Runtime(app.plan(made))
+        self.runtime = Runtime(bootstrap.plan(made))
         self.runtime.start()
         self.app = app.create_app(made, self.runtime)
 
@@ -46,7 +47,7 @@ class House:
         """What was posted, oldest first."""
         with self.runtime.database.reading() as connection:
             rows = connection.execute(sa.select(t.deliveries.c.target).order_by(sa.text("rowid"))).scalars()
-            return [outbox.mail_of(self.runtime.vault, target) for target in rows]
+            return [model.mail_of(self.runtime.encryptor, target) for target in rows]
 
     def code(self) -> str:
         """The code of the latest mail."""
@@ -481,7 +482,7 @@ def test_a_user_makes_keys_that_open_jobs_and_lists_and_deletes_them(house: Hous
     made = ada("POST", "/tokens", {"name": " desk "})
     assert (made.status_code, sorted(made.json())) == (201, ["apikey_id", "key_value"])
     key_id, value = made.json()["apikey_id"], made.json()["key_value"]
-    caller = house.run(house.runtime.keyring.caller(value))
+    caller = house.run(house.runtime.api_key_cache.caller(value))
     assert (caller.user_id, caller.workspace_id, caller.manages) == (house.user().id, house.user().workspace_id, False)
     (shown,) = ada("GET", "/tokens").json()
     assert (shown["apikey_id"], shown["name"]) == (key_id, "desk")

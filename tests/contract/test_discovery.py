@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from sottovoce import bootstrap
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.service.identity import api_keys, workspaces
 from sottovoce.service.identity.api_keys import Product
-from sottovoce.service.identity.temporary_keys import Grant, Mint
+from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
 from sottovoce.service.jobs.capabilities import spells
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.runtime import Runtime
@@ -40,7 +41,7 @@ class Region:
         self.name = name
         self._runner = runner
         loaded = load(data_dir=folder, roles="api", region=name, api_key=KEY, **settings)
-        self.runtime = Runtime(app.plan(loaded))
+        self.runtime = Runtime(bootstrap.plan(loaded))
         self.runtime.start()
         self._app = app.create_app(loaded, self.runtime)
 
@@ -64,8 +65,8 @@ class Region:
         """A temporary key that this region gave in the name of the first key."""
         with self.runtime.control.reading() as connection:
             (key,) = api_keys.list_keys(connection)
-        mint = Mint(self.runtime.control, self.runtime.vault, self.name)
-        grant = Grant(key_id=key.id, project_id=key.project_id, product=product, ttl=600)
+        mint = TokenIssuer(self.runtime.control, self.runtime.encryptor, self.name)
+        grant = TokenRequest(key_id=key.id, project_id=key.project_id, product=product, ttl=600)
         return str(self._runner.run(mint.make(grant))[0])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench import manifest
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Pool, Task
@@ -20,34 +20,34 @@ Service = Callable[..., Said]
 
 
 @pytest.fixture(scope="session")
-def setup(real_models: Path) -> Setup:
+def engine_config(real_models: Path) -> EngineConfig:
     """Two decodes at once at most."""
-    return Setup(models=real_models, workers=2)
+    return EngineConfig(models=real_models, workers=2)
 
 
-def loaded(setup: Setup, model: str) -> Whisper:
-    engine = registry.load("whisper", model, "cpu", setup)
+def loaded(engine_config: EngineConfig, model: str) -> Whisper:
+    engine = registry.load("whisper", model, "cpu", engine_config)
     assert isinstance(engine, Whisper)
     engine.allow(lambda: 2)
     return engine
 
 
 @pytest.fixture(scope="module")
-def base(setup: Setup) -> Whisper:
+def base(engine_config: EngineConfig) -> Whisper:
     """Whisper base in this process."""
-    return loaded(setup, "whisper-base")
+    return loaded(engine_config, "whisper-base")
 
 
 @pytest.fixture(scope="module")
-def tiny(setup: Setup) -> Whisper:
+def tiny(engine_config: EngineConfig) -> Whisper:
     """Whisper tiny.en in this process."""
-    return loaded(setup, "whisper-tiny.en")
+    return loaded(engine_config, "whisper-tiny.en")
 
 
 @pytest.fixture(scope="module")
-def service(setup: Setup) -> Iterator[Service]:
+def service(engine_config: EngineConfig) -> Iterator[Service]:
     """What the service writes for a file, with Whisper base unless another model is named, in a process of the pool."""
-    pool = Pool(setup=setup, slots=2)
+    pool = Pool(engine_config=engine_config, slots=2)
 
     def transcribe(
         path: Path, language: str = "en", vocab: Sequence[VocabEntry] = (), *, model: str = "whisper-base"

@@ -13,7 +13,7 @@ from bench import scoring
 from bench.conversations import SENTENCES, read_rttm
 from bench.manifest import Row
 from sottovoce.audio import activity, media
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.engines.protocols import Hints
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.request import VocabEntry
@@ -74,7 +74,7 @@ def written(items: Sequence[Item]) -> str:
 
 def heard(engine: Whisper, audio: Sound, language: str = "en", vocab: Sequence[VocabEntry] = ()) -> Said:
     """What *engine* hears in *audio*, by itself: no formatting, no other stages."""
-    speech = activity.segments([audio], SileroJudge(), engine.activity)
+    speech = activity.segments([audio], SileroVad(), engine.activity)
     found = list(engine.recognize(speech, Hints(language=language, vocab=tuple(vocab))))
     items = [item for each in found for item in each.items]
     return Said(text=written(items), notes=tuple(note for each in found for note in each.notes))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
-from sottovoce.engines.protocols import Capabilities, HeardWord, PlacedWord, Reading, Speech
+from sottovoce.engines.protocols import AlignmentSession, Capabilities, HeardWord, PlacedWord, Speech
 from sottovoce.engines.registry import Engine
 from tests import gated
 from tests.gated import Gate
@@ -35,22 +35,22 @@ JOB = {"type": "alignment", "alignment_config": {"language": "en"}}
 CAPABILITIES = replace(recognizer.CAPABILITIES, grade=1)
 
 
-class HeldReading:
+class HeldSession:
     """A `Reading` that waits before it places anything: what was heard has been handed out by then."""
 
-    def __init__(self, inner: Reading) -> None:
+    def __init__(self, inner: AlignmentSession) -> None:
         self._inner = inner
 
     @property
     def spoken(self) -> Sequence[tuple[str, ...]]:
         return self._inner.spoken
 
-    def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
-        return self._inner.hear(stretch)
+    def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
+        return self._inner.recognize(stretch)
 
-    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+    def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
         gated._wait(Path(os.environ[gated._FOLDER]))
-        return self._inner.place(stretch, words)
+        return self._inner.align(stretch, words)
 
 
 class HeldAligner:
@@ -63,15 +63,15 @@ class HeldAligner:
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
 
-    def read(self, words: Sequence[str], language: str) -> HeldReading:
-        return HeldReading(self._inner.read(words, language))
+    def read(self, words: Sequence[str], language: str) -> HeldSession:
+        return HeldSession(self._inner.read(words, language))
 
 
-def _load(_model: str, _device: str, _setup: Setup) -> recognizer.PocketSphinx:
+def _load(_model: str, _device: str, _engine_config: EngineConfig) -> recognizer.PocketSphinx:
     return recognizer.PocketSphinx()
 
 
-def _align(_model: str, _device: str, _setup: Setup) -> HeldAligner:
+def _align(_model: str, _device: str, _engine_config: EngineConfig) -> HeldAligner:
     return HeldAligner()
 
 

@@ -15,12 +15,12 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms, sqlite_url
-from sottovoce.service.worker.job_runner import media_key, result_key
 from tests.gated import Gate
 from tests.servers import PATIENCE, Server, files, until
 from tests.unit.service.service_values import new_job
@@ -46,8 +46,8 @@ class Region:
 
     def fill(self) -> tuple[list[str], list[str]]:
         """Jobs that are over, and jobs that are not, all of them done."""
-        over = [repository.new_id() for _ in range(OVER)]
-        kept = [repository.new_id() for _ in range(KEPT)]
+        over = [model.new_id() for _ in range(OVER)]
+        kept = [model.new_id() for _ in range(KEPT)]
 
         def insert(connection: sa.Connection) -> None:
             for job_id in (*over, *kept):

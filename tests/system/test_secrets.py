@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from sottovoce.service.operations import key_rotation
-from sottovoce.service.storage.encryption import Vault, read_keys
+from sottovoce.service.storage.encryption import Encryptor, read_keys
 from tests.contract.raw import Part, head, multipart
 from tests.servers import CONFIG, PATIENCE, Server, until
 
@@ -194,10 +194,10 @@ def _sealed_in(server: Server, ids: list[str]) -> str:
     """The configs of *ids* as the key file opens them."""
     import sqlite3
 
-    vault = Vault.open_file(server.data / "secrets.key", create=False)
+    encryptor = Encryptor.open_file(server.data / "secrets.key", create=False)
     with contextlib.closing(sqlite3.connect(server.data / "eu1" / "region.db")) as database:
         rows = database.execute("SELECT id, config FROM jobs").fetchall()
-    return "".join(vault.unseal(config).decode() for job_id, config in rows if job_id in ids)
+    return "".join(encryptor.decrypt(config).decode() for job_id, config in rows if job_id in ids)
 
 
 def test_the_search_would_find_what_it_looks_for(tmp_path: Path) -> None:

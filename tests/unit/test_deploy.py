@@ -18,7 +18,7 @@ from sottovoce import __version__
 from sottovoce.cli import main
 from sottovoce.engines.models import known_files
 from sottovoce.service.metrics import FAMILIES
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -310,8 +310,8 @@ def test_secrets_of_compose_are_what_the_script_makes(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("SOTTOVOCE_CONFIG", str(made / "sottovoce.toml"))
     settings = load()
-    vault = Vault.open_file(made / "secrets.key", create=False)
-    assert vault.unseal(vault.seal(b"config")) == b"config"
+    encryptor = Encryptor.open_file(made / "secrets.key", create=False)
+    assert encryptor.decrypt(encryptor.encrypt(b"config")) == b"config"
     password = (made / "postgres-password").read_text()
     assert settings.database_url == f"postgresql://sottovoce:{password}@postgres:5432/sottovoce"
     store = dict(line.split("=", 1) for line in (made / "s3.env").read_text().splitlines())

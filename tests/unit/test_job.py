@@ -20,7 +20,7 @@ def test_no_way_out_of_a_tombstone() -> None:
 
 
 def test_everything_but_a_tombstone_can_be_removed_and_lapse() -> None:
-    for event in (Event.REMOVED, Event.LAPSED):
+    for event in (Event.REMOVED, Event.EXPIRED_BY_RETENTION):
         assert set(job.sources(event)) == set(State) - REMOVED
 
 
@@ -53,7 +53,7 @@ def test_sources_and_target_are_the_table(event: Event) -> None:
         (Event.FAILED, State.REJECTED),
         (Event.RETRIED, State.QUEUED),
         (Event.REMOVED, State.DELETED),
-        (Event.LAPSED, State.EXPIRED),
+        (Event.EXPIRED_BY_RETENTION, State.EXPIRED),
     ],
 )
 def test_where_events_lead(event: Event, to: State) -> None:

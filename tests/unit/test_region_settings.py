@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from sottovoce import bootstrap
 from sottovoce.cli import main
-from sottovoce.cli.server.serve import bound
+from sottovoce.cli.server.listening import bound
 from sottovoce.settings import load
-from sottovoce.web import app
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +67,15 @@ def test_each_region_may_have_a_file_of_its_own(bare: Path, monkeypatch: pytest.
 
 
 def test_a_plan_has_the_regions_roles_and_number() -> None:
-    assert app.plan(load(region="au1", device="cpu")).roles == {"api", "batch"}
-    assert app.plan(load(region="au1", device="cpu")).region_number == 3
+    assert bootstrap.plan(load(region="au1", device="cpu")).roles == {"api", "batch"}
+    assert bootstrap.plan(load(region="au1", device="cpu")).region_number == 3
     with pytest.raises(ValueError, match="region au1 has no realtime"):
-        app.plan(load(region="au1", roles="api,realtime"))
+        bootstrap.plan(load(region="au1", roles="api,realtime"))
 
 
 def test_an_own_region_may_be_for_batch_alone() -> None:
     own = load(region="den1", region_number="40", region_modes="batch", device="cpu")
-    assert app.plan(own).roles == {"api", "batch"}
+    assert bootstrap.plan(own).roles == {"api", "batch"}
 
 
 def served(*arguments: str) -> Result:

@@ -205,13 +205,13 @@ def _divided(runs: list[Span], at: Samples) -> tuple[list[Span], list[Span]]:
 
 
 def segments(
-    blocks: "Iterable[Floats]", judge: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0
+    blocks: "Iterable[Floats]", make_vad: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0
 ) -> Iterator[Speech]:
     """The utterances in *blocks* (float32[n] of any lengths, one stream; the first sample's place is *start*).
 
     Holds at most one block, one utterance and a pad.
     """
-    segmenter = Segmenter(judge, policy, start=start)
+    segmenter = Segmenter(make_vad, policy, start=start)
     for block in blocks:
         yield from segmenter.push(block)
     yield from segmenter.finish()
@@ -220,9 +220,9 @@ def segments(
 class Segmenter:
     """The same, for a caller that has the samples as they come."""
 
-    def __init__(self, judge: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0) -> None:
-        self._judge = judge
-        self._endpointer = Endpointer(policy, judge.frame, start=start)
+    def __init__(self, make_vad: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0) -> None:
+        self._make_vad = make_vad
+        self._endpointer = Endpointer(policy, make_vad.frame, start=start)
         self._held: list[Floats] = []  # samples from _start on
         self._start = self._end = start
         self._judged = start
@@ -236,7 +236,7 @@ class Segmenter:
         """Utterances that *block* (float32[n], n >= 0) ends."""
         self._held.append(block)
         self._end += len(block)
-        whole = (self._end - self._judged) // self._judge.frame * self._judge.frame
+        whole = (self._end - self._judged) // self._make_vad.frame * self._make_vad.frame
         if not whole:
             return []
         audio = self._joined()
@@ -252,7 +252,7 @@ class Segmenter:
         found: list[Span] = []
         if rest := self._end - self._judged:
             audio = self._joined()[self._judged - self._start :]
-            found = self._judged_spans(np.pad(audio, (0, self._judge.frame - rest)))
+            found = self._judged_spans(np.pad(audio, (0, self._make_vad.frame - rest)))
             self._judged = self._end
         last = self._endpointer.finish(self._end)
         return self._taken([*found, *([last] if last else [])])
@@ -264,7 +264,7 @@ class Segmenter:
         return self._held[0]
 
     def _judged_spans(self, frames: "Floats") -> list[Span]:
-        spans = (self._endpointer.push(p) for p in self._judge(frames).tolist())
+        spans = (self._endpointer.push(p) for p in self._make_vad(frames).tolist())
         return [span for span in spans if span]
 
     def _taken(self, spans: list[Span]) -> list[Speech]:

@@ -8,7 +8,7 @@ from sottovoce.request import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class EngineConfig:
     """Goes to every engine process as it is, so it holds no secret.
 
     *pinned*: the model that an operating point shall use, by name. *devices*: where engine processes run, in turn: `cpu`,

@@ -15,6 +15,7 @@ from sottovoce.transcript.model import Item, LanguageScore, Samples
 
 __all__ = [
     "Aligner",
+    "AlignmentSession",
     "Capabilities",
     "ChoosesActivity",
     "DiarizationHints",
@@ -24,15 +25,14 @@ __all__ = [
     "Hints",
     "LanguageIdentifier",
     "LanguageScore",
-    "Listen",
     "Parallel",
     "PlacedWord",
-    "Reading",
     "Recognized",
     "Recognizer",
     "Skill",
     "Speech",
     "SpeechProbability",
+    "SpeechSource",
     "Turn",
     "Voice",
 ]
@@ -151,14 +151,14 @@ class HeardWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedWord:
-    """Where a word of the text lies in the media. *fit* 0..1: how well the audio there fits it; under 0.5 it is doubtful."""
+    """Where a word of the text lies in the media. *score* 0..1: how well the audio there fits it; under 0.5 it is doubtful."""
 
     start: Samples
     end: Samples
-    fit: float
+    score: float
 
 
-class Reading(Protocol):
+class AlignmentSession(Protocol):
     """A text that an aligner has made itself ready for. Its words are counted from 0."""
 
     @property
@@ -166,11 +166,11 @@ class Reading(Protocol):
         """For each word of the text what is said for it, lower case; empty for a word that nobody says (a lone dash)."""
         ...
 
-    def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
+    def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
         """What is said in *stretch* (at most 30 s), found without knowing where in the text it stands."""
         ...
 
-    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+    def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
         """Where *words* (their numbers, rising; nothing else of the text is said there) lie in *stretch* (at most 90 s).
 
         In order and without overlap, one entry a word, `None` for a word that nobody says and for those that cannot be
@@ -187,7 +187,7 @@ class Aligner(Protocol):
         """What this loaded engine can do."""
         ...
 
-    def read(self, words: Sequence[str], language: str) -> Reading:
+    def read(self, words: Sequence[str], language: str) -> AlignmentSession:
         """Make ready for the text *words* (as they are written, with their marks). Raises `EngineUnavailable`."""
         ...
 
@@ -195,7 +195,7 @@ class Aligner(Protocol):
 # ── speakers ──
 
 
-Listen = Callable[[], Iterator[Speech]]
+SpeechSource = Callable[[], Iterator[Speech]]
 """The speech of a medium from its beginning, the same at every call: stretches in order, without overlap."""
 
 
@@ -220,7 +220,7 @@ class Turn:
 class Voice:
     """One speaker: the voice print (at most 8 kB, in the diarizer's own form), median pitch in Hz where there is one."""
 
-    print: bytes
+    voiceprint: bytes
     pitch: float | None = None
 
 
@@ -240,10 +240,10 @@ class Diarizer(Protocol):
         """What this loaded engine can do; `voiceprints` names the form of its prints."""
         ...
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         """Who speaks when in what *listen* gives; it may be called more than once. No speech gives no turns."""
         ...
 
-    def likeness(self, one: bytes, other: bytes) -> float:
+    def similarity(self, one: bytes, other: bytes) -> float:
         """How likely two prints of its form are one speaker's, 0..1 (0.5: undecided). Raises ValueError for no print."""
         ...

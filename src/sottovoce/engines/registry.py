@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sottovoce.engines.config import Setup
-from sottovoce.engines.models import remedies
+from sottovoce.engines import remedies
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.models.catalogue import Model
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
@@ -29,10 +29,10 @@ class Engine:
 
     name: str
     package: str
-    offers: Callable[[Setup], tuple[Capabilities, ...]]
-    load: Callable[[str, str, Setup], Recognizer] | None = None
-    align: Callable[[str, str, Setup], Aligner] | None = None
-    diarize: Callable[[str, str, Setup], Diarizer] | None = None
+    offers: Callable[[EngineConfig], tuple[Capabilities, ...]]
+    load: Callable[[str, str, EngineConfig], Recognizer] | None = None
+    align: Callable[[str, str, EngineConfig], Aligner] | None = None
+    diarize: Callable[[str, str, EngineConfig], Diarizer] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,8 @@ class Choice:
 # ── the engines of this release ──
 
 
-def _pocketsphinx_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    del setup  # its one model comes in its package
+def _pocketsphinx_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
+    del engine_config  # its one model comes in its package
     if importlib.util.find_spec("pocketsphinx") is None:
         return ()
     from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES
@@ -58,122 +58,124 @@ def _pocketsphinx_offers(setup: Setup) -> tuple[Capabilities, ...]:
     return (CAPABILITIES,)
 
 
-def _load_pocketsphinx(model: str, device: str, setup: Setup) -> Recognizer:
+def _load_pocketsphinx(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
     from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
 
-    del model, device, setup  # it has one model and runs on the CPU
+    del model, device, engine_config  # it has one model and runs on the CPU
     return PocketSphinx()
 
 
-def _load_pocketsphinx_aligner(model: str, device: str, setup: Setup) -> Aligner:
+def _load_pocketsphinx_aligner(model: str, device: str, engine_config: EngineConfig) -> Aligner:
     from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 
-    del model, device, setup
+    del model, device, engine_config
     return PocketSphinxAligner()
 
 
-def _whisper_offers(setup: Setup) -> tuple[Capabilities, ...]:
+def _whisper_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
     if importlib.util.find_spec("faster_whisper") is None:
         return ()
     return tuple(
         replace(
-            _described(model, setup, remedies.languages_of(model)),
+            _described(model, engine_config, remedies.languages_of(model)),
             custom_vocab=True,
             identifies_language=model.languages is None,
         )
-        for model in Shelf(setup.models).present()
+        for model in ModelStore(engine_config.models).present()
         if model.engine == "whisper"
     )
 
 
-def _load_whisper(model: str, device: str, setup: Setup) -> Recognizer:
+def _load_whisper(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
     from sottovoce.engines.whisper.engine import Whisper
 
     return Whisper(
-        Shelf(setup.models).path(model),
-        _offer("whisper", model, setup),
+        ModelStore(engine_config.models).path(model),
+        _offer("whisper", model, engine_config),
         device=device,
-        compute_type=setup.compute_type,
-        threads=setup.threads,
-        batch=setup.batch,
-        beam=setup.beam,
-        workers=setup.workers,
+        compute_type=engine_config.compute_type,
+        threads=engine_config.threads,
+        batch=engine_config.batch,
+        beam=engine_config.beam,
+        workers=engine_config.workers,
     )
 
 
-def _onnx_asr_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    if importlib.util.find_spec("onnx_asr") is None or not _has_onnxruntime(setup):
+def _onnx_asr_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
+    if importlib.util.find_spec("onnx_asr") is None or not _has_onnxruntime(engine_config):
         return ()
     return tuple(
-        _described(model, setup, model.languages)
-        for model in Shelf(setup.models).present()
+        _described(model, engine_config, model.languages)
+        for model in ModelStore(engine_config.models).present()
         if model.engine == "onnx-asr" and model.languages
     )
 
 
-def _load_onnx_asr(model: str, device: str, setup: Setup) -> Recognizer:
+def _load_onnx_asr(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
     from sottovoce.engines.onnx_asr import OnnxAsr
 
     return OnnxAsr(
-        Shelf(setup.models).path(model),
-        _offer("onnx-asr", model, setup),
+        ModelStore(engine_config.models).path(model),
+        _offer("onnx-asr", model, engine_config),
         kind=f"nemo-{model}",
         device=device,
-        threads=setup.threads,
-        batch=setup.batch,
+        threads=engine_config.threads,
+        batch=engine_config.batch,
     )
 
 
-def _has_onnxruntime(setup: Setup) -> bool:
-    """Whether ONNX models can run where *setup* wants them; graded high, they would be chosen and then not load."""
-    return setup.kind_of_device != "cuda" or _installed("onnxruntime-gpu")
+def _has_onnxruntime(engine_config: EngineConfig) -> bool:
+    """Whether ONNX models can run where *engine_config* wants them; graded high, they would be chosen and then not load."""
+    return engine_config.kind_of_device != "cuda" or _installed("onnxruntime-gpu")
 
 
-def _ctc_offers(setup: Setup) -> tuple[Capabilities, ...]:
-    if not _has_onnxruntime(setup):
+def _ctc_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
+    if not _has_onnxruntime(engine_config):
         return ()
     from sottovoce.engines.ctc import aligner
 
     found = (
-        aligner.offer(each, setup.kind_of_device) for each in Shelf(setup.models).present() if each.engine == "ctc"
+        aligner.offer(each, engine_config.kind_of_device)
+        for each in ModelStore(engine_config.models).present()
+        if each.engine == "ctc"
     )
     return tuple(entry for entry in found if entry)
 
 
-def _load_ctc(model: str, device: str, setup: Setup) -> Aligner:
+def _load_ctc(model: str, device: str, engine_config: EngineConfig) -> Aligner:
     from sottovoce.engines.ctc.aligner import CtcAligner
 
-    folder = Shelf(setup.models).path(model)
-    return CtcAligner(folder, _offer("ctc", model, setup), device=device, threads=setup.threads)
+    folder = ModelStore(engine_config.models).path(model)
+    return CtcAligner(folder, _offer("ctc", model, engine_config), device=device, threads=engine_config.threads)
 
 
-def _builtin_offers(setup: Setup) -> tuple[Capabilities, ...]:
+def _builtin_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
     from sottovoce.engines.diarization.gaussian.diarizer import CAPABILITIES
 
-    del setup
+    del engine_config
     return (CAPABILITIES,)
 
 
-def _load_builtin(model: str, device: str, setup: Setup) -> Diarizer:
-    from sottovoce.engines.diarization.gaussian.diarizer import BuiltinDiarizer
+def _load_builtin(model: str, device: str, engine_config: EngineConfig) -> Diarizer:
+    from sottovoce.engines.diarization.gaussian.diarizer import GaussianDiarizer
 
-    del model, device, setup
-    return BuiltinDiarizer()
+    del model, device, engine_config
+    return GaussianDiarizer()
 
 
-def _voice_encoder_offers(setup: Setup) -> tuple[Capabilities, ...]:
+def _voice_encoder_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
     from sottovoce.engines.diarization.ge2e import diarizer
 
-    present = Shelf(setup.models).present()
+    present = ModelStore(engine_config.models).present()
     return tuple(diarizer.offer(model) for model in present if model.engine == "voice-encoder")
 
 
-def _load_voice_encoder(model: str, device: str, setup: Setup) -> Diarizer:
-    from sottovoce.engines.diarization.ge2e.diarizer import VoiceEncoderDiarizer
+def _load_voice_encoder(model: str, device: str, engine_config: EngineConfig) -> Diarizer:
+    from sottovoce.engines.diarization.ge2e.diarizer import Ge2eDiarizer
 
     del device  # it runs on the CPU
-    folder = Shelf(setup.models).path(model)
-    return VoiceEncoderDiarizer(folder, _offer("voice-encoder", model, setup), threads=setup.threads)
+    folder = ModelStore(engine_config.models).path(model)
+    return Ge2eDiarizer(folder, _offer("voice-encoder", model, engine_config), threads=engine_config.threads)
 
 
 def _installed(package: str) -> bool:
@@ -182,7 +184,7 @@ def _installed(package: str) -> bool:
     return False
 
 
-def _described(model: Model, setup: Setup, languages: frozenset[str]) -> Capabilities:
+def _described(model: Model, engine_config: EngineConfig, languages: frozenset[str]) -> Capabilities:
     """What every model from the shelf has in common: it punctuates, knows its confidence, and has a grade."""
     return Capabilities(
         engine=model.engine,
@@ -192,13 +194,13 @@ def _described(model: Model, setup: Setup, languages: frozenset[str]) -> Capabil
         word_confidence=True,
         grade=model.grade,
         suits=model.suits,
-        device=setup.kind_of_device,
+        device=engine_config.kind_of_device,
     )
 
 
-def _offer(name: str, model: str, setup: Setup) -> Capabilities:
+def _offer(name: str, model: str, engine_config: EngineConfig) -> Capabilities:
     """The capabilities of *model*. Raises `EngineUnavailable` when it is not there (any more)."""
-    for entry in ENGINES[name].offers(setup):
+    for entry in ENGINES[name].offers(engine_config):
         if entry.model == model:
             return entry
     raise EngineUnavailable(f"the model {model} is not complete on this machine: {_pull(model)}", at=None)
@@ -244,23 +246,23 @@ def engine(name: str) -> Engine:
     return found
 
 
-def offered(setup: Setup, configured: str = "auto") -> tuple[Capabilities, ...]:
+def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capabilities, ...]:
     """Capabilities of every engine and model that is present; for transcription only those that *configured* allows.
 
     Raises `EngineUnavailable` for a pinned model that nobody here has.
     """
     names = dict.fromkeys([*ENGINES, *([] if configured == "auto" else [configured])])
     # an operator's own engine is known to everybody by the name under which it can be imported again
-    every = [replace(entry, engine=name) for name in names for entry in engine(name).offers(setup)]
+    every = [replace(entry, engine=name) for name in names for entry in engine(name).offers(engine_config)]
     found = every if configured == "auto" else [each for entry in every for each in _allowed(entry, configured)]
-    for point, model in setup.pinned.items():
+    for point, model in engine_config.pinned.items():
         if model not in {entry.model for entry in found if Skill.TRANSCRIPTION in entry.skills}:
-            fault = dict(Shelf(setup.models).faults()).get(model)
+            fault = dict(ModelStore(engine_config.models).faults()).get(model)
             state = f"cannot be used, {fault}" if fault else "is not present"
             raise EngineUnavailable(
                 f"the model for {point}, {model}, {state}: {_pull(model)}, or unset the setting", at=None
             )
-    return tuple(replace(entry, pinned=_pins(entry.model, setup)) for entry in found)
+    return tuple(replace(entry, pinned=_pins(entry.model, engine_config)) for entry in found)
 
 
 def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
@@ -271,8 +273,8 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
     return (replace(entry, skills=others),) if others else ()
 
 
-def _pins(model: str, setup: Setup) -> frozenset[OperatingPoint]:
-    return frozenset(point for point, pinned in setup.pinned.items() if pinned == model)
+def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
+    return frozenset(point for point, pinned in engine_config.pinned.items() if pinned == model)
 
 
 def _pull(model: str) -> str:
@@ -350,26 +352,32 @@ def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
     return f"{what}; the operator can run {remedies.command(model)}" if model else what
 
 
-def load(name: str, model: str, device: str, setup: Setup) -> Recognizer:
+def load(name: str, model: str, device: str, engine_config: EngineConfig) -> Recognizer:
     """The loaded recogniser. Raises `EngineUnavailable` when it cannot be loaded, whatever its library raised."""
-    return _loaded(engine(name).load, name, model, device, setup)
+    return _loaded(engine(name).load, name, model, device, engine_config)
 
 
-def load_aligner(name: str, model: str, device: str, setup: Setup) -> Aligner:
+def load_aligner(name: str, model: str, device: str, engine_config: EngineConfig) -> Aligner:
     """The loaded aligner. Raises `EngineUnavailable`."""
-    return _loaded(engine(name).align, name, model, device, setup)
+    return _loaded(engine(name).align, name, model, device, engine_config)
 
 
-def load_diarizer(name: str, model: str, device: str, setup: Setup) -> Diarizer:
+def load_diarizer(name: str, model: str, device: str, engine_config: EngineConfig) -> Diarizer:
     """The loaded diarizer. Raises `EngineUnavailable`."""
-    return _loaded(engine(name).diarize, name, model, device, setup)
+    return _loaded(engine(name).diarize, name, model, device, engine_config)
 
 
-def _loaded(loader: Callable[[str, str, Setup], T] | None, name: str, model: str, device: str, setup: Setup) -> T:
+def _loaded(
+    loader: Callable[[str, str, EngineConfig], T] | None,
+    name: str,
+    model: str,
+    device: str,
+    engine_config: EngineConfig,
+) -> T:
     if loader is None:
         raise EngineUnavailable(f"{name} is not an engine for this", at=None)
     try:
-        return loader(model, device, setup)
+        return loader(model, device, engine_config)
     except EngineUnavailable:
         raise
     except Exception as error:

@@ -18,16 +18,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 
 _log = logging.getLogger(__name__)
 _LAST_WORDS = 1.0  # seconds: what a dying process wrote to its standard error is worth reading
-_SETUP = TypeAdapter(Setup)
+_SETUP = TypeAdapter(EngineConfig)
 
 
-class ChildDied(Exception):
+class ProcessDied(Exception):
     """The child ended, or was killed for silence, before its task was done. Trying again may help, or may not."""
 
 
@@ -38,7 +38,7 @@ _SECRET = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
+class SpawnSpec:
     """What a child is to be: which engine, on which very device, with which setup; *timeout* in seconds to load it.
 
     *share*: the descriptor of the memory that says how many pieces of a job it may work on at once (`Share`).
@@ -46,12 +46,12 @@ class Birth:
 
     key: m.EngineKey
     device: str
-    setup: Setup
+    engine_config: EngineConfig
     timeout: float
     share: int
 
 
-def _spawn(birth: Birth, line: socket.socket) -> "subprocess.Popen[bytes]":
+def _spawn(birth: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
     """The process of a new child, which speaks on *line*. To be called on the pool's thread: PDEATHSIG is bound to it."""
     environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
     # -P: what lies in the working directory must not be taken for a module
@@ -63,7 +63,7 @@ def _spawn(birth: Birth, line: socket.socket) -> "subprocess.Popen[bytes]":
             birth.key.engine,
             birth.key.model,
             birth.device,
-            _SETUP.dump_json(birth.setup).decode(),
+            _SETUP.dump_json(birth.engine_config).decode(),
         ],
         pass_fds=[line.fileno(), birth.share],
         stdin=subprocess.DEVNULL,
@@ -86,7 +86,7 @@ class Child:
 
     def __init__(
         self,
-        birth: Birth,
+        birth: SpawnSpec,
         process: "subprocess.Popen[bytes]",
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
@@ -95,13 +95,13 @@ class Child:
         self.device = birth.device
         self.process = process
         self.tasks = 0
-        self.rested = time.monotonic()
+        self.idle_since = time.monotonic()
         self._reader = reader
         self._writer = writer
         self._errors = asyncio.create_task(self._log_errors())
 
     @classmethod
-    async def start(cls, birth: Birth) -> "Child":
+    async def start(cls, birth: SpawnSpec) -> "Child":
         """A child with its engine loaded. Raises `EngineUnavailable` when it cannot load, `OSError` when none can be made."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -118,8 +118,8 @@ class Child:
         child = cls(birth, process, reader, writer)
         try:
             async with asyncio.timeout(birth.timeout):
-                message, _ = await child.hear()
-        except (TimeoutError, ChildDied) as error:
+                message, _ = await child.receive()
+        except (TimeoutError, ProcessDied) as error:
             await child.kill()
             raise EngineUnavailable(f"engine {birth.key.engine} did not start", at=None) from error
         except BaseException:
@@ -143,24 +143,24 @@ class Child:
             return 0
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    async def say(self, message: m.Message, payload: bytes = b"") -> None:
-        """Send one frame. Raises `ChildDied`."""
+    async def send(self, message: m.Message, payload: bytes = b"") -> None:
+        """Send one frame. Raises `ProcessDied`."""
         try:
             self._writer.write(m.encode(message, payload))
             await self._writer.drain()
         except (ConnectionError, OSError) as error:
-            raise ChildDied(self._ending()) from error
+            raise ProcessDied(self._ending()) from error
 
-    async def hear(self) -> tuple[m.Message, bytes]:
-        """The next frame. Raises `ChildDied`."""
+    async def receive(self) -> tuple[m.Message, bytes]:
+        """The next frame. Raises `ProcessDied`."""
         try:
             header, payload = m.lengths(await self._reader.readexactly(m.PREFIX))
             message = m.decode(await self._reader.readexactly(header))
             return message, await self._reader.readexactly(payload)
         except (asyncio.IncompleteReadError, ConnectionError, OSError) as error:
-            raise ChildDied(self._ending()) from error
+            raise ProcessDied(self._ending()) from error
         except ValueError as error:  # no frame of ours: whatever wrote this cannot be trusted with the line
-            raise ChildDied(f"pid {self.process.pid} broke the line: {type(error).__name__}") from error
+            raise ProcessDied(f"pid {self.process.pid} broke the line: {type(error).__name__}") from error
 
     def _ending(self) -> str:
         code = self.process.poll()

@@ -35,17 +35,17 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-class Line:
+class FrameSocket:
     """The child's end of the socket: blocking, one frame at a time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
-    def say(self, message: m.Message, payload: bytes = b"") -> None:
+    def send(self, message: m.Message, payload: bytes = b"") -> None:
         """Send one frame."""
         self._sock.sendall(m.encode(message, payload))
 
-    def hear(self) -> tuple[m.Message, bytes]:
+    def receive(self) -> tuple[m.Message, bytes]:
         """The next frame. Raises `EOFError` when the parent has gone."""
         header, payload = m.lengths(self._exactly(m.PREFIX))
         message = m.decode(self._exactly(header))
@@ -61,27 +61,27 @@ class Line:
         return bytes(data)
 
 
-class Telling:
+class ProgressReporter:
     """A pipeline observer that tells the parent; progress at most ten times a second."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: FrameSocket) -> None:
         self._line = line
         self._last = 0.0
 
     def media(self, probe: object) -> None:
         """What the media is."""
-        self._line.say(_media(probe))
+        self._line.send(_media(probe))
 
     def stage(self, name: str, note: str = "") -> None:
         """A stage begins."""
-        self._line.say(m.Stage(name=name, note=note))
+        self._line.send(m.Stage(name=name, note=note))
 
     def progress(self, done: int, total: int | None) -> None:
         """How far the work is."""
         now = time.monotonic()
         if now - self._last >= 0.1:  # noqa: PLR2004 - often enough for a progress bar
             self._last = now
-            self._line.say(m.Progress(done=done, total=total))
+            self._line.send(m.Progress(done=done, total=total))
 
     def window(self, window: object) -> None:
         """A window to keep."""
@@ -90,7 +90,7 @@ class Telling:
 
         if isinstance(window, Window):
             done = m.WindowDone(channel=window.channel, start=window.start, end=window.end)
-            self._line.say(done, codec.dump_items(window.items))
+            self._line.send(done, codec.dump_items(window.items))
 
 
 def _media(probe: object) -> m.Media:
@@ -103,18 +103,18 @@ def _media(probe: object) -> m.Media:
     )
 
 
-Doer = Callable[[Line, m.Message, bytes], None]
+TaskHandler = Callable[[FrameSocket, m.Message, bytes], None]
 
 
-def _inspector() -> Doer:
+def _inspector() -> TaskHandler:
     """A doer that only looks at media; it needs no engine."""
     from sottovoce.audio import media
 
-    def look(line: Line, message: m.Message, _: bytes) -> None:
+    def look(line: FrameSocket, message: m.Message, _: bytes) -> None:
         if not isinstance(message, m.Inspect):
             raise TypeError(message.kind)
-        line.say(_media(media.probe(Path(message.path))))
-        line.say(m.Finished(rss=rss()))
+        line.send(_media(media.probe(Path(message.path))))
+        line.send(m.Finished(rss=rss()))
 
     return look
 
@@ -122,41 +122,41 @@ def _inspector() -> Doer:
 class _Engine:
     """A doer with one engine: it transcribes or aligns, whichever it was made for."""
 
-    def __init__(self, engine: str, model: str, device: str, setup: str, part: Part) -> None:
+    def __init__(self, engine: str, model: str, device: str, engine_config: str, part: Part) -> None:
         from pydantic import TypeAdapter
 
         from sottovoce.engines import registry
-        from sottovoce.engines.common.silero_vad import SileroJudge
-        from sottovoce.engines.config import Setup
+        from sottovoce.engines.common.silero_vad import SileroVad
+        from sottovoce.engines.config import EngineConfig
         from sottovoce.engines.protocols import Parallel
 
         self._key = engine, model, device
-        self._setup = TypeAdapter(Setup).validate_json(setup)
+        self._engine_config = TypeAdapter(EngineConfig).validate_json(engine_config)
         self._recognizer: Recognizer | None = None
         self._aligner: Aligner | None = None
         self._diarizers: dict[m.EngineKey, Diarizer] = {}
         # load now what can be: the first job shall find everything warm
         if registry.engine(engine).load is not None:
-            self._recognizer = registry.load(*self._key, self._setup)
+            self._recognizer = registry.load(*self._key, self._engine_config)
             if isinstance(self._recognizer, Parallel):
                 self._recognizer.allow(part.width)
         else:
-            self._aligner = registry.load_aligner(*self._key, self._setup)
-        SileroJudge()
+            self._aligner = registry.load_aligner(*self._key, self._engine_config)
+        SileroVad()
 
-    def __call__(self, line: Line, message: m.Message, payload: bytes) -> None:
+    def __call__(self, line: FrameSocket, message: m.Message, payload: bytes) -> None:
         """Do what *message* asks."""
         if not isinstance(message, m.Transcribe | m.Align):
             raise TypeError(message.kind)
         # all of them before any is looked at: a frame left on the line would be taken for the next task
-        kept = _windows([line.hear() for _ in range(message.windows)])
+        kept = _windows([line.receive() for _ in range(message.windows)])
         if isinstance(message, m.Align):
             self._align(line, message, payload.decode(), kept)
         else:
             self._transcribe(line, message, kept)
 
-    def _transcribe(self, line: Line, message: m.Transcribe, kept: "list[Window]") -> None:
-        from sottovoce.engines.common.silero_vad import SileroJudge
+    def _transcribe(self, line: FrameSocket, message: m.Transcribe, kept: "list[Window]") -> None:
+        from sottovoce.engines.common.silero_vad import SileroVad
         from sottovoce.pipeline import batch
         from sottovoce.transcript import codec
 
@@ -170,19 +170,19 @@ class _Engine:
             windows=kept,
             known=message.known,
         )
-        telling = Telling(line)
+        telling = ProgressReporter(line)
         diarizer = self._diarizer(message.diarizer, telling) if message.diarizer else None
-        transcript = batch.transcribe(work, self._recognizer, SileroJudge, telling, diarizer)
-        line.say(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
+        transcript = batch.transcribe(work, self._recognizer, SileroVad, telling, diarizer)
+        line.send(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
 
-    def _align(self, line: Line, message: m.Align, text: str, kept: "list[Window]") -> None:
+    def _align(self, line: FrameSocket, message: m.Align, text: str, kept: "list[Window]") -> None:
         from sottovoce.engines import registry
-        from sottovoce.engines.common.silero_vad import SileroJudge
+        from sottovoce.engines.common.silero_vad import SileroVad
         from sottovoce.pipeline import alignment
         from sottovoce.transcript import alignment as stored
         from sottovoce.transcript import marked_text
 
-        self._aligner = self._aligner or registry.load_aligner(*self._key, self._setup)
+        self._aligner = self._aligner or registry.load_aligner(*self._key, self._engine_config)
         work = alignment.Work(
             path=Path(message.path),
             words=tuple(marked_text.words(text)),
@@ -190,16 +190,16 @@ class _Engine:
             clock=_clock,
             windows=kept,
         )
-        found = alignment.align(work, self._aligner, SileroJudge, Telling(line))
-        line.say(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
+        found = alignment.align(work, self._aligner, SileroVad, ProgressReporter(line))
+        line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
 
-    def _diarizer(self, key: m.EngineKey, telling: Telling) -> "Diarizer | None":
+    def _diarizer(self, key: m.EngineKey, telling: ProgressReporter) -> "Diarizer | None":
         """None when it cannot be loaded: a transcript without speakers is better than none."""
         from sottovoce.engines import registry
 
         if key not in self._diarizers:
             try:
-                self._diarizers[key] = registry.load_diarizer(key.engine, key.model, key.device, self._setup)
+                self._diarizers[key] = registry.load_diarizer(key.engine, key.model, key.device, self._engine_config)
             except EngineUnavailable as error:
                 telling.stage("diarize", error.why)
                 return None
@@ -235,37 +235,37 @@ def rss() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def serve(line: Line, doer: Doer) -> None:
+def serve(line: FrameSocket, doer: TaskHandler) -> None:
     """Do what the parent asks, one task at a time, until it closes the line."""
     while True:
         try:
-            message, payload = line.hear()
+            message, payload = line.receive()
         except EOFError:
             return
         try:
             doer(line, message, payload)
         except Refused as refusal:
-            line.say(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
+            line.send(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
         except Exception:  # noqa: BLE001 - told to the parent, who logs it and decides
-            line.say(m.Broken(error=traceback.format_exc()))
+            line.send(m.Broken(error=traceback.format_exc()))
 
 
 def main(arguments: list[str]) -> int:
     """Entry of the child."""
-    descriptor, parent, share, engine, model, device, setup = arguments
+    descriptor, parent, share, engine, model, device, engine_config = arguments
     die_with_parent(int(parent))
     os.dup2(2, 1)  # nothing that a library prints may reach anyone but the log
     for stop in (signal.SIGINT, signal.SIGTERM):  # a stop of the whole service is the parent's to handle: it drains
         signal.signal(stop, signal.SIG_IGN)
     os.nice(_NICENESS)
-    line = Line(socket.socket(fileno=int(descriptor)))
+    line = FrameSocket(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        doer = _inspector() if engine == "media" else _Engine(engine, model, device, setup, Part(int(share)))
+        doer = _inspector() if engine == "media" else _Engine(engine, model, device, engine_config, Part(int(share)))
     except Refused as refusal:
-        line.say(m.Broken(error=str(refusal), why=refusal.detail))
+        line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1
-    line.say(m.Ready(seconds=time.monotonic() - begun))
+    line.send(m.Ready(seconds=time.monotonic() - begun))
     serve(line, doer)
     return 0
 

@@ -13,24 +13,30 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.child import Child, ChildDied
+from sottovoce.inference.child import Child, ProcessDied
 from sottovoce.inference.share import Share
-from sottovoce.inference.worker_group import ChildBroke, EngineBroken, EngineDown, PoolPolicy, Team
+from sottovoce.inference.worker_group import (
+    EngineMisconfigured,
+    EngineTemporarilyUnavailable,
+    PoolPolicy,
+    TaskCrashed,
+    WorkerGroup,
+)
 
 __all__ = [
     "MEDIA",
-    "ChildBroke",
-    "ChildDied",
-    "EngineBroken",
-    "EngineDown",
+    "EngineMisconfigured",
+    "EngineTemporarilyUnavailable",
     "Listener",
     "Outcome",
     "Pool",
     "PoolPolicy",
+    "ProcessDied",
     "Task",
+    "TaskCrashed",
 ]
 
 _log = logging.getLogger(__name__)
@@ -69,12 +75,14 @@ class Pool:
     A child that can work on several pieces of its job at once may use the slots that no other child is using.
     """
 
-    def __init__(self, policy: PoolPolicy | None = None, setup: Setup | None = None, *, slots: int = 1) -> None:
+    def __init__(
+        self, policy: PoolPolicy | None = None, engine_config: EngineConfig | None = None, *, slots: int = 1
+    ) -> None:
         self._policy = policy or PoolPolicy()
-        self._setup = setup or Setup()
+        self._engine_config = engine_config or EngineConfig()
         self._slots = slots
         self._share = Share(slots)
-        self._teams: dict[m.EngineKey, Team] = {}
+        self._teams: dict[m.EngineKey, WorkerGroup] = {}
         self._making_room: asyncio.Lock | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-pool", daemon=True)
@@ -86,24 +94,26 @@ class Pool:
         self._loop.run_forever()
         del unloading
 
-    def warm(self, key: m.EngineKey, slots: int) -> None:
+    def prestart(self, key: m.EngineKey, slots: int) -> None:
         """Start *slots* children of *key* and wait for them. Raises `EngineUnavailable`."""
         self._submit(self._warm(key, slots)).result()
 
     async def _warm(self, key: m.EngineKey, slots: int) -> None:
         team = self._new_team(key, slots)
-        await team.warm()
+        await team.prestart()
         self._teams[key] = team
 
-    def _new_team(self, key: m.EngineKey, slots: int) -> Team:
+    def _new_team(self, key: m.EngineKey, slots: int) -> WorkerGroup:
         shared = self._share.descriptor
-        return Team(key, slots, self._policy, self._setup, room=self._room, share=shared, changed=self._divide)
+        return WorkerGroup(
+            key, slots, self._policy, self._engine_config, room=self._room, share=shared, changed=self._divide
+        )
 
     def _divide(self) -> None:
         """Share the slots among the children at work; looks at media count for nothing."""
         self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key != MEDIA))
 
-    def _team(self, key: m.EngineKey) -> Team:
+    def _team(self, key: m.EngineKey) -> WorkerGroup:
         return self._teams.setdefault(key, self._new_team(key, self._slots))
 
     async def _unload(self) -> None:
@@ -116,7 +126,7 @@ class Pool:
                         "idle engine unloaded", extra={"engine": key.engine, "model": key.model, "children": gone}
                     )
 
-    async def _room(self, wanted: Team) -> None:
+    async def _room(self, wanted: WorkerGroup) -> None:
         """Return when one more child of *wanted* fits into the budget, or when there is nothing left to wait for."""
         budget = self._policy.memory_budget
         if budget is None:
@@ -133,18 +143,18 @@ class Pool:
     def _used(self) -> int:
         return sum(child.resident() for team in self._teams.values() for child in team.children)
 
-    async def _end_one(self, wanted: Team) -> bool:
+    async def _end_one(self, wanted: WorkerGroup) -> bool:
         """End the child of another engine that has rested longest; whether there was one."""
         resting = [
-            (child.rested, team)
+            (child.idle_since, team)
             for key, team in self._teams.items()
             if team is not wanted and key != MEDIA
             for child in team.idle
         ]
         if not resting:
             return False
-        rested, team = min(resting, key=lambda pair: pair[0])
-        oldest = next(child for child in team.idle if child.rested == rested)
+        idle_since, team = min(resting, key=lambda pair: pair[0])
+        oldest = next(child for child in team.idle if child.idle_since == idle_since)
         team.idle.remove(oldest)
         await oldest.kill()
         _log.info("engine unloaded for another", extra={"engine": team.key.engine, "model": team.key.model})
@@ -169,8 +179,8 @@ class Pool:
     async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
         """*task* done by a child of *key*; cancelling kills the child.
 
-        Raises `Refused` (the caller's fault), `ChildDied` (worth another try), `ChildBroke` (our bug), `EngineDown` (wait),
-        `EngineBroken` (the operator has to mend it).
+        Raises `Refused` (the caller's fault), `ProcessDied` (worth another try), `TaskCrashed` (our bug),
+        `EngineTemporarilyUnavailable` (wait), `EngineMisconfigured` (the operator has to mend it).
         """
         return await asyncio.wrap_future(self._submit(self._run(key, task, listen)))
 
@@ -194,28 +204,28 @@ class Pool:
     async def _ask(self, child: Child, task: Task) -> None:
         for message, payload in ((task.message, task.payload), *task.windows):
             async with self._watched():
-                await child.say(message, payload)
+                await child.send(message, payload)
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        """The body may wait for the child as long as a silence may last. Raises `ChildDied` after that."""
+        """The body may wait for the child as long as a silence may last. Raises `ProcessDied` after that."""
         try:
             async with asyncio.timeout(self._policy.stall_timeout):
                 yield
         except TimeoutError as error:
-            raise ChildDied(f"no sign of life for {self._policy.stall_timeout:.0f} s") from error
+            raise ProcessDied(f"no sign of life for {self._policy.stall_timeout:.0f} s") from error
 
     async def _follow(self, child: Child, listen: Listener) -> Outcome:
         while True:
             async with self._watched():
-                message, payload = await child.hear()
+                message, payload = await child.receive()
             match message:
                 case m.Finished():
                     return Outcome(finished=message, payload=payload)
                 case m.Declined():
                     raise Refused(message.refusal, message.why, at=message.at)
                 case m.Broken():
-                    raise ChildBroke(message.error)
+                    raise TaskCrashed(message.error)
                 case _:
                     listen(message, payload)
 

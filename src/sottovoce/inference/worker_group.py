@@ -8,23 +8,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import EngineUnavailable, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.child import Birth, Child
+from sottovoce.inference.child import Child, SpawnSpec
 
 _log = logging.getLogger(__name__)
 
 
-class EngineDown(Exception):
+class EngineTemporarilyUnavailable(Exception):
     """No engine process can be started at the moment, although it could be before; waiting may help."""
 
 
-class EngineBroken(Exception):
+class EngineMisconfigured(Exception):
     """An engine that never could be started here: somebody has to mend it; waiting does not help."""
 
 
-class ChildBroke(Exception):
+class TaskCrashed(Exception):
     """The child met a bug of ours; it lives, and the same task would meet the bug again."""
 
 
@@ -44,7 +44,7 @@ class PoolPolicy:
     memory_budget: int | None = None
 
 
-class Team:
+class WorkerGroup:
     """Idle children wait in a stack, the semaphore counts how many may work.
 
     *room* is awaited before one is started; *changed* is called when more or fewer are at work; *share*: see `Birth`.
@@ -55,9 +55,9 @@ class Team:
         key: m.EngineKey,
         slots: int,
         policy: PoolPolicy,
-        setup: Setup,
+        engine_config: EngineConfig,
         *,
-        room: Callable[["Team"], Awaitable[None]],
+        room: Callable[["WorkerGroup"], Awaitable[None]],
         share: int,
         changed: Callable[[], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Team:
         self.resident = 0  # bytes, the most that a child of this team was seen to take
         self._free = asyncio.Semaphore(slots)
         self._policy = policy
-        self._setup = setup
+        self._engine_config = engine_config
         self._room = room
         self._share = share
         self._changed = changed
@@ -89,7 +89,7 @@ class Team:
         """Every child there is."""
         return [*self.idle, *self.busy]
 
-    async def warm(self) -> None:
+    async def prestart(self) -> None:
         """Start every child and wait until each has its engine."""
         results = await asyncio.gather(*(self._start() for _ in range(self.slots)), return_exceptions=True)
         self.idle.extend(result for result in results if isinstance(result, Child))
@@ -103,8 +103,12 @@ class Team:
         device = self._device()
         self._births[device] += 1
         try:
-            birth = Birth(
-                key=self.key, device=device, setup=self._setup, timeout=self._policy.load_timeout, share=self._share
+            birth = SpawnSpec(
+                key=self.key,
+                device=device,
+                engine_config=self._engine_config,
+                timeout=self._policy.load_timeout,
+                share=self._share,
             )
             child = await Child.start(birth)
         except BaseException:
@@ -117,7 +121,9 @@ class Team:
         return child
 
     def _device(self) -> str:
-        devices = self._setup.devices if self.key.device == self._setup.kind_of_device else (self.key.device,)
+        devices = (
+            self._engine_config.devices if self.key.device == self._engine_config.kind_of_device else (self.key.device,)
+        )
         taken = Counter(child.device for child in self.children) + self._births
         return min(devices, key=lambda device: taken[device])
 
@@ -132,7 +138,7 @@ class Team:
             try:
                 yield child
                 whole = True
-            except (Refused, ChildBroke):
+            except (Refused, TaskCrashed):
                 whole = True
                 raise
             finally:
@@ -153,17 +159,17 @@ class Team:
             return await self._start()
         except (EngineUnavailable, OSError) as error:
             if not self._started and isinstance(error, EngineUnavailable):
-                raise EngineBroken(f"{self.key.engine} {self.key.model}: {error.detail}") from error
+                raise EngineMisconfigured(f"{self.key.engine} {self.key.model}: {error.detail}") from error
             # it has started before: nothing that a caller could mend
-            raise EngineDown(f"engine {self.key.engine} cannot be started: {error}") from error
+            raise EngineTemporarilyUnavailable(f"engine {self.key.engine} cannot be started: {error}") from error
 
     async def _give_back(self, child: Child, *, whole: bool) -> None:
         child.tasks += 1
-        child.rested = time.monotonic()
+        child.idle_since = time.monotonic()
         resident = child.resident()
         self.resident = max(self.resident, resident)
-        worn = child.tasks >= self._policy.recycle_after or resident > self._policy.max_rss
-        if whole and not worn and not self._closed:
+        exhausted = child.tasks >= self._policy.recycle_after or resident > self._policy.max_rss
+        if whole and not exhausted and not self._closed:
             self.idle.append(child)
             return
         await child.kill()
@@ -181,7 +187,7 @@ class Team:
     async def unload(self, *, rested_for: float = 0.0) -> int:
         """End the children that have rested for *rested_for* seconds; how many."""
         now = time.monotonic()
-        going = [child for child in self.idle if now - child.rested >= rested_for]
+        going = [child for child in self.idle if now - child.idle_since >= rested_for]
         self.idle = [child for child in self.idle if child not in going]
         for child in going:
             await child.kill()

@@ -8,25 +8,25 @@ What callers name (URL, header lines) and everything that receivers answer is ho
 forbids it, `OutboundFailed` that it was tried and did not work out. `docs/outbound.md` tells operators the rules.
 """
 
-from sottovoce.outbound.answer import Answer
-from sottovoce.outbound.ask import Ask, Header, Limits, Method, Streamed
+from sottovoce.outbound.answer import OutboundResponse
+from sottovoce.outbound.ask import Header, Limits, Method, OutboundRequest, Streamed
 from sottovoce.outbound.client import Outbound
-from sottovoce.outbound.faults import Fault, OutboundFailed, OutboundRefused
+from sottovoce.outbound.faults import FailureKind, OutboundFailed, OutboundRefused
 from sottovoce.outbound.headers import header_lines
 from sottovoce.outbound.policy import Policy
 from sottovoce.outbound.resolver import Resolver
 from sottovoce.outbound.target import Target
 
 __all__ = [
-    "Answer",
-    "Ask",
-    "Fault",
+    "FailureKind",
     "Header",
     "Limits",
     "Method",
     "Outbound",
     "OutboundFailed",
     "OutboundRefused",
+    "OutboundRequest",
+    "OutboundResponse",
     "Policy",
     "Resolver",
     "Streamed",

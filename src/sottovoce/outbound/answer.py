@@ -9,8 +9,8 @@ import httpcore2
 
 from sottovoce.outbound.ask import Limits
 from sottovoce.outbound.decoder import Decoder, decoder
-from sottovoce.outbound.faults import Fault, OutboundFailed
-from sottovoce.outbound.stream import Meter
+from sottovoce.outbound.faults import FailureKind, OutboundFailed
+from sottovoce.outbound.stream import TransferMonitor
 
 
 class Deadline:
@@ -30,13 +30,13 @@ class Deadline:
         except TimeoutError as error:
             if not limit.expired():  # somebody else's: of a body that is read from elsewhere
                 raise
-            raise OutboundFailed(Fault.TIMEOUT, f"not finished within {self._seconds:g} seconds") from error
+            raise OutboundFailed(FailureKind.TIMEOUT, f"not finished within {self._seconds:g} seconds") from error
 
 
-class Answer:
+class OutboundResponse:
     """An answer whose head has arrived. *headers* have lower-case names; repeated ones are joined by commas."""
 
-    def __init__(self, response: httpcore2.Response, meter: Meter, deadline: Deadline) -> None:
+    def __init__(self, response: httpcore2.Response, meter: TransferMonitor, deadline: Deadline) -> None:
         self.status = response.status
         self.headers = headers_of(response, meter.limits)
         self._body = Chunks(response, self.headers, meter, deadline)
@@ -58,7 +58,7 @@ class Chunks:
     """A body on its way in. An object rather than a generator: it may be left at any chunk without being closed."""
 
     def __init__(
-        self, response: httpcore2.Response, headers: Mapping[str, str], meter: Meter, deadline: Deadline
+        self, response: httpcore2.Response, headers: Mapping[str, str], meter: TransferMonitor, deadline: Deadline
     ) -> None:
         if not isinstance(response.stream, AsyncIterable):
             raise TypeError("an asynchronous connection gives an asynchronous stream")
@@ -112,14 +112,14 @@ class Chunks:
     def _limited(self, size: int) -> None:
         most = self._meter.limits.body_bytes
         if size > most:
-            raise OutboundFailed(Fault.TOO_LARGE, f"the answer is larger than {most} bytes")
+            raise OutboundFailed(FailureKind.TOO_LARGE, f"the answer is larger than {most} bytes")
 
 
 def headers_of(response: httpcore2.Response, limits: Limits) -> Mapping[str, str]:
     """The headers by lower-case name. Raises OutboundFailed where there are too many; the meter has seen to their size."""
     raw = response.headers
     if len(raw) > limits.head_lines:
-        raise OutboundFailed(Fault.TOO_LARGE, f"the answer has more than {limits.head_lines} header lines")
+        raise OutboundFailed(FailureKind.TOO_LARGE, f"the answer has more than {limits.head_lines} header lines")
     headers: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
@@ -127,8 +127,8 @@ def headers_of(response: httpcore2.Response, limits: Limits) -> Mapping[str, str
     return MappingProxyType(headers)
 
 
-def malformed(meter: Meter) -> OutboundFailed:
+def malformed(meter: TransferMonitor) -> OutboundFailed:
     """For what HTTP forbids; most often an end too early."""
     if meter.ended:
-        return OutboundFailed(Fault.CONNECTION, "the connection was closed before the answer was complete")
-    return OutboundFailed(Fault.PROTOCOL, "the answer is not well-formed HTTP")
+        return OutboundFailed(FailureKind.CONNECTION, "the connection was closed before the answer was complete")
+    return OutboundFailed(FailureKind.PROTOCOL, "the answer is not well-formed HTTP")

@@ -50,7 +50,7 @@ class Streamed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class OutboundRequest:
     """A request. Nothing of it but the method is shown by `repr`: URL, headers and body hold callers' secrets.
 
     *headers* are ours (content type, delivery id, signature) and go to every address that a redirect leads to.

@@ -9,15 +9,15 @@ from typing import Self
 
 import httpcore2
 
-from sottovoce.outbound.answer import Answer, Deadline, malformed
-from sottovoce.outbound.ask import Ask, Header, Limits, Streamed
+from sottovoce.outbound.answer import Deadline, OutboundResponse, malformed
+from sottovoce.outbound.ask import Header, Limits, OutboundRequest, Streamed
 from sottovoce.outbound.dialer import Dialer
-from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.faults import FailureKind, OutboundFailed
 from sottovoce.outbound.headers import checked, header_lines, merged
 from sottovoce.outbound.policy import Policy
 from sottovoce.outbound.redirect import followed, trusted
 from sottovoce.outbound.resolver import Resolver, SystemResolver
-from sottovoce.outbound.stream import Meter
+from sottovoce.outbound.stream import TransferMonitor
 from sottovoce.outbound.target import Target
 
 USER_AGENT = "Speechmatics-API/2.0"
@@ -55,7 +55,7 @@ class Outbound:
             await dialer.aclose()
 
     @asynccontextmanager
-    async def open(self, ask: Ask) -> AsyncIterator[Answer]:
+    async def open(self, ask: OutboundRequest) -> AsyncIterator[OutboundResponse]:
         """Send *ask* and give the answer, whatever its status; its connection is closed at the end of the block.
 
         Raises OutboundRefused before anything is sent (or before a redirect is followed), OutboundFailed when it fails.
@@ -75,14 +75,14 @@ class Outbound:
                 lines = lines if trusted(here, there) else ()
                 here = there
 
-    def _next(self, ask: Ask, answer: Answer, here: Target, left: int) -> Target | None:
+    def _next(self, ask: OutboundRequest, answer: OutboundResponse, here: Target, left: int) -> Target | None:
         """Where *answer* leads, which is checked when it is connected to; `None` when it is the one to give."""
         most = ask.limits.redirects
         there = followed(ask.method, answer.status, answer.headers.get("location"), here) if most else None
         if there is None:
             return None
         if not left:
-            raise OutboundFailed(Fault.REDIRECTS, f"more than {most} redirects")
+            raise OutboundFailed(FailureKind.REDIRECTS, f"more than {most} redirects")
         return there
 
     @asynccontextmanager
@@ -91,20 +91,20 @@ class Outbound:
             async with asyncio.timeout(limits.wait):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise OutboundFailed(Fault.BUSY, "too many requests are under way") from error
+            raise OutboundFailed(FailureKind.BUSY, "too many requests are under way") from error
         try:
             if self._closed:
-                raise OutboundFailed(Fault.CLOSED, "the server is stopping")
+                raise OutboundFailed(FailureKind.CLOSED, "the server is stopping")
             yield
         finally:
             self._free.release()
 
     @asynccontextmanager
     async def _exchange(
-        self, ask: Ask, target: Target, lines: tuple[Header, ...], deadline: Deadline
-    ) -> AsyncIterator[Answer]:
+        self, ask: OutboundRequest, target: Target, lines: tuple[Header, ...], deadline: Deadline
+    ) -> AsyncIterator[OutboundResponse]:
         """One request on one connection, which is closed whatever happens."""
-        meter = Meter(ask.limits)
+        meter = TransferMonitor(ask.limits)
         dialer = Dialer(self.policy, self._resolve, self._trusted, target, meter)
         request = _request(ask, target, lines)
         connection = httpcore2.AsyncHTTPConnection(
@@ -119,7 +119,7 @@ class Outbound:
             except httpcore2.RemoteProtocolError as error:
                 raise malformed(meter) from error
             meter.in_head = False
-            answer = Answer(response, meter, deadline)
+            answer = OutboundResponse(response, meter, deadline)
             yield answer
         finally:
             self._dialers.discard(dialer)
@@ -129,7 +129,7 @@ class Outbound:
             await dialer.aclose()
 
 
-def _request(ask: Ask, target: Target, lines: tuple[Header, ...]) -> httpcore2.Request:
+def _request(ask: OutboundRequest, target: Target, lines: tuple[Header, ...]) -> httpcore2.Request:
     """*ask* as it is sent to *target*, with the caller's *lines*. Raises OutboundRefused for headers that cannot be sent."""
     usual = [("User-Agent", USER_AGENT), ("Accept", "*/*")]
     ours = (checked(name, value) for name, value in ask.headers)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.faults import FailureKind, OutboundFailed
 
 PIECE = 64 << 10
 _GZIP, _ZLIB, _RAW = 31, 15, -15
@@ -39,7 +39,7 @@ def decoder(encoding: str) -> Decoder:
         case "deflate":
             return Inflate(None)
         case _:
-            raise OutboundFailed(Fault.ENCODING, "the answer is packed in a way that was not asked for")
+            raise OutboundFailed(FailureKind.ENCODING, "the answer is packed in a way that was not asked for")
 
 
 def _framed(data: bytes) -> bool:
@@ -81,7 +81,7 @@ class Inflate:
         try:
             yield from self._pieces(self._unpack, data)
         except zlib.error as error:
-            raise OutboundFailed(Fault.PROTOCOL, "the packed answer is damaged") from error
+            raise OutboundFailed(FailureKind.PROTOCOL, "the packed answer is damaged") from error
 
     def _pieces(self, unpack: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
         while True:
@@ -90,7 +90,7 @@ class Inflate:
                 if not data:
                     return
                 if self._window != _GZIP:
-                    raise OutboundFailed(Fault.PROTOCOL, "the packed answer is damaged")
+                    raise OutboundFailed(FailureKind.PROTOCOL, "the packed answer is damaged")
                 unpack = self._unpack = zlib.decompressobj(_GZIP)  # the next member
             piece = unpack.decompress(data, PIECE)
             if piece:
@@ -102,4 +102,4 @@ class Inflate:
     def finish(self) -> None:
         """As `Decoder` says. Nothing at all is an empty answer."""
         if not self._complete:
-            raise OutboundFailed(Fault.PROTOCOL, "the packed answer ended early")
+            raise OutboundFailed(FailureKind.PROTOCOL, "the packed answer ended early")

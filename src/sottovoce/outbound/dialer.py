@@ -9,10 +9,10 @@ from ipaddress import ip_address
 import httpcore2
 
 from sottovoce.outbound.addresses import Address, unmapped
-from sottovoce.outbound.faults import Fault, OutboundFailed, OutboundRefused
+from sottovoce.outbound.faults import FailureKind, OutboundFailed, OutboundRefused
 from sottovoce.outbound.policy import Policy
 from sottovoce.outbound.resolver import Resolver
-from sottovoce.outbound.stream import Meter, WatchedStream
+from sottovoce.outbound.stream import TransferMonitor, WatchedStream
 from sottovoce.outbound.target import Target
 from sottovoce.outbound.tunnel import tunnel
 
@@ -27,7 +27,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
     """The network as the HTTP connection to *target* sees it. Whoever makes one closes it."""
 
     def __init__(
-        self, policy: Policy, resolve: Resolver, trusted: ssl.SSLContext, target: Target, meter: Meter
+        self, policy: Policy, resolve: Resolver, trusted: ssl.SSLContext, target: Target, meter: TransferMonitor
     ) -> None:
         self._policy = policy
         self._resolve = resolve
@@ -53,7 +53,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
             async with asyncio.timeout(seconds):
                 return WatchedStream(await self._connected(await self._addresses()), self._meter)
         except TimeoutError as error:
-            raise OutboundFailed(Fault.TIMEOUT, f"no connection within {seconds:g} seconds") from error
+            raise OutboundFailed(FailureKind.TIMEOUT, f"no connection within {seconds:g} seconds") from error
 
     async def aclose(self) -> None:
         """Close every connection that was opened, also those that nobody got to hold."""
@@ -71,7 +71,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
         except TimeoutError:
             raise
         except OSError as error:
-            raise OutboundFailed(Fault.NAME, "the host name was not found") from error
+            raise OutboundFailed(FailureKind.NAME, "the host name was not found") from error
         addresses = _parsed(found)
         for address in addresses:
             if not self._policy.permits(target.host, address):
@@ -92,7 +92,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
                 failure = error
         if isinstance(failure, TimeoutError | httpcore2.ConnectTimeout):
             raise TimeoutError from failure
-        raise OutboundFailed(Fault.CONNECTION, "the host cannot be connected to") from failure
+        raise OutboundFailed(FailureKind.CONNECTION, "the host cannot be connected to") from failure
 
     async def _reached(self, address: Address) -> httpcore2.AsyncNetworkStream:
         proxy, port = self._policy.proxy, self._target.port
@@ -104,7 +104,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
                 stream = await stream.start_tls(self._trusted, proxy.host)
             await tunnel(stream, proxy, address, port)
         except (httpcore2.NetworkError, ssl.SSLError) as error:
-            raise OutboundFailed(Fault.CONNECTION, "the connection to the proxy was lost") from error
+            raise OutboundFailed(FailureKind.CONNECTION, "the connection to the proxy was lost") from error
         return stream
 
     async def _open(self, host: str, port: int) -> httpcore2.AsyncNetworkStream:
@@ -120,7 +120,7 @@ def _parsed(found: Sequence[str]) -> list[Address]:
     try:
         addresses = list(dict.fromkeys(unmapped(ip_address(each)) for each in found))
     except ValueError as error:
-        raise OutboundFailed(Fault.NAME, "the host name leads to no address") from error
+        raise OutboundFailed(FailureKind.NAME, "the host name leads to no address") from error
     if not 0 < len(addresses) <= MAX_ADDRESSES:
-        raise OutboundFailed(Fault.NAME, "the host name leads to no address, or to too many")
+        raise OutboundFailed(FailureKind.NAME, "the host name leads to no address, or to too many")
     return addresses

@@ -5,7 +5,7 @@ from enum import StrEnum
 from sottovoce.errors import Kind, Refused
 
 
-class Fault(StrEnum):
+class FailureKind(StrEnum):
     """What went wrong on the way, as far as a retry plan or a metric cares."""
 
     NAME = "name_not_found"
@@ -21,7 +21,7 @@ class Fault(StrEnum):
     CLOSED = "closed"
 
 
-_FINAL = frozenset({Fault.TLS, Fault.ENCODING, Fault.TOO_LARGE, Fault.REDIRECTS})
+_FINAL = frozenset({FailureKind.TLS, FailureKind.ENCODING, FailureKind.TOO_LARGE, FailureKind.REDIRECTS})
 """Answers that the same receiver gives again until somebody changes it."""
 
 
@@ -39,7 +39,7 @@ class OutboundRefused(Refused):
 class OutboundFailed(Exception):
     """It was tried and failed. *text* names no address, no path, and nothing that the receiver said."""
 
-    def __init__(self, kind: Fault, text: str) -> None:
+    def __init__(self, kind: FailureKind, text: str) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = text

@@ -9,7 +9,7 @@ from typing import Any
 import httpcore2
 
 from sottovoce.outbound.ask import Limits
-from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.faults import FailureKind, OutboundFailed
 
 PIECE = 64 << 10
 """Bytes at a time, in either direction."""
@@ -33,12 +33,12 @@ class Pace:
             return
         if self._bytes < self._limits.progress:
             raise OutboundFailed(
-                Fault.TOO_SLOW, f"fewer than {self._limits.progress} bytes in {self._limits.window:g} seconds"
+                FailureKind.TOO_SLOW, f"fewer than {self._limits.progress} bytes in {self._limits.window:g} seconds"
             )
         self._bytes, self._waited = 0, 0.0
 
 
-class Meter:
+class TransferMonitor:
     """What one connection has received, in its head and after."""
 
     def __init__(self, limits: Limits) -> None:
@@ -57,7 +57,7 @@ class Meter:
             return PIECE
         most = self.limits.head_bytes
         if self._bytes > most:
-            raise OutboundFailed(Fault.TOO_LARGE, f"the head of the answer is larger than {most} bytes")
+            raise OutboundFailed(FailureKind.TOO_LARGE, f"the head of the answer is larger than {most} bytes")
         return min(PIECE, most + 1 - self._bytes)
 
     def framing(self, payload: int) -> None:
@@ -66,7 +66,7 @@ class Meter:
         Chunks of one byte cost six on the wire and far more time here; those of 20 bytes and more are let through.
         """
         if self._bytes > payload + payload // 4 + self.limits.head_bytes + _OVERHEAD:
-            raise OutboundFailed(Fault.TOO_LARGE, "the answer is cut into too small chunks")
+            raise OutboundFailed(FailureKind.TOO_LARGE, "the answer is cut into too small chunks")
 
     def read(self, count: int, waited: float) -> None:
         """*count* bytes arrived after *waited* seconds. Time before the first byte is the receiver's to think."""
@@ -80,7 +80,7 @@ class Meter:
 class WatchedStream(httpcore2.AsyncNetworkStream):
     """A stream that speaks in `OutboundFailed`, and raises it where its meter's limits are passed."""
 
-    def __init__(self, inner: httpcore2.AsyncNetworkStream, meter: Meter) -> None:
+    def __init__(self, inner: httpcore2.AsyncNetworkStream, meter: TransferMonitor) -> None:
         self._inner = inner
         self._meter = meter
 
@@ -127,17 +127,17 @@ def _failing(lost: str) -> Iterator[None]:
     try:
         yield
     except httpcore2.ConnectTimeout as error:
-        raise OutboundFailed(Fault.TIMEOUT, "TLS took too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "TLS took too long") from error
     except httpcore2.ReadTimeout as error:
-        raise OutboundFailed(Fault.TIMEOUT, "no answer for too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "no answer for too long") from error
     except httpcore2.WriteTimeout as error:
-        raise OutboundFailed(Fault.TIMEOUT, "the body was not taken for too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "the body was not taken for too long") from error
     except httpcore2.WriteError:
         raise
     except httpcore2.NetworkError as error:
         if isinstance(error.__cause__, ssl.SSLError):
             raise tls_failed(error.__cause__) from error
-        raise OutboundFailed(Fault.CONNECTION, lost) from error
+        raise OutboundFailed(FailureKind.CONNECTION, lost) from error
     except ssl.SSLError as error:
         raise tls_failed(error) from error
 
@@ -145,5 +145,5 @@ def _failing(lost: str) -> Iterator[None]:
 def tls_failed(error: ssl.SSLError) -> OutboundFailed:
     """What to tell of *error*. OpenSSL's reason names the host that was asked for at most."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return OutboundFailed(Fault.TLS, f"the certificate cannot be trusted: {error.verify_message}")
-    return OutboundFailed(Fault.TLS, "no TLS connection can be agreed on")
+        return OutboundFailed(FailureKind.TLS, f"the certificate cannot be trusted: {error.verify_message}")
+    return OutboundFailed(FailureKind.TLS, "no TLS connection can be agreed on")

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import httpcore2
 
 from sottovoce.outbound.addresses import Address
-from sottovoce.outbound.faults import Fault, OutboundFailed
+from sottovoce.outbound.faults import FailureKind, OutboundFailed
 from sottovoce.outbound.policy import Proxy
 
 _MAX_ANSWER = 16 << 10
@@ -28,9 +28,11 @@ async def tunnel(stream: httpcore2.AsyncNetworkStream, proxy: Proxy, address: Ad
         data = await stream.read(_MAX_ANSWER)
         answer += data
         if not data or len(answer) > _MAX_ANSWER:
-            raise OutboundFailed(Fault.CONNECTION, "the proxy does not speak HTTP")
+            raise OutboundFailed(FailureKind.CONNECTION, "the proxy does not speak HTTP")
     match = _STATUS.match(answer)
     if match is None or not answer.endswith(b"\r\n\r\n"):  # neither HTTP nor TLS receivers speak first
-        raise OutboundFailed(Fault.CONNECTION, "the proxy does not speak HTTP")
+        raise OutboundFailed(FailureKind.CONNECTION, "the proxy does not speak HTTP")
     if not match["status"].startswith(b"2"):
-        raise OutboundFailed(Fault.CONNECTION, f"the proxy opened no connection (status {match['status'].decode()})")
+        raise OutboundFailed(
+            FailureKind.CONNECTION, f"the proxy opened no connection (status {match['status'].decode()})"
+        )

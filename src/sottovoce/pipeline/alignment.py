@@ -11,11 +11,19 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sottovoce.audio import activity, media
-from sottovoce.engines.protocols import Aligner, HeardWord, PlacedWord, Reading, Recognized, Speech, SpeechProbability
+from sottovoce.engines.protocols import (
+    Aligner,
+    AlignmentSession,
+    HeardWord,
+    PlacedWord,
+    Recognized,
+    Speech,
+    SpeechProbability,
+)
 from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import anchors, segment_alignment
-from sottovoce.pipeline.media_reader import Clips
-from sottovoce.pipeline.segment_alignment import Known, Placer
+from sottovoce.pipeline.media_reader import SeekableAudio
+from sottovoce.pipeline.segment_alignment import Anchor, SegmentAligner
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.marked_text import TextWord
@@ -49,10 +57,10 @@ class Work:
     windows: Sequence[Window] = ()
 
 
-Judge = Callable[[], SpeechProbability]
+VadFactory = Callable[[], SpeechProbability]
 
 
-def align(work: Work, aligner: Aligner, judge: Judge, observer: Observer) -> Alignment:
+def align(work: Work, aligner: Aligner, make_vad: VadFactory, observer: Observer) -> Alignment:
     """A time for every word of *work*. Raises `MediaUnreadable`, and `Refused(INVALID_TEXT)` for a text that is not said."""
     probe = media.probe(work.path)
     observer.media(probe)
@@ -65,7 +73,7 @@ def align(work: Work, aligner: Aligner, judge: Judge, observer: Observer) -> Ali
     reading = aligner.read([word.text for word in work.words], work.language)
     if not any(reading.spoken):
         raise Refused(Kind.INVALID_TEXT, NO_WORDS)
-    listener = _Listener(work, judge, observer, probe.duration)
+    listener = _Listener(work, make_vad, observer, probe.duration)
     heard = list(listener.heard(reading))
     return _Placement(work, reading, listener, observer).finish(heard, f"{engine.engine} {engine.model}".strip())
 
@@ -73,15 +81,15 @@ def align(work: Work, aligner: Aligner, judge: Judge, observer: Observer) -> Ali
 class _Listener:
     """Hears the audio and keeps count of it."""
 
-    def __init__(self, work: Work, judge: Judge, observer: Observer, expected: Samples | None) -> None:
+    def __init__(self, work: Work, make_vad: VadFactory, observer: Observer, expected: Samples | None) -> None:
         self._work = work
-        self._judge = judge
+        self._make_vad = make_vad
         self._observer = observer
         self._expected = expected
         self.duration: Samples = 0
         self._furthest: Samples = 0
 
-    def heard(self, reading: Reading) -> Iterator[HeardWord]:
+    def heard(self, reading: AlignmentSession) -> Iterator[HeardWord]:
         """Words in order: those of earlier attempts, then the rest of the audio."""
         earlier = [window for window in self._work.windows if window.channel == _HEARING]
         start = earlier[-1].end if earlier else 0
@@ -89,7 +97,7 @@ class _Listener:
             self._observer.stage("align", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
         decoder = media.decode(self._work.path, split=False, start=start)
         blocks: Iterator[Floats] = (block[0] for block in decoder)
-        speech = activity.segments(blocks, self._judge(), activity.ActivityPolicy(), start=start)
+        speech = activity.segments(blocks, self._make_vad(), activity.ActivityPolicy(), start=start)
         for window in earlier:
             yield from _words(window)
         for window in cut(self._recognized(reading, speech), _HEARING, start):
@@ -97,10 +105,10 @@ class _Listener:
             yield from _words(window)
         self.duration = decoder.decoded
 
-    def _recognized(self, reading: Reading, speech: Iterator[Speech]) -> Iterator[Recognized]:
+    def _recognized(self, reading: AlignmentSession, speech: Iterator[Speech]) -> Iterator[Recognized]:
         for stretch in speech:
             self.alive(stretch.start)
-            items = tuple(Word(text=word.text, start=word.start, end=word.end) for word in reading.hear(stretch))
+            items = tuple(Word(text=word.text, start=word.start, end=word.end) for word in reading.recognize(stretch))
             yield Recognized(start=stretch.start, end=stretch.end, items=items)
 
     def alive(self, at: Samples) -> None:
@@ -118,7 +126,7 @@ def _words(window: Window) -> Iterator[HeardWord]:
 class _Placement:
     """What follows when everything was heard."""
 
-    def __init__(self, work: Work, reading: Reading, listener: _Listener, observer: Observer) -> None:
+    def __init__(self, work: Work, reading: AlignmentSession, listener: _Listener, observer: Observer) -> None:
         self._work = work
         self._reading = reading
         self._listener = listener
@@ -137,15 +145,15 @@ class _Placement:
         if max(alone / sayable, share_heard) < LEAST and sayable > _SHORT:
             raise Refused(Kind.INVALID_TEXT, OTHER)
         trial = self._placer()
-        known = trial.filled(trial.filled(known))  # a word that was found may make sense of those around it
+        known = trial.fill_gaps(trial.fill_gaps(known))  # a word that was found may make sense of those around it
         placed = self._placed(known)
         if not placed or not self._convinces(placed, sayable, len(heard), share_heard):
             raise Refused(Kind.INVALID_TEXT, OTHER)
         doubtful = {
-            each.number for each in known if not each.heard and placed[each.number].fit < segment_alignment.FITS
+            each.number for each in known if not each.heard and placed[each.number].score < segment_alignment.FITS
         }
         self._observer.stage("align", f"{len(placed) - len(doubtful)} of {sayable} words placed, the others bridged")
-        times = segment_alignment.bridged(placed, self._letters(), duration, trial.guesses)
+        times = segment_alignment.interpolate(placed, self._letters(), duration, trial.guesses)
         return Alignment(
             language=self._work.language,
             duration=duration,
@@ -160,23 +168,25 @@ class _Placement:
     @staticmethod
     def _convinces(placed: dict[int, PlacedWord], sayable: int, heard: int, share_heard: float) -> bool:
         """Whether enough of the text, or of what was heard, is accounted for by words that fit."""
-        fit = fmean(word.fit for word in placed.values())
-        explained = fit * len(placed) / sayable
-        return fit >= segment_alignment.FITS and (explained >= _needed(sayable) or fit * share_heard >= _needed(heard))
+        score = fmean(word.score for word in placed.values())
+        explained = score * len(placed) / sayable
+        return score >= segment_alignment.FITS and (
+            explained >= _needed(sayable) or score * share_heard >= _needed(heard)
+        )
 
-    def _placer(self) -> Placer:
+    def _placer(self) -> SegmentAligner:
         """One for a single course through the audio."""
         duration = self._listener.duration
-        clips = Clips(self._work.path)
+        clips = SeekableAudio(self._work.path)
         alive = self._listener.alive
-        return Placer(self._reading, clips, duration, lambda at: alive(duration + at), letters=self._letters())
+        return SegmentAligner(self._reading, clips, duration, lambda at: alive(duration + at), letters=self._letters())
 
     def _letters(self) -> list[int]:
         """How long each word is as it is written, unless nobody says it: an engine's tokens may be mere names."""
         words = zip(self._work.words, self._reading.spoken, strict=True)
         return [len(word.text) if tokens else 0 for word, tokens in words]
 
-    def _placed(self, known: Sequence[Known]) -> dict[int, PlacedWord]:
+    def _placed(self, known: Sequence[Anchor]) -> dict[int, PlacedWord]:
         """Times of *known*, segment by segment; those that an earlier attempt placed are taken over."""
         placer = self._placer()
         by_number = {each.number: each for each in known}
@@ -188,7 +198,7 @@ class _Placement:
             window = done.get(first)
             if window is None or tuple(_unpacked(window)) != segment.words:
                 done.clear()  # whatever follows was placed under other circumstances
-                found = placer.place(segment, by_number)
+                found = placer.align(segment, by_number)
                 window = _window(first, last, found)
                 self._observer.window(window)
             placed |= _unpacked(window)
@@ -198,13 +208,13 @@ class _Placement:
 
 def _window(first: int, last: int, found: dict[int, PlacedWord]) -> Window:
     """A segment as it is kept: *start* and *end* are numbers of words here, and each word's text is its number."""
-    items = tuple(Word(text=str(n), start=w.start, end=w.end, confidence=w.fit) for n, w in found.items())
+    items = tuple(Word(text=str(n), start=w.start, end=w.end, confidence=w.score) for n, w in found.items())
     return Window(channel=_PLACING, start=first, end=last, items=items)
 
 
 def _unpacked(window: Window) -> dict[int, PlacedWord]:
     return {
-        int(item.text): PlacedWord(start=item.start, end=item.end, fit=item.confidence or 0.0)
+        int(item.text): PlacedWord(start=item.start, end=item.end, score=item.confidence or 0.0)
         for item in window.items
         if isinstance(item, Word) and item.text.isdecimal()
     }
@@ -219,20 +229,22 @@ def _needed(count: int) -> float:
     return LEAST + 0.5 * min(1.0, _SHORT / count)
 
 
-def _known(reading: Reading, heard: Sequence[HeardWord], alive: Callable[[], None]) -> tuple[list[Known], int, int]:
+def _known(
+    reading: AlignmentSession, heard: Sequence[HeardWord], alive: Callable[[], None]
+) -> tuple[list[Anchor], int, int]:
     """The words of which every token was heard in its order; how many tokens make themselves sure of that; and how many
     words were heard behind the last of them.
     """
     tokens = [(token, number) for number, said in enumerate(reading.spoken) for token in said]
-    trusted = anchors.sure([token for token, _ in tokens], [word.text for word in heard], alive)
+    trusted = anchors.trusted_runs([token for token, _ in tokens], [word.text for word in heard], alive)
     places: dict[int, list[int]] = {}
     for pair in trusted.pairs:
         places.setdefault(tokens[pair.text][1], []).append(pair.heard)
-    known: list[Known] = []
+    known: list[Anchor] = []
     last = -1
     for number, found in places.items():
         if len(found) == len(reading.spoken[number]) and found[-1] - found[0] + 1 == len(found):
             after = found[0] - last - 1
-            known.append(Known(number=number, start=heard[found[0]].start, end=heard[found[-1]].end, after=after))
+            known.append(Anchor(number=number, start=heard[found[0]].start, end=heard[found[-1]].end, after=after))
             last = found[-1]
     return known, trusted.alone, len(heard) - 1 - last

@@ -58,7 +58,7 @@ class Anchors:
     alone: int
 
 
-def sure(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> Anchors:
+def trusted_runs(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> Anchors:
     """Pairs in runs of `RUN` (or of all of a shorter *text*), and scattered ones where runs before and behind are close.
 
     *alive* is called now and then.

@@ -62,13 +62,13 @@ class Work:
     known: tuple[diarization.KnownVoice, ...] = ()
 
 
-Judge = diarization.Judge
+VadFactory = diarization.VadFactory
 
 
 def transcribe(
-    work: Work, recognizer: Recognizer, judge: Judge, observer: Observer, diarizer: Diarizer | None = None
+    work: Work, recognizer: Recognizer, make_vad: VadFactory, observer: Observer, diarizer: Diarizer | None = None
 ) -> Transcript:
-    """The transcript of *work*; *judge* makes a fresh speech detector for each channel. Without *diarizer* nobody is told apart.
+    """The transcript of *work*; *make_vad* makes a fresh speech detector for each channel. Without *diarizer* nobody is told apart.
 
     Raises `MediaUnreadable` for media without audio, `Refused` for a request that only now proves impossible.
     """
@@ -77,7 +77,7 @@ def transcribe(
     found = None
     if work.request.language == AUTO:
         observer.stage("identify", "the language")
-        language, found = _identified(work, recognizer, judge)
+        language, found = _identified(work, recognizer, make_vad)
         work = replace(work, request=replace(work.request, language=language))
         observer.stage("identify", _heard(language, found))
     request = work.request
@@ -88,11 +88,11 @@ def transcribe(
     if request.diarization is Diarization.SPEAKER and diarizer is None:
         observer.stage("diarize", "no diarizer on this server: every word is labelled UU")
     total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
-    scribe = _Scribe(
-        work=work, recognizer=recognizer, judge=judge, observer=observer, split=bool(channels), total=total
+    scribe = _ChannelRecognizer(
+        work=work, recognizer=recognizer, make_vad=make_vad, observer=observer, split=bool(channels), total=total
     )
     heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
-    scene = stages.Scene(
+    scene = stages.StageContext(
         request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
     )
     observer.stage("format", f"{sum(map(len, heard.values()))} words")
@@ -100,8 +100,10 @@ def transcribe(
     items = timeline.merge_channels(finished) if channels else finished[""]
     voices: tuple[Speaker, ...] = ()
     if request.diarization is Diarization.SPEAKER and diarizer is not None and items:
-        source = diarization.Source(path=work.path, judge=judge, alive=lambda: observer.progress(scribe.done, total))
-        items, voices = _told_apart(items, work, source, diarizer, observer)
+        source = diarization.Source(
+            path=work.path, make_vad=make_vad, alive=lambda: observer.progress(scribe.done, total)
+        )
+        items, voices = _assign_speakers(items, work, source, diarizer, observer)
     return Transcript(
         language=request.language,
         duration=scribe.duration,
@@ -118,13 +120,13 @@ def transcribe(
     )
 
 
-def _finished(items: tuple[Item, ...], scene: stages.Scene, observer: Observer) -> tuple[Item, ...]:
+def _finished(items: tuple[Item, ...], scene: stages.StageContext, observer: Observer) -> tuple[Item, ...]:
     """One channel's *items* as they are written."""
     sane = timeline.clamp(items, scene.end)
-    return stages.finish(sane, scene, lambda name, error: _left_out(observer, name, error))
+    return stages.run_stages(sane, scene, lambda name, error: _left_out(observer, name, error))
 
 
-def _told_apart(
+def _assign_speakers(
     items: tuple[Item, ...], work: Work, source: diarization.Source, diarizer: Diarizer, observer: Observer
 ) -> tuple[tuple[Item, ...], tuple[Speaker, ...]]:
     """Finished *items* with a speaker each, and who the speakers are; nobody known where *diarizer* fails.
@@ -148,12 +150,12 @@ def _told_apart(
     return items, voices
 
 
-def _identified(work: Work, recognizer: Recognizer, judge: Judge) -> tuple[str, Identification]:
+def _identified(work: Work, recognizer: Recognizer, make_vad: VadFactory) -> tuple[str, Identification]:
     """The language of *work*, from all channels together. Raises `LanguageRejected`."""
     if not isinstance(recognizer, LanguageIdentifier):
         raise LanguageRejected(identification.FAILED)  # whoever chose this engine was mistaken
     blocks = (block[0] for block in media.decode(work.path, split=False))
-    speech = identification.beginning(activity.segments(blocks, judge(), _activity(recognizer)))
+    speech = identification.beginning(activity.segments(blocks, make_vad(), _activity(recognizer)))
     found = identification.identify(speech, recognizer)
     wanted = work.request.language_identification or LanguageIdentification()
     return identification.decide(found, wanted, recognizer.capabilities.languages)
@@ -188,7 +190,7 @@ def _labels(request: TranscriptionRequest, channels: int) -> tuple[ChannelLabel,
     return tuple(labels)
 
 
-class _Scribe:
+class _ChannelRecognizer:
     """Recognises one channel after another and keeps count of the audio."""
 
     def __init__(
@@ -196,14 +198,14 @@ class _Scribe:
         *,
         work: Work,
         recognizer: Recognizer,
-        judge: Judge,
+        make_vad: VadFactory,
         observer: Observer,
         split: bool,
         total: Samples | None,
     ) -> None:
         self._work = work
         self._recognizer = recognizer
-        self._judge = judge
+        self._make_vad = make_vad
         self._observer = observer
         self._split = split
         self._total = total
@@ -236,7 +238,7 @@ class _Scribe:
             operating_point=self._work.request.operating_point,
             vocab=self._work.request.additional_vocab,
         )
-        speech = activity.segments(blocks, self._judge(), policy, start=start)
+        speech = activity.segments(blocks, self._make_vad(), policy, start=start)
         recognized = self._recognizer.recognize(self._watched(speech), hints)
         yield from cut(self._loud(self._noted(recognized), track), index, start)
         self.duration = max(self.duration, decoder.decoded)

@@ -29,7 +29,7 @@ ALIKE = 0.5
 MAX_PRINT = 8_192
 """Bytes of a voice print (`Voice`)."""
 
-Judge = Callable[[], SpeechProbability]
+VadFactory = Callable[[], SpeechProbability]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Source:
     """What to listen to. *alive* is called for every second of it: whoever watches us shall see that we are at work."""
 
     path: Path
-    judge: Judge
+    make_vad: VadFactory
     alive: Callable[[], None]
 
 
@@ -91,7 +91,7 @@ def _speech(source: Source, request: TranscriptionRequest) -> Iterator[Speech]:
     blocks = _watched((block[0] for block in media.decode(source.path, split=False)), source.alive)
     if request.audio_filtering:
         blocks = activity.filter_quiet(blocks, request.audio_filtering.volume_threshold)
-    return activity.segments(blocks, source.judge(), POLICY)
+    return activity.segments(blocks, source.make_vad(), POLICY)
 
 
 def _watched(blocks: "Iterable[Floats]", alive: Callable[[], None]) -> "Iterator[Floats]":
@@ -103,7 +103,7 @@ def _watched(blocks: "Iterable[Floats]", alive: Callable[[], None]) -> "Iterator
 def _check(heard: Diarized) -> None:
     if any(not 0 <= turn.voice < len(heard.voices) for turn in heard.turns):
         raise ValueError("a turn of a voice that there is not")
-    if any(len(voice.print) > MAX_PRINT for voice in heard.voices):
+    if any(len(voice.voiceprint) > MAX_PRINT for voice in heard.voices):
         raise ValueError("a voice print that is too large")
 
 
@@ -111,15 +111,15 @@ def _name(voice: Voice, known: Sequence[KnownVoice], diarizer: Diarizer) -> Spea
     """The label of the known voice that is most like *voice*, if any is like it; of equal ones the first."""
     best, label = 0.0, None
     for one in known:
-        likeness = max((_likeness(voice.print, print_, diarizer) for print_ in one.prints), default=0.0)
-        if likeness > best:
-            best, label = likeness, one.label
+        similarity = max((_likeness(voice.voiceprint, print_, diarizer) for print_ in one.prints), default=0.0)
+        if similarity > best:
+            best, label = similarity, one.label
     return label if best >= ALIKE else None
 
 
 def _likeness(one: bytes, other: bytes, diarizer: Diarizer) -> float:
     try:
-        return diarizer.likeness(one, other)
+        return diarizer.similarity(one, other)
     except ValueError:  # one of them is no print, such as that of a voice too short for one
         return 0.0
 
@@ -136,7 +136,7 @@ def _speakers(heard: Diarized, labels: Sequence[SpeakerLabel], *, prints: bool) 
             pitch=next(
                 (pitch for voice in by_time if labels[voice] == label and (pitch := _pitch(heard, voice))), None
             ),
-            prints=_texts(heard.voices[voice].print for voice in by_time if prints and labels[voice] == label),
+            prints=_texts(heard.voices[voice].voiceprint for voice in by_time if prints and labels[voice] == label),
         )
         for label in dict.fromkeys(labels)
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sottovoce.audio.activity import Floats
 
 
-class Clips:
+class SeekableAudio:
     """The media at *path*, channels mixed. A piece that begins before the last one's start costs a decoding from there."""
 
     def __init__(self, path: Path) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from sottovoce.engines.protocols import PlacedWord, Reading
-from sottovoce.pipeline.media_reader import Clips
+from sottovoce.engines.protocols import AlignmentSession, PlacedWord
+from sottovoce.pipeline.media_reader import SeekableAudio
 from sottovoce.transcript.model import RATE, Samples
 
 SEGMENT: Samples = 60 * RATE
@@ -35,7 +35,7 @@ _TRIES = 3  # halvings of a segment that cannot be placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Anchor:
     """Word *number* of the text is at these times; *after* words were heard between the known word before and it.
 
     *heard*: without being told to, else only where it was tried.
@@ -57,7 +57,7 @@ class Segment:
     end: Samples
 
 
-class Placer:
+class SegmentAligner:
     """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment.
 
     *letters* of each word tell how long it takes to say, 0 for one that nobody says.
@@ -65,8 +65,8 @@ class Placer:
 
     def __init__(
         self,
-        reading: Reading,
-        clips: Clips,
+        reading: AlignmentSession,
+        clips: SeekableAudio,
         duration: Samples,
         alive: Callable[[Samples], None],
         *,
@@ -84,11 +84,11 @@ class Placer:
 
     # ── what was not heard ──
 
-    def filled(self, known: Sequence[Known]) -> list[Known]:
+    def fill_gaps(self, known: Sequence[Anchor]) -> list[Anchor]:
         """*known* with those of the words between that fit where they should be; a gap is tried once as it is."""
-        found: list[Known] = []
+        found: list[Anchor] = []
         said = iter(self._said)
-        before: list[Known] = []
+        before: list[Anchor] = []
         for at, each in enumerate([*known, None]):
             between = []
             for number in said:
@@ -105,7 +105,7 @@ class Placer:
                 before = [*before[-_CONTEXT:], each]
         return found
 
-    def _tried(self, before: Sequence[Known], between: Sequence[int], after: Sequence[Known]) -> Iterator[Known]:
+    def _tried(self, before: Sequence[Anchor], between: Sequence[int], after: Sequence[Anchor]) -> Iterator[Anchor]:
         """Those of *between* that are said between the known words *before* and *after*.
 
         Where they would just fill the time between, less of a fit will do: whatever was said there, they hold its place.
@@ -124,16 +124,16 @@ class Placer:
             return
         self._alive(max(start, 0))
         numbers = [*(each.number for each in before), *between, *(each.number for each in after)]
-        placed = dict(zip(numbers, self._reading.place(self._clips.take(start, end), numbers), strict=True))
+        placed = dict(zip(numbers, self._reading.align(self._clips.take(start, end), numbers), strict=True))
         neighbours = [each.number for each in (*before[-1:], *after[:1])]
-        if any((word := placed[number]) is None or word.fit < FITS for number in neighbours):
+        if any((word := placed[number]) is None or word.score < FITS for number in neighbours):
             return  # what is new was put where something else is said
         fills = bool(before and after) and need <= 3 * gap and gap <= 3 * need
         for number in between:
             if (word := placed[number]) is None:
                 continue
-            if word.fit >= (_HOLDS if fills else FITS):
-                yield Known(number=number, start=word.start, end=word.end, heard=False)
+            if word.score >= (_HOLDS if fills else FITS):
+                yield Anchor(number=number, start=word.start, end=word.end, heard=False)
             else:
                 self.guesses[number] = word
 
@@ -142,7 +142,7 @@ class Placer:
 
     # ── segments ──
 
-    def segments(self, known: Sequence[Known], behind: int = 0) -> Iterator[Segment]:
+    def segments(self, known: Sequence[Anchor], behind: int = 0) -> Iterator[Segment]:
         """*known* in order, cut where something stands between that was not said, or was but is not in the text.
 
         *behind*: so many words were heard after the last known one.
@@ -165,23 +165,23 @@ class Placer:
 
     # ── times ──
 
-    def place(self, segment: Segment, known: Mapping[int, Known], tries: int = _TRIES) -> dict[int, PlacedWord]:
+    def align(self, segment: Segment, known: Mapping[int, Anchor], tries: int = _TRIES) -> dict[int, PlacedWord]:
         """Every word of *segment*; as it was heard where it cannot be placed any better."""
         self._alive(segment.start)
         words = segment.words
-        found = self._reading.place(self._clips.take(segment.start, segment.end), words)
+        found = self._reading.align(self._clips.take(segment.start, segment.end), words)
         placed = {number: word for number, word in zip(words, found, strict=True) if word is not None}
         if len(placed) == len(words) or not tries or len(words) == 1:
-            heard = {n: PlacedWord(start=known[n].start, end=known[n].end, fit=FITS) for n in words}
+            heard = {n: PlacedWord(start=known[n].start, end=known[n].end, score=FITS) for n in words}
             return heard | placed
         at = max(range(1, len(words)), key=lambda k: known[words[k]].start - known[words[k - 1]].end)
         middle = (known[words[at - 1]].end + known[words[at]].start) // 2
         left = Segment(words=words[:at], start=segment.start, end=middle)
         right = Segment(words=words[at:], start=middle, end=segment.end)
-        return self.place(left, known, tries - 1) | self.place(right, known, tries - 1)
+        return self.align(left, known, tries - 1) | self.align(right, known, tries - 1)
 
 
-def _cut(held: Sequence[Known], begin: Samples, end: Samples) -> Iterator[Segment]:
+def _cut(held: Sequence[Anchor], begin: Samples, end: Samples) -> Iterator[Segment]:
     """Segments of at most `SEGMENT` out of *held*, each ending in the longest pause of its second half."""
     first = 0
     while end - begin > SEGMENT and first + 1 < len(held):
@@ -198,16 +198,16 @@ def _cut(held: Sequence[Known], begin: Samples, end: Samples) -> Iterator[Segmen
     yield _segment(held[first:], begin, end)
 
 
-def _segment(held: Sequence[Known], begin: Samples, end: Samples) -> Segment:
+def _segment(held: Sequence[Anchor], begin: Samples, end: Samples) -> Segment:
     begin -= begin % _GRID
     return Segment(words=tuple(each.number for each in held), start=begin, end=max(begin, end))
 
 
-def _half(one: Known, two: Known) -> Samples:
+def _half(one: Anchor, two: Anchor) -> Samples:
     return max(0, min((two.start - one.end) // 2, _MARGIN))
 
 
-def _close(known: Sequence[Known]) -> Sequence[Known]:
+def _close(known: Sequence[Anchor]) -> Sequence[Anchor]:
     """The first of *known* and those that follow it without a gap of the text, in either direction."""
     for at, (one, two) in enumerate(pairwise(known), start=1):
         if abs(two.number - one.number) > 1 or abs(two.start - one.start) > 5 * RATE:
@@ -218,7 +218,7 @@ def _close(known: Sequence[Known]) -> Sequence[Known]:
 # ── bridges ──
 
 
-def bridged(
+def interpolate(
     placed: Mapping[int, PlacedWord],
     weights: Sequence[int],
     duration: Samples,

@@ -14,7 +14,7 @@ from sottovoce.transcript.model import Item, Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class StageContext:
     """What every stage may look at besides the items."""
 
     request: TranscriptionRequest
@@ -29,34 +29,34 @@ class Scene:
         return frozenset(entry.content for entry in self.request.additional_vocab)
 
 
-Step = Callable[[tuple[Item, ...], Scene], tuple[Item, ...]]
+Step = Callable[[tuple[Item, ...], StageContext], tuple[Item, ...]]
 
 
-def _script(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _script(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     return script.written(items, scene.pack.code, scene.request.output_locale)
 
 
-def _disfluencies(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _disfluencies(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     tagged = tags.tag_disfluencies(items, scene.pack)
     return tags.remove_disfluencies(tagged, scene.pack) if scene.request.remove_disfluencies else tagged
 
 
-def _profanities(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     return tags.tag_profanities(items, scene.pack)
 
 
-def _punctuation(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _punctuation(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     overrides = scene.request.punctuation
     if scene.punctuated:
         return formatting.permit(items, overrides)
     return formatting.punctuate(items, scene.pack, overrides, end=scene.end)
 
 
-def _casing(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _casing(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     return items if scene.punctuated else formatting.capitalise(items, scene.pack, keep=scene.custom_words)
 
 
-def _replacements(items: tuple[Item, ...], scene: Scene) -> tuple[Item, ...]:
+def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     return replacements.apply(items, scene.rules)
 
 
@@ -72,7 +72,9 @@ STEPS: tuple[tuple[str, Step], ...] = (
 )
 
 
-def finish(items: tuple[Item, ...], scene: Scene, failed: Callable[[str, Exception], None]) -> tuple[Item, ...]:
+def run_stages(
+    items: tuple[Item, ...], scene: StageContext, failed: Callable[[str, Exception], None]
+) -> tuple[Item, ...]:
     """*items* of one channel through every step; *failed* hears of a step that broke and was left out."""
     for name, step in STEPS:
         try:

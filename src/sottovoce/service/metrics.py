@@ -149,7 +149,7 @@ class Metrics:
         """An abandoned job went back into its queue."""
         self._reaped.inc()
 
-    def backlog(self, waiting: int, oldest: float, eta: float | None) -> None:
+    def set_queue(self, waiting: int, oldest: float, eta: float | None) -> None:
         """The queue's length, the age of its oldest job, and the seconds it will take (-1: nobody works)."""
         self._waiting.set(waiting)
         self._oldest.set(oldest)

@@ -4,58 +4,36 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
-import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from uuid import uuid4
-
-import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
 from sottovoce.errors import EngineUnavailable
-from sottovoce.inference import messages as m
-from sottovoce.inference.pool import MEDIA, Pool, PoolPolicy
-from sottovoce.outbound import Outbound
-from sottovoce.request import OperatingPoint
-from sottovoce.service.billing.credit_holds import Cashier, Tariff
-from sottovoce.service.billing.settlement import Settler
-from sottovoce.service.billing.usage import Bookkeeper
+from sottovoce.inference.pool import MEDIA, Pool
+from sottovoce.service.billing.credit_holds import CreditReservations
+from sottovoce.service.context import RegionContext
 from sottovoce.service.identity import api_keys
-from sottovoce.service.identity.api_key_cache import Keyring
-from sottovoce.service.identity.projects import Clearing
-from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.batched_reader import Loader
-from sottovoce.service.jobs.capabilities import Offers
-from sottovoce.service.jobs.completion_waiter import Watcher
-from sottovoce.service.jobs.deletion import Removal
-from sottovoce.service.jobs.queue_estimate import Backlog
-from sottovoce.service.jobs.submission import Intake, Place
-from sottovoce.service.limits.quotas import Disk, Paces, Quota
-from sottovoce.service.limits.rate_limiter import Rates
+from sottovoce.service.identity.api_key_cache import ApiKeyCache
+from sottovoce.service.jobs import model, repository
+from sottovoce.service.jobs.batched_reader import JobDataLoader
+from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.completion_waiter import CompletionWaiter
+from sottovoce.service.jobs.deletion import JobDeletion
+from sottovoce.service.jobs.queue_estimate import QueueEstimator
+from sottovoce.service.jobs.submission import JobSubmitter, RegionRef
+from sottovoce.service.limits.quotas import Disk
+from sottovoce.service.limits.rate_limiter import RateLimiter
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
+from sottovoce.service.plan import Plan
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import BATCH, DbosQueue, DbosWorker, Errand, Hands
-from sottovoce.service.queue.interval_lock import Turns
-from sottovoce.service.retention.orphan_sweeper import Sweeper
-from sottovoce.service.retention.sweep import Retention, RetentionPolicy, Timetable
+from sottovoce.service.queue.dbos_queue import DbosQueue
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
-from sottovoce.service.storage.encryption import Vault, write_secret
-from sottovoce.service.storage.s3_multipart import Bucket
-from sottovoce.service.worker import attempt_tasks as errands
-from sottovoce.service.worker.attempt_reaper import ErrandReaper
-from sottovoce.service.worker.attempt_tasks import ErrandPlan, Means
-from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
-from sottovoce.service.worker.job_runner import JobRunner, WorkPolicy
-from sottovoce.service.worker.periodic import Chore, Housekeeper
+from sottovoce.service.storage.encryption import Encryptor, write_secret
+from sottovoce.service.worker import start
+from sottovoce.service.worker.periodic import PeriodicTask, Scheduler
 
 _log = logging.getLogger(__name__)
 
@@ -63,55 +41,8 @@ NO_MODELS = "run `sottovoce models pull whisper-base`, or use engine auto"
 READY_FOR = 1.0
 READY_TIMEOUT = 5.0
 """Seconds that a look at the parts is good for, and that each part may take."""
-SETTLING = 2.0
-"""Seconds between looks for jobs that ended and are still to be paid for, or paid back."""
-COPYING = 5.0
-"""Seconds between looks for usage that the control database has no copy of."""
-LOOKERS = 2
+INSPECTORS = 2
 """Processes that look at uploads: one hostile file shall not hold up everybody."""
-
-EMBEDDED_EXECUTOR = "embedded"
-"""The executor id of a server that holds its folder's lock: constant, so that a restart recovers its own jobs at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to build. URLs that are `None` mean the embedded default in *folder*."""
-
-    folder: DataFolder
-    region_number: int
-    roles: frozenset[str]
-    database_url: str | None = None
-    control_database_url: str | None = None
-    blob_url: str | None = None
-    blob_options: Mapping[str, str] = field(default_factory=dict)
-    secrets_key_file: Path | None = None
-    first_key: str | None = None
-    engine: str = "auto"
-    setup: Setup = field(default_factory=Setup)
-    slots: int = 1
-    poll: float = 0.1
-    drain: float = 20.0
-    pool: PoolPolicy = field(default_factory=PoolPolicy)
-    lease: float = 10.0
-    heartbeat: float = 2.0
-    max_failures: int = 3
-    keep: float = 7 * 86_400.0
-    queues: tuple[str, ...] = (BATCH,)
-    sweep: float = 3600.0
-    retention: float = 60.0
-    tombstones: float = 30 * 86_400.0
-    quota: Quota = field(default_factory=Quota)
-    reserve: int = 1 << 30
-    errands: ErrandPlan = field(default_factory=ErrandPlan)
-    tariff: Tariff = field(default_factory=Tariff)
-    paces: Paces = field(default_factory=Paces)
-    slow_after: float = 1800.0
-
-    @property
-    def embedded(self) -> bool:
-        """Whether jobs live in the folder, which then belongs to one server at a time."""
-        return self.database_url is None
 
 
 class NotMigrated(Exception):
@@ -148,52 +79,72 @@ class Runtime:
         self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
         self._first_key()
         key_file = plan.secrets_key_file or folder.secrets_key
-        self.vault = Vault.open_file(key_file, create=plan.secrets_key_file is None)
+        self.encryptor = Encryptor.open_file(key_file, create=plan.secrets_key_file is None)
         self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
-        self.keyring = Keyring(self.control, time.monotonic, region=folder.region)
+        self.api_key_cache = ApiKeyCache(self.control, time.monotonic, region=folder.region)
         batch = "batch" in plan.roles
-        self.offers = Offers(registry.offered(plan.setup, plan.engine) if batch else ())
+        self.offers = CapabilityTable(registry.offered(plan.engine_config, plan.engine) if batch else ())
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has nothing to recognise with: {NO_MODELS}", at=None)
-        self.watcher = Watcher(self.database)
-        self.loader = Loader(self.database)
-        self.backlog = Backlog(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
+        self.completion_waiter = CompletionWaiter(self.database)
+        self.loader = JobDataLoader(self.database)
+        self.queue_estimator = QueueEstimator(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
         self.queue = DbosQueue(self.database)
         self._undo.callback(self.queue.close)
-        self.removal = Removal(self.database, self.blobs, self.queue)
-        send = plan.errands.send
-        self.outbox = Outbox(self.vault, self.queue, send.tries, mails=send.smtp is not None)
-        self.cashier = Cashier(self.control, folder.region, plan.tariff)
-        self.rates = Rates(plan.paces, self.database, self.metrics, time.monotonic)
+        self.deletion = JobDeletion(self.database, self.blobs, self.queue)
+        send = plan.task_settings.send
+        self.outbox = Outbox(self.encryptor, self.queue, send.tries, mails=send.smtp is not None)
+        self.credit_reservations = CreditReservations(self.control, folder.region, plan.pricing)
+        self.rates = RateLimiter(plan.rate_limits, self.database, self.metrics, time.monotonic)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
-        self.pool = Pool(plan.pool, plan.setup, slots=plan.slots)
+        self.pool = Pool(plan.pool, plan.engine_config, slots=plan.slots)
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
-            self.pool.warm(MEDIA, LOOKERS)
-        self.intake = Intake(
-            place=Place(region=folder.region, number=plan.region_number),
+            self.pool.prestart(MEDIA, INSPECTORS)
+        region = self._region_context()
+        self.submitter = JobSubmitter(
+            region=region,
+            place=RegionRef(region=folder.region, number=plan.region_number),
+            pool=self.pool,
+            offers=self.offers,
+            queue_estimator=self.queue_estimator,
+            quota=plan.quota,
+            target=plan.queues[0],
+            outbound=plan.task_settings.outbound,
+            credit_reservations=self.credit_reservations,
+            keep_ms=round(plan.keep * 1000),
+        )
+        tasks = self._start_worker(region) if batch else [self._capability_refresh()]
+        # only a process that uses the buckets knows when one is full again
+        if "api" in plan.roles and self.rates.shared:
+            tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
+        scheduler = Scheduler([*tasks, self._queue_refresh()])
+        scheduler.start()
+        self._undo.callback(scheduler.close)
+
+    def _region_context(self) -> RegionContext:
+        return RegionContext(
             database=self.database,
             blobs=self.blobs,
-            vault=self.vault,
+            encryptor=self.encryptor,
+            queue=self.queue,
+            outbox=self.outbox,
+            metrics=self.metrics,
+            disk=self.disk,
+        )
+
+    def _start_worker(self, region: RegionContext) -> list[PeriodicTask]:
+        worker = start.Worker(
+            plan=self.plan,
+            region=region,
+            control=self.control,
             queue=self.queue,
             pool=self.pool,
             offers=self.offers,
-            metrics=self.metrics,
-            backlog=self.backlog,
-            quota=plan.quota,
-            disk=self.disk,
-            target=plan.queues[0],
-            outbound=plan.errands.outbound,
-            cashier=self.cashier,
-            outbox=self.outbox,
-            keep_ms=round(plan.keep * 1000),
+            deletion=self.deletion,
         )
-        chores = self._start_worker() if batch else [self._learning()]
-        if "api" in plan.roles and self.rates.shared:  # who counts knows when a bucket is full again
-            chores.append(Chore(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
-        housekeeper = Housekeeper([*chores, self._counting()])
-        housekeeper.start()
-        self._undo.callback(housekeeper.close)
+        self._undo.callback(worker.close)
+        return worker.start()
 
     def _database(self, url: str | None, file: Path, branch: str) -> Database:
         database = Database(url or sqlite_url(file))
@@ -236,131 +187,7 @@ class Runtime:
                 write_secret(kept, secret + "\n")
         self.first_key = secret
 
-    def _start_worker(self) -> list[Chore]:
-        """Warm engines, take work, and say so; what is to be done again and again from now on."""
-        plan = self.plan
-        if self.offers.engines:  # the one that most jobs will want; others start when the first job wants them
-            known = self.offers.languages
-            choice = registry.choose("en" if "en" in known else known[0], OperatingPoint.STANDARD, self.offers.engines)
-            self.pool.warm(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device), plan.slots)
-            _log.info("engine warm", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
-        owner = EMBEDDED_EXECUTOR if plan.embedded else f"{socket.gethostname()}-{uuid4()}"
-        policy = WorkPolicy(
-            owner=owner,
-            scratch=self._scratch(owner),
-            lease=plan.lease,
-            heartbeat=plan.heartbeat,
-            max_failures=plan.max_failures,
-            keep=plan.keep,
-        )
-        runner = JobRunner(
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
-            pool=self.pool,
-            offered=self.offers,
-            metrics=self.metrics,
-            outbox=self.outbox,
-            policy=policy,
-        )
-        beat = partial(worker_registry.beat, worker_id=owner, capabilities=self.offers.engines, slots=plan.slots)
-        with self.database.writing() as connection:
-            beat(connection)
-        self._undo.callback(self._leave, owner)
-        worker = DbosWorker(
-            self.database,
-            executor=owner,
-            slots=plan.slots,
-            poll=plan.poll,
-            queues=plan.queues,
-            steps=(runner.work, runner.publish),
-            errands=self._errands(),
-        )
-        self._undo.callback(worker.drain, plan.drain)
-        worker.launch()
-        return [
-            Chore(name="heartbeat", interval=plan.heartbeat, do=partial(self.database.write, beat)),
-            *self._reaping(),
-        ]
-
-    def _errands(self) -> Mapping[Errand, Hands]:
-        """Deliveries and fetches: what a worker does out in the world."""
-        outbound = Outbound(self.plan.errands.outbound)
-        self._undo.callback(_close, outbound)
-        means = Means(
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
-            queue=self.queue,
-            outbox=self.outbox,
-            outbound=outbound,
-            metrics=self.metrics,
-            disk=self.disk,
-        )
-        sweeps = Hands(attempt=self._retention().attempt, slots=1, alone=True)
-        return {**errands.hands(means, self.plan.errands), Errand.RETENTION: sweeps}
-
-    def _retention(self) -> Retention:
-        plan = self.plan
-        url = plan.blob_url or ""
-        bucket = Bucket(url, plan.blob_options) if url.startswith("s3://") else None
-        return Retention(
-            database=self.database,
-            blobs=self.blobs,
-            queue=self.queue,
-            removal=self.removal,
-            sweeper=Sweeper(self.database, self.blobs, bucket),
-            metrics=self.metrics,
-            policy=RetentionPolicy(keep_ms=round(plan.keep * 1000), tombstone_ms=round(plan.tombstones * 1000)),
-            scratch=plan.folder.scratch if plan.embedded else None,
-            thorough_every=plan.sweep,
-        )
-
-    def _scratch(self, owner: str) -> Path:
-        """Where this worker puts files: the region's folder for an embedded server, else a part that is its own."""
-        folder = self.plan.folder
-        if self.plan.embedded:
-            return folder.scratch
-        place, descriptor = folder.own_scratch(owner)
-        self._undo.callback(os.close, descriptor)
-        self._undo.callback(shutil.rmtree, place, ignore_errors=True)
-        return place
-
-    def _leave(self, owner: str) -> None:
-        with contextlib.suppress(sa.exc.SQLAlchemyError), self.database.writing() as connection:
-            worker_registry.leave(connection, owner)
-
-    def _reaping(self) -> list[Chore]:
-        """The region's reaper and sweeper, in whichever worker has the turn."""
-        plan = self.plan
-        lease_ms = round(plan.lease * 1000)
-        policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
-        reaper = Reaper(self.database, self.queue, self.metrics, policy)
-        errand_reaper = ErrandReaper(self.database, self.queue, policy)
-        timetable = Timetable(self.database, self.queue, plan.retention)
-
-        def in_turn(name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]) -> Chore:
-            turns = Turns(self.database, name, interval)
-
-            async def done() -> None:
-                if await turns.mine():
-                    await do()
-
-            return Chore(name=name, interval=interval, delay=delay, do=done)
-
-        # not at once: what this process recovers itself at its start shall have claimed its jobs again by then
-        return [
-            in_turn("reaper", plan.lease / 2, plan.lease, reaper.tick),
-            in_turn("errand reaper", plan.lease / 2, plan.lease, errand_reaper.tick),
-            in_turn(
-                "credits", SETTLING, 0.0, Settler(self.control, self.database, plan.folder.region, plan.tariff).tick
-            ),
-            in_turn("retention", plan.retention, plan.lease, timetable.tick),
-            in_turn("usage", COPYING, 0.0, Bookkeeper(self.control, self.database, plan.folder.region).tick),
-            in_turn("deleted projects", 300.0, 60.0, Clearing(self.control, self.database, self.removal).tick),
-        ]
-
-    def _learning(self) -> Chore:
+    def _capability_refresh(self) -> PeriodicTask:
         """What workers can do, learned from their rows; at once, for the first request."""
 
         async def learn() -> None:
@@ -368,17 +195,17 @@ class Runtime:
 
         with self.database.reading() as connection:
             self.offers.engines = worker_registry.union(worker_registry.seen(connection))
-        return Chore(name="capabilities", interval=self.plan.heartbeat, do=learn)
+        return PeriodicTask(name="capabilities", interval=self.plan.heartbeat, do=learn)
 
-    def _counting(self) -> Chore:
+    def _queue_refresh(self) -> PeriodicTask:
         """The length of the queue and how long it will take, for metrics and for jobs that arrive."""
-        return Chore(name="backlog", interval=self.plan.heartbeat, do=self.backlog.refresh)
+        return PeriodicTask(name="backlog", interval=self.plan.heartbeat, do=self.queue_estimator.refresh)
 
-    async def fetched(self, job: repository.Job) -> None:
+    async def fetched(self, job: model.Job) -> None:
         """The transcript of *job* is on its way to its owner: one that is kept until then may go."""
         keep = self.plan.keep * 1000 if job.keep_ms is None else job.keep_ms
         if keep == 0 and job.read_at is None:
-            await self.database.write(lambda connection: repository.fetched(connection, job.id))
+            await self.database.write(lambda connection: repository.mark_read(connection, job.id))
 
     async def ready(self) -> dict[str, bool]:
         """What works now, looked at once a second at most: whoever asks more often, with no key, costs nothing."""
@@ -406,9 +233,3 @@ class Runtime:
     def close(self) -> None:
         """Let running work end for a while, then take everything down."""
         self._undo.close()
-
-
-def _close(outbound: Outbound) -> None:
-    """Let go of *outbound* after its worker has drained; what is cut off now is attempted again after the next start."""
-    with contextlib.suppress(Exception):  # its loop has ended: what was open on it goes with the process
-        asyncio.run(outbound.aclose())

@@ -10,17 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sottovoce.request import PunctuationOverrides
 from sottovoce.transcript.languages import LanguagePack
-from sottovoce.transcript.model import (
-    Attaches,
-    ChannelLabel,
-    Entity,
-    Item,
-    Mark,
-    Samples,
-    SpeakerLabel,
-    Word,
-    samples,
-)
+from sottovoce.transcript.model import Attaches, ChannelLabel, Entity, Item, Mark, Samples, SpeakerLabel, Word, samples
 
 SENTENCE_PAUSE: Samples = samples(0.5)
 """A longer pause ends a sentence at sensitivity 0.5 (research/engines.md §6.6); halved at 1, doubled at 0."""

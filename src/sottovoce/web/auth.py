@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.identity import audit_log
-from sottovoce.service.identity.api_key_cache import ControlAway, Keyring
+from sottovoce.service.identity.api_key_cache import ApiKeyCache, ControlAway
 from sottovoce.service.identity.api_keys import Caller, Product
 from sottovoce.service.storage.database import Database
-from sottovoce.web.routing import ROUTE, Address, Handler
+from sottovoce.web.routing import ROUTE, Handler, Route
 
 MAX_SECRET = 4096
 CALLER = "sottovoce.caller"
@@ -24,25 +24,25 @@ EXPIRED_IS_FORBIDDEN = frozenset({("POST", "/v2/jobs")})
 
 
 async def authenticate(
-    connection: HTTPConnection, keyring: Keyring, product: Product = Product.BATCH, *, in_query: bool = False
+    connection: HTTPConnection, api_key_cache: ApiKeyCache, product: Product = Product.BATCH, *, in_query: bool = False
 ) -> Caller:
     """The caller of *connection*; with *in_query* the address may hold the key, too, as browsers need for WebSockets.
 
     Raises `Refused`: `UNAUTHENTICATED` without a key that works, `FORBIDDEN` with one that does not open *product* here.
     """
-    caller = await identify(connection, keyring, in_query=in_query)
-    permit(caller, keyring.region, product)
+    caller = await identify(connection, api_key_cache, in_query=in_query)
+    check_product(caller, api_key_cache.region, product)
     return caller
 
 
-async def identify(connection: HTTPConnection, keyring: Keyring, *, in_query: bool = False) -> Caller:
+async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in_query: bool = False) -> Caller:
     """Whose key *connection* shows, whatever it may open here, where its workspace must be served. Raises `Refused`."""
     secret = _bearer(connection) or (_in_query(connection) if in_query else "")
     if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
     try:
-        caller = await keyring.caller(secret)
-        over = caller is None and await keyring.is_over(secret)
+        caller = await api_key_cache.caller(secret)
+        over = caller is None and await api_key_cache.is_expired(secret)
     except ControlAway as away:
         raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
     if over and (connection.scope.get("method"), connection.scope.get(ROUTE)) in EXPIRED_IS_FORBIDDEN:
@@ -50,7 +50,7 @@ async def identify(connection: HTTPConnection, keyring: Keyring, *, in_query: bo
     if caller is None:
         raise Refused(Kind.UNAUTHENTICATED, "this temporary key is over" if over else "this API key is not known here")
     connection.scope[CALLER] = caller
-    _check_region(caller, keyring.region)
+    _check_region(caller, api_key_cache.region)
     return caller
 
 
@@ -62,7 +62,7 @@ def _check_region(caller: Caller, region: str | None) -> None:
         )
 
 
-def permit(caller: Caller, region: str | None, product: Product) -> None:
+def check_product(caller: Caller, region: str | None, product: Product) -> None:
     """Refuse a temporary key for something else, and one for batch that another region gave. Raises `Refused(FORBIDDEN)`.
 
     A job belongs to the region whose address was called, and so does the temporary key for it; a realtime one is bound to none
@@ -85,7 +85,7 @@ def _in_query(connection: HTTPConnection) -> str:
     return next((secret for name in IN_QUERY if (secret := connection.query_params.get(name, ""))), "")
 
 
-def audited(addresses: Iterable[Address], control: Database) -> list[Address]:
+def audited(addresses: Iterable[Route], control: Database) -> list[Route]:
     """*addresses* of jobs, of which every DELETE that succeeds is kept in the audit log."""
     return [
         replace(address, handlers={**address.handlers, "DELETE": _audited(address.handlers["DELETE"], control)})

@@ -41,7 +41,7 @@ _CORS = [(name.encode(), value.encode()) for name, value in CORS.items()]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -54,14 +54,14 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope["path"] = scope["path"].rstrip("/") or "/"  # served as they are: a redirect would lose a POST's body
-        exchange = _Exchange(scope, send)
+        exchange = _ResponseSender(scope, send)
         with about(request=exchange.id):
             try:
                 await self._serve(scope, receive, exchange)
             finally:
-                self._account(scope, exchange)
+                self._access_log(scope, exchange)
 
-    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_ResponseSender") -> None:
         if scope["method"] == "OPTIONS":
             await exchange.answer(204, b"", "")
             return
@@ -83,7 +83,7 @@ class Edge:
             else:
                 await exchange.answer(status, orjson.dumps(body), responses.JSON)
 
-    def _account(self, scope: Scope, exchange: "_Exchange") -> None:
+    def _access_log(self, scope: Scope, exchange: "_ResponseSender") -> None:
         seconds = time.monotonic() - exchange.begun
         route = scope.get(ROUTE, "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -107,7 +107,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
-class _Exchange:
+class _ResponseSender:
     """One request's answer on its way out."""
 
     def __init__(self, scope: Scope, send: Send) -> None:

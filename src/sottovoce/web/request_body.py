@@ -10,7 +10,7 @@ TIMEOUT = 30.0
 """Seconds in which the few bytes must have come."""
 
 
-async def small(request: Request, most: int) -> bytes:
+async def read_small(request: Request, most: int) -> bytes:
     """The body, of *most* bytes. Raises `Refused`."""
     body = bytearray()
     try:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import MethodNotAllowed, Refused
-from sottovoce.service.limits.quotas import RateLimited
+from sottovoce.service.limits.rate_limits import RateLimited
 from sottovoce.wire.v1.errors import v1_error
 from sottovoce.wire.v2.errors import v2_error
 

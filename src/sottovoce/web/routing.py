@@ -16,7 +16,7 @@ ROUTE = "sottovoce.route"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Route:
     """A path, like `/v2/jobs/{job_id}`, and what to do for each method."""
 
     path: str
@@ -36,14 +36,14 @@ class Address:
         return await handler(request)
 
 
-class Table:
+class Router:
     """The ASGI application of addresses: finds the path's, and raises `Refused` for a path that nobody has.
 
     Starlette's `Router` would try one route after another and wrap each answer twice; together that was an eighth of the time
     of a status request (`bench/jobs.py`, status).
     """
 
-    def __init__(self, addresses: Sequence[Address]) -> None:
+    def __init__(self, addresses: Sequence[Route]) -> None:
         self._plain = {address.path: address for address in addresses if "{" not in address.path}
         self._patterns = [(compile_path(each.path)[0], each) for each in addresses if each.path not in self._plain]
 
@@ -54,7 +54,7 @@ class Table:
         response = await address.answer(Request(scope, receive, send))
         await response(scope, receive, send)
 
-    def _find(self, scope: Scope) -> Address:
+    def _find(self, scope: Scope) -> Route:
         path = scope["path"]
         if (plain := self._plain.get(path)) is not None:
             return plain

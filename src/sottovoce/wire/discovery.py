@@ -26,7 +26,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RegionInfo:
     """A region as it is shown. *modes* `None`: not known here. *url* `None`: nobody said where it is."""
 
     name: str
@@ -76,7 +76,7 @@ def _mode(coverage: Coverage) -> dict[str, Any]:
     return {"transcription": [transcription], "translation": [{"version": VERSION, "languages": {}}]}
 
 
-def regions(here: str, places: Sequence[Place]) -> dict[str, Any]:
+def regions(here: str, places: Sequence[RegionInfo]) -> dict[str, Any]:
     """The body of `GET /v1/regions`, our own: *here* is the region whose address was called."""
     return {
         "region": here,

@@ -19,7 +19,7 @@ from sottovoce.audio.activity import (
     volumes,
 )
 from sottovoce.audio.media import decode
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.transcript.model import RATE
 
 FRAME = 512
@@ -253,7 +253,7 @@ def test_what_is_held_is_bounded():
 
 
 def test_the_demo_has_its_four_sentences():
-    found = list(segments((block[0] for block in decode(SAMPLES / "demo.wav")), SileroJudge(), ActivityPolicy()))
+    found = list(segments((block[0] for block in decode(SAMPLES / "demo.wav")), SileroVad(), ActivityPolicy()))
     assert 4 <= len(found) <= 5  # a comma may be heard as a pause
     assert all(s.audio.dtype == np.float32 for s in found)
     assert sum(len(s.audio) for s in found) > 12 * RATE

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup, visible_devices
+from sottovoce.engines.config import EngineConfig, visible_devices
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
@@ -76,26 +76,26 @@ def test_a_refusal_says_what_is_there_and_what_to_do():
 
 
 def test_a_model_that_is_set_but_not_there_is_said_before_any_job_waits_for_it(tmp_path):
-    setup = Setup(models=tmp_path, pinned={ENHANCED: "whisper-large-v3"})
+    engine_config = EngineConfig(models=tmp_path, pinned={ENHANCED: "whisper-large-v3"})
     with pytest.raises(EngineUnavailable, match="sottovoce models pull whisper-large-v3"):
-        registry.offered(setup)
+        registry.offered(engine_config)
 
 
 def test_a_model_that_is_set_and_was_copied_half_is_told_with_the_reason(tmp_path):
     (tmp_path / "whisper-base").mkdir()
     (tmp_path / "whisper-base" / "model.bin").write_bytes(b"half")
     with pytest.raises(EngineUnavailable, match=r"whisper-base, cannot be used, it lacks config\.json"):
-        registry.offered(Setup(models=tmp_path, pinned={ENHANCED: "whisper-base"}))
+        registry.offered(EngineConfig(models=tmp_path, pinned={ENHANCED: "whisper-base"}))
 
 
 def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     """And a diarizer, which needs no model. Another engine that is set leaves nobody to transcribe."""
-    found = registry.offered(Setup(models=tmp_path))
+    found = registry.offered(EngineConfig(models=tmp_path))
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT}),
         ("builtin", {Skill.DIARIZATION}),
     ]
-    found = registry.offered(Setup(models=tmp_path), "whisper")
+    found = registry.offered(EngineConfig(models=tmp_path), "whisper")
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.ALIGNMENT}),
         ("builtin", {Skill.DIARIZATION}),
@@ -116,4 +116,4 @@ def test_gpus_are_taken_all_or_by_number(monkeypatch):
     assert visible_devices("cuda:2,0,2") == ("cuda:2", "cuda:0")
     with pytest.raises(ValueError, match="3 GPU"):
         visible_devices("cuda:3")
-    assert Setup(devices=visible_devices("cuda:1")).kind_of_device == "cuda"
+    assert EngineConfig(devices=visible_devices("cuda:1")).kind_of_device == "cuda"

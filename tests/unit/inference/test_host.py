@@ -32,20 +32,20 @@ def test_kept_windows_are_read_and_a_foreign_one_ends_its_channel() -> None:
 
 
 @contextmanager
-def served(doer: host.Doer) -> Iterator[host.Line]:
+def served(doer: host.TaskHandler) -> Iterator[host.FrameSocket]:
     """The parent's end of a line on whose other end *doer* serves."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        thread = threading.Thread(target=host.serve, args=(host.Line(theirs), doer))
+        thread = threading.Thread(target=host.serve, args=(host.FrameSocket(theirs), doer))
         thread.start()
-        yield host.Line(ours)
+        yield host.FrameSocket(ours)
         ours.shutdown(socket.SHUT_WR)  # the parent goes away
         thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
-def raising(error: Callable[[], Exception]) -> host.Doer:
-    def doer(line: host.Line, message: m.Message, payload: bytes) -> None:
+def raising(error: Callable[[], Exception]) -> host.TaskHandler:
+    def doer(line: host.FrameSocket, message: m.Message, payload: bytes) -> None:
         raise error()
 
     return doer
@@ -54,25 +54,25 @@ def raising(error: Callable[[], Exception]) -> host.Doer:
 def test_refusals_are_told_and_bugs_too_and_the_child_lives() -> None:
     with served(raising(lambda: Refused(Kind.INVALID_AUDIO, "no audio", at="data_file"))) as line:
         for _ in range(2):
-            line.say(m.Inspect(path="x"))
-            assert line.hear()[0] == m.Declined(refusal=Kind.INVALID_AUDIO, why="no audio", at="data_file")
+            line.send(m.Inspect(path="x"))
+            assert line.receive()[0] == m.Declined(refusal=Kind.INVALID_AUDIO, why="no audio", at="data_file")
     with served(raising(lambda: ZeroDivisionError("oops"))) as line:
-        line.say(m.Inspect(path="x"))
-        broken = line.hear()[0]
+        line.send(m.Inspect(path="x"))
+        broken = line.receive()[0]
         assert isinstance(broken, m.Broken)
         assert "ZeroDivisionError: oops" in broken.error
 
 
 def test_payloads_of_any_size_arrive_whole() -> None:
-    def echo(line: host.Line, message: m.Message, _: bytes) -> None:
-        line.say(*line.hear())
+    def echo(line: host.FrameSocket, message: m.Message, _: bytes) -> None:
+        line.send(*line.receive())
 
     payload = bytes(range(256)) * (20 << 10)  # 5 MiB
     with served(echo) as line:
-        line.say(m.Inspect(path="x"))
-        sender = threading.Thread(target=line.say, args=(window(0, 0, 1), payload))
+        line.send(m.Inspect(path="x"))
+        sender = threading.Thread(target=line.send, args=(window(0, 0, 1), payload))
         sender.start()
-        message, back = line.hear()
+        message, back = line.receive()
         sender.join()
     assert message == window(0, 0, 1)
     assert back == payload

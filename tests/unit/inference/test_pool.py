@@ -17,19 +17,19 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import (
     MEDIA,
-    ChildBroke,
-    ChildDied,
-    EngineBroken,
-    EngineDown,
+    EngineMisconfigured,
+    EngineTemporarilyUnavailable,
     Outcome,
     Pool,
     PoolPolicy,
+    ProcessDied,
     Task,
+    TaskCrashed,
 )
 from sottovoce.request import TranscriptionRequest
 from tests.servers import ROOT, until
@@ -92,7 +92,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pool_of(slots: int, **policy: float) -> Iterator[Pool]:
     pool = Pool(PoolPolicy(**policy))  # type: ignore[arg-type]
     try:
-        pool.warm(MEDIA, slots)
+        pool.prestart(MEDIA, slots)
         yield pool
     finally:
         pool.close()
@@ -162,7 +162,7 @@ def test_what_is_the_callers_fault_and_what_is_ours(pool: Pool, home: Path) -> N
         look(pool, home / "text")
     assert refused.value.kind is Kind.INVALID_AUDIO
     assert str(home) not in refused.value.detail
-    with pytest.raises(ChildBroke, match="a bug of ours"):
+    with pytest.raises(TaskCrashed, match="a bug of ours"):
         look(pool, home / "bug")
     assert pids(pool) == [pid]  # it lives
     healthy(pool, home)
@@ -174,7 +174,7 @@ def test_a_child_that_dies_or_talks_nonsense_is_replaced(
 ) -> None:
     caplog.set_level(logging.INFO)
     (pid,) = pids(pool)
-    with pytest.raises(ChildDied, match=str(pid)):
+    with pytest.raises(ProcessDied, match=str(pid)):
         look(pool, home / how)
     healthy(pool, home)
     assert not exists(pid)
@@ -189,7 +189,7 @@ def test_kill_9_in_the_middle(pool: Pool, home: Path) -> None:
         while not pool.busy_pids():
             await asyncio.sleep(0.01)
         os.kill(pool.busy_pids()[0], signal.SIGKILL)
-        with pytest.raises(ChildDied):
+        with pytest.raises(ProcessDied):
             await work
 
     asyncio.run(go())
@@ -233,7 +233,7 @@ def test_cancelling_kills_the_child_and_what_it_started(pool: Pool, home: Path, 
 def test_a_silent_child_is_killed(home: Path, how: str) -> None:
     with pool_of(1, stall_timeout=0.3) as pool:
         (pid,) = pids(pool)
-        with pytest.raises(ChildDied, match="no sign of life"):
+        with pytest.raises(ProcessDied, match="no sign of life"):
             look(pool, home / how)
         until(lambda: not exists(pid), "death")
 
@@ -243,7 +243,7 @@ def test_a_child_that_does_not_listen_is_killed_too(home: Path) -> None:
         (pid,) = pids(pool)
         os.kill(pid, signal.SIGSTOP)
         big = (m.WindowDone(channel=0, start=0, end=1), bytes(4 << 20))
-        with pytest.raises(ChildDied, match="no sign of life"):
+        with pytest.raises(ProcessDied, match="no sign of life"):
             pool.run_blocking(
                 MEDIA, Task(message=m.Inspect(path=str(home / "tone.wav")), windows=[big] * 4), lambda *_: None
             )
@@ -337,7 +337,7 @@ def test_a_child_gets_no_credential_and_imports_nothing_from_the_working_folder(
     (home / "here" / "wave.py").write_text("raise SystemExit('taken from the working folder')")
     (home / "here" / "struct.py").write_text("raise SystemExit('taken from the working folder')")
     monkeypatch.chdir(home / "here")
-    with pool_of(1) as pool, pytest.raises(ChildBroke) as broke:
+    with pool_of(1) as pool, pytest.raises(TaskCrashed) as broke:
         look(pool, home / "environment")
     names, _, path = str(broke.value).rpartition("RuntimeError: ENV ")[2].partition(" PATH ")
     given = names.split()
@@ -350,8 +350,8 @@ def test_a_child_gets_no_credential_and_imports_nothing_from_the_working_folder(
 def test_an_unknown_engine_cannot_be_warmed_and_leaves_no_child(home: Path) -> None:
     pool = Pool()
     try:
-        with pytest.raises((EngineUnavailable, ChildDied)) as refused:
-            pool.warm(m.EngineKey(engine="nonesuch"), 2)
+        with pytest.raises((EngineUnavailable, ProcessDied)) as refused:
+            pool.prestart(m.EngineKey(engine="nonesuch"), 2)
         assert isinstance(refused.value, EngineUnavailable)
         assert children_of(os.getpid()) == []
         assert not pool.alive()
@@ -365,7 +365,7 @@ def test_one_that_starts_beside_one_that_does_not_is_taken_down(home: Path, monk
     pool = Pool()
     try:
         with pytest.raises(EngineUnavailable):
-            pool.warm(MEDIA, 2)
+            pool.prestart(MEDIA, 2)
         assert (home / "first").exists()
         assert children_of(os.getpid()) == before
     finally:
@@ -374,9 +374,9 @@ def test_one_that_starts_beside_one_that_does_not_is_taken_down(home: Path, monk
 
 def test_a_child_that_cannot_be_started_again_is_no_fault_of_the_caller(pool: Pool, home: Path) -> None:
     (home / "fail").touch()
-    with pytest.raises(ChildDied):
+    with pytest.raises(ProcessDied):
         look(pool, home / "exit")
-    with pytest.raises(EngineDown):
+    with pytest.raises(EngineTemporarilyUnavailable):
         look(pool, home / "tone.wav")
     (home / "fail").unlink()
     healthy(pool, home)
@@ -395,7 +395,7 @@ def test_closing_ends_children_threads_and_tasks(home: Path) -> None:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(pool.close)
         results = await asyncio.gather(work, waiting, return_exceptions=True)
-        assert all(isinstance(result, ChildDied | asyncio.CancelledError) for result in results)
+        assert all(isinstance(result, ProcessDied | asyncio.CancelledError) for result in results)
 
     with pool_of(1) as pool:
         asyncio.run(go(pool))
@@ -412,7 +412,7 @@ from pathlib import Path
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, Pool, Task
 pool = Pool()
-pool.warm(MEDIA, 2)
+pool.prestart(MEDIA, 2)
 import threading
 threading.Thread(target=lambda: pool.run_blocking(MEDIA, Task(message=m.Inspect(path=sys.argv[1])), print), daemon=True).start()
 while not pool.busy_pids(): time.sleep(0.01)
@@ -449,8 +449,8 @@ OTHER = m.EngineKey(engine="tests.sleeper:ENGINE", model="other")
 
 
 @contextlib.contextmanager
-def sleepers(slots: int = 1, setup: Setup | None = None, **policy: float) -> Iterator[Pool]:
-    pool = Pool(PoolPolicy(**policy), setup, slots=slots)  # type: ignore[arg-type]
+def sleepers(slots: int = 1, engine_config: EngineConfig | None = None, **policy: float) -> Iterator[Pool]:
+    pool = Pool(PoolPolicy(**policy), engine_config, slots=slots)  # type: ignore[arg-type]
     try:
         yield pool
     finally:
@@ -475,7 +475,7 @@ def test_an_engine_starts_when_it_is_first_wanted(home: Path) -> None:
 def test_an_engine_that_never_started_is_broken_and_one_that_did_is_down(home: Path) -> None:
     with sleepers() as pool:
         (home / "fail").touch()
-        with pytest.raises(EngineBroken):
+        with pytest.raises(EngineMisconfigured):
             transcribe(pool, home)
         assert not pool.alive()
         (home / "fail").unlink()
@@ -485,14 +485,14 @@ def test_an_engine_that_never_started_is_broken_and_one_that_did_is_down(home: P
         for pid in pids(pool):
             os.kill(pid, signal.SIGKILL)
         until(lambda: not pool.alive(), "death of the child")
-        with pytest.raises(EngineDown):
+        with pytest.raises(EngineTemporarilyUnavailable):
             transcribe(pool, home)
         (home / "fail").unlink()
 
 
 def test_an_engine_without_work_is_unloaded_and_comes_back(home: Path) -> None:
     with sleepers(idle_unload=0.2) as pool:
-        pool.warm(MEDIA, 1)
+        pool.prestart(MEDIA, 1)
         (looker,) = pids(pool)
         transcribe(pool, home)
         until(lambda: pids(pool) == [looker], "end of the idle engine")  # the inspector stays
@@ -518,8 +518,8 @@ def test_what_fits_stays(home: Path) -> None:
 
 
 def test_each_gpu_gets_a_child_of_its_own(home: Path) -> None:
-    setup = Setup(devices=("cuda:0", "cuda:2"))
-    with sleepers(slots=4, setup=setup) as pool:
-        pool.warm(replace(SLEEPER, device="cuda"), 4)
+    engine_config = EngineConfig(devices=("cuda:0", "cuda:2"))
+    with sleepers(slots=4, engine_config=engine_config) as pool:
+        pool.prestart(replace(SLEEPER, device="cuda"), 4)
         (team,) = pool._teams.values()
         assert sorted(child.device for child in team.children) == ["cuda:0", "cuda:0", "cuda:2", "cuda:2"]

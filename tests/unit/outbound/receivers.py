@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sottovoce.outbound import Ask, Limits, Method, Outbound, Policy
+from sottovoce.outbound import Limits, Method, Outbound, OutboundRequest, Policy
 
 T = TypeVar("T")
 
@@ -200,7 +200,9 @@ async def ask(
     body: bytes = b"",
 ) -> tuple[int, bytes]:
     """Status and whole body of the answer to one request."""
-    async with outbound.open(Ask(method=method, url=url, limits=limits, auth_headers=lines, body=body)) as got:
+    async with outbound.open(
+        OutboundRequest(method=method, url=url, limits=limits, auth_headers=lines, body=body)
+    ) as got:
         return got.status, b"".join([chunk async for chunk in got.chunks()])
 
 

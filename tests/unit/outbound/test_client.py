@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import uvloop
 
-from sottovoce.outbound import Ask, Fault, Limits, OutboundFailed, Policy, Streamed
+from sottovoce.outbound import FailureKind, Limits, OutboundFailed, OutboundRequest, Policy, Streamed
 from sottovoce.outbound.client import Outbound
 from tests.unit.outbound.receivers import (
     HERE,
@@ -60,7 +60,7 @@ def test_bodies_are_streamed_both_ways_at_constant_memory(length: int | None) ->
         async with receiving(echo_size) as receiver, Outbound(opened()) as outbound:
             tracemalloc.start()
             try:
-                request = Ask(method="POST", url=receiver.url(), body=streamed(64, length), limits=limits)
+                request = OutboundRequest(method="POST", url=receiver.url(), body=streamed(64, length), limits=limits)
                 got = 0
                 async with outbound.open(request) as opened_answer:
                     async for chunk in opened_answer.chunks():
@@ -78,7 +78,7 @@ def test_bodies_are_streamed_both_ways_at_constant_memory(length: int | None) ->
 def test_a_body_of_another_length_than_said_is_our_mistake(length: int) -> None:
     async def go() -> None:
         async with receiving(says(answer())) as receiver, Outbound(opened()) as outbound:
-            request = Ask(method="PUT", url=receiver.url(), body=streamed(2, length), limits=QUICK)
+            request = OutboundRequest(method="PUT", url=receiver.url(), body=streamed(2, length), limits=QUICK)
             with pytest.raises(ValueError, match="than was said"):
                 async with outbound.open(request):
                     pass
@@ -102,7 +102,7 @@ def test_what_the_source_of_a_body_raises_comes_through(error: Exception) -> Non
 
     async def go() -> None:
         async with receiving(says(answer())) as receiver, Outbound(opened()) as outbound:
-            request = Ask(method="POST", url=receiver.url(), body=Streamed(start=broken), limits=QUICK)
+            request = OutboundRequest(method="POST", url=receiver.url(), body=Streamed(start=broken), limits=QUICK)
             with pytest.raises(type(error), match=str(error)):
                 async with outbound.open(request):
                     pass
@@ -128,12 +128,12 @@ def test_the_source_of_a_body_is_closed_with_the_connection() -> None:
 
     async def go() -> None:
         async with receiving(hangs_up) as receiver, Outbound(opened()) as outbound:
-            request = Ask(method="POST", url=receiver.url(), body=Streamed(start=unending), limits=QUICK)
+            request = OutboundRequest(method="POST", url=receiver.url(), body=Streamed(start=unending), limits=QUICK)
             with pytest.raises(OutboundFailed) as failed:
                 async with outbound.open(request):
                     pass
             assert closed
-            assert failed.value.kind is Fault.CONNECTION
+            assert failed.value.kind is FailureKind.CONNECTION
 
     run(go())
 
@@ -143,7 +143,7 @@ def test_an_error_of_the_caller_closes_the_connection_and_comes_through() -> Non
         script = endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100)
         async with receiving(script) as receiver, Outbound(opened()) as outbound:
             with pytest.raises(KeyError):
-                async with outbound.open(Ask(url=receiver.url(), limits=QUICK)):
+                async with outbound.open(OutboundRequest(url=receiver.url(), limits=QUICK)):
                     raise KeyError("mine")
             await asyncio.wait_for(receiver.gone.wait(), 10)
             assert not outbound._dialers
@@ -155,7 +155,7 @@ def test_a_body_may_be_left_at_any_chunk() -> None:
     async def go() -> None:
         script = endless(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 16))
         async with receiving(script) as receiver, Outbound(opened()) as outbound:
-            async with outbound.open(Ask(url=receiver.url(), limits=Limits())) as got:
+            async with outbound.open(OutboundRequest(url=receiver.url(), limits=Limits())) as got:
                 chunks = got.chunks()
                 assert await anext(chunks)
             await asyncio.wait_for(receiver.gone.wait(), 10)
@@ -214,10 +214,10 @@ def test_no_more_connections_are_open_than_allowed() -> None:
 def test_waiting_for_a_connection_has_an_end() -> None:
     async def go() -> None:
         async with receiving(says(answer())) as receiver, Outbound(opened(connections=1)) as outbound:
-            async with outbound.open(Ask(url=receiver.url(), limits=QUICK)):
+            async with outbound.open(OutboundRequest(url=receiver.url(), limits=QUICK)):
                 with pytest.raises(OutboundFailed) as failed:
                     await ask(outbound, receiver.url(), limits=replace(QUICK, wait=0.05))
-            assert (failed.value.kind, failed.value.worth_retrying) == (Fault.BUSY, True)
+            assert (failed.value.kind, failed.value.worth_retrying) == (FailureKind.BUSY, True)
             assert (await ask(outbound, receiver.url()))[0] == 200
 
     run(go())
@@ -243,7 +243,7 @@ def test_closing_ends_what_is_under_way_and_begins_nothing() -> None:
             await asyncio.wait_for(receiver.gone.wait(), 10)
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, receiver.url())
-            assert failed.value.kind is Fault.CLOSED
+            assert failed.value.kind is FailureKind.CLOSED
             assert receiver.connections == 1
             await outbound.aclose()
 
@@ -312,7 +312,7 @@ def test_a_closed_port_is_a_failure_worth_retrying() -> None:
         async with Outbound(opened()) as outbound:
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, url)
-            assert (failed.value.kind, failed.value.worth_retrying) == (Fault.CONNECTION, True)
+            assert (failed.value.kind, failed.value.worth_retrying) == (FailureKind.CONNECTION, True)
             assert HERE not in failed.value.text
 
     run(go())
@@ -325,7 +325,7 @@ def test_every_status_is_an_answer(status: int) -> None:
         body = b"" if status in {204, 304} else b"body"
         script = says(f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body)
         async with receiving(script) as receiver, Outbound(opened()) as outbound:
-            async with outbound.open(Ask(method="POST", url=receiver.url(), limits=QUICK)) as got:
+            async with outbound.open(OutboundRequest(method="POST", url=receiver.url(), limits=QUICK)) as got:
                 assert got.status == status
                 assert got.headers["x-a"] == "1, 2"
                 assert got.headers["x-b"] == "\xe9"
@@ -374,6 +374,6 @@ def test_limits_that_limit_nothing_are_no_limits(wrong: dict[str, float]) -> Non
 
 def test_a_request_is_one_of_three_methods() -> None:
     with pytest.raises(ValueError, match="GET"):
-        Ask(url="http://a.example/", method="DELETE")  # type: ignore[arg-type]
+        OutboundRequest(url="http://a.example/", method="DELETE")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="body"):
-        Ask(url="http://a.example/", body=b"x")
+        OutboundRequest(url="http://a.example/", body=b"x")

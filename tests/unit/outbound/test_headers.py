@@ -2,7 +2,7 @@
 
 import pytest
 
-from sottovoce.outbound import Ask, Header, OutboundRefused, header_lines
+from sottovoce.outbound import Header, OutboundRefused, OutboundRequest, header_lines
 from sottovoce.outbound.client import Outbound
 from sottovoce.outbound.headers import merged
 from tests.unit.outbound.receivers import QUICK, answer, ask, opened, receiving, run, says
@@ -69,7 +69,7 @@ def test_nothing_is_sent_with_such_a_line(line: str) -> None:
                 name, _, value = line.partition(":")
                 with pytest.raises(OutboundRefused):
                     async with outbound.open(
-                        Ask(url=receiver.url(), headers=[(name, value.lstrip(" "))], limits=QUICK)
+                        OutboundRequest(url=receiver.url(), headers=[(name, value.lstrip(" "))], limits=QUICK)
                     ):
                         pass
             assert receiver.connections == 0
@@ -112,7 +112,7 @@ def test_the_callers_line_takes_the_place_of_ours_of_the_same_name() -> None:
 def test_what_a_receiver_gets_to_see() -> None:
     async def go() -> None:
         async with receiving(says(answer())) as receiver, Outbound(opened()) as outbound:
-            request = Ask(
+            request = OutboundRequest(
                 method="PUT",
                 url=receiver.url("/in?id=1&status=success"),
                 headers=[("Content-Type", "application/json"), ("X-Delivery", "abc")],
@@ -143,7 +143,7 @@ def test_what_a_receiver_gets_to_see() -> None:
 
 
 def test_a_request_does_not_show_its_secrets() -> None:
-    request = Ask(
+    request = OutboundRequest(
         method="POST",
         url="https://a.example/?token=hunter2",
         headers=[("X", "hunter2")],

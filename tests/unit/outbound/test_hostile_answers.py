@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from sottovoce.outbound import Ask, Fault, Limits, OutboundFailed
+from sottovoce.outbound import FailureKind, Limits, OutboundFailed, OutboundRequest
 from sottovoce.outbound.client import Outbound
 from tests.unit.outbound.receivers import (
     QUICK,
@@ -155,14 +155,14 @@ PACKED = ["br", "zstd", "compress", "gzip, gzip", "gzip, identity", "nonsense", 
 def test_an_answer_that_is_too_large_is_cut_off(script: Script, runner: asyncio.Runner, outbound: Outbound) -> None:
     failed = runner.run(failing(outbound, script))
     # what is malformed before it is too large may be told as either
-    assert failed.kind in {Fault.TOO_LARGE, Fault.PROTOCOL}
+    assert failed.kind in {FailureKind.TOO_LARGE, FailureKind.PROTOCOL}
 
 
 @pytest.mark.parametrize("chunk", [b"1;" + b"x" * 4096 + b"\r\ny\r\n", b"1\r\ny\r\n" * 1000])
 def test_a_body_that_is_nearly_all_framing_is_cut_off(chunk: bytes, runner: asyncio.Runner, outbound: Outbound) -> None:
     limits = replace(QUICK, body_bytes=1 << 30)  # which would be reached after 6 GiB
     failed = runner.run(failing(outbound, endless(CHUNKED, chunk), limits))
-    assert (failed.kind, failed.text) == (Fault.TOO_LARGE, "the answer is cut into too small chunks")
+    assert (failed.kind, failed.text) == (FailureKind.TOO_LARGE, "the answer is cut into too small chunks")
 
 
 def test_a_body_in_small_chunks_is_let_through(runner: asyncio.Runner, outbound: Outbound) -> None:
@@ -180,7 +180,7 @@ def test_an_answer_that_is_too_large_is_told_as_that(
     script: Script, runner: asyncio.Runner, outbound: Outbound
 ) -> None:
     failed = runner.run(failing(outbound, script))
-    assert (failed.kind, failed.worth_retrying) == (Fault.TOO_LARGE, False)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.TOO_LARGE, False)
 
 
 @pytest.mark.parametrize("script", NOT_HTTP.values(), ids=NOT_HTTP)
@@ -188,7 +188,7 @@ def test_an_answer_that_is_not_http_fails_and_is_not_repeated_to_the_caller(
     script: Script, runner: asyncio.Runner, outbound: Outbound
 ) -> None:
     failed = runner.run(failing(outbound, script))
-    assert (failed.kind, failed.worth_retrying) == (Fault.PROTOCOL, True)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.PROTOCOL, True)
     assert failed.text in {
         "the answer is not well-formed HTTP",
         "the packed answer is damaged",
@@ -201,7 +201,7 @@ def test_a_connection_that_is_cut_off_is_never_taken_for_an_end(
     script: Script, runner: asyncio.Runner, outbound: Outbound
 ) -> None:
     failed = runner.run(failing(outbound, script))
-    assert (failed.kind, failed.worth_retrying) == (Fault.CONNECTION, True)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.CONNECTION, True)
 
 
 @pytest.mark.parametrize("encoding", PACKED)
@@ -209,7 +209,7 @@ def test_an_encoding_that_was_not_asked_for_is_not_unpacked(
     encoding: str, runner: asyncio.Runner, outbound: Outbound
 ) -> None:
     failed = runner.run(failing(outbound, says(answer(b"xxxx", f"Content-Encoding: {encoding}"))))
-    assert (failed.kind, failed.worth_retrying) == (Fault.ENCODING, False)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.ENCODING, False)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_an_encoding_that_was_not_asked_for_is_not_unpacked(
 def test_one_byte_at_a_time_is_too_slow(head: bytes, runner: asyncio.Runner, outbound: Outbound) -> None:
     limits = replace(QUICK, window=0.2, progress=1000)
     assert runner.run(failing(outbound, endless(head, b"H" if not head else b"x", 0.01), limits)).kind in {
-        Fault.TOO_SLOW,
-        Fault.PROTOCOL,
+        FailureKind.TOO_SLOW,
+        FailureKind.PROTOCOL,
     }
 
 
@@ -227,13 +227,13 @@ def test_a_trickle_of_a_body_is_told_as_too_slow_and_may_be_tried_again(
     runner: asyncio.Runner, outbound: Outbound
 ) -> None:
     failed = runner.run(failing(outbound, endless(OK + b"\r\n", b"x", 0.01), replace(QUICK, window=0.2)))
-    assert (failed.kind, failed.worth_retrying) == (Fault.TOO_SLOW, True)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.TOO_SLOW, True)
 
 
 def test_steady_progress_that_never_ends_is_ended_by_the_total(runner: asyncio.Runner, outbound: Outbound) -> None:
     limits = replace(QUICK, total=0.3, progress=0, body_bytes=1 << 30)
     failed = runner.run(failing(outbound, endless(OK + b"\r\n", b"x" * 10, 0.01), limits))
-    assert (failed.kind, failed.worth_retrying) == (Fault.TIMEOUT, True)
+    assert (failed.kind, failed.worth_retrying) == (FailureKind.TIMEOUT, True)
     assert "0.3 seconds" in failed.text
 
 
@@ -241,12 +241,12 @@ def test_steady_progress_that_never_ends_is_ended_by_the_total(runner: asyncio.R
     "script", [silent, stops_after(OK), stops_after(OK + b"Content-Length: 9\r\n\r\nhalf"), stops_after(CHUNKED)]
 )
 def test_silence_is_not_waited_out(script: Script, runner: asyncio.Runner, outbound: Outbound) -> None:
-    assert runner.run(failing(outbound, script, replace(QUICK, silence=0.1))).kind is Fault.TIMEOUT
+    assert runner.run(failing(outbound, script, replace(QUICK, silence=0.1))).kind is FailureKind.TIMEOUT
 
 
 def test_a_receiver_that_takes_no_body_is_not_waited_for(runner: asyncio.Runner, outbound: Outbound) -> None:
     failed = runner.run(failing(outbound, deaf, replace(QUICK, silence=0.1), body=bytes(32 << 20)))
-    assert failed.kind is Fault.TIMEOUT
+    assert failed.kind is FailureKind.TIMEOUT
 
 
 def test_a_receiver_that_takes_the_body_in_drops_is_too_slow(runner: asyncio.Runner, outbound: Outbound) -> None:
@@ -262,7 +262,7 @@ def test_a_receiver_that_takes_the_body_in_drops_is_too_slow(runner: asyncio.Run
             pass
 
     limits = replace(QUICK, window=0.5, progress=1 << 30)
-    assert runner.run(failing(outbound, sips, limits, body=bytes(32 << 20))).kind is Fault.TOO_SLOW
+    assert runner.run(failing(outbound, sips, limits, body=bytes(32 << 20))).kind is FailureKind.TOO_SLOW
 
 
 def test_thinking_before_the_first_byte_counts_as_silence_only() -> None:
@@ -284,7 +284,7 @@ def test_time_that_the_caller_takes_is_not_held_against_the_receiver() -> None:
     async def go() -> None:
         limits = replace(QUICK, window=0.5, body_bytes=1 << 20)
         async with receiving(says(answer(b"x" * (1 << 20)))) as receiver, Outbound(opened()) as outbound:
-            async with outbound.open(Ask(url=receiver.url(), limits=limits)) as got:
+            async with outbound.open(OutboundRequest(url=receiver.url(), limits=limits)) as got:
                 size = 0
                 async for chunk in got.chunks():
                     if not size:
@@ -302,7 +302,7 @@ def test_a_bomb_gives_no_more_than_the_limit_before_it_is_stopped() -> None:
         got = 0
         async with receiving(script) as receiver, Outbound(opened()) as outbound:
             with pytest.raises(OutboundFailed):  # noqa: PT012 - counts until then
-                async with outbound.open(Ask(url=receiver.url(), limits=limits)) as opened_answer:
+                async with outbound.open(OutboundRequest(url=receiver.url(), limits=limits)) as opened_answer:
                     async for chunk in opened_answer.chunks():
                         assert len(chunk) <= 64 << 10
                         got += len(chunk)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from sottovoce.outbound import Ask, OutboundFailed, OutboundRefused, Policy, Target
+from sottovoce.outbound import OutboundFailed, OutboundRefused, OutboundRequest, Policy, Target
 from sottovoce.outbound.client import Outbound
 from tests.unit.outbound.receivers import (
     HERE,
@@ -373,7 +373,7 @@ def test_a_name_that_takes_for_ever_is_given_up() -> None:
         limits = type(QUICK)(connect=0.05)
         async with Outbound(Policy(), resolver=forever) as outbound:
             with pytest.raises(OutboundFailed) as failed:
-                async with outbound.open(Ask(url="http://slow.example/", limits=limits)):
+                async with outbound.open(OutboundRequest(url="http://slow.example/", limits=limits)):
                     pass
             assert failed.value.kind == "timeout"
 

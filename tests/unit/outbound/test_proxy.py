@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sottovoce.outbound import Fault, OutboundFailed, OutboundRefused, Policy
+from sottovoce.outbound import FailureKind, OutboundFailed, OutboundRefused, Policy
 from sottovoce.outbound.client import Outbound
 from tests.unit.outbound.receivers import (
     HERE,
@@ -156,7 +156,7 @@ def test_a_proxy_that_opens_nothing_is_a_failure_worth_retrying(script: Script) 
         async with receiving(script) as proxy, Outbound(through(proxy)) as outbound:
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, f"http://{PUBLIC}/")
-            assert (failed.value.kind, failed.value.worth_retrying) == (Fault.CONNECTION, True)
+            assert (failed.value.kind, failed.value.worth_retrying) == (FailureKind.CONNECTION, True)
             assert "proxy" in failed.value.text
             assert HERE not in failed.value.text
 
@@ -169,7 +169,7 @@ def test_a_proxy_that_says_nothing_is_left() -> None:
         async with receiving(silent) as proxy, Outbound(through(proxy)) as outbound:
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, f"http://{PUBLIC}/", limits=limits)
-            assert failed.value.kind is Fault.TIMEOUT
+            assert failed.value.kind is FailureKind.TIMEOUT
             await asyncio.wait_for(proxy.gone.wait(), 10)
 
     run(go())

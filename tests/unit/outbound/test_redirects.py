@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sottovoce.outbound import Ask, Fault, Method, OutboundFailed, OutboundRefused, Streamed, Target
+from sottovoce.outbound import FailureKind, Method, OutboundFailed, OutboundRefused, OutboundRequest, Streamed, Target
 from sottovoce.outbound.client import Outbound
 from sottovoce.outbound.redirect import followed, trusted
 from tests.unit.outbound.receivers import (
@@ -136,7 +136,9 @@ def test_a_streamed_body_begins_anew_at_each_address() -> None:
 
         async with receiving(says(redirect("/b", 307), redirect("/c", 308), answer())) as receiver:
             async with Outbound(opened()) as outbound:
-                request = Ask(method="POST", url=receiver.url(), body=Streamed(start=chunks), limits=FOLLOWING)
+                request = OutboundRequest(
+                    method="POST", url=receiver.url(), body=Streamed(start=chunks), limits=FOLLOWING
+                )
                 async with outbound.open(request) as got:
                     assert got.status == 200
             assert [each.body for each in receiver.heard] == [b"abcabcabc"] * 3
@@ -150,7 +152,7 @@ def test_a_circle_of_redirects_is_left() -> None:
         async with receiving(says(redirect("/again"))) as receiver, Outbound(opened()) as outbound:
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, receiver.url(), limits=FOLLOWING)
-            assert (failed.value.kind, failed.value.worth_retrying) == (Fault.REDIRECTS, False)
+            assert (failed.value.kind, failed.value.worth_retrying) == (FailureKind.REDIRECTS, False)
             assert receiver.connections == 4
 
     run(go())

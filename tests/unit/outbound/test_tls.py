@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sottovoce.outbound import Fault, OutboundFailed, Policy
+from sottovoce.outbound import FailureKind, OutboundFailed, Policy
 from sottovoce.outbound.client import Outbound
 from tests.unit.outbound.receivers import (
     HERE,
@@ -143,7 +143,7 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(authority: Authori
     async def go() -> None:
         async with receiving(says(answer()), tls=authority.serving(["hooks.example"])) as receiver:
             failed = await fails(receiver, opened())
-            assert (failed.kind, failed.worth_retrying) == (Fault.TLS, False)
+            assert (failed.kind, failed.worth_retrying) == (FailureKind.TLS, False)
             assert "certificate" in failed.text
 
     run(go())
@@ -154,7 +154,7 @@ def test_a_certificate_for_another_name_is_not_trusted(authority: Authority, nam
     async def go() -> None:
         async with receiving(says(answer()), tls=authority.serving(names)) as receiver:
             failed = await fails(receiver, trusting(authority))
-            assert failed.kind is Fault.TLS
+            assert failed.kind is FailureKind.TLS
             assert HERE not in failed.text
 
     run(go())
@@ -163,7 +163,7 @@ def test_a_certificate_for_another_name_is_not_trusted(authority: Authority, nam
 def test_a_certificate_that_is_over_is_not_trusted(authority: Authority) -> None:
     async def go() -> None:
         async with receiving(says(answer()), tls=authority.serving(["hooks.example"], NOW - DAY)) as receiver:
-            assert (await fails(receiver, trusting(authority))).kind is Fault.TLS
+            assert (await fails(receiver, trusting(authority))).kind is FailureKind.TLS
 
     run(go())
 
@@ -177,7 +177,7 @@ def test_a_receiver_without_tls_is_none_for_https(authority: Authority) -> None:
     async def go() -> None:
         async with receiving(plain) as receiver:
             failed = await fails(receiver, trusting(authority))
-            assert (failed.kind, failed.text) == (Fault.TLS, "no TLS connection can be agreed on")
+            assert (failed.kind, failed.text) == (FailureKind.TLS, "no TLS connection can be agreed on")
 
     run(go())
 
@@ -191,7 +191,7 @@ def test_old_tls_is_not_spoken(authority: Authority) -> None:
         context.set_ciphers("ALL:@SECLEVEL=0")
         async with receiving(says(answer()), tls=context) as receiver:
             # whether it says so or just hangs up is up to the receiver
-            assert (await fails(receiver, trusting(authority))).kind in {Fault.TLS, Fault.CONNECTION}
+            assert (await fails(receiver, trusting(authority))).kind in {FailureKind.TLS, FailureKind.CONNECTION}
 
     run(go())
 
@@ -204,8 +204,8 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rec
     await reader.read()
 
 
-@pytest.mark.parametrize(("script", "kind"), [(closes, Fault.CONNECTION), (silent, Fault.TIMEOUT)])
-def test_a_receiver_that_never_gets_to_tls_is_left(authority: Authority, script: Script, kind: Fault) -> None:
+@pytest.mark.parametrize(("script", "kind"), [(closes, FailureKind.CONNECTION), (silent, FailureKind.TIMEOUT)])
+def test_a_receiver_that_never_gets_to_tls_is_left(authority: Authority, script: Script, kind: FailureKind) -> None:
     async def go() -> None:
         limits = replace(QUICK, connect=0.3)
         async with receiving(script) as receiver, Outbound(trusting(authority), resolver=Names(NAMES)) as outbound:
@@ -223,7 +223,7 @@ def test_the_total_ends_a_handshake_too(authority: Authority) -> None:
         async with receiving(silent) as receiver, Outbound(trusting(authority), resolver=Names(NAMES)) as outbound:
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, receiver.url(host="hooks.example", scheme="https"), limits=limits)
-            assert failed.value.kind is Fault.TIMEOUT
+            assert failed.value.kind is FailureKind.TIMEOUT
             await asyncio.wait_for(receiver.gone.wait(), 10)
 
     run(go())
@@ -238,7 +238,7 @@ def test_a_body_cut_off_under_tls_is_not_taken_for_its_end(authority: Authority)
         ):
             with pytest.raises(OutboundFailed) as failed:
                 await ask(outbound, receiver.url(host="hooks.example", scheme="https"))
-            assert failed.value.kind is Fault.CONNECTION
+            assert failed.value.kind is FailureKind.CONNECTION
 
     run(go())
 

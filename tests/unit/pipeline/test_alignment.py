@@ -13,7 +13,7 @@ from sottovoce.pipeline import alignment, windows
 from sottovoce.transcript import marked_text
 from sottovoce.transcript.alignment import Alignment
 from sottovoce.transcript.model import RATE, Word, samples
-from tests.unit.pipeline.test_batch import FIXTURES, Judge, Notebook
+from tests.unit.pipeline.test_batch import FIXTURES, Notebook, VadFactory
 from tests.unit.pipeline.test_segment_alignment import Said, Script, record, talk
 
 LINES = tuple(" ".join(f"{letter}{number}" for number in range(12)) for letter in "abcdefghijklmnopqrstuvwxyz")
@@ -53,7 +53,7 @@ class Studio:
         self.notebook = Notebook()
         words = tuple(marked_text.words(text))
         work = alignment.Work(path=self.path, words=words, language="en", clock=lambda: 7, windows=kept)
-        found = alignment.align(work, self.aligner, Judge, self.notebook)
+        found = alignment.align(work, self.aligner, VadFactory, self.notebook)
         assert [(word.first, word.last) for word in found.words] == [(word.first, word.last) for word in words]
         flat = [time for word in found.words for time in (word.start, word.end)]
         assert flat == sorted(flat)
@@ -224,7 +224,7 @@ def test_what_is_no_recording_is_said():
     words = tuple(marked_text.words("one"))
     work = alignment.Work(path=FIXTURES / "not_media.wav", words=words, language="en", clock=lambda: 7)
     with pytest.raises(MediaUnreadable):
-        alignment.align(work, Prompter([]), Judge, Notebook())
+        alignment.align(work, Prompter([]), VadFactory, Notebook())
 
 
 # ── what goes on after a crash ──

@@ -146,7 +146,7 @@ def words(first: int, count: int) -> list[str]:
 def test_a_run_makes_itself_sure_and_a_single_word_does_not() -> None:
     text = words(0, 40)
     heard = ["?", *words(5, RUN), "?", *words(30, RUN - 1), "?"]
-    found = anchors.sure(text, heard)
+    found = anchors.trusted_runs(text, heard)
     assert numbers(found.pairs) == [(5 + number, 1 + number) for number in range(RUN)]
     assert found.alone == RUN
 
@@ -154,7 +154,7 @@ def test_a_run_makes_itself_sure_and_a_single_word_does_not() -> None:
 def test_a_single_word_between_near_runs_counts() -> None:
     text = words(0, 20)
     heard = [*words(0, RUN), "?", "w6", "?", *words(10, RUN)]
-    found = anchors.sure(text, heard)
+    found = anchors.trusted_runs(text, heard)
     assert (6, 4) in numbers(found.pairs)
     assert found.alone == 2 * RUN
     assert len(found.pairs) == found.alone + 1
@@ -171,25 +171,25 @@ def test_near_is_near_on_both_sides(side: str, apart: int, counts: bool) -> None
         unheard.insert(RUN, "x")  # else the single word continues the run
     else:
         spoken.insert(RUN, "?")
-    assert ("single" in [unheard[pair.text] for pair in anchors.sure(unheard, spoken).pairs]) is counts
+    assert ("single" in [unheard[pair.text] for pair in anchors.trusted_runs(unheard, spoken).pairs]) is counts
 
 
 def test_single_words_before_the_first_run_and_behind_the_last_do_not_count() -> None:
     text = ["a", "x", *words(0, RUN), "y", "b"]
     heard = ["a", *words(0, RUN), "b"]
-    assert [text[pair.text] for pair in anchors.sure(text, heard).pairs] == words(0, RUN)
+    assert [text[pair.text] for pair in anchors.trusted_runs(text, heard).pairs] == words(0, RUN)
 
 
 def test_a_text_shorter_than_a_run_is_sure_when_all_of_it_was_heard() -> None:
-    assert numbers(anchors.sure(["a", "b"], ["?", "a", "b", "?"]).pairs) == [(0, 1), (1, 2)]
-    assert anchors.sure(["a", "b"], ["a", "?", "b"]).pairs == ()
-    assert numbers(anchors.sure(["a"], ["?", "a"]).pairs) == [(0, 1)]
-    assert anchors.sure([], ["a"]).pairs == ()
+    assert numbers(anchors.trusted_runs(["a", "b"], ["?", "a", "b", "?"]).pairs) == [(0, 1), (1, 2)]
+    assert anchors.trusted_runs(["a", "b"], ["a", "?", "b"]).pairs == ()
+    assert numbers(anchors.trusted_runs(["a"], ["?", "a"]).pairs) == [(0, 1)]
+    assert anchors.trusted_runs([], ["a"]).pairs == ()
 
 
 @given(some_words, some_words)
 def test_what_is_sure_rises_and_is_part_of_the_common_course(text: list[str], heard: list[str]) -> None:
-    found = anchors.sure(text, heard)
+    found = anchors.trusted_runs(text, heard)
     assert set(found.pairs) <= set(anchors.common(text, heard))
     assert all(one.text < two.text and one.heard < two.heard for one, two in pairwise(found.pairs))
     assert found.alone <= len(found.pairs)

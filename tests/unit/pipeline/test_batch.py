@@ -18,7 +18,7 @@ from tests import sleeper
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "audio"
 
 
-class Judge:
+class VadFactory:
     """Whatever is not silent is speech."""
 
     frame = 512
@@ -62,7 +62,7 @@ def transcribe(path, request=None, windows=(), **changes):
     work = batch.Work(
         path=path, request=request or TranscriptionRequest(language="en"), clock=lambda: 7, windows=windows, **changes
     )
-    return batch.transcribe(work, sleeper.Sleeper(0.0), Judge, notebook), notebook
+    return batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, notebook), notebook
 
 
 def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
@@ -148,7 +148,7 @@ def test_an_engine_that_punctuates_is_left_alone(long_wav):
                 yield Recognized(start=stretch.start, end=stretch.end, items=words)
 
     work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    transcript = batch.transcribe(work, Writer(0.0), Judge, Notebook())
+    transcript = batch.transcribe(work, Writer(0.0), VadFactory, Notebook())
     assert {item.text for item in transcript.items} == {"mIxed", "."}
 
 
@@ -171,7 +171,7 @@ class Picky(sleeper.Sleeper):
 def heard_by(engine, path):
     notebook = Notebook()
     work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    batch.transcribe(work, engine, Judge, notebook)
+    batch.transcribe(work, engine, VadFactory, notebook)
     return notebook
 
 
@@ -185,7 +185,7 @@ def test_an_engine_gets_speech_cut_in_its_own_way(tmp_path):
     picky = Picky()
     heard_by(picky, path)
     expected = [0, 3 * RATE, 5.5 * RATE, 10.5 * RATE]
-    assert [at for stretch in picky.stretches for at in stretch] == pytest.approx(expected, abs=2 * Judge.frame)
+    assert [at for stretch in picky.stretches for at in stretch] == pytest.approx(expected, abs=2 * VadFactory.frame)
 
 
 def test_what_an_engine_has_to_say_is_in_the_job_s_log(long_wav):
@@ -219,7 +219,7 @@ class Polyglot(sleeper.Sleeper):
 def open_language(path, engine, request):
     errors = (StageError(feature="translation", type="unsupported_translation_pair", message="from {language} to fr"),)
     work = batch.Work(path=path, request=request, clock=lambda: 7, errors=errors)
-    return batch.transcribe(work, engine, Judge, Notebook())
+    return batch.transcribe(work, engine, VadFactory, Notebook())
 
 
 def test_an_open_language_is_identified_and_then_used_everywhere(long_wav):

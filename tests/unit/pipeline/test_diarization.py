@@ -18,8 +18,8 @@ from sottovoce.engines.protocols import (
     DiarizationHints,
     Diarized,
     Diarizer,
-    Listen,
     Skill,
+    SpeechSource,
     Turn,
     Voice,
 )
@@ -29,7 +29,7 @@ from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import AudioFiltering, Diarization, SpeakerDiarization, TranscriptionRequest
 from sottovoce.transcript.model import RATE, UNKNOWN_SPEAKER, Item, Speaker, Transcript
 from tests import sleeper
-from tests.unit.pipeline.test_batch import Judge, Notebook
+from tests.unit.pipeline.test_batch import Notebook, VadFactory
 
 LOUD, QUIET = 12_000, 3_000
 SPEAKER = TranscriptionRequest(language="en", diarization=Diarization.SPEAKER)
@@ -60,7 +60,7 @@ class ByLoudness:
             voiceprints="ears-1",
         )
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         self.hints.append(hints)
         levels: list[int] = []
         turns: list[Turn] = []
@@ -74,10 +74,10 @@ class ByLoudness:
                 if level:
                     start = stretch.start + at
                     turns.append(Turn(start=start, end=start + RATE // 10, voice=levels.index(level)))
-        voices = tuple(Voice(print=print_of(level), pitch=2_400_000 / level) for level in levels)
+        voices = tuple(Voice(voiceprint=print_of(level), pitch=2_400_000 / level) for level in levels)
         return Diarized(turns=tuple(turns), voices=voices)
 
-    def likeness(self, one: bytes, other: bytes) -> float:
+    def similarity(self, one: bytes, other: bytes) -> float:
         return max(0.0, 1 - abs(int(one) - int(other)) / 6_000)
 
 
@@ -88,7 +88,7 @@ class Broken(ByLoudness):
         super().__init__()
         self._fail = fail
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         return self._fail()
 
 
@@ -114,7 +114,7 @@ def transcribe(
 ) -> tuple[Transcript, Notebook]:
     notebook = Notebook()
     work = batch.Work(path=path, request=request, clock=lambda: 7, known=known)
-    return batch.transcribe(work, sleeper.Sleeper(0.0), Judge, notebook, diarizer), notebook
+    return batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, notebook, diarizer), notebook
 
 
 def labels(items: Sequence[Item]) -> list[str | None]:
@@ -190,7 +190,7 @@ def voiceless() -> Diarized:
 
 
 def oversized() -> Diarized:
-    return Diarized(turns=(), voices=(Voice(print=bytes(8_193)),))
+    return Diarized(turns=(), voices=(Voice(voiceprint=bytes(8_193)),))
 
 
 @pytest.mark.parametrize(
@@ -234,11 +234,11 @@ def test_where_nothing_is_said_nobody_listens_again(tmp_path):
 
 def test_a_voice_that_says_no_word_is_no_speaker(talk):
     class Ghosts(ByLoudness):
-        def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+        def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
             heard = super().diarize(listen, hints)
             ghost = Turn(start=20 * RATE, end=21 * RATE, voice=0)
             turns = [replace(turn, voice=turn.voice + 1) for turn in heard.turns]
-            return Diarized(turns=(*turns, ghost), voices=(Voice(print=b"1"), *heard.voices))
+            return Diarized(turns=(*turns, ghost), voices=(Voice(voiceprint=b"1"), *heard.voices))
 
     transcript, notebook = transcribe(talk, SPEAKER, Ghosts())
     assert labels(transcript.items) == ["S1", "S2", "S1"]
@@ -249,9 +249,9 @@ def test_a_voice_that_says_no_word_is_no_speaker(talk):
 @pytest.mark.parametrize("pitch", [None, float("nan"), float("inf"), 0.0])
 def test_a_pitch_that_is_none_is_unknown_and_an_empty_print_is_left_out(talk, pitch):
     class Toneless(ByLoudness):
-        def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+        def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
             heard = super().diarize(listen, hints)
-            return replace(heard, voices=tuple(Voice(print=b"", pitch=pitch) for _ in heard.voices))
+            return replace(heard, voices=tuple(Voice(voiceprint=b"", pitch=pitch) for _ in heard.voices))
 
     transcript, _ = transcribe(talk, asking(get_speakers=True), Toneless())
     assert transcript.speakers == (Speaker(label="S1"), Speaker(label="S2"))
@@ -266,12 +266,12 @@ def test_stereo_is_heard_mixed(tmp_path):
 
 
 def source(path: Path, alive: Callable[[], None] = lambda: None) -> diarization.Source:
-    return diarization.Source(path=path, judge=Judge, alive=alive)
+    return diarization.Source(path=path, make_vad=VadFactory, alive=alive)
 
 
 def test_every_pass_is_the_same_and_gives_a_sign_of_life_in_silence_too(tmp_path):
     class Twice(ByLoudness):
-        def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+        def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
             super().diarize(listen, hints)
             return super().diarize(listen, hints)
 
@@ -300,7 +300,7 @@ def test_an_attempt_that_goes_on_tells_the_same_people_apart(talk, monkeypatch):
     whole, first = transcribe(talk, SPEAKER, ByLoudness())
     assert len(first.windows) > 1
     work = batch.Work(path=talk, request=SPEAKER, clock=lambda: 7, windows=first.windows[:1])
-    again = batch.transcribe(work, sleeper.Sleeper(0.0), Judge, Notebook(), ByLoudness())
+    again = batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, Notebook(), ByLoudness())
     assert again == whole
 
 
@@ -308,10 +308,10 @@ def test_sentences_correct_what_the_turns_have_wrong(tmp_path):
     """Ten words of one voice but for a moment within the fourth: the marks of the finished line make it one sentence."""
 
     class Stumbling(ByLoudness):
-        def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+        def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
             heard = super().diarize(listen, hints)
             turns = [replace(turn, voice=1) if 3 <= turn.start / RATE < 4 else turn for turn in heard.turns]
-            return Diarized(turns=tuple(turns), voices=(*heard.voices, Voice(print=b"1")))
+            return Diarized(turns=tuple(turns), voices=(*heard.voices, Voice(voiceprint=b"1")))
 
     path = recorded(tmp_path / "a.wav", (LOUD, 10), (0, 1))
     assert labels(transcribe(path, SPEAKER, Stumbling())[0].items) == ["S1"]

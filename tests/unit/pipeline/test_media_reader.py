@@ -10,7 +10,7 @@ import pytest
 
 from sottovoce.audio import media
 from sottovoce.errors import MediaUnreadable
-from sottovoce.pipeline.media_reader import Clips
+from sottovoce.pipeline.media_reader import SeekableAudio
 from sottovoce.transcript.model import RATE
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "audio"
@@ -37,7 +37,7 @@ def holds(clip, samples, start: int, end: int) -> bool:
 @pytest.mark.parametrize("seed", range(8))
 def test_rising_pieces_are_the_samples_of_the_whole(noise, seed):
     random.seed(seed)
-    samples, clips = whole(noise), Clips(noise)
+    samples, clips = whole(noise), SeekableAudio(noise)
     starts = sorted(random.randrange(len(samples)) for _ in range(30))
     for start in starts:
         end = start + random.choice([0, 1, 100, RATE - 1, RATE, RATE + 1, 7 * RATE])
@@ -47,14 +47,14 @@ def test_rising_pieces_are_the_samples_of_the_whole(noise, seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_pieces_in_any_order_are_too(noise, seed):
     random.seed(seed)
-    samples, clips = whole(noise), Clips(noise)
+    samples, clips = whole(noise), SeekableAudio(noise)
     for _ in range(15):
         start, end = sorted(random.choices(range(len(samples)), k=2))
         assert holds(clips.take(start, end), samples, start, end)
 
 
 def test_going_back_and_asking_twice(noise):
-    samples, clips = whole(noise), Clips(noise)
+    samples, clips = whole(noise), SeekableAudio(noise)
     for start, end in ((5, 9), (5, 9), (20, 25), (19, 25), (0, 30), (2, 3), (2, 2), (0, 1)):
         assert holds(clips.take(start * RATE + 7, end * RATE), samples, start * RATE + 7, end * RATE)
 
@@ -67,7 +67,7 @@ def test_only_going_back_behind_the_last_piece_decodes_again(noise, monkeypatch)
         return media.Decoder(path, split=split, start=start)
 
     monkeypatch.setattr("sottovoce.pipeline.media_reader.media.decode", decode)
-    clips = Clips(noise)
+    clips = SeekableAudio(noise)
     for start, end in ((3, 4), (3, 9), (8, 9), (20, 21), (20, 20), (20, 29)):
         clips.take(start * RATE, end * RATE)
     assert opened == [3 * RATE]
@@ -76,23 +76,23 @@ def test_only_going_back_behind_the_last_piece_decodes_again(noise, monkeypatch)
 
 
 def test_beyond_the_end_there_is_less_and_then_nothing(noise):
-    samples, clips = whole(noise), Clips(noise)
+    samples, clips = whole(noise), SeekableAudio(noise)
     assert holds(clips.take(29 * RATE, 40 * RATE), samples, 29 * RATE, len(samples))
     beyond = clips.take(50 * RATE, 60 * RATE)
     assert (beyond.start, len(beyond.audio), beyond.audio.dtype) == (50 * RATE, 0, np.float32)
     assert holds(clips.take(28 * RATE, 29 * RATE), samples, 28 * RATE, 29 * RATE)
-    assert len(Clips(noise).take(50 * RATE, 60 * RATE).audio) == 0
+    assert len(SeekableAudio(noise).take(50 * RATE, 60 * RATE).audio) == 0
 
 
 def test_a_piece_before_the_beginning_begins_there(noise):
     samples = whole(noise)
-    assert holds(Clips(noise).take(-RATE, RATE), samples, 0, RATE)
-    assert len(Clips(noise).take(RATE, 0).audio) == 0
+    assert holds(SeekableAudio(noise).take(-RATE, RATE), samples, 0, RATE)
+    assert len(SeekableAudio(noise).take(RATE, 0).audio) == 0
 
 
 def test_channels_are_mixed_and_any_rate_will_do():
     path = FIXTURES / "stereo_44k.wav"
-    samples, clips = whole(path), Clips(path)
+    samples, clips = whole(path), SeekableAudio(path)
     for start in (0, 777, RATE // 2, RATE):
         assert holds(clips.take(start, start + RATE // 3), samples, start, start + RATE // 3)
 
@@ -102,7 +102,7 @@ def test_no_more_is_held_than_the_piece(tmp_path):
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         file.writeframes(bytes(2 * RATE * 300))
-    clips = Clips(path)
+    clips = SeekableAudio(path)
     clips.take(0, RATE)
     tracemalloc.start()
     try:
@@ -115,4 +115,4 @@ def test_no_more_is_held_than_the_piece(tmp_path):
 
 def test_what_is_no_recording_is_said():
     with pytest.raises(MediaUnreadable):
-        Clips(FIXTURES / "not_media.wav").take(0, RATE)
+        SeekableAudio(FIXTURES / "not_media.wav").take(0, RATE)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.engines.protocols import HeardWord, PlacedWord, Reading, Speech
-from sottovoce.pipeline.media_reader import Clips
-from sottovoce.pipeline.segment_alignment import FITS, SEGMENT, Known, Placer, Segment, bridged
+from sottovoce.engines.protocols import AlignmentSession, HeardWord, PlacedWord, Speech
+from sottovoce.pipeline.media_reader import SeekableAudio
+from sottovoce.pipeline.segment_alignment import FITS, SEGMENT, Anchor, Segment, SegmentAligner, interpolate
 from sottovoce.transcript.model import RATE, Samples, samples
 
 
@@ -70,7 +70,7 @@ class Script:
     def spoken(self) -> Sequence[tuple[str, ...]]:
         return self._spoken
 
-    def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
+    def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
         assert 0 < len(stretch.audio) <= 30 * RATE
         return tuple(
             HeardWord(text=each.text, start=max(each.start, stretch.start), end=min(each.end, stretch.end))
@@ -78,7 +78,7 @@ class Script:
             if each.clear
         )
 
-    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+    def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
         assert len(stretch.audio) <= 90 * RATE
         assert all(one < two for one, two in pairwise(words))
         self.asked.append((stretch.start, stretch.end, tuple(words)))
@@ -93,20 +93,20 @@ class Script:
                 continue
             said = next((each for each in here if (each.text,) == self._spoken[number] and each.start >= at), None)
             if said is None:
-                found.append(PlacedWord(start=at, end=at, fit=0.0))
+                found.append(PlacedWord(start=at, end=at, score=0.0))
                 continue
             at = min(said.end, stretch.end)
-            found.append(PlacedWord(start=max(said.start, stretch.start), end=at, fit=0.9))
+            found.append(PlacedWord(start=max(said.start, stretch.start), end=at, score=0.9))
         return tuple(found)
 
     def _inside(self, stretch: Speech) -> list[Said]:
         return [each for each in self._said if stretch.start <= (each.start + each.end) // 2 < stretch.end]
 
 
-def known(*found: tuple[int, float, float], after: Sequence[int] = ()) -> list[Known]:
+def known(*found: tuple[int, float, float], after: Sequence[int] = ()) -> list[Anchor]:
     """Words by number, start and end in seconds; behind other speech those whose numbers are in *after*."""
     return [
-        Known(number=number, start=samples(start), end=samples(end), after=int(number in after))
+        Anchor(number=number, start=samples(start), end=samples(end), after=int(number in after))
         for number, start, end in found
     ]
 
@@ -115,20 +115,24 @@ def known(*found: tuple[int, float, float], after: Sequence[int] = ()) -> list[K
 def placer(tmp_path):
     """A placer over what *said* says, and its reading."""
 
-    def make(words: str, said: Sequence[Said], seconds: float = 30, *, places: bool = True) -> tuple[Placer, Script]:
+    def make(
+        words: str, said: Sequence[Said], seconds: float = 30, *, places: bool = True
+    ) -> tuple[SegmentAligner, Script]:
         reading = Script(words.split(), said, places=places)
         path = record(tmp_path / "said.wav", said, seconds)
-        return Placer(reading, Clips(path), samples(seconds), lambda _: None, letters=letters(reading)), reading
+        return SegmentAligner(
+            reading, SeekableAudio(path), samples(seconds), lambda _: None, letters=letters(reading)
+        ), reading
 
     return make
 
 
-def anchored(words: str, said: Sequence[Said]) -> list[Known]:
+def anchored(words: str, said: Sequence[Said]) -> list[Anchor]:
     """Those of *words* that are heard clearly; each is said at most once."""
     places = {each.text: each for each in said if each.clear}
     numbers = [number for number, word in enumerate(words.split()) if bare(word) in places]
     found = [places[bare(words.split()[number])] for number in numbers]
-    return [Known(number=n, start=each.start, end=each.end) for n, each in zip(numbers, found, strict=True)]
+    return [Anchor(number=n, start=each.start, end=each.end) for n, each in zip(numbers, found, strict=True)]
 
 
 # ── bridges ──
@@ -144,14 +148,14 @@ def placed_words(draw: st.DrawFn) -> tuple[dict[int, PlacedWord], list[int], Sam
         if draw(st.booleans()):
             start = max(0, at + draw(st.integers(-RATE, 3 * RATE)))
             at = start + draw(st.integers(0, RATE))
-            placed[number] = PlacedWord(start=start, end=at, fit=0.5)
+            placed[number] = PlacedWord(start=start, end=at, score=0.5)
     return placed, weights, draw(st.integers(0, at + 3 * RATE))
 
 
 @given(placed_words())
 def test_every_word_has_times_that_never_fall_and_end_with_the_media(case) -> None:
     placed, weights, duration = case
-    times = bridged(placed, weights, duration)
+    times = interpolate(placed, weights, duration)
     assert len(times) == len(weights)
     flat = [time for start, end, _ in times for time in (start, end)]
     assert flat == sorted(flat)
@@ -168,7 +172,7 @@ def test_words_that_were_placed_apart_stay_where_they_were_placed(case) -> None:
     ordered = {number: word for number, word in placed.items() if weights[number]}
     spans = [(word.start, word.end) for _, word in sorted(placed.items())]
     if all(one[1] <= two[0] for one, two in pairwise(spans)):
-        times = bridged(placed, weights, 10**9)
+        times = interpolate(placed, weights, 10**9)
         assert all(times[number] == (word.start, word.end, False) for number, word in ordered.items())
 
 
@@ -179,53 +183,53 @@ def test_guesses_change_nothing_about_the_order(case, data: st.DataObject) -> No
     guesses = {}
     for number in data.draw(st.sets(st.sampled_from(missing)) if missing else st.just(set())):
         start = data.draw(st.integers(0, duration + RATE))
-        guesses[number] = PlacedWord(start=start, end=start + data.draw(st.integers(0, RATE)), fit=0.1)
-    times = bridged(placed, weights, duration, guesses)
-    assert [guess for *_, guess in times] == [guess for *_, guess in bridged(placed, weights, duration)]
+        guesses[number] = PlacedWord(start=start, end=start + data.draw(st.integers(0, RATE)), score=0.1)
+    times = interpolate(placed, weights, duration, guesses)
+    assert [guess for *_, guess in times] == [guess for *_, guess in interpolate(placed, weights, duration)]
     flat = [time for start, end, _ in times for time in (start, end)]
     assert flat == sorted(flat)
     assert all(0 <= time <= duration for time in flat)
 
 
 def test_guesses_hold_where_all_words_between_have_one_that_lies_there() -> None:
-    placed = {0: PlacedWord(start=0, end=RATE, fit=1), 3: PlacedWord(start=9 * RATE, end=10 * RATE, fit=1)}
-    here, there = PlacedWord(start=2 * RATE, end=3 * RATE, fit=0), PlacedWord(start=5 * RATE, end=6 * RATE, fit=0)
-    astray = PlacedWord(start=8 * RATE, end=10 * RATE, fit=0)
-    weights, even = [1, 1, 1, 1], bridged(placed, [1, 1, 1, 1], 10 * RATE)
-    held = bridged(placed, weights, 10 * RATE, {1: here, 2: there})
+    placed = {0: PlacedWord(start=0, end=RATE, score=1), 3: PlacedWord(start=9 * RATE, end=10 * RATE, score=1)}
+    here, there = PlacedWord(start=2 * RATE, end=3 * RATE, score=0), PlacedWord(start=5 * RATE, end=6 * RATE, score=0)
+    astray = PlacedWord(start=8 * RATE, end=10 * RATE, score=0)
+    weights, even = [1, 1, 1, 1], interpolate(placed, [1, 1, 1, 1], 10 * RATE)
+    held = interpolate(placed, weights, 10 * RATE, {1: here, 2: there})
     assert held[1:3] == [(2 * RATE, 3 * RATE, True), (5 * RATE, 6 * RATE, True)]
     for guesses in ({1: here}, {1: there, 2: here}, {1: here, 2: astray}):
-        assert bridged(placed, weights, 10 * RATE, guesses) == even
+        assert interpolate(placed, weights, 10 * RATE, guesses) == even
 
 
 def test_words_share_the_time_between_their_neighbours_by_their_length() -> None:
-    placed = {0: PlacedWord(start=0, end=1_000, fit=1), 4: PlacedWord(start=9_000, end=9_500, fit=1)}
-    assert bridged(placed, [2, 1, 0, 3, 2], 20_000) == [
+    placed = {0: PlacedWord(start=0, end=1_000, score=1), 4: PlacedWord(start=9_000, end=9_500, score=1)}
+    assert interpolate(placed, [2, 1, 0, 3, 2], 20_000) == [
         (0, 1_000, False), (1_000, 3_000, True), (3_000, 3_000, False), (3_000, 9_000, True), (9_000, 9_500, False),
     ]  # fmt: skip
 
 
 def test_words_at_either_end_take_no_more_time_than_they_need() -> None:
-    placed = {2: PlacedWord(start=60 * RATE, end=61 * RATE, fit=1)}
-    first, second, _, fourth, dash = bridged(placed, [4, 4, 4, 4, 0], 120 * RATE)
+    placed = {2: PlacedWord(start=60 * RATE, end=61 * RATE, score=1)}
+    first, second, _, fourth, dash = interpolate(placed, [4, 4, 4, 4, 0], 120 * RATE)
     assert 57 * RATE < first[0] < first[1] == second[0] < second[1] == 60 * RATE
     assert fourth[0] == 61 * RATE < fourth[1] < 63 * RATE
     assert dash == (fourth[1], fourth[1], False)
 
 
 def test_without_time_at_either_end_words_take_none() -> None:
-    placed = {1: PlacedWord(start=0, end=RATE, fit=1)}
-    assert bridged(placed, [4, 4, 4], RATE) == [(0, 0, True), (0, RATE, False), (RATE, RATE, True)]
+    placed = {1: PlacedWord(start=0, end=RATE, score=1)}
+    assert interpolate(placed, [4, 4, 4], RATE) == [(0, 0, True), (0, RATE, False), (RATE, RATE, True)]
 
 
 # ── segments ──
 
 
 @st.composite
-def known_words(draw: st.DrawFn) -> tuple[list[str], list[Known], Samples]:
+def known_words(draw: st.DrawFn) -> tuple[list[str], list[Anchor], Samples]:
     """A text and those of its words that are known, in speech with pauses of every length and foreign speech."""
     words = draw(st.lists(st.sampled_from(["word", "word", "word", "—"]), min_size=1, max_size=60))
-    found: list[Known] = []
+    found: list[Anchor] = []
     at = draw(st.integers(0, 5 * RATE))
     for number, word in enumerate(words):
         if word == "—" or draw(st.integers(0, 9)) == 0:
@@ -233,18 +237,18 @@ def known_words(draw: st.DrawFn) -> tuple[list[str], list[Known], Samples]:
         at += draw(st.sampled_from([0, 100, RATE // 2, 3 * RATE, 20 * RATE, 29 * RATE]))
         end = at + draw(st.sampled_from([RATE // 10, RATE, 4 * RATE]))
         after = draw(st.sampled_from([0, 0, 0, 2]))
-        found.append(Known(number=number, start=at, end=end, after=after))
+        found.append(Anchor(number=number, start=at, end=end, after=after))
         at = end
     return words, found, at + draw(st.integers(0, 5 * RATE))
 
 
-def letters(reading: Reading) -> list[int]:
+def letters(reading: AlignmentSession) -> list[int]:
     return [sum(map(len, tokens)) for tokens in reading.spoken]
 
 
-def segments_of(words: Sequence[str], found: Sequence[Known], duration: Samples) -> list[Segment]:
+def segments_of(words: Sequence[str], found: Sequence[Anchor], duration: Samples) -> list[Segment]:
     script = Script(words, [])
-    placer = Placer(script, Clips(Path("nowhere")), duration, lambda _: None, letters=letters(script))
+    placer = SegmentAligner(script, SeekableAudio(Path("nowhere")), duration, lambda _: None, letters=letters(script))
     return list(placer.segments(found))
 
 
@@ -320,7 +324,7 @@ def test_a_word_that_was_mumbled_is_found_where_it_should_be(placer) -> None:
     words = "one two three four five six"
     said = [*talk("one two three", 1), *talk("four", 2.2, clear=False), *talk("five six", 2.6)]
     sut, reading = placer(words, said)
-    filled = sut.filled(anchored(words, said))
+    filled = sut.fill_gaps(anchored(words, said))
     assert [(each.number, each.heard) for each in filled] == [
         (0, True), (1, True), (2, True), (3, False), (4, True), (5, True),
     ]  # fmt: skip
@@ -334,25 +338,25 @@ def test_a_word_that_was_dropped_is_not_found(placer, dropped) -> None:
     said = talk(" ".join(word for word in words.split() if word not in dropped), 1)
     sut, _ = placer(words, said)
     heard = anchored(words, said)
-    assert sut.filled(heard) == heard
+    assert sut.fill_gaps(heard) == heard
 
 
 def test_words_before_the_first_known_one_and_behind_the_last_are_found(placer) -> None:
     words = "one two three four five six"
     said = [*talk("one two", 1, clear=False), *talk("three four", 1.8), *talk("five six", 2.6, clear=False)]
     sut, _ = placer(words, said)
-    assert [each.number for each in sut.filled(anchored(words, said))] == [0, 1, 2, 3, 4, 5]
+    assert [each.number for each in sut.fill_gaps(anchored(words, said))] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_text_of_which_nothing_was_heard_is_tried_as_a_whole(placer) -> None:
     sut, _ = placer("one two — three", talk("one two three", 5, clear=False))
-    assert [(each.number, each.heard) for each in sut.filled([])] == [(0, False), (1, False), (3, False)]
+    assert [(each.number, each.heard) for each in sut.fill_gaps([])] == [(0, False), (1, False), (3, False)]
 
 
 def test_what_nobody_says_is_not_looked_for(placer) -> None:
     said = talk("one two three", 1)
     sut, reading = placer("one — two ... three", said)
-    assert [each.number for each in sut.filled(anchored("one — two ... three", said))] == [0, 2, 4]
+    assert [each.number for each in sut.fill_gaps(anchored("one — two ... three", said))] == [0, 2, 4]
     assert reading.asked == []
 
 
@@ -360,7 +364,7 @@ def test_many_words_are_not_looked_for_where_there_is_no_time_for_them(placer) -
     missing = " ".join(f"missing{number}" for number in range(100))
     said = talk("one two three four", 1)
     sut, reading = placer(f"one two {missing} three four", said)
-    assert [each.number for each in sut.filled(anchored(f"one two {missing} three four", said))] == [0, 1, 102, 103]
+    assert [each.number for each in sut.fill_gaps(anchored(f"one two {missing} three four", said))] == [0, 1, 102, 103]
     assert reading.asked == []
 
 
@@ -373,7 +377,7 @@ def test_known_words_stay_in_order_with_what_is_found_between(placer) -> None:
         if number % 9 != 5
     ]
     sut, _ = placer(words, said)
-    filled = sut.filled(anchored(words, said))
+    filled = sut.fill_gaps(anchored(words, said))
     numbers = [each.number for each in filled]
     assert numbers == [number for number in range(40) if number % 9 != 5]
     assert all(one.end <= two.start for one, two in pairwise(filled))
@@ -386,9 +390,9 @@ def test_a_segment_that_cannot_be_placed_keeps_the_times_as_heard(placer) -> Non
     said = talk("one two three four", 1)
     sut, reading = placer("one two three four", said, places=False)
     heard = {each.number: each for each in anchored("one two three four", said)}
-    placed = sut.place(Segment(words=(0, 1, 2, 3), start=0, end=5 * RATE), heard)
+    placed = sut.align(Segment(words=(0, 1, 2, 3), start=0, end=5 * RATE), heard)
     assert {n: (word.start, word.end) for n, word in placed.items()} == {n: (k.start, k.end) for n, k in heard.items()}
-    assert {word.fit for word in placed.values()} == {FITS}
+    assert {word.score for word in placed.values()} == {FITS}
     assert len(reading.asked) > 1
 
 
@@ -396,19 +400,19 @@ def test_halves_of_a_segment_that_can_be_placed_are() -> None:
     class Stubborn(Script):
         """Places no more than two words at once."""
 
-        def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
-            found = super().place(stretch, words)
+        def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+            found = super().align(stretch, words)
             return found if len(words) <= 2 else (None,) * len(words)
 
     said = talk("one two three four | five", 1)
     reading = Stubborn([each.text for each in said], said)
 
-    class Silence(Clips):
+    class Silence(SeekableAudio):
         def take(self, start: Samples, end: Samples) -> Speech:
             return Speech(start=start, audio=np.zeros(end - start, np.float32))
 
-    sut = Placer(reading, Silence(Path("nowhere")), 10 * RATE, lambda _: None, letters=letters(reading))
-    rough = {n: Known(number=n, start=each.start + 99, end=each.end - 99) for n, each in enumerate(said)}
-    placed = sut.place(Segment(words=(0, 1, 2, 3, 4), start=0, end=5 * RATE), rough)
+    sut = SegmentAligner(reading, Silence(Path("nowhere")), 10 * RATE, lambda _: None, letters=letters(reading))
+    rough = {n: Anchor(number=n, start=each.start + 99, end=each.end - 99) for n, each in enumerate(said)}
+    placed = sut.align(Segment(words=(0, 1, 2, 3, 4), start=0, end=5 * RATE), rough)
     assert [(word.start, word.end) for _, word in sorted(placed.items())] == [(each.start, each.end) for each in said]
     assert [words for _, _, words in reading.asked][:2] == [(0, 1, 2, 3, 4), (0, 1, 2, 3)]  # cut in the longest pause

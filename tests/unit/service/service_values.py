@@ -16,8 +16,8 @@ from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Listener, Outcome, Task
 from sottovoce.job import JobType
 from sottovoce.service.identity.api_keys import Caller
-from sottovoce.service.jobs.repository import NewJob
-from sottovoce.service.queue.dbos_queue import Errand
+from sottovoce.service.jobs.model import NewJob
+from sottovoce.service.queue.port import TaskKind
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.database import Database, sqlite_url
 
@@ -92,9 +92,11 @@ class FakeQueue:
         assert connection.in_transaction()
         self.submitted.append(job_id)
 
-    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+    def go(
+        self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
+    ) -> None:
         assert connection.in_transaction()
-        self.sent.append((errand.value, subject, attempt, delay))
+        self.sent.append((task_kind.value, subject, attempt, delay))
 
     def cancel(self, *entries: str) -> None:
         self.cancelled.extend(entries)

@@ -2,7 +2,7 @@ import pytest
 
 from sottovoce.service import regions
 from sottovoce.service.regions import KNOWN, Mode
-from sottovoce.web.api.discovery import places
+from sottovoce.web.api.discovery import region_infos
 
 
 def test_the_contracts_regions_have_their_modes() -> None:
@@ -50,7 +50,7 @@ def test_a_server_leaves_out_what_its_region_lacks() -> None:
 
 def test_this_region_comes_first_and_others_are_shown_where_somebody_said_so() -> None:
     own = regions.region("attic1", number=42, modes=("batch",))
-    shown = places(own, {"us1": "https://us1.example.org", "cellar1": "https://cellar.example.org"})
+    shown = region_infos(own, {"us1": "https://us1.example.org", "cellar1": "https://cellar.example.org"})
     assert [(place.name, place.modes, place.url) for place in shown] == [
         ("attic1", ["batch"], None),
         ("eu1", ["batch", "realtime"], None),

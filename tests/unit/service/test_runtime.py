@@ -6,7 +6,8 @@ import pytest
 
 from sottovoce.service import runtime
 from sottovoce.service.identity import api_keys
-from sottovoce.service.runtime import Plan, Runtime
+from sottovoce.service.plan import Plan
+from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.data_folder import DataFolder, FolderInUse
 from tests.servers import until
 
@@ -73,7 +74,7 @@ def test_a_start_that_fails_takes_everything_down_again(tmp_path: Path, monkeypa
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("late")
 
-    monkeypatch.setattr(runtime, "Intake", fail)
+    monkeypatch.setattr(runtime, "JobSubmitter", fail)
     with pytest.raises(RuntimeError, match="late"):
         started(tmp_path)
     until(lambda: set(threading.enumerate()) <= threads, "end of the threads")

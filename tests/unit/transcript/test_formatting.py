@@ -6,15 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.request import PunctuationOverrides
-from sottovoce.transcript.formatting import (
-    capitalise,
-    join,
-    permit,
-    punctuate,
-    remove_words,
-    sentence_case,
-    sentences,
-)
+from sottovoce.transcript.formatting import capitalise, join, permit, punctuate, remove_words, sentence_case, sentences
 from sottovoce.transcript.languages import PACKS, pack
 from sottovoce.transcript.model import Attaches, Entity, Item, Mark, Word, samples
 from tests.unit.transcript.transcript_values import DURATION, lines, m, said, texts, w

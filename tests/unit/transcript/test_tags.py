@@ -5,13 +5,7 @@ import pytest
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Item
-from sottovoce.transcript.tags import (
-    DISFLUENCIES,
-    PROFANITIES,
-    remove_disfluencies,
-    tag_disfluencies,
-    tag_profanities,
-)
+from sottovoce.transcript.tags import DISFLUENCIES, PROFANITIES, remove_disfluencies, tag_disfluencies, tag_profanities
 from tests.unit.transcript.transcript_values import m, said, w
 
 EN = pack("en")

@@ -1,4 +1,4 @@
-from sottovoce.wire.discovery import LOCALES, Coverage, Place, features, locales, regions
+from sottovoce.wire.discovery import LOCALES, Coverage, RegionInfo, features, locales, regions
 from sottovoce.wire.v2 import config
 
 
@@ -56,8 +56,8 @@ def test_locales_are_those_that_a_config_may_ask_for() -> None:
 
 
 def test_regions_say_which_one_was_asked() -> None:
-    here = Place(name="eu1", label="EU1", place="Europe", modes=["batch"], url=None)
-    there = Place(name="den1", label="DEN1", place=None, modes=None, url="https://den1.example.org")
+    here = RegionInfo(name="eu1", label="EU1", place="Europe", modes=["batch"], url=None)
+    there = RegionInfo(name="den1", label="DEN1", place=None, modes=None, url="https://den1.example.org")
     assert regions("eu1", [here, there]) == {
         "region": "eu1",
         "regions": [

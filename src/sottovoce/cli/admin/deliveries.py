@@ -18,12 +18,12 @@ def deliveries() -> None:
 @region
 def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: object) -> None:
     """List deliveries, newest first: whose, how and where to, how often it was tried of how often at most, and how that went."""
-    from sottovoce.service.notifications import outbox as store
+    from sottovoce.service.notifications import model, repository
     from sottovoce.wire.timestamps import milliseconds
 
-    wanted = store.State(state) if state else None
+    wanted = model.State(state) if state else None
     with region_database(flags) as database, database.reading() as connection:
-        for each in store.listing(connection, job_id=job_id, state=wanted, limit=limit):
+        for each in repository.listing(connection, job_id=job_id, state=wanted, limit=limit):
             when = f"  next {milliseconds(each.next_at)}" if each.next_at is not None and each.attempts else ""
             outcome = f"  {each.outcome}" if each.outcome else ""
             click.echo(
@@ -38,20 +38,21 @@ def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: 
 @region
 def deliveries_retry(delivery_id: str, **flags: object) -> None:
     """Have DELIVERY_ID, which failed, attempted again, under the same id; a running server takes it up."""
-    from sottovoce.service.notifications import outbox as store
-    from sottovoce.service.queue.dbos_queue import DbosQueue, Errand
-    from sottovoce.web.app import errands
+    from sottovoce.bootstrap import task_settings
+    from sottovoce.service.notifications import repository
+    from sottovoce.service.queue.dbos_queue import DbosQueue
+    from sottovoce.service.queue.port import TaskKind
 
     settings, _ = folder_of(flags)
-    tries = errands(settings).send.tries
+    tries = task_settings(settings).send.tries
     with region_database(flags) as database:
         queue = DbosQueue(database)
         try:
             with database.writing() as connection:
-                found = store.retry(connection, delivery_id, tries)
+                found = repository.retry(connection, delivery_id, tries)
                 if found is None:
                     raise click.ClickException(f"no delivery {delivery_id} that failed in this region")
-                queue.go(connection, Errand.DELIVERY, found.id, found.attempts + 1)
+                queue.go(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
         finally:
             queue.close()
     click.echo(f"{delivery_id} is to be sent again, to {found.place}")

@@ -10,7 +10,7 @@ from sottovoce.cli.admin.keys import refusals
 from sottovoce.cli.common import control, data_dir, folder_of, region, region_database
 
 if TYPE_CHECKING:
-    from sottovoce.service.jobs.repository import Job
+    from sottovoce.service.jobs.model import Job
 
 IN_TIME = 120.0
 """Seconds between holding credits and queueing the job; the settler takes it for given up only much later."""
@@ -38,7 +38,7 @@ def jobs_list(state: str | None, limit: int, **flags: object) -> None:
     from sottovoce.wire.timestamps import milliseconds
 
     with region_database(flags) as database, database.reading() as connection:
-        for job in store.everybodys(connection, state=State(state) if state else None, limit=limit):
+        for job in store.list_all(connection, state=State(state) if state else None, limit=limit):
             why = f"  {job.reason}" if job.reason else ""
             seconds = job.duration_ms / 1000
             click.echo(
@@ -108,13 +108,13 @@ def _paid(flags: dict[str, object], found: "Job") -> None:
     """Hold credits for *found* once more, if jobs cost any: should it not be run again after all, they come back by themselves."""
     from sottovoce.job import Reason
     from sottovoce.service.billing import ledger
-    from sottovoce.service.billing.credit_holds import Tariff
+    from sottovoce.service.billing.credit_holds import Pricing
 
     settings, folder = folder_of(flags)
-    tariff = Tariff(billing=settings.billing, per_minute=settings.credits_per_minute)
+    pricing = Pricing(billing=settings.billing, per_minute=settings.credits_per_minute)
     size = None if found.reason is Reason.FETCH else found.media_bytes  # what was never fetched may be of any size
-    cost = tariff.cost(found.duration_ms, size)
-    if not tariff.billing or cost == 0:
+    cost = pricing.cost(found.duration_ms, size)
+    if not pricing.billing or cost == 0:
         return
     with refusals(), control(flags) as database, database.writing() as connection:
         ledger.hold(

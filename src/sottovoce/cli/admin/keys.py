@@ -132,13 +132,13 @@ def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, 
     import asyncio
 
     from sottovoce.service.identity import api_keys
-    from sottovoce.service.identity.temporary_keys import Grant, Mint
-    from sottovoce.service.storage.encryption import Vault
+    from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
+    from sottovoce.service.storage.encryption import Encryptor
 
     settings, folder = folder_of(flags)
     path = settings.secrets_key_file or folder.secrets_key
     try:
-        vault = Vault.open_file(path, create=False)
+        encryptor = Encryptor.open_file(path, create=False)
     except (OSError, ValueError) as error:
         raise click.ClickException(f"the server's key file {path.name} cannot be read") from error
     with refusals(), control(flags) as database:
@@ -148,14 +148,14 @@ def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, 
             raise click.ClickException(f"no active key {key_id}")
         if found[0].client_ref is not None and client_ref not in {None, found[0].client_ref}:
             raise click.ClickException("the key is bound to another client_ref")
-        grant = Grant(
+        grant = TokenRequest(
             key_id=key_id,
             project_id=found[0].project_id,
             product=api_keys.Product(product),
             ttl=ttl,
             client_ref=client_ref or found[0].client_ref,
         )
-        token, _ = asyncio.run(Mint(database, vault, folder.region).make(grant))
+        token, _ = asyncio.run(TokenIssuer(database, encryptor, folder.region).make(grant))
     click.echo(token)
 
 

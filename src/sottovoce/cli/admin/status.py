@@ -19,9 +19,9 @@ def status(known_issues: bool | None, **flags: object) -> None:
     with region_database(flags) as database:
         if known_issues is not None:
             with database.writing() as connection:
-                queue_estimate.tell_issues(connection, known_issues)
+                queue_estimate.set_known_issues(connection, known_issues)
         with database.reading() as connection:
-            seen = queue_estimate.look(connection, round(settings.lease * 1000))
+            seen = queue_estimate.estimate(connection, round(settings.lease * 1000))
     click.echo(f"waiting: {seen.waiting} jobs, {seen.audio:.0f} s of audio, the oldest for {seen.oldest:.0f} s")
     click.echo(f"slots: {seen.slots}" + ("" if seen.eta is None else f", all done in about {seen.eta:.0f} s"))
     click.echo(f"turnaround in the last hour: {seen.turnaround:.0f} s")

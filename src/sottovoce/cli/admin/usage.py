@@ -9,7 +9,7 @@ import click
 from sottovoce.cli.common import control, data_dir
 
 if TYPE_CHECKING:
-    from sottovoce.service.billing.usage import Share
+    from sottovoce.service.billing.usage import UsageBreakdown
 
 KEYS = ("day", "app", "language", "project", "region", "workspace")
 """The values of `service.usage.By`, which is not imported for `--help` alone."""
@@ -48,7 +48,7 @@ def usage(
     from sottovoce.wire.v2.usage import hours
 
     with control(flags) as database, database.reading() as connection:
-        found = store.shares(connection, store.By(by), since=since, until=until, workspace_id=workspace)
+        found = store.shares(connection, store.GroupBy(by), since=since, until=until, workspace_id=workspace)
     named = [by, "name"] if by in NAMED else [by]
     if file is not None:
         rows = ([*_key(by, share), share.count, f"{hours(share.duration_ms):.7f}"] for share in found)
@@ -60,7 +60,7 @@ def usage(
         click.echo("  ".join([f"{'(none)' if key is None else key:<12}", figures, *name]))
 
 
-def _key(by: str, share: "Share") -> list[Any]:
+def _key(by: str, share: "UsageBreakdown") -> list[Any]:
     """What *share* is of: a day, a number and its name, or a word."""
     from sottovoce.wire.v2.usage import written
 

@@ -96,7 +96,7 @@ def _served(workspace: "Workspace") -> str:
 
 
 def _kept(workspace: "Workspace") -> str:
-    from sottovoce.service.identity.workspaces import DAY_MS
+    from sottovoce.service.storage.database import DAY_MS
 
     if workspace.retention_ms is None:
         return "as its regions do"

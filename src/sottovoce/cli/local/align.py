@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sottovoce.cli.common import data_dir, settings_of
-from sottovoce.cli.local.engine_session import local_pool, progress, told
+from sottovoce.cli.local.engine_session import friendly_errors, local_pool, progress
 
 
 @click.command()
@@ -30,7 +30,7 @@ def align(audio: Path, text: Path, *, tags: str, language: str, **flags: object)
     from sottovoce.wire.formats import alignment as wire
 
     settings = settings_of(**flags)
-    with told():
+    with friendly_errors():
         written = alignment_text.checked(text.read_bytes())
         with local_pool(settings, lambda offers: registry.choose_aligner(language, offers)) as (pool, key, _):
             message = m.Align(path=str(audio.resolve()), language=language)

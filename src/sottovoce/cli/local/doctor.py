@@ -12,7 +12,7 @@ from sottovoce.cli.common import data_dir, region, settings_of
 
 if TYPE_CHECKING:
     from sottovoce.service.operations.doctor import Finding, Row
-    from sottovoce.service.runtime import Plan
+    from sottovoce.service.plan import Plan
     from sottovoce.settings import Settings
 
 
@@ -29,9 +29,9 @@ def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object)
     Every file of every model is checked against its SHA-256, and those in use are loaded, unless --quick is given.
     Ends with 1 when something is at fault.
     """
+    from sottovoce.bootstrap import plan
     from sottovoce.errors import EngineUnavailable
     from sottovoce.service.operations import doctor as looks
-    from sottovoce.web.app import plan
 
     settings = settings_of(**flags)
     try:

@@ -19,34 +19,34 @@ def local_pool(
     settings: "Settings", choose: "Callable[[tuple[Capabilities, ...]], Choice]"
 ) -> "Iterator[tuple[Pool, m.EngineKey, tuple[Capabilities, ...]]]":
     """One warm engine process, *choose*n from what is here, and all of that. Raises `EngineUnavailable`."""
+    from sottovoce.bootstrap import engines
     from sottovoce.engines import registry
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
-    from sottovoce.web.app import engines
 
-    setup, slots = engines(settings)
-    offers = registry.offered(setup, settings.engine)
+    engine_config, slots = engines(settings)
+    offers = registry.offered(engine_config, settings.engine)
     choice = choose(offers)
     key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-    pool = Pool(setup=setup, slots=slots)  # one process, which may use all of them
+    pool = Pool(engine_config=engine_config, slots=slots)  # one process, which may use all of them
     try:
-        pool.warm(key, 1)
+        pool.prestart(key, 1)
         yield pool, key, offers
     finally:
         pool.close()
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def friendly_errors() -> Iterator[None]:
     """Whatever goes wrong inside ends the command with one line."""
     from sottovoce.errors import Refused
-    from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, EngineDown
+    from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied, TaskCrashed
 
     try:
         yield
     except Refused as refusal:
         raise click.ClickException(refusal.detail or str(refusal.kind)) from refusal
-    except (ChildDied, ChildBroke, EngineBroken, EngineDown) as trouble:
+    except (ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable) as trouble:
         raise click.ClickException(f"the engine process failed: {str(trouble).splitlines()[-1]}") from trouble
 
 

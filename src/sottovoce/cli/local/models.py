@@ -14,7 +14,7 @@ from sottovoce.cli.common import data_dir, settings_of
 
 if TYPE_CHECKING:
     from sottovoce.engines.models.sources import ModelSource
-    from sottovoce.engines.models.store import Model, Progress, Pulled, Shelf, Source, Verdict
+    from sottovoce.engines.models.store import Model, ModelStore, Progress, Pulled, Source, VerificationResult
     from sottovoce.settings import Settings
 
 Listen = Callable[["Progress"], None]
@@ -38,7 +38,7 @@ def models() -> None:
 @models_dir
 def models_list(*, as_json: bool, **flags: object) -> None:
     """List the catalogue and what is here: size, languages, operating point, licence; and languages that nothing serves."""
-    from sottovoce.engines.models import remedies
+    from sottovoce.engines import remedies
     from sottovoce.engines.models.catalogue import CATALOGUE
 
     shelf, _ = _shelf(flags)
@@ -179,7 +179,7 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
 
     The SHA-256 is that of the catalogue, or the one that was recorded when the model was fetched.
     """
-    from sottovoce.engines.models import remedies
+    from sottovoce.engines import remedies
     from sottovoce.engines.models.store import ModelFault
 
     shelf, _ = _shelf(flags)
@@ -208,11 +208,11 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
 # ── what is asked for ──
 
 
-def _shelf(flags: dict[str, Any]) -> "tuple[Shelf, Settings]":
-    from sottovoce.engines.models.store import Shelf
+def _shelf(flags: dict[str, Any]) -> "tuple[ModelStore, Settings]":
+    from sottovoce.engines.models.store import ModelStore
 
     settings = settings_of(**flags)
-    return Shelf((settings.models_dir or settings.data_dir / "models").absolute()), settings
+    return ModelStore((settings.models_dir or settings.data_dir / "models").absolute()), settings
 
 
 def model_sources(settings: "Settings", token_file: Path | None, asked: str = "auto") -> "list[ModelSource]":
@@ -244,7 +244,7 @@ def _hub(settings: "Settings", mirror: str | None, token_file: Path | None) -> "
         raise click.ClickException(str(fault)) from fault
 
 
-def _full(shelf: "Shelf", names: tuple[str, ...]) -> list[str]:
+def _full(shelf: "ModelStore", names: tuple[str, ...]) -> list[str]:
     """*names* with the short ones in full; a folder that is called so is meant itself."""
     from sottovoce.engines.models.catalogue import canonical
 
@@ -252,14 +252,14 @@ def _full(shelf: "Shelf", names: tuple[str, ...]) -> list[str]:
     return [canonical(name, present) for name in names]
 
 
-def _unserved(shelf: "Shelf") -> list[str]:
+def _unserved(shelf: "ModelStore") -> list[str]:
     """Languages of the contract that no model on *shelf* and no embedded engine transcribes; `auto` is one of them."""
     from sottovoce.engines import registry
-    from sottovoce.engines.config import Setup
+    from sottovoce.engines.config import EngineConfig
     from sottovoce.engines.protocols import Skill
     from sottovoce.transcript.languages import AUTO, PACKS
 
-    offers = registry.skilled(registry.offered(Setup(models=shelf.folder)), Skill.TRANSCRIPTION)
+    offers = registry.skilled(registry.offered(EngineConfig(models=shelf.folder)), Skill.TRANSCRIPTION)
     served = {code for offer in offers for code in offer.languages}
     if any(offer.identifies_language for offer in offers):
         served.add(AUTO)
@@ -295,7 +295,7 @@ def _check_languages(codes: frozenset[str]) -> None:
 # ── what is shown ──
 
 
-def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
+def _rows(shelf: "ModelStore") -> list[dict[str, Any]]:
     """The catalogue as it is here, then the operator's own; one JSON-able object each."""
     from sottovoce.engines.models.store import CATALOGUE
 
@@ -323,7 +323,7 @@ def _rows(shelf: "Shelf") -> list[dict[str, Any]]:
 
 def _lacking(model: "Model") -> list[str]:
     """Languages of Whisper that the multilingual *model* does not know."""
-    from sottovoce.engines.models.remedies import languages_of
+    from sottovoce.engines.remedies import languages_of
     from sottovoce.engines.whisper.languages import LANGUAGES
 
     return sorted(LANGUAGES - languages_of(model)) if model.engine == "whisper" and model.languages is None else []
@@ -361,7 +361,7 @@ def _languages(row: dict[str, Any]) -> str:
     return " ".join(codes) if len(codes) < MANY else f"{len(codes)} languages"
 
 
-def _judgement(verdict: "Verdict", fault: str | None) -> Iterator[str]:
+def _judgement(verdict: "VerificationResult", fault: str | None) -> Iterator[str]:
     if not verdict.recorded:
         yield "no checksums recorded: it is a model of your own that was not pulled, so there is nothing to check against"
     for word, names in (("missing", verdict.missing), ("changed", verdict.changed), ("extra", verdict.extra)):

@@ -7,7 +7,7 @@ import click
 
 from sottovoce import __version__
 from sottovoce.cli.common import data_dir, settings_of
-from sottovoce.cli.local.engine_session import local_pool, progress, told
+from sottovoce.cli.local.engine_session import friendly_errors, local_pool, progress
 
 if TYPE_CHECKING:
     from sottovoce.engines.protocols import Capabilities
@@ -51,7 +51,7 @@ def transcribe(
     link_bundled(settings)
     point = OperatingPoint(operating_point)
     chosen = _Chosen(language, point)
-    with told(), local_pool(settings, chosen) as (pool, key, offers):
+    with friendly_errors(), local_pool(settings, chosen) as (pool, key, offers):
         asked = {"language": chosen.language, "operating_point": operating_point, "diarization": diarization}
         config = {"type": "transcription", "transcription_config": asked}
         diarizer = registry.choose_diarizer(offers) if diarization == "speaker" else None

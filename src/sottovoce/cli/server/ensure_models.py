@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sottovoce.engines.models.store import Model, Progress, Shelf
+    from sottovoce.engines.models.store import Model, ModelStore, Progress
     from sottovoce.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def prepare_models(settings: "Settings") -> None:
 
 def link_bundled(settings: "Settings") -> None:
     """Link the models that came with an image into the models folder, where it has no folder of that name."""
-    from sottovoce.web.app import models_folder
+    from sottovoce.bootstrap import models_folder
 
     bundled, folder = settings.bundled_models_dir, models_folder(settings)
     if bundled is None or not bundled.is_dir() or bundled.absolute() == folder:
@@ -64,14 +64,14 @@ def fetch_missing(settings: "Settings") -> None:
 
     With engine `auto` a failure is a line in the log, since the server works without; else it ends the start.
     """
+    from sottovoce.bootstrap import models_folder
     from sottovoce.cli.local.models import model_sources
     from sottovoce.engines.models import sources
-    from sottovoce.engines.models.store import ModelFault, Shelf
-    from sottovoce.web.app import models_folder
+    from sottovoce.engines.models.store import ModelFault, ModelStore
 
     if not (settings.engine == "whisper" or settings.fetch_models):
         return
-    shelf, asked = Shelf(models_folder(settings)), model_sources(settings, None)
+    shelf, asked = ModelStore(models_folder(settings)), model_sources(settings, None)
     for models in _missing(settings, shelf):
         fault = None
         for model in models:
@@ -102,14 +102,14 @@ class _Told:
             _log.info("model wanted", extra=said)
 
 
-def _missing(settings: "Settings", shelf: "Shelf") -> "list[list[Model]]":
+def _missing(settings: "Settings", shelf: "ModelStore") -> "list[list[Model]]":
     """Models to fetch: each one that the settings name, else a first one where no Whisper is present (one of several).
 
     Raises `ClickException`.
     """
+    from sottovoce.bootstrap import engines
     from sottovoce.engines.models.catalogue import canonical, find
     from sottovoce.engines.models.store import ModelFault
-    from sottovoce.web.app import engines
 
     present = shelf.present()
     here = {model.name for model in present}
@@ -126,11 +126,11 @@ def _missing(settings: "Settings", shelf: "Shelf") -> "list[list[Model]]":
 
 def _tell_faults(settings: "Settings") -> None:
     """Say in the log, once for each, which folders cannot be used and why; and what to run if no model is here at all."""
-    from sottovoce.engines.models import remedies
-    from sottovoce.engines.models.store import Shelf
-    from sottovoce.web.app import models_folder
+    from sottovoce.bootstrap import models_folder
+    from sottovoce.engines import remedies
+    from sottovoce.engines.models.store import ModelStore
 
-    shelf = Shelf(models_folder(settings))
+    shelf = ModelStore(models_folder(settings))
     for name, fault in shelf.faults():
         told = {"model": name, "why": fault, "remedy": remedies.of_fault(name)}
         _log.warning("model cannot be used", extra=told)

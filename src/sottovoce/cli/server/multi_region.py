@@ -14,8 +14,8 @@ from sottovoce import __version__
 from sottovoce.cli.common import settings_of
 
 if TYPE_CHECKING:
-    from sottovoce.service.operations.supervisor import Tree
-    from sottovoce.service.runtime import Plan
+    from sottovoce.service.operations.supervisor import RegionProcess
+    from sottovoce.service.plan import Plan
     from sottovoce.settings import Settings
 
 MOST_PORT = 65535
@@ -25,7 +25,7 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
     """Run the servers of *settings*' regions, each with *flags*, until told to stop. They are checked before any is started."""
     from sottovoce import logs
-    from sottovoce.service.operations.supervisor import Patience, Supervisor
+    from sottovoce.service.operations.supervisor import RestartPolicy, Supervisor
 
     flags = {name: value for name, value in flags.items() if value is not None and name not in {"region", "regions"}}
     each = {name: settings_of(**{**flags, "region": name, "regions": ""}) for name in settings.regions}
@@ -34,14 +34,14 @@ def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
     with contextlib.ExitStack() as stack:
         ports = _ports(settings, stack)
         trees = [_tree(each[name], plans[name], flags, ports) for name in settings.regions]
-        supervisor = Supervisor(trees, _Told(), Patience(grace=2 * settings.drain_timeout + 30))
+        supervisor = Supervisor(trees, _Told(), RestartPolicy(grace=2 * settings.drain_timeout + 30))
         if not asyncio.run(supervisor.run()):
             sys.exit(1)  # each of them has said why
 
 
 def _plans(each: "Mapping[str, Settings]") -> "dict[str, Plan]":
     """What each region's server will be. Raises `ClickException` for what would end it at once, or mix it with another."""
-    from sottovoce.web.app import plan
+    from sottovoce.bootstrap import plan
 
     plans: dict[str, Plan] = {}
     for name, settings in each.items():
@@ -62,7 +62,7 @@ def _ports(settings: "Settings", stack: contextlib.ExitStack) -> dict[str, int]:
 
     They are bound and not listened on: a server that ends comes back where it was, and until then whoever calls is refused at once.
     """
-    from sottovoce.cli.server.serve import bound
+    from sottovoce.cli.server.listening import bound
 
     ports: dict[str, int] = {}
     for offset, name in enumerate(settings.regions):
@@ -73,10 +73,10 @@ def _ports(settings: "Settings", stack: contextlib.ExitStack) -> dict[str, int]:
     return ports
 
 
-def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports: Mapping[str, int]) -> "Tree":
+def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports: Mapping[str, int]) -> "RegionProcess":
     """How to run the server of the region that *settings* name."""
-    from sottovoce.cli.server.serve import shown
-    from sottovoce.service.operations.supervisor import Tree
+    from sottovoce.cli.server.listening import shown
+    from sottovoce.service.operations.supervisor import RegionProcess
 
     known = {} if settings.host in _EVERYWHERE else {n: f"http://{shown(settings.host)}:{p}" for n, p in ports.items()}
     given = {
@@ -87,7 +87,7 @@ def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports
         "slots": settings.slots or max(1, plan.slots // len(ports)),  # they share this machine
     }
     options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    return Tree(
+    return RegionProcess(
         region=settings.region,
         command=(sys.executable, "-P", "-m", "sottovoce.cli", "serve", *options),
         environment={

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sottovoce.settings import Settings
 
 
+from sottovoce.cli.server.listening import bound, shown
+
+
 @click.command()
 @click.option("--host", help="Address to listen on (SOTTOVOCE_HOST; 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one (SOTTOVOCE_PORT; 8080).")
@@ -107,11 +110,11 @@ def _started(settings: "Settings") -> "Iterator[Runtime]":
     """A running runtime, drained and closed at the end; what an operator can mend is said in one line."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from sottovoce.bootstrap import plan
     from sottovoce.cli.server.ensure_models import prepare_models
     from sottovoce.errors import Refused
     from sottovoce.service.runtime import NotMigrated, Runtime
     from sottovoce.service.storage.data_folder import FolderInUse
-    from sottovoce.web.app import plan
 
     prepare_models(settings)
     try:
@@ -161,28 +164,8 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     for name in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal once more when it has ended; the runtime is still to be drained then
         signal.signal(name, lambda *_: None)
-    Server(config, runtime.watcher.dismiss).run(sockets=[sock])
+    Server(config, runtime.completion_waiter.release_all).run(sockets=[sock])
     logging.getLogger(__name__).info("server down")
-
-
-def bound(host: str, port: int) -> "socket.socket":
-    """A bound socket, so that port 0 is known before anything is built, and a taken port fails first."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return sock
-
-
-def shown(host: str) -> str:
-    """*host* as it stands in a URL that this machine can use."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
 
 
 def _welcome(runtime: "Runtime", url: str) -> None:

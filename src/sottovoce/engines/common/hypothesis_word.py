@@ -7,7 +7,7 @@ from sottovoce.transcript.model import Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class HypothesisWord:
     """*text* as written, marks and a leading blank included; *probability* 0..1 as the engine gives it."""
 
     text: str
@@ -21,7 +21,7 @@ class Heard:
         return (self.start + self.end) // 2
 
 
-def spelled(text: str) -> str:
+def comparison_key(text: str) -> str:
     """What of *text* is compared: letters with their vowel signs, and digits, without case; empty for marks alone."""
     composed = unicodedata.normalize("NFC", text).casefold()
     return "".join(char for char in composed if char.isalnum() or unicodedata.category(char).startswith("M"))

@@ -8,7 +8,7 @@ word in common, time alone decides, and what only one of them heard is kept.
 from collections.abc import Sequence
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.model import RATE, Samples
 
 TOLERANCE: Samples = RATE // 2
@@ -19,8 +19,8 @@ EDGE: Samples = RATE // 5
 
 
 def merge(
-    left: Sequence[Heard], right: Sequence[Heard], cut: Samples, *, before: Samples, after: Samples
-) -> list[Heard]:
+    left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], cut: Samples, *, before: Samples, after: Samples
+) -> list[HypothesisWord]:
     """The words of both sides, in order, each once.
 
     *left* heard everything up to *after* the *cut*, *right* everything from so much *before* it; both have media times in
@@ -38,11 +38,11 @@ def merge(
     return [*left[: first + ours], common, *right[theirs + 1 :]]
 
 
-def _distance(mine: Heard, other: Heard, cut: Samples) -> Samples:
+def _distance(mine: HypothesisWord, other: HypothesisWord, cut: Samples) -> Samples:
     return abs(mine.middle + other.middle - 2 * cut)
 
 
-def _pairs(left: Sequence[Heard], right: Sequence[Heard]) -> list[tuple[int, int]]:
+def _pairs(left: Sequence[HypothesisWord], right: Sequence[HypothesisWord]) -> list[tuple[int, int]]:
     """Indices of the words that both sides have, in order: the alignment with most of them, and of those the nearest."""
     scores = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in range(len(left) - 1, -1, -1):
@@ -64,15 +64,17 @@ def _pairs(left: Sequence[Heard], right: Sequence[Heard]) -> list[tuple[int, int
     return pairs
 
 
-def _likeness(mine: Heard, other: Heard) -> float:
+def _likeness(mine: HypothesisWord, other: HypothesisWord) -> float:
     """0 for different words; for the same one 1 … 0.5 by how far apart they are."""
     apart = abs(mine.middle - other.middle)
-    if apart > TOLERANCE or (spelled(mine.text) or mine.text) != (spelled(other.text) or other.text):
+    if apart > TOLERANCE or (comparison_key(mine.text) or mine.text) != (comparison_key(other.text) or other.text):
         return 0.0
     return 1.0 - apart / (2 * TOLERANCE)
 
 
-def _by_time(left: Sequence[Heard], right: Sequence[Heard], cut: Samples, both: Span) -> list[Heard]:
+def _by_time(
+    left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], cut: Samples, both: Span
+) -> list[HypothesisWord]:
     """Left's words before the cut, right's after it, and what fills a hole between them; *both* sides heard that."""
     kept = [word for word in left if word.middle < cut]
     same = [word for word in kept if word.end > cut]  # one that right may have too, spelled otherwise
@@ -89,6 +91,6 @@ def _by_time(left: Sequence[Heard], right: Sequence[Heard], cut: Samples, both: 
     return sorted(kept, key=lambda word: word.middle)
 
 
-def _covers(one: Heard, other: Heard) -> bool:
+def _covers(one: HypothesisWord, other: HypothesisWord) -> bool:
     """Whether the middle of *other* lies in *one*."""
     return one.start <= other.middle < max(one.end, one.start + 1)

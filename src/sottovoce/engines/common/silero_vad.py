@@ -58,7 +58,7 @@ def _session() -> Any:
         raise EngineUnavailable(f"the Silero model cannot be loaded: {type(error).__name__}", at=None) from error
 
 
-class SileroJudge:
+class SileroVad:
     """`SpeechProbability` of one stream of 16 kHz audio; the first of a process loads the model (0.1 s).
 
     Errors: EngineUnavailable when there is no model.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sottovoce.engines.common import split_punctuation
 from sottovoce.engines.common.calibration import Calibration
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Item, Word
 
@@ -27,9 +27,9 @@ _LEADING = frozenset("เแโใไ")
 _INSIDE = frozenset(".,:'’-/")  # between letters or digits they part no word
 
 
-def joined(pieces: Iterable[Heard], pack: LanguagePack) -> list[Heard]:
+def joined(pieces: Iterable[HypothesisWord], pack: LanguagePack) -> list[HypothesisWord]:
     """*pieces* as words with their marks, in the same order; what has no text is left out."""
-    words: list[Heard] = []
+    words: list[HypothesisWord] = []
     apart = True  # a blank came before
     for piece in pieces:
         text = "".join(char for char in piece.text if char != "\ufffd" and unicodedata.category(char) != "Cc")
@@ -45,7 +45,7 @@ def joined(pieces: Iterable[Heard], pack: LanguagePack) -> list[Heard]:
     return [part for word in words for part in _parted(word)]
 
 
-def items(words: Sequence[Heard], pack: LanguagePack, calibration: Calibration) -> tuple[Item, ...]:
+def items(words: Sequence[HypothesisWord], pack: LanguagePack, calibration: Calibration) -> tuple[Item, ...]:
     """Words and marks of one stretch; *words* have media times. A word has one mark; none stands before the first word."""
     found: list[Item] = []
     for index, word in enumerate(words):
@@ -109,10 +109,10 @@ def _spaced(char: str) -> bool:
 _UNSPACED = ((0x0E00, 0x0EFF), (0x2E80, 0x9FFF), (0xA000, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
 
-def _together(before: Heard, piece: Heard, glue: str) -> Heard:
+def _together(before: HypothesisWord, piece: HypothesisWord, glue: str) -> HypothesisWord:
     """One word of both. A mark adds nothing to its time, and nothing to how sure the model is."""
     text = before.text + glue + piece.text
-    ours, theirs = len(spelled(before.text)), len(spelled(piece.text))
+    ours, theirs = len(comparison_key(before.text)), len(comparison_key(piece.text))
     if not theirs:
         return replace(before, text=text)
     if not ours:
@@ -121,7 +121,7 @@ def _together(before: Heard, piece: Heard, glue: str) -> Heard:
     return replace(before, text=text, end=max(before.end, piece.end), probability=probability)
 
 
-def _parted(word: Heard) -> Iterator[Heard]:
+def _parted(word: HypothesisWord) -> Iterator[HypothesisWord]:
     """*word* as it is, or its words where it holds several: they share its time by their length."""
     texts = [text for text in _PARTED.split(word.text) if text]
     whole = sum(map(len, texts))

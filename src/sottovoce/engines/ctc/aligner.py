@@ -1,7 +1,7 @@
 """Forced alignment with a CTC model (wav2vec2 and its kin), in whatever languages its letters are for.
 
-The model gives the likelihood of every letter in each frame of some 20 ms. To `hear` is to take the likeliest one each
-time; to `place` is to find the best path of the known letters through the frames (`ctc_trellis`).
+The model gives the likelihood of every letter in each frame of some 20 ms. To `recognize` is to take the likeliest one each
+time; to `align` is to find the best path of the known letters through the frames (`ctc_trellis`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,13 +76,13 @@ class CtcAligner:
         """What the model can do, as it was described."""
         return self._capabilities
 
-    def read(self, words: Sequence[str], language: str) -> "CtcReading":
+    def read(self, words: Sequence[str], language: str) -> "CtcSession":
         """The text *words* in the letters of the model. Raises `EngineUnavailable` for a language it does not have."""
         if language not in self._capabilities.languages:
             raise EngineUnavailable(f"{self._capabilities.model} does not know the language {language!r}")
         apart = self._vocabulary.delimiter is None or not pack(language).delimiter
         said = [_said(ways, self._vocabulary, apart=apart) for ways in spoken(words, language)]
-        return CtcReading(said, self._vocabulary, self._emissions, apart=apart)
+        return CtcSession(said, self._vocabulary, self._emissions, apart=apart)
 
 
 def _said(ways: Sequence[Sequence[str]], vocabulary: Vocabulary, *, apart: bool) -> tuple[Spelling, ...]:
@@ -96,7 +96,7 @@ def _said(ways: Sequence[Sequence[str]], vocabulary: Vocabulary, *, apart: bool)
     return tuple(next(whole, next((some for some in left if some), ())))
 
 
-class CtcReading:
+class CtcSession:
     """A `Reading`: *said* is how each word of the text is spelled, empty for one that nobody says.
 
     The outputs for the last stretch are kept, since what was heard is often placed next.
@@ -112,15 +112,15 @@ class CtcReading:
         self._apart = apart
         self._last: tuple[bytes, Floats] | None = None
 
-    def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
+    def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
         """The likeliest letters, as words; an empty stretch has none."""
         if not len(stretch.audio):
             return ()
         outputs = self._outputs(stretch.audio).argmax(axis=1).tolist()
         return tuple(self._words(_letters(outputs, self._vocabulary), stretch))
 
-    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
-        """The words on the best path; one that it passes over lies between its neighbours, with *fit* 0, maybe empty.
+    def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+        """The words on the best path; one that it passes over lies between its neighbours, with *score* 0, maybe empty.
 
         All None when no word is found; none is where there are more letters than frames.
         """
@@ -166,7 +166,7 @@ class CtcReading:
             for run, token in zip(runs, word, strict=True)
         ) / sum(len(token.ids) for token in word)
         start, end = self._time(there[0].first, stretch), self._time(there[-1].last, stretch)
-        return PlacedWord(start=start, end=end, fit=2 ** (-below / DOUBTFUL))
+        return PlacedWord(start=start, end=end, score=2 ** (-below / DOUBTFUL))
 
     def _time(self, frame: int, stretch: Speech) -> Samples:
         """Where *frame* begins in the media."""
@@ -228,4 +228,4 @@ def _filled(words: Sequence[PlacedWord | None], letters: Sequence[int], stretch:
         room = min(limit - edge, LETTER * sum(sizes))
         begin = edge if first else limit - room
         cuts = (begin + room * said // sum(sizes) for said in accumulate(sizes, initial=0))
-        yield from (PlacedWord(start=start, end=end, fit=0.0) for start, end in pairwise(cuts))
+        yield from (PlacedWord(start=start, end=end, score=0.0) for start, end in pairwise(cuts))

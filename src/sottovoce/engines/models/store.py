@@ -21,25 +21,35 @@ from typing import Literal
 
 from sottovoce.engines.models import catalogue, checking, known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, SILENT, WHISPER, Model, ModelFault, checked_name, local
-from sottovoce.engines.models.checking import Verdict
+from sottovoce.engines.models.checking import VerificationResult
 from sottovoce.engines.models.hub_client import Hub, Listing, Remote, Source, fits, sha256_of
 from sottovoce.engines.models.manifest import (
     NOTE,
     OURS,
+    FileEntry,
     Manifest,
-    Note,
-    Piece,
+    ModelOverrides,
     read_manifest,
-    read_note,
+    read_overrides,
     write_manifest,
 )
 from sottovoce.request import OperatingPoint
 
-__all__ = ["CATALOGUE", "Content", "Model", "ModelFault", "Progress", "Pulled", "Shelf", "Source", "Verdict"]
+__all__ = [
+    "CATALOGUE",
+    "Content",
+    "Model",
+    "ModelFault",
+    "ModelStore",
+    "Progress",
+    "Pulled",
+    "Source",
+    "VerificationResult",
+]
 
 _log = logging.getLogger(__name__)
 
-WORKPLACE = ".pulling"
+STAGING = ".pulling"
 SPARE = 1 << 28
 """Bytes of the disk that a pull leaves free."""
 
@@ -89,7 +99,7 @@ Bring = Callable[[Path], Iterable[Content]]
 """Finds the files of a model; may fetch into the folder that it is given, which is kept until the model is complete."""
 
 
-class Shelf:
+class ModelStore:
     """The models in *folder*, which need not exist yet."""
 
     def __init__(self, folder: Path) -> None:
@@ -110,11 +120,11 @@ class Shelf:
     def unfinished(self) -> dict[str, int]:
         """Models whose pull was interrupted, and how many bytes of them are here."""
         found = {
-            place.name: _weight(place / "new") + _weight(place / "kept") for place in self.folder.glob(f"{WORKPLACE}/*")
+            place.name: _weight(place / "new") + _weight(place / "kept") for place in self.folder.glob(f"{STAGING}/*")
         }
         return {name: size for name, size in sorted(found.items()) if size}
 
-    def verify(self, name: str, listen: Listen = _ignore) -> Verdict:
+    def verify(self, name: str, listen: Listen = _ignore) -> VerificationResult:
         """Every file of the model *name* against its SHA-256: the catalogue's, else the one that was recorded with the pull.
 
         Raises `ModelFault` for what cannot be read.
@@ -138,7 +148,7 @@ class Shelf:
         if not _exists(folder) and name not in self.unfinished():
             raise ModelFault(f"{name} is not here; `sottovoce models list` shows what is")
         try:
-            with self._turn(name, None) as place:
+            with self._exclusive(name, None) as place:
                 freed = sum(map(_weight, (folder, place / "new", place / "kept")))
                 _discard(place / "old")
                 if _exists(folder):
@@ -161,7 +171,7 @@ class Shelf:
         model = catalogue.find(wanted) if isinstance(wanted, str) else wanted
         if source.offline:
             return self.offline(model, quantization)
-        with self._told(model.name), self._turn(model.name, listen) as place, Hub(source) as hub:
+        with self._told(model.name), self._exclusive(model.name, listen) as place, Hub(source) as hub:
             pulled = self._fetch(model, hub, place, listen, quantization)
         _log.info("model pulled", extra={"model": model.name, "commit": pulled.commit, "bytes": pulled.fetched})
         return pulled
@@ -171,7 +181,7 @@ class Shelf:
 
         Raises `ModelFault`: a file that is not what it should be, no room.
         """
-        with self._told(model.name), self._turn(model.name, listen) as place:
+        with self._told(model.name), self._exclusive(model.name, listen) as place:
             if known_files.is_pinned(model) and (here := self.here(model)):
                 return here  # another pull brought it while this one waited
             kept = place / "kept"
@@ -243,7 +253,7 @@ class Shelf:
             return None
         folder = self.folder / name
         sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
-        manifest, note = read_manifest(folder), read_note(folder)
+        manifest, note = read_manifest(folder), read_overrides(folder)
         engine = note.engine or (manifest.engine if manifest else catalogue.engine_of(sizes))
         if engine is None:
             if checking.is_remnant(name, sizes):
@@ -267,7 +277,7 @@ class Shelf:
             return None
         known = known_files.files_of(model)
         names = catalogue.wanted(model.engine, [file.name for file in folder.iterdir() if file.is_file()])
-        pieces = (Piece(name=name, size=known[name].size, sha256=str(known[name].sha256)) for name in sorted(names))
+        pieces = (FileEntry(name=name, size=known[name].size, sha256=str(known[name].sha256)) for name in sorted(names))
         manifest = _manifest(model, model.revision, tuple(pieces))
         with suppress(OSError):  # of a folder that only others may write: it will be read again the next time
             write_manifest(folder, manifest)
@@ -288,9 +298,9 @@ class Shelf:
             raise ModelFault(f"{name}: {self.folder} cannot be written: {error.strerror or error}{remedy}") from error
 
     @contextmanager
-    def _turn(self, name: str, listen: Listen | None) -> Iterator[Path]:
+    def _exclusive(self, name: str, listen: Listen | None) -> Iterator[Path]:
         """The workplace for *name*, for one at a time; who cannot wait (no *listen*) hears of it. Raises `ModelFault`."""
-        place = self.folder / WORKPLACE / name
+        place = self.folder / STAGING / name
         place.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -312,7 +322,7 @@ class Shelf:
         if self._is_here(model.name, listing):
             return self._pulled(model, listing, fetched=0)
         new = _cleared(place, listing)
-        checksums = self._taken_over(model.name, listing, new)
+        checksums = self._reuse_unchanged(model.name, listing, new)
         missing = listing.size - _weight(new)
         self.make_sure_of_room(missing)
         done = 0
@@ -324,7 +334,8 @@ class Shelf:
             done += remote.size
             heard(remote.size)
         pieces = (
-            Piece(name=local(remote.name), size=remote.size, sha256=checksums[remote.name]) for remote in listing.files
+            FileEntry(name=local(remote.name), size=remote.size, sha256=checksums[remote.name])
+            for remote in listing.files
         )
         self._publish(model, listing.commit, tuple(pieces), place)
         return self._pulled(model, listing, fetched=missing)
@@ -341,7 +352,7 @@ class Shelf:
             and {piece.name for piece in manifest.files} == {local(remote.name) for remote in listing.files}
         )
 
-    def _taken_over(self, name: str, listing: Listing, new: Path) -> dict[str, str]:
+    def _reuse_unchanged(self, name: str, listing: Listing, new: Path) -> dict[str, str]:
         """Put files of the version that is here into *new* where they are the same; the SHA-256 of each."""
         taken = {}
         for remote in listing.files:
@@ -364,7 +375,7 @@ class Shelf:
                 f"{SPARE / 1e9:.2f} GB are left alone"
             )
 
-    def _publish(self, model: Model, commit: str, pieces: tuple[Piece, ...], place: Path) -> None:
+    def _publish(self, model: Model, commit: str, pieces: tuple[FileEntry, ...], place: Path) -> None:
         """Make what was fetched the model, in one step. Raises OSError."""
         new, folder = place / "new", self.path(model.name)
         write_manifest(new, _manifest(model, commit, pieces))
@@ -417,7 +428,7 @@ def _held_to_the_catalogue(model: Model, listing: Listing) -> Listing:
     return replace(listing, files=tuple(files))
 
 
-def _manifest(model: Model, commit: str, pieces: tuple[Piece, ...]) -> Manifest:
+def _manifest(model: Model, commit: str, pieces: tuple[FileEntry, ...]) -> Manifest:
     return Manifest(
         name=model.name,
         engine=model.engine,
@@ -430,7 +441,7 @@ def _manifest(model: Model, commit: str, pieces: tuple[Piece, ...]) -> Manifest:
     )
 
 
-def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], None]) -> Iterator[Piece]:
+def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], None]) -> Iterator[FileEntry]:
     """Write *contents* into the folder *new*. Raises OSError, and `ModelFault` for one that is not what it should be."""
     done = 0
     for content in contents:
@@ -448,7 +459,7 @@ def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], 
         if content.sha256 not in (None, digest.hexdigest()):
             raise ModelFault(f"{content.name} does not fit the checksum of the catalogue")
         done += size
-        yield Piece(name=content.name, size=size, sha256=digest.hexdigest())
+        yield FileEntry(name=content.name, size=size, sha256=digest.hexdigest())
 
 
 def _hear_writing(listen: Listen, model: str, total: int, file: str, done: int) -> None:
@@ -476,7 +487,7 @@ def _known(name: str, engine: str, manifest: Manifest | None) -> Model | None:
     return replace(model, revision=manifest.commit) if manifest else model
 
 
-def _own(folder: Path, engine: str, manifest: Manifest | None, note: Note, size: int) -> Model:
+def _own(folder: Path, engine: str, manifest: Manifest | None, note: ModelOverrides, size: int) -> Model:
     languages = note.languages or (manifest.languages if manifest else None)
     if languages is None and engine in SILENT:
         raise ModelFault(f'it does not say which languages it knows: put {{"languages": ["en"]}} into {NOTE} beside it')
@@ -495,7 +506,7 @@ def _own(folder: Path, engine: str, manifest: Manifest | None, note: Note, size:
     )
 
 
-def _noted(model: Model, note: Note) -> Model:
+def _noted(model: Model, note: ModelOverrides) -> Model:
     """*model* as the operator sees it."""
     said = {"languages": note.languages, "grade": note.grade, "suits": note.suits, "licence": note.licence}
     return replace(model, **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]

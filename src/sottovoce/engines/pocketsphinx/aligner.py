@@ -48,16 +48,16 @@ class PocketSphinxAligner:
         """Those of the recogniser: it is the same model."""
         return CAPABILITIES
 
-    def read(self, words: Sequence[str], language: str) -> "PocketSphinxReading":
+    def read(self, words: Sequence[str], language: str) -> "PocketSphinxSession":
         """A reading of *words*. Raises `EngineUnavailable` for a language other than English, or without the package."""
         if language not in CAPABILITIES.languages:
             raise EngineUnavailable(
                 f"PocketSphinx knows English only, not {language!r}", at="alignment_config.language"
             )
-        return PocketSphinxReading(spoken(words, language))
+        return PocketSphinxSession(spoken(words, language))
 
 
-class PocketSphinxReading:
+class PocketSphinxSession:
     """A `Reading` with a decoder that knows the words of one text."""
 
     def __init__(self, ways: Sequence[tuple[Way, ...]]) -> None:
@@ -71,7 +71,7 @@ class PocketSphinxReading:
         """One name a word: words that are said alike have the same."""
         return self._spoken
 
-    def hear(self, stretch: Speech) -> tuple[HeardWord, ...]:
+    def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
         """Words of the text as the decoder heard them, in any order that it liked."""
         if len(stretch.audio) < _SHORTEST:
             return ()
@@ -86,7 +86,7 @@ class PocketSphinxReading:
             if not seg.word.startswith(_FILLERS)
         )
 
-    def place(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
+    def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
         """Forced alignment of *words*, each judged against the best sounds for its frames.
 
         Where the audio ends in the middle of them, the first ones are placed.
@@ -105,7 +105,7 @@ class PocketSphinxReading:
             placed[number] = PlacedWord(
                 start=stretch.start + seg.first * _FRAME,
                 end=min(stretch.start + (seg.last + 1) * _FRAME, stretch.end),
-                fit=_fit(seg, free),
+                score=_fit(seg, free),
             )
         return tuple(placed.values())
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.whisper import loops
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
@@ -33,7 +33,7 @@ _NEAR: Samples = RATE // 5  # of a word to the nearest speech
 
 def longest(text: str, pack: LanguagePack) -> Samples:
     """As much speech as the word *text* takes at most."""
-    letters = spelled(text)
+    letters = comparison_key(text)
     digits = sum(char.isdigit() for char in letters)
     each = _LETTER if pack.delimiter else _SIGN
     return _BASE + digits * _DIGIT + (len(letters) - digits) * each
@@ -67,7 +67,7 @@ class Hole:
         return self.most >= TOLD
 
 
-def holes(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, pack: LanguagePack) -> list[Hole]:
+def holes(words: Sequence[HypothesisWord], voiced: Sequence[Span], end: Samples, pack: LanguagePack) -> list[Hole]:
     """Where in the audio, which ends at *end*, words are missing; in order."""
     found: list[Hole] = []
     open_: Hole | None = None
@@ -85,7 +85,7 @@ def holes(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, pack: La
     return [_closer(hole, words, voiced) for hole in found if hole.missed >= MISSED and 2 * hole.most >= MISSED]
 
 
-def _closer(hole: Hole, words: Sequence[Heard], voiced: Sequence[Span]) -> Hole:
+def _closer(hole: Hole, words: Sequence[HypothesisWord], voiced: Sequence[Span]) -> Hole:
     """*hole* from the first to the last speech in it; the *words* that are drawn out over it stay inside."""
     runs = [run for run in voiced if run.start < hole.end and run.end > hole.start]
     if not runs:
@@ -96,7 +96,7 @@ def _closer(hole: Hole, words: Sequence[Heard], voiced: Sequence[Span]) -> Hole:
     return replace(hole, start=max(start, hole.start), end=min(end, hole.end))
 
 
-def _cells(words: Sequence[Heard], end: Samples) -> list[Hole]:
+def _cells(words: Sequence[HypothesisWord], end: Samples) -> list[Hole]:
     """The whole audio, cut into words and what lies between them."""
     cells: list[Hole] = []
     at = 0
@@ -128,7 +128,9 @@ def _grown(hole: Hole | None, cell: Hole) -> Hole:
 # ── words without speech ──
 
 
-def within_audio(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, pack: LanguagePack) -> tuple[Heard, ...]:
+def within_audio(
+    words: Sequence[HypothesisWord], voiced: Sequence[Span], end: Samples, pack: LanguagePack
+) -> tuple[HypothesisWord, ...]:
     """*words* without those that the model wrote after the audio had ended, at *end*.
 
     Such words begin at its very end, or have no length, two in a row. A last word that the model is sure of stays if the
@@ -146,16 +148,16 @@ def within_audio(words: Sequence[Heard], voiced: Sequence[Span], end: Samples, p
     return tuple(words[:count])
 
 
-def _exhausted(words: Sequence[Heard], number: int, end: Samples) -> bool:
+def _exhausted(words: Sequence[HypothesisWord], number: int, end: Samples) -> bool:
     if words[number].start >= end - _EDGE:
         return True
     pair = words[number : number + 2]
     return len(pair) == 2 and all(word.end - word.start <= _INSTANT for word in pair)  # noqa: PLR2004
 
 
-def fitted(words: Sequence[Heard], voiced: Sequence[Span], pack: LanguagePack) -> list[Heard]:
+def fitted(words: Sequence[HypothesisWord], voiced: Sequence[Span], pack: LanguagePack) -> list[HypothesisWord]:
     """*words* with times that lie in speech as far as they can, none longer than a word lasts; in order."""
-    found: list[Heard] = []
+    found: list[HypothesisWord] = []
     floor = 0
     for word in words:
         start, end = _trimmed(word, voiced, longest(word.text, pack))
@@ -165,7 +167,7 @@ def fitted(words: Sequence[Heard], voiced: Sequence[Span], pack: LanguagePack) -
     return found
 
 
-def _trimmed(word: Heard, voiced: Sequence[Span], most: Samples) -> tuple[Samples, Samples]:
+def _trimmed(word: HypothesisWord, voiced: Sequence[Span], most: Samples) -> tuple[Samples, Samples]:
     """Start and end of *word* in the run of speech that has most of it; unchanged where there is none."""
     runs = [Span(start=max(run.start, word.start), end=min(run.end, word.end)) for run in voiced]
     runs = [run for run in runs if run.end > run.start]
@@ -176,6 +178,6 @@ def _trimmed(word: Heard, voiced: Sequence[Span], most: Samples) -> tuple[Sample
     return max(best.start, best.end - most), best.end
 
 
-def unvoiced(word: Heard, voiced: Sequence[Span]) -> bool:
+def unvoiced(word: HypothesisWord, voiced: Sequence[Span]) -> bool:
     """Whether there is no speech in *word*, nor near it."""
     return not spoken(voiced, word.start - _NEAR, word.end + _NEAR)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines.common import word_assembly
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.whisper import hallucination, loops
 from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.transcript.languages import LanguagePack
@@ -268,7 +268,7 @@ def _suppressed(tokenizer: Any) -> tuple[int, ...]:
     return tuple(sorted({*tokenizer.non_speech_tokens, *(token for token in control if token is not None)}))
 
 
-def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[Heard]:
+def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[HypothesisWord]:
     """The pieces of *text* that the tokenizer takes for words or marks, with the times that attention gives them."""
     import numpy as np
 
@@ -282,7 +282,7 @@ def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[Heard]:
     at = times[np.minimum(edges, len(times) - 1)]
     probabilities = aligned.text_token_probs
     return [
-        Heard(
+        HypothesisWord(
             text=word,
             start=int(start) * _STEP,
             end=int(end) * _STEP,
@@ -299,4 +299,4 @@ def nothing(pack: LanguagePack) -> Hypothesis:
 
 def fastest(pack: LanguagePack) -> float:
     """Words a second that no speaker reaches in the language of *pack*."""
-    return hallucination.FASTEST if pack.delimiter else hallucination.FASTEST_UNSPACED
+    return hallucination.MAX_WORDS_PER_SECOND if pack.delimiter else hallucination.MAX_CHARACTERS_PER_SECOND

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech
 from sottovoce.engines.common import calibration, overlap_merge, word_assembly
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
 from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
@@ -74,7 +74,7 @@ class _Listened:
     """A window and the words in it, with media times, and what the job's log should say."""
 
     window: Window
-    words: tuple[Heard, ...]
+    words: tuple[HypothesisWord, ...]
     notes: tuple[str, ...]
 
 
@@ -233,8 +233,8 @@ class Whisper:
         )
 
     def _customised(
-        self, words: list[Heard], clip: Clip, task: Task, custom: Vocabulary
-    ) -> tuple[list[Heard], tuple[str, ...]]:
+        self, words: list[HypothesisWord], clip: Clip, task: Task, custom: Vocabulary
+    ) -> tuple[list[HypothesisWord], tuple[str, ...]]:
         """*words* with the custom words that the audio supports."""
         matches = custom.candidates(words) if custom.entries else []
         chosen = vocabulary.wanted(matches, words)
@@ -248,7 +248,7 @@ class Whisper:
         notes = (f"{dropped} custom words did not fit before one passage",) if dropped else ()
         return vocabulary.adopted(words, other.words, matches), notes
 
-    def _styled(self, words: list[Heard], clip: Clip, task: Task) -> list[Heard]:
+    def _styled(self, words: list[HypothesisWord], clip: Clip, task: Task) -> list[HypothesisWord]:
         """*words* with capitals and marks."""
         example = style.EXAMPLES.get(task.code)
         if example:
@@ -276,14 +276,14 @@ def _unheard(hole: Hole, window: Window) -> str:
     return f"no words in {hole.missed / RATE:.1f} s of speech between {begin:.1f} and {end:.1f} s"
 
 
-def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[Heard], tuple[str, ...]]]:
+def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[HypothesisWord], tuple[str, ...]]]:
     """Every stretch with its words, in order; where speech was cut, the words of both sides are laid over each other."""
-    words: list[Heard] = []
+    words: list[HypothesisWord] = []
     notes: list[str] = []
     held: _Listened | None = (
         None  # the window before, whose stretch is complete but for words that the next one may have
     )
-    before: Heard | None = None  # the last word that was given out
+    before: HypothesisWord | None = None  # the last word that was given out
     for each in heard:
         if held is not None:
             merged = _merged(words, held.window, each) if each.window.joins else [*words, *each.words]
@@ -301,22 +301,22 @@ def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[Heard], tupl
         yield held.window.stretch, _fitted(style.opened(words, before), held.window.stretch), tuple(notes)
 
 
-def _merged(words: list[Heard], left: Window, right: _Listened) -> list[Heard]:
+def _merged(words: list[HypothesisWord], left: Window, right: _Listened) -> list[HypothesisWord]:
     cut = right.window.own.start
     after = left.start + left.length - cut
     return overlap_merge.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
 
 
-def _until(words: Sequence[Heard], held: _Listened, following: _Listened) -> int:
+def _until(words: Sequence[HypothesisWord], held: _Listened, following: _Listened) -> int:
     """How many of *words* belong to the stretch that ends with *held*."""
     if not following.window.joins:
         return len(words) - len(following.words)
     return next((n for n, word in enumerate(words) if word.middle >= held.window.stretch.end), len(words))
 
 
-def _fitted(words: Iterable[Heard], span: Span) -> list[Heard]:
+def _fitted(words: Iterable[HypothesisWord], span: Span) -> list[HypothesisWord]:
     """*words* inside *span*, none before the end of the one before, none shorter than can be helped."""
-    found: list[Heard] = []
+    found: list[HypothesisWord] = []
     floor = span.start
     for word in words:
         start = min(max(word.start, floor), span.end)

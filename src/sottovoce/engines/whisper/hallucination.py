@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.model import RATE, Samples
 
 NO_SPEECH = 0.6
@@ -34,9 +34,9 @@ GUESSED_FEW = 0.35
 _FEW = 4
 _UNLIKELY_GUESS = -0.85
 
-FASTEST = 12.0
+MAX_WORDS_PER_SECOND = 12.0
 """Words a second that nobody speaks: record holders manage 11 (655 words a minute)."""
-FASTEST_UNSPACED = 30.0
+MAX_CHARACTERS_PER_SECOND = 30.0
 """The same for scripts without blanks, where a piece of Whisper's text may be a single letter."""
 HURRY = 5
 """So many words in a row must be that fast: single words get a length of nothing in honest alignments too."""
@@ -54,12 +54,12 @@ class Hypothesis:
     this language.
     """
 
-    words: tuple[Heard, ...]
+    words: tuple[HypothesisWord, ...]
     text: str
     avg_logprob: float
     no_speech: float
     tokens: int
-    fastest: float = FASTEST
+    fastest: float = MAX_WORDS_PER_SECOND
     limit: int = FULL
 
     @property
@@ -109,7 +109,7 @@ def unintelligible(heard: Hypothesis, *, well_known: bool = True) -> bool:
     return mean < GUESSED or (mean < GUESSED_UNLIKELY and heard.avg_logprob < _UNLIKELY_GUESS)
 
 
-def doubtful(heard: Hypothesis) -> bool:
+def needs_fallback(heard: Hypothesis) -> bool:
     """Whether another decode is worth its time: text that repeats itself, is unlikely, or is too fast to be said."""
     if not heard.words or silent(heard):
         return False
@@ -117,17 +117,17 @@ def doubtful(heard: Hypothesis) -> bool:
     return repetitive or heard.avg_logprob < UNLIKELY or bool(hurried(heard.words, heard.fastest))
 
 
-def better(first: Hypothesis, second: Hypothesis) -> Hypothesis:
+def pick_decode(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     """The one to keep: as in Whisper, one that passes, else the likelier of those that do not repeat themselves."""
     if not second.words:
         return first
-    if not doubtful(second):
+    if not needs_fallback(second):
         return second
     found = [each for each in (first, second) if compression(each.text) <= REPETITIVE] or [first, second]
     return max(found, key=lambda each: each.avg_logprob)
 
 
-def cleaned(heard: Hypothesis) -> tuple[Heard, ...]:
+def filter_words(heard: Hypothesis) -> tuple[HypothesisWord, ...]:
     """The words of *heard* that were said."""
     words = heard.words
     if silent(heard):
@@ -138,12 +138,12 @@ def cleaned(heard: Hypothesis) -> tuple[Heard, ...]:
     return tuple(word for index, word in enumerate(words) if index not in gone)
 
 
-def loops(words: Sequence[Heard]) -> list[Loop]:
+def loops(words: Sequence[HypothesisWord]) -> list[Loop]:
     """Phrases said over and over without a word between, first to last; only where zlib finds the repetition striking.
 
     So `no no no`, `bye bye` and `five five five` are none.
     """
-    keys = [spelled(word.text) or word.text for word in words]
+    keys = [comparison_key(word.text) or word.text for word in words]
     found: list[Loop] = []
     at = 0
     while at < len(keys):
@@ -166,13 +166,15 @@ def _loops_at(keys: Sequence[str], at: int) -> Iterable[Loop]:
             yield loop
 
 
-def unlooped(words: Sequence[Heard], fastest: float = FASTEST, *, full: bool = False) -> tuple[Heard, ...]:
+def unlooped(
+    words: Sequence[HypothesisWord], fastest: float = MAX_WORDS_PER_SECOND, *, full: bool = False
+) -> tuple[HypothesisWord, ...]:
     """*words* with each loop that cannot have been said cut to its first round.
 
     It cannot if it goes faster than speech, if the model is unsure of it, or if it went on until the decode was ended
     (*full*). A chorus of fifteen `la`, sung in time, stays.
     """
-    kept: list[Heard] = []
+    kept: list[HypothesisWord] = []
     at = 0
     for loop in loops(words):
         rounds = words[loop.start : loop.end]
@@ -183,21 +185,21 @@ def unlooped(words: Sequence[Heard], fastest: float = FASTEST, *, full: bool = F
     return (*kept, *words[at:])
 
 
-def _incredible(words: Sequence[Heard], fastest: float) -> bool:
+def _incredible(words: Sequence[HypothesisWord], fastest: float) -> bool:
     instant = sum(word.end - word.start <= _INSTANT for word in words)
     return 2 * instant > len(words) or _rate(words) > fastest or _mean(words) < WEAK
 
 
-def _mean(words: Sequence[Heard]) -> float:
+def _mean(words: Sequence[HypothesisWord]) -> float:
     return sum(word.probability for word in words) / max(len(words), 1)
 
 
-def _rate(words: Sequence[Heard]) -> float:
+def _rate(words: Sequence[HypothesisWord]) -> float:
     """Words a second, from the first one's start to the last one's end."""
     return len(words) * RATE / max(words[-1].end - words[0].start, 1)
 
 
-def hurried(words: Sequence[Heard], fastest: float = FASTEST) -> frozenset[int]:
+def hurried(words: Sequence[HypothesisWord], fastest: float = MAX_WORDS_PER_SECOND) -> frozenset[int]:
     """Indices of weak words in a run of `HURRY` that goes faster than anybody speaks.
 
     An invention has no sound of its own: the alignment squeezes it into a corner.
@@ -211,13 +213,13 @@ def hurried(words: Sequence[Heard], fastest: float = FASTEST) -> frozenset[int]:
     return frozenset(index for index in fast if words[index].probability < WEAK)
 
 
-def without_stock(words: Sequence[Heard], *, no_speech: float) -> tuple[Heard, ...]:
+def without_stock(words: Sequence[HypothesisWord], *, no_speech: float) -> tuple[HypothesisWord, ...]:
     """*words* without the sentences that Whisper learned from subtitles, where little speaks for them.
 
     Little: a mean probability under `WEAK`; under `SURE` where the model also doubts that there is speech. Of the short
     ones (`Thank you.`), which people say all day, it must both doubt that and have written nothing else.
     """
-    kept: list[Heard] = []
+    kept: list[HypothesisWord] = []
     at = 0
     while at < len(words):
         count = _stock_at(words, at)
@@ -226,17 +228,17 @@ def without_stock(words: Sequence[Heard], *, no_speech: float) -> tuple[Heard, .
         if not count or _mean(said) >= limit:
             kept += said
         at += len(said)
-    alone = "".join(spelled(word.text) for word in kept) in _COURTESIES
+    alone = "".join(comparison_key(word.text) for word in kept) in _COURTESIES
     return () if alone and no_speech > NO_SPEECH and _mean(kept) < SURE else tuple(kept)
 
 
-def _stock_at(words: Sequence[Heard], at: int) -> int:
+def _stock_at(words: Sequence[HypothesisWord], at: int) -> int:
     """How many words of a stock sentence begin at *at*; 0 if none does. It stands between marks that end sentences."""
     if at and not _ends_sentence(words[at - 1]):
         return 0
     text = ""
     for count, word in enumerate(words[at:], start=1):
-        text += spelled(word.text)
+        text += comparison_key(word.text)
         if len(text) > _LONGEST_STOCK:
             return 0
         if text in _STOCK and (_ends_sentence(word) or at + count == len(words)):
@@ -244,7 +246,7 @@ def _stock_at(words: Sequence[Heard], at: int) -> int:
     return 0
 
 
-def _ends_sentence(word: Heard) -> bool:
+def _ends_sentence(word: HypothesisWord) -> bool:
     return word.text.rstrip("\"'”’»)】」 ").endswith((".", "!", "?", "…", "。", "！", "？", "।", "؟", "۔", "♪"))
 
 
@@ -271,11 +273,11 @@ izlediğiniz için teşekkür ederim | ترجمة نانسي قنقر | اشتر
 ご視聴ありがとうございました | チャンネル登録お願いします | 次の動画でお会いしましょう | 字幕由amara.org社区提供 | 谢谢观看
 请不吝点赞 订阅 转发 打赏支持明镜与点点栏目 | 優優獨播劇場——yoyo television series exclusive | 中文字幕志愿者 杨茜茜
 """
-_STOCK = frozenset(spelled(phrase) for line in _PHRASES.strip().splitlines() for phrase in line.split("|"))
+_STOCK = frozenset(comparison_key(phrase) for line in _PHRASES.strip().splitlines() for phrase in line.split("|"))
 _LONGEST_STOCK = max(map(len, _STOCK))
 _COURTESIES = frozenset(
     map(
-        spelled,
+        comparison_key,
         (
             "you",
             "thank you",

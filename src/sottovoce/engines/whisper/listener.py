@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines.common import overlap_merge
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.whisper import coverage, hallucination, style
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import Clip, Decoder, Task, nothing
@@ -45,11 +45,11 @@ def attempt(
 ) -> Hypothesis:
     """The best hypothesis for *clip*, its words cleaned of what was not said; *first*: one that is there."""
     heard = _ended(first or decoder.decode([clip], task)[0], clip, task)
-    if hallucination.doubtful(heard):
+    if hallucination.needs_fallback(heard):
         for temperature in temperatures:
             other = _ended(decoder.decode([clip], task, temperature=temperature)[0], clip, task)
-            heard = hallucination.better(heard, other)
-            if not hallucination.doubtful(heard):
+            heard = hallucination.pick_decode(heard, other)
+            if not hallucination.needs_fallback(heard):
                 break
     return replace(heard, words=_said(heard, clip.voiced))
 
@@ -61,14 +61,16 @@ def _ended(heard: Hypothesis, clip: Clip, task: Task) -> Hypothesis:
     )
 
 
-def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[Heard, ...]:
-    words = hallucination.cleaned(heard)
+def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[HypothesisWord, ...]:
+    words = hallucination.filter_words(heard)
     return tuple(
         word for word in words if word.probability >= hallucination.SURE or not coverage.unvoiced(word, voiced)
     )
 
 
-def hear(decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None) -> tuple[list[Heard], list[Hole]]:
+def hear(
+    decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None
+) -> tuple[list[HypothesisWord], list[Hole]]:
     """The words of *clip* and the holes that stay: speech that the model has no words for."""
     heard = attempt(decoder, clip, task, first)
     guessed = _guessed(heard, task)
@@ -104,12 +106,12 @@ def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
         return nothing(task.pack)
     tokens = tuple(decoder.tokenizer(task.code).encode(" " + example))
     found = attempt(decoder, clip, replace(task, previous=tokens))
-    known = {spelled(word) for word in example.split()}
-    repeated = sum(spelled(word.text) in known for word in found.words)
+    known = {comparison_key(word) for word in example.split()}
+    repeated = sum(comparison_key(word.text) in known for word in found.words)
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
     clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW
     # in babble such a text starts loops, of words that grow surer with every round
-    looped = hallucination.doubtful(found) or bool(hallucination.loops(found.words))
+    looped = hallucination.needs_fallback(found) or bool(hallucination.loops(found.words))
     return found if mean >= clear and not looped and 2 * repeated <= len(found.words) else nothing(task.pack)
 
 
@@ -118,7 +120,9 @@ def _known(hole: Hole, tried: Sequence[Hole]) -> bool:
     return any(abs(hole.start - other.start) <= CLOSE and abs(hole.end - other.end) <= CLOSE for other in tried)
 
 
-def _repaired(decoder: Decoder, clip: Clip, task: Task, words: list[Heard], hole: Hole) -> list[Heard]:
+def _repaired(
+    decoder: Decoder, clip: Clip, task: Task, words: list[HypothesisWord], hole: Hole
+) -> list[HypothesisWord]:
     """*words* with those that another decode finds in *hole*."""
     for part, anchored in _parts(hole, clip):
         found = attempt(decoder, clip.part(part.start, part.end), task, temperatures=())
@@ -161,7 +165,7 @@ def _halves(hole: Hole, voiced: Sequence[Span]) -> list[tuple[Samples, Samples]]
     return [(hole.start, before.end), (after.start, hole.end)]
 
 
-def _fits(new: Sequence[Heard], words: Sequence[Heard], hole: Hole, *, anchored: bool) -> bool:
+def _fits(new: Sequence[HypothesisWord], words: Sequence[HypothesisWord], hole: Hole, *, anchored: bool) -> bool:
     """Whether *new* has more words in *hole* than *words* have, likely ones; *anchored*: and some of those around it."""
     inside = [word for word in new if hole.start <= word.middle < hole.end]
     if len(inside) <= hole.last - hole.first or sum(word.probability for word in inside) < _LEAST * len(inside):
@@ -171,14 +175,15 @@ def _fits(new: Sequence[Heard], words: Sequence[Heard], hole: Hole, *, anchored:
         not anchored
         or not near
         or any(
-            spelled(one.text) == spelled(other.text) and abs(one.middle - other.middle) <= overlap_merge.TOLERANCE
+            comparison_key(one.text) == comparison_key(other.text)
+            and abs(one.middle - other.middle) <= overlap_merge.TOLERANCE
             for one in new
             for other in near
         )
     )
 
 
-def _merged(words: list[Heard], new: list[Heard], hole: Hole, known: Span) -> list[Heard]:
+def _merged(words: list[HypothesisWord], new: list[HypothesisWord], hole: Hole, known: Span) -> list[HypothesisWord]:
     """*words* with *new*, which was heard in *known*, in the place of those that were drawn out over *hole*."""
     before, after = words[: hole.first], words[hole.last :]
     if before:

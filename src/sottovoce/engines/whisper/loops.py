@@ -5,7 +5,7 @@ The rounds are told from words that were said again by the time that they would 
 
 from collections.abc import Sequence
 
-from sottovoce.engines.common.hypothesis_word import spelled
+from sottovoce.engines.common.hypothesis_word import comparison_key
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
@@ -21,7 +21,7 @@ _SIGN = 0.15  # of a script that writes syllables or words
 
 def seconds(text: str, pack: LanguagePack) -> float:
     """As long as the piece *text* takes when it is said quickly; 0 for marks."""
-    letters = spelled(text)
+    letters = comparison_key(text)
     if not letters:
         return 0.0
     digits = sum(char.isdigit() for char in letters)
@@ -34,7 +34,7 @@ def end(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
 
     All of them, if they do not end in a loop or there is speech enough for it; else as many rounds as there is speech for.
     """
-    keys = [spelled(word) or word.strip() for word in words]
+    keys = [comparison_key(word) or word.strip() for word in words]
     lasts = [seconds(word, pack) for word in words]
     room = speech / RATE
     if sum(lasts) <= room:
@@ -51,9 +51,9 @@ def end(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
 
 def stutter(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
     """How many of *words* stay when a last one that repeats the one before it goes, for want of speech for both."""
-    spoken = [number for number, word in enumerate(words) if spelled(word)]
+    spoken = [number for number, word in enumerate(words) if comparison_key(word)]
     room = speech / RATE - sum(seconds(word, pack) for word in words)
-    if len(spoken) > 1 and room < 0 and spelled(words[spoken[-1]]) == spelled(words[spoken[-2]]):
+    if len(spoken) > 1 and room < 0 and comparison_key(words[spoken[-1]]) == comparison_key(words[spoken[-2]]):
         return spoken[-1]
     return len(words)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
@@ -44,9 +44,9 @@ _MARKS = frozenset(".,!?;:…。，、？！；：।॥؟،؛")
 _STOPS = frozenset(".!?…。？！।॥؟")
 
 
-def plain(words: Sequence[Heard], pack: LanguagePack) -> bool:
+def plain(words: Sequence[HypothesisWord], pack: LanguagePack) -> bool:
     """Whether *words* are so many that a mark or a capital must be among them, and none is."""
-    letters = sum(len(spelled(word.text)) for word in words)
+    letters = sum(len(comparison_key(word.text)) for word in words)
     if (len(words) < _WORDS) if pack.delimiter else (letters < _SIGNS):
         return False
     text = " ".join(word.text for word in words)
@@ -65,7 +65,7 @@ class _Letter:
     marks: str
 
 
-def _letters(words: Sequence[Heard]) -> Iterator[_Letter]:
+def _letters(words: Sequence[HypothesisWord]) -> Iterator[_Letter]:
     for number, word in enumerate(words):
         text = word.text
         for place, char in enumerate(text):
@@ -75,7 +75,7 @@ def _letters(words: Sequence[Heard]) -> Iterator[_Letter]:
                 yield _Letter(key=char.casefold()[:1], char=char, word=number, place=place, marks=marks)
 
 
-def styled(words: Sequence[Heard], model: Sequence[Heard]) -> list[Heard] | None:
+def styled(words: Sequence[HypothesisWord], model: Sequence[HypothesisWord]) -> list[HypothesisWord] | None:
     """*words* with the capitals and marks of *model*, another writing of the same passage; None if it is of another one."""
     ours, theirs = list(_letters(words)), list(_letters(model))
     if not ours or not theirs:
@@ -96,10 +96,10 @@ def styled(words: Sequence[Heard], model: Sequence[Heard]) -> list[Heard] | None
     return [replace(word, text="".join(text)) for word, text in zip(words, texts, strict=True)]
 
 
-def by_pauses(words: Sequence[Heard], pack: LanguagePack) -> list[Heard]:
+def by_pauses(words: Sequence[HypothesisWord], pack: LanguagePack) -> list[HypothesisWord]:
     """*words* with a full stop at the end and at each long pause, and a capital after it."""
     stop = pack.stops[0]
-    found: list[Heard] = []
+    found: list[HypothesisWord] = []
     opens = True
     for number, word in enumerate(words):
         text = _capital(word.text) if opens else word.text
@@ -112,7 +112,7 @@ def by_pauses(words: Sequence[Heard], pack: LanguagePack) -> list[Heard]:
     return found
 
 
-def opened(words: Sequence[Heard], before: Heard | None) -> list[Heard]:
+def opened(words: Sequence[HypothesisWord], before: HypothesisWord | None) -> list[HypothesisWord]:
     """*words* with a capital at their beginning where the word *before* ended a sentence, or there is none."""
     if words and (before is None or before.text[-1:] in _STOPS) and words[0].text[:1].islower():
         return [replace(words[0], text=_capital(words[0].text)), *words[1:]]

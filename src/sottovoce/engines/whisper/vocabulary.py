@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import Match as Block
 from difflib import SequenceMatcher
 
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.request import VocabEntry
 
 CANDIDATE = 70.0
@@ -67,7 +67,9 @@ def sounds(text: str) -> str:
 
     Other scripts keep their letters.
     """
-    plain = "".join(char for char in unicodedata.normalize("NFD", spelled(text)) if not unicodedata.combining(char))
+    plain = "".join(
+        char for char in unicodedata.normalize("NFD", comparison_key(text)) if not unicodedata.combining(char)
+    )
     for written, sound in _SOUNDS:
         plain = plain.replace(written, sound)
     plain = _VOWELS.sub("a", plain)
@@ -87,12 +89,12 @@ def entries(vocab: Iterable[VocabEntry]) -> tuple[tuple[Entry, ...], int]:
     left_out = 0
     for each in vocab:
         text = harmless(each.content)
-        if not spelled(text) or len(text) > MAX_LETTERS or len(text.split()) > MAX_WORDS:
+        if not comparison_key(text) or len(text) > MAX_LETTERS or len(text.split()) > MAX_WORDS:
             left_out += 1
             continue
-        alike = [one for one in each.sounds_like if spelled(one)]
+        alike = [one for one in each.sounds_like if comparison_key(one)]
         heard = dict.fromkeys(sound for sound in map(sounds, [text, *alike]) if sound)
-        found.setdefault(text, Entry(content=text, heard=tuple(heard), alike=frozenset(map(spelled, alike))))
+        found.setdefault(text, Entry(content=text, heard=tuple(heard), alike=frozenset(map(comparison_key, alike))))
     return tuple(found.values()), left_out
 
 
@@ -104,7 +106,7 @@ class Vocabulary:
         self._owners = [entry for entry in self.entries for _ in entry.heard]
         self._sounds = [sound for entry in self.entries for sound in entry.heard]
 
-    def candidates(self, words: Sequence[Heard]) -> list[Match]:
+    def candidates(self, words: Sequence[HypothesisWord]) -> list[Match]:
         """Where *words* sound like a custom word, the likeliest first; one match an entry and place."""
         import numpy as np
         from rapidfuzz import fuzz, process
@@ -117,7 +119,7 @@ class Vocabulary:
         for row, column in zip(*(each.tolist() for each in np.nonzero(scores)), strict=True):
             first, last, _ = runs[row]
             entry = self._owners[column]
-            letters = fuzz.ratio(_joined(words[first:last]), spelled(entry.content))
+            letters = fuzz.ratio(_joined(words[first:last]), comparison_key(entry.content))
             # vowels count for nothing in sounds, so letters decide between "Confu" and "Confu i" for ComfyUI
             likeness = float(scores[row][column]) + _LETTERS * letters
             found.append(Match(entry=entry, first=first, last=last, likeness=likeness))
@@ -137,7 +139,7 @@ def _apart(matches: Iterable[Match]) -> list[Match]:
     return kept
 
 
-def _runs(words: Sequence[Heard]) -> list[tuple[int, int, str]]:
+def _runs(words: Sequence[HypothesisWord]) -> list[tuple[int, int, str]]:
     """Every run of up to `_LONGEST_RUN` words, and how it sounds."""
     return [
         (first, last, sounds("".join(word.text for word in words[first:last])))
@@ -146,21 +148,23 @@ def _runs(words: Sequence[Heard]) -> list[tuple[int, int, str]]:
     ]
 
 
-def wanted(matches: Sequence[Match], words: Sequence[Heard]) -> list[str]:
+def wanted(matches: Sequence[Match], words: Sequence[HypothesisWord]) -> list[str]:
     """The custom words that a second decode is to look out for: not those that stand there already as they should."""
     chosen = dict.fromkeys(match.entry.content for match in matches if not _written(match, words))
     return list(chosen)[:MOST]
 
 
-def _written(match: Match, words: Sequence[Heard]) -> bool:
+def _written(match: Match, words: Sequence[HypothesisWord]) -> bool:
     text = " ".join(word.text for word in words[match.first : match.last])
     return _core(text)[1] == match.entry.content
 
 
-def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Match]) -> list[Heard]:
+def adopted(
+    words: Sequence[HypothesisWord], other: Sequence[HypothesisWord], matches: Sequence[Match]
+) -> list[HypothesisWord]:
     """*words* with the custom words that *other*, the second decode, has in the same places."""
-    said = {spelled("".join(word.text for word in run)) for run in _all_runs(other)}
-    keys = [spelled(word.text) for word in words], [spelled(word.text) for word in other]
+    said = {comparison_key("".join(word.text for word in run)) for run in _all_runs(other)}
+    keys = [comparison_key(word.text) for word in words], [comparison_key(word.text) for word in other]
     blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
     taken: list[Match] = []
     places: set[int] = set()
@@ -178,7 +182,7 @@ def adopted(words: Sequence[Heard], other: Sequence[Heard], matches: Sequence[Ma
     return found
 
 
-def _all_runs(words: Sequence[Heard]) -> Iterator[Sequence[Heard]]:
+def _all_runs(words: Sequence[HypothesisWord]) -> Iterator[Sequence[HypothesisWord]]:
     """Every run of up to `MAX_WORDS` words."""
     for first in range(len(words)):
         for count in range(1, MAX_WORDS + 1):
@@ -186,7 +190,11 @@ def _all_runs(words: Sequence[Heard]) -> Iterator[Sequence[Heard]]:
 
 
 def _supported(
-    match: Match, words: Sequence[Heard], other: Sequence[Heard], blocks: Sequence[Block], said: Container[str]
+    match: Match,
+    words: Sequence[HypothesisWord],
+    other: Sequence[HypothesisWord],
+    blocks: Sequence[Block],
+    said: Container[str],
 ) -> bool:
     """Whether *other* has the custom word of *match* in its place, or the caller's `sounds_like` is what was written.
 
@@ -196,7 +204,7 @@ def _supported(
     mean = sum(word.probability for word in place) / len(place)
     if _joined(place) in match.entry.alike and mean < _UNSURE:
         return True
-    key = spelled(match.entry.content)
+    key = comparison_key(match.entry.content)
     if key not in said:
         return False
     opposite = _opposite(match, blocks, other)
@@ -208,11 +216,11 @@ def _supported(
     return min(map(len, match.entry.heard)) >= _SHORT or opposite[at].probability >= _FAITH * mean
 
 
-def _joined(words: Sequence[Heard]) -> str:
-    return spelled("".join(word.text for word in words))
+def _joined(words: Sequence[HypothesisWord]) -> str:
+    return comparison_key("".join(word.text for word in words))
 
 
-def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[Heard]) -> Sequence[Heard]:
+def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[HypothesisWord]) -> Sequence[HypothesisWord]:
     """What *other* has where the words of *match* are: between the nearest words that both have."""
     low = max(
         (block.b + min(block.size, match.first - block.a) for block in blocks if block.a < match.first), default=0
@@ -224,11 +232,11 @@ def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[Heard]) -> 
     return other[low:high]
 
 
-def _replaced(match: Match, words: Sequence[Heard]) -> Heard:
+def _replaced(match: Match, words: Sequence[HypothesisWord]) -> HypothesisWord:
     """One word in the place of those of *match*, with the marks that stood around them."""
     place = words[match.first : match.last]
     before, _, after = _core("".join(word.text for word in place))
-    return Heard(
+    return HypothesisWord(
         text=before + match.entry.content + after,
         start=place[0].start,
         end=place[-1].end,

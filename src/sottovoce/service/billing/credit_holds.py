@@ -24,7 +24,7 @@ AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, Tim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tariff:
+class Pricing:
     """What is asked for a job. Without *billing* nothing is: balances are shown, and nobody is refused."""
 
     billing: bool = False
@@ -41,41 +41,41 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Reservation:
     """What a job *cost*s as far as is known, and the *balance* after that; `None` when nothing is billed."""
 
     cost: int
     balance: int | None
 
 
-class Cashier:
+class CreditReservations:
     """Holds credits for the jobs of *region*."""
 
-    def __init__(self, control: Database, region: str, tariff: Tariff) -> None:
+    def __init__(self, control: Database, region: str, pricing: Pricing) -> None:
         self._control = control
         self._region = region
-        self.tariff = tariff
+        self.pricing = pricing
 
-    async def hold(self, workspace_id: int, job_id: str, cost: int) -> Held:
+    async def hold(self, workspace_id: int, job_id: str, cost: int) -> Reservation:
         """Take *cost* credits for the job that is about to be made; again for the same job changes nothing.
 
         Raises `Refused`: too few credits; or `UNAVAILABLE`, after which the hold may have been made all the same, and is
         withdrawn later since its job is not there.
         """
-        if not self.tariff.billing:
-            return Held(cost=0, balance=None)
+        if not self.pricing.billing:
+            return Reservation(cost=0, balance=None)
         if cost == 0:
-            return Held(cost=0, balance=await self.balance(workspace_id))
+            return Reservation(cost=0, balance=await self.balance(workspace_id))
 
-        def take(connection: sa.Connection) -> Held:
+        def take(connection: sa.Connection) -> Reservation:
             held = ledger.hold(connection, workspace_id, region=self._region, job_id=job_id, cost=cost)
-            return Held(cost=held.amount, balance=ledger.balance(connection, workspace_id))
+            return Reservation(cost=held.amount, balance=ledger.balance(connection, workspace_id))
 
         return await _asked(self._control.write, take)
 
     async def release(self, job_id: str) -> None:
         """Give back what was held for a job that did not come to be. Without the control database the settler does it later."""
-        if not self.tariff.billing:
+        if not self.pricing.billing:
             return
 
         def withdraw(connection: sa.Connection) -> None:

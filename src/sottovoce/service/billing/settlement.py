@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import State
 from sottovoce.service.billing import ledger
-from sottovoce.service.billing.credit_holds import AWAY, Tariff
+from sottovoce.service.billing.credit_holds import AWAY, Pricing
 from sottovoce.service.billing.ledger import EntryKind, Hold
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
@@ -31,7 +31,7 @@ TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _JobEnd:
     """What a job's row says about its end."""
 
     id: str
@@ -48,7 +48,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
+class _Decision:
     """How *held* is to be closed: by a *cost*, or by giving it back as *kind*."""
 
     held: Hold
@@ -56,16 +56,16 @@ class _Verdict:
     cost: int = 0
 
 
-class Settler:
+class SettlementJob:
     """Closes the holds of one region. Any number may be at it; *grace_ms* is for tests."""
 
     def __init__(
-        self, control: Database, database: Database, region: str, tariff: Tariff, *, grace_ms: int = GRACE_MS
+        self, control: Database, database: Database, region: str, pricing: Pricing, *, grace_ms: int = GRACE_MS
     ) -> None:
         self._control = control
         self._database = database
         self._region = region
-        self._tariff = tariff
+        self._tariff = pricing
         self._grace_ms = grace_ms
         self._after = ""
         self._away = False
@@ -96,24 +96,24 @@ class Settler:
         self._after = held[-1].job_id if more else ""
         return more
 
-    def _verdict(self, held: Hold, rows: Mapping[str, _Row]) -> _Verdict | None:
+    def _verdict(self, held: Hold, rows: Mapping[str, _JobEnd]) -> _Decision | None:
         """What is to become of *held*; `None`: nothing yet."""
         row = rows.get(held.job_id)
         if row is None:
             old = held.age > self._grace_ms
-            return _Verdict(held=held, kind=EntryKind.WITHDRAWN) if old else None
+            return _Decision(held=held, kind=EntryKind.WITHDRAWN) if old else None
         if row.state in job.LIVE:
             return None
         earlier = (row.finished_at or 0) <= held.at  # it ended before it was held for, as far as two clocks can tell
         if row.done and not (earlier and held.round):  # else two operators retried it, and the other one's was charged
             # by now the duration is known: none means none
             cost = self._tariff.cost(row.duration_ms, row.media_bytes) if row.duration_ms else 0
-            return _Verdict(held=held, kind=EntryKind.SETTLED, cost=cost)
+            return _Decision(held=held, kind=EntryKind.SETTLED, cost=cost)
         if row.state is State.REJECTED and earlier and held.age <= self._grace_ms:
             return None  # an operator is about to run it again
-        return _Verdict(held=held, kind=EntryKind.REFUND)
+        return _Decision(held=held, kind=EntryKind.REFUND)
 
-    async def _close(self, verdicts: Sequence[_Verdict]) -> None:
+    async def _close(self, verdicts: Sequence[_Decision]) -> None:
         # always in the order of workspaces: two who close at the same time never wait for each other
         ordered = sorted(verdicts, key=lambda verdict: (verdict.held.workspace_id, verdict.held.job_id))
         for begin in range(0, len(ordered), TOGETHER):
@@ -122,7 +122,7 @@ class Settler:
                 _tell(verdict, short)
 
 
-def _closed(connection: sa.Connection, verdicts: Iterable[_Verdict]) -> list[tuple[_Verdict, int]]:
+def _closed(connection: sa.Connection, verdicts: Iterable[_Decision]) -> list[tuple[_Decision, int]]:
     """Those of *verdicts* that were carried out, and the credits that were missing for each."""
     done = []
     for verdict in verdicts:
@@ -135,13 +135,13 @@ def _closed(connection: sa.Connection, verdicts: Iterable[_Verdict]) -> list[tup
     return done
 
 
-def _rows(connection: sa.Connection, ids: Sequence[str]) -> dict[str, _Row]:
-    columns = [t.jobs.c[name] for name in _Row.__dataclass_fields__]
+def _rows(connection: sa.Connection, ids: Sequence[str]) -> dict[str, _JobEnd]:
+    columns = [t.jobs.c[name] for name in _JobEnd.__dataclass_fields__]
     rows = connection.execute(sa.select(*columns).where(t.jobs.c.id.in_(ids))).mappings()
-    return {row["id"]: _Row(**{**row, "state": State(row["state"])}) for row in rows}
+    return {row["id"]: _JobEnd(**{**row, "state": State(row["state"])}) for row in rows}
 
 
-def _tell(verdict: _Verdict, short: int) -> None:
+def _tell(verdict: _Decision, short: int) -> None:
     held = verdict.held
     told = {"job": held.job_id, "workspace": held.workspace_id, "held": held.amount}
     if verdict.kind is not EntryKind.SETTLED:

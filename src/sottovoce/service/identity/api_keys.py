@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
+from sottovoce.service.identity.workspaces import _inserted, open_workspace
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 
@@ -103,19 +104,6 @@ def bootstrap(connection: sa.Connection, secret: str) -> bool:
     user = _inserted(connection, t.users, workspace_id=workspace)
     create_key(connection, project_id=project, user_id=user, name="first key", secret=secret, manages=True)
     return True
-
-
-def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
-    """A new workspace, and its default project."""
-    workspace = _inserted(connection, t.workspaces, name=name)
-    return workspace, _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
-
-
-def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
-    key = connection.execute(sa.insert(table).values(created_at=now_ms(), **values)).inserted_primary_key
-    if key is None:
-        raise RuntimeError(f"no key from {table.name}")
-    return int(key[0])
 
 
 def create_key(

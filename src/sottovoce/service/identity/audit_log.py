@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import Database, now_ms
+from sottovoce.service.storage.database import DAY_MS, Database, now_ms
 
 _log = logging.getLogger("sottovoce.audit")
 _failures = logging.getLogger(__name__)
@@ -15,7 +15,6 @@ _failures = logging.getLogger(__name__)
 OPERATOR = "operator"
 """The actor of whatever is done on the command line."""
 KEEP_DAYS = 400
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ def record(connection: sa.Connection, entry: Entry) -> None:
             details=dict(entry.details),
         )
     )
-    connection.execute(sa.delete(t.audit_log).where(t.audit_log.c.at < now_ms() - KEEP_DAYS * _DAY_MS))
+    connection.execute(sa.delete(t.audit_log).where(t.audit_log.c.at < now_ms() - KEEP_DAYS * DAY_MS))
 
 
 def tell(entry: Entry) -> None:

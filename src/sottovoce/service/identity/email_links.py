@@ -24,9 +24,9 @@ SECONDS: Mapping[Purpose, int] = {Purpose.VERIFY: 86_400, Purpose.PASSWORD: 3600
 """How long each is good for."""
 
 
-def make(connection: sa.Connection, user_id: int, purpose: Purpose) -> str:
+def create(connection: sa.Connection, user_id: int, purpose: Purpose) -> str:
     """A new secret for *purpose*, which takes the place of an older one."""
-    drop(connection, user_id, purpose)
+    revoke(connection, user_id, purpose)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     connection.execute(
         sa.insert(t.mail_links).values(
@@ -39,7 +39,7 @@ def make(connection: sa.Connection, user_id: int, purpose: Purpose) -> str:
     return secret
 
 
-def holder(connection: sa.Connection, secret: str, purpose: Purpose) -> int | None:
+def user_for(connection: sa.Connection, secret: str, purpose: Purpose) -> int | None:
     """Who was sent *secret* for *purpose*, if it is still good. It stays so until it is dropped."""
     statement = sa.select(t.mail_links.c.user_id).where(
         t.mail_links.c.secret_sha256 == digest(secret),
@@ -49,7 +49,7 @@ def holder(connection: sa.Connection, secret: str, purpose: Purpose) -> int | No
     return connection.scalar(statement)
 
 
-def drop(connection: sa.Connection, user_id: int, purpose: Purpose | None = None) -> None:
+def revoke(connection: sa.Connection, user_id: int, purpose: Purpose | None = None) -> None:
     """Make links of *user_id* for *purpose* worthless, or all of them."""
     statement = sa.delete(t.mail_links).where(t.mail_links.c.user_id == user_id)
     if purpose is not None:

@@ -26,7 +26,7 @@ _SITE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class AttemptLimit:
     """*most* attempts in *seconds*, for each *who* at one *purpose*."""
 
     purpose: str
@@ -55,7 +55,7 @@ class Throttled(Refused):
         self.seconds = seconds
 
 
-def site(address: str) -> str:
+def network_of(address: str) -> str:
     """The part of a client's *address* that it cannot change at will."""
     try:
         known = ipaddress.ip_address(address)
@@ -68,7 +68,7 @@ def site(address: str) -> str:
     return str(known)
 
 
-def spend(connection: sa.Connection, allowances: Sequence[Allowance]) -> None:
+def count_attempt(connection: sa.Connection, allowances: Sequence[AttemptLimit]) -> None:
     """Count one attempt for each of *allowances*. Raises `Throttled`, upon which the transaction must count nothing."""
     waits = [_count(connection, each) for each in sorted(allowances, key=lambda each: each.subject)]
     if left := max(waits, default=0):
@@ -79,7 +79,7 @@ def spend(connection: sa.Connection, allowances: Sequence[Allowance]) -> None:
         connection.execute(sa.delete(t.throttles).where(t.throttles.c.subject.in_(gone)))
 
 
-def _count(connection: sa.Connection, allowance: Allowance) -> int:
+def _count(connection: sa.Connection, allowance: AttemptLimit) -> int:
     """Count one attempt; seconds to wait when it is one too many."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = insert(t.throttles).values(subject=allowance.subject, count=1, since=now_ms())
@@ -95,7 +95,7 @@ def _count(connection: sa.Connection, allowance: Allowance) -> int:
     return max(1, ceil(left_ms / 1000)) if count > allowance.most else 0
 
 
-def give_back(connection: sa.Connection, allowances: Sequence[Allowance]) -> None:
+def uncount(connection: sa.Connection, allowances: Sequence[AttemptLimit]) -> None:
     """Take one attempt back for each of *allowances*: it was no wrong one."""
     for each in sorted(allowances, key=lambda each: each.subject):
         mine = t.throttles.c.subject == each.subject
@@ -104,6 +104,6 @@ def give_back(connection: sa.Connection, allowances: Sequence[Allowance]) -> Non
         )
 
 
-def forget(connection: sa.Connection, allowance: Allowance) -> None:
+def forget(connection: sa.Connection, allowance: AttemptLimit) -> None:
     """Begin anew with *allowance*."""
     connection.execute(sa.delete(t.throttles).where(t.throttles.c.subject == allowance.subject))

@@ -47,7 +47,7 @@ def hashed(password: str) -> str:
 def matches(kept: str | None, password: str) -> bool:
     """Whether *kept* was made of *password*; as slow where nothing is kept, so that the time tells nobody who is known here."""
     try:
-        return _hasher.verify(_nobodys() if kept is None else kept, _bytes(password))
+        return _hasher.verify(_hash_for_unknown_users() if kept is None else kept, _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
 
@@ -66,7 +66,7 @@ def _bytes(password: str) -> bytes:
     return _normal(password).encode("utf-8", "surrogatepass")
 
 
-def _nobodys() -> str:
+def _hash_for_unknown_users() -> str:
     """The hash of no password at today's cost: random where a digest would be, hence made in no time."""
     cost = RFC_9106_LOW_MEMORY
     parts = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (cost.salt_len, cost.hash_len))

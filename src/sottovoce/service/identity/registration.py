@@ -15,7 +15,7 @@ from sottovoce.service.email import templates
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.identity import audit_log, email_links, login_throttle, passwords, sessions, users
 from sottovoce.service.identity.email_links import Purpose
-from sottovoce.service.identity.login_throttle import Allowance, site
+from sottovoce.service.identity.login_throttle import AttemptLimit, network_of
 from sottovoce.service.identity.passwords import Hashing
 from sottovoce.service.identity.users import Credentials, User
 from sottovoce.service.storage.database import Database
@@ -26,7 +26,7 @@ Post = Callable[[Mail], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class AccountPolicy:
     """What an operator has decided. *public_url*: how the server is called in links; without one mails have a code alone."""
 
     registration: bool = False
@@ -41,26 +41,26 @@ class Login:
     session: str = field(repr=False)
 
 
-def login_allowances(email: str, address: str) -> tuple[Allowance, Allowance]:
+def login_allowances(email: str, address: str) -> tuple[AttemptLimit, AttemptLimit]:
     """Ten passwords for one account in a quarter of an hour, a hundred from one place."""
     return (
-        Allowance(purpose="login", who=email, most=10, seconds=900),
-        Allowance(purpose="login from", who=site(address), most=100, seconds=900),
+        AttemptLimit(purpose="login", who=email, most=10, seconds=900),
+        AttemptLimit(purpose="login from", who=network_of(address), most=100, seconds=900),
     )
 
 
-def _mail_allowances(purpose: str, email: str, address: str) -> tuple[Allowance, Allowance]:
+def _mail_allowances(purpose: str, email: str, address: str) -> tuple[AttemptLimit, AttemptLimit]:
     """Five mails an hour to one address, twenty asked for from one place."""
     return (
-        Allowance(purpose=purpose, who=email, most=5, seconds=3600),
-        Allowance(purpose=f"{purpose} from", who=site(address), most=20, seconds=3600),
+        AttemptLimit(purpose=purpose, who=email, most=5, seconds=3600),
+        AttemptLimit(purpose=f"{purpose} from", who=network_of(address), most=20, seconds=3600),
     )
 
 
-class Reception:
+class AccountService:
     """Over the control database. *post* sends a mail; `None`: no mail server is known. *address* is always the client's."""
 
-    def __init__(self, control: Database, house: House, post: Post | None) -> None:
+    def __init__(self, control: Database, house: AccountPolicy, post: Post | None) -> None:
         self._control = control
         self._house = house
         self._post = post
@@ -81,7 +81,7 @@ class Reception:
             )
         email = users.normal(email)
         passwords.checked(password, email)
-        await self._spend(_mail_allowances("register", email, address))
+        await self._charge_allowance(_mail_allowances("register", email, address))
         kept = await self._hashing.hashed(password)
         entry, letter = await self._control.write(lambda connection: self._registered(connection, email, kept))
         audit_log.tell(entry)
@@ -101,7 +101,7 @@ class Reception:
         entry = _recorded(connection, user, "account registered", verified=not self.mails)
         if not self.mails:
             return entry, None
-        return entry, templates.verify(email, email_links.make(connection, user.id, Purpose.VERIFY), url)
+        return entry, templates.verify(email, email_links.create(connection, user.id, Purpose.VERIFY), url)
 
     async def verify(self, secret: str, password: str, address: str) -> Login:
         """Open the account that the link *secret* was sent for, and log in. Raises `Refused`.
@@ -111,16 +111,16 @@ class Reception:
         """
         found = await self._control.read(lambda connection: _linked(connection, secret, Purpose.VERIFY))
         allowances = login_allowances(found.user.email or "", address)
-        await self._spend(allowances)
-        await self._prove(found, password)
+        await self._charge_allowance(allowances)
+        await self._verify_password(found, password)
 
         def opened(connection: sa.Connection) -> tuple[audit_log.Entry, Login]:
             if _linked(connection, secret, Purpose.VERIFY) != found:
                 raise _spent_link()
             user = users.verify(connection, found.user)
-            login_throttle.give_back(connection, allowances)
+            login_throttle.uncount(connection, allowances)
             entry = _recorded(connection, user, "account verified")
-            return entry, Login(user=user, session=sessions.begin(connection, user.id))
+            return entry, Login(user=user, session=sessions.create(connection, user.id))
 
         entry, login = await self._control.write(opened)
         audit_log.tell(entry)
@@ -132,11 +132,11 @@ class Reception:
         """Begin a session. Raises `Refused`: `UNAUTHENTICATED` for a wrong password and for a wrong address alike."""
         email = users.normal(email)
         allowances = login_allowances(email, address)
-        await self._spend(allowances)
+        await self._charge_allowance(allowances)
         known = await self._control.read(
             lambda connection: users.credentials(connection, users.by_email(connection, email))
         )
-        found = await self._prove(known, password)
+        found = await self._verify_password(known, password)
         if found.user.disabled_at is not None:
             raise Refused(Kind.FORBIDDEN, "this account is disabled")
         if found.user.verified_at is None:
@@ -147,11 +147,11 @@ class Reception:
         def began(connection: sa.Connection) -> tuple[audit_log.Entry, Login]:
             if users.credentials(connection, found.user) != found:  # disabled, or another password, meanwhile
                 raise _wrong()
-            login_throttle.give_back(connection, allowances)
+            login_throttle.uncount(connection, allowances)
             if anew is not None:
                 users.rehash(connection, found, anew)
             entry = _recorded(connection, found.user, "logged in")
-            return entry, Login(user=found.user, session=sessions.begin(connection, found.user.id))
+            return entry, Login(user=found.user, session=sessions.create(connection, found.user.id))
 
         entry, login = await self._control.write(began)
         audit_log.tell(entry)
@@ -161,9 +161,9 @@ class Reception:
         """End the session with the secret *session*, if there is one."""
 
         def ended(connection: sa.Connection) -> audit_log.Entry | None:
-            user_id = sessions.holder(connection, session)
+            user_id = sessions.user_for(connection, session)
             user = users.get(connection, user_id) if user_id is not None else None
-            sessions.end(connection, session)
+            sessions.delete(connection, session)
             return _recorded(connection, user, "logged out") if user else None
 
         if entry := await self._control.write(ended):
@@ -174,16 +174,16 @@ class Reception:
     async def change_password(self, user: User, session: str, old: str, new: str) -> None:
         """Another password; ends every other session. Raises `Refused`: `UNAUTHENTICATED` when *old* is wrong."""
         passwords.checked(new, user.email, at="new")
-        allowances = (Allowance(purpose="password", who=str(user.id), most=10, seconds=900),)
-        await self._spend(allowances)
+        allowances = (AttemptLimit(purpose="password", who=str(user.id), most=10, seconds=900),)
+        await self._charge_allowance(allowances)
         known = await self._control.read(lambda connection: users.credentials(connection, user))
-        found = await self._prove(known, old, at="old")
+        found = await self._verify_password(known, old, at="old")
         kept = await self._hashing.hashed(new)
 
         def changed(connection: sa.Connection) -> audit_log.Entry:
             if users.credentials(connection, user) != found:
                 raise _wrong("old")
-            login_throttle.give_back(connection, allowances)
+            login_throttle.uncount(connection, allowances)
             users.set_password(connection, user, kept, session=session)
             return _recorded(connection, user, "password changed")
 
@@ -195,7 +195,7 @@ class Reception:
             why = "this server sends no mail; an operator sets a new password with `sottovoce users password`"
             raise Refused(Kind.FORBIDDEN, why)
         email = users.normal(email)
-        await self._spend(_mail_allowances("forgot", email, address))
+        await self._charge_allowance(_mail_allowances("forgot", email, address))
         return email
 
     async def send_link(self, email: str) -> None:
@@ -205,7 +205,7 @@ class Reception:
             user = users.by_email(connection, email)
             if user is None or user.disabled_at is not None:
                 return None
-            secret = email_links.make(connection, user.id, Purpose.PASSWORD)
+            secret = email_links.create(connection, user.id, Purpose.PASSWORD)
             entry = _recorded(connection, user, "new password asked for")
             return entry, templates.reset(email, secret, self._house.public_url)
 
@@ -230,10 +230,10 @@ class Reception:
 
     # ── shared ──
 
-    async def _spend(self, allowances: Sequence[Allowance]) -> None:
-        await self._control.write(lambda connection: login_throttle.spend(connection, allowances))
+    async def _charge_allowance(self, allowances: Sequence[AttemptLimit]) -> None:
+        await self._control.write(lambda connection: login_throttle.count_attempt(connection, allowances))
 
-    async def _prove(self, found: Credentials | None, password: str, *, at: str | None = None) -> Credentials:
+    async def _verify_password(self, found: Credentials | None, password: str, *, at: str | None = None) -> Credentials:
         """*found*, whose password this is. Raises `Refused`, after the same time when there is nobody."""
         right = await self._hashing.matches(found.password_hash if found else None, password)
         if found is None or not right:
@@ -252,7 +252,7 @@ def _spent_link() -> Refused:
 
 def _linked(connection: sa.Connection, secret: str, purpose: Purpose) -> Credentials:
     """Who was sent *secret*. Raises `Refused` when it is not good (any more)."""
-    user_id = email_links.holder(connection, secret, purpose)
+    user_id = email_links.user_for(connection, secret, purpose)
     found = users.credentials(connection, users.get(connection, user_id)) if user_id is not None else None
     if found is None or found.user.disabled_at is not None:
         raise _spent_link()

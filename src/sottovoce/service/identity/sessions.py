@@ -17,7 +17,7 @@ MOST = 50
 """Sessions of one user at the same time; one more ends the oldest."""
 
 
-def begin(connection: sa.Connection, user_id: int) -> str:
+def create(connection: sa.Connection, user_id: int) -> str:
     """Log *user_id* in: the secret of a new session. Removes what is over on the way."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     connection.execute(
@@ -35,7 +35,7 @@ def begin(connection: sa.Connection, user_id: int) -> str:
     return secret
 
 
-def holder(connection: sa.Connection, secret: str) -> int | None:
+def user_for(connection: sa.Connection, secret: str) -> int | None:
     """Who is logged in with *secret*, if that is still so."""
     statement = (
         sa.select(t.sessions.c.user_id)
@@ -49,12 +49,12 @@ def holder(connection: sa.Connection, secret: str) -> int | None:
     return connection.scalar(statement)
 
 
-def end(connection: sa.Connection, secret: str) -> bool:
+def delete(connection: sa.Connection, secret: str) -> bool:
     """Log out. False: nobody was logged in with *secret*."""
     return connection.execute(sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == digest(secret))).rowcount == 1
 
 
-def end_all(connection: sa.Connection, user_id: int, *, but: str | None = None) -> int:
+def delete_all(connection: sa.Connection, user_id: int, *, but: str | None = None) -> int:
     """Log *user_id* out everywhere, except in the session with the secret *but*; how many sessions ended."""
     statement = sa.delete(t.sessions).where(t.sessions.c.user_id == user_id)
     if but is not None:

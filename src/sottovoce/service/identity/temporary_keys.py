@@ -20,7 +20,7 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.service.identity.api_keys import MAX_CLIENT_REF, Caller, Product, checked
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.encryption import Encryptor
 
 _log = logging.getLogger(__name__)
 
@@ -35,16 +35,16 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 _CLAIMS = ("iss", "iat", "exp", "jti", "type", "region", "key", "project")
 
 
-class Untrue(Exception):
+class InvalidToken(Exception):
     """A temporary key that is not as any of our servers would have made it, or whose time has not come."""
 
 
-class Expired(Untrue):
+class Expired(InvalidToken):
     """A temporary key whose time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class TokenRequest:
     """What a temporary key shall open. *ttl* in seconds."""
 
     key_id: str
@@ -68,9 +68,9 @@ class Claims:
     expires: int
 
     def check(self, now: float) -> None:
-        """Whether it is good at *now*, epoch seconds. Raises `Expired`, `Untrue`."""
+        """Whether it is good at *now*, epoch seconds. Raises `Expired`, `InvalidToken`."""
         if now < self.issued - SKEW:
-            raise Untrue("its time has not come")
+            raise InvalidToken("its time has not come")
         if now >= self.expires + SKEW:
             raise Expired
 
@@ -87,7 +87,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Witness:
+class VerificationKey:
     """The public half of a region's signing key."""
 
     id: str
@@ -108,8 +108,8 @@ def signing_key_of(token: str) -> str | None:
     return key_id if ours else None
 
 
-def verify(token: str, witness: Witness) -> Claims:
-    """What *token* says, if it is signed with the key of *witness*; its time is not looked at. Raises `Untrue`."""
+def verify(token: str, witness: VerificationKey) -> Claims:
+    """What *token* says, if it is signed with the key of *witness*; its time is not looked at. Raises `InvalidToken`."""
     try:
         # our own clock judges the times: in the service clocks are arguments
         said = jwt.decode(
@@ -121,9 +121,9 @@ def verify(token: str, witness: Witness) -> Claims:
         )
         claims = _claims(said)
     except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
-        raise Untrue("not signed by us, or not what we sign") from error
+        raise InvalidToken("not signed by us, or not what we sign") from error
     if claims.region != witness.region:
-        raise Untrue("signed with the key of another region")
+        raise InvalidToken("signed with the key of another region")
     return claims
 
 
@@ -147,17 +147,19 @@ def _claims(said: dict[str, Any]) -> Claims:
     )
 
 
-class Mint:
+class TokenIssuer:
     """Makes temporary keys in the name of *region*. *clock* gives epoch seconds."""
 
-    def __init__(self, control: Database, vault: Vault, region: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, control: Database, encryptor: Encryptor, region: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self._control = control
-        self._vault = vault
+        self._encryptor = encryptor
         self._region = region
         self._clock = clock
         self._opened: tuple[str, Ed25519PrivateKey] | None = None
 
-    async def make(self, grant: Grant) -> tuple[str, Claims]:
+    async def make(self, grant: TokenRequest) -> tuple[str, Claims]:
         """A temporary key, and what it says. Raises `Refused` for a grant that nobody may have."""
         _check(grant)
         key_id, key = await self._key()
@@ -181,18 +183,20 @@ class Mint:
             return self._opened
         self._opened = self._unsealed(*found) if found else None
         if self._opened is None:
-            self._opened = await self._control.write(lambda connection: renew(connection, self._vault, self._region))
+            self._opened = await self._control.write(
+                lambda connection: renew(connection, self._encryptor, self._region)
+            )
         return self._opened
 
-    def _unsealed(self, key_id: str, sealed: bytes) -> tuple[str, Ed25519PrivateKey] | None:
+    def _unsealed(self, key_id: str, encrypted: bytes) -> tuple[str, Ed25519PrivateKey] | None:
         try:
-            return key_id, Ed25519PrivateKey.from_private_bytes(self._vault.unseal(sealed))
+            return key_id, Ed25519PrivateKey.from_private_bytes(self._encryptor.decrypt(encrypted))
         except ValueError:
             _log.warning("signing key cannot be opened, a new one is made", extra={"signing_key": key_id})
             return None
 
 
-def _check(grant: Grant) -> None:
+def _check(grant: TokenRequest) -> None:
     if grant.ttl < MIN_TTL:
         raise Refused(Kind.INVALID_QUERY, f"ttl in body should be greater than or equal to {MIN_TTL}")
     if grant.ttl > MAX_TTL:
@@ -218,14 +222,14 @@ def _said(claims: Claims) -> dict[str, Any]:
 # ── signing keys ──
 
 
-def witness(connection: sa.Connection, key_id: str) -> Witness | None:
+def witness(connection: sa.Connection, key_id: str) -> VerificationKey | None:
     """The public half of the signing key *key_id*, while anything that it signed may still be good."""
     columns = (t.signing_keys.c.id, t.signing_keys.c.region, t.signing_keys.c.public_key)
     good = sa.or_(t.signing_keys.c.retired_at.is_(None), t.signing_keys.c.retired_at > now_ms() - _lasting_ms())
     row = connection.execute(sa.select(*columns).where(t.signing_keys.c.id == key_id, good)).first()
     if row is None:
         return None
-    return Witness(id=row.id, region=row.region, public_key=Ed25519PublicKey.from_public_bytes(row.public_key))
+    return VerificationKey(id=row.id, region=row.region, public_key=Ed25519PublicKey.from_public_bytes(row.public_key))
 
 
 def _lasting_ms() -> int:
@@ -240,13 +244,13 @@ def _current(connection: sa.Connection, region: str) -> tuple[str, bytes] | None
     return (row.id, row.private_key) if row else None
 
 
-def opens(connection: sa.Connection, vault: Vault, region: str) -> bool:
-    """Whether the signing key of *region*, if it has one, is sealed with the newest key of *vault*."""
+def opens(connection: sa.Connection, encryptor: Encryptor, region: str) -> bool:
+    """Whether the signing key of *region*, if it has one, is sealed with the newest key of *encryptor*."""
     found = _current(connection, region)
-    return found is None or vault.is_newest(found[1])
+    return found is None or encryptor.is_newest(found[1])
 
 
-def renew(connection: sa.Connection, vault: Vault, region: str) -> tuple[str, Ed25519PrivateKey]:
+def renew(connection: sa.Connection, encryptor: Encryptor, region: str) -> tuple[str, Ed25519PrivateKey]:
     """A new signing key for *region*. What the one before it signed stays good for its time, and nobody can sign with it."""
     mine = t.signing_keys.c.region == region
     old = sa.update(t.signing_keys).where(mine, t.signing_keys.c.retired_at.is_(None))
@@ -258,7 +262,7 @@ def renew(connection: sa.Connection, vault: Vault, region: str) -> tuple[str, Ed
             id=key_id,
             region=region,
             public_key=key.public_key().public_bytes_raw(),
-            private_key=vault.seal(key.private_bytes_raw()),
+            private_key=encryptor.encrypt(key.private_bytes_raw()),
             created_at=now_ms(),
         )
     )

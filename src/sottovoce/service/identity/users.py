@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.identity import api_keys, email_links, sessions
+from sottovoce.service.identity import email_links, sessions, workspaces
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import now_ms
+from sottovoce.service.storage.database import DAY_MS, now_ms
 from sottovoce.wire.email_address import mail_address
 
 MAX_EMAIL = 254
@@ -20,7 +20,6 @@ UNVERIFIED_DAYS = 7
 """Days after which an account that was never verified goes, with everything that belongs to it."""
 BATCH = 100
 """Such accounts that one registration removes."""
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +138,7 @@ def add(
     if by_email(connection, email) is not None:
         raise _taken()
     if workspace_id is None:
-        workspace_id, _ = api_keys.open_workspace(connection, f"of {email}")
+        workspace_id, _ = workspaces.open_workspace(connection, f"of {email}")
     elif not connection.execute(sa.select(t.workspaces.c.id).where(t.workspaces.c.id == workspace_id)).first():
         raise Refused(Kind.BAD_REQUEST, f"no workspace {workspace_id}")
     values = {"workspace_id": workspace_id, "email": email, "password_hash": password_hash, "created_at": now_ms()}
@@ -163,15 +162,15 @@ def _sure(user: User | None) -> User:
 def verify(connection: sa.Connection, user: User) -> User:
     """Mail to *user*'s address reaches who has the account."""
     _change(connection, user, verified_at=sa.func.coalesce(t.users.c.verified_at, now_ms()))
-    email_links.drop(connection, user.id, email_links.Purpose.VERIFY)
+    email_links.revoke(connection, user.id, email_links.Purpose.VERIFY)
     return _sure(get(connection, user.id))
 
 
 def set_password(connection: sa.Connection, user: User, password_hash: str, *, session: str | None = None) -> None:
     """Change the password; ends every session but the one with the secret *session*, and links for a new password."""
     _change(connection, user, password_hash=password_hash)
-    sessions.end_all(connection, user.id, but=session)
-    email_links.drop(connection, user.id, email_links.Purpose.PASSWORD)
+    sessions.delete_all(connection, user.id, but=session)
+    email_links.revoke(connection, user.id, email_links.Purpose.PASSWORD)
 
 
 def rehash(connection: sa.Connection, found: Credentials, password_hash: str) -> None:
@@ -182,8 +181,8 @@ def rehash(connection: sa.Connection, found: Credentials, password_hash: str) ->
 def disable(connection: sa.Connection, user: User) -> None:
     """Shut *user* out: sessions and links end now, keys open nothing until it is enabled."""
     _change(connection, user, disabled_at=sa.func.coalesce(t.users.c.disabled_at, now_ms()))
-    sessions.end_all(connection, user.id)
-    email_links.drop(connection, user.id)
+    sessions.delete_all(connection, user.id)
+    email_links.revoke(connection, user.id)
 
 
 def enable(connection: sa.Connection, user: User) -> None:
@@ -211,13 +210,13 @@ def forget_unverified(connection: sa.Connection) -> int:
     old = (
         sa.select(t.users.c.id, workspace)
         .where(t.users.c.email.is_not(None), t.users.c.verified_at.is_(None), t.users.c.disabled_at.is_(None))
-        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * _DAY_MS, *spotless)
+        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * DAY_MS, *spotless)
         .limit(BATCH)
         .with_for_update(of=t.users, skip_locked=True)
     )
     found = connection.execute(old).all()
     for user_id, workspace_id in found:
-        email_links.drop(connection, user_id)
+        email_links.revoke(connection, user_id)
         connection.execute(sa.delete(t.users).where(t.users.c.id == user_id))
         connection.execute(sa.delete(t.projects).where(t.projects.c.workspace_id == workspace_id))
         connection.execute(sa.delete(t.workspaces).where(t.workspaces.c.id == workspace_id))

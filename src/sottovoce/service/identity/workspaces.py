@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.regions import NAME
 from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import DAY_MS, now_ms
 
-DAY_MS = 86_400_000
 MOST_DAYS = 36_500
 _COLUMNS = ("id", "name", "created_at", "regions", "retention_ms")
 
@@ -61,3 +61,16 @@ def _change(connection: sa.Connection, workspace_id: int, **values: object) -> N
     statement = sa.update(t.workspaces).where(t.workspaces.c.id == workspace_id).values(**values)
     if not connection.execute(statement).rowcount:
         raise Refused(Kind.PAGE_NOT_FOUND, f"no workspace {workspace_id}")
+
+
+def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
+    """A new workspace, and its default project."""
+    workspace = _inserted(connection, t.workspaces, name=name)
+    return workspace, _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
+
+
+def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
+    key = connection.execute(sa.insert(table).values(created_at=now_ms(), **values)).inserted_primary_key
+    if key is None:
+        raise RuntimeError(f"no key from {table.name}")
+    return int(key[0])

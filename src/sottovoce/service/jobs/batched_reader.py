@@ -6,14 +6,14 @@ Nothing is remembered: every answer was read after its question came.
 import asyncio
 
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.storage.database import Database
 
 MOST = 200
 """Ids in one statement."""
 
 
-class Loader:
+class JobDataLoader:
     """Belongs to one event loop."""
 
     def __init__(self, database: Database) -> None:

@@ -37,7 +37,7 @@ def _foreign_locale(request: TranscriptionRequest) -> bool:
 
 
 # Nothing here can do these yet; a line leaves when something can.
-NOT_COVERED: tuple[Feature, ...] = (
+UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
     Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
     Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
     Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
@@ -60,7 +60,7 @@ IDENTIFICATION: tuple[Feature, ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class AnsweredInTranscript:
     """A feature whose absence is told in the transcript: the wire's list, and the entry to put there."""
 
     asked: Callable[[TranscriptionRequest], bool]
@@ -70,26 +70,26 @@ class Answered:
 
 
 # contract §7.3: types and messages
-ANSWERED: tuple[Answered, ...] = (
-    Answered(
+ANSWERED: tuple[AnsweredInTranscript, ...] = (
+    AnsweredInTranscript(
         asked=lambda r: r.summarization is not None,
         feature="summarization",
         type="unsupported_language",
         message=f"Summarization not supported for {LANGUAGE}.",
     ),
-    Answered(
+    AnsweredInTranscript(
         asked=lambda r: r.sentiment_analysis,
         feature="sentiment_analysis",
         type="unsupported_language",
         message=f"Sentiment analysis not supported for {LANGUAGE}.",
     ),
-    Answered(
+    AnsweredInTranscript(
         asked=lambda r: r.topics is not None,
         feature="topic_detection",
         type="unsupported_language",
         message=f"Topic Detection not supported for {LANGUAGE}.",
     ),
-    Answered(
+    AnsweredInTranscript(
         asked=lambda r: r.auto_chapters,
         feature="auto_chapters",
         type="unsupported_language",
@@ -130,7 +130,7 @@ def _check_identification(request: TranscriptionRequest, transcribable: frozense
         raise Refused(Kind.INVALID_CONFIG, why, at="language_identification_config.default_language")
 
 
-class Offers:
+class CapabilityTable:
     """What the engines of this region's workers can do, best first; an API process learns it from the workers' rows."""
 
     def __init__(self, engines: tuple[Capabilities, ...]) -> None:
@@ -161,7 +161,7 @@ class Offers:
         _check_identification(request, choice.capabilities.languages)
         diarizer = self.diarizer
         identifies = diarizer is not None and diarizer.capabilities.voiceprints is not None
-        for feature in NOT_COVERED if identifies else NOT_COVERED + IDENTIFICATION:
+        for feature in UNSUPPORTED_FEATURES if identifies else UNSUPPORTED_FEATURES + IDENTIFICATION:
             if feature.asked(request):
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
         return choice

@@ -19,7 +19,7 @@ BATCH = 500
 """Ids in one statement."""
 
 
-class Watcher:
+class CompletionWaiter:
     """Tells waiters when their job is no longer live. Belongs to one event loop."""
 
     def __init__(self, database: Database) -> None:
@@ -45,7 +45,7 @@ class Watcher:
             self._leave(job_id, future)
         return True
 
-    def dismiss(self) -> None:
+    def release_all(self) -> None:
         """Send everybody away, now and from now on: the server is about to stop."""
         self._dismissed = True
         for job_id in list(self._waiting):

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import Event
-from sottovoce.service.jobs import media_fetcher, repository
-from sottovoce.service.notifications import outbox
-from sottovoce.service.queue.dbos_queue import JobQueue
+from sottovoce.service.jobs import media_fetcher, model, repository
+from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.queue.port import JobQueue
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
 
@@ -24,7 +24,7 @@ AT_ONCE = 8
 """Jobs whose blobs are deleted at the same time."""
 
 
-class Removal:
+class JobDeletion:
     """Deletes for users and for retention."""
 
     def __init__(self, database: Database, blobs: Blobs, queue: JobQueue) -> None:
@@ -57,13 +57,13 @@ class Removal:
                 check(connection)
             found = repository.get_many(connection, ids)
             entries = {job_id: _entries(connection, found[job_id]) for job_id in ids if job_id in found}
-            removed = [job_id for job_id in entries if repository.remove(connection, job_id, event)]
+            removed = [job_id for job_id in entries if repository.make_tombstone(connection, job_id, event)]
             return removed, [entry for job_id in removed for entry in entries[job_id]]
 
         removed, entries = await self._database.write(bury)
         if removed:
             self._removed = True
-            await self.clean(removed, entries)
+            await self.delete_blobs(removed, entries)
         return removed
 
     def take_removed(self) -> bool:
@@ -71,7 +71,7 @@ class Removal:
         removed, self._removed = self._removed, False
         return removed
 
-    async def clean(self, ids: Sequence[str], entries: Sequence[str]) -> None:
+    async def delete_blobs(self, ids: Sequence[str], entries: Sequence[str]) -> None:
         """Stop whoever works on *ids* or their *entries*, then remove what there is; a late write is removed by its attempt."""
         names = [*ids, *entries]
         try:
@@ -87,10 +87,10 @@ class Removal:
         async with asyncio.TaskGroup() as group:
             for job_id in ids:
                 group.create_task(delete(job_id))
-        await self._database.write(lambda connection: repository.cleaned(connection, ids))
+        await self._database.write(lambda connection: repository.mark_cleaned(connection, ids))
 
 
-def _entries(connection: sa.Connection, found: repository.Job) -> list[str]:
+def _entries(connection: sa.Connection, found: model.Job) -> list[str]:
     """The queue's names of what is still to be attempted for *found*."""
     fetch = media_fetcher.entry(found)
-    return [*outbox.entries(connection, found.id), *([fetch] if fetch else [])]
+    return [*deliveries.entries(connection, found.id), *([fetch] if fetch else [])]

@@ -16,21 +16,20 @@ from sottovoce import job
 from sottovoce.errors import Refused
 from sottovoce.job import Event, Reason, State
 from sottovoce.logs import about
-from sottovoce.outbound import Answer, Ask, Limits, Outbound, OutboundFailed, OutboundRefused
+from sottovoce.outbound import Limits, Outbound, OutboundFailed, OutboundRefused, OutboundRequest, OutboundResponse
 from sottovoce.request import AlignmentRequest, Fetch
+from sottovoce.service.context import RegionContext
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.limits import quotas
-from sottovoce.service.limits.quotas import Disk, Quota
-from sottovoce.service.metrics import Metrics
-from sottovoce.service.notifications.outbox import Envelope, Outbox
-from sottovoce.service.queue.dbos_queue import Errand, JobQueue, entry_of
-from sottovoce.service.queue.retry import patiently
+from sottovoce.service.limits.quotas import Quota
+from sottovoce.service.notifications.model import PendingDelivery
+from sottovoce.service.queue.port import JobQueue, TaskKind, entry_of
+from sottovoce.service.queue.retry import retry_forever
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.blobs import Blobs, Missing
-from sottovoce.service.storage.database import Database, now_ms
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import media_key, text_key
+from sottovoce.service.storage.blob_keys import media_key, text_key
+from sottovoce.service.storage.blobs import Missing
+from sottovoce.service.storage.database import now_ms
 from sottovoce.wire.notifications.body import USER_AGENT
 from sottovoce.wire.v2.config import parse_job_config
 
@@ -87,30 +86,24 @@ class Fetcher:
     def __init__(
         self,
         *,
-        database: Database,
-        blobs: Blobs,
-        vault: Vault,
-        queue: JobQueue,
-        outbox: Outbox,
+        region: RegionContext,
         outbound: Outbound,
-        metrics: Metrics,
         policy: FetchPolicy,
-        disk: Disk | None,
     ) -> None:
-        self._database = database
-        self._blobs = blobs
-        self._vault = vault
-        self._queue = queue
-        self._outbox = outbox
+        self._database = region.database
+        self._blobs = region.blobs
+        self._encryptor = region.encryptor
+        self._queue = region.queue
+        self._outbox = region.outbox
         self._outbound = outbound
-        self._metrics = metrics
+        self._metrics = region.metrics
         self._policy = policy
-        self._disk = disk
+        self._disk = region.disk
 
     async def attempt(self, job_id: str, number: int) -> None:
         """Make attempt *number* at fetching what *job_id* names, unless it was recorded before or nobody wants it any more."""
         with about(job=job_id):
-            await patiently(lambda: self._attempt(job_id, number))
+            await retry_forever(lambda: self._attempt(job_id, number))
 
     async def _attempt(self, job_id: str, number: int) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
@@ -123,9 +116,9 @@ class Fetcher:
         finally:
             await self._blobs.delete(staging)
         if isinstance(outcome, FetchFailed):
-            await patiently(lambda: self._failed(found, number, outcome))
+            await retry_forever(lambda: self._failed(found, number, outcome))
         else:
-            await patiently(lambda: self._fetched(found, number, outcome))
+            await retry_forever(lambda: self._fetched(found, number, outcome))
 
     # ── one attempt ──
 
@@ -157,7 +150,7 @@ class Fetcher:
     def _wanted(self, found: Job) -> Sequence[_Wanted]:
         if found.config is None:
             return ()
-        request = parse_job_config(self._vault.unseal(found.config))
+        request = parse_job_config(self._encryptor.decrypt(found.config))
         wanted = []
         if request.fetch_data is not None:
             key, most = media_key(found.id), min(self._policy.media_bytes, self._blobs.movable)
@@ -175,7 +168,7 @@ class Fetcher:
 
     async def _one(self, found: Job, wanted: _Wanted, staging: str) -> None:
         """Stream one answer into the store. What is not whole never gets its place there."""
-        ask = Ask(
+        ask = OutboundRequest(
             url=wanted.source.url,
             headers=(("User-Agent", USER_AGENT),),
             auth_headers=wanted.source.auth_headers,
@@ -189,7 +182,7 @@ class Fetcher:
             await self._take(found, answer, staging)
         await self._blobs.move(staging, wanted.key)
 
-    async def _take(self, found: Job, answer: Answer, staging: str) -> None:
+    async def _take(self, found: Job, answer: OutboundResponse, staging: str) -> None:
         writer = self._blobs.writer(staging)
         looked = 0
         try:
@@ -219,7 +212,7 @@ class Fetcher:
             values = {"fetch_attempts": None, "fetch_at": None, "media_bytes": size}
             if not _moved(connection, found.id, number, values):
                 return False
-            repository.note(connection, found.id, stage="fetch", text=f"{size} bytes fetched")
+            repository.append_log(connection, found.id, stage="fetch", text=f"{size} bytes fetched")
             account = str(found.workspace_id)
             self._queue.submit(connection, found.id, queue=found.queue, account=account, priority=found.priority)
             return True
@@ -245,8 +238,8 @@ class Fetcher:
             }
             if not _moved(connection, found.id, number, values):
                 return False
-            repository.note(connection, found.id, stage="fetch", text=failed.text, level="WARNING")
-            self._queue.go(connection, Errand.FETCH, found.id, number + 1, delay=pause)
+            repository.append_log(connection, found.id, stage="fetch", text=failed.text, level="WARNING")
+            self._queue.go(connection, TaskKind.FETCH, found.id, number + 1, delay=pause)
             return True
 
         if await self._database.write(again):
@@ -256,7 +249,7 @@ class Fetcher:
             await self._tidy(found.id)
 
     async def _reject(self, found: Job, number: int, failed: FetchFailed) -> None:
-        envelopes: Sequence[Envelope] = await self._outbox.addressed(found, Reason.FETCH)
+        envelopes: Sequence[PendingDelivery] = await self._outbox.prepare(found, Reason.FETCH)
 
         def reject(connection: sa.Connection) -> bool:
             values = {
@@ -270,7 +263,7 @@ class Fetcher:
             }
             if not _moved(connection, found.id, number, values):
                 return False
-            repository.note(connection, found.id, stage="rejected", text=failed.text, level="ERROR")
+            repository.append_log(connection, found.id, stage="rejected", text=failed.text, level="ERROR")
             self._outbox.post(connection, found.id, envelopes)
             return True
 
@@ -307,19 +300,19 @@ def _moved(connection: sa.Connection, job_id: str, number: int, values: Mapping[
 def start(connection: sa.Connection, queue: JobQueue, found: Job) -> None:
     """Enqueue the queued job *found*: to be fetched first if it names its media, else to be recognised."""
     if found.fetch_attempts is not None:
-        queue.go(connection, Errand.FETCH, found.id, found.fetch_attempts + 1)
+        queue.go(connection, TaskKind.FETCH, found.id, found.fetch_attempts + 1)
     else:
         queue.submit(connection, found.id, queue=found.queue, account=str(found.workspace_id), priority=found.priority)
 
 
 def entry(found: Job) -> str | None:
     """The queue's name for the attempt that comes next, or is under way; `None` when nothing is to be fetched."""
-    return None if found.fetch_attempts is None else entry_of(Errand.FETCH, found.id, found.fetch_attempts + 1)
+    return None if found.fetch_attempts is None else entry_of(TaskKind.FETCH, found.id, found.fetch_attempts + 1)
 
 
 def entries(job_id: str, tries: int) -> list[str]:
     """The queue's names of all attempts that a job may have had."""
-    return [entry_of(Errand.FETCH, job_id, number) for number in range(1, tries + 1)]
+    return [entry_of(TaskKind.FETCH, job_id, number) for number in range(1, tries + 1)]
 
 
 def overdue(connection: sa.Connection, by_ms: int, limit: int) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sottovoce.job import LIVE, REMOVED
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 
 
 def obsolete(job: Job, keys: Iterable[str]) -> list[str]:

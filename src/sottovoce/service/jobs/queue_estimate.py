@@ -17,7 +17,7 @@ DEFAULT_SPEED = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class QueueEstimate:
     """*waiting* jobs with *audio* seconds; *oldest* has waited so many seconds; all will be done in *eta* seconds.
 
     *turnaround* is the mean of seconds from coming to done in the last hour, *known_issues* the operator's word, *at* when this
@@ -48,7 +48,7 @@ class Outlook:
         )
 
 
-def look(connection: sa.Connection, lease_ms: int) -> Outlook:
+def estimate(connection: sa.Connection, lease_ms: int) -> QueueEstimate:
     """The outlook of this region now."""
     # what is still being fetched waits for somebody else's server, not for a slot
     queued = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.fetch_attempts.is_(None))
@@ -60,7 +60,7 @@ def look(connection: sa.Connection, lease_ms: int) -> Outlook:
     count, audio, oldest = connection.execute(waiting).one()
     left = sa.func.coalesce(sa.func.sum(t.jobs.c.duration_ms * (1.0 - t.jobs.c.progress)), 0.0)
     running = connection.execute(sa.select(left).where(t.jobs.c.state == State.RUNNING)).scalar_one()
-    return Outlook(
+    return QueueEstimate(
         waiting=int(count),
         audio=(float(audio) + float(running)) / 1000,
         oldest=float(oldest) / 1000,
@@ -94,23 +94,23 @@ def known_issues(connection: sa.Connection) -> bool:
     return bool(row and row.value)
 
 
-def tell_issues(connection: sa.Connection, known: bool) -> None:
+def set_known_issues(connection: sa.Connection, known: bool) -> None:
     """Say whether something is wrong."""
     told = sa.update(t.counters).where(t.counters.c.name == _ISSUES).values(value=int(known))
     if not connection.execute(told).rowcount:
         connection.execute(sa.insert(t.counters).values(name=_ISSUES, value=int(known)))
 
 
-class Backlog:
+class QueueEstimator:
     """The latest outlook, refreshed by housekeeping."""
 
     def __init__(self, database: Database, metrics: Metrics, *, lease_ms: int) -> None:
         self._database = database
         self._metrics = metrics
         self._lease_ms = lease_ms
-        self.outlook = Outlook()
+        self.outlook = QueueEstimate()
 
     async def refresh(self) -> None:
         """Look again."""
-        self.outlook = await self._database.read(lambda connection: look(connection, self._lease_ms))
-        self._metrics.backlog(self.outlook.waiting, self.outlook.oldest, self.outlook.eta)
+        self.outlook = await self._database.read(lambda connection: estimate(connection, self._lease_ms))
+        self._metrics.set_queue(self.outlook.waiting, self.outlook.oldest, self.outlook.eta)

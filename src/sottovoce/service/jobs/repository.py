@@ -5,10 +5,7 @@ lost a race and must do nothing else.
 """
 
 import json
-import secrets
-import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,100 +13,15 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import Event, JobType, Reason, State
 from sottovoce.service.identity.api_keys import Caller
+from sottovoce.service.jobs.model import Abandoned, Job, JobError, LogLine, Message, NewJob
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import now_ms
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.database import DAY_MS, now_ms
+from sottovoce.service.storage.encryption import Encryptor
 
 Check = Callable[[sa.Connection], None]
-_ALPHABET = string.ascii_lowercase + string.digits
-ID_LENGTH = 10
 V1_STEP = 100
 """V1 ids are counter * 100 + region number (docs/decisions/0001): never reused, disjoint between regions."""
-DAY_MS = 86_400_000
 SAME_INSTANT_MS = 60_000  # further ahead than this the clock was wrong, and is not followed
-
-
-def new_id() -> str:
-    """A fresh job id: ten lower-case letters and digits (contract §4)."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """Everything that is known of a job when it is accepted. *config* is sealed."""
-
-    id: str
-    caller: Caller
-    region: str
-    region_number: int
-    api: str
-    type: JobType
-    language: str
-    operating_point: str
-    config: bytes
-    data_name: str
-    media_bytes: int
-    duration_ms: int
-    queue: str
-    priority: int = 10
-    idempotency_key: str | None = None
-    idempotency_digest: str | None = None
-    fetched: bool = False  # its media is still to be fetched
-    legacy: bytes | None = None  # of a job made through V1, sealed
-    keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
-    app: str | None = None  # which application submitted it
-    text_name: str | None = None  # of an alignment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobError:
-    """An entry of the wire's `errors[]`, as anybody may see it; what callers entrusted stands in `Job.whole_errors`."""
-
-    timestamp: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job as stored. Instants in epoch ms; *config* is sealed, and gone from a tombstone."""
-
-    id: str
-    v1_id: int
-    project_id: int
-    workspace_id: int
-    client_ref: str | None
-    api: str
-    type: JobType
-    state: State
-    reason: Reason | None
-    language: str
-    operating_point: str
-    config: bytes | None
-    data_name: str
-    text_name: str | None
-    media_bytes: int
-    duration_ms: int
-    created_at: int
-    started_at: int | None
-    finished_at: int | None
-    delete_at: int | None
-    removed_at: int | None
-    attempt: int
-    failures: int
-    progress: float
-    priority: int
-    queue: str
-    engine: str | None
-    result_key: str | None
-    errors: tuple[JobError, ...]
-    idempotency_digest: str | None
-    fetch_attempts: int | None
-    fetch_at: int | None
-    whole_errors: bytes | None
-    user_id: int | None
-    legacy: bytes | None
-    keep_ms: int | None
-    read_at: int | None
 
 
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
@@ -166,7 +78,7 @@ def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) ->
         )
     )
     media = "media to be fetched" if new.fetched else f"{new.media_bytes} bytes"
-    note(connection, new.id, stage="accepted", text=f"{media}, language {new.language}")
+    append_log(connection, new.id, stage="accepted", text=f"{media}, language {new.language}")
 
 
 def _next_number(connection: sa.Connection) -> int:
@@ -217,7 +129,7 @@ def by_idempotency_key(connection: sa.Connection, caller: Caller, key: str) -> J
     return _job(row) if row else None
 
 
-def newest(
+def list_recent(
     connection: sa.Connection,
     caller: Caller,
     *,
@@ -243,7 +155,7 @@ def newest(
     return [_job(row) for row in rows.mappings()]
 
 
-def numbered(
+def list_by_v1_id(
     connection: sa.Connection, caller: Caller, *, limit: int | None, since: int | None, before: int | None
 ) -> list[Job]:
     """The *limit* most recent of *caller*'s jobs that were not deleted, by rising number; *since* is inclusive."""
@@ -319,9 +231,9 @@ def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, k
     """End a job that was inserted in this transaction and has nothing to be heard: its result is there, no attempt is made."""
     statement = (
         sa.update(t.jobs)
-        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.UNHEARD)))
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.EMPTY_MEDIA)))
         .values(
-            state=job.target(Event.UNHEARD),
+            state=job.target(Event.EMPTY_MEDIA),
             started_at=now_ms(),
             finished_at=now_ms(),
             delete_at=now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
@@ -360,34 +272,26 @@ def _plain(error: JobError) -> dict[str, Any]:
     return {"timestamp": error.timestamp, "message": error.message}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A text for `errors[]`: as anybody may see it, and *whole* for the job's owner where that says more."""
-
-    shown: str
-    whole: str | None = None
-
-
-def add_errors(connection: sa.Connection, vault: Vault, job_id: str, messages: Sequence[Message]) -> None:
+def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, messages: Sequence[Message]) -> None:
     """Put *messages* behind the job's errors, unless it was removed. What only its owner may see is sealed."""
     locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()  # several deliveries may fail at once
     row = connection.execute(locked).mappings().first()
     if row is None or State(row["state"]) in job.REMOVED or not messages:
         return
     found = _job(row)
-    whole = whole_errors(vault, found)
+    whole = whole_errors(encryptor, found)
     whole |= {len(found.errors) + n: each.whole for n, each in enumerate(messages) if each.whole is not None}
-    values: dict[str, Any] = {"errors": with_error(connection, found, *(each.shown for each in messages))}
+    values: dict[str, Any] = {"errors": with_error(connection, found, *(each.public_text for each in messages))}
     if whole:
-        values["whole_errors"] = vault.seal(json.dumps(whole).encode())
+        values["whole_errors"] = encryptor.encrypt(json.dumps(whole).encode())
     connection.execute(sa.update(t.jobs).where(t.jobs.c.id == job_id).values(**values))
 
 
-def whole_errors(vault: Vault, found: Job) -> dict[int, str]:
+def whole_errors(encryptor: Encryptor, found: Job) -> dict[int, str]:
     """The whole texts of *found*'s errors by their place in the list, where they say more. Raises `ValueError`."""
     if found.whole_errors is None:
         return {}
-    return {int(place): text for place, text in json.loads(vault.unseal(found.whole_errors)).items()}
+    return {int(place): text for place, text in json.loads(encryptor.decrypt(found.whole_errors)).items()}
 
 
 def retry(connection: sa.Connection, job_id: str) -> Job | None:
@@ -415,11 +319,11 @@ def retry(connection: sa.Connection, job_id: str) -> Job | None:
     if not connection.execute(statement).rowcount:
         return None
     connection.execute(sa.delete(t.deliveries).where(t.deliveries.c.job_id == job_id))
-    note(connection, job_id, stage="retry", text="put back into the queue by the operator")
+    append_log(connection, job_id, stage="retry", text="put back into the queue by the operator")
     return get(connection, job_id)
 
 
-def everybodys(connection: sa.Connection, *, state: State | None, limit: int) -> list[Job]:
+def list_all(connection: sa.Connection, *, state: State | None, limit: int) -> list[Job]:
     """Jobs of all projects, newest first: for the operator."""
     statement = sa.select(*_COLUMNS).order_by(t.jobs.c.created_at.desc()).limit(limit)
     if state is not None:
@@ -434,7 +338,7 @@ def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int |
     return int(row.failures) if row else None
 
 
-def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
+def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool:
     """Leave a tombstone: no config, name, log or delivery; the blobs are the caller's to remove. False when it was one already."""
     statement = (
         sa.update(t.jobs)
@@ -463,24 +367,24 @@ def remove(connection: sa.Connection, job_id: str, event: Event) -> bool:
     return True
 
 
-def cleaned(connection: sa.Connection, ids: Sequence[str]) -> None:
+def mark_cleaned(connection: sa.Connection, ids: Sequence[str]) -> None:
     """Nothing is left of tombstones *ids* but their rows."""
     theirs = (t.jobs.c.id.in_(ids), t.jobs.c.state.in_(job.REMOVED))
     connection.execute(sa.update(t.jobs).where(*theirs).values(cleaned_at=now_ms()))
 
 
-def live(connection: sa.Connection) -> list[str]:
+def live_ids(connection: sa.Connection) -> list[str]:
     """Ids of all jobs that need work."""
     return list(connection.scalars(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(job.LIVE))))
 
 
-def fetched(connection: sa.Connection, job_id: str) -> None:
+def mark_read(connection: sa.Connection, job_id: str) -> None:
     """The transcript was fetched for the first time: a job that is kept until then may go."""
     first = (t.jobs.c.id == job_id, t.jobs.c.read_at.is_(None))
     connection.execute(sa.update(t.jobs).where(*first).values(read_at=now_ms()))
 
 
-def note(
+def append_log(
     connection: sa.Connection, job_id: str, *, stage: str, text: str, level: str = "INFO", attempt: int = 0
 ) -> None:
     """Add a line to the job's log."""
@@ -491,32 +395,11 @@ def note(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """A line of a job's log."""
-
-    at: int
-    attempt: int
-    level: str
-    stage: str
-    text: str
-
-
 def log_lines(connection: sa.Connection, job_id: str) -> list[LogLine]:
     """The log of *job_id*, oldest first."""
     columns = [t.job_events.c[name] for name in LogLine.__dataclass_fields__]
     statement = sa.select(*columns).where(t.job_events.c.job_id == job_id).order_by(t.job_events.c.seq)
     return [LogLine(**row) for row in connection.execute(statement).mappings()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abandoned:
-    """A live job that nobody seems to work on."""
-
-    id: str
-    state: State
-    queue: str
-    priority: int
 
 
 def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> list[Abandoned]:

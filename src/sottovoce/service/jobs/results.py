@@ -12,10 +12,10 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.job import LIVE, NO_TRANSCRIPT, REMOVED, State
 from sottovoce.request import TranscriptionRequest
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
+from sottovoce.service.storage.blob_keys import text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import text_key
+from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
@@ -60,9 +60,9 @@ FORMATS: dict[str, Render] = {"json-v2": _json, "txt": _txt, "srt": _srt, "vtt":
 class Results:
     """Reads what jobs left behind."""
 
-    def __init__(self, blobs: Blobs, vault: Vault) -> None:
+    def __init__(self, blobs: Blobs, encryptor: Encryptor) -> None:
         self._blobs = blobs
-        self._vault = vault
+        self._encryptor = encryptor
         self._opened: OrderedDict[bytes, Any] = OrderedDict()
 
     def view(self, job: Job) -> JobView:
@@ -80,17 +80,17 @@ class Results:
 
     def _errors(self, job: Job) -> tuple[tuple[int, str], ...]:
         """Whole texts: a job's owner may see again what the owner sent."""
-        whole = repository.whole_errors(self._vault, job)
+        whole = repository.whole_errors(self._encryptor, job)
         return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
-    def _config(self, sealed: bytes) -> Any:
+    def _config(self, encrypted: bytes) -> Any:
         """The submitted JSON. Small ones are remembered: unsealing costs more than all the rest of a status request."""
-        if (known := self._opened.get(sealed)) is not None:
+        if (known := self._opened.get(encrypted)) is not None:
             return known
-        text = self._vault.unseal(sealed)
+        text = self._encryptor.decrypt(encrypted)
         config = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
         if len(text) <= SMALL:
-            self._opened[sealed] = config
+            self._opened[encrypted] = config
             while len(self._opened) > REMEMBERED:
                 self._opened.popitem(last=False)
         return config

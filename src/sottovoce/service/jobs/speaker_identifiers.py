@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sottovoce.pipeline.diarization import MAX_PRINT, KnownVoice
 from sottovoce.request import TranscriptionRequest
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript.model import Speaker, Transcript
 
 MAX_IDENTIFIER = 12_000
@@ -35,17 +35,17 @@ class Scope:
         return json.dumps(["voiceprint", self.workspace_id, self.project_id, self.form]).encode() + b"\n"
 
 
-class Voiceprints:
-    """Makes identifiers with the newest key of *vault*, opens those of any of its keys."""
+class SpeakerIdentifiers:
+    """Makes identifiers with the newest key of *encryptor*, opens those of any of its keys."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, encryptor: Encryptor) -> None:
+        self._encryptor = encryptor
 
-    def seal(self, scope: Scope, print_: bytes) -> str:
+    def encrypt(self, scope: Scope, print_: bytes) -> str:
         """The identifier of *print_*: text that is safe in a URL, another one each time. ValueError for a size out of bounds."""
         if not 0 < len(print_) <= MAX_PRINT:
             raise ValueError(f"{len(print_)} bytes are no voice print")
-        return _VERSION + self._vault.seal(scope.head + print_).decode().rstrip("=")
+        return _VERSION + self._encryptor.encrypt(scope.head + print_).decode().rstrip("=")
 
     def open(self, scope: Scope, identifier: str) -> bytes | None:
         """The print in *identifier*; `None` if it is not good in *scope*, was tampered with, or is none of ours."""
@@ -54,26 +54,28 @@ class Voiceprints:
             return None
         token = found[1].encode()
         try:
-            text = self._vault.unseal(token + b"=" * (-len(token) % 4))
+            text = self._encryptor.decrypt(token + b"=" * (-len(token) % 4))
         except ValueError:
             return None
         return text.removeprefix(scope.head) if text.startswith(scope.head) else None
 
 
-def sealed(transcript: Transcript, scope: Scope, voiceprints: Voiceprints) -> Transcript:
+def encrypted(transcript: Transcript, scope: Scope, voiceprints: SpeakerIdentifiers) -> Transcript:
     """*transcript* with an identifier in the place of each print of its speakers."""
     if not any(speaker.prints for speaker in transcript.speakers):
         return transcript
     return replace(transcript, speakers=tuple(_sealed(each, scope, voiceprints) for each in transcript.speakers))
 
 
-def _sealed(speaker: Speaker, scope: Scope, voiceprints: Voiceprints) -> Speaker:
+def _sealed(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> Speaker:
     return replace(
-        speaker, prints=tuple(voiceprints.seal(scope, urlsafe_b64decode(print_)) for print_ in speaker.prints)
+        speaker, prints=tuple(voiceprints.encrypt(scope, urlsafe_b64decode(print_)) for print_ in speaker.prints)
     )
 
 
-def known(request: TranscriptionRequest, scope: Scope, voiceprints: Voiceprints) -> tuple[tuple[KnownVoice, ...], int]:
+def known(
+    request: TranscriptionRequest, scope: Scope, voiceprints: SpeakerIdentifiers
+) -> tuple[tuple[KnownVoice, ...], int]:
     """The voices that *request* names, and how many of its identifiers are not good here and ignored (contract §6.2)."""
     voices: list[KnownVoice] = []
     ignored = 0

@@ -13,27 +13,23 @@ import sqlalchemy as sa
 
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import MEDIA, ChildBroke, ChildDied, EngineDown, Pool, Task
+from sottovoce.inference.pool import MEDIA, EngineTemporarilyUnavailable, Pool, ProcessDied, Task, TaskCrashed
 from sottovoce.job import JobType
 from sottovoce.outbound import OutboundRefused, Policy, header_lines
 from sottovoce.request import AlignmentRequest, Fetch, Notification, OperatingPoint, Request
 from sottovoce.service.billing import usage
-from sottovoce.service.billing.credit_holds import Cashier, Held
+from sottovoce.service.billing.credit_holds import CreditReservations, Reservation
+from sottovoce.service.context import RegionContext
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import alignment_text, repository
 from sottovoce.service.jobs.alignment_text import SubmittedText
-from sottovoce.service.jobs.capabilities import Offers
-from sottovoce.service.jobs.queue_estimate import Backlog
-from sottovoce.service.jobs.repository import Job, NewJob
+from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.model import Job, NewJob
+from sottovoce.service.jobs.queue_estimate import QueueEstimator
 from sottovoce.service.limits import quotas
-from sottovoce.service.limits.quotas import Disk, Quota
-from sottovoce.service.metrics import Metrics
-from sottovoce.service.notifications.outbox import Outbox
-from sottovoce.service.queue.dbos_queue import Errand, JobQueue
-from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import result_key
+from sottovoce.service.limits.quotas import Quota
+from sottovoce.service.queue.port import TaskKind
+from sottovoce.service.storage.blob_keys import result_key
 from sottovoce.transcript import alignment, codec, marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.model import RATE, Transcript
@@ -96,52 +92,46 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RegionRef:
     """Which region accepts, and under which number its V1 ids run."""
 
     region: str
     number: int
 
 
-class Intake:
+class JobSubmitter:
     """Turns submissions into durable jobs."""
 
     def __init__(
         self,
         *,
-        place: Place,
-        database: Database,
-        blobs: Blobs,
-        vault: Vault,
-        queue: JobQueue,
+        region: RegionContext,
+        place: RegionRef,
         pool: Pool,
-        offers: Offers,
-        metrics: Metrics,
-        backlog: Backlog,
+        offers: CapabilityTable,
+        queue_estimator: QueueEstimator,
         quota: Quota,
-        disk: Disk | None,
         target: str,
         outbound: Policy,
-        cashier: Cashier,
-        outbox: Outbox,
+        credit_reservations: CreditReservations,
         keep_ms: int,
     ) -> None:
         self._place = place
-        self._backlog = backlog
+        self._queue_estimator = queue_estimator
         self._quota = quota
-        self._disk = disk
+        self._disk = region.disk
         self._target = target
         self._outbound = outbound
-        self._cashier = cashier
-        self._outbox = outbox
+        self._credit_reservations = credit_reservations
+        self._outbox = region.outbox
         self._keep_ms = keep_ms
-        self._database = database
-        self._blobs = blobs
-        self._vault = vault
-        self._queue = queue
+        self._database = region.database
+        self._blobs = region.blobs
+        self._encryptor = region.encryptor
+        self._queue = region.queue
         self._pool = pool
         self._offers = offers
-        self._metrics = metrics
+        self._metrics = region.metrics
 
     async def admit(self, caller: Caller, incoming: int, *, arrived: int = 0) -> None:
         """Refuse media for which there is no room: *incoming* bytes as announced, or *arrived* as counted. Raises `Refused`.
@@ -186,13 +176,13 @@ class Intake:
             if submission.text is not None:
                 await alignment_text.read(self._blobs, submission.text)
             accepted = await self._before(submission)
-            held = Held(cost=0, balance=None)
+            held = Reservation(cost=0, balance=None)
             if accepted is None:
                 duration_ms = 0 if submission.empty else await self._look(submission)
-                cost = self._cashier.tariff.cost(
+                cost = self._credit_reservations.pricing.cost(
                     duration_ms or None, submission.media_bytes if submission.media_key else None
                 )
-                held = await self._cashier.hold(submission.caller.workspace_id, submission.job_id, cost)
+                held = await self._credit_reservations.hold(submission.caller.workspace_id, submission.job_id, cost)
                 storing = asyncio.create_task(self._store(submission, duration_ms, _elapsed()))
                 accepted = await asyncio.shield(storing)
         except BaseException:
@@ -222,7 +212,7 @@ class Intake:
                 await asyncio.wait({storing})
                 if await self._database.read(lambda connection: repository.get(connection, job_id)):
                     return
-            await self._cashier.release(job_id)
+            await self._credit_reservations.release(job_id)
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
         except Exception:  # noqa: BLE001 - the caller is on its way out with an error of its own
             _log.exception("media of a refused job not removed", extra={"job": job_id})
@@ -239,7 +229,7 @@ class Intake:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT):
                 await self._pool.run(MEDIA, Task(message=m.Inspect(path=path)), lambda said, _: _collect(said, found))
-        except (TimeoutError, ChildDied, ChildBroke, EngineDown, EngineUnavailable) as error:
+        except (TimeoutError, ProcessDied, TaskCrashed, EngineTemporarilyUnavailable, EngineUnavailable) as error:
             _log.warning("media not looked at", extra={"job": submission.job_id, "why": str(error)})
         return (found[0].duration or 0) * 1000 // RATE if found else 0
 
@@ -259,13 +249,13 @@ class Intake:
             if submission.empty:
                 repository.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)
                 usage.record(connection, new.id)
-                repository.note(connection, new.id, stage="done", text="there is nothing in the media")
+                repository.append_log(connection, new.id, stage="done", text="there is nothing in the media")
                 if found := repository.get(connection, new.id):
                     self._outbox.post(connection, new.id, self._outbox.envelopes(found))
                 return
-            repository.note(connection, new.id, stage="queue", text=self._backlog.outlook.words())
+            repository.append_log(connection, new.id, stage="queue", text=self._queue_estimator.outlook.words())
             if new.fetched:
-                self._queue.go(connection, Errand.FETCH, new.id, 1)
+                self._queue.go(connection, TaskKind.FETCH, new.id, 1)
             else:
                 self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
 
@@ -307,7 +297,7 @@ class Intake:
             operating_point=OperatingPoint.STANDARD
             if isinstance(request, AlignmentRequest)
             else request.operating_point,
-            config=self._vault.seal(submission.config),
+            config=self._encryptor.encrypt(submission.config),
             data_name=submission.data_name,
             media_bytes=submission.media_bytes,
             duration_ms=duration_ms,
@@ -315,7 +305,7 @@ class Intake:
             idempotency_key=submission.idempotency_key,
             idempotency_digest=submission.digest if submission.idempotency_key else None,
             fetched=submission.fetched,
-            legacy=None if submission.legacy is None else self._vault.seal(submission.legacy),
+            legacy=None if submission.legacy is None else self._encryptor.encrypt(submission.legacy),
             keep_ms=self._kept(submission),
             app=submission.app,
             text_name=submission.text.name if submission.text else None,

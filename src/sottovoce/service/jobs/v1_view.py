@@ -12,10 +12,10 @@ from sottovoce.job import JobType
 from sottovoce.request import TranscriptionRequest
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.results import Results
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import codec
 from sottovoce.wire.v1 import responses
 from sottovoce.wire.v1.form import MAX_META, LegacyRequest, Notify, load
@@ -29,11 +29,11 @@ RENDER = {"json": responses.transcript_object, "txt": responses.transcript_text}
 """Every `format`."""
 
 
-class Legacy:
+class V1ViewBuilder:
     """V1's side of stored jobs."""
 
-    def __init__(self, vault: Vault, results: Results) -> None:
-        self._vault = vault
+    def __init__(self, encryptor: Encryptor, results: Results) -> None:
+        self._encryptor = encryptor
         self._results = results
 
     def view(self, job: Job, *, user_id: int, check_wait: int = 0) -> LegacyView:
@@ -59,7 +59,7 @@ class Legacy:
     def _request(self, job: Job) -> LegacyRequest:
         """What V1 knows of *job*: what was kept, else what V2's config amounts to (contract §7)."""
         if job.legacy is not None:
-            return load(self._vault.unseal(job.legacy))
+            return load(self._encryptor.decrypt(job.legacy))
         config = self._results.view(job).config
         if not isinstance(config, dict):
             return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone keeps no more

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sottovoce import job
 from sottovoce.errors import Kind, Refused
+from sottovoce.service.limits.rate_limits import RateLimit, RateLimits
 from sottovoce.service.storage import schema as t
 
 RULES: Mapping[Kind, str] = {Kind.TOO_MANY_JOBS: "jobs", Kind.STORAGE_FULL: "storage"}
@@ -82,45 +83,19 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Requests of one key: *burst* at once, *rate* a second on the whole. Both are above zero."""
-
-    rate: float
-    burst: int
-
-    @property
-    def filling(self) -> float:
-        """Seconds after which an empty bucket is full again."""
-        return self.burst / self.rate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paces:
-    """One pace for new jobs, one for every other request about jobs."""
-
-    submit: Pace = field(default_factory=lambda: Pace(rate=100.0, burst=1000))
-    read: Pace = field(default_factory=lambda: Pace(rate=1000.0, burst=10_000))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Limits that go together; *live_jobs* as in `Quota`."""
 
-    paces: Paces
+    rate_limits: RateLimits
     live_jobs: int | None
 
 
 PROFILES: Mapping[str, Profile] = {
-    "generous": Profile(paces=Paces(), live_jobs=None),
+    "generous": Profile(rate_limits=RateLimits(), live_jobs=None),
     # contract `batch-v2.md` §11; its rates are of one second, and so are the bursts
-    "vendor": Profile(paces=Paces(submit=Pace(rate=10.0, burst=10), read=Pace(rate=50.0, burst=50)), live_jobs=20_000),
+    "vendor": Profile(
+        rate_limits=RateLimits(submit=RateLimit(rate=10.0, burst=10), read=RateLimit(rate=50.0, burst=50)),
+        live_jobs=20_000,
+    ),
 }
 """What the setting `limits` can be; every single limit can be set otherwise."""
-
-
-class RateLimited(Refused):
-    """Too many requests; *after* is in whole seconds."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__(Kind.RATE_LIMITED, f"too many requests of this key; try again in {after} s")
-        self.after = after

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sottovoce.service.limits.quotas import Paces, RateLimited
+from sottovoce.service.limits.rate_limits import RateLimited, RateLimits
 from sottovoce.service.limits.shared_token_bucket import SharedBuckets
 from sottovoce.service.limits.token_bucket import TokenBuckets
 from sottovoce.service.metrics import Metrics
@@ -13,15 +13,17 @@ KEPT = 3600.0
 """Seconds that an unused bucket stays in the database, at least."""
 
 
-class Rates:
+class RateLimiter:
     """The paces of keys. On PostgreSQL they are those of all API processes; while it is away, and embedded, of this one.
 
     *clock* gives monotonic seconds.
     """
 
-    def __init__(self, paces: Paces, database: Database, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._paces = {SUBMIT: paces.submit, READ: paces.read}
-        self._own = {rule: TokenBuckets(pace, clock) for rule, pace in self._paces.items()}
+    def __init__(
+        self, rate_limits: RateLimits, database: Database, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._rate_limits = {SUBMIT: rate_limits.submit, READ: rate_limits.read}
+        self._own = {rule: TokenBuckets(pace, clock) for rule, pace in self._rate_limits.items()}
         self._shared = None if database.embedded else SharedBuckets(database, clock)
         self._metrics = metrics
 
@@ -38,7 +40,7 @@ class Rates:
         """
         rule = SUBMIT if method == "POST" else READ
         try:
-            if self._shared is None or not await self._shared.take(f"{rule} {key_id}", self._paces[rule]):
+            if self._shared is None or not await self._shared.take(f"{rule} {key_id}", self._rate_limits[rule]):
                 self._own[rule].take(key_id)
         except RateLimited:
             self._metrics.limited(rule)
@@ -47,4 +49,4 @@ class Rates:
     async def forget(self) -> None:
         """Remove the shared buckets that have filled up since they were last used."""
         if self._shared is not None:
-            await self._shared.forget(max(KEPT, *(pace.filling for pace in self._paces.values())))
+            await self._shared.forget(max(KEPT, *(pace.filling for pace in self._rate_limits.values())))

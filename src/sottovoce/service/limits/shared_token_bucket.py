@@ -17,7 +17,7 @@ from functools import partial
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from sottovoce.service.limits.quotas import Pace, RateLimited
+from sottovoce.service.limits.rate_limits import RateLimit, RateLimited
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 
@@ -70,7 +70,7 @@ class SharedBuckets:
         self._away = False
         self._retry = -math.inf
 
-    async def take(self, name: str, pace: Pace) -> bool:
+    async def take(self, name: str, pace: RateLimit) -> bool:
         """Take a token of the bucket *name*; False: the database cannot be asked. Raises `RateLimited` when there is none."""
         lease = self._lease(name, pace)
         while not lease.spend(self._clock()):
@@ -81,7 +81,7 @@ class SharedBuckets:
                     await self._fill(lease, name, pace)
         return True
 
-    def _lease(self, name: str, pace: Pace) -> _Lease:
+    def _lease(self, name: str, pace: RateLimit) -> _Lease:
         """The lease of *name*, latest in use; those that are over since their buckets filled up are forgotten."""
         lease = self._leases.get(name)
         if lease is None:
@@ -93,7 +93,7 @@ class SharedBuckets:
             self._leases.popitem(last=False)
         return lease
 
-    async def _fill(self, lease: _Lease, name: str, pace: Pace) -> None:
+    async def _fill(self, lease: _Lease, name: str, pace: RateLimit) -> None:
         """Give back what is left of *lease*, and take another; when that fails, ask nobody for a while."""
         back, lease.left = lease.left, 0
         want = max(1, math.floor(min(pace.rate * SHARE, pace.burst * PART)))
@@ -129,7 +129,7 @@ class SharedBuckets:
         return await self._database.write(partial(forget, seconds=seconds))
 
 
-def withdraw(connection: sa.Connection, *, name: str, pace: Pace, want: int, back: int) -> tuple[int, float]:
+def withdraw(connection: sa.Connection, *, name: str, pace: RateLimit, want: int, back: int) -> tuple[int, float]:
     """Put *back* tokens into the bucket *name*, take up to *want*: how many those are, and how many there were."""
     statement = _withdrawal(name, pace, want, back)
     row = connection.execute(statement).first()
@@ -140,7 +140,7 @@ def withdraw(connection: sa.Connection, *, name: str, pace: Pace, want: int, bac
     return int(row[0]), float(row[1])
 
 
-def _withdrawal(name: str, pace: Pace, want: int, back: int) -> sa.Executable:
+def _withdrawal(name: str, pace: RateLimit, want: int, back: int) -> sa.Executable:
     mine = sa.select(t.buckets.c.name, t.buckets.c.tokens, t.buckets.c.at, now_ms().label("now"))
     held = mine.where(t.buckets.c.name == name).with_for_update().subquery("held")
     come = sa.func.greatest(0, held.c.now - held.c.at) * (pace.rate / 1000)

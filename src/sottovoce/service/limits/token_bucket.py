@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 
-from sottovoce.service.limits.quotas import Pace, RateLimited
+from sottovoce.service.limits.rate_limits import RateLimit, RateLimited
 
 _WHOLE = 1.0 - 1e-9  # a token, but for rounding: who waits as long as he was told shall have one
 
@@ -15,7 +15,7 @@ class TokenBuckets:
     A bucket that has filled up again is the same as none, so only those in use take memory.
     """
 
-    def __init__(self, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(self, pace: RateLimit, clock: Callable[[], float]) -> None:
         self._pace = pace
         self._clock = clock
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens left, when

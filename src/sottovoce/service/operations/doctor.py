@@ -16,18 +16,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
-from sottovoce.engines.models import remedies
+from sottovoce.engines import registry, remedies
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.models.catalogue import ENGINES
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.service.email import smtp as mail
 from sottovoce.service.operations import model_checks
-from sottovoce.service.runtime import Plan
+from sottovoce.service.plan import Plan
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, sqlite_url
@@ -84,10 +83,10 @@ class Row:
 
 def rows(plan: Plan) -> list[Row]:
     """Every language of the contract and `auto`, those with the same answers together. Raises `EngineUnavailable`."""
-    offers = registry.offered(plan.setup, plan.engine)
+    offers = registry.offered(plan.engine_config, plan.engine)
     answers: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for language in (*PACKS, AUTO):
-        points = [_choice(language, point, offers, plan.setup) for point in OperatingPoint]
+        points = [_choice(language, point, offers, plan.engine_config) for point in OperatingPoint]
         answers.setdefault((points[0], points[1], _better(language, offers)), []).append(language)
     return [
         Row(languages=tuple(languages), standard=standard, enhanced=enhanced, better=better)
@@ -95,26 +94,26 @@ def rows(plan: Plan) -> list[Row]:
     ]
 
 
-def _choice(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...], setup: Setup) -> str:
+def _choice(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...], engine_config: EngineConfig) -> str:
     try:
         choice = registry.choose(language, point, offers)
     except EngineUnavailable:
         return "refused"
     pinned = ", set by the operator" if point in choice.capabilities.pinned else ""
-    return _described(choice, setup) + pinned
+    return _described(choice, engine_config) + pinned
 
 
-def _described(choice: Choice, setup: Setup) -> str:
-    place = str(Shelf(setup.models).path(choice.model)) if choice.engine in ENGINES else "its package"
+def _described(choice: Choice, engine_config: EngineConfig) -> str:
+    place = str(ModelStore(engine_config.models).path(choice.model)) if choice.engine in ENGINES else "its package"
     return f"{choice.engine} {choice.model} on {choice.device}, from {place}"
 
 
 def other_engines(plan: Plan) -> Iterator[Finding]:
     """Who aligns which languages, and who tells speakers apart. Raises `EngineUnavailable`."""
-    offers = registry.offered(plan.setup, plan.engine)
+    offers = registry.offered(plan.engine_config, plan.engine)
     codes = sorted({code for entry in registry.skilled(offers, Skill.ALIGNMENT) for code in entry.languages})
     for code in codes:
-        yield _ok("alignment", f"{code}: {_described(registry.choose_aligner(code, offers), plan.setup)}")
+        yield _ok("alignment", f"{code}: {_described(registry.choose_aligner(code, offers), plan.engine_config)}")
     if not codes:
         yield _note("alignment", "no aligner is here: jobs of type alignment are refused")
     diarizer = registry.choose_diarizer(offers)
@@ -122,9 +121,9 @@ def other_engines(plan: Plan) -> Iterator[Finding]:
         yield _note("speakers", "no diarizer is here: every word is labelled UU")
     elif diarizer.engine == "builtin":
         cure = "a voice encoder can be added, which is better on telephone sound (docs/speakers.md)"
-        yield _note("speakers", f"{_described(diarizer, plan.setup)}; {cure}")
+        yield _note("speakers", f"{_described(diarizer, plan.engine_config)}; {cure}")
     else:
-        yield _ok("speakers", _described(diarizer, plan.setup))
+        yield _ok("speakers", _described(diarizer, plan.engine_config))
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
@@ -147,9 +146,9 @@ def _serves(entry: Capabilities, language: str) -> bool:
 def machine(plan: Plan) -> Iterator[Finding]:
     """Disk, memory and GPUs."""
     yield _disk(plan)
-    yield _models(plan.setup)
+    yield _models(plan.engine_config)
     yield _memory(plan)
-    yield from _gpus(plan.setup)
+    yield from _gpus(plan.engine_config)
 
 
 def _nearest(path: Path) -> Path:
@@ -170,16 +169,16 @@ def _disk(plan: Plan) -> Finding:
     return _note("disk", f"{text}: media, transcripts and models need room") if free < LOW_DISK else _ok("disk", text)
 
 
-def _models(setup: Setup) -> Finding:
-    names = ", ".join(model.name for model in Shelf(setup.models).present()) or "none"
-    return _ok("models", f"in {setup.models}: {names}")
+def _models(engine_config: EngineConfig) -> Finding:
+    names = ", ".join(model.name for model in ModelStore(engine_config.models).present()) or "none"
+    return _ok("models", f"in {engine_config.models}: {names}")
 
 
 def models(plan: Plan, *, read: bool) -> Iterator[Finding]:
     """What is wrong with models; with *read* every byte of them is checked, and those that are in use are loaded."""
-    looked = [*model_checks.folders(plan.setup, read=read)]
+    looked = [*model_checks.folders(plan.engine_config, read=read)]
     if read:
-        looked += model_checks.loads(plan.setup, registry.offered(plan.setup, plan.engine))
+        looked += model_checks.loads(plan.engine_config, registry.offered(plan.engine_config, plan.engine))
     for each in looked:
         yield (_ok if each.sound else _fault)("model", each.text)
 
@@ -197,9 +196,9 @@ def _memory(plan: Plan) -> Finding:
 def _largest(plan: Plan) -> int:
     """Bytes of the largest model that a job may want: weights in float16 or int8 come to about their file at most."""
     with contextlib.suppress(EngineUnavailable):
-        offers = registry.offered(plan.setup, plan.engine)
+        offers = registry.offered(plan.engine_config, plan.engine)
         wanted = {entry.model for entry in offers if entry.engine in ENGINES}
-        sizes = [_size(Shelf(plan.setup.models).path(name)) for name in wanted]
+        sizes = [_size(ModelStore(plan.engine_config.models).path(name)) for name in wanted]
         return max([_FALLBACK_MEMORY, *(size + _FALLBACK_MEMORY for size in sizes)])
     return _FALLBACK_MEMORY
 
@@ -214,13 +213,14 @@ def _available_memory() -> int:
     return found.get("MemAvailable", found["MemTotal"])
 
 
-def _gpus(setup: Setup) -> Iterator[Finding]:
-    if setup.devices == ("cpu",):
+def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
+    if engine_config.devices == ("cpu",):
         yield _ok(
-            "gpu", f"none used; {len(os.sched_getaffinity(0))} core(s), {setup.threads} thread(s) an engine process"
+            "gpu",
+            f"none used; {len(os.sched_getaffinity(0))} core(s), {engine_config.threads} thread(s) an engine process",
         )
         return
-    yield _ok("gpu", f"used: {', '.join(setup.devices)}")
+    yield _ok("gpu", f"used: {', '.join(engine_config.devices)}")
     for name in _GPU_LIBRARIES:
         try:
             ctypes.CDLL(name)
@@ -285,7 +285,7 @@ def _lock(plan: Plan) -> Finding:
 
 def smtp(plan: Plan) -> Finding:
     """Whether the mail server takes us."""
-    server = plan.errands.send.smtp
+    server = plan.task_settings.send.smtp
     if server is None:
         return _ok("mail", "no mail server is set: mails of jobs end as `not configured`")
     try:

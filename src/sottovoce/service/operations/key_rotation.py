@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sottovoce.service.identity import audit_log, temporary_keys
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault, new_key, read_keys, replace_keys
+from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys
 
 SEALED: tuple[sa.Column[Any], ...] = tuple(
     column for table in t.region.sorted_tables for column in table.columns if isinstance(column.type, sa.LargeBinary)
@@ -69,7 +69,7 @@ def rotate(path: Path, control: Database, regions: Sequence[Region]) -> Count:
             replace_keys(path, [new_key(), *keys])
             with control.writing() as connection:
                 audit_log.record(connection, _entry("vault key added"))
-        return _seal_again(Vault.open_file(path, create=False), control, regions)
+        return _seal_again(Encryptor.open_file(path, create=False), control, regions)
 
 
 def drop_old(
@@ -84,7 +84,7 @@ def drop_old(
         if len(keys) == 1:
             return Count()
         pause(min(SETTLED, max(0.0, path.stat().st_mtime + SETTLED - time.time())))
-        total = _seal_again(Vault(keys), control, regions)
+        total = _seal_again(Encryptor(keys), control, regions)
         replace_keys(path, keys[:1])
         with control.writing() as connection:
             audit_log.record(connection, _entry("old vault keys dropped"))
@@ -109,21 +109,21 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _seal_again(vault: Vault, control: Database, regions: Sequence[Region]) -> Count:
+def _seal_again(encryptor: Encryptor, control: Database, regions: Sequence[Region]) -> Count:
     total = Count()
     for region in regions:
         with control.reading() as connection:
-            sealed = temporary_keys.opens(connection, vault, region.name)
-        if not sealed:  # whoever has the old key could sign with it: a new one, not the same sealed again
+            encrypted = temporary_keys.opens(connection, encryptor, region.name)
+        if not encrypted:  # whoever has the old key could sign with it: a new one, not the same sealed again
             with control.writing() as connection:
-                temporary_keys.renew(connection, vault, region.name)
+                temporary_keys.renew(connection, encryptor, region.name)
         for column in SEALED:
-            for part in _column(region.database, vault, column):
+            for part in _column(region.database, encryptor, column):
                 total += part
     return total
 
 
-def _column(database: Database, vault: Vault, column: sa.Column[Any]) -> Iterator[Count]:
+def _column(database: Database, encryptor: Encryptor, column: sa.Column[Any]) -> Iterator[Count]:
     """Seal every value of *column* with the newest key, in batches by the key of its table."""
     (key,) = column.table.primary_key.columns
     last: Any = None
@@ -132,10 +132,10 @@ def _column(database: Database, vault: Vault, column: sa.Column[Any]) -> Iterato
         fresh: list[tuple[Any, bytes, bytes]] = []
         closed = 0
         for row_key, old in rows:
-            if vault.is_newest(old):
+            if encryptor.is_newest(old):
                 continue
             try:
-                fresh.append((row_key, old, vault.seal(vault.unseal(old))))
+                fresh.append((row_key, old, encryptor.encrypt(encryptor.decrypt(old))))
             except ValueError:
                 closed += 1
         if fresh:

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
-from sottovoce.engines.models import remedies
+from sottovoce.engines import registry, remedies
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.models.catalogue import ENGINES, ModelFault
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildDied, Pool, PoolPolicy
+from sottovoce.inference.pool import Pool, PoolPolicy, ProcessDied
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO, PACKS
 
@@ -27,9 +26,9 @@ class Looked:
     text: str
 
 
-def folders(setup: Setup, *, read: bool) -> Iterator[Looked]:
+def folders(engine_config: EngineConfig, *, read: bool) -> Iterator[Looked]:
     """Every folder of the models folder: those that no engine can load, and with *read* every byte of the others."""
-    shelf = Shelf(setup.models)
+    shelf = ModelStore(engine_config.models)
     for name, fault in shelf.faults():
         yield Looked(sound=False, text=f"{name} cannot be used: {fault}; {remedies.of_fault(name)}")
     for model in shelf.present() if read else ():
@@ -57,16 +56,18 @@ def folders(setup: Setup, *, read: bool) -> Iterator[Looked]:
             yield Looked(sound=True, text=f"{model.name}: a model of your own, no checksums are known")
 
 
-def loads(setup: Setup, offers: tuple[Capabilities, ...], timeout: float = LOAD_TIMEOUT) -> Iterator[Looked]:
+def loads(
+    engine_config: EngineConfig, offers: tuple[Capabilities, ...], timeout: float = LOAD_TIMEOUT
+) -> Iterator[Looked]:
     """Whether each model that answers for some language can be loaded, one after the other, each in a process of its own.
 
     A process that does not answer within *timeout* seconds is killed.
     """
     for key in sorted(_in_use(offers), key=lambda key: key.model):
-        pool = Pool(PoolPolicy(load_timeout=timeout), setup)
+        pool = Pool(PoolPolicy(load_timeout=timeout), engine_config)
         try:
-            pool.warm(key, 1)
-        except (EngineUnavailable, ChildDied, OSError) as error:
+            pool.prestart(key, 1)
+        except (EngineUnavailable, ProcessDied, OSError) as error:
             why = error.detail if isinstance(error, EngineUnavailable) else str(error)
             yield Looked(
                 sound=False, text=f"{key.model} cannot be loaded: {why}; `sottovoce models verify {key.model}`"

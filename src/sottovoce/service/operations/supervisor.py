@@ -20,7 +20,7 @@ LISTENING = re.compile(r"\blistening on (\S+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class RegionProcess:
     """The server of *region*, with all that it starts: what to run, in which environment."""
 
     region: str
@@ -29,7 +29,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RestartPolicy:
     """Seconds. The pause before a server that ended is started again doubles from *first* to *longest*, and begins anew for one
     that was up for *steady*. A stop may take *grace*: whatever is left then is killed.
     """
@@ -47,7 +47,9 @@ class Patience:
 class Supervisor:
     """Keeps *trees* running. *say* gets each line of their standard outputs, with the region."""
 
-    def __init__(self, trees: Sequence[Tree], say: Callable[[str, str], None], patience: Patience) -> None:
+    def __init__(
+        self, trees: Sequence[RegionProcess], say: Callable[[str, str], None], patience: RestartPolicy
+    ) -> None:
         self._patience = patience
         self._stopping = asyncio.Event()
         self._keepers = [_Keeper(tree, say, patience, self._stopping) for tree in trees]
@@ -90,7 +92,7 @@ class _Keeper:
     """Keeps one tree running until *stopping*. *settled* is set once it has listened, or ended without."""
 
     def __init__(
-        self, tree: Tree, say: Callable[[str, str], None], patience: Patience, stopping: asyncio.Event
+        self, tree: RegionProcess, say: Callable[[str, str], None], patience: RestartPolicy, stopping: asyncio.Event
     ) -> None:
         self.settled = asyncio.Event()
         self.listened = False

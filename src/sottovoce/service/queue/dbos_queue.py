@@ -3,33 +3,15 @@
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import Serializer
 
+from sottovoce.service.queue.port import QueueState, Steps, TaskHandler, TaskKind, entry_of
 from sottovoce.service.storage.database import Database
-
-BATCH = "batch"
-"""The queue of recognition jobs."""
-
-
-class Errand(StrEnum):
-    """Something to be done out in the world, in attempts: the name of its workflow, and of the queue that it has to itself."""
-
-    DELIVERY = "delivery"
-    FETCH = "fetch"
-    RETENTION = "retention"
-
-
-def entry_of(errand: Errand, subject: str, attempt: int) -> str:
-    """The queue's name for one attempt: each is an entry of its own, so that none waits in a slot."""
-    return f"{subject}-{errand}-{attempt}"
-
 
 _APPLICATION = "sottovoce"
 _VERSION = "1"  # constant: a hash of the workflows' source would strand running jobs at every release
@@ -63,45 +45,6 @@ class Json(Serializer):
         return data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueState:
-    """What the queue knows of a job: whether it waits, has a worker (*executor*), or is over and done with."""
-
-    status: str
-    executor: str | None
-
-    @property
-    def waiting(self) -> bool:
-        """Waiting for a slot."""
-        return self.status in {"ENQUEUED", "DELAYED"}
-
-    @property
-    def delayed(self) -> bool:
-        """Waiting for its time to come."""
-        return self.status == "DELAYED"
-
-    @property
-    def ended(self) -> bool:
-        """No worker will touch it again."""
-        return not self.waiting and self.status != "PENDING"
-
-
-class JobQueue(Protocol):
-    """What the rest of the service asks of a queue."""
-
-    def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
-        """Enqueue *job_id* in the caller's own transaction: both happen, or neither."""
-
-    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
-        """Enqueue one *attempt* at *subject* in *delay* seconds, in the caller's own transaction."""
-
-    def cancel(self, *entries: str) -> None:
-        """Stop *entries* (job ids, attempts) wherever they are; a job's child is killed within about a second."""
-
-    def forget(self, job_ids: Sequence[str]) -> None:
-        """Remove every trace of *job_ids* from the queue's history."""
-
-
 class DbosQueue:
     """The port for processes that hand work in."""
 
@@ -124,12 +67,14 @@ class DbosQueue:
         }
         self._client.enqueue_in_transaction(connection, options, job_id)
 
-    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+    def go(
+        self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
+    ) -> None:
         """See `JobQueue`."""
         options: Any = {
-            "workflow_name": errand.value,
-            "queue_name": errand.value,
-            "workflow_id": entry_of(errand, subject, attempt),
+            "workflow_name": task_kind.value,
+            "queue_name": task_kind.value,
+            "workflow_id": entry_of(task_kind, subject, attempt),
         }
         if delay > 0:
             options["delay_seconds"] = delay
@@ -177,21 +122,6 @@ class DbosQueue:
         self._engine.dispose()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """Who carries one kind of errand out: *attempt* of a subject and its number, *slots* of them at a time.
-
-    *alone*: no other worker does the same at the same time.
-    """
-
-    attempt: Callable[[str, int], Awaitable[None]]
-    slots: int
-    alone: bool = False
-
-
-Steps = tuple[Callable[[str], Awaitable[dict[str, Any] | None]], Callable[[str, dict[str, Any]], Awaitable[None]]]
-
-
 class DbosWorker:
     """The side that carries work out: two steps a job, `work` and `publish` (docs/decisions/0003), and one an errand."""
 
@@ -204,18 +134,18 @@ class DbosWorker:
         poll: float,
         queues: Sequence[str],
         steps: Steps,
-        errands: Mapping[Errand, Hands] | None = None,
+        handlers: Mapping[TaskKind, TaskHandler] | None = None,
     ) -> None:
         """Raises `ValueError` for a queue of jobs that has an errand's name."""
         from dbos import DBOS
 
-        if taken := set(queues) & set(Errand):
+        if taken := set(queues) & set(TaskKind):
             raise ValueError(f"queues cannot be called {', '.join(sorted(taken))}")
         self._engine = database.engine_for_queue()
         self._poll = poll
         self._slots = slots
         self._queues = list(queues)
-        self._errands = dict(errands or {})
+        self._handlers = dict(handlers or {})
         self._at_work = _Count()
         config: Any = {
             "name": _APPLICATION,
@@ -226,13 +156,13 @@ class DbosWorker:
             "serializer": Json(),
             "run_migrations": False,
             "log_level": "WARNING",
-            "max_executor_threads": slots + sum(hands.slots for hands in self._errands.values()) + 16,
+            "max_executor_threads": slots + sum(hands.slots for hands in self._handlers.values()) + 16,
         }
         DBOS(config=config)
         _speak_our_log()
         self._register(steps)
-        for errand, hands in self._errands.items():
-            _register_errand(errand, hands, self._at_work)
+        for task_kind, hands in self._handlers.items():
+            _register_task(task_kind, hands, self._at_work)
 
     def _register(self, steps: Steps) -> None:
         from dbos import DBOS
@@ -259,7 +189,7 @@ class DbosWorker:
         """Begin to take work, unfinished work of this executor first."""
         from dbos import DBOS
 
-        DBOS.listen_queues([*self._queues, *(errand.value for errand in self._errands)])
+        DBOS.listen_queues([*self._queues, *(task_kind.value for task_kind in self._handlers)])
         DBOS.launch()
         for name in self._queues:
             DBOS.register_queue(
@@ -269,9 +199,9 @@ class DbosWorker:
                 polling_interval_sec=self._poll,
                 on_conflict="always_update",
             )
-        for errand, hands in self._errands.items():
+        for task_kind, hands in self._handlers.items():
             DBOS.register_queue(
-                errand.value,
+                task_kind.value,
                 worker_concurrency=hands.slots,
                 global_concurrency=1 if hands.alone else None,
                 polling_interval_sec=max(self._poll, ERRAND_POLL),
@@ -303,19 +233,19 @@ class _Count:
             self.number -= 1
 
 
-def _register_errand(errand: Errand, hands: Hands, at_work: _Count) -> None:
+def _register_task(task_kind: TaskKind, hands: TaskHandler, at_work: _Count) -> None:
     from dbos import DBOS
 
     async def attempt_step(subject: str, attempt: int) -> None:
         await hands.attempt(subject, attempt)
 
-    step = DBOS.step(name=f"{errand.value}_attempt", preemptible=True)(attempt_step)
+    step = DBOS.step(name=f"{task_kind.value}_attempt", preemptible=True)(attempt_step)
 
     async def run_errand(subject: str, attempt: int) -> None:
         with at_work:
             await step(subject, attempt)
 
-    DBOS.workflow(name=errand.value, max_recovery_attempts=1_000_000)(run_errand)
+    DBOS.workflow(name=task_kind.value, max_recovery_attempts=1_000_000)(run_errand)
 
 
 def _speak_our_log() -> None:

@@ -10,7 +10,7 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 
 
-class Turns:
+class IntervalLock:
     """Turns at the chore *name*, one every *interval* seconds among all processes of the region."""
 
     def __init__(self, database: Database, name: str, interval: float) -> None:
@@ -18,7 +18,7 @@ class Turns:
         self._name = f"turn {name}"
         self._every = round(interval * 1000)
 
-    async def mine(self) -> bool:
+    async def acquire(self) -> bool:
         """Whether the next turn is due and falls to the caller. An embedded server is alone by its folder's lock."""
         if self._database.embedded:
             return True
@@ -31,11 +31,11 @@ class Turns:
         due = t.counters.c.value
         # a turn further away than one interval was set by a clock that has been put right since
         now_or_wrong = sa.or_(due <= now_ms(), due > now_ms() + self._every)
-        mine = t.counters.c.name == self._name
-        following = sa.update(t.counters).where(mine, now_or_wrong).values(value=now_ms() + self._every)
+        acquire = t.counters.c.name == self._name
+        following = sa.update(t.counters).where(acquire, now_or_wrong).values(value=now_ms() + self._every)
         if connection.execute(following).rowcount:
             return True
-        if connection.execute(sa.select(due).where(mine)).first():
+        if connection.execute(sa.select(due).where(acquire)).first():
             return False
         connection.execute(sa.insert(t.counters).values(name=self._name, value=now_ms() + self._every))
         return True

@@ -14,13 +14,13 @@ MAX_BACKOFF = 60.0
 T = TypeVar("T")
 
 
-async def patiently(work: Callable[[], Awaitable[T]], *, let: tuple[type[Exception], ...] = ()) -> T:
-    """*work*, over and over until the outside world lets it through. Exceptions of *let* are for the caller."""
+async def retry_forever(work: Callable[[], Awaitable[T]], *, reraise: tuple[type[Exception], ...] = ()) -> T:
+    """*work*, over and over until the outside world lets it through. Exceptions of *reraise* are for the caller."""
     backoff = BACKOFF
     while True:
         try:
             return await work()
-        except let:
+        except reraise:
             raise
         except Exception:  # noqa: BLE001 - the outside world is in trouble; the job is not
             _log.exception("attempt failed; trying again", extra={"in_seconds": backoff})

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sottovoce.job import REMOVED
 from sottovoce.service.jobs import obsolete_blobs, repository
-from sottovoce.service.notifications import outbox
+from sottovoce.service.notifications import repository as deliveries
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.s3_multipart import Bucket
+from sottovoce.service.storage.s3_multipart import MultipartUploads
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,9 @@ class _Found:
 class Sweeper:
     """Looks at every blob once a sweep; safe beside uploads, work and other sweeps."""
 
-    def __init__(self, database: Database, blobs: Blobs, bucket: Bucket | None = None, grace: float = GRACE) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, bucket: MultipartUploads | None = None, grace: float = GRACE
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._bucket = bucket
@@ -55,7 +57,7 @@ class Sweeper:
         for first in range(0, len(ids), PAGE):
             count += await self._page({job_id: found[job_id] for job_id in ids[first : first + PAGE]}, now)
         await self._database.write(worker_registry.forget)
-        await self._database.write(lambda connection: outbox.forget(connection, MAILS_KEPT_MS))
+        await self._database.write(lambda connection: deliveries.forget(connection, MAILS_KEPT_MS))
         if self._blobs.root is not None:
             count += await asyncio.to_thread(_leftovers, self._blobs.root, now - self._grace)
         if self._bucket is not None:
@@ -80,7 +82,7 @@ class Sweeper:
         return count
 
 
-def _abort(bucket: Bucket, before: float) -> int:
+def _abort(bucket: MultipartUploads, before: float) -> int:
     """Multipart uploads that a killed process left in S3."""
     stale = [upload for upload in bucket.uploads() if upload.begun < before]
     for upload in stale:

@@ -16,33 +16,24 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sottovoce import job
-from sottovoce.job import Event, State
+from sottovoce.job import Event
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.deletion import Removal
+from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.queue.dbos_queue import DbosQueue, Errand, JobQueue
-from sottovoce.service.queue.interval_lock import Turns
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.interval_lock import IntervalLock
+from sottovoce.service.queue.port import JobQueue, TaskKind
 from sottovoce.service.retention.orphan_sweeper import Sweeper
-from sottovoce.service.storage import schema as t
+from sottovoce.service.retention.policy import RetentionPolicy, due, make_tombstones, uncleaned
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms
 
 _log = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
 PAGE = 200
 """Jobs in one transaction: others wait for it about as long as for an upload's commit."""
 REST = 0.02
 """Seconds between two pages, for everybody else."""
-UNDELIVERED_MS = 7 * DAY_MS
-"""How long a job that goes once it was delivered is kept for somebody to fetch it."""
-AFTER_READING_MS = 60_000
-"""A transcript that was fetched is kept for so long: the answer may have got lost on its way."""
-STUCK = 2
-"""Jobs that never end go after so many times their retention, and no sooner than so many weeks (contract §4, inferred)."""
-UNCLEANED_MS = 60_000
-"""A tombstone that is older than this and still has bytes was left so by a killed process."""
 HISTORY = timedelta(hours=1)
 """How long the queue remembers what it has done with."""
 SCRATCH = 24 * 3600.0
@@ -50,15 +41,7 @@ SCRATCH = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionPolicy:
-    """How long things are kept, in the database's unit. *keep_ms*: jobs that say nothing themselves."""
-
-    keep_ms: int = 7 * DAY_MS
-    tombstone_ms: int = 30 * DAY_MS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class SweepResult:
     """What a sweep removed."""
 
     expired: int = 0
@@ -75,93 +58,6 @@ class Swept:
 # ── statements ──
 
 
-def _delivered() -> sa.ColumnElement[bool]:
-    """Somebody has had the result: every delivery has ended and there was one, or the transcript was fetched."""
-    theirs = t.deliveries.c.job_id == t.jobs.c.id
-    some = sa.exists(sa.select(t.deliveries.c.id).where(theirs))
-    waiting = sa.exists(sa.select(t.deliveries.c.id).where(theirs, t.deliveries.c.state == "waiting"))
-    return sa.or_(sa.and_(some, sa.not_(waiting)), t.jobs.c.read_at < now_ms() - AFTER_READING_MS)
-
-
-def _due(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
-    """Jobs that ended long enough ago."""
-    keep = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
-    over = sa.or_(keep > 0, _delivered(), t.jobs.c.finished_at < now_ms() - UNDELIVERED_MS)
-    return sa.and_(t.jobs.c.state.in_([State.DONE, State.REJECTED]), t.jobs.c.delete_at <= now_ms(), over)
-
-
-def _stuck(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
-    """Jobs that were not done in all that time: nobody may keep media for ever by not working on it."""
-    longest = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
-    patience = STUCK * sa.case((longest > 7 * DAY_MS, longest), else_=7 * DAY_MS)
-    return sa.and_(t.jobs.c.state.in_(job.LIVE), t.jobs.c.created_at < now_ms() - patience)
-
-
-def due(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> list[str]:
-    """Ids of jobs that are to go, those that ended first."""
-    ended = sa.select(t.jobs.c.id).where(_due(policy)).order_by(t.jobs.c.delete_at).limit(limit)
-    found = list(connection.scalars(ended))
-    if len(found) < limit:
-        found += connection.scalars(sa.select(t.jobs.c.id).where(_stuck(policy)).limit(limit - len(found)))
-    return found
-
-
-def uncleaned(connection: sa.Connection, limit: int) -> list[str]:
-    """Ids of tombstones whose bytes may still be there."""
-    old = t.jobs.c.removed_at < now_ms() - UNCLEANED_MS
-    statement = sa.select(t.jobs.c.id).where(t.jobs.c.cleaned_at.is_(None), old).order_by(t.jobs.c.removed_at)
-    return list(connection.scalars(statement.limit(limit)))
-
-
-def bury(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> int:
-    """Forget tombstones whose time is over, and that nothing is left of; how many. From then on they are 404."""
-    old = (t.jobs.c.removed_at <= now_ms() - policy.tombstone_ms, t.jobs.c.cleaned_at.is_not(None))
-    ids = list(connection.scalars(sa.select(t.jobs.c.id).where(*old).limit(limit)))
-    if ids:
-        connection.execute(sa.delete(t.job_events).where(t.job_events.c.job_id.in_(ids)))
-        connection.execute(sa.delete(t.jobs).where(t.jobs.c.id.in_(ids)))
-    return len(ids)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What is kept, and what is about to go. Bytes are those of media."""
-
-    kept: int
-    kept_bytes: int
-    due: int
-    due_in_a_day: int
-    stuck: int
-    tombstones: int
-    uncleaned: int
-    oldest_end: int | None
-
-
-def outlook(connection: sa.Connection, policy: RetentionPolicy) -> Outlook:
-    """How things stand now."""
-    kept = t.jobs.c.state.not_in(job.REMOVED)
-    ended = t.jobs.c.state.in_([State.DONE, State.REJECTED])
-
-    def count(*where: sa.ColumnElement[bool]) -> int:
-        return int(connection.execute(sa.select(sa.func.count()).select_from(t.jobs).where(*where)).scalar_one())
-
-    sums = sa.select(sa.func.coalesce(sa.func.sum(t.jobs.c.media_bytes), 0), sa.func.min(t.jobs.c.finished_at))
-    held, oldest = connection.execute(sums.where(kept)).one()
-    return Outlook(
-        kept=count(kept),
-        kept_bytes=int(held),
-        due=count(_due(policy)),
-        due_in_a_day=count(ended, t.jobs.c.delete_at <= now_ms() + DAY_MS),
-        stuck=count(_stuck(policy)),
-        tombstones=count(t.jobs.c.state.in_(job.REMOVED)),
-        uncleaned=count(t.jobs.c.state.in_(job.REMOVED), t.jobs.c.cleaned_at.is_(None)),
-        oldest_end=oldest,
-    )
-
-
-# ── the sweep ──
-
-
 class Retention:
     """Sweeps a region."""
 
@@ -171,7 +67,7 @@ class Retention:
         database: Database,
         blobs: Blobs,
         queue: DbosQueue,
-        removal: Removal,
+        deletion: JobDeletion,
         sweeper: Sweeper,
         metrics: Metrics,
         policy: RetentionPolicy,
@@ -181,18 +77,18 @@ class Retention:
         self._database = database
         self._blobs = blobs
         self._queue = queue
-        self._removal = removal
+        self._deletion = deletion
         self._sweeper = sweeper
         self._metrics = metrics
         self._policy = policy
         self._scratch = scratch
         self._every = thorough_every
         self._last = time.monotonic()
-        self._turns = Turns(database, "sweep", thorough_every)
+        self._turns = IntervalLock(database, "sweep", thorough_every)
 
     async def attempt(self, _subject: str, _slot: int) -> None:
         """A sweep as the queue has it made; all blobs are looked through once in *thorough_every* seconds only."""
-        thorough = time.monotonic() - self._last >= self._every and await self._turns.mine()
+        thorough = time.monotonic() - self._last >= self._every and await self._turns.acquire()
         if thorough:
             self._last = time.monotonic()
         try:
@@ -200,16 +96,16 @@ class Retention:
         except Exception:  # noqa: BLE001 - the next one is due soon, and finds whatever this one left
             _log.exception("retention sweep failed")
 
-    async def sweep(self, *, thorough: bool = True) -> Swept:
+    async def sweep(self, *, thorough: bool = True) -> SweepResult:
         """Remove what is to go; *thorough*: also what nobody owns any more."""
-        swept = Swept(
+        swept = SweepResult(
             expired=await self._expire(),
             cleaned=await self._clean(),
             forgotten=await self._bury(),
             orphans=await self._orphans() if thorough else 0,
         )
         await asyncio.to_thread(self._queue.forget_ended, datetime.now(UTC) - HISTORY)
-        if swept.expired or swept.cleaned or self._removal.take_removed():
+        if swept.expired or swept.cleaned or self._deletion.take_removed():
             # what was overwritten in the database still stands in its log
             await asyncio.to_thread(self._database.truncate_log)
         if swept.anything:
@@ -219,7 +115,7 @@ class Retention:
     async def _expire(self) -> int:
         count = 0
         while ids := await self._database.read(lambda connection: due(connection, self._policy, PAGE)):
-            removed = await self._removal.remove(ids, Event.LAPSED)
+            removed = await self._deletion.remove(ids, Event.EXPIRED_BY_RETENTION)
             self._metrics.removed("expired", len(removed))
             count += len(removed)
             if not removed:  # all of them were somebody else's
@@ -230,14 +126,14 @@ class Retention:
     async def _clean(self) -> int:
         count = 0
         while ids := await self._database.read(lambda connection: uncleaned(connection, PAGE)):
-            await self._removal.clean(ids, [])
+            await self._deletion.delete_blobs(ids, [])
             count += len(ids)
             await asyncio.sleep(REST)
         return count
 
     async def _bury(self) -> int:
         count = 0
-        while buried := await self._database.write(lambda connection: bury(connection, self._policy, PAGE)):
+        while buried := await self._database.write(lambda connection: make_tombstones(connection, self._policy, PAGE)):
             count += buried
             await asyncio.sleep(REST)
         return count
@@ -245,7 +141,7 @@ class Retention:
     async def _orphans(self) -> int:
         count = await self._sweeper.sweep()
         if self._scratch is not None:
-            live = await self._database.read(repository.live)
+            live = await self._database.read(repository.live_ids)
             count += await asyncio.to_thread(_clear_scratch, self._scratch, live, time.time() - SCRATCH)
         return count
 
@@ -261,7 +157,7 @@ def _clear_scratch(folder: Path, live: Iterable[str], before: float) -> int:
     return count
 
 
-class Timetable:
+class SweepScheduler:
     """Has a sweep made every *interval* seconds, by whichever worker is free."""
 
     def __init__(self, database: Database, queue: JobQueue, interval: float) -> None:
@@ -274,6 +170,6 @@ class Timetable:
 
         def enqueue(connection: sa.Connection) -> None:
             now = int(connection.execute(sa.select(now_ms())).scalar_one())
-            self._queue.go(connection, Errand.RETENTION, "sweep", now // self._every)
+            self._queue.go(connection, TaskKind.RETENTION, "sweep", now // self._every)
 
         await self._database.write(enqueue)

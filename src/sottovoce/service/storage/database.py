@@ -20,6 +20,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 T = TypeVar("T")
+Connection = sa.Connection
+DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.TimeoutError)
+"""What a statement raises while the database cannot be reached or is locked for too long."""
+DATABASE_ERROR = sa.exc.SQLAlchemyError
+"""What a statement raises for any reason."""
+DAY_MS = 86_400_000
+"""Milliseconds of a day."""
 READERS = 4
 BUSY_TIMEOUT = 30.0  # seconds
 SILENCE_MS = 10_000

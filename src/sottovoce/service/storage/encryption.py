@@ -13,7 +13,7 @@ _Stamp = tuple[int, int, int]
 """Inode, time of change and size of the key file: while they stay, so do its keys."""
 
 
-class Vault:
+class Encryptor:
     """Seals with the first key of a file, opens with any of them. A changed file is noticed at the next use."""
 
     def __init__(self, keys: list[bytes]) -> None:
@@ -22,30 +22,30 @@ class Vault:
         self._stamp: _Stamp | None = None
 
     @classmethod
-    def open_file(cls, path: Path, *, create: bool) -> "Vault":
+    def open_file(cls, path: Path, *, create: bool) -> "Encryptor":
         """The vault of the keys in *path*, one a line; made with one fresh key (mode 0600) if allowed and absent."""
         if create and not path.exists():
             write_secret(path, new_key().decode() + "\n")
         stamp = _stamp(path)  # before the keys: what comes between the two is noticed
-        vault = cls(read_keys(path))
-        vault._path, vault._stamp = path, stamp
-        return vault
+        encryptor = cls(read_keys(path))
+        encryptor._path, encryptor._stamp = path, stamp
+        return encryptor
 
-    def seal(self, text: bytes) -> bytes:
+    def encrypt(self, text: bytes) -> bytes:
         """*text*, unreadable without the key file."""
         return self._keys()[0].encrypt(text)
 
-    def unseal(self, sealed: bytes) -> bytes:
-        """The text of *sealed*. Raises `ValueError` when no key of the file opens it."""
+    def decrypt(self, encrypted: bytes) -> bytes:
+        """The text of *encrypted*. Raises `ValueError` when no key of the file opens it."""
         try:
-            return MultiFernet(self._keys()).decrypt(sealed)
+            return MultiFernet(self._keys()).decrypt(encrypted)
         except InvalidToken as error:
             raise ValueError("sealed with a key that is not in the key file") from error
 
-    def is_newest(self, sealed: bytes) -> bool:
-        """Whether *sealed* is sealed with the first key of the file."""
+    def is_newest(self, encrypted: bytes) -> bool:
+        """Whether *encrypted* is sealed with the first key of the file."""
         try:
-            self._keys()[0].decrypt(sealed)
+            self._keys()[0].decrypt(encrypted)
         except InvalidToken:
             return False
         return True

@@ -38,7 +38,7 @@ class Upload:
     begun: float
 
 
-class Bucket:
+class MultipartUploads:
     """A bucket seen through the multipart part of the S3 API, path-style."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sottovoce.service.jobs import media_fetcher, repository
-from sottovoce.service.notifications import outbox
+from sottovoce.service.notifications import repository as deliveries
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue, Errand, QueueState, entry_of
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.port import QueueState, TaskKind, entry_of
 from sottovoce.service.storage.database import Database
 from sottovoce.service.worker.job_reaper import ReaperPolicy
 
@@ -26,37 +27,37 @@ BATCH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueAttempt:
     """Attempt *number* at *subject*, which should have been recorded by now."""
 
-    errand: Errand
+    task_kind: TaskKind
     subject: str
     number: int
 
     @property
     def entry(self) -> str:
         """The queue's name for it."""
-        return entry_of(self.errand, self.subject, self.number)
+        return entry_of(self.task_kind, self.subject, self.number)
 
 
-def _due(connection: sa.Connection, by_ms: int) -> list[Due]:
-    told = outbox.overdue(connection, by_ms, BATCH)
+def _due(connection: sa.Connection, by_ms: int) -> list[DueAttempt]:
+    told = deliveries.overdue(connection, by_ms, BATCH)
     found = media_fetcher.overdue(connection, by_ms, BATCH)
     return [
-        *(Due(errand=Errand.DELIVERY, subject=each.id, number=each.attempts + 1) for each in told),
-        *(Due(errand=Errand.FETCH, subject=job_id, number=number) for job_id, number in found),
+        *(DueAttempt(task_kind=TaskKind.DELIVERY, subject=each.id, number=each.attempts + 1) for each in told),
+        *(DueAttempt(task_kind=TaskKind.FETCH, subject=job_id, number=number) for job_id, number in found),
     ]
 
 
-def _still_due(connection: sa.Connection, due: Due) -> bool:
-    if due.errand is Errand.DELIVERY:
-        delivery = outbox.get(connection, due.subject)
+def _still_due(connection: sa.Connection, due: DueAttempt) -> bool:
+    if due.task_kind is TaskKind.DELIVERY:
+        delivery = deliveries.get(connection, due.subject)
         return delivery is not None and delivery.next_entry == due.entry
     found = repository.get(connection, due.subject)
     return found is not None and media_fetcher.entry(found) == due.entry
 
 
-class ErrandReaper:
+class AttemptReaper:
     """Looks for attempts that nobody makes."""
 
     def __init__(self, database: Database, queue: DbosQueue, policy: ReaperPolicy) -> None:
@@ -68,43 +69,43 @@ class ErrandReaper:
         """Put every lost attempt back; how many."""
         policy = self._policy
         due = await self._database.read(lambda connection: _due(connection, policy.stranded_ms))
-        running = {errand: await asyncio.to_thread(self._queue.running, errand.value) for errand in Errand}
+        running = {task_kind: await asyncio.to_thread(self._queue.running, task_kind.value) for task_kind in TaskKind}
         if not due and not any(running.values()):
             return 0
         alive = await self._database.read(lambda connection: worker_registry.alive(connection, policy.lease_ms))
         states = await asyncio.to_thread(self._queue.states, [each.entry for each in due])
         count = 0
-        for errand, entries in running.items():
+        for task_kind, entries in running.items():
             for entry, state in entries.items():
                 if state.executor not in alive:  # recorded or not: whoever gets it finds that out
-                    await asyncio.to_thread(self._queue.resume, entry, errand.value)
-                    count += _told(entry, state)
+                    await asyncio.to_thread(self._queue.resume, entry, task_kind.value)
+                    count += _requeue_if_lost(entry, state)
         for each in due:
             count += await self._help(each, states.get(each.entry))
         return count
 
-    async def _help(self, due: Due, state: QueueState | None) -> bool:
+    async def _help(self, due: DueAttempt, state: QueueState | None) -> bool:
         """Whether the attempt needed help; one that runs, or waits for a slot, does not."""
         if state is None or state.ended:
             await asyncio.to_thread(self._queue.forget, [due.entry])
             if not await self._database.write(self._again(due)):
                 return False
         elif state.delayed:
-            await asyncio.to_thread(self._queue.resume, due.entry, due.errand.value)
+            await asyncio.to_thread(self._queue.resume, due.entry, due.task_kind.value)
         else:
             return False
-        return _told(due.entry, state)
+        return _requeue_if_lost(due.entry, state)
 
-    def _again(self, due: Due) -> Callable[[sa.Connection], bool]:
+    def _again(self, due: DueAttempt) -> Callable[[sa.Connection], bool]:
         def enqueue(connection: sa.Connection) -> bool:
             if not _still_due(connection, due):
                 return False
-            self._queue.go(connection, due.errand, due.subject, due.number)
+            self._queue.go(connection, due.task_kind, due.subject, due.number)
             return True
 
         return enqueue
 
 
-def _told(entry: str, state: QueueState | None) -> bool:
+def _requeue_if_lost(entry: str, state: QueueState | None) -> bool:
     _log.warning("abandoned errand put back", extra={"entry": entry, "queue": str(state)})
     return True

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sottovoce.job import State
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue, QueueState
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.port import QueueState
 from sottovoce.service.storage.database import Database
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Reaper:
             await asyncio.to_thread(self._queue.resume, job_id, queue)
             _log.info("ended job given back to the queue, to be concluded", extra={"job": job_id})
 
-    async def _help(self, suspect: repository.Abandoned, state: QueueState | None, alive: dict[str, int]) -> bool:
+    async def _help(self, suspect: model.Abandoned, state: QueueState | None, alive: dict[str, int]) -> bool:
         """Whether *suspect* needed help."""
         if state is None or state.ended:
             await asyncio.to_thread(self._queue.forget, [suspect.id])
@@ -84,7 +85,7 @@ class Reaper:
         _log.warning("abandoned job put back", extra={"job": suspect.id, "was": suspect.state, "queue": str(state)})
         return True
 
-    def _again(self, connection: sa.Connection, suspect: repository.Abandoned) -> None:
+    def _again(self, connection: sa.Connection, suspect: model.Abandoned) -> None:
         found = repository.get(connection, suspect.id)
         if found is not None and found.state in {State.QUEUED, State.RUNNING}:
             self._queue.submit(

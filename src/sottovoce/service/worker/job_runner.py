@@ -17,21 +17,19 @@ import sqlalchemy as sa
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, ChildDied, EngineBroken, Outcome, Pool, Task
+from sottovoce.inference.pool import EngineMisconfigured, Outcome, Pool, ProcessDied, Task, TaskCrashed
 from sottovoce.job import LIVE, REMOVED, Reason
 from sottovoce.logs import about
 from sottovoce.request import AlignmentRequest, Diarization, Request, TranscriptionRequest
 from sottovoce.service.billing import usage
+from sottovoce.service.context import RegionContext
 from sottovoce.service.jobs import alignment_text, capabilities, obsolete_blobs, repository, speaker_identifiers
-from sottovoce.service.jobs.capabilities import Offers
-from sottovoce.service.jobs.repository import Job
-from sottovoce.service.jobs.speaker_identifiers import Scope, Voiceprints
-from sottovoce.service.metrics import Metrics
-from sottovoce.service.notifications.outbox import Outbox
-from sottovoce.service.queue.retry import patiently
-from sottovoce.service.storage.blobs import Blobs, Missing
-from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.model import Job
+from sottovoce.service.jobs.speaker_identifiers import Scope, SpeakerIdentifiers
+from sottovoce.service.queue.retry import retry_forever
+from sottovoce.service.storage.blob_keys import _windows_prefix, media_key, result_key, text_key
+from sottovoce.service.storage.blobs import Missing
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
 from sottovoce.wire.v2.config import parse_job_config
@@ -74,26 +72,6 @@ class WorkPolicy:
         return round(self.keep * 1000)
 
 
-def media_key(job_id: str) -> str:
-    """Where a job's media lies."""
-    return f"jobs/{job_id}/input"
-
-
-def text_key(job_id: str) -> str:
-    """Where the text of an alignment job lies."""
-    return f"jobs/{job_id}/text"
-
-
-def result_key(job_id: str, attempt: int) -> str:
-    """Where an attempt's transcript lies."""
-    return f"jobs/{job_id}/{attempt}/transcript"
-
-
-def _windows_prefix(job_id: str, key: m.EngineKey | None = None) -> str:
-    """Where kept windows lie; an engine goes on only from windows of its own."""
-    return f"jobs/{job_id}/windows/" + (f"{key.engine}-{key.model}/" if key else "")
-
-
 @dataclass(slots=True)
 class _Live:
     """What the child has told of the running attempt; written on the pool's thread, read by the heartbeat."""
@@ -124,22 +102,18 @@ class JobRunner:
     def __init__(
         self,
         *,
-        database: Database,
-        blobs: Blobs,
-        vault: Vault,
+        region: RegionContext,
         pool: Pool,
-        offered: Offers,
-        metrics: Metrics,
-        outbox: Outbox,
+        offered: CapabilityTable,
         policy: WorkPolicy,
     ) -> None:
-        self._database = database
-        self._blobs = blobs
-        self._vault = vault
+        self._database = region.database
+        self._blobs = region.blobs
+        self._encryptor = region.encryptor
         self._pool = pool
         self._offers = offered
-        self._metrics = metrics
-        self._outbox = outbox
+        self._metrics = region.metrics
+        self._outbox = region.outbox
         self._policy = policy
 
     # ── the two steps ──
@@ -154,7 +128,7 @@ class JobRunner:
             while True:
                 result = None
                 try:
-                    result = await patiently(lambda: self._once(job_id, turn), let=(TryAgain, LeaseLost))
+                    result = await retry_forever(lambda: self._once(job_id, turn), reraise=(TryAgain, LeaseLost))
                 except TryAgain:
                     continue
                 except LeaseLost:
@@ -164,7 +138,7 @@ class JobRunner:
                         await asyncio.shield(self._sweep(job_id))
                     raise
                 # with a result too: the queue drops a removed job between this step and the next, which would sweep then
-                await patiently(lambda: self._sweep(job_id))
+                await retry_forever(lambda: self._sweep(job_id))
                 return result
 
     async def publish(self, job_id: str, result: dict[str, Any]) -> None:
@@ -172,11 +146,11 @@ class JobRunner:
         attempt = int(result["attempt"])
         with about(job=job_id, attempt=str(attempt)):
             # a step that fails ends the workflow, and with it the job's last chance: trouble is waited out here too
-            await patiently(lambda: self._publish(job_id, attempt, result))
+            await retry_forever(lambda: self._publish(job_id, attempt, result))
 
     async def _publish(self, job_id: str, attempt: int, result: dict[str, Any]) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
-        envelopes = await self._outbox.addressed(found) if found else ()
+        envelopes = await self._outbox.prepare(found) if found else ()
 
         def finish(connection: sa.Connection) -> bool:
             finished = repository.finish(
@@ -190,7 +164,7 @@ class JobRunner:
             )
             if finished:
                 usage.record(connection, job_id)
-                repository.note(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
+                repository.append_log(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
                 self._outbox.post(connection, job_id, envelopes)
             return finished
 
@@ -236,10 +210,10 @@ class JobRunner:
                 return await self._attempt(claimed)
             except Refused as refusal:
                 await self._reject(claimed, _reason(refusal), _told(refusal))
-            except ChildDied as death:
+            except ProcessDied as death:
                 if await self._survive(claimed, death):
                     raise TryAgain from death
-            except EngineBroken as broken:  # to wait here would hold a slot that other engines' jobs could use
+            except EngineMisconfigured as broken:  # to wait here would hold a slot that other engines' jobs could use
                 _log.error("engine cannot be started", extra={"why": str(broken)})
                 await self._reject(claimed, Reason.ENGINE, REJECTED_ENGINE)
             except _FINAL as bug:  # the same would happen again for ever, and hold a slot
@@ -270,14 +244,16 @@ class JobRunner:
     def _request(self, job: Job) -> Request:
         if job.config is None:
             raise LeaseLost
-        return parse_job_config(self._vault.unseal(job.config))
+        return parse_job_config(self._encryptor.decrypt(job.config))
 
     def _sealed(self, job: Job, request: Request, payload: bytes) -> bytes:
         """The result without voice prints that anybody could read."""
         scope = self._scope(job)
         if scope is None or isinstance(request, AlignmentRequest) or not request.speaker_diarization.get_speakers:
             return payload
-        return codec.encode(speaker_identifiers.sealed(codec.decode(payload), scope, Voiceprints(self._vault)))
+        return codec.encode(
+            speaker_identifiers.encrypted(codec.decode(payload), scope, SpeakerIdentifiers(self._encryptor))
+        )
 
     def _scope(self, job: Job) -> Scope | None:
         """Where identifiers of speakers in *job* are good; `None` where nobody makes voice prints."""
@@ -331,7 +307,9 @@ class JobRunner:
     async def _transcription(self, job: Job, request: TranscriptionRequest, path: Path, windows: int) -> m.Transcribe:
         diarizer = self._offers.diarizer if request.diarization is Diarization.SPEAKER else None
         scope = self._scope(job)
-        voices, ignored = speaker_identifiers.known(request, scope, Voiceprints(self._vault)) if scope else ((), 0)
+        voices, ignored = (
+            speaker_identifiers.known(request, scope, SpeakerIdentifiers(self._encryptor)) if scope else ((), 0)
+        )
         if ignored:
             await self._note(job, "diarize", f"{ignored} speaker identifier(s) not good here, ignored", "WARNING")
         return m.Transcribe(
@@ -396,7 +374,7 @@ class JobRunner:
 
     # ── endings ──
 
-    async def _survive(self, job: Job, death: ChildDied) -> bool:
+    async def _survive(self, job: Job, death: ProcessDied) -> bool:
         """Count a death of the engine process of this very attempt; whether the job deserves another try."""
         failures = await self._database.write(
             lambda connection: repository.count_failure(connection, job.id, job.attempt)
@@ -413,7 +391,7 @@ class JobRunner:
         return False
 
     async def _reject(self, job: Job, reason: Reason, message: str) -> None:
-        envelopes = await self._outbox.addressed(job, reason)
+        envelopes = await self._outbox.prepare(job, reason)
 
         def reject(connection: sa.Connection) -> bool:
             keep_ms = self._policy.keep_ms
@@ -431,12 +409,12 @@ class JobRunner:
     async def _note(self, job: Job, stage: str, text: str, level: str = "INFO") -> None:
         def add(connection: sa.Connection) -> None:
             if (found := repository.get(connection, job.id)) and found.config is not None:  # a tombstone keeps no log
-                repository.note(connection, job.id, attempt=job.attempt, stage=stage, text=text, level=level)
+                repository.append_log(connection, job.id, attempt=job.attempt, stage=stage, text=text, level=level)
 
         await self._database.write(add)
 
 
-_FINAL = (ChildBroke, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FINAL = (TaskCrashed, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Failures that waiting does not mend: bugs, a config that no key opens, media that is gone."""
 
 _REASONS = {

@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chore:
+class PeriodicTask:
     """Something to do every *interval* seconds, first after *delay*; a failure is logged and does not end it."""
 
     name: str
@@ -19,10 +19,10 @@ class Chore:
     delay: float = 0.0
 
 
-class Housekeeper:
+class Scheduler:
     """Runs chores until told to stop."""
 
-    def __init__(self, chores: Sequence[Chore]) -> None:
+    def __init__(self, chores: Sequence[PeriodicTask]) -> None:
         self._chores = chores
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -41,7 +41,7 @@ class Housekeeper:
             for chore in self._chores:
                 group.create_task(self._repeat(chore), name=chore.name)
 
-    async def _repeat(self, chore: Chore) -> None:
+    async def _repeat(self, chore: PeriodicTask) -> None:
         pause = chore.delay
         while not await self._stopped(pause):
             pause = chore.interval

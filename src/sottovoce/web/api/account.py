@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import sqlalchemy as sa
 from starlette.background import BackgroundTask
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -20,12 +19,12 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.identity import api_keys, audit_log, sessions, users
 from sottovoce.service.identity.login_throttle import Throttled
-from sottovoce.service.identity.registration import House, Login, Reception
+from sottovoce.service.identity.registration import AccountPolicy, AccountService, Login
 from sottovoce.service.identity.users import User
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.database import DATABASE_AWAY, Connection, Database
 from sottovoce.web import request_body, responses
-from sottovoce.web.routing import Address, Handler
+from sottovoce.web.routing import Handler, Route
 from sottovoce.wire import accounts as wire
 from sottovoce.wire.management import key_object, management_error, new_key_object
 
@@ -45,15 +44,15 @@ def _secret(connection: HTTPConnection) -> str:
     return secret if len(secret) == sessions.SECRET_LENGTH else ""
 
 
-def _holder(connection: sa.Connection, secret: str) -> User | None:
-    user_id = sessions.holder(connection, secret)
+def _holder(connection: Connection, secret: str) -> User | None:
+    user_id = sessions.user_for(connection, secret)
     return None if user_id is None else users.get(connection, user_id)
 
 
 class Account:
     """The account routes over one runtime."""
 
-    def __init__(self, control: Database, reception: Reception) -> None:
+    def __init__(self, control: Database, reception: AccountService) -> None:
         self._control = control
         self._reception = reception
 
@@ -146,7 +145,7 @@ class Account:
         wanted = wire.parsed(wire.NewToken, await _body(request))
         secret = api_keys.new_secret()
 
-        def create(connection: sa.Connection) -> audit_log.Entry:
+        def create(connection: Connection) -> audit_log.Entry:
             project = api_keys.default_project(connection, user.workspace_id)
             made = api_keys.create_key(connection, project_id=project, user_id=user.id, name=wanted.name, secret=secret)
             entry = _entry(user, "key created", made.id, project=project)
@@ -163,7 +162,7 @@ class Account:
         key_id = request.path_params["apikey_id"]
         entry = _entry(user, "key revoked", key_id)
 
-        def revoke(connection: sa.Connection) -> None:
+        def revoke(connection: Connection) -> None:
             known = _KEY_ID.fullmatch(key_id)  # not every database takes every character
             if not known or not api_keys.revoke_key(
                 connection, key_id, workspace_id=user.workspace_id, user_id=user.id
@@ -194,7 +193,7 @@ def _is_secure(request: Request) -> bool:
 
 
 async def _body(request: Request) -> bytes:
-    return await request_body.small(request, wire.MAX_BODY)
+    return await request_body.read_small(request, wire.MAX_BODY)
 
 
 def _check_type(request: Request) -> None:
@@ -259,7 +258,7 @@ def _told(handler: Handler, public_host: str | None) -> Handler:
             return await handler(request)
         except Refused as refused:
             return _refusal(refused)
-        except (sa.exc.OperationalError, sa.exc.TimeoutError):
+        except DATABASE_AWAY:
             return _refusal(Refused(Kind.UNAVAILABLE, "the database cannot be asked; try again"))
 
     return answer
@@ -276,14 +275,14 @@ def _refusal(refused: Refused) -> Response:
     return Response(orjson.dumps(body), status, headers=headers, media_type=responses.JSON)
 
 
-def addresses(runtime: Runtime, house: House) -> list[Address]:
+def routes(runtime: Runtime, house: AccountPolicy) -> list[Route]:
     """The addresses of accounts."""
 
     async def post(mail: Mail) -> None:
-        await runtime.database.write(lambda connection: runtime.outbox.announce(connection, mail))
+        await runtime.database.write(lambda connection: runtime.outbox.enqueue_mail(connection, mail))
 
-    mails = runtime.plan.errands.send.smtp is not None
-    account = Account(runtime.control, Reception(runtime.control, house, post if mails else None))
+    mails = runtime.plan.task_settings.send.smtp is not None
+    account = Account(runtime.control, AccountService(runtime.control, house, post if mails else None))
     host = urlsplit(house.public_url).netloc.lower() if house.public_url else None
     table: dict[str, dict[str, Handler]] = {
         "": {"GET": account.show},
@@ -298,6 +297,6 @@ def addresses(runtime: Runtime, house: House) -> list[Address]:
         "/tokens/{apikey_id}": {"DELETE": account.delete_token},
     }
     return [
-        Address(path=f"/account{path}", handlers={method: _told(each, host) for method, each in handlers.items()})
+        Route(path=f"/account{path}", handlers={method: _told(each, host) for method, each in handlers.items()})
         for path, handlers in table.items()
     ]

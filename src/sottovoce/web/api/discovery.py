@@ -13,14 +13,14 @@ from sottovoce.service.jobs.capabilities import spells
 from sottovoce.service.regions import GENERAL, KNOWN, Mode, Region
 from sottovoce.service.runtime import Runtime
 from sottovoce.web.responses import JSON
-from sottovoce.web.routing import Address
+from sottovoce.web.routing import Route
 from sottovoce.wire import discovery as wire
-from sottovoce.wire.discovery import Coverage, Place
+from sottovoce.wire.discovery import Coverage, RegionInfo
 
 
-def addresses(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Address]:
+def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Route]:
     """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls*: where regions are reached."""
-    shown = orjson.dumps(wire.regions(here.name, places(here, urls)))
+    shown = orjson.dumps(wire.regions(here.name, region_infos(here, urls)))
 
     async def features(_request: Request) -> Response:
         # anew each time: workers come and go
@@ -36,15 +36,15 @@ def addresses(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[A
         return Response(shown, media_type=JSON)
 
     return [
-        Address(path="/v1/discovery/features", handlers={"GET": features}),
-        Address(path="/v1/regions", handlers={"GET": regions}),
+        Route(path="/v1/discovery/features", handlers={"GET": features}),
+        Route(path="/v1/regions", handlers={"GET": regions}),
     ]
 
 
-def places(here: Region, urls: Mapping[str, str]) -> list[Place]:
+def region_infos(here: Region, urls: Mapping[str, str]) -> list[RegionInfo]:
     """The region *here*, those that every client may expect, and those that are reached somewhere."""
     return [
-        Place(
+        RegionInfo(
             name=name,
             label=name.upper(),
             place=found.place if found else None,

@@ -1,7 +1,6 @@
 """For operators: is it alive, is it ready, how is it doing."""
 
 import orjson
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,11 +8,12 @@ from sottovoce.job import State
 from sottovoce.service.jobs import repository
 from sottovoce.service.metrics import CONTENT_TYPE
 from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage.database import DATABASE_ERROR
 from sottovoce.web.responses import JSON
-from sottovoce.web.routing import Address
+from sottovoce.web.routing import Route
 
 
-def addresses(runtime: Runtime) -> list[Address]:
+def routes(runtime: Runtime) -> list[Route]:
     """`/health/live`, `/health/ready`, `/metrics`."""
 
     async def live(_request: Request) -> Response:
@@ -27,14 +27,14 @@ def addresses(runtime: Runtime) -> list[Address]:
     async def metrics(_request: Request) -> Response:
         try:
             counts = await runtime.database.read(repository.counts)
-        except SQLAlchemyError:  # then the metrics are needed most
+        except DATABASE_ERROR:  # then the metrics are needed most
             counts = {}
         found = {str(state): count for state, count in counts.items()}
         runtime.metrics.snapshot(found, runtime.pool.occupancy(), State)
         return Response(runtime.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
     return [
-        Address(path="/health/live", handlers={"GET": live}),
-        Address(path="/health/ready", handlers={"GET": ready}),
-        Address(path="/metrics", handlers={"GET": metrics}),
+        Route(path="/health/live", handlers={"GET": live}),
+        Route(path="/health/ready", handlers={"GET": ready}),
+        Route(path="/metrics", handlers={"GET": metrics}),
     ]

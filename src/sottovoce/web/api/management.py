@@ -7,21 +7,22 @@ from functools import wraps
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.identity import api_keys, audit_log, projects
 from sottovoce.service.identity.api_keys import Caller, Product
-from sottovoce.service.identity.projects import Clearing, Project
-from sottovoce.service.identity.temporary_keys import Grant, Mint
+from sottovoce.service.identity.projects import Project
+from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
+from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage.database import DATABASE_AWAY, Connection
 from sottovoce.web import auth, responses
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import MANAGEMENT
-from sottovoce.web.request_body import small
-from sottovoce.web.routing import Address, Handler
+from sottovoce.web.request_body import read_small
+from sottovoce.web.routing import Handler, Route
 from sottovoce.wire import management as wire
 from sottovoce.wire.v2 import query
 
@@ -37,10 +38,10 @@ class Management:
 
     def __init__(self, runtime: Runtime) -> None:
         self._control = runtime.control
-        self._keyring = runtime.keyring
+        self._api_key_cache = runtime.api_key_cache
         self._region = runtime.plan.folder.region
-        self._mint = Mint(runtime.control, runtime.vault, self._region)
-        self._clearing = Clearing(runtime.control, runtime.database, runtime.removal)
+        self._mint = TokenIssuer(runtime.control, runtime.encryptor, self._region)
+        self._clearing = ProjectCleanup(runtime.control, runtime.database, runtime.deletion)
 
     # ── keys ──
 
@@ -63,7 +64,7 @@ class Management:
     async def create_key(self, request: Request) -> Response:
         """`POST /api-keys`: with `ttl` a temporary key, which any permanent key may ask for in its own name."""
         caller = await self._caller(request)
-        wanted = wire.key_request(request.query_params, await small(request, wire.MAX_BODY))
+        wanted = wire.key_request(request.query_params, await read_small(request, wire.MAX_BODY))
         if wanted.type in wire.NOT_HERE:
             raise Refused(Kind.PRODUCT_NOT_AVAILABLE, f"there is no {wanted.type} here")
         if wanted.ttl is None:
@@ -76,7 +77,7 @@ class Management:
     async def _permanent(self, caller: Caller, wanted: wire.KeyRequest, project: Project) -> Response:
         secret = api_keys.new_secret()
 
-        def create(connection: sa.Connection) -> audit_log.Entry:
+        def create(connection: Connection) -> audit_log.Entry:
             made = api_keys.create_key(
                 connection,
                 project_id=project.id,
@@ -102,7 +103,7 @@ class Management:
         ):
             raise Refused(Kind.FORBIDDEN, "this API key is bound to another client_ref")
         token, claims = await self._mint.make(
-            Grant(
+            TokenRequest(
                 key_id=caller.key_id,
                 project_id=project.id,
                 product=product,
@@ -120,7 +121,7 @@ class Management:
         key_id = request.path_params["apikey_id"]
         entry = _entry(caller, "key revoked", key_id)
 
-        def revoke(connection: sa.Connection) -> None:
+        def revoke(connection: Connection) -> None:
             known = _KEY_ID.fullmatch(key_id)  # not every database takes every character
             if not known or not api_keys.revoke_key(connection, key_id, workspace_id=caller.workspace_id):
                 raise Refused(Kind.PAGE_NOT_FOUND, "no such key")
@@ -141,9 +142,9 @@ class Management:
     async def create_project(self, request: Request) -> Response:
         """`POST /projects`."""
         caller = await self._manager(request)
-        name, description = wire.project_request(await small(request, wire.MAX_BODY))
+        name, description = wire.project_request(await read_small(request, wire.MAX_BODY))
 
-        def create(connection: sa.Connection) -> tuple[Project, audit_log.Entry]:
+        def create(connection: Connection) -> tuple[Project, audit_log.Entry]:
             made = projects.create(connection, caller.workspace_id, name, description)
             entry = _entry(caller, "project created", str(made.id))
             audit_log.record(connection, entry)
@@ -162,10 +163,10 @@ class Management:
         """`PUT /projects/{id}`."""
         caller = await self._manager(request)
         project_id = _project_id(request)
-        name, _ = wire.project_request(await small(request, wire.MAX_BODY))
+        name, _ = wire.project_request(await read_small(request, wire.MAX_BODY))
         entry = _entry(caller, "project renamed", str(project_id))
 
-        def rename(connection: sa.Connection) -> Project:
+        def rename(connection: Connection) -> Project:
             renamed = projects.rename(connection, caller.workspace_id, project_id, name)
             audit_log.record(connection, entry)
             return renamed
@@ -180,7 +181,7 @@ class Management:
         project_id = _project_id(request)
         entry = _entry(caller, "project deleted", str(project_id))
 
-        def delete(connection: sa.Connection) -> None:
+        def delete(connection: Connection) -> None:
             projects.delete(connection, caller.workspace_id, project_id)
             audit_log.record(connection, entry)
 
@@ -193,7 +194,7 @@ class Management:
 
     async def _caller(self, request: Request) -> Caller:
         """Whoever has a permanent key. A temporary one manages nothing, and makes no other."""
-        caller = await auth.identify(request, self._keyring)
+        caller = await auth.identify(request, self._api_key_cache)
         if caller.token_id is not None:
             raise Refused(Kind.FORBIDDEN, "a temporary key cannot do this")
         return caller
@@ -251,7 +252,7 @@ def _told(operation: Operation, handler: Handler) -> Handler:
             return await handler(request)
         except Refused as refused:
             return _refusal(operation, refused)
-        except (sa.exc.OperationalError, sa.exc.TimeoutError):
+        except DATABASE_AWAY:
             return _refusal(operation, Refused(Kind.UNAVAILABLE, "the control database cannot be asked; try again"))
 
     return answer
@@ -268,7 +269,7 @@ def _refusal(operation: Operation, refused: Refused) -> Response:
     return Response(orjson.dumps(body), status, headers=headers, media_type=responses.JSON)
 
 
-def addresses(runtime: Runtime) -> list[Address]:
+def routes(runtime: Runtime) -> list[Route]:
     """The management addresses, as `reference.MANAGEMENT` describes them."""
     management = Management(runtime)
     handlers: Mapping[str, Handler] = {
@@ -287,4 +288,4 @@ def addresses(runtime: Runtime) -> list[Address]:
         for spelling in SPELLINGS:
             path = operation.path.replace(SPELLINGS[0], spelling)
             found.setdefault(path, {})[operation.method] = told
-    return [Address(path=f"/v1{path}", handlers=methods) for path, methods in found.items()]
+    return [Route(path=f"/v1{path}", handlers=methods) for path, methods in found.items()]

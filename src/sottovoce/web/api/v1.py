@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 import orjson
-import sqlalchemy as sa
 from multipart import parse_options_header
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,19 +14,20 @@ from starlette.responses import Response
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import JobType, Reason, State
 from sottovoce.service.identity.api_keys import Caller, Product
-from sottovoce.service.jobs import alignment_text, repository
+from sottovoce.service.jobs import alignment_text, model, repository
 from sottovoce.service.jobs import v1_view as store
 from sottovoce.service.jobs.alignment_text import SubmittedText
 from sottovoce.service.jobs.capabilities import spells
-from sottovoce.service.jobs.queue_estimate import Outlook
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
+from sottovoce.service.jobs.queue_estimate import QueueEstimate
 from sottovoce.service.jobs.results import Results
 from sottovoce.service.jobs.submission import Submission
-from sottovoce.service.jobs.v1_view import RENDER, Legacy
+from sottovoce.service.jobs.v1_view import RENDER, V1ViewBuilder
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.worker.job_runner import media_key, text_key
+from sottovoce.service.storage.blob_keys import media_key, text_key
+from sottovoce.service.storage.database import DATABASE_AWAY
 from sottovoce.web import auth, responses
-from sottovoce.web.routing import Address, Handler
+from sottovoce.web.routing import Handler, Route
 from sottovoce.web.uploads import Form, Limits, announced, kept, receive, submitted_text
 from sottovoce.wire.formats.alignment import TAGS, WORD_START_AND_END
 from sottovoce.wire.v1 import form as v1_request
@@ -51,8 +51,8 @@ class LegacyApi:
     def __init__(self, runtime: Runtime, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
-        self._results = Results(runtime.blobs, runtime.vault)
-        self._legacy = Legacy(runtime.vault, self._results)
+        self._results = Results(runtime.blobs, runtime.encryptor)
+        self._legacy = V1ViewBuilder(runtime.encryptor, self._results)
 
     # ── the account ──
 
@@ -60,14 +60,14 @@ class LegacyApi:
         """`GET /user/{id}/`."""
         caller, user_id = await self._caller(request)
         email = await self._control(lambda connection: store.email_of(connection, user_id))
-        balance = await self._runtime.cashier.balance(caller.workspace_id)
+        balance = await self._runtime.credit_reservations.balance(caller.workspace_id)
         return _json(v1_responses.user_object(user_id=user_id, email=email, balance=balance))
 
     async def payments(self, request: Request) -> Response:
         """`GET /user/{id}/payments/`: newest first, as in the sample."""
         caller, _ = await self._caller(request)
         asked = v1_request.selection(request.query_params)
-        found = await self._runtime.cashier.payments(
+        found = await self._runtime.credit_reservations.payments(
             caller.workspace_id,
             limit=MOST if asked.limit is None else min(asked.limit, MOST),
             since=asked.since,
@@ -93,7 +93,7 @@ class LegacyApi:
         caller, user_id = await self._caller(request)
         asked = v1_request.selection(request.query_params)
         found = await self._runtime.database.read(
-            lambda connection: repository.numbered(
+            lambda connection: repository.list_by_v1_id(
                 connection, caller, limit=asked.limit, since=asked.since, before=asked.before
             )
         )
@@ -109,8 +109,8 @@ class LegacyApi:
         keep_ms, app = kept(request), usage.application(request.query_params)
         if not _has_parts(request):
             raise Refused(Kind.MISSING_DATA_FILE, "send a multipart form")
-        await self._runtime.intake.admit(caller, announced(request, self._limits))
-        job_id = repository.new_id()
+        await self._runtime.submitter.admit(caller, announced(request, self._limits))
+        job_id = model.new_id()
         places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
         form = await receive(request, self._runtime.blobs, places, self._limits)
         try:
@@ -118,13 +118,13 @@ class LegacyApi:
         except BaseException:
             await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
             raise
-        accepted = await self._runtime.intake.accept(submission)
+        accepted = await self._runtime.submitter.accept(submission)
         job = await self._runtime.database.read(lambda connection: repository.get(connection, accepted.id))
         if job is None:
             raise RuntimeError("an accepted job is not there")
         balance = accepted.balance
         if balance is None:
-            balance = await self._runtime.cashier.balance(caller.workspace_id)
+            balance = await self._runtime.credit_reservations.balance(caller.workspace_id)
         return _json(
             v1_responses.accepted(
                 number=job.v1_id, cost=accepted.cost, balance=balance, wait=self._view(job, user_id).wait
@@ -173,7 +173,7 @@ class LegacyApi:
         """Refuse an address that could never be called, as far as that is seen without looking up its name."""
         if wanted.notification is Notify.CALLBACK and wanted.callback is not None:
             try:
-                self._runtime.plan.errands.outbound.target(wanted.callback)
+                self._runtime.plan.task_settings.outbound.target(wanted.callback)
             except Refused as refused:
                 raise Refused(Kind.MALFORMED, refused.why, at="callback") from refused
 
@@ -221,10 +221,10 @@ class LegacyApi:
 
     async def status(self, _request: Request) -> Response:
         """`GET /status`: of this region, without a key."""
-        backlog = self._runtime.backlog
-        if not backlog.outlook.at:  # asked before the first look
-            await backlog.refresh()
-        outlook = backlog.outlook
+        queue_estimator = self._runtime.queue_estimator
+        if not queue_estimator.outlook.at:  # asked before the first look
+            await queue_estimator.refresh()
+        outlook = queue_estimator.outlook
         waiting = _queue_seconds(outlook)
         return _json(
             v1_responses.status_object(
@@ -245,7 +245,7 @@ class LegacyApi:
 
         A key with a `client_ref` is somebody's customer: V1 knows accounts alone, whose balance is not for customers.
         """
-        caller = await auth.authenticate(request, self._runtime.keyring, Product.BATCH, in_query=True)
+        caller = await auth.authenticate(request, self._runtime.api_key_cache, Product.BATCH, in_query=True)
         given = request.path_params["user_id"]
         if caller.user_id is None or caller.client_ref is not None or not _NUMBER.fullmatch(given):
             raise Refused(Kind.UNAUTHENTICATED, "the user id and the token do not belong together")
@@ -258,7 +258,7 @@ class LegacyApi:
         """What *look* finds in the control database. Raises `Refused` while that is away."""
         try:
             return await self._runtime.control.read(look)
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as away:
+        except DATABASE_AWAY as away:
             raise Refused(Kind.UNAVAILABLE, "the control database cannot be asked; try again") from away
 
     async def _job(self, request: Request, caller: Caller) -> Job:
@@ -273,7 +273,9 @@ class LegacyApi:
         return found
 
     def _view(self, job: Job, user_id: int) -> v1_responses.LegacyView:
-        return self._legacy.view(job, user_id=user_id, check_wait=_check_wait(job, self._runtime.backlog.outlook))
+        return self._legacy.view(
+            job, user_id=user_id, check_wait=_check_wait(job, self._runtime.queue_estimator.outlook)
+        )
 
 
 def _json(body: object) -> Response:
@@ -286,19 +288,19 @@ def _has_parts(request: Request) -> bool:
     return bool(parse_options_header(request.headers.get("content-type", ""))[0] == "multipart/form-data")
 
 
-def _queue_seconds(outlook: Outlook) -> float:
+def _queue_seconds(outlook: QueueEstimate) -> float:
     """How long a job that came now would wait: until a slot is free, or as long as the oldest has, where nobody works."""
     return outlook.oldest if outlook.eta is None else outlook.eta
 
 
-def _check_wait(job: Job, outlook: Outlook) -> int:
+def _check_wait(job: Job, outlook: QueueEstimate) -> int:
     """Seconds after which *job* may be done, 1 to 30: clients sleep so long (contract §2.4)."""
     own = job.duration_ms / 1000 * (1.0 - job.progress) / outlook.speed
     before = _queue_seconds(outlook) if job.state is State.QUEUED else 0.0
     return max(1, min(CHECK_WAIT, math.ceil(own + before)))
 
 
-def addresses(runtime: Runtime, limits: Limits) -> list[Address]:
+def routes(runtime: Runtime, limits: Limits) -> list[Route]:
     """The V1 addresses, under both roots. The edge takes slashes from the end of what is asked for."""
     api = LegacyApi(runtime, limits)
     handlers: dict[str, dict[str, Handler]] = {
@@ -310,4 +312,4 @@ def addresses(runtime: Runtime, limits: Limits) -> list[Address]:
         "/user/{user_id}/jobs/{job_id}/transcript": {"GET": api.transcript},
         "/user/{user_id}/jobs/{job_id}/alignment": {"GET": api.alignment},
     }
-    return [Address(path=root + path, handlers=each) for root in ROOTS for path, each in handlers.items()]
+    return [Route(path=root + path, handlers=each) for root in ROOTS for path, each in handlers.items()]

@@ -16,18 +16,18 @@ from sottovoce.request import AlignmentRequest
 from sottovoce.request import Request as JobRequest
 from sottovoce.service.billing import usage
 from sottovoce.service.identity.api_keys import Caller
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.alignment_text import SubmittedText
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.results import FORMATS, Results
 from sottovoce.service.jobs.submission import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Missing
-from sottovoce.service.worker.job_runner import media_key, text_key
 from sottovoce.web import responses, uploads
 from sottovoce.web.auth import authenticate
 from sottovoce.web.docs.operations import OPERATIONS
-from sottovoce.web.routing import Address, Handler
+from sottovoce.web.routing import Handler, Route
 from sottovoce.web.uploads import Form, Limits, Received, announced, receive, submitted_text
 from sottovoce.wire.formats.alignment import TAGS, WORD_START_AND_END
 from sottovoce.wire.v2 import job_log
@@ -44,7 +44,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class WaitPolicy:
     """Seconds that a look at a job waits unless told otherwise, and at most."""
 
     default: float = 2.0
@@ -54,11 +54,11 @@ class Waiting:
 class Batch:
     """The V2 routes over one runtime."""
 
-    def __init__(self, runtime: Runtime, limits: Limits, waiting: Waiting) -> None:
+    def __init__(self, runtime: Runtime, limits: Limits, waiting: WaitPolicy) -> None:
         self._runtime = runtime
         self._limits = limits
         self._waiting = waiting
-        self._results = Results(runtime.blobs, runtime.vault)
+        self._results = Results(runtime.blobs, runtime.encryptor)
 
     # ── create ──
 
@@ -69,18 +69,22 @@ class Batch:
         form_of = _format(request)
         idempotency_key, keep_ms = _idempotency_key(request), uploads.kept(request)
         app = usage_wire.application(request.query_params)
-        await self._runtime.intake.admit(caller, announced(request, self._limits))
-        job_id = repository.new_id()
+        await self._runtime.submitter.admit(caller, announced(request, self._limits))
+        job_id = model.new_id()
         places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
         form = await receive(request, self._runtime.blobs, places, self._limits)
-        submission = replace(await self._understood(caller, job_id, form, idempotency_key), keep_ms=keep_ms, app=app)
-        accepted = (await self._runtime.intake.accept(submission)).id
+        submission = replace(
+            await self._parse_submission(caller, job_id, form, idempotency_key), keep_ms=keep_ms, app=app
+        )
+        accepted = (await self._runtime.submitter.accept(submission)).id
         if wait < 0:
             return responses.json(request, {"id": accepted}, 201)
-        await self._ended(request, accepted, wait)
-        return responses.json(request, await self._outcome(accepted, form_of), 201)
+        await self._until_ended(request, accepted, wait)
+        return responses.json(request, await self._submit_response(accepted, form_of), 201)
 
-    async def _understood(self, caller: Caller, job_id: str, form: Form, idempotency_key: str | None) -> Submission:
+    async def _parse_submission(
+        self, caller: Caller, job_id: str, form: Form, idempotency_key: str | None
+    ) -> Submission:
         """What the form asks for; its media is removed when that is refused."""
         try:
             config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
@@ -105,7 +109,7 @@ class Batch:
             idempotency_key=idempotency_key,
         )
 
-    async def _outcome(self, job_id: str, form: str) -> dict[str, Any]:
+    async def _submit_response(self, job_id: str, form: str) -> dict[str, Any]:
         """The answer of POST with `wait`: the transcript stands under the format's name, best effort (§5.1)."""
         job = await self._runtime.database.read(lambda connection: repository.get(connection, job_id))
         state = job.state if job else State.DELETED
@@ -126,7 +130,7 @@ class Batch:
         before, after = v2_query.instant(query, "created_before"), v2_query.instant(query, "created_after")
         removed = v2_query.boolean(query, "include_deleted")
         found = await self._runtime.database.read(
-            lambda connection: repository.newest(
+            lambda connection: repository.list_recent(
                 connection,
                 caller,
                 limit=limit or LIST_DEFAULT,
@@ -144,13 +148,13 @@ class Batch:
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.JOB_EXPIRED)
-        job = await self._waited(request, job)
+        job = await self._wait_for_end(request, job)
         return responses.json(request, {"job": job_object(self._results.view(job))})
 
     async def transcript(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/transcript`: in the wanted format."""
         form = _format(request)
-        job = await self._waited(request, await self._job(request))
+        job = await self._wait_for_end(request, await self._job(request))
         if job.type is not JobType.TRANSCRIPTION:
             raise Refused(Kind.NOT_TRANSCRIPTION)
         value = await self._results.value(job, form)
@@ -168,7 +172,7 @@ class Batch:
             path = blobs.root / key
             if not await asyncio.to_thread(path.is_file):
                 raise Refused(Kind.FILE_EXPIRED)
-            _keep_plain_range(request, job.media_bytes)
+            _check_range(request, job.media_bytes)
             return FileResponse(path, media_type=kind, filename=job.data_name or None)
         pieces = blobs.stream(key)
         try:
@@ -193,7 +197,7 @@ class Batch:
         tags = request.query_params.get("tags", WORD_START_AND_END)
         if tags not in TAGS:
             raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"tags are {', '.join(TAGS)}", at="tags")
-        job = await self._waited(request, await self._alignment_job(request))
+        job = await self._wait_for_end(request, await self._alignment_job(request))
         value = await self._results.aligned(job, tags)
         await self._runtime.fetched(job)
         return responses.text(value)
@@ -226,7 +230,7 @@ class Batch:
         job = await self._job(request)
         force = v2_query.boolean(request.query_params, "force")
         view = self._results.view(job) if job.state not in REMOVED else None
-        if view is None or not await self._runtime.removal.delete(job.id, force=force):
+        if view is None or not await self._runtime.deletion.delete(job.id, force=force):
             raise Refused(Kind.JOB_EXPIRED)
         self._runtime.metrics.removed("deleted")
         return responses.json(request, {"job": {**job_object(view), "status": "deleted"}})
@@ -247,14 +251,14 @@ class Batch:
     # ── shared ──
 
     async def _caller(self, request: Request) -> Caller:
-        caller = await authenticate(request, self._runtime.keyring)
+        caller = await authenticate(request, self._runtime.api_key_cache)
         await self._runtime.rates.take(caller.key_id, request.method)
         return caller
 
     async def _job(self, request: Request) -> Job:
-        return await self._visible(await self._caller(request), request.path_params["job_id"])
+        return await self._load_visible(await self._caller(request), request.path_params["job_id"])
 
-    async def _visible(self, caller: Caller, job_id: str) -> Job:
+    async def _load_visible(self, caller: Caller, job_id: str) -> Job:
         if not _JOB_ID.fullmatch(job_id):  # not every database takes every character
             raise Refused(Kind.JOB_NOT_FOUND)
         found = await self._runtime.loader.get(job_id)
@@ -262,19 +266,19 @@ class Batch:
             raise Refused(Kind.JOB_NOT_FOUND)
         return found
 
-    async def _waited(self, request: Request, job: Job) -> Job:
+    async def _wait_for_end(self, request: Request, job: Job) -> Job:
         """*job* as it is once it has ended, or once the request's `wait` is over."""
         wait = v2_query.wait(request.query_params, default=self._waiting.default, cap=self._waiting.cap)
         if job.state not in LIVE or not wait:
             return job
-        await self._ended(request, job.id, wait)
+        await self._until_ended(request, job.id, wait)
         again = await self._runtime.database.read(lambda connection: repository.get(connection, job.id))
         return again or job
 
-    async def _ended(self, request: Request, job_id: str, wait: float) -> None:
+    async def _until_ended(self, request: Request, job_id: str, wait: float) -> None:
         """Wait, unless the client goes away first: nothing is held for nobody."""
-        waiting = asyncio.ensure_future(self._runtime.watcher.ended(job_id, wait))
-        gone = asyncio.ensure_future(_gone(request))
+        waiting = asyncio.ensure_future(self._runtime.completion_waiter.ended(job_id, wait))
+        gone = asyncio.ensure_future(_client_disconnected(request))
         try:
             await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -283,7 +287,7 @@ class Batch:
             await asyncio.gather(waiting, gone, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _client_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -318,7 +322,7 @@ def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
     return None
 
 
-def _keep_plain_range(request: Request, size: int) -> None:
+def _check_range(request: Request, size: int) -> None:
     """Leave `Range` in *request* only where it asks for one stretch that is there.
 
     RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those in plain text.
@@ -351,7 +355,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Address]:
+def routes(runtime: Runtime, limits: Limits, waiting: WaitPolicy) -> list[Route]:
     """The V2 addresses, as `reference.OPERATIONS` describes them."""
     batch = Batch(runtime, limits, waiting)
     handlers: dict[str, Handler] = {
@@ -369,4 +373,4 @@ def addresses(runtime: Runtime, limits: Limits, waiting: Waiting) -> list[Addres
     found: dict[str, dict[str, Handler]] = {}
     for operation in OPERATIONS:
         found.setdefault(operation.path, {})[operation.method] = handlers[operation.id]
-    return [Address(path=f"/v2{path}", handlers=methods) for path, methods in found.items()]
+    return [Route(path=f"/v2{path}", handlers=methods) for path, methods in found.items()]

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from sottovoce import __version__
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
-from sottovoce.web.routing import Address, Handler
+from sottovoce.web.routing import Handler, Route
 
 MARKDOWN = "text/markdown; charset=utf-8"
 
@@ -88,7 +88,7 @@ code{{background:#eef1f6;padding:.1em .3em;border-radius:3px}}h2{{margin-top:2.5
 </style><body>{body}</body></html>"""
 
 
-def addresses() -> list[Address]:
+def routes() -> list[Route]:
     """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
     from markdown_it import MarkdownIt
 
@@ -116,7 +116,7 @@ def addresses() -> list[Address]:
         "/llms.txt": llms,
         "/openapi.json": described,
     }
-    return [Address(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
+    return [Route(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
 
 
 _LLMS = """# Sottovoce

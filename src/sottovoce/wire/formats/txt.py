@@ -35,12 +35,12 @@ def _channel(item: Item) -> str:
     return CHANNEL_HEADER.format(_one_line(item.channel or ""))
 
 
-def _nobody(_item: Item) -> str:
+def _no_label(_item: Item) -> str:
     return ""
 
 
 _HEADERS: dict[Diarization, Callable[[Item], str]] = {
-    Diarization.NONE: _nobody,
+    Diarization.NONE: _no_label,
     Diarization.SPEAKER: _speaker,
     Diarization.CHANNEL: _channel,
 }

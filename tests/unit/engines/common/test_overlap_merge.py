@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.common.overlap_merge import merge
 from sottovoce.transcript.model import RATE
 
@@ -14,7 +14,9 @@ OVERLAP = RATE
 
 def word(text, start, end, probability=0.9):
     """Times in seconds from the cut."""
-    return Heard(text=text, start=CUT + round(start * RATE), end=CUT + round(end * RATE), probability=probability)
+    return HypothesisWord(
+        text=text, start=CUT + round(start * RATE), end=CUT + round(end * RATE), probability=probability
+    )
 
 
 def joined(left, right, before=OVERLAP, after=OVERLAP):
@@ -77,9 +79,9 @@ def test_far_away_words_are_not_touched():
 
 
 def test_scripts_without_blanks_are_compared_with_their_vowel_signs():
-    assert spelled("का।") == "का" != spelled("क")
-    assert spelled("“Don’t,") == "dont"
-    assert spelled("…") == ""
+    assert comparison_key("का।") == "का" != comparison_key("क")
+    assert comparison_key("“Don’t,") == "dont"
+    assert comparison_key("…") == ""
 
 
 SPEECH = st.lists(

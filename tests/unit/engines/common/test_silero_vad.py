@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sottovoce.audio.activity import ActivityPolicy, segments
 from sottovoce.audio.media import decode
 from sottovoce.engines.common import silero_vad
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
 
@@ -25,25 +25,25 @@ def audio():
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 100])
 def test_many_small_calls_are_one_large_one(audio, frames):
-    at_once = SileroJudge()(audio)
-    judge = SileroJudge()
-    parts = [judge(audio[at : at + frames * 512]) for at in range(0, len(audio), frames * 512)]
+    at_once = SileroVad()(audio)
+    make_vad = SileroVad()
+    parts = [make_vad(audio[at : at + frames * 512]) for at in range(0, len(audio), frames * 512)]
     assert at_once.dtype == np.float32
     assert at_once.shape == (len(audio) // 512,)
     assert np.allclose(np.concatenate(parts), at_once, atol=1e-5)
 
 
 def test_longer_than_one_run(audio, monkeypatch):
-    whole = SileroJudge()(audio)
+    whole = SileroVad()(audio)
     monkeypatch.setattr(silero_vad, "_AT_ONCE", 16)
-    assert np.allclose(SileroJudge()(audio), whole, atol=1e-5)
+    assert np.allclose(SileroVad()(audio), whole, atol=1e-5)
 
 
 def test_speech_is_likely_and_silence_is_not(audio):
-    probabilities = SileroJudge()(audio)
+    probabilities = SileroVad()(audio)
     assert (probabilities[:10] < 0.3).all()  # 0.4 s of it
     assert np.median(probabilities) > 0.9
-    assert SileroJudge()(np.zeros(512 * 50, np.float32)).max() < 0.3
+    assert SileroVad()(np.zeros(512 * 50, np.float32)).max() < 0.3
 
 
 # ── the state is set back after quiet ──
@@ -74,15 +74,15 @@ def test_speech_between_silences_is_found_again_and_again(audio):
 
 def test_after_quiet_the_model_is_as_it_was_at_first(audio):
     lead = np.zeros(157 * 512, np.float32)
-    assert np.allclose(SileroJudge()(np.concatenate([lead, audio]))[157:], SileroJudge()(audio), atol=1e-5)
+    assert np.allclose(SileroVad()(np.concatenate([lead, audio]))[157:], SileroVad()(audio), atol=1e-5)
 
 
 def test_without_so_much_quiet_nothing_is_set_back(audio, monkeypatch):
     pause = np.zeros(100 * 512, np.float32)
     both = np.concatenate([audio, pause, audio])
-    found = SileroJudge()(both)
+    found = SileroVad()(both)
     monkeypatch.setattr(silero_vad, "FORGET", 10**9)
-    assert np.array_equal(SileroJudge()(both), found)
+    assert np.array_equal(SileroVad()(both), found)
 
 
 @settings(max_examples=15)
@@ -97,29 +97,29 @@ def test_calls_of_any_length_are_one_call_across_quiet(audio, pause, lengths, fo
     borders = [border * 512 for border in np.cumsum(lengths) if border * 512 < len(whole)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(silero_vad, "FORGET", forget)
-        expected = SileroJudge()(whole)
+        expected = SileroVad()(whole)
         patch.setattr(silero_vad, "_AT_ONCE", at_once)
-        judge = SileroJudge()
-        found = np.concatenate([judge(part) for part in np.split(whole, borders)])
+        make_vad = SileroVad()
+        found = np.concatenate([make_vad(part) for part in np.split(whole, borders)])
     assert np.allclose(found, expected, atol=1e-5)
 
 
 def spans(*parts):
     """Where speech is in *parts*, one after the other."""
-    return [(each.start, each.end) for each in segments(parts, SileroJudge(), ActivityPolicy())]
+    return [(each.start, each.end) for each in segments(parts, SileroVad(), ActivityPolicy())]
 
 
 def test_judges_do_not_share_their_state(audio):
-    first, second = SileroJudge(), SileroJudge()
-    expected = SileroJudge()(audio[: 512 * 40])
+    first, second = SileroVad(), SileroVad()
+    expected = SileroVad()(audio[: 512 * 40])
     second(audio)
     assert np.allclose(first(audio[: 512 * 40]), expected, atol=1e-5)
 
 
 def test_odd_lengths():
-    assert SileroJudge()(np.zeros(0, np.float32)).shape == (0,)
+    assert SileroVad()(np.zeros(0, np.float32)).shape == (0,)
     with pytest.raises(ValueError, match="512"):
-        SileroJudge()(np.zeros(100, np.float32))
+        SileroVad()(np.zeros(100, np.float32))
 
 
 def test_a_missing_model_says_so(monkeypatch):

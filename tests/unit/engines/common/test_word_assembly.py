@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.engines.common.calibration import IDENTITY, Calibration
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.common.word_assembly import items, joined
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import PACKS, pack
@@ -15,7 +15,10 @@ from sottovoce.transcript.model import Mark, Word
 
 
 def pieces(*texts, probability=0.9):
-    return [Heard(text=text, start=n * 100, end=n * 100 + 80, probability=probability) for n, text in enumerate(texts)]
+    return [
+        HypothesisWord(text=text, start=n * 100, end=n * 100 + 80, probability=probability)
+        for n, text in enumerate(texts)
+    ]
 
 
 def words(language, *texts):
@@ -109,8 +112,8 @@ def test_items_say_what_they_are():
 def test_a_mark_adds_neither_time_nor_doubt():
     (word,) = joined(
         [
-            Heard(text=" so", start=0, end=100, probability=0.9),
-            Heard(text=",", start=100, end=900, probability=0.1),
+            HypothesisWord(text=" so", start=0, end=100, probability=0.9),
+            HypothesisWord(text=",", start=100, end=900, probability=0.1),
         ],
         pack("en"),
     )
@@ -120,8 +123,8 @@ def test_a_mark_adds_neither_time_nor_doubt():
 def test_pieces_of_a_number_share_time_and_doubt():
     (word,) = joined(
         [
-            Heard(text=" $5", start=0, end=100, probability=0.9),
-            Heard(text=",000", start=100, end=400, probability=0.5),
+            HypothesisWord(text=" $5", start=0, end=100, probability=0.9),
+            HypothesisWord(text=",000", start=100, end=400, probability=0.5),
         ],
         pack("en"),
     )
@@ -129,7 +132,7 @@ def test_pieces_of_a_number_share_time_and_doubt():
 
 
 def test_two_words_in_one_piece_share_its_time():
-    first, second = joined([Heard(text=" aye—never", start=1_000, end=1_800, probability=0.8)], pack("en"))
+    first, second = joined([HypothesisWord(text=" aye—never", start=1_000, end=1_800, probability=0.8)], pack("en"))
     assert (first.text, first.start, first.end) == ("aye", 1_000, 1_300)
     assert (second.text, second.start, second.end) == ("never", 1_300, 1_800)
 
@@ -140,7 +143,10 @@ def test_confidence_is_calibrated():
 
 
 def test_a_mark_alone_stands_behind_the_word_before_it():
-    heard = [Heard(text=text, start=n, end=n + 1, probability=0.5) for n, text in enumerate(["…", "so", "—", "!", "?"])]
+    heard = [
+        HypothesisWord(text=text, start=n, end=n + 1, probability=0.5)
+        for n, text in enumerate(["…", "so", "—", "!", "?"])
+    ]
     assert [item.text for item in items(heard, pack("en"), IDENTITY)] == ["so", "!"]
 
 

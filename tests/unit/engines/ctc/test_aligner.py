@@ -79,7 +79,7 @@ def ordered(placed, speech):
     at = speech.start
     for word in filter(None, placed):
         assert at <= word.start <= word.end <= speech.end
-        assert 0.0 <= word.fit <= 1.0
+        assert 0.0 <= word.score <= 1.0
         at = word.end
 
 
@@ -89,17 +89,17 @@ def ordered(placed, speech):
 def test_words_are_placed_where_they_are_said(aligner):
     tape = tiny.Tape(6)
     times = tape.read(TEXT)
-    placed = aligner.read(["Hello,", "all", "the", "good", "people!"], "en").place(stretch(tape), range(5))
+    placed = aligner.read(["Hello,", "all", "the", "good", "people!"], "en").align(stretch(tape), range(5))
     for word, expected in zip(placed, times, strict=True):
         near(word, expected)
-        assert word.fit > 0.9
+        assert word.score > 0.9
     ordered(placed, stretch(tape))
 
 
 def test_words_are_heard_without_knowing_the_text(aligner):
     tape = tiny.Tape(6)
     times = tape.read(TEXT)
-    heard = aligner.read(["something", "else"], "en").hear(stretch(tape))
+    heard = aligner.read(["something", "else"], "en").recognize(stretch(tape))
     assert " ".join(word.text for word in heard) == TEXT
     for word, expected in zip(heard, times, strict=True):
         near(word, expected)
@@ -110,7 +110,7 @@ def test_a_word_that_nobody_says_has_no_place(aligner):
     times = tape.read("all good")
     reading = aligner.read(["All", "—", "good"], "en")
     assert reading.spoken == [("all",), (), ("good",)]
-    one, dash, other = reading.place(stretch(tape), range(3))
+    one, dash, other = reading.align(stretch(tape), range(3))
     near(one, times[0])
     near(other, times[1])
     assert dash is None
@@ -119,7 +119,7 @@ def test_a_word_that_nobody_says_has_no_place(aligner):
 def test_only_the_words_asked_for_are_placed(aligner):
     tape = tiny.Tape(4)
     times = tape.read("the good")
-    placed = aligner.read(TEXT.split(), "en").place(stretch(tape), range(2, 4))
+    placed = aligner.read(TEXT.split(), "en").align(stretch(tape), range(2, 4))
     assert len(placed) == 2
     for word, expected in zip(placed, times, strict=True):
         near(word, expected)
@@ -131,7 +131,7 @@ def test_a_number_is_placed_by_all_words_that_are_said_for_it(aligner):
     assert len(said) > 1
     tape = tiny.Tape(9)
     times = tape.read(" ".join(["about", *said, "people"]))
-    placed = reading.place(stretch(tape), range(3))
+    placed = reading.align(stretch(tape), range(3))
     near(placed[1], (times[1][0], times[len(said)][1]))
     near(placed[2], times[-1])
 
@@ -140,26 +140,26 @@ def test_half_of_what_is_said_for_a_word_makes_it_doubtful(aligner):
     reading = aligner.read(["about", "25", "people"], "en")
     tape = tiny.Tape(6)
     tape.read(f"about {reading.spoken[1][0]} people")
-    about, number, people = reading.place(stretch(tape), range(3))
-    assert number.fit < 0.5 < min(about.fit, people.fit)
+    about, number, people = reading.align(stretch(tape), range(3))
+    assert number.score < 0.5 < min(about.score, people.score)
 
 
 def test_words_that_are_not_said_are_doubtful_and_leave_their_neighbours_in_place(aligner):
     tape = tiny.Tape(6)
     times = tape.read("hello the people", pause=0.6)
-    placed = aligner.read(["hello", "jump", "quickly", "the", "funny", "people"], "en").place(stretch(tape), range(6))
+    placed = aligner.read(["hello", "jump", "quickly", "the", "funny", "people"], "en").align(stretch(tape), range(6))
     for at, expected in zip((0, 3, 5), times, strict=True):
         near(placed[at], expected)
-        assert placed[at].fit > 0.9
+        assert placed[at].score > 0.9
     for at in (1, 2, 4):
-        assert placed[at].fit < 0.5
+        assert placed[at].score < 0.5
     ordered(placed, stretch(tape))
 
 
 def test_a_word_that_is_not_said_lies_close_to_its_neighbour(aligner):
     tape = tiny.Tape(20)
     times = [tape.say("good", 9.0)]
-    before, good, behind = aligner.read(["jump", "good", "funny"], "en").place(stretch(tape), range(3))
+    before, good, behind = aligner.read(["jump", "good", "funny"], "en").align(stretch(tape), range(3))
     near(good, times[0])
     assert before.end == good.start
     assert behind.start == good.end
@@ -171,20 +171,20 @@ def test_a_whole_sentence_that_is_not_said_takes_no_room_from_the_others(aligner
     tape = tiny.Tape(4)
     times = tape.read("the good", pause=0.05)
     words = ["the", *["quick", "brown", "fox", "jumps", "over", "our", "lazy", "dogs"] * 2, "good"]
-    placed = aligner.read(words, "en").place(stretch(tape), range(len(words)))
+    placed = aligner.read(words, "en").align(stretch(tape), range(len(words)))
     near(placed[0], times[0])
     near(placed[-1], times[1])
-    assert all(word.fit < 0.5 for word in placed[1:-1])
+    assert all(word.score < 0.5 for word in placed[1:-1])
     ordered(placed, stretch(tape))
 
 
 def test_what_else_is_said_drags_no_word(aligner):
     tape = tiny.Tape(12)
     times = tape.read("umm hello all so quickly jumped the people indeed")
-    placed = aligner.read(["hello", "all", "the", "people"], "en").place(stretch(tape), range(4))
+    placed = aligner.read(["hello", "all", "the", "people"], "en").align(stretch(tape), range(4))
     for word, at in zip(placed, (1, 2, 6, 7), strict=True):
         near(word, times[at])
-        assert word.fit > 0.9
+        assert word.score > 0.9
 
 
 def test_letters_said_twice_need_a_pause_between_them(aligner):
@@ -192,26 +192,26 @@ def test_letters_said_twice_need_a_pause_between_them(aligner):
         tape = tiny.Tape(2)
         times = tape.read(word)
         reading = aligner.read(["ball", "bal"], "en")
-        double, single = (reading.place(stretch(tape), range(at, at + 1))[0] for at in range(2))
-        assert [heard.text for heard in reading.hear(stretch(tape))] == [word]
+        double, single = (reading.align(stretch(tape), range(at, at + 1))[0] for at in range(2))
+        assert [heard.text for heard in reading.recognize(stretch(tape))] == [word]
         near(single, times[0]) if word == "bal" else near(double, times[0])
-        assert (double.fit > 0.9) is (word == "ball")
+        assert (double.score > 0.9) is (word == "ball")
 
 
 def test_a_wrong_letter_keeps_a_word_in_place(aligner):
     tape = tiny.Tape(4)
     times = tape.read("the peopls all")
-    placed = aligner.read(["the", "people", "all"], "en").place(stretch(tape), range(3))
+    placed = aligner.read(["the", "people", "all"], "en").align(stretch(tape), range(3))
     for word, expected in zip(placed, times, strict=True):
         near(word, (expected[0], expected[1]), frames=8)
-    assert placed[1].fit < placed[0].fit
+    assert placed[1].score < placed[0].score
 
 
 def test_nothing_said_places_nothing(aligner):
     silence = stretch(tiny.Tape(3))
     reading = aligner.read(["good", "—", "people"], "en")
-    assert reading.place(silence, range(3)) == (None, None, None)
-    assert reading.hear(silence) == ()
+    assert reading.align(silence, range(3)) == (None, None, None)
+    assert reading.recognize(silence) == ()
 
 
 def test_more_letters_than_frames_places_nothing(aligner):
@@ -219,33 +219,33 @@ def test_more_letters_than_frames_places_nothing(aligner):
     times = tape.read("the", at=0.1)
     words = ["the"] * 18
     reading = aligner.read(words, "en")
-    assert reading.place(stretch(tape), range(18)) == (None,) * 18
-    near(reading.place(stretch(tape), range(1))[0], times[0])
+    assert reading.align(stretch(tape), range(18)) == (None,) * 18
+    near(reading.align(stretch(tape), range(1))[0], times[0])
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, FRAME, 399, 400, 401])
 def test_the_shortest_stretches_do_no_harm(aligner, count):
     speech = Speech(start=START, audio=np.full(count, 0.5, np.float32))
     reading = aligner.read(["a", "—", "good"], "en")
-    assert reading.place(speech, range(0)) == ()
-    placed = reading.place(speech, range(3))
+    assert reading.align(speech, range(0)) == ()
+    placed = reading.align(speech, range(3))
     assert placed[1] is None
     ordered(placed, speech)
-    assert all(speech.start <= word.start < word.end <= speech.end for word in reading.hear(speech))
+    assert all(speech.start <= word.start < word.end <= speech.end for word in reading.recognize(speech))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_audio_that_is_none_is_heard_as_something(aligner, value):
     speech = Speech(start=0, audio=np.full(RATE, value, np.float32))
     reading = aligner.read(["good"], "en")
-    assert isinstance(reading.hear(speech), tuple)
-    ordered(reading.place(speech, range(1)), speech)
+    assert isinstance(reading.recognize(speech), tuple)
+    ordered(reading.align(speech, range(1)), speech)
 
 
 def test_an_empty_text_has_no_words(aligner):
     reading = aligner.read([], "en")
     assert list(reading.spoken) == []
-    assert reading.place(stretch(tiny.Tape(1)), range(0)) == ()
+    assert reading.align(stretch(tiny.Tape(1)), range(0)) == ()
 
 
 def test_long_stretches_are_heard_in_parts_without_a_seam(aligner):
@@ -254,10 +254,10 @@ def test_long_stretches_are_heard_in_parts_without_a_seam(aligner):
     times = tape.read(" ".join(words), at=1.03)
     assert times[-1][0] > 60 * RATE
     reading = aligner.read(words, "en")
-    placed = reading.place(stretch(tape), range(len(words)))
+    placed = reading.align(stretch(tape), range(len(words)))
     for word, expected in zip(placed, times, strict=True):
         near(word, expected)
-    assert [word.text for word in reading.hear(stretch(tape))] == words
+    assert [word.text for word in reading.recognize(stretch(tape))] == words
 
 
 def test_the_network_hears_the_same_audio_once(aligner, monkeypatch):
@@ -272,12 +272,12 @@ def test_the_network_hears_the_same_audio_once(aligner, monkeypatch):
     tape = tiny.Tape(3)
     tape.read("all good")
     reading = aligner.read(["all", "good"], "en")
-    first = reading.place(stretch(tape), range(2))
-    reading.hear(stretch(tape))
-    assert reading.place(Speech(start=START, audio=tape.audio.copy()), range(2)) == first
+    first = reading.align(stretch(tape), range(2))
+    reading.recognize(stretch(tape))
+    assert reading.align(Speech(start=START, audio=tape.audio.copy()), range(2)) == first
     assert runs == [3 * RATE]
     tape.audio[:] = 0  # a buffer that is used again
-    assert reading.hear(stretch(tape)) == ()
+    assert reading.recognize(stretch(tape)) == ()
     assert len(runs) == 2
 
 
@@ -285,7 +285,7 @@ def test_the_network_hears_the_same_audio_once(aligner, monkeypatch):
 def test_the_length_of_a_frame_is_the_model_s_own(tmp_path, hop):
     tape = tiny.Tape(28)
     times = tape.read(" ".join(["good"] * 30))
-    placed = load(tiny.build(tmp_path, hop=hop)).read(["good"] * 30, "en").place(stretch(tape), range(30))
+    placed = load(tiny.build(tmp_path, hop=hop)).read(["good"] * 30, "en").align(stretch(tape), range(30))
     for word, expected in zip(placed, times, strict=True):
         near(word, expected, frames=2 * max(hop, FRAME) / FRAME)
 
@@ -295,7 +295,7 @@ def test_a_model_may_want_a_mask_and_audio_that_is_normalised(tmp_path):
     tape = tiny.Tape(4)
     times = tape.read("the good people")
     tape.audio *= 0.02
-    placed = load(folder).read(["the", "good", "people"], "en").place(stretch(tape), range(3))
+    placed = load(folder).read(["the", "good", "people"], "en").align(stretch(tape), range(3))
     for word, expected in zip(placed, times, strict=True):
         near(word, expected, frames=3)
 
@@ -318,9 +318,9 @@ def test_other_alphabets_are_as_good(german):
     times = tape.read("schöne große grüße")
     reading = german.read(["Schöne", "große", "Grüße!"], "de")
     assert reading.spoken == [("schöne",), ("große",), ("grüße",)]
-    for word, expected in zip(reading.place(stretch(tape), range(3)), times, strict=True):
+    for word, expected in zip(reading.align(stretch(tape), range(3)), times, strict=True):
         near(word, expected)
-    assert [word.text for word in reading.hear(stretch(tape))] == ["schöne", "große", "grüße"]
+    assert [word.text for word in reading.recognize(stretch(tape))] == ["schöne", "große", "grüße"]
 
 
 def test_letters_that_the_vocabulary_lacks_lose_their_accents_or_are_left_out(german):
@@ -341,8 +341,8 @@ def test_without_a_sign_between_words_every_letter_is_one(tmp_path):
     end = tape.say("きく", 1.5)
     reading = aligner.read(["あかい", "きく"], "ja")
     assert reading.spoken == [("あ", "か", "い"), ("き", "く")]
-    assert [word.text for word in reading.hear(stretch(tape))] == list("あかいきく")
-    near(reading.place(stretch(tape), range(2))[1], end)
+    assert [word.text for word in reading.recognize(stretch(tape))] == list("あかいきく")
+    near(reading.align(stretch(tape), range(2))[1], end)
 
 
 def test_marks_may_be_letters_of_their_own(tmp_path):
@@ -351,8 +351,8 @@ def test_marks_may_be_letters_of_their_own(tmp_path):
     assert reading.spoken == [("e\u0301",)]
     tape = tiny.Tape(2, tokens)
     times = tape.say("e\u0301", 0.5)
-    assert [word.text for word in reading.hear(stretch(tape))] == ["e\u0301"]
-    near(reading.place(stretch(tape), range(1))[0], times)
+    assert [word.text for word in reading.recognize(stretch(tape))] == ["e\u0301"]
+    near(reading.align(stretch(tape), range(1))[0], times)
 
 
 @given(text=st.text(max_size=30))
@@ -549,8 +549,8 @@ def test_the_path_is_the_best_of_all(rows, runs, delimiter):
         return
     labels: list[tuple[object, ...]] = [("gap", number) for number in range(len(runs) + 1)]
     for run, ids in enumerate(runs):
-        labels += [("letter", run, place) for place in range(len(ids))]
-        labels += [("inner", run, place) for place in range(len(ids) - 1)]
+        labels += [("letter", run, align) for align in range(len(ids))]
+        labels += [("inner", run, align) for align in range(len(ids) - 1)]
     every = itertools.product(labels, repeat=len(rows))
     best = max(price for way in every if (price := price_of(way, runs, scores, 0, delimiter)) is not None)
     states = forced_alignment._states(runs, 0, 4)
@@ -558,8 +558,8 @@ def test_the_path_is_the_best_of_all(rows, runs, delimiter):
     way: list[tuple[object, ...]] = []
     for state, run in zip(path.tolist(), states.run[path].tolist(), strict=True):
         kind = "letter" if states.letter[state] else "inner" if states.inside[state] else "gap"
-        place = (state - int(states.gaps[run]) - 1) // 2
-        way.append((kind, run) if kind == "gap" else (kind, run, place))
+        align = (state - int(states.gaps[run]) - 1) // 2
+        way.append((kind, run) if kind == "gap" else (kind, run, align))
     assert price_of(way, runs, scores, 0, delimiter) == pytest.approx(best, abs=1e-4)
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sottovoce.cli import main
 from sottovoce.engines.ctc.aligner import CtcAligner, offer
 from sottovoce.engines.models.catalogue import CATALOGUE, engine_of, find, of_repository, quantization_of, wanted
-from sottovoce.engines.models.store import ModelFault, Shelf, Source
+from sottovoce.engines.models.store import ModelFault, ModelStore, Source
 from sottovoce.engines.protocols import Skill
 from tests import tiny_ctc as tiny
 from tests.hub import Hub, Repository
@@ -73,7 +73,7 @@ def test_a_ctc_model_is_told_from_the_others_by_its_files():
 
 def test_a_repository_s_model_comes_flat_and_aligns(folder, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    shelf = Shelf(tmp_path / "models")
+    shelf = ModelStore(tmp_path / "models")
     with Hub() as hub:
         hub.repositories["acme/align"] = Repository(hub_files(folder))
         model = of_repository("acme/align", "mine", "ctc", "main", frozenset(EN))
@@ -96,7 +96,7 @@ def test_a_repository_s_model_comes_flat_and_aligns(folder, tmp_path, monkeypatc
     tape = tiny.Tape(3)
     times = tape.read("all good")
     aligner = CtcAligner(shelf.path("mine"), described, device="cpu", threads=1)
-    near(aligner.read(["all", "good"], "en").place(stretch(tape), range(2))[1], times[1])
+    near(aligner.read(["all", "good"], "en").align(stretch(tape), range(2))[1], times[1])
 
 
 def test_the_command_line_pulls_an_operator_s_own(folder, tmp_path, monkeypatch):
@@ -112,7 +112,7 @@ def test_the_command_line_pulls_an_operator_s_own(folder, tmp_path, monkeypatch)
 
 
 def test_a_folder_put_there_by_hand_must_say_its_languages(folder, tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = ModelStore(tmp_path)
     home = Path(shutil.copytree(folder, tmp_path / "mine"))
     assert shelf.present() == ()
     assert "which languages it knows" in shelf.faults()[0][1]
@@ -124,7 +124,7 @@ def test_a_folder_put_there_by_hand_must_say_its_languages(folder, tmp_path):
 
 def test_the_catalogue_s_model_is_known_by_its_folder_and_aligns_alone(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "ctc-en")
-    (model,) = Shelf(tmp_path).present()
+    (model,) = ModelStore(tmp_path).present()
     assert model == CATALOGUE["ctc-en"] == find("ctc-en")
     described = offer(model, "cuda")
     assert described is not None

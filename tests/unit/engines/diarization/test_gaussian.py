@@ -12,11 +12,11 @@ from bench import conversations, diarization
 from bench.conversations import Told
 from sottovoce.audio.activity import Speech
 from sottovoce.engines.diarization.gaussian import voiceprint
-from sottovoce.engines.diarization.gaussian.clustering import MOST_VOICES, in_blocks
-from sottovoce.engines.diarization.gaussian.diarizer import CAPABILITIES, BuiltinDiarizer
+from sottovoce.engines.diarization.gaussian.clustering import MOST_VOICES, cluster_in_blocks
+from sottovoce.engines.diarization.gaussian.diarizer import CAPABILITIES, GaussianDiarizer
 from sottovoce.engines.diarization.gaussian.features import COEFFICIENTS, frames
-from sottovoce.engines.diarization.gaussian.likelihood import Prior, tally, unity
-from sottovoce.engines.diarization.gaussian.viterbi import best_path
+from sottovoce.engines.diarization.gaussian.likelihood import Prior, merge_log_likelihood_ratio, sufficient_stats
+from sottovoce.engines.diarization.gaussian.viterbi import viterbi
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Diarizer, Skill
 
 RATE = 16_000
@@ -33,7 +33,7 @@ def talks():
 
 
 def diarized(speech, hints: DiarizationHints = PLAIN) -> Diarized:
-    return BuiltinDiarizer().diarize(lambda: iter(speech), hints)
+    return GaussianDiarizer().diarize(lambda: iter(speech), hints)
 
 
 def speech(audio, start: int = 0) -> Speech:
@@ -91,7 +91,7 @@ def test_it_listens_no_more_than_it_must(talks):
         calls.append(1)
         return iter(heard)
 
-    BuiltinDiarizer().diarize(listen, PLAIN)
+    GaussianDiarizer().diarize(listen, PLAIN)
     assert len(calls) == 1
 
 
@@ -113,7 +113,7 @@ def changes(found: Diarized) -> int:
 
 
 def test_it_says_what_it_can_do():
-    diarizer: Diarizer = BuiltinDiarizer()
+    diarizer: Diarizer = GaussianDiarizer()
     assert diarizer.capabilities == CAPABILITIES
     assert CAPABILITIES.skills == {Skill.DIARIZATION}
     assert CAPABILITIES.voiceprints == "builtin-1"
@@ -197,9 +197,9 @@ def test_odd_sounds_are_one_voice_at_most_a_few_and_never_a_failure(kind):
     found = diarized([speech(sound, 100)])
     assert 1 <= len(found.voices) <= 2
     assert (found.turns[0].start, found.turns[-1].end) == (100, 100 + len(sound))
-    assert all(len(voice.print) <= 8_192 for voice in found.voices)
-    own = found.voices[0].print
-    assert BuiltinDiarizer().likeness(own, own) > 0.5
+    assert all(len(voice.voiceprint) <= 8_192 for voice in found.voices)
+    own = found.voices[0].voiceprint
+    assert GaussianDiarizer().similarity(own, own) > 0.5
 
 
 def test_no_speech_gives_no_turns():
@@ -247,12 +247,12 @@ def overlap(turn, span) -> float:
 
 
 def test_prints_of_one_voice_are_alike_and_those_of_two_are_not(prints):
-    likeness = BuiltinDiarizer().likeness
+    similarity = GaussianDiarizer().similarity
     for (where, name), voice in prints.items():
         for (elsewhere, other), another in prints.items():
             if (where, name) != (elsewhere, other):
-                likely = likeness(voice.print, another.print)
-                assert likely == pytest.approx(likeness(another.print, voice.print))
+                likely = similarity(voice.voiceprint, another.voiceprint)
+                assert likely == pytest.approx(similarity(another.voiceprint, voice.voiceprint))
                 assert (likely > 0.6) if name == other else (likely < 0.4), (where, name, elsewhere, other)
 
 
@@ -273,7 +273,7 @@ def test_the_pitch_of_a_buzz_is_its_own_and_no_octave_off(hertz):
 
 def test_a_print_comes_back_as_it_was(prints):
     for voice in prints.values():
-        assert voiceprint.unpacked(voice.print).packed() == voice.print
+        assert voiceprint.unpacked(voice.voiceprint).packed() == voice.voiceprint
 
 
 def broken(data: bytes, at: int, value: float) -> bytes:
@@ -282,7 +282,7 @@ def broken(data: bytes, at: int, value: float) -> bytes:
 
 
 def test_bytes_that_are_no_print_are_refused(prints):
-    good = prints[2, "slt"].print
+    good = prints[2, "slt"].voiceprint
     first_covariance = 2 + COEFFICIENTS
     hostile = [
         b"",
@@ -302,26 +302,26 @@ def test_bytes_that_are_no_print_are_refused(prints):
     ]
     for data in hostile:
         with pytest.raises(ValueError, match="print"):
-            BuiltinDiarizer().likeness(good, data)
+            GaussianDiarizer().similarity(good, data)
         with pytest.raises(ValueError, match="print"):
-            BuiltinDiarizer().likeness(data, good)
+            GaussianDiarizer().similarity(data, good)
 
 
 def test_random_prints_are_refused_or_have_a_likeness(prints):
-    good = prints[2, "slt"].print
+    good = prints[2, "slt"].voiceprint
     chance = np.random.default_rng(0)
     for _ in range(200):
         at = int(chance.integers(1, len(good)))
         data = good[:at] + bytes([int(chance.integers(256))]) + good[at + 1 :]
         try:
-            assert 0.0 <= BuiltinDiarizer().likeness(good, data) <= 1.0
+            assert 0.0 <= GaussianDiarizer().similarity(good, data) <= 1.0
         except ValueError:
             continue
 
 
 def test_a_print_without_pitch_can_be_compared(prints):
-    own = voiceprint.unpacked(prints[2, "slt"].print)
-    assert voiceprint.likeness(own, replace(own, pitch=None)) > 0.6
+    own = voiceprint.unpacked(prints[2, "slt"].voiceprint)
+    assert voiceprint.similarity(own, replace(own, pitch=None)) > 0.6
 
 
 # ── many segments ──
@@ -343,7 +343,7 @@ def clustered(sounds, block: int = 100):
     def sample(which):
         return (np.concatenate([sounds[at] for at in which])[:500] - prior.mean) @ white
 
-    return in_blocks(tally(sounds), prior, sample, doubt=100.0, block=block)
+    return cluster_in_blocks(sufficient_stats(sounds), prior, sample, doubt=100.0, block=block)
 
 
 def test_blocks_of_segments_give_the_voices_that_there_are():
@@ -363,7 +363,7 @@ def test_one_voice_whose_sound_drifts_stays_one_however_long_it_speaks():
 
 
 def test_more_than_half_a_minute_of_a_voice_counts_for_no_more():
-    clusters = tally([np.full((100, COEFFICIENTS), 2.0), np.full((10, COEFFICIENTS), 3.0)])
+    clusters = sufficient_stats([np.full((100, COEFFICIENTS), 2.0), np.full((10, COEFFICIENTS), 3.0)])
     capped = clusters.capped(5.0)
     assert capped.count.tolist() == pytest.approx([5.0, 2.0])
     assert capped.total[:, 0].tolist() == pytest.approx([10.0, 6.0])
@@ -402,14 +402,16 @@ def test_features_of_a_long_stretch_are_those_of_its_parts_and_take_little_memor
 def test_one_voice_fits_one_mixture_and_two_do_not():
     chance = np.random.default_rng(3)
     one = chance.standard_normal((1_000, COEFFICIENTS))
-    assert unity(one[:500], one[500:]) > unity(one[:500], one[500:] + 2.0) + 300
+    assert (
+        merge_log_likelihood_ratio(one[:500], one[500:]) > merge_log_likelihood_ratio(one[:500], one[500:] + 2.0) + 300
+    )
 
 
 def test_a_path_changes_only_for_enough():
     scores = np.zeros((30, 2))
     scores[:10, 0] = scores[20:, 0] = scores[10:20, 1] = 1.0
-    assert best_path(scores, 3.0).tolist() == [0] * 10 + [1] * 10 + [0] * 10
-    assert best_path(scores, 6.0).tolist() == [0] * 30
+    assert viterbi(scores, 3.0).tolist() == [0] * 10 + [1] * 10 + [0] * 10
+    assert viterbi(scores, 6.0).tolist() == [0] * 30
 
 
 def test_the_judge_of_the_conversations_counts_a_known_case():

@@ -14,14 +14,14 @@ from onnx import TensorProto, helper, numpy_helper
 from sottovoce.audio.activity import Speech
 from sottovoce.engines.diarization.ge2e import clustering, mel, voiceprint
 from sottovoce.engines.diarization.ge2e.clustering import clusters
-from sottovoce.engines.diarization.ge2e.diarizer import VoiceEncoderDiarizer, offer
+from sottovoce.engines.diarization.ge2e.diarizer import Ge2eDiarizer, offer
 from sottovoce.engines.diarization.ge2e.mel import mel_bank, mel_spectrum
 from sottovoce.engines.diarization.ge2e.network import LAYERS, SIZE, VoiceNet
 from sottovoce.engines.diarization.ge2e.turns import CELL, turns
 from sottovoce.engines.diarization.ge2e.windows import Heard, hear
 from sottovoce.engines.diarization.pitch import median_pitch
 from sottovoce.engines.models.catalogue import OWN_GRADE, VOICE_ENCODER
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Skill, Turn
 from sottovoce.errors import EngineUnavailable
 from tests.tiny_voice_encoder import hears_bands, random_weights, write
@@ -36,8 +36,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def diarizer(folder) -> VoiceEncoderDiarizer:
-    return VoiceEncoderDiarizer(folder)
+def diarizer(folder) -> Ge2eDiarizer:
+    return Ge2eDiarizer(folder)
 
 
 def noise(seconds: float, low: float, high: float, *, seed: int = 0, level: float = 0.1):
@@ -278,16 +278,16 @@ def test_a_print_keeps_the_voice_and_how_long_it_was_heard():
 
 def test_likeness_goes_from_one_voice_to_another(diarizer):
     own, near, far = (voiceprint.written(vector(*each), 60 * RATE) for each in ((1, 2), (1, 3), (4, 5)))
-    assert diarizer.likeness(own, own) > 0.98
-    assert diarizer.likeness(own, near) < 0.05
-    assert diarizer.likeness(own, far) < 0.001
-    assert diarizer.likeness(own, near) == diarizer.likeness(near, own)
+    assert diarizer.similarity(own, own) > 0.98
+    assert diarizer.similarity(own, near) < 0.05
+    assert diarizer.similarity(own, far) < 0.001
+    assert diarizer.similarity(own, near) == diarizer.similarity(near, own)
 
 
 def test_less_speech_makes_the_same_distance_less_of_a_difference(diarizer):
     long = [voiceprint.written(vector(1, 2, 3, at), 60 * RATE) for at in (4, 5)]
     short = [voiceprint.written(vector(1, 2, 3, at), 2 * RATE) for at in (4, 5)]
-    assert diarizer.likeness(*short) > diarizer.likeness(*long) + 0.1
+    assert diarizer.similarity(*short) > diarizer.similarity(*long) + 0.1
 
 
 GOOD = voiceprint.written(vector(1), RATE)
@@ -312,9 +312,9 @@ GOOD = voiceprint.written(vector(1), RATE)
 )
 def test_what_is_no_print_is_refused(diarizer, data):
     with pytest.raises(ValueError, match="no voice print"):
-        diarizer.likeness(GOOD, data)
+        diarizer.similarity(GOOD, data)
     with pytest.raises(ValueError, match="no voice print"):
-        diarizer.likeness(data, GOOD)
+        diarizer.similarity(data, GOOD)
 
 
 # ── pitch ──
@@ -353,9 +353,9 @@ def test_two_voices_are_told_apart_within_and_across_stretches(diarizer):
     assert abs(found.turns[0].end - (speech[0].start + 4 * RATE)) < RATE // 4
     assert found.turns[1].end == speech[0].end
     assert [(turn.start, turn.end) for turn in found.turns[2:]] == [(each.start, each.end) for each in speech[1:]]
-    one, other = (each.print for each in found.voices)
-    assert diarizer.likeness(one, one) > 0.9
-    assert diarizer.likeness(one, other) < 0.1
+    one, other = (each.voiceprint for each in found.voices)
+    assert diarizer.similarity(one, one) > 0.9
+    assert diarizer.similarity(one, other) < 0.1
 
 
 def test_the_same_speech_gives_the_same_answer(diarizer):
@@ -403,7 +403,7 @@ def test_no_speech_has_no_turns(diarizer, speech):
 def test_any_audio_is_somebody(diarizer, audio):
     found = diarizer.diarize(lambda: iter([Speech(start=7, audio=audio.astype(np.float32))]), DEFAULT)
     assert found.turns == (Turn(start=7, end=7 + len(audio), voice=0),)
-    assert diarizer.likeness(found.voices[0].print, found.voices[0].print) > 0.9
+    assert diarizer.similarity(found.voices[0].voiceprint, found.voices[0].voiceprint) > 0.9
     assert found.voices[0].pitch is None
 
 
@@ -440,24 +440,24 @@ def test_speech_is_listened_to_once_and_let_go(diarizer):
 
 
 def test_a_model_on_the_shelf_is_offered_for_what_it_can(folder):
-    model = next(each for each in Shelf(folder.parent).present() if each.name == "bands")
+    model = next(each for each in ModelStore(folder.parent).present() if each.name == "bands")
     found = offer(model)
     assert model.engine == found.engine == VOICE_ENCODER
     assert (found.model, found.languages, found.skills) == ("bands", frozenset(), {Skill.DIARIZATION})
     assert (found.voiceprints, found.grade, found.device) == ("ge2e-256-1", OWN_GRADE, "cpu")
-    assert VoiceEncoderDiarizer(folder, found).capabilities is found
-    assert VoiceEncoderDiarizer(folder).capabilities.voiceprints == found.voiceprints
+    assert Ge2eDiarizer(folder, found).capabilities is found
+    assert Ge2eDiarizer(folder).capabilities.voiceprints == found.voiceprints
 
 
 def test_files_that_are_none_are_refused_without_a_path(tmp_path):
     with pytest.raises(EngineUnavailable, match=r"lacks encoder\.pt or pretrained\.pt") as refused:
-        VoiceEncoderDiarizer(tmp_path)
+        Ge2eDiarizer(tmp_path)
     assert str(tmp_path) not in str(refused.value)
     (tmp_path / "encoder.pt").write_bytes(b"rubbish")
     with pytest.raises(EngineUnavailable, match=r"encoder\.pt of .* is no voice encoder") as refused:
-        VoiceEncoderDiarizer(tmp_path)
+        Ge2eDiarizer(tmp_path)
     assert str(tmp_path) not in str(refused.value)
     weights = random_weights()
     weights["linear.weight"] = weights["linear.weight"][:128]
     with pytest.raises(EngineUnavailable, match=r"linear\.weight of 256x256"):
-        VoiceEncoderDiarizer(write(tmp_path, weights))
+        Ge2eDiarizer(write(tmp_path, weights))

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from sottovoce.cli.local.models import models
 from sottovoce.engines.models.catalogue import CATALOGUE
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from tests.hub import Hub, Repository
 from tests.unknown_files import EMPTIED, empty_the_table
 
@@ -200,7 +200,7 @@ def test_no_name_leads_out_of_the_folder(name):
 def test_the_folder_is_a_setting(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("SOTTOVOCE_MODELS_DIR", str(tmp_path / "elsewhere"))
     run("pull", "whisper-tiny")
-    assert [model.name for model in Shelf(tmp_path / "elsewhere").present()] == ["whisper-tiny"]
+    assert [model.name for model in ModelStore(tmp_path / "elsewhere").present()] == ["whisper-tiny"]
 
 
 def test_an_interrupted_pull_is_shown(hub):

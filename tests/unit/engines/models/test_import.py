@@ -11,7 +11,7 @@ from sottovoce.cli.local.models import models
 from sottovoce.engines.models import importing, known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
 from sottovoce.engines.models.importing import import_model
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from tests.data_wheels import FILES, HALF, MODEL, PARTS, build, install, known, made
 
 OTHER = "whisper-small"
@@ -26,8 +26,8 @@ def catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+def shelf(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
 
 
 def folder(path: Path, files: dict[str, bytes] = FILES) -> Path:
@@ -37,7 +37,7 @@ def folder(path: Path, files: dict[str, bytes] = FILES) -> Path:
     return path
 
 
-def bring(shelf: Shelf, *paths: Path, name: str | None = None, languages: frozenset[str] = frozenset()):
+def bring(shelf: ModelStore, *paths: Path, name: str | None = None, languages: frozenset[str] = frozenset()):
     return import_model(shelf, paths, name, languages, lambda _: None)
 
 

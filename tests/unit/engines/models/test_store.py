@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce.engines.models.catalogue import CATALOGUE
-from sottovoce.engines.models.store import ModelFault, Shelf
+from sottovoce.engines.models.store import ModelFault, ModelStore
 from sottovoce.request import OperatingPoint
 from tests.tiny_whisper import Tiny, build
 from tests.unknown_files import empty_the_table
@@ -24,8 +24,8 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+def shelf(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
 
 
 def put(folder: Path, **files: bytes | str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from sottovoce.engines.models import wheel_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
-from sottovoce.engines.models.store import Content, Shelf
+from sottovoce.engines.models.store import Content, ModelStore
 from tests.data_wheels import FILES, HALF, MODEL, PARTS, build, install, known, made, pin
 
 BASE = CATALOGUE[MODEL]
@@ -21,8 +21,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+def shelf(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
 
 
 def contents(folder: Path, *names: str) -> list[Content]:
@@ -30,11 +30,11 @@ def contents(folder: Path, *names: str) -> list[Content]:
     return wheel_files.contents([(pin(path, number), path) for number, path in enumerate(paths, 1)], known())
 
 
-def put(shelf: Shelf, found: list[Content]):
+def put(shelf: ModelStore, found: list[Content]):
     return shelf.put(BASE, lambda _kept: found)
 
 
-def left(shelf: Shelf) -> list[str]:
+def left(shelf: ModelStore) -> list[str]:
     """Files of the models folder, but the lock."""
     found = [path for path in shelf.folder.rglob("*") if path.is_file()] if shelf.folder.exists() else []
     return [path.name for path in found if path.name != "lock"]

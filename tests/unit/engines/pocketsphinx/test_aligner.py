@@ -13,7 +13,7 @@ import pytest
 
 from sottovoce.audio.activity import Speech
 from sottovoce.audio.media import decode
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 from sottovoce.engines.protocols import Aligner, PlacedWord, Skill
 from sottovoce.errors import EngineUnavailable, Kind, Refused
@@ -73,17 +73,17 @@ def off(placed, known) -> list[float]:
 def align(path: Path, text: str) -> Alignment:
     words = tuple(marked_text.words(text))
     work = alignment.Work(path=path, words=words, language="en", clock=lambda: 7)
-    return alignment.align(work, ALIGNER, SileroJudge, Notebook())
+    return alignment.align(work, ALIGNER, SileroVad, Notebook())
 
 
 # ── times ──
 
 
 def test_words_begin_where_the_synthesiser_began_them(reading, demo_speech):
-    placed = reading.place(demo_speech, range(len(reading.spoken)))
+    placed = reading.align(demo_speech, range(len(reading.spoken)))
     assert max(off(placed, table("demo"))) < CLOSE
     assert fmean(off(placed, table("demo"))) < 0.03
-    assert all(word.fit > 0.8 for word in placed)
+    assert all(word.score > 0.8 for word in placed)
     at = 0
     for word in placed:
         assert at <= word.start < word.end <= demo_speech.end
@@ -91,7 +91,7 @@ def test_words_begin_where_the_synthesiser_began_them(reading, demo_speech):
 
 
 def test_what_is_said_is_heard_without_being_told(reading, demo_speech):
-    heard = reading.hear(demo_speech)
+    heard = reading.recognize(demo_speech)
     assert [word.text for word in heard] == [token for tokens in reading.spoken for token in tokens]
     assert max(off(heard, table("demo"))) < CLOSE
 
@@ -99,10 +99,10 @@ def test_what_is_said_is_heard_without_being_told(reading, demo_speech):
 def test_numbers_money_dates_and_unknown_words_are_read_as_they_are_said():
     known = table("numbers")
     reading, speech = ALIGNER.read([word for word, _ in known], "en"), whole(NUMBERS)
-    assert [word.text for word in reading.hear(speech)] == [token for tokens in reading.spoken for token in tokens]
-    placed = reading.place(speech, range(len(known)))
+    assert [word.text for word in reading.recognize(speech)] == [token for tokens in reading.spoken for token in tokens]
+    placed = reading.align(speech, range(len(known)))
     assert max(off(placed, known)) < CLOSE
-    assert all(word.fit > 0.8 for word in placed)
+    assert all(word.score > 0.8 for word in placed)
 
 
 def test_a_sentence_is_placed_in_a_part_of_the_media(reading, demo_speech):
@@ -110,19 +110,19 @@ def test_a_sentence_is_placed_in_a_part_of_the_media(reading, demo_speech):
     known = table("demo")
     numbers = range([word for word, _ in known].index("We"), [word for word, _ in known].index("I"))
     start, end = int((known[numbers[0]][1] - 0.3) * RATE), int((known[numbers[-1] + 1][1] - 0.1) * RATE)
-    placed = reading.place(Speech(start=start, audio=demo_speech.audio[start:end]), numbers)
+    placed = reading.align(Speech(start=start, audio=demo_speech.audio[start:end]), numbers)
     assert max(off(placed, [known[number] for number in numbers])) < CLOSE
 
 
 def test_times_move_with_the_stretch_and_nothing_is_carried_on(reading, demo_speech):
     part = demo_speech.audio[: 2 * RATE]
-    first = reading.place(Speech(start=0, audio=part), range(4))
-    reading.hear(Speech(start=0, audio=-demo_speech.audio[8 * RATE : 10 * RATE] * 0.1))
-    later = reading.place(Speech(start=10**7, audio=part), range(4))
-    assert [(word.start - 10**7, word.end - 10**7, word.fit) for word in later] == [
-        (word.start, word.end, word.fit) for word in first
+    first = reading.align(Speech(start=0, audio=part), range(4))
+    reading.recognize(Speech(start=0, audio=-demo_speech.audio[8 * RATE : 10 * RATE] * 0.1))
+    later = reading.align(Speech(start=10**7, audio=part), range(4))
+    assert [(word.start - 10**7, word.end - 10**7, word.score) for word in later] == [
+        (word.start, word.end, word.score) for word in first
     ]
-    assert reading.hear(Speech(start=0, audio=part)) == reading.hear(Speech(start=0, audio=part))
+    assert reading.recognize(Speech(start=0, audio=part)) == reading.recognize(Speech(start=0, audio=part))
 
 
 def test_a_whole_alignment(demo_text):
@@ -161,8 +161,8 @@ def test_another_text_is_refused(path, text):
 
 def test_words_of_another_text_do_not_fit(demo_speech):
     words = OTHER_TEXT.split()
-    placed = ALIGNER.read(words, "en").place(demo_speech, range(len(words)))
-    assert fmean(word.fit if word else 0.0 for word in placed) < 0.3
+    placed = ALIGNER.read(words, "en").align(demo_speech, range(len(words)))
+    assert fmean(word.score if word else 0.0 for word in placed) < 0.3
 
 
 @pytest.mark.parametrize("name", ["silence.wav", "eight.wav"])
@@ -182,15 +182,15 @@ def test_no_sound_at_all_is_survived(reading):
         np.ones(RATE) * 1e30,
     ):
         speech = Speech(start=5, audio=audio.astype(np.float32))
-        assert all(word.text.startswith("_") for word in reading.hear(speech))
+        assert all(word.text.startswith("_") for word in reading.recognize(speech))
         for words in ((), (0,), range(44)):
-            placed = reading.place(speech, words)
+            placed = reading.align(speech, words)
             assert len(placed) == len(words)
             assert all(word is None or 5 <= word.start <= word.end <= speech.end for word in placed)
 
 
 def test_more_words_than_there_is_time_for_are_not_all_placed(reading, demo_speech):
-    placed = reading.place(Speech(start=0, audio=demo_speech.audio[RATE // 2 : RATE * 2]), range(44))
+    placed = reading.align(Speech(start=0, audio=demo_speech.audio[RATE // 2 : RATE * 2]), range(44))
     assert len(placed) == 44
     assert None in placed
 
@@ -202,15 +202,15 @@ def test_words_that_nobody_says_have_no_sounds_and_no_place(demo_speech):
     words = ["—", "Good", "...", "morning,", "!", "and", "\u200b"]
     reading = ALIGNER.read(words, "en")
     assert [bool(tokens) for tokens in reading.spoken] == [False, True, False, True, False, True, False]
-    placed = reading.place(Speech(start=0, audio=demo_speech.audio[: RATE * 8 // 5]), range(len(words)))
+    placed = reading.align(Speech(start=0, audio=demo_speech.audio[: RATE * 8 // 5]), range(len(words)))
     assert [word is not None for word in placed] == [False, True, False, True, False, True, False]
 
 
 def test_a_text_that_nobody_says_hears_nothing(demo_speech):
     reading = ALIGNER.read(["—", "..."], "en")
     assert not any(reading.spoken)
-    assert reading.hear(demo_speech) == ()
-    assert reading.place(demo_speech, [0, 1]) == (None, None)
+    assert reading.recognize(demo_speech) == ()
+    assert reading.align(demo_speech, [0, 1]) == (None, None)
     assert ALIGNER.read([], "en").spoken == []
 
 
@@ -223,7 +223,7 @@ def test_words_that_are_said_alike_are_one_and_have_the_same_name_in_every_text(
 def test_one_word_is_found_in_its_place(demo_speech):
     reading = ALIGNER.read(["report"], "en")
     start, end = int(13.3 * RATE), int(13.9 * RATE)
-    (placed,) = reading.place(Speech(start=start, audio=demo_speech.audio[start:end]), [0])
+    (placed,) = reading.align(Speech(start=start, audio=demo_speech.audio[start:end]), [0])
     assert isinstance(placed, PlacedWord)
     assert abs(placed.start / RATE - dict(table("demo"))["report"]) < CLOSE
 
@@ -282,10 +282,10 @@ def given_to_decoder(monkeypatch) -> list[str]:
 def test_hostile_words_reach_the_decoder_as_sounds_alone(given_to_decoder, demo_speech):
     reading = ALIGNER.read([*HOSTILE, "Good", "morning,", *reversed(HOSTILE)], "en")
     speech = Speech(start=0, audio=demo_speech.audio[RATE // 2 : RATE])
-    reading.hear(speech)
+    reading.recognize(speech)
     words = range(len(reading.spoken))
     for asked in (words, words[: len(HOSTILE)], *([number] for number in words[: len(HOSTILE)])):
-        assert len(reading.place(speech, asked)) == len(asked)
+        assert len(reading.align(speech, asked)) == len(asked)
     lines = "".join(given_to_decoder).splitlines()
     assert len(lines) > len(HOSTILE)
     assert all(re.fullmatch(r"_[0-9a-f]+(\(\d+\))?( [A-Z]{1,2})+", line) for line in lines)
@@ -295,4 +295,4 @@ def test_among_hostile_words_the_others_are_still_found(demo_speech):
     known = table("demo")[:10]
     reading = ALIGNER.read([*(word for word, _ in known), *HOSTILE], "en")
     speech = Speech(start=0, audio=demo_speech.audio[: 4 * RATE])
-    assert max(off(reading.place(speech, range(10)), known)) < CLOSE
+    assert max(off(reading.align(speech, range(10)), known)) < CLOSE

@@ -10,7 +10,7 @@ import pytest
 
 from sottovoce.audio.activity import ActivityPolicy, Speech, segments
 from sottovoce.audio.media import decode
-from sottovoce.engines.common.silero_vad import SileroJudge
+from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES, Evidence, PocketSphinx, _agrees, _Seg, confidence
 from sottovoce.engines.protocols import Hints, Recognizer
 from sottovoce.errors import EngineUnavailable
@@ -27,7 +27,7 @@ def engine() -> Recognizer:
 
 
 def utterances(path: Path) -> list[Speech]:
-    return list(segments((block[0] for block in decode(path)), SileroJudge(), ActivityPolicy()))
+    return list(segments((block[0] for block in decode(path)), SileroVad(), ActivityPolicy()))
 
 
 @pytest.fixture(scope="module")

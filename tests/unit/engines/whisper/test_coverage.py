@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sottovoce.audio.activity import Span
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.whisper.coverage import MISSED, fitted, holes, longest, spoken, unvoiced, within_audio
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
@@ -209,7 +209,7 @@ def in_order(lengths, texts):
     for number, (gap, length) in enumerate(lengths):
         start = place + gap
         place = start + length
-        words.append(Heard(text=texts[number % len(texts)], start=start, end=place, probability=0.9))
+        words.append(HypothesisWord(text=texts[number % len(texts)], start=start, end=place, probability=0.9))
     return words
 
 
@@ -267,5 +267,5 @@ def test_words_within_the_audio_begin_before_its_end(lengths, texts, end):
     words = in_order(lengths, texts)
     result = within_audio(words, (Span(start=0, end=end),), end, EN)
     assert [each.text for each in result] == [each.text for each in words[: len(result)]]
-    assert all(each.start < end or not spelled(each.text) for each in result)  # marks take no time
+    assert all(each.start < end or not comparison_key(each.text) for each in result)  # marks take no time
     assert all(one.end <= other.start for one, other in pairwise(result))

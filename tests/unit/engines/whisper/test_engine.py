@@ -13,7 +13,7 @@ import pytest
 
 from sottovoce.audio.activity import Span, Speech
 from sottovoce.engines.common import silero_vad
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.protocols import Capabilities, ChoosesActivity, Hints, LanguageIdentifier, Parallel
 from sottovoce.engines.whisper import coverage, hallucination, listener, style, vocabulary
 from sottovoce.engines.whisper.decoder import Decoder
@@ -73,8 +73,8 @@ def noise(start, seconds, seed=0):
 @pytest.fixture
 def unguarded(monkeypatch):
     """Every word of the first decode stays, and nothing is decoded twice: a random model's words mean nothing."""
-    monkeypatch.setattr(hallucination, "doubtful", lambda _heard: False)
-    monkeypatch.setattr(hallucination, "cleaned", lambda heard: heard.words)
+    monkeypatch.setattr(hallucination, "needs_fallback", lambda _heard: False)
+    monkeypatch.setattr(hallucination, "filter_words", lambda heard: heard.words)
     monkeypatch.setattr(hallucination, "unintelligible", lambda *_, **__: False)
     monkeypatch.setattr(coverage, "within_audio", lambda words, *_: tuple(words))
     monkeypatch.setattr(coverage, "unvoiced", lambda *_: False)
@@ -317,7 +317,9 @@ def test_a_custom_word_that_sounds_like_one_that_was_heard_is_asked_for(engine, 
         return decode(clips, task, **options)
 
     monkeypatch.setattr(engine._decoder, "decode", watched)
-    monkeypatch.setattr(listener, "hear", lambda *_: ([Heard(text="Helo", start=0, end=RATE, probability=0.9)], []))
+    monkeypatch.setattr(
+        listener, "hear", lambda *_: ([HypothesisWord(text="Helo", start=0, end=RATE, probability=0.9)], [])
+    )
     speech = [noise(0, 6, 1)]
     hear(engine, speech, VocabEntry(content="Gnocchi"))
     assert asked == []
@@ -349,7 +351,7 @@ def lower_case(engine, monkeypatch):
     second: list[str] = []
 
     def decode(_clips, _task, **_):
-        heard = tuple(Heard(text=each, start=0, end=1, probability=0.9) for each in second)
+        heard = tuple(HypothesisWord(text=each, start=0, end=1, probability=0.9) for each in second)
         return [Hypothesis(words=heard, text="", avg_logprob=-0.2, no_speech=0.0, tokens=9)]
 
     monkeypatch.setattr(listener, "hear", lambda *_: (list(said), []))
@@ -565,8 +567,8 @@ SAID = [
     f"over {hallucination.NO_SPEECH} and mean log probability under {hallucination.UNLIKELY}",
     f"words under {hallucination.SURE} are removed",
     f"{NUMBERS[hallucination.HURRY]} words in a row",
-    f"over {hallucination.FASTEST:.0f} words a second",
-    f"{hallucination.FASTEST_UNSPACED:.0f} pieces where scripts have no blanks",
+    f"over {hallucination.MAX_WORDS_PER_SECOND:.0f} words a second",
+    f"{hallucination.MAX_CHARACTERS_PER_SECOND:.0f} pieces where scripts have no blanks",
     f"words under {hallucination.WEAK} are removed",
     f"first {NUMBERS[COMPARED]} windows of a job",
     f"probability of {CLEAR} or more",

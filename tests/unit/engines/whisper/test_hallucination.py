@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.whisper.hallucination import (
     FULL,
     SURE,
     Hypothesis,
-    better,
-    cleaned,
     compression,
-    doubtful,
+    filter_words,
     hurried,
     loops,
+    needs_fallback,
+    pick_decode,
     silent,
     unintelligible,
     unlooped,
@@ -30,7 +30,7 @@ def line(text, probability=0.9, pace=0.3, start=0.0, length=0.25):
     words = text.split()
     given_ = probability if isinstance(probability, list) else [probability] * len(words)
     return tuple(
-        Heard(
+        HypothesisWord(
             text=f" {word}",
             start=round((start + pace * n) * RATE),
             end=round((start + pace * n + length) * RATE),
@@ -49,7 +49,7 @@ def text(words):
 
 
 def kept(hypothesis):
-    return text(cleaned(hypothesis))
+    return text(filter_words(hypothesis))
 
 
 # ── silence ──
@@ -72,26 +72,28 @@ def test_in_silence_only_sure_words_stay():
 
 
 def test_a_plain_sentence_is_not_doubtful():
-    assert not doubtful(heard(line("The quick brown fox jumps over the lazy dog.")))
-    assert not doubtful(heard(()))
+    assert not needs_fallback(heard(line("The quick brown fox jumps over the lazy dog.")))
+    assert not needs_fallback(heard(()))
 
 
 def test_text_that_repeats_itself_or_is_unlikely_or_too_fast_is():
-    assert doubtful(heard(line("so I went to the store and " * 12)))
-    assert doubtful(heard(line("hm hm"), -1.1))
-    assert doubtful(heard(line("one two three four five six", 0.4, pace=0.02, length=0.02)))
-    assert not doubtful(heard(line("What is this noise?", 0.2), -1.1, 0.8))  # silence: a second decode invents as well
+    assert needs_fallback(heard(line("so I went to the store and " * 12)))
+    assert needs_fallback(heard(line("hm hm"), -1.1))
+    assert needs_fallback(heard(line("one two three four five six", 0.4, pace=0.02, length=0.02)))
+    assert not needs_fallback(
+        heard(line("What is this noise?", 0.2), -1.1, 0.8)
+    )  # silence: a second decode invents as well
 
 
 def test_the_second_decode_wins_where_it_passes_and_else_the_likelier():
     looping = heard(line("la di da " * 30), -0.2)
     fair = heard(line("It is a song."), -0.6)
     poor = heard(line("Eat his long."), -1.5)
-    assert better(looping, fair) is fair
-    assert better(looping, poor) is poor
-    assert better(heard(line("Eat a song."), -1.2), poor).avg_logprob == -1.2
-    assert better(looping, heard(line("la di da " * 29), -0.3)) is looping
-    assert better(fair, heard(())) is fair
+    assert pick_decode(looping, fair) is fair
+    assert pick_decode(looping, poor) is poor
+    assert pick_decode(heard(line("Eat a song."), -1.2), poor).avg_logprob == -1.2
+    assert pick_decode(looping, heard(line("la di da " * 29), -0.3)) is looping
+    assert pick_decode(fair, heard(())) is fair
 
 
 # ── loops ──
@@ -284,11 +286,11 @@ WORDS = st.lists(
 @given(WORDS, st.floats(-5, 0), st.floats(0, 1), st.integers(0, FULL))
 def test_guards_only_take_words_away_and_never_sure_ones_outside_loops(words, avg_logprob, no_speech, tokens):
     made = tuple(
-        Heard(text=f" {each}", start=start, end=start + length, probability=probability)
+        HypothesisWord(text=f" {each}", start=start, end=start + length, probability=probability)
         for each, start, length, probability in sorted(words, key=lambda each: each[1])
     )
     hypothesis = heard(made, avg_logprob, no_speech, tokens)
-    result = cleaned(hypothesis)
+    result = filter_words(hypothesis)
     remaining = iter(made)
     assert all(any(word is other for other in remaining) for word in result)
     if not loops(made) and all(word.probability >= SURE for word in made):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.whisper import hallucination, style
 from sottovoce.engines.whisper.coverage import MISSED, TOLD
 from sottovoce.engines.whisper.decoder import Clip, Task
@@ -23,7 +23,7 @@ TASK = Task(pack=pack("en"), code="en")
 NAMES = ["".join(letters) for letters in product("bdfgklmnprst", "aeiou", "bdfgklmnprst")]
 
 
-def hypothesis(words: Sequence[Heard], avg_logprob=-0.2, no_speech=0.05) -> Hypothesis:
+def hypothesis(words: Sequence[HypothesisWord], avg_logprob=-0.2, no_speech=0.05) -> Hypothesis:
     text = " ".join(each.text for each in words)
     return Hypothesis(
         words=tuple(words), text=text, avg_logprob=avg_logprob, no_speech=no_speech, tokens=2 * len(words)
@@ -39,7 +39,7 @@ def clip(seconds: float, *voiced: tuple[float, float]) -> Clip:
 class Reader:
     """Hears the words *said* that lie in the audio, as far as *heeds* lets it: given the clip's start and end, and a word."""
 
-    def __init__(self, said: Sequence[Heard], heeds: Callable[[float, float, Heard], bool]) -> None:
+    def __init__(self, said: Sequence[HypothesisWord], heeds: Callable[[float, float, HypothesisWord], bool]) -> None:
         self.said = said
         self.heeds = heeds
         self.heard: list[tuple[float, float]] = []  # from where to where, s
@@ -188,7 +188,7 @@ def filled(start: float):
 WITH_NEIGHBOURS = [*line("that we", 0.7, pace=0.5), *filled(1.5), word("could", 4.7, 5)]
 
 
-def filling(*answers: Sequence[Heard], **scores):
+def filling(*answers: Sequence[HypothesisWord], **scores):
     decoder = Script(hypothesis(AROUND_HOLE), *(hypothesis(each, **scores) for each in answers))
     words, holes = listened(decoder, clip(8))
     return written(words), decoder.asked, holes
@@ -251,7 +251,7 @@ def test_words_that_both_decodes_have_are_there_once():
 GUESS = line("the end of the middle of the man", probability=0.45)
 
 
-def after_a_guess(*second: Heard, task=TASK, guess=GUESS):
+def after_a_guess(*second: HypothesisWord, task=TASK, guess=GUESS):
     decoder = Script(hypothesis(guess), hypothesis(second))
     words, holes = hear(decoder, clip(5, (0, 3.1)), task)  # type: ignore[arg-type]
     return written(words), holes, decoder.examples
@@ -348,7 +348,7 @@ def test_a_word_where_nobody_speaks_stays_only_if_the_model_is_sure():
 
 
 def test_guards_clean_what_stays(monkeypatch):
-    monkeypatch.setattr(hallucination, "cleaned", lambda heard: heard.words[:1])
+    monkeypatch.setattr(hallucination, "filter_words", lambda heard: heard.words[:1])
     assert written(attempt(Script(hypothesis(sentence(3))), clip(2), TASK).words) == NAMES[0]  # type: ignore[arg-type]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.common.hypothesis_word import spelled
+from sottovoce.engines.common.hypothesis_word import comparison_key
 from sottovoce.engines.whisper.languages import LANGUAGES, whisper_codes
 from sottovoce.engines.whisper.style import EXAMPLES, SENTENCE, by_pauses, opened, plain, styled
 from sottovoce.transcript.languages import pack
@@ -65,7 +65,7 @@ def test_capitals_and_marks_are_taken_over():
 def test_words_stay_whatever_the_second_writing_has_for_them():
     result = styled(line(SAID), line("So we went into this house. And no body was here."))
     assert result is not None
-    assert [spelled(each.text) for each in result] == SAID.split()
+    assert [comparison_key(each.text) for each in result] == SAID.split()
     assert result[0].text == "So"
 
 
@@ -111,7 +111,9 @@ def test_chinese_gets_its_marks():
 def test_letters_that_change_their_length_with_their_case_are_no_trouble():
     words = line("straße ﬁnden wir in istanbul und i̇zmir immer noch")
     result = styled(words, line("STRASSE FINDEN WIR IN İstanbul. UND İZMIR IMMER NOCH"))
-    assert result is None or [spelled(each.text) for each in result] == [spelled(each.text) for each in words]
+    assert result is None or [comparison_key(each.text) for each in result] == [
+        comparison_key(each.text) for each in words
+    ]
 
 
 # ── pauses ──
@@ -204,7 +206,7 @@ def test_no_word_of_another_text_gets_in(text, other):
     result = styled(words, line(other))
     if result is None:
         return
-    assert [spelled(each.text) for each in result] == [spelled(each.text) for each in words]
+    assert [comparison_key(each.text) for each in result] == [comparison_key(each.text) for each in words]
     assert [(each.start, each.end) for each in result] == [(each.start, each.end) for each in words]
 
 
@@ -214,7 +216,7 @@ def test_no_letter_of_any_text_gets_in(text, other):
     words = line(text)
     result = styled(words, line(other))
     if result is not None:
-        assert [spelled(each.text) for each in result] == [spelled(each.text) for each in words]
+        assert [comparison_key(each.text) for each in result] == [comparison_key(each.text) for each in words]
 
 
 @settings(max_examples=200)
@@ -224,4 +226,4 @@ def test_pauses_change_nothing_but_capitals_and_marks(text):
     result = by_pauses(words, EN)
     assert [(each.start, each.end) for each in result] == [(each.start, each.end) for each in words]
     for new, old in zip(result, words, strict=True):
-        assert spelled(new.text) == spelled(old.text)
+        assert comparison_key(new.text) == comparison_key(old.text)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.common.hypothesis_word import Heard, spelled
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.whisper.vocabulary import (
     BUDGET,
     CANDIDATE,
@@ -356,14 +356,14 @@ CUSTOM = [
     alike("Anna", "ana"), alike("NATO"),
 ]  # fmt: skip
 CONTENTS = {each.content for each in CUSTOM}
-SOUNDS = {spelled(each.content): {spelled(one) for one in each.sounds_like} for each in CUSTOM}
+SOUNDS = {comparison_key(each.content): {comparison_key(one) for one in each.sounds_like} for each in CUSTOM}
 LINES = st.lists(st.tuples(st.sampled_from(SAID), st.floats(0, 1)), max_size=14)
 SECOND = st.lists(st.tuples(st.sampled_from(OTHER), st.floats(0, 1)), max_size=14)
 
 
 def made(pairs):
     return [
-        Heard(text=text, start=5_000 * n, end=5_000 * n + 4_000, probability=probability)
+        HypothesisWord(text=text, start=5_000 * n, end=5_000 * n + 4_000, probability=probability)
         for n, (text, probability) in enumerate(pairs)
     ]
 
@@ -373,7 +373,7 @@ def made(pairs):
 def test_a_custom_word_gets_in_only_with_the_second_decode_or_the_caller_s_sound(said, second):
     words, other = made(said), made(second)
     result = adopted(words, other, Vocabulary(CUSTOM).candidates(words))
-    both = "".join(spelled(each.text) for each in other)
+    both = "".join(comparison_key(each.text) for each in other)
     spans = {(each.start, each.end): each for each in words}
     for new in result:
         old = spans.get((new.start, new.end))
@@ -382,9 +382,9 @@ def test_a_custom_word_gets_in_only_with_the_second_decode_or_the_caller_s_sound
         core = new.text.strip(".,!«»")
         assert core in CONTENTS
         replaced = [each for each in words if new.start <= each.start and each.end <= new.end]
-        letters = spelled("".join(each.text for each in replaced))
+        letters = comparison_key("".join(each.text for each in replaced))
         sure = sum(each.probability for each in replaced) / len(replaced)
-        assert spelled(core) in both or (letters in SOUNDS[spelled(core)] and sure < 0.7)
+        assert comparison_key(core) in both or (letters in SOUNDS[comparison_key(core)] and sure < 0.7)
 
 
 @settings(max_examples=400)

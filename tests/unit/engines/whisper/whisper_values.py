@@ -3,7 +3,7 @@
 import numpy as np
 
 from sottovoce.audio.activity import Span, Speech
-from sottovoce.engines.common.hypothesis_word import Heard
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.transcript.model import RATE
 
 
@@ -17,9 +17,9 @@ def run(start: float, end: float) -> Span:
     return Span(start=at(start), end=at(end))
 
 
-def word(text: str, start: float, end: float, probability: float = 0.9) -> Heard:
+def word(text: str, start: float, end: float, probability: float = 0.9) -> HypothesisWord:
     """A word from *start* to *end*, in seconds."""
-    return Heard(text=text, start=at(start), end=at(end), probability=probability)
+    return HypothesisWord(text=text, start=at(start), end=at(end), probability=probability)
 
 
 def line(text: str, start: float = 0.0, *, pace: float = 0.4, length: float = 0.3, probability: float = 0.9):

@@ -92,7 +92,7 @@ class Bank:
 
     def removed(self, job_id: str, event: Event = Event.REMOVED) -> None:
         with self.region.writing() as connection:
-            assert repository.remove(connection, job_id, event)
+            assert repository.make_tombstone(connection, job_id, event)
 
     def finished_at(self, job_id: str) -> int:
         with self.region.reading() as connection:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.billing import ledger
-from sottovoce.service.billing.credit_holds import Cashier, Held, Tariff
+from sottovoce.service.billing.credit_holds import CreditReservations, Pricing, Reservation
 from sottovoce.service.billing.ledger import Payment
 from tests.unit.service.billing.credit_values import BACKENDS, REGION, Bank, bank, nowhere
 
-BILLING = Tariff(billing=True, per_minute=1)
+BILLING = Pricing(billing=True, per_minute=1)
 
 
 @pytest.fixture(params=BACKENDS, name="bank")
@@ -21,8 +21,8 @@ def _bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
         yield made
 
 
-def till(bank: Bank, tariff: Tariff = BILLING) -> Cashier:
-    return Cashier(bank.control, REGION, tariff)
+def till(bank: Bank, pricing: Pricing = BILLING) -> CreditReservations:
+    return CreditReservations(bank.control, REGION, pricing)
 
 
 # ── what is asked for ──
@@ -48,12 +48,12 @@ def till(bank: Bank, tariff: Tariff = BILLING) -> Cashier:
 )
 def test_each_started_minute_counts(duration_ms: int | None, media_bytes: int | None, minutes: int) -> None:
     for per_minute in (0, 1, 7):
-        assert Tariff(billing=True, per_minute=per_minute).cost(duration_ms, media_bytes) == per_minute * minutes
+        assert Pricing(billing=True, per_minute=per_minute).cost(duration_ms, media_bytes) == per_minute * minutes
 
 
 @given(duration_ms=st.integers(1, 10**12), per_minute=st.integers(0, 10**6))
 def test_a_cost_is_whole_and_covers_the_last_millisecond(duration_ms: int, per_minute: int) -> None:
-    cost = Tariff(billing=True, per_minute=per_minute).cost(duration_ms, 1)
+    cost = Pricing(billing=True, per_minute=per_minute).cost(duration_ms, 1)
     assert cost * 60_000 >= per_minute * duration_ms > (cost - per_minute) * 60_000 or per_minute == 0 == cost
 
 
@@ -62,14 +62,14 @@ def test_a_cost_is_whole_and_covers_the_last_millisecond(duration_ms: int, per_m
 
 def test_a_hold_tells_the_cost_and_the_balance_after_it(bank: Bank) -> None:
     bank.add(10)
-    assert asyncio.run(till(bank).hold(1, "a", 4)) == Held(cost=4, balance=6)
-    assert asyncio.run(till(bank).hold(1, "a", 4)) == Held(cost=4, balance=6)
+    assert asyncio.run(till(bank).hold(1, "a", 4)) == Reservation(cost=4, balance=6)
+    assert asyncio.run(till(bank).hold(1, "a", 4)) == Reservation(cost=4, balance=6)
     assert asyncio.run(till(bank).balance(1)) == 6
     assert bank.held() == ["a"]
 
 
 def test_a_job_that_costs_nothing_leaves_no_entry(bank: Bank) -> None:
-    assert asyncio.run(till(bank).hold(1, "a", 0)) == Held(cost=0, balance=0)
+    assert asyncio.run(till(bank).hold(1, "a", 0)) == Reservation(cost=0, balance=0)
     assert (bank.told(), bank.held()) == ([], [])
 
 
@@ -82,8 +82,8 @@ def test_too_few_credits_are_a_refusal_that_names_both_figures(bank: Bank) -> No
 
 
 def test_without_billing_nobody_is_refused_and_balances_are_shown(bank: Bank) -> None:
-    off = till(bank, Tariff())
-    assert asyncio.run(off.hold(1, "a", 4)) == Held(cost=0, balance=None)
+    off = till(bank, Pricing())
+    assert asyncio.run(off.hold(1, "a", 4)) == Reservation(cost=0, balance=None)
     asyncio.run(off.release("a"))
     bank.add(3)
     assert asyncio.run(off.balance(1)) == 3
@@ -149,16 +149,23 @@ def test_many_submissions_at_once_spend_what_there_is_and_no_more(bank: Bank) ->
 
 def test_without_the_control_database_nothing_is_sold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     away = nowhere(tmp_path)
-    cashier = Cashier(away, REGION, BILLING)
+    credit_reservations = CreditReservations(away, REGION, BILLING)
     try:
-        for ask in (cashier.hold(1, "a", 1), cashier.hold(1, "a", 0), cashier.balance(1), cashier.payments(1, limit=1)):
+        for ask in (
+            credit_reservations.hold(1, "a", 1),
+            credit_reservations.hold(1, "a", 0),
+            credit_reservations.balance(1),
+            credit_reservations.payments(1, limit=1),
+        ):
             with pytest.raises(Refused) as caught:
                 asyncio.run(ask)
             assert caught.value.kind is Kind.UNAVAILABLE
             assert str(tmp_path) not in caught.value.detail
         caplog.clear()
-        asyncio.run(cashier.release("a"))
-        assert asyncio.run(Cashier(away, REGION, Tariff()).hold(1, "a", 1)) == Held(cost=0, balance=None)
+        asyncio.run(credit_reservations.release("a"))
+        assert asyncio.run(CreditReservations(away, REGION, Pricing()).hold(1, "a", 1)) == Reservation(
+            cost=0, balance=None
+        )
     finally:
         away.close()
     assert [(record.getMessage(), record.levelname) for record in caplog.records] == [

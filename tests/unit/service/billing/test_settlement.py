@@ -8,14 +8,14 @@ import pytest
 
 from sottovoce.job import Event, Reason
 from sottovoce.service.billing import ledger, settlement
-from sottovoce.service.billing.credit_holds import Tariff
+from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.billing.ledger import EntryKind
-from sottovoce.service.billing.settlement import GRACE_MS, Settler
+from sottovoce.service.billing.settlement import GRACE_MS, SettlementJob
 from sottovoce.service.jobs import repository
 from sottovoce.service.storage.database import Database
 from tests.unit.service.billing.credit_values import BACKENDS, REGION, Bank, again, bank, nowhere
 
-TARIFF = Tariff(billing=True, per_minute=2)
+TARIFF = Pricing(billing=True, per_minute=2)
 MINUTE = 60_000
 
 
@@ -26,8 +26,8 @@ def _bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
         yield made
 
 
-def tick(bank: Bank, tariff: Tariff = TARIFF) -> None:
-    asyncio.run(Settler(bank.control, bank.region, REGION, tariff).tick())
+def tick(bank: Bank, pricing: Pricing = TARIFF) -> None:
+    asyncio.run(SettlementJob(bank.control, bank.region, REGION, pricing).tick())
 
 
 def twice(bank: Bank) -> None:
@@ -71,7 +71,7 @@ def test_a_rejected_job_costs_nothing_whatever_the_reason(bank: Bank, reason: Re
     assert bank.told() == [("added", 20), ("hold", -4), ("refund", 4)]
 
 
-@pytest.mark.parametrize("event", [Event.REMOVED, Event.LAPSED])
+@pytest.mark.parametrize("event", [Event.REMOVED, Event.EXPIRED_BY_RETENTION])
 def test_a_tombstone_tells_whether_the_job_was_done(bank: Bank, event: Event) -> None:
     for job_id in ("done", "live", "rejected"):
         bank.hold(job_id, 4)
@@ -165,7 +165,7 @@ def test_many_settlers_close_each_hold_once(bank: Bank) -> None:
     controls, regions = ([again(database) for _ in range(4)] for database in (bank.control, bank.region))
 
     def settle(control: Database, region: Database) -> None:
-        asyncio.run(Settler(control, region, REGION, TARIFF).tick())
+        asyncio.run(SettlementJob(control, region, REGION, TARIFF).tick())
 
     try:
         with ThreadPoolExecutor(4) as threads:
@@ -285,7 +285,7 @@ def test_ticks_go_on_where_the_last_one_ended_and_begin_anew(bank: Bank, monkeyp
     for job_id in "abcde":
         bank.hold(job_id, 1)
         bank.queued(job_id)
-    settler = Settler(bank.control, bank.region, REGION, TARIFF)
+    settler = SettlementJob(bank.control, bank.region, REGION, TARIFF)
 
     def after_a_tick() -> list[str]:
         asyncio.run(settler.tick())
@@ -321,7 +321,7 @@ def test_a_database_that_is_away_is_told_of_once_and_waited_for(
     bank: Bank, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = nowhere(tmp_path)
-    settler = Settler(away, bank.region, REGION, TARIFF)
+    settler = SettlementJob(away, bank.region, REGION, TARIFF)
     try:
         for _ in range(3):
             asyncio.run(settler.tick())

@@ -9,12 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.job import Event, JobType
-from sottovoce.service.billing import usage
-from sottovoce.service.billing.usage import Bookkeeper, By, Share
+from sottovoce.service.billing import usage, usage_replication
+from sottovoce.service.billing.usage import GroupBy, UsageBreakdown
+from sottovoce.service.billing.usage_replication import UsageReplicator
 from sottovoce.service.identity import projects
-from sottovoce.service.identity.projects import Clearing
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.deletion import Removal
+from sottovoce.service.jobs.deletion import JobDeletion
+from sottovoce.service.retention import project_cleanup
+from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms
@@ -73,7 +75,7 @@ def untold(bank: Bank) -> list[str]:
 
 
 def tick(bank: Bank, control: Database | None = None, region: str = REGION) -> None:
-    asyncio.run(Bookkeeper(control or bank.control, bank.region, region).tick())
+    asyncio.run(UsageReplicator(control or bank.control, bank.region, region).tick())
 
 
 def used(bank: Bank, **period: int | None) -> tuple[int, int, list[Line]]:
@@ -187,7 +189,7 @@ def test_it_is_told_by_type_language_and_operating_point_for_all_projects(bank: 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("event", [Event.REMOVED, Event.LAPSED])
+@pytest.mark.parametrize("event", [Event.REMOVED, Event.EXPIRED_BY_RETENTION])
 def test_the_end_of_a_job_changes_nothing(bank: Bank, event: Event) -> None:
     done(bank, "a")
     before = used(bank)
@@ -202,7 +204,7 @@ def test_the_end_of_a_job_changes_nothing(bank: Bank, event: Event) -> None:
 
 
 def test_every_row_is_copied_once(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "PAGE", 3)
+    monkeypatch.setattr(usage_replication, "PAGE", 3)
     for number in range(7):
         done(bank, f"job{number}", days_ago=number)
     now = today(bank)
@@ -214,9 +216,9 @@ def test_every_row_is_copied_once(bank: Bank, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_one_tick_has_no_time_for_the_next_one_does(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "PAGE", 2)
-    monkeypatch.setattr(usage, "PAGES", 1)
-    keeper = Bookkeeper(bank.control, bank.region, REGION)
+    monkeypatch.setattr(usage_replication, "PAGE", 2)
+    monkeypatch.setattr(usage_replication, "PAGES", 1)
+    keeper = UsageReplicator(bank.control, bank.region, REGION)
     for number in range(3):
         done(bank, f"job{number}")
     asyncio.run(keeper.tick())
@@ -233,7 +235,7 @@ def test_a_kill_between_the_copy_and_its_mark_changes_nothing(bank: Bank, monkey
         raise InterruptedError
 
     with monkeypatch.context() as killed:
-        killed.setattr(usage, "_told", dies)
+        killed.setattr(usage_replication, "_mark_copied", dies)
         with pytest.raises(InterruptedError):
             tick(bank)
     once = copied(bank)
@@ -248,7 +250,7 @@ def test_several_may_copy_at_the_same_time(bank: Bank) -> None:
     ways = [(again(bank.control), again(bank.region)) for _ in range(4)]
     try:
         with ThreadPoolExecutor(4) as threads:
-            keepers = [Bookkeeper(control, region, REGION) for control, region in ways]
+            keepers = [UsageReplicator(control, region, REGION) for control, region in ways]
             list(threads.map(lambda keeper: asyncio.run(keeper.tick()), keepers))
     finally:
         for way in ways:
@@ -263,7 +265,7 @@ def test_a_control_database_that_is_away_only_delays(
 ) -> None:
     done(bank, "a")
     away = nowhere(tmp_path)
-    keeper = Bookkeeper(away, bank.region, REGION)
+    keeper = UsageReplicator(away, bank.region, REGION)
     try:
         for _ in range(3):
             asyncio.run(keeper.tick())
@@ -295,9 +297,9 @@ def project(bank: Bank, name: str = "second") -> int:
         return projects.create(connection, 1, name).id
 
 
-def clearing(bank: Bank, folder: Path) -> Clearing:
-    removal = Removal(bank.region, Blobs.open(f"file://{folder}/blobs", {}), FakeQueue())
-    return Clearing(bank.control, bank.region, removal)
+def clearing(bank: Bank, folder: Path) -> ProjectCleanup:
+    deletion = JobDeletion(bank.region, Blobs.open(f"file://{folder}/blobs", {}), FakeQueue())
+    return ProjectCleanup(bank.control, bank.region, deletion)
 
 
 def delete(bank: Bank, project_id: int) -> None:
@@ -334,7 +336,7 @@ def test_a_deletion_is_carried_out_once_and_the_next_one_too(bank: Bank, tmp_pat
         asyncio.run(work.tick())
         assert counted(bank) == {}
         with bank.control.writing() as connection:  # long ago, by the time of the next one
-            long_ago = projects.OVERLAP_MS * 2
+            long_ago = project_cleanup.OVERLAP_MS * 2
             connection.execute(sa.update(t.projects).values(deleted_at=t.projects.c.deleted_at - long_ago))
         with bank.region.writing() as connection:
             mark = t.counters.c.name.like("deleted projects%")
@@ -371,30 +373,30 @@ def figures(bank: Bank) -> Bank:
     return bank
 
 
-def shares(bank: Bank, by: By, **more: int) -> list[tuple[int | str | None, str | None, int, int]]:
+def shares(bank: Bank, by: GroupBy, **more: int) -> list[tuple[int | str | None, str | None, int, int]]:
     with bank.control.reading() as connection:
-        found: list[Share] = usage.shares(connection, by, **more)
+        found: list[UsageBreakdown] = usage.shares(connection, by, **more)
     return [(share.key, share.name, share.count, share.duration_ms) for share in found]
 
 
 def test_the_operator_sees_every_region_and_workspace(figures: Bank) -> None:
     now = today(figures)
-    assert shares(figures, By.DAY) == [(now - 5, None, 1, 16), (now - 2, None, 1, 1), (now - 1, None, 2, 6)]
-    assert shares(figures, By.APP) == [("=cmd", None, 1, 16), ("desk", None, 2, 5), (None, None, 1, 2)]
-    assert shares(figures, By.LANGUAGE) == [("en", None, 3, 19), ("fr", None, 1, 4)]
-    assert shares(figures, By.REGION) == [("eu1", None, 3, 7), ("us1", None, 1, 16)]
-    assert shares(figures, By.WORKSPACE) == [(1, "w", 3, 19), (2, "w", 1, 4)]
-    (ours, theirs, others) = shares(figures, By.PROJECT)
+    assert shares(figures, GroupBy.DAY) == [(now - 5, None, 1, 16), (now - 2, None, 1, 1), (now - 1, None, 2, 6)]
+    assert shares(figures, GroupBy.APP) == [("=cmd", None, 1, 16), ("desk", None, 2, 5), (None, None, 1, 2)]
+    assert shares(figures, GroupBy.LANGUAGE) == [("en", None, 3, 19), ("fr", None, 1, 4)]
+    assert shares(figures, GroupBy.REGION) == [("eu1", None, 3, 7), ("us1", None, 1, 16)]
+    assert shares(figures, GroupBy.WORKSPACE) == [(1, "w", 3, 19), (2, "w", 1, 4)]
+    (ours, theirs, others) = shares(figures, GroupBy.PROJECT)
     assert (ours[1:], theirs[1:], others) == (("first", 2, 17), ("second", 1, 2), (99, None, 1, 4))
 
 
 def test_the_operator_may_ask_for_some_days_and_one_workspace(figures: Bank) -> None:
     now = today(figures)
-    assert shares(figures, By.REGION, since=now - 2) == [("eu1", None, 3, 7)]
-    assert shares(figures, By.REGION, until=now - 5) == [("us1", None, 1, 16)]
-    assert shares(figures, By.REGION, until=now) == shares(figures, By.REGION)
-    assert shares(figures, By.DAY, workspace_id=2) == [(now - 1, None, 1, 4)]
-    assert shares(figures, By.DAY, since=now - 1, until=now - 2) == []
+    assert shares(figures, GroupBy.REGION, since=now - 2) == [("eu1", None, 3, 7)]
+    assert shares(figures, GroupBy.REGION, until=now - 5) == [("us1", None, 1, 16)]
+    assert shares(figures, GroupBy.REGION, until=now) == shares(figures, GroupBy.REGION)
+    assert shares(figures, GroupBy.DAY, workspace_id=2) == [(now - 1, None, 1, 4)]
+    assert shares(figures, GroupBy.DAY, since=now - 1, until=now - 2) == []
 
 
 def test_a_day_begins_at_midnight_utc(bank: Bank) -> None:
@@ -419,9 +421,9 @@ def test_a_project_cannot_be_deleted_while_its_usage_is_copied(bank: Bank) -> No
     theirs = project(bank)
     done(bank, "a", project_id=theirs)
     with bank.region.reading() as connection:
-        rows = usage._untold(connection)
+        rows = usage_replication._untold(connection)
     with bank.control.writing() as copying:
-        assert usage._copy(copying, REGION, rows) == set()
+        assert usage_replication._copy(copying, REGION, rows) == set()
         with bank.control.reading() as deleting:
             deleting.execute(sa.text("SET LOCAL lock_timeout = 50"))
             with pytest.raises(sa.exc.OperationalError, match="lock timeout"):

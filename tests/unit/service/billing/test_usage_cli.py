@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
 from sottovoce.cli.admin.usage import FORMULA, KEYS
-from sottovoce.service.billing.usage import By
+from sottovoce.service.billing.usage import GroupBy
 from sottovoce.service.identity import api_keys
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
@@ -93,8 +93,8 @@ def test_a_file_that_cannot_be_written_is_said_so() -> None:
     assert "nowhere/usage.csv" in done.output
 
 
-@pytest.mark.parametrize("by", list(By))
-def test_no_cell_is_a_formula(by: By) -> None:
+@pytest.mark.parametrize("by", list(GroupBy))
+def test_no_cell_is_a_formula(by: GroupBy) -> None:
     rows = list(csv.reader(io.StringIO(run("--by", by.value, "--csv", "-").output)))
     assert rows[0][0] == by.value
     assert len({len(row) for row in rows}) == 1
@@ -116,4 +116,4 @@ def test_what_is_no_day_is_refused(day: str) -> None:
 
 
 def test_the_choices_are_those_of_the_service() -> None:
-    assert set(KEYS) == set(By)
+    assert set(KEYS) == set(GroupBy)

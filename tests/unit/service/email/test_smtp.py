@@ -20,10 +20,10 @@ from cryptography.x509.oid import NameOID
 from sottovoce.outbound import Outbound
 from sottovoce.service.email import smtp as mail
 from sottovoce.service.email.smtp import Attachment, Mail, MailFailed, Security, Smtp
-from sottovoce.service.notifications.outbox import State
-from sottovoce.service.notifications.sender import SendPolicy
+from sottovoce.service.notifications.model import State
+from sottovoce.service.notifications.send_policy import SendPolicy
 from tests.postbox import HERE, Inbox, postbox
-from tests.unit.service.errand_values import Region, going_out, region_in
+from tests.unit.service.task_values import Region, going_out, region_in
 
 LETTER = Mail(to="ada@example.org", subject="Transcript ready", body="Your job is done.\nBye.")
 SENDER = "sottovoce@example.com"

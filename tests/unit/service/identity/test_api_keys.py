@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.identity import api_keys, projects
+from sottovoce.service.identity import api_keys, projects, workspaces
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
@@ -100,7 +100,7 @@ def test_every_key_has_a_user(started: Database) -> None:
 
 def test_each_workspace_has_its_own_default_project(started: Database) -> None:
     with started.writing() as connection:
-        workspace, project = api_keys.open_workspace(connection, "other")
+        workspace, project = workspaces.open_workspace(connection, "other")
         assert api_keys.default_project(connection) == api_keys.default_project(connection, 1) == 1
         assert api_keys.default_project(connection, workspace) == project != 1
 

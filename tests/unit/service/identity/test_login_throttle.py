@@ -7,13 +7,13 @@ import sqlalchemy as sa
 
 from sottovoce.errors import Kind
 from sottovoce.service.identity import login_throttle
-from sottovoce.service.identity.login_throttle import Allowance, Throttled
+from sottovoce.service.identity.login_throttle import AttemptLimit, Throttled
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
 from tests.unit.service.identity.account_values import BACKENDS, control_on
 
-ADA = Allowance(purpose="login", who="ada@example.org", most=3, seconds=900)
-PLACE = Allowance(purpose="login from", who="192.0.2.1", most=5, seconds=60)
+ADA = AttemptLimit(purpose="login", who="ada@example.org", most=3, seconds=900)
+PLACE = AttemptLimit(purpose="login from", who="192.0.2.1", most=5, seconds=60)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -22,10 +22,10 @@ def control(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
         yield made
 
 
-def tried(control: Database, *allowances: Allowance) -> bool:
+def tried(control: Database, *allowances: AttemptLimit) -> bool:
     try:
         with control.writing() as connection:
-            login_throttle.spend(connection, allowances)
+            login_throttle.count_attempt(connection, allowances)
     except Throttled:
         return False
     return True
@@ -55,7 +55,7 @@ def test_who_is_throttled_hears_how_long(control: Database) -> None:
         tried(control, ADA)
     later(control, 600)
     with pytest.raises(Throttled, match="try again in 5 minutes") as caught, control.writing() as connection:
-        login_throttle.spend(connection, [ADA])
+        login_throttle.count_attempt(connection, [ADA])
     assert caught.value.kind is Kind.RATE_LIMITED
     assert 290 < caught.value.seconds <= 300
     assert Throttled(30).why.endswith("in a minute")
@@ -69,8 +69,8 @@ def test_an_attempt_that_is_refused_counts_nowhere(control: Database) -> None:
 def test_purposes_and_people_are_counted_apart(control: Database) -> None:
     for _ in range(3):
         tried(control, ADA)
-    assert tried(control, Allowance(purpose="forgot", who=ADA.who, most=3, seconds=900))
-    assert tried(control, Allowance(purpose="login", who="bob@example.org", most=3, seconds=900))
+    assert tried(control, AttemptLimit(purpose="forgot", who=ADA.who, most=3, seconds=900))
+    assert tried(control, AttemptLimit(purpose="login", who="bob@example.org", most=3, seconds=900))
     assert not tried(control, ADA)
 
 
@@ -84,11 +84,11 @@ def test_what_succeeded_is_given_back_and_never_more(control: Database) -> None:
     for _ in range(3):
         tried(control, ADA)
     with control.writing() as connection:
-        login_throttle.give_back(connection, [ADA, PLACE])
+        login_throttle.uncount(connection, [ADA, PLACE])
     assert [tried(control, ADA) for _ in range(2)] == [True, False]
     with control.writing() as connection:
         for _ in range(9):
-            login_throttle.give_back(connection, [ADA])
+            login_throttle.uncount(connection, [ADA])
     assert rows(control) == [(ADA.subject, 0)]
     assert [tried(control, ADA) for _ in range(4)] == [True] * 3 + [False]
 
@@ -103,7 +103,7 @@ def test_a_count_may_be_forgotten(control: Database) -> None:
 
 def test_old_counts_go(control: Database) -> None:
     for number in range(3):
-        tried(control, Allowance(purpose="login", who=str(number), most=1, seconds=60))
+        tried(control, AttemptLimit(purpose="login", who=str(number), most=1, seconds=60))
     later(control, login_throttle.LONGEST + 1)
     assert tried(control, ADA)
     assert rows(control) == [(ADA.subject, 1)]
@@ -112,7 +112,7 @@ def test_old_counts_go(control: Database) -> None:
 def test_attempts_at_once_are_all_counted(control: Database) -> None:
     async def spend() -> bool:
         try:
-            await control.write(lambda connection: login_throttle.spend(connection, [ADA, PLACE]))
+            await control.write(lambda connection: login_throttle.count_attempt(connection, [ADA, PLACE]))
         except Throttled:
             return False
         return True
@@ -132,10 +132,10 @@ def test_attempts_at_once_are_all_counted(control: Database) -> None:
     ],
 )  # fmt: skip
 def test_a_place_is_what_a_client_cannot_change_at_will(one: str, other: str, same: bool) -> None:
-    assert (login_throttle.site(one) == login_throttle.site(other)) is same
+    assert (login_throttle.network_of(one) == login_throttle.network_of(other)) is same
 
 
 @pytest.mark.parametrize("seconds", [0, -1, login_throttle.LONGEST + 1])
 def test_an_allowance_is_not_for_longer_than_counts_are_kept(seconds: int) -> None:
     with pytest.raises(ValueError, match="seconds"):
-        Allowance(purpose="p", who="w", most=1, seconds=seconds)
+        AttemptLimit(purpose="p", who="w", most=1, seconds=seconds)

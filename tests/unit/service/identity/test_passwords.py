@@ -23,8 +23,8 @@ def test_a_hash_is_of_the_recommended_kind_and_never_the_same() -> None:
 
 
 def test_nobodys_hash_costs_as_much_as_anybodys_and_fits_no_password() -> None:
-    assert extract_parameters(passwords._nobodys()) == extract_parameters(passwords.hashed(PASSWORD))
-    assert passwords._nobodys() != passwords._nobodys()
+    assert extract_parameters(passwords._hash_for_unknown_users()) == extract_parameters(passwords.hashed(PASSWORD))
+    assert passwords._hash_for_unknown_users() != passwords._hash_for_unknown_users()
     assert not passwords.matches(None, PASSWORD)
     assert not passwords.matches(None, "")
 

@@ -9,10 +9,10 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.job import State
 from sottovoce.service.identity import api_keys, projects
 from sottovoce.service.identity.api_keys import Caller
-from sottovoce.service.identity.projects import Clearing
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.deletion import Removal
+from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blobs import Blobs
@@ -99,13 +99,13 @@ def test_what_a_deleted_project_held_is_removed_and_nothing_else(tmp_path: Path,
         blobs = Blobs.open(f"file://{tmp_path}/blobs", {})
         queue = DbosQueue(region)
         try:
-            clearing = Clearing(control, region, Removal(region, blobs, queue))
+            clearing = ProjectCleanup(control, region, JobDeletion(region, blobs, queue))
             asyncio.run(_clear(clearing, region, blobs, made.id, how))
         finally:
             queue.close()
 
 
-async def _clear(clearing: Clearing, region: Database, blobs: Blobs, project_id: int, how: str) -> None:
+async def _clear(clearing: ProjectCleanup, region: Database, blobs: Blobs, project_id: int, how: str) -> None:
     owners = {f"job000000{n}": (project_id if n % 2 else 1) for n in range(1, 8)}
     for job_id, owner in owners.items():
         caller = Caller(key_id="k", project_id=owner, workspace_id=1, user_id=1)

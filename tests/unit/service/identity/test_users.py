@@ -110,34 +110,34 @@ def test_what_is_kept_of_a_password_is_not_shown(connection: sa.Connection) -> N
 def test_who_is_disabled_is_out_until_enabled(connection: sa.Connection) -> None:
     ada = added(connection, verified=False)
     assert ada.state == "unverified"
-    session, link = sessions.begin(connection, ada.id), email_links.make(connection, ada.id, Purpose.PASSWORD)
+    session, link = sessions.create(connection, ada.id), email_links.create(connection, ada.id, Purpose.PASSWORD)
     project = api_keys.default_project(connection, ada.workspace_id)
     api_keys.create_key(connection, project_id=project, user_id=ada.id, name="k", secret="adas-own-key")
     key = api_keys.digest("adas-own-key")
     assert api_keys.caller(connection, key)
     users.disable(connection, ada)
     assert users.find(connection, EMAIL).state == "disabled"
-    assert sessions.holder(connection, session) is email_links.holder(connection, link, Purpose.PASSWORD) is None
+    assert sessions.user_for(connection, session) is email_links.user_for(connection, link, Purpose.PASSWORD) is None
     assert api_keys.caller(connection, key) is None
     users.enable(connection, ada)
     assert users.find(connection, EMAIL).state == "active"
-    assert sessions.holder(connection, session) is None
+    assert sessions.user_for(connection, session) is None
     assert api_keys.caller(connection, key).user_id == ada.id
 
 
 def test_another_password_ends_other_sessions_and_links(connection: sa.Connection) -> None:
     ada, bob = added(connection), added(connection, "bob@example.org")
-    mine, other, bobs = (sessions.begin(connection, user.id) for user in (ada, ada, bob))
-    link = email_links.make(connection, ada.id, Purpose.PASSWORD)
+    mine, other, bobs = (sessions.create(connection, user.id) for user in (ada, ada, bob))
+    link = email_links.create(connection, ada.id, Purpose.PASSWORD)
     users.set_password(connection, ada, "new", session=mine)
-    assert [sessions.holder(connection, each) for each in (mine, other, bobs)] == [ada.id, None, bob.id]
-    assert email_links.holder(connection, link, Purpose.PASSWORD) is None
+    assert [sessions.user_for(connection, each) for each in (mine, other, bobs)] == [ada.id, None, bob.id]
+    assert email_links.user_for(connection, link, Purpose.PASSWORD) is None
     assert users.credentials(connection, ada).password_hash == "new"
 
 
 def test_accounts_that_nobody_verified_go_after_a_week(connection: sa.Connection) -> None:
     ada = added(connection, verified=False)
-    email_links.make(connection, ada.id, Purpose.VERIFY)
+    email_links.create(connection, ada.id, Purpose.VERIFY)
     kept = [added(connection, f"{name}@example.org", verified=False) for name in ("key", "joined", "credit", "gone")]
     project = api_keys.default_project(connection, kept[0].workspace_id)
     api_keys.create_key(connection, project_id=project, user_id=kept[0].id, name="k", secret="somebodys-key")
@@ -164,23 +164,23 @@ def test_accounts_that_nobody_verified_go_after_a_week(connection: sa.Connection
 
 def test_a_session_is_known_by_its_secret_alone(connection: sa.Connection) -> None:
     ada = added(connection)
-    secret = sessions.begin(connection, ada.id)
+    secret = sessions.create(connection, ada.id)
     assert len(secret) == sessions.SECRET_LENGTH
-    assert sessions.holder(connection, secret) == ada.id
+    assert sessions.user_for(connection, secret) == ada.id
     assert secret not in repr(connection.execute(sa.select(t.sessions)).all())
     for other in ("", secret[:-1], api_keys.digest(secret), secret.swapcase(), "\ud800"):
-        assert sessions.holder(connection, other) is None
+        assert sessions.user_for(connection, other) is None
 
 
 def test_a_session_ends_when_it_is_ended_or_over(connection: sa.Connection) -> None:
     ada = added(connection)
-    first, second = sessions.begin(connection, ada.id), sessions.begin(connection, ada.id)
-    assert sessions.end(connection, first)
-    assert not sessions.end(connection, first)
-    assert sessions.holder(connection, second) == ada.id
+    first, second = sessions.create(connection, ada.id), sessions.create(connection, ada.id)
+    assert sessions.delete(connection, first)
+    assert not sessions.delete(connection, first)
+    assert sessions.user_for(connection, second) == ada.id
     connection.execute(sa.update(t.sessions).values(expires_at=t.sessions.c.expires_at - sessions.SECONDS * 1000))
-    assert sessions.holder(connection, second) is None
-    sessions.begin(connection, ada.id)
+    assert sessions.user_for(connection, second) is None
+    sessions.create(connection, ada.id)
     assert connection.scalar(sa.select(sa.func.count()).select_from(t.sessions)) == 1
 
 
@@ -192,8 +192,8 @@ def test_the_oldest_session_ends_when_there_are_too_many(
     made = []
     for _ in range(5):
         connection.execute(sa.update(t.sessions).values(created_at=t.sessions.c.created_at - 1000))
-        made.append(sessions.begin(connection, ada.id))
-    assert [sessions.holder(connection, each) for each in made] == [None, None, ada.id, ada.id, ada.id]
+        made.append(sessions.create(connection, ada.id))
+    assert [sessions.user_for(connection, each) for each in made] == [None, None, ada.id, ada.id, ada.id]
 
 
 # ── links ──
@@ -201,30 +201,30 @@ def test_the_oldest_session_ends_when_there_are_too_many(
 
 def test_a_link_is_known_by_its_secret_and_good_for_one_purpose(connection: sa.Connection) -> None:
     ada = added(connection)
-    secret = email_links.make(connection, ada.id, Purpose.VERIFY)
-    assert email_links.holder(connection, secret, Purpose.VERIFY) == ada.id
-    assert email_links.holder(connection, secret, Purpose.PASSWORD) is None
+    secret = email_links.create(connection, ada.id, Purpose.VERIFY)
+    assert email_links.user_for(connection, secret, Purpose.VERIFY) == ada.id
+    assert email_links.user_for(connection, secret, Purpose.PASSWORD) is None
     assert secret not in repr(connection.execute(sa.select(t.mail_links)).all())
-    email_links.drop(connection, ada.id, Purpose.PASSWORD)
-    assert email_links.holder(connection, secret, Purpose.VERIFY) == ada.id
+    email_links.revoke(connection, ada.id, Purpose.PASSWORD)
+    assert email_links.user_for(connection, secret, Purpose.VERIFY) == ada.id
     users.verify(connection, ada)
-    assert email_links.holder(connection, secret, Purpose.VERIFY) is None
+    assert email_links.user_for(connection, secret, Purpose.VERIFY) is None
 
 
 def test_a_link_takes_the_place_of_an_older_one_and_is_over_at_last(connection: sa.Connection) -> None:
     ada = added(connection)
     old, other, new = (
-        email_links.make(connection, ada.id, each) for each in (Purpose.PASSWORD, Purpose.VERIFY, Purpose.PASSWORD)
+        email_links.create(connection, ada.id, each) for each in (Purpose.PASSWORD, Purpose.VERIFY, Purpose.PASSWORD)
     )
-    assert email_links.holder(connection, old, Purpose.PASSWORD) is None
+    assert email_links.user_for(connection, old, Purpose.PASSWORD) is None
     assert (
-        email_links.holder(connection, other, Purpose.VERIFY)
-        == email_links.holder(connection, new, Purpose.PASSWORD)
+        email_links.user_for(connection, other, Purpose.VERIFY)
+        == email_links.user_for(connection, new, Purpose.PASSWORD)
         == ada.id
     )
     connection.execute(sa.update(t.mail_links).values(expires_at=t.mail_links.c.expires_at - 3_600_000))
-    assert email_links.holder(connection, new, Purpose.PASSWORD) is None
-    assert email_links.holder(connection, other, Purpose.VERIFY) == ada.id
+    assert email_links.user_for(connection, new, Purpose.PASSWORD) is None
+    assert email_links.user_for(connection, other, Purpose.VERIFY) == ada.id
 
 
 # ── many at once ──
@@ -252,9 +252,9 @@ def test_many_logins_at_once_end_in_as_many_sessions(control: Database) -> None:
 
     def begin(_: int) -> str:
         with control.writing() as connection:
-            return sessions.begin(connection, ada.id)
+            return sessions.create(connection, ada.id)
 
     with ThreadPoolExecutor(4) as threads:
         secrets = list(threads.map(begin, range(8)))
     with control.reading() as connection:
-        assert {sessions.holder(connection, secret) for secret in secrets} == {ada.id}
+        assert {sessions.user_for(connection, secret) for secret in secrets} == {ada.id}

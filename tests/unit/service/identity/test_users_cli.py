@@ -60,8 +60,8 @@ def entries(control: Database) -> list[audit_log.Entry]:
 
 
 def test_a_user_is_added_with_a_password_and_a_key(control: Database) -> None:
-    shown = done("users", "add", " Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\nmore\n")
-    user_id, secret = shown.split()
+    public_text = done("users", "add", " Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\nmore\n")
+    user_id, secret = public_text.split()
     ada = user(control)
     assert (str(ada.id), ada.state) == (user_id, "active")
     assert fits(control, PASSWORD)
@@ -75,9 +75,9 @@ def test_a_user_is_added_with_a_password_and_a_key(control: Database) -> None:
 
 
 def test_a_password_is_typed_twice_without_echo(control: Database) -> None:
-    shown = done("users", "add", EMAIL, "--no-key", typed=f"{PASSWORD}\nwrong\n{PASSWORD}\n{PASSWORD}\n")
-    assert shown.splitlines()[-1] == str(user(control).id)
-    assert PASSWORD not in shown
+    public_text = done("users", "add", EMAIL, "--no-key", typed=f"{PASSWORD}\nwrong\n{PASSWORD}\n{PASSWORD}\n")
+    assert public_text.splitlines()[-1] == str(user(control).id)
+    assert PASSWORD not in public_text
     assert fits(control, PASSWORD)
     with control.reading() as connection:
         assert len(api_keys.list_keys(connection)) == 1
@@ -105,10 +105,10 @@ def test_who_is_disabled_is_out_until_enabled(control: Database) -> None:
     _, secret = done("users", "add", EMAIL, "--no-password").split()
     ada = user(control)
     with control.writing() as connection:
-        session = sessions.begin(connection, ada.id)
+        session = sessions.create(connection, ada.id)
     assert done("users", "disable", str(ada.id)) == f"disabled {ada.id}\n"
     with control.reading() as connection:
-        assert sessions.holder(connection, session) is None
+        assert sessions.user_for(connection, session) is None
         assert api_keys.caller(connection, api_keys.digest(secret)) is None
     assert done("users", "enable", EMAIL) == f"enabled {ada.id}\n"
     with control.reading() as connection:
@@ -120,14 +120,14 @@ def test_another_password_ends_sessions_and_lets_in_who_was_throttled(control: D
     done("users", "add", EMAIL, "--no-password", "--no-key")
     ada, allowance = user(control), login_allowances(EMAIL, "")[0]
     with control.writing() as connection:
-        session = sessions.begin(connection, ada.id)
+        session = sessions.create(connection, ada.id)
         for _ in range(allowance.most):
-            login_throttle.spend(connection, [allowance])
+            login_throttle.count_attempt(connection, [allowance])
     assert done("users", "password", "Ada@example.org", "--password-stdin", typed=PASSWORD).startswith("password of")
     assert fits(control, PASSWORD)
     with control.writing() as connection:
-        assert sessions.holder(connection, session) is None
-        login_throttle.spend(connection, [allowance])
+        assert sessions.user_for(connection, session) is None
+        login_throttle.count_attempt(connection, [allowance])
     assert entries(control)[-1].action == "password set"
 
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
-from sottovoce.service.identity import api_keys, audit_log, workspaces
+from sottovoce.service.identity import api_keys, audit_log
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.storage import migrate
-from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.database import DAY_MS, Database
 from tests.unit.service.service_values import migrated
 
 SECRET = "the-first-key"
@@ -72,7 +72,7 @@ def test_a_workspace_is_bound_to_regions_and_let_go_again(control: Database) -> 
 def test_its_jobs_are_kept_for_a_time_of_its_own(control: Database) -> None:
     assert caller(control).retention_ms is None
     done("retention", "1", "0.5")
-    assert caller(control).retention_ms == workspaces.DAY_MS // 2
+    assert caller(control).retention_ms == DAY_MS // 2
     assert "keeps jobs 0.5 days" in done("list")
     assert "until they were delivered" in done("retention", "1", "0")
     assert caller(control).retention_ms == 0

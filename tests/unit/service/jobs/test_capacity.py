@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
@@ -19,7 +19,7 @@ from sottovoce.request import (
     TranscriptionRequest,
 )
 from sottovoce.service.jobs import capabilities
-from sottovoce.service.jobs.queue_estimate import Outlook
+from sottovoce.service.jobs.queue_estimate import QueueEstimate
 from sottovoce.service.limits import quotas
 from sottovoce.service.limits.quotas import Disk, Quota, Usage
 from sottovoce.service.queue import worker_registry
@@ -78,12 +78,12 @@ NOT_HERE = [
 @pytest.mark.parametrize(("request_", "at"), NOT_HERE, ids=[at for _, at in NOT_HERE])
 def test_what_nobody_covers_is_refused_by_name(request_, at):
     with pytest.raises(Refused) as refused:
-        capabilities.Offers((ENGLISH, GERMAN)).check(request_)
+        capabilities.CapabilityTable((ENGLISH, GERMAN)).check(request_)
     assert (refused.value.kind, refused.value.at) == (Kind.INVALID_CONFIG, at)
 
 
 def test_what_is_covered_gets_the_engine_that_covers_it():
-    found = capabilities.Offers((ENGLISH, GERMAN))
+    found = capabilities.CapabilityTable((ENGLISH, GERMAN))
     assert found.check(PLAIN).engine == "e"
     assert found.check(replace(PLAIN, language="de", operating_point=OperatingPoint.ENHANCED)).engine == "g"
     assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
@@ -95,7 +95,7 @@ PRINTER = replace(DIARIZER, engine="p", grade=1, voiceprints="p1")
 
 
 def test_texts_go_to_an_aligner_of_their_language_and_nothing_else_does():
-    found = capabilities.Offers((ENGLISH, ALIGNER))
+    found = capabilities.CapabilityTable((ENGLISH, ALIGNER))
     assert (found.languages, found.aligned) == (("en",), ("de",))
     assert found.check(AlignmentRequest(language="de")).engine == "a"
     for request_ in (AlignmentRequest(language="en"), replace(PLAIN, language="de")):
@@ -106,8 +106,8 @@ def test_texts_go_to_an_aligner_of_their_language_and_nothing_else_does():
 def test_speakers_are_identified_where_the_diarizer_makes_voice_prints():
     wanted = replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True))
     with pytest.raises(Refused):
-        capabilities.Offers((ENGLISH, DIARIZER)).check(wanted)
-    found = capabilities.Offers((ENGLISH, DIARIZER, PRINTER))
+        capabilities.CapabilityTable((ENGLISH, DIARIZER)).check(wanted)
+    found = capabilities.CapabilityTable((ENGLISH, DIARIZER, PRINTER))
     assert found.check(wanted).engine == "e"
     assert found.diarizer
     assert found.diarizer.engine == "p"
@@ -117,7 +117,7 @@ AUTO = replace(PLAIN, language="auto")
 
 
 def test_an_open_language_goes_to_an_engine_that_identifies_it():
-    assert capabilities.Offers((ENGLISH, LISTENER)).check(AUTO).engine == "l"
+    assert capabilities.CapabilityTable((ENGLISH, LISTENER)).check(AUTO).engine == "l"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_open_language_goes_to_an_engine_that_identifies_it():
     ],
 )
 def test_languages_that_could_never_be_the_answer_are_refused(wanted, at):
-    found = capabilities.Offers((ENGLISH, LISTENER))
+    found = capabilities.CapabilityTable((ENGLISH, LISTENER))
     with pytest.raises(Refused) as refused:
         found.check(replace(AUTO, language_identification=wanted))
     assert refused.value.at == f"language_identification_config.{at}"
@@ -142,12 +142,12 @@ def test_languages_that_may_be_the_answer_are_taken():
     wanted = LanguageIdentification(
         expected_languages=("en", "cy"), low_confidence_action="use_default_language", default_language="bn"
     )
-    assert capabilities.Offers((LISTENER,)).check(replace(AUTO, language_identification=wanted)).engine == "l"
+    assert capabilities.CapabilityTable((LISTENER,)).check(replace(AUTO, language_identification=wanted)).engine == "l"
 
 
 def test_before_any_worker_was_seen_callers_are_asked_to_come_again():
     with pytest.raises(Refused) as refused:
-        capabilities.Offers(()).check(PLAIN)
+        capabilities.CapabilityTable(()).check(PLAIN)
     assert refused.value.kind is Kind.UNAVAILABLE
 
 
@@ -171,11 +171,11 @@ def test_features_with_an_error_list_are_answered_there():
 @pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])
 def test_an_engine_that_is_none_is_said_plainly(name):
     with pytest.raises(EngineUnavailable):
-        registry.offered(Setup(), name)
+        registry.offered(EngineConfig(), name)
 
 
 def test_an_engine_of_ones_own_is_known_by_its_address():
-    found = registry.skilled(registry.offered(Setup(), "tests.sleeper:ENGINE"), Skill.TRANSCRIPTION)
+    found = registry.skilled(registry.offered(EngineConfig(), "tests.sleeper:ENGINE"), Skill.TRANSCRIPTION)
     assert [entry.engine for entry in found] == ["tests.sleeper:ENGINE"]
 
 
@@ -225,5 +225,8 @@ def test_a_disk_keeps_its_reserve(tmp_path):
 
 
 def test_the_outlook_in_words():
-    assert Outlook(waiting=3, audio=40, slots=2, speed=4).words() == "place 4 in the queue, about 5 s before it begins"
-    assert "no worker" in Outlook(waiting=0, audio=0, slots=0).words()
+    assert (
+        QueueEstimate(waiting=3, audio=40, slots=2, speed=4).words()
+        == "place 4 in the queue, about 5 s before it begins"
+    )
+    assert "no worker" in QueueEstimate(waiting=0, audio=0, slots=0).words()

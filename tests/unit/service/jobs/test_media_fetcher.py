@@ -14,10 +14,10 @@ from sottovoce.service.jobs import media_fetcher, repository
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
 from sottovoce.service.limits.quotas import Disk, Quota
 from sottovoce.service.queue import retry
+from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Blobs, BlobWriter
-from sottovoce.service.worker.job_runner import media_key, text_key
 from tests.unit.outbound.receivers import Receiver, answer, canary, endless, hear, receiving, redirect, says
-from tests.unit.service.errand_values import CONFIG, ID, MEDIA, Region, going_out, region_in
+from tests.unit.service.task_values import CONFIG, ID, MEDIA, Region, going_out, region_in
 
 SERVED = says(answer(MEDIA))
 ALIGNMENT = {"type": "alignment", "alignment_config": {"language": "en"}}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sottovoce.job import Event, Reason, State
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.obsolete_blobs import obsolete
 from sottovoce.service.storage.database import Database
 from tests.unit.service.service_values import migrated, new_job
@@ -23,7 +23,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield made
 
 
-def job_in(database: Database, state: State) -> repository.Job:
+def job_in(database: Database, state: State) -> model.Job:
     """A job whose second attempt brought it into *state*."""
     with database.writing() as connection:
         repository.insert(connection, new_job(ID))
@@ -34,7 +34,7 @@ def job_in(database: Database, state: State) -> repository.Job:
         if state is State.REJECTED:
             repository.fail(connection, ID, 2, reason=Reason.ENGINE, message="why", keep_ms=1)
         if state is State.DELETED:
-            repository.remove(connection, ID, Event.REMOVED)
+            repository.make_tombstone(connection, ID, Event.REMOVED)
         found = repository.get(connection, ID)
     assert found
     assert found.state is state

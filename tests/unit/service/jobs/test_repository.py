@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from sottovoce import job
 from sottovoce.job import Event, Reason, State
-from sottovoce.service.jobs import repository
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import Database, now_ms
+from sottovoce.service.storage.database import DAY_MS, Database, now_ms
 from tests.unit.service.service_values import CALLER, migrated, new_job
 
 ID = "job0000001"
@@ -31,7 +31,7 @@ def add(database: Database, job_id: str = ID, **changes: object) -> None:
         repository.insert(connection, new_job(job_id, **changes))
 
 
-def look(database: Database, job_id: str = ID) -> repository.Job:
+def look(database: Database, job_id: str = ID) -> model.Job:
     with database.reading() as connection:
         found = repository.get(connection, job_id)
     assert found
@@ -52,13 +52,15 @@ def in_state(database: Database, state: State, job_id: str = ID) -> int:
         if state is State.REJECTED:
             assert repository.fail(connection, job_id, attempt, reason=Reason.ENGINE, message="why", keep_ms=1)
         if state in job.REMOVED:
-            assert repository.remove(connection, job_id, Event.REMOVED if state is State.DELETED else Event.LAPSED)
+            assert repository.make_tombstone(
+                connection, job_id, Event.REMOVED if state is State.DELETED else Event.EXPIRED_BY_RETENTION
+            )
     assert look(database, job_id).state is state
     return attempt
 
 
 def test_ids_are_ten_lower_case_letters_and_digits() -> None:
-    ids = {repository.new_id() for _ in range(2000)}
+    ids = {model.new_id() for _ in range(2000)}
     assert len(ids) == 2000
     assert all(len(each) == 10 for each in ids)
     assert set("".join(ids)) == set(string.ascii_lowercase + string.digits)
@@ -81,7 +83,7 @@ def test_v1_ids_grow_tell_their_region_and_are_never_reused(database: Database) 
         connection.execute(sa.delete(t.jobs))
     add(database, "c")
     with database.reading() as connection:
-        assert [entry.v1_id for entry in repository.newest(connection, CALLER, limit=9)] == [301]
+        assert [entry.v1_id for entry in repository.list_recent(connection, CALLER, limit=9)] == [301]
 
 
 def test_a_rolled_back_job_leaves_nothing(database: Database) -> None:
@@ -122,7 +124,7 @@ def _do(connection: sa.Connection, event: Event, attempt: int) -> bool:
         case Event.RETRIED:
             return repository.retry(connection, ID) is not None
         case _:
-            return repository.remove(connection, ID, event)
+            return repository.make_tombstone(connection, ID, event)
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
@@ -220,12 +222,12 @@ def test_a_rejection_tells_its_owner(database: Database) -> None:
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.DONE, State.REJECTED])
-@pytest.mark.parametrize("event", [Event.REMOVED, Event.LAPSED])
+@pytest.mark.parametrize("event", [Event.REMOVED, Event.EXPIRED_BY_RETENTION])
 def test_a_tombstone_holds_no_name_and_no_text(database: Database, state: State, event: Event) -> None:
     attempt = in_state(database, state)
     with database.writing() as connection:
-        assert repository.remove(connection, ID, event)
-        assert not repository.remove(connection, ID, event)
+        assert repository.make_tombstone(connection, ID, event)
+        assert not repository.make_tombstone(connection, ID, event)
     found = look(database)
     assert (found.config, found.data_name, found.text_name, found.result_key, found.errors) == (
         None,
@@ -253,7 +255,7 @@ def test_keys_see_their_project_and_their_reference_only(database: Database) -> 
             (replace(bound, client_ref="x"), set()),
             (stranger, set()),
         ):
-            assert {each.id for each in repository.newest(connection, caller, limit=9)} == seen
+            assert {each.id for each in repository.list_recent(connection, caller, limit=9)} == seen
             found = repository.get_many(connection, ["a", "b", "c"])
             assert set(found) == {"a", "b"}
             assert {each for each, one in found.items() if repository.may_see(caller, one)} == seen
@@ -265,13 +267,13 @@ def test_paging_by_creation_meets_every_job_once(database: Database) -> None:
     seen: list[str] = []
     before = None
     with database.reading() as connection:
-        while page := repository.newest(connection, CALLER, limit=5, before=before):
+        while page := repository.list_recent(connection, CALLER, limit=5, before=before):
             seen += [entry.id for entry in page]
             before = page[-1].created_at
         middle = repository.get(connection, "j5")
         assert middle
-        later = repository.newest(connection, CALLER, limit=99, after=middle.created_at)
-        recent = repository.newest(connection, CALLER, limit=99, days=1.0)
+        later = repository.list_recent(connection, CALLER, limit=99, after=middle.created_at)
+        recent = repository.list_recent(connection, CALLER, limit=99, days=1.0)
     assert seen == [f"j{number}" for number in reversed(range(12))]
     assert {entry.id for entry in later} == {f"j{number}" for number in range(6, 12)}
     assert len(recent) == 12
@@ -282,20 +284,18 @@ def test_lists_leave_out_what_is_old_or_removed_unless_asked(database: Database)
     add(database, "new")
     in_state(database, State.DELETED)
     with database.writing() as connection:
-        connection.execute(
-            sa.update(t.jobs).where(t.jobs.c.id == "old").values(created_at=now_ms() - 8 * repository.DAY_MS)
-        )
+        connection.execute(sa.update(t.jobs).where(t.jobs.c.id == "old").values(created_at=now_ms() - 8 * DAY_MS))
     with database.reading() as connection:
-        assert {entry.id for entry in repository.newest(connection, CALLER, limit=9)} == {"old", "new"}
-        assert {entry.id for entry in repository.newest(connection, CALLER, limit=9, days=7.0)} == {"new"}
-        assert len(repository.newest(connection, CALLER, limit=9, include_removed=True)) == 3
+        assert {entry.id for entry in repository.list_recent(connection, CALLER, limit=9)} == {"old", "new"}
+        assert {entry.id for entry in repository.list_recent(connection, CALLER, limit=9, days=7.0)} == {"new"}
+        assert len(repository.list_recent(connection, CALLER, limit=9, include_removed=True)) == 3
 
 
 def test_notes_come_back_in_order_and_cut(database: Database) -> None:
     add(database)
     with database.writing() as connection:
         for number in range(3):
-            repository.note(connection, ID, stage=f"s{number}", text="x" * 5000, level="WARNING", attempt=number)
+            repository.append_log(connection, ID, stage=f"s{number}", text="x" * 5000, level="WARNING", attempt=number)
     with database.reading() as connection:
         lines = repository.log_lines(connection, ID)
     assert [line.stage for line in lines] == ["accepted", "s0", "s1", "s2"]

@@ -101,7 +101,7 @@ def test_jobs_of_others_and_those_that_are_gone_do_not_count(database):
     with database.writing() as connection:
         repository.insert(connection, new_job("others0001", caller=OTHER))
         repository.insert(connection, new_job("deleted001"))
-        repository.remove(connection, "deleted001", Event.REMOVED)
+        repository.make_tombstone(connection, "deleted001", Event.REMOVED)
         repository.insert(connection, new_job("atwork0001"))
         repository.claim(connection, "atwork0001", owner="w", lease_ms=60_000)
     assert held(database) == Usage(live_jobs=1, stored_bytes=10)

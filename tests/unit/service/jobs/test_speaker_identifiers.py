@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from sottovoce.pipeline.diarization import MAX_PRINT, KnownVoice
 from sottovoce.request import KnownSpeaker, SpeakerDiarization, TranscriptionRequest
-from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER, Scope, Voiceprints, known, sealed
-from sottovoce.service.storage.encryption import Vault, new_key, read_keys, replace_keys
+from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER, Scope, SpeakerIdentifiers, encrypted, known
+from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys
 from sottovoce.transcript.model import Speaker, Transcript
 from tests.unit.transcript.transcript_values import w
 
 HERE = Scope(workspace_id=1, project_id=2, form="ears-1")
-VAULT = Vault([new_key()])
-OURS = Voiceprints(VAULT)
-IDENTIFIER = OURS.seal(HERE, b"print")
+VAULT = Encryptor([new_key()])
+OURS = SpeakerIdentifiers(VAULT)
+IDENTIFIER = OURS.encrypt(HERE, b"print")
 
 
 @given(st.binary(min_size=1, max_size=MAX_PRINT), st.integers(1, 2**40), st.none() | st.integers(1, 2**40))
 def test_what_is_sealed_opens_where_it_was_made(print_, workspace_id, project_id):
     scope = Scope(workspace_id=workspace_id, project_id=project_id, form="ears-1")
-    identifier = OURS.seal(scope, print_)
+    identifier = OURS.encrypt(scope, print_)
     assert re.fullmatch(r"v1\.[A-Za-z0-9_-]+", identifier)
     assert len(identifier) <= MAX_IDENTIFIER
     assert OURS.open(scope, identifier) == print_
@@ -34,16 +34,16 @@ def test_what_is_sealed_opens_where_it_was_made(print_, workspace_id, project_id
 
 def test_the_largest_print_in_the_longest_scope_fits():
     scope = Scope(workspace_id=2**63, project_id=2**63, form="x" * 100)
-    assert OURS.open(scope, OURS.seal(scope, bytes(MAX_PRINT))) == bytes(MAX_PRINT)
+    assert OURS.open(scope, OURS.encrypt(scope, bytes(MAX_PRINT))) == bytes(MAX_PRINT)
 
 
 def test_an_identifier_shows_nothing_and_is_another_each_time():
     print_ = b"a voice like no other"
-    one, other = OURS.seal(HERE, print_), OURS.seal(HERE, print_)
+    one, other = OURS.encrypt(HERE, print_), OURS.encrypt(HERE, print_)
     assert one != other
     for identifier in (one, other):
-        shown = base64.urlsafe_b64decode(identifier[3:] + "==")
-        assert not any(hint in shown for hint in (b"voice", b"ears"))
+        public_text = base64.urlsafe_b64decode(identifier[3:] + "==")
+        assert not any(hint in public_text for hint in (b"voice", b"ears"))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_it_is_good_nowhere_else(scope):
 def test_a_scope_ends_where_its_print_begins():
     """No print can lend a scope its first bytes."""
     inner = replace(HERE, form="e")
-    forged = OURS.seal(inner, b'ars-1"]\nprint')
+    forged = OURS.encrypt(inner, b'ars-1"]\nprint')
     assert OURS.open(HERE, forged) is None
-    assert OURS.open(inner, OURS.seal(inner, HERE.head + b"print")) == HERE.head + b"print"
+    assert OURS.open(inner, OURS.encrypt(inner, HERE.head + b"print")) == HERE.head + b"print"
 
 
 @pytest.mark.parametrize(
@@ -92,26 +92,26 @@ def test_no_character_can_be_changed(at, put):
 
 
 def test_what_the_vault_sealed_for_another_purpose_is_no_print():
-    text = VAULT.seal(b'{"type": "transcription"}').decode().rstrip("=")
+    text = VAULT.encrypt(b'{"type": "transcription"}').decode().rstrip("=")
     assert OURS.open(HERE, "v1." + text) is None
 
 
 def test_keys_rotate(tmp_path: Path):
     path = tmp_path / "keys"
-    prints = Voiceprints(Vault.open_file(path, create=True))
-    before = prints.seal(HERE, b"print")
+    prints = SpeakerIdentifiers(Encryptor.open_file(path, create=True))
+    before = prints.encrypt(HERE, b"print")
     (old,) = read_keys(path)
     replace_keys(path, [new_key(), old])
-    after = prints.seal(HERE, b"print")
+    after = prints.encrypt(HERE, b"print")
     assert (prints.open(HERE, before), prints.open(HERE, after)) == (b"print", b"print")
-    only_old = Voiceprints(Vault([old]))
+    only_old = SpeakerIdentifiers(Encryptor([old]))
     assert (only_old.open(HERE, before), only_old.open(HERE, after)) == (b"print", None)
 
 
 @pytest.mark.parametrize("print_", [b"", bytes(MAX_PRINT + 1)])
 def test_what_is_no_print_is_not_sealed(print_):
     with pytest.raises(ValueError, match="print"):
-        OURS.seal(HERE, print_)
+        OURS.encrypt(HERE, print_)
 
 
 def raw(print_: bytes) -> str:
@@ -125,7 +125,7 @@ def test_a_transcript_leaves_with_identifiers_that_come_back_as_known_voices():
         Speaker(label="S2", prints=(raw(b"c"),)),
     )
     transcript = Transcript(language="en", duration=9, created_at=1, items=(w("so"),), speakers=speakers)
-    left = sealed(transcript, HERE, OURS)
+    left = encrypted(transcript, HERE, OURS)
     assert replace(left, speakers=speakers) == transcript
     assert [(one.label, one.pitch, len(one.prints)) for one in left.speakers] == [
         ("Ada", 201.5, 2), ("S1", None, 0), ("S2", None, 1),
@@ -149,7 +149,7 @@ def test_who_has_no_usable_identifier_is_not_known():
 
 def test_a_transcript_without_prints_stays_as_it_is():
     transcript = Transcript(language="en", duration=9, created_at=1, speakers=(Speaker(label="S1", pitch=99.0),))
-    assert sealed(transcript, HERE, OURS) is transcript
+    assert encrypted(transcript, HERE, OURS) is transcript
 
 
 def test_the_head_names_what_it_is_for():

@@ -13,24 +13,25 @@ from cryptography.fernet import Fernet
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, ChildDied, EngineDown, Listener, Outcome, Task
+from sottovoce.inference.pool import EngineTemporarilyUnavailable, Listener, Outcome, ProcessDied, Task, TaskCrashed
 from sottovoce.outbound import Policy
 from sottovoce.request import AlignmentRequest, Fetch, Notification, TranscriptionRequest
-from sottovoce.service.billing.credit_holds import Cashier, Tariff
-from sottovoce.service.jobs import repository
+from sottovoce.service.billing.credit_holds import CreditReservations, Pricing
+from sottovoce.service.context import RegionContext
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs import submission as module
-from sottovoce.service.jobs.capabilities import Offers
-from sottovoce.service.jobs.queue_estimate import Backlog
-from sottovoce.service.jobs.submission import Intake, Place, Submission
+from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.queue_estimate import QueueEstimator
+from sottovoce.service.jobs.submission import JobSubmitter, RegionRef, Submission
 from sottovoce.service.limits.quotas import Quota
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
-from sottovoce.service.notifications.sender import SendPolicy
-from sottovoce.service.queue.dbos_queue import Errand
+from sottovoce.service.notifications.send_policy import SendPolicy
+from sottovoce.service.queue.port import TaskKind
+from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import media_key
+from sottovoce.service.storage.encryption import Encryptor
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import CALLER, CONFIG, FakePool, Script, migrated, off_thread
 
@@ -51,10 +52,12 @@ class Queue:
         self.before()
         self.submitted.append((job_id, queue, account))
 
-    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+    def go(
+        self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
+    ) -> None:
         assert connection.in_transaction()
         self.before()
-        self.sent.append((errand.value, subject, attempt, delay))
+        self.sent.append((task_kind.value, subject, attempt, delay))
 
     def cancel(self, *entries: str) -> None:
         raise NotImplementedError
@@ -75,27 +78,31 @@ class Desk:
         self.database = database
         self.blobs = Blobs.open(f"file://{folder}/blobs", {})
         self.queue = Queue()
-        self.vault = Vault([Fernet.generate_key()])
+        self.encryptor = Encryptor([Fernet.generate_key()])
 
-    def intake(self, script: Script = see) -> Intake:
+    def submitter(self, script: Script = see) -> JobSubmitter:
         fake = Capabilities(engine="fake", model="small", languages=frozenset({"en"}))
         metrics = Metrics()
-        return Intake(
-            place=Place(region="eu1", number=1),
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
-            queue=self.queue,
+        return JobSubmitter(
+            region=RegionContext(
+                database=self.database,
+                blobs=self.blobs,
+                encryptor=self.encryptor,
+                queue=self.queue,
+                metrics=metrics,
+                disk=None,
+                outbox=Outbox(self.encryptor, self.queue, SendPolicy().tries),
+            ),
+            place=RegionRef(region="eu1", number=1),
             pool=FakePool(script),  # type: ignore[arg-type]
-            offers=Offers(engines=(fake,)),
-            metrics=metrics,
-            backlog=Backlog(self.database, metrics, lease_ms=10_000),
+            offers=CapabilityTable(engines=(fake,)),
+            queue_estimator=QueueEstimator(self.database, metrics, lease_ms=10_000),
             quota=Quota(),
-            disk=None,
             target="batch",
             outbound=Policy(),
-            cashier=Cashier(self.database, "eu1", Tariff()),  # nothing is billed, so nothing is asked
-            outbox=Outbox(self.vault, self.queue, SendPolicy().tries),
+            credit_reservations=CreditReservations(
+                self.database, "eu1", Pricing()
+            ),  # nothing is billed, so nothing is asked
             keep_ms=1000,
         )
 
@@ -113,7 +120,7 @@ class Desk:
         )
         return replace(made, **changes)  # type: ignore[arg-type]
 
-    def job(self, job_id: str = ID) -> repository.Job | None:
+    def job(self, job_id: str = ID) -> model.Job | None:
         with self.database.reading() as connection:
             return repository.get(connection, job_id)
 
@@ -126,13 +133,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_an_accepted_job_is_durable_queued_and_sealed(desk: Desk) -> None:
     async def go() -> None:
-        assert (await desk.intake().accept(await desk.submission())).id == ID
+        assert (await desk.submitter().accept(await desk.submission())).id == ID
         found = desk.job()
         assert found
         assert (found.duration_ms, found.media_bytes, found.data_name, found.v1_id) == (3000, 5, "talk.wav", 101)
         assert found.config
         assert b"transcription" not in found.config
-        assert desk.vault.unseal(found.config) == CONFIG
+        assert desk.encryptor.decrypt(found.config) == CONFIG
         assert desk.queue.submitted == [(ID, "batch", "1")]
         assert await desk.blobs.keys("jobs/") == [media_key(ID)]
 
@@ -143,7 +150,7 @@ def test_media_to_be_fetched_is_not_looked_at_and_no_recogniser_waits_for_it(des
     async def go() -> None:
         request = TranscriptionRequest(language="en", fetch_data=Fetch(url="https://e.org/a.wav"))
         submission = Submission(job_id=ID, caller=CALLER, api="v2", request=request, config=CONFIG)
-        assert (await desk.intake(refuse).accept(submission)).id == ID
+        assert (await desk.submitter(refuse).accept(submission)).id == ID
         found = desk.job()
         assert found
         assert (found.data_name, found.media_bytes, found.duration_ms, found.fetch_attempts) == ("", 0, 0, 0)
@@ -173,7 +180,7 @@ def test_addresses_and_headers_that_could_never_be_used_are_refused_by_name(
     desk: Desk, request_: dict[str, Any], at: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        desk.intake().check(TranscriptionRequest(language="en", **request_))
+        desk.submitter().check(TranscriptionRequest(language="en", **request_))
     assert (refused.value.kind, refused.value.at) == (Kind.INVALID_CONFIG, at)
     assert "hush" not in refused.value.detail
 
@@ -193,7 +200,7 @@ async def refuse(task: Task, listen: Listener) -> Outcome:
 def test_a_refused_submission_leaves_nothing(desk: Desk, changes: dict[str, Any], script: Script, kind: Kind) -> None:
     async def go() -> None:
         with pytest.raises(Refused) as refused:
-            await desk.intake(script).accept(await desk.submission(**changes))
+            await desk.submitter(script).accept(await desk.submission(**changes))
         assert refused.value.kind is kind
         assert await desk.blobs.keys("jobs/") == []
         assert desk.job() is None
@@ -202,14 +209,21 @@ def test_a_refused_submission_leaves_nothing(desk: Desk, changes: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "trouble", [ChildDied("x"), ChildBroke("x"), EngineDown("x"), EngineUnavailable("x", at=None), TimeoutError()]
+    "trouble",
+    [
+        ProcessDied("x"),
+        TaskCrashed("x"),
+        EngineTemporarilyUnavailable("x"),
+        EngineUnavailable("x", at=None),
+        TimeoutError(),
+    ],
 )
 def test_no_verdict_is_no_refusal(desk: Desk, trouble: Exception) -> None:
     async def fail(task: Task, listen: Listener) -> Outcome:
         raise trouble
 
     async def go() -> None:
-        assert (await desk.intake(fail).accept(await desk.submission())).id == ID
+        assert (await desk.submitter(fail).accept(await desk.submission())).id == ID
 
     asyncio.run(go())
     found = desk.job()
@@ -225,18 +239,18 @@ def test_a_look_that_hangs_holds_nobody_up(desk: Desk, monkeypatch: pytest.Monke
         raise AssertionError
 
     async def go() -> None:
-        assert (await desk.intake(hang).accept(await desk.submission())).id == ID
+        assert (await desk.submitter(hang).accept(await desk.submission())).id == ID
 
     asyncio.run(go())
 
 
 def test_the_same_idempotency_key_gives_the_same_job(desk: Desk) -> None:
     async def go() -> None:
-        intake = desk.intake()
-        assert (await intake.accept(await desk.submission("a", idempotency_key="k"))).id == "a"
-        assert (await intake.accept(await desk.submission("b", idempotency_key="k"))).id == "a"
+        submitter = desk.submitter()
+        assert (await submitter.accept(await desk.submission("a", idempotency_key="k"))).id == "a"
+        assert (await submitter.accept(await desk.submission("b", idempotency_key="k"))).id == "a"
         with pytest.raises(Refused, match="another request") as refused:
-            await intake.accept(await desk.submission("c", idempotency_key="k", data_name="other.wav"))
+            await submitter.accept(await desk.submission("c", idempotency_key="k", data_name="other.wav"))
         assert refused.value.at == "Idempotency-Key"
         assert await desk.blobs.keys("jobs/") == [media_key("a")]
         assert {job_id for job_id, _, _ in desk.queue.submitted} == {"a"}
@@ -246,9 +260,9 @@ def test_the_same_idempotency_key_gives_the_same_job(desk: Desk) -> None:
 
 def test_many_with_one_idempotency_key_at_once_make_one_job(desk: Desk) -> None:
     async def go() -> None:
-        intake = desk.intake()
+        submitter = desk.submitter()
         submissions = [await desk.submission(f"j{number}", idempotency_key="k") for number in range(8)]
-        (winner,) = {made.id for made in await asyncio.gather(*map(intake.accept, submissions))}
+        (winner,) = {made.id for made in await asyncio.gather(*map(submitter.accept, submissions))}
         assert await desk.blobs.keys("jobs/") == [media_key(winner)]
 
     asyncio.run(go())
@@ -263,7 +277,7 @@ def test_a_caller_cancelled_in_mid_commit_keeps_the_media_of_a_job_that_was_made
 
     async def go() -> None:
         desk.queue.before = wait
-        task = asyncio.create_task(desk.intake().accept(await desk.submission()))
+        task = asyncio.create_task(desk.submitter().accept(await desk.submission()))
         assert await asyncio.to_thread(reached.wait, PATIENCE)
         task.cancel()
         await asyncio.sleep(0.01)
@@ -288,7 +302,7 @@ def test_a_caller_cancelled_before_leaves_nothing(desk: Desk) -> None:
         raise AssertionError
 
     async def go() -> None:
-        task = asyncio.create_task(desk.intake(hang).accept(await desk.submission()))
+        task = asyncio.create_task(desk.submitter(hang).accept(await desk.submission()))
         await looking.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -306,7 +320,7 @@ def test_a_queue_that_fails_leaves_neither_row_nor_media(desk: Desk) -> None:
     async def go() -> None:
         desk.queue.before = fail
         with pytest.raises(sa.exc.OperationalError):
-            await desk.intake().accept(await desk.submission())
+            await desk.submitter().accept(await desk.submission())
         assert await desk.blobs.keys("jobs/") == []
         assert desk.job() is None
 
@@ -315,10 +329,10 @@ def test_a_queue_that_fails_leaves_neither_row_nor_media(desk: Desk) -> None:
 
 def test_an_id_that_is_taken_harms_nobody(desk: Desk) -> None:
     async def go() -> None:
-        intake = desk.intake()
-        await intake.accept(await desk.submission())
+        submitter = desk.submitter()
+        await submitter.accept(await desk.submission())
         with pytest.raises(RuntimeError, match="taken"):
-            await intake.accept(await desk.submission())
+            await submitter.accept(await desk.submission())
         assert await desk.blobs.keys("jobs/") == [media_key(ID)]
         assert desk.job()
 

@@ -12,14 +12,16 @@ import pytest
 from sottovoce.job import Event, Reason, State
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.v1_view import Legacy
-from sottovoce.service.notifications import outbox as deliveries
-from sottovoce.service.notifications.outbox import Kind
-from sottovoce.service.notifications.sender import SendPolicy
+from sottovoce.service.jobs.v1_view import V1ViewBuilder
+from sottovoce.service.notifications import model
+from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.notifications.model import Kind
+from sottovoce.service.notifications.outbox import Outbox
+from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.wire.v1 import form, responses
 from sottovoce.wire.v1.form import LegacyRequest, Notify
 from tests.listeners import Reply, listening
-from tests.unit.service.errand_values import CONFIG, ID, Region, going_out, region_in
+from tests.unit.service.task_values import CONFIG, ID, Region, going_out, region_in
 
 WANTED = LegacyRequest(model="en-GB", notification=Notify.EMAIL, email="ada@example.org", meta="x", diarisation=False)
 
@@ -31,18 +33,23 @@ def region(tmp_path: Path) -> Iterator[Region]:
 
 
 def accept(region: Region, wanted: LegacyRequest = WANTED) -> None:
-    region.accept(CONFIG, api="v1", legacy=region.vault.seal(form.dump(wanted)))
+    region.accept(CONFIG, api="v1", legacy=region.encryptor.encrypt(form.dump(wanted)))
 
 
 def view(region: Region, **changes: Any) -> responses.LegacyView:
-    return Legacy(region.vault, region.results).view(replace(region.job(), **changes), user_id=7)
+    return V1ViewBuilder(region.encryptor, region.results).view(replace(region.job(), **changes), user_id=7)
 
 
 def test_a_job_of_v1_is_shown_as_it_was_asked_for(region: Region) -> None:
     accept(region)
-    shown = view(region)
-    assert (shown.lang, shown.meta, shown.notification, shown.diarisation) == ("en-GB", "x", "email", False)
-    assert (shown.user_id, shown.number) == (7, region.job().v1_id)
+    public_text = view(region)
+    assert (public_text.lang, public_text.meta, public_text.notification, public_text.diarisation) == (
+        "en-GB",
+        "x",
+        "email",
+        False,
+    )
+    assert (public_text.user_id, public_text.number) == (7, region.job().v1_id)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +68,21 @@ def test_a_job_of_v2_is_shown_as_its_config_has_it(
     region: Region, more: dict[str, Any], lang: str, meta: str | None, notification: str
 ) -> None:
     region.accept({**CONFIG, **more})
-    shown = view(region)
-    assert (shown.lang, shown.meta, shown.notification) == (lang, meta, notification)
+    public_text = view(region)
+    assert (public_text.lang, public_text.meta, public_text.notification) == (lang, meta, notification)
 
 
 def test_a_tombstone_keeps_no_name_and_no_meta(region: Region) -> None:
     accept(region)
     with region.database.writing() as connection:
-        assert repository.remove(connection, ID, Event.LAPSED)
-    shown = responses.job_object(view(region), 0)
-    assert (shown["job_status"], shown["name"], shown["meta"], shown["lang"]) == ("expired", "", None, "en")
+        assert repository.make_tombstone(connection, ID, Event.EXPIRED_BY_RETENTION)
+    public_text = responses.job_object(view(region), 0)
+    assert (public_text["job_status"], public_text["name"], public_text["meta"], public_text["lang"]) == (
+        "expired",
+        "",
+        None,
+        "en",
+    )
     assert b"ada@example.org" not in region.everything()
 
 
@@ -83,7 +95,7 @@ def test_what_v1_keeps_is_sealed(region: Region) -> None:
 def test_the_owner_gets_a_mail_however_it_ended(region: Region, reason: Reason | None) -> None:
     accept(region)
     (envelope,) = region.outbox().envelopes(region.job(), reason)
-    mail = deliveries.mail_of(region.vault, envelope.target)
+    mail = model.mail_of(region.encryptor, envelope.target)
     assert mail.to == "ada@example.org"
     assert responses.ended_as(reason) in mail.subject
 
@@ -99,13 +111,13 @@ def test_nobody_is_told_who_wants_nothing_or_cannot_be_reached(region: Region, w
 
 def test_without_a_mail_server_nobody_is_mailed(region: Region) -> None:
     accept(region)
-    outbox = deliveries.Outbox(region.vault, region.queue, SendPolicy().tries, mails=False)
+    outbox = Outbox(region.encryptor, region.queue, SendPolicy().tries, mails=False)
     assert outbox.envelopes(region.job()) == ()
 
 
 @pytest.mark.parametrize("stored", [b"{}", b"none", b'{"notification": "email"}'])
 def test_what_nobody_can_read_holds_no_job_up(region: Region, stored: bytes) -> None:
-    region.accept(CONFIG, legacy=region.vault.seal(stored))
+    region.accept(CONFIG, legacy=region.encryptor.encrypt(stored))
     assert region.outbox().envelopes(region.job()) == ()
 
 
@@ -130,7 +142,7 @@ class Receiver:
         return Reply(status=self._statuses[min(number, len(self._statuses)) - 1])
 
 
-def called(region: Region, *statuses: int) -> tuple[list[Any], list[deliveries.Delivery]]:
+def called(region: Region, *statuses: int) -> tuple[list[Any], list[model.Delivery]]:
     """What a receiver heard, and every delivery after all attempts."""
     with listening(Receiver(*statuses)) as there:
         accept(region, replace(WANTED, notification=Notify.CALLBACK, callback=f"{there.url}/hook?a=b"))
@@ -150,20 +162,20 @@ def test_a_callback_is_a_form_with_the_transcript(region: Region) -> None:
     assert (asked.method, asked.query) == ("POST", {"a": "b", "id": str(region.job().v1_id)})
     body = json.loads(asked.body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0])
     assert [word["name"] for word in body["words"]] == ["hello", "world", "."]
-    assert (delivery.kind, delivery.state, delivery.attempts) == (Kind.CALLBACK, deliveries.State.DELIVERED, 1)
+    assert (delivery.kind, delivery.state, delivery.attempts) == (Kind.CALLBACK, model.State.DELIVERED, 1)
 
 
 def test_a_callback_that_is_taken_at_last_is_not_complained_of(region: Region) -> None:
     heard, (delivery,) = called(region, 500, 500, 204)
-    assert (len(heard), delivery.state) == (3, deliveries.State.DELIVERED)
+    assert (len(heard), delivery.state) == (3, model.State.DELIVERED)
 
 
 def test_a_callback_that_nobody_takes_ends_in_a_mail(region: Region) -> None:
     heard, told = called(region, 500, 500, 418)
     assert len(heard) == 3
     states = {each.kind: each.state for each in told}
-    assert states == {Kind.CALLBACK: deliveries.State.FAILED, Kind.MAIL: deliveries.State.WAITING}
-    mail = deliveries.mail_of(region.vault, next(each.target for each in told if each.kind is Kind.MAIL))
+    assert states == {Kind.CALLBACK: model.State.FAILED, Kind.MAIL: model.State.WAITING}
+    mail = model.mail_of(region.encryptor, next(each.target for each in told if each.kind is Kind.MAIL))
     assert mail.to == "ada@example.org"
     assert "Response status: 418" in mail.body
     assert region.job().state is State.DONE
@@ -179,17 +191,17 @@ def test_each_attempt_has_its_own_time() -> None:
 def test_a_mail_about_an_account_needs_no_job(region: Region) -> None:
     letter = Mail(to="ada@example.org", subject="s", body="b")
     with region.database.writing() as connection:
-        region.outbox().announce(connection, letter)
+        region.outbox().enqueue_mail(connection, letter)
     (delivery,) = region.told()
     assert (delivery.job_id, delivery.kind) == (None, Kind.MAIL)
-    assert deliveries.mail_of(region.vault, delivery.target) == letter
+    assert model.mail_of(region.encryptor, delivery.target) == letter
 
     async def send(outbound: Any) -> None:
         await region.sender(outbound).attempt(delivery.id, 1)  # no mail server: given up at once
 
     going_out(send)
     (delivery,) = region.told()
-    assert delivery.state is deliveries.State.FAILED
+    assert delivery.state is model.State.FAILED
     with region.database.writing() as connection:
         assert deliveries.forget(connection, 60_000) == 0  # it has just ended
         assert deliveries.forget(connection, -1000) == 1

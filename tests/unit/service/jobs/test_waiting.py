@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from sottovoce.job import State
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.batched_reader import Loader
-from sottovoce.service.jobs.completion_waiter import Watcher
+from sottovoce.service.jobs.batched_reader import JobDataLoader
+from sottovoce.service.jobs.completion_waiter import CompletionWaiter
 from tests.servers import PATIENCE
 
 
-class Shelf:
+class ModelStore:
     """Stands in for a database: counts looks, answers from a dict, fails when told."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(monkeypatch):
-    shelf = Shelf()
+    shelf = ModelStore()
     states: dict[str, State] = {}
     monkeypatch.setattr(repository, "states", lambda _, ids: {one: states[one] for one in ids if one in states})
     monkeypatch.setattr(repository, "get_many", lambda _, ids: {one: states[one] for one in ids if one in states})
@@ -49,9 +49,9 @@ async def come(look: Callable[[], bool]) -> None:
 
 def test_a_job_that_ends_wakes_all_its_waiters(shelf):
     async def run():
-        watcher = Watcher(shelf)
+        completion_waiter = CompletionWaiter(shelf)
         shelf.states["a"] = State.RUNNING
-        waiters = [asyncio.create_task(watcher.ended("a", PATIENCE)) for _ in range(100)]
+        waiters = [asyncio.create_task(completion_waiter.ended("a", PATIENCE)) for _ in range(100)]
         await come(lambda: shelf.looks >= 3)
         shelf.states["a"] = State.DONE
         before = shelf.looks
@@ -64,21 +64,21 @@ def test_a_job_that_ends_wakes_all_its_waiters(shelf):
 def test_patience_ends(shelf):
     async def run():
         shelf.states["a"] = State.QUEUED
-        assert await Watcher(shelf).ended("a", 0.2) is False
+        assert await CompletionWaiter(shelf).ended("a", 0.2) is False
 
     asyncio.run(run())
 
 
 def test_a_job_that_is_gone_counts_as_ended(shelf):
-    assert asyncio.run(Watcher(shelf).ended("nobody", PATIENCE)) is True
+    assert asyncio.run(CompletionWaiter(shelf).ended("nobody", PATIENCE)) is True
 
 
 def test_without_waiters_nobody_looks(shelf):
     async def run():
-        watcher = Watcher(shelf)
+        completion_waiter = CompletionWaiter(shelf)
         shelf.states["a"] = State.RUNNING
         alone = asyncio.all_tasks()
-        waiter = asyncio.create_task(watcher.ended("a", PATIENCE))
+        waiter = asyncio.create_task(completion_waiter.ended("a", PATIENCE))
         await come(lambda: shelf.looks >= 1)
         waiter.cancel()
         await come(lambda: asyncio.all_tasks() == alone)  # nobody is left who could look
@@ -92,7 +92,7 @@ def test_a_database_that_is_away_is_asked_again(shelf, monkeypatch):
     async def run():
         shelf.fail = 2
         shelf.states["a"] = State.DONE
-        assert await Watcher(shelf).ended("a", PATIENCE) is True
+        assert await CompletionWaiter(shelf).ended("a", PATIENCE) is True
         assert shelf.looks == 3
 
     asyncio.run(run())
@@ -100,7 +100,7 @@ def test_a_database_that_is_away_is_asked_again(shelf, monkeypatch):
 
 def test_questions_that_come_together_share_a_read(shelf):
     async def run():
-        loader = Loader(shelf)
+        loader = JobDataLoader(shelf)
         shelf.states.update(a=State.DONE, b=State.QUEUED)
         answers = await asyncio.gather(*(loader.get(name) for name in ["a", "b", "c", "a"] * 50))
         assert answers == [State.DONE, State.QUEUED, None, State.DONE] * 50
@@ -111,7 +111,7 @@ def test_questions_that_come_together_share_a_read(shelf):
 
 def test_an_answer_is_never_older_than_its_question(shelf):
     async def run():
-        loader = Loader(shelf)
+        loader = JobDataLoader(shelf)
         shelf.states["a"] = State.QUEUED
         early = asyncio.create_task(loader.get("a"))
         await asyncio.sleep(0)
@@ -125,7 +125,7 @@ def test_an_answer_is_never_older_than_its_question(shelf):
 
 def test_a_read_that_fails_fails_its_askers_and_no_others(shelf):
     async def run():
-        loader = Loader(shelf)
+        loader = JobDataLoader(shelf)
         shelf.fail = 1
         shelf.states["a"] = State.DONE
         with pytest.raises(sa.exc.OperationalError):

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.service.limits import shared_token_bucket
-from sottovoce.service.limits.quotas import Pace, RateLimited
+from sottovoce.service.limits.rate_limits import RateLimit, RateLimited
 from sottovoce.service.limits.shared_token_bucket import AWAY, LEASE, SharedBuckets, withdraw
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
@@ -73,7 +73,7 @@ def shared(database: Database, clock: Clock | None = None) -> SharedBuckets:
     return SharedBuckets(database, clock or Clock(), patience=PATIENCE)
 
 
-async def granted(buckets: SharedBuckets, pace: Pace, tries: int, name: str = "a") -> int:
+async def granted(buckets: SharedBuckets, pace: RateLimit, tries: int, name: str = "a") -> int:
     """How many of so many requests at once get a token."""
     told = await asyncio.gather(*(buckets.take(name, pace) for _ in range(tries)), return_exceptions=True)
     assert all(answer is True or isinstance(answer, RateLimited) for answer in told)
@@ -102,7 +102,7 @@ def without_buckets(database: Database) -> Iterator[None]:
 
 
 def test_processes_are_granted_the_burst_together_and_no_more(database):
-    pace = Pace(rate=SLOW, burst=200)
+    pace = RateLimit(rate=SLOW, burst=200)
 
     async def everybody() -> list[int]:
         return await asyncio.gather(*(granted(shared(database), pace, 150) for _ in range(4)))
@@ -124,14 +124,14 @@ def test_no_token_is_given_out_twice(database):
 
     def database_take(want: int) -> int:
         with database.writing() as connection:
-            return withdraw(connection, name="a", pace=Pace(rate=SLOW, burst=100), want=want, back=0)[0]
+            return withdraw(connection, name="a", pace=RateLimit(rate=SLOW, burst=100), want=want, back=0)[0]
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(work, range(8))) == 100
 
 
 def test_time_fills_a_bucket_up_to_its_burst(database):
-    pace, clock = Pace(rate=0.02, burst=50), Clock()
+    pace, clock = RateLimit(rate=0.02, burst=50), Clock()
     assert asyncio.run(granted(shared(database, clock), pace, 60)) == 50
     age(database, 1000)
     assert asyncio.run(granted(shared(database, clock), pace, 60)) == 20
@@ -140,7 +140,7 @@ def test_time_fills_a_bucket_up_to_its_burst(database):
 
 
 def test_a_clock_that_was_put_back_takes_nothing_away(database):
-    pace = Pace(rate=0.01, burst=10)
+    pace = RateLimit(rate=0.01, burst=10)
     asyncio.run(granted(shared(database), pace, 5))
     age(database, -3600)
     assert asyncio.run(granted(shared(database), pace, 5)) == 5
@@ -149,12 +149,12 @@ def test_a_clock_that_was_put_back_takes_nothing_away(database):
 
 
 def test_a_request_costs_no_write(database, writes):
-    assert asyncio.run(granted(shared(database), Pace(rate=1000, burst=10_000), 500)) == 500
+    assert asyncio.run(granted(shared(database), RateLimit(rate=1000, burst=10_000), 500)) == 500
     assert len(writes) == 5
 
 
 def test_what_was_not_spent_goes_back(database, monkeypatch):
-    pace, clock = Pace(rate=1000, burst=100), Clock()  # leases of ten
+    pace, clock = RateLimit(rate=1000, burst=100), Clock()  # leases of ten
     backs = []
 
     def spy(*arguments: object, **named: object) -> tuple[int, float]:
@@ -174,7 +174,7 @@ def test_what_was_not_spent_goes_back(database, monkeypatch):
 
 
 def test_what_goes_back_is_there_for_others(database):
-    pace = Pace(rate=SLOW, burst=100)
+    pace = RateLimit(rate=SLOW, burst=100)
     with database.writing() as connection:
         assert withdraw(connection, name="a", pace=pace, want=10, back=0)[0] == 10
         assert withdraw(connection, name="a", pace=pace, want=10, back=9) == (10, pytest.approx(99, abs=0.01))
@@ -183,7 +183,7 @@ def test_what_goes_back_is_there_for_others(database):
 
 
 def test_who_waits_as_long_as_he_was_told_gets_a_token(database):
-    pace, clock = Pace(rate=0.04, burst=1), Clock()
+    pace, clock = RateLimit(rate=0.04, burst=1), Clock()
 
     async def talk() -> None:
         buckets = shared(database, clock)
@@ -204,12 +204,12 @@ def test_who_waits_as_long_as_he_was_told_gets_a_token(database):
 
 
 def test_an_empty_bucket_is_not_looked_at_again_and_again(database, writes):
-    assert asyncio.run(granted(shared(database), Pace(rate=SLOW, burst=1), 300)) == 1
+    assert asyncio.run(granted(shared(database), RateLimit(rate=SLOW, burst=1), 300)) == 1
     assert len(writes) == 2
 
 
 def test_without_the_database_the_caller_is_told_so_and_the_log_once(database, caplog):
-    pace, clock = Pace(rate=SLOW, burst=1), Clock()
+    pace, clock = RateLimit(rate=SLOW, burst=1), Clock()
 
     async def talk() -> None:
         buckets = shared(database, clock)
@@ -226,7 +226,7 @@ def test_without_the_database_the_caller_is_told_so_and_the_log_once(database, c
 
 
 def test_while_it_is_away_the_database_is_left_alone(database, writes):
-    pace, clock = Pace(rate=SLOW, burst=1), Clock()
+    pace, clock = RateLimit(rate=SLOW, burst=1), Clock()
 
     async def talk() -> list[bool]:
         buckets = shared(database, clock)
@@ -238,7 +238,7 @@ def test_while_it_is_away_the_database_is_left_alone(database, writes):
 
 
 def test_a_database_that_does_not_answer_holds_nobody_up_for_long(database):
-    pace = Pace(rate=SLOW, burst=5)
+    pace = RateLimit(rate=SLOW, burst=5)
     assert asyncio.run(granted(shared(database), pace, 1)) == 1
     with database.writing() as connection:
         connection.execute(sa.select(t.buckets).with_for_update()).all()
@@ -246,7 +246,7 @@ def test_a_database_that_does_not_answer_holds_nobody_up_for_long(database):
 
 
 def test_who_goes_away_while_he_waits_leaves_the_others_alone(database):
-    pace = Pace(rate=SLOW, burst=5)
+    pace = RateLimit(rate=SLOW, burst=5)
 
     async def talk() -> None:
         buckets = shared(database)
@@ -261,7 +261,7 @@ def test_who_goes_away_while_he_waits_leaves_the_others_alone(database):
 
 
 def test_buckets_that_filled_up_are_forgotten(database):
-    pace, clock = Pace(rate=1, burst=10), Clock()
+    pace, clock = RateLimit(rate=1, burst=10), Clock()
 
     async def talk() -> None:
         buckets = shared(database, clock)

@@ -10,11 +10,12 @@ import pytest
 from sottovoce.job import Reason
 from sottovoce.request import Notification
 from sottovoce.service.email.smtp import Mail
-from sottovoce.service.jobs import repository
-from sottovoce.service.notifications import outbox as deliveries
-from sottovoce.service.notifications.outbox import Kind, State, place_of
-from sottovoce.service.notifications.sender import SendPolicy
-from tests.unit.service.errand_values import ID, Region, region_in
+from sottovoce.service.jobs import model, repository
+from sottovoce.service.notifications import model as delivery_model
+from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.notifications.model import Kind, State, display_host
+from sottovoce.service.notifications.send_policy import SendPolicy
+from tests.unit.service.task_values import ID, Region, region_in
 
 SECRETS: dict[str, Any] = {
     "url": "https://hooks.example:8443/hush-path?token=hush-query",
@@ -31,8 +32,8 @@ def region(tmp_path: Path) -> Iterator[Region]:
         yield made
 
 
-def ended(region: Region, *entries: dict[str, Any], reason: Reason | None = None) -> list[deliveries.Delivery]:
-    async def go() -> list[deliveries.Delivery]:
+def ended(region: Region, *entries: dict[str, Any], reason: Reason | None = None) -> list[delivery_model.Delivery]:
+    async def go() -> list[delivery_model.Delivery]:
         await region.accept_media(*entries)
         return await region.end(reason)
 
@@ -52,25 +53,25 @@ def test_each_receiver_has_a_row_of_its_own_and_an_entry_in_the_queue(region: Re
         (ID, Kind.NOTIFICATION, "success", State.WAITING, 0, 4)
     }
     assert sorted(region.queue.sent) == sorted(("delivery", each.id, 1, 0.0) for each in told)
-    assert all(len(each.id) == deliveries.ID_LENGTH for each in told)
+    assert all(len(each.id) == delivery_model.ID_LENGTH for each in told)
 
 
 def test_what_is_sealed_comes_back_as_it_was(region: Region) -> None:
     (told,) = ended(region, SECRETS)
-    assert deliveries.notification_of(region.vault, told.target) == Notification(
+    assert delivery_model.notification_of(region.encryptor, told.target) == Notification(
         url=str(SECRETS["url"]),
         contents=("jobinfo", "transcript"),
         method="put",
         auth_headers=("Authorization: Bearer hush-header",),
     )
     mail = Mail(to="a@e.org", subject="s", body="b", attachments=("transcript.txt",))
-    assert deliveries.mail_of(region.vault, region.outbox().mailed(mail).target) == mail
+    assert delivery_model.mail_of(region.encryptor, region.outbox().mailed(mail).target) == mail
     assert b"hush" not in region.everything()
 
 
 def test_absent_contents_stay_absent(region: Region) -> None:
     (told,) = ended(region, {"url": "https://e.org"})
-    assert deliveries.notification_of(region.vault, told.target).contents is None
+    assert delivery_model.notification_of(region.encryptor, told.target).contents is None
 
 
 def test_a_job_without_receivers_has_no_deliveries(region: Region) -> None:
@@ -89,7 +90,7 @@ def test_a_job_that_did_not_end_is_not_posted(region: Region) -> None:
     async def go() -> None:
         await region.accept_media(SECRETS)
         outbox = region.outbox()
-        envelopes = await outbox.addressed(region.job())
+        envelopes = await outbox.prepare(region.job())
         with pytest.raises(KeyError), region.database.writing() as connection:
             outbox.post(connection, ID, envelopes)
             raise KeyError
@@ -103,9 +104,9 @@ def test_a_config_that_nobody_can_read_tells_nobody_and_breaks_nothing(region: R
         await region.accept_media(SECRETS)
         job = region.job()
         outbox = region.outbox()
-        assert await outbox.addressed(replace(job, config=None)) == ()
-        assert await outbox.addressed(replace(job, config=b"not sealed")) == ()
-        assert await outbox.addressed(replace(job, config=region.vault.seal(b"{}"))) == ()
+        assert await outbox.prepare(replace(job, config=None)) == ()
+        assert await outbox.prepare(replace(job, config=b"not sealed")) == ()
+        assert await outbox.prepare(replace(job, config=region.encryptor.encrypt(b"{}"))) == ()
 
     asyncio.run(go())
 
@@ -119,7 +120,7 @@ def test_a_config_that_nobody_can_read_tells_nobody_and_breaks_nothing(region: R
     ],
 )
 def test_a_place_tells_no_secret(url: str, place: str) -> None:
-    assert place_of(url) == place
+    assert display_host(url) == place
 
 
 def test_attempts_are_recorded_in_order_and_once(region: Region) -> None:
@@ -187,16 +188,19 @@ def test_pauses_are_counted_from_the_end(left: int, pause: float) -> None:
 def test_errors_keep_what_only_the_owner_may_see_sealed(region: Region) -> None:
     ended(region, SECRETS)
 
-    def add(*messages: repository.Message) -> None:
+    def add(*messages: model.Message) -> None:
         with region.database.writing() as connection:
-            repository.add_errors(connection, region.vault, ID, messages)
+            repository.add_errors(connection, region.encryptor, ID, messages)
 
-    add(repository.Message(shown="plain"), repository.Message(shown="at https://e.org", whole="at https://e.org/hush"))
-    add(repository.Message(shown="again", whole="again hush"))
+    add(
+        model.Message(public_text="plain"),
+        model.Message(public_text="at https://e.org", whole="at https://e.org/hush"),
+    )
+    add(model.Message(public_text="again", whole="again hush"))
     assert [error.message for error in region.job().errors] == ["plain", "at https://e.org", "again"]
     assert region.errors() == ["plain", "at https://e.org/hush", "again hush"]
     assert b"hush" not in region.everything()
     region.remove()
-    add(repository.Message(shown="late"))
+    add(model.Message(public_text="late"))
     assert region.job().errors == ()
     assert region.job().whole_errors is None

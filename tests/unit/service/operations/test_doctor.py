@@ -190,7 +190,7 @@ def test_a_model_that_cannot_be_loaded_is_a_fault_in_one_line(run, tmp_path):
 
 def test_a_model_that_takes_too_long_to_load_is_a_fault(tmp_path):
     build(tmp_path / "models" / "court")
-    setup_ = config.Setup(models=tmp_path / "models")
+    setup_ = config.EngineConfig(models=tmp_path / "models")
     (looked,) = model_checks.loads(setup_, registry.offered(setup_), timeout=0.01)
     assert (looked.sound, "did not start" in looked.text) == (False, True)
 

@@ -17,7 +17,7 @@ from sottovoce.service.operations.key_rotation import Busy, Count, Region
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault, read_keys
+from sottovoce.service.storage.encryption import Encryptor, read_keys
 from tests.unit.service.service_values import migrated, new_job
 
 SECRET = b"hush-hush"
@@ -30,7 +30,7 @@ class Place:
     path: Path
     control: Database
     regions: list[Region]
-    running: Vault
+    running: Encryptor
 
     def configs(self, number: int = 0) -> dict[str, bytes]:
         with self.regions[number].database.reading() as connection:
@@ -47,7 +47,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     path = tmp_path / "secrets.key"
-    vault = Vault.open_file(path, create=True)
+    encryptor = Encryptor.open_file(path, create=True)
     (tmp_path / "us1").mkdir()
     with (
         migrated(tmp_path, migrate.CONTROL) as control,
@@ -57,18 +57,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
         with control.writing() as connection:
             api_keys.bootstrap(connection, "abcdefgh12345678")
             for name in ("eu1", "us1"):
-                temporary_keys.renew(connection, vault, name)
+                temporary_keys.renew(connection, encryptor, name)
         for number, database in enumerate((first, second)):
             for job in range(5):
                 with database.writing() as connection:
-                    sealed = vault.seal(SECRET + str(job).encode())
-                    repository.insert(connection, new_job(f"job{number}00000{job}", config=sealed))
+                    encrypted = encryptor.encrypt(SECRET + str(job).encode())
+                    repository.insert(connection, new_job(f"job{number}00000{job}", config=encrypted))
         regions = [Region(name="eu1", database=first), Region(name="us1", database=second)]
-        yield Place(path=path, control=control, regions=regions, running=vault)
+        yield Place(path=path, control=control, regions=regions, running=encryptor)
 
 
 def opened(configs: dict[str, bytes], key: bytes) -> list[bytes]:
-    return sorted(Fernet(key).decrypt(sealed) for sealed in configs.values())
+    return sorted(Fernet(key).decrypt(encrypted) for encrypted in configs.values())
 
 
 PLAIN = [SECRET + str(number).encode() for number in range(5)]
@@ -83,15 +83,15 @@ def test_everything_is_sealed_with_a_new_key_while_a_server_runs(place: Place) -
     assert count.checked == count.changed == 10
     for number in (0, 1):
         assert opened(place.configs(number), new) == PLAIN
-    assert [place.running.unseal(sealed) for sealed in place.configs().values()] == [
-        place.running.unseal(sealed) for sealed in before.values()
+    assert [place.running.decrypt(encrypted) for encrypted in place.configs().values()] == [
+        place.running.decrypt(encrypted) for encrypted in before.values()
     ]
-    assert Fernet(new).decrypt(place.running.seal(b"x")) == b"x"
+    assert Fernet(new).decrypt(place.running.encrypt(b"x")) == b"x"
 
 
 def test_the_signing_keys_are_new_too_and_their_old_halves_gone(place: Place) -> None:
     place.rotate()
-    new = Vault(read_keys(place.path)[:1])
+    new = Encryptor(read_keys(place.path)[:1])
     with place.control.reading() as connection:
         rows = connection.execute(sa.select(t.signing_keys)).all()
         assert all(temporary_keys.opens(connection, new, region.name) for region in place.regions)
@@ -126,7 +126,7 @@ def test_a_killed_rotation_is_taken_up_where_it_was(
     monkeypatch.setattr(key_rotation, "_rows", rows)
     keys = read_keys(place.path)
     assert len(keys) == 2
-    assert sorted(place.running.unseal(sealed) for sealed in place.configs().values()) == PLAIN
+    assert sorted(place.running.decrypt(encrypted) for encrypted in place.configs().values()) == PLAIN
     count = place.rotate()
     assert (count.checked, count.changed) == (10, 10 - min(5, 2 * killed_after))
     assert read_keys(place.path) == keys
@@ -149,9 +149,9 @@ def test_the_old_key_goes_once_servers_have_let_go_of_it(place: Place) -> None:
     assert count.changed == 1
     assert read_keys(place.path) == [new]
     assert opened(place.configs(), new) == sorted([*PLAIN, b"late"])
-    assert place.running.unseal(place.configs()["late000001"]) == b"late"
+    assert place.running.decrypt(place.configs()["late000001"]) == b"late"
     with pytest.raises(ValueError, match="sealed"):
-        place.running.unseal(Fernet(old).encrypt(b"x"))
+        place.running.decrypt(Fernet(old).encrypt(b"x"))
 
 
 def test_nobody_waits_for_a_key_that_has_settled(place: Place) -> None:
@@ -183,7 +183,7 @@ def test_what_changed_meanwhile_is_left_as_it_is(place: Place, monkeypatch: pyte
         found = rows(*arguments)
         if arguments[1] is t.jobs.c.id and arguments[0] is place.regions[0].database:
             with place.regions[0].database.writing() as connection:
-                repository.remove(connection, "job0000003", Event.REMOVED)
+                repository.make_tombstone(connection, "job0000003", Event.REMOVED)
         return found
 
     monkeypatch.setattr(key_rotation, "_rows", then_deleted)

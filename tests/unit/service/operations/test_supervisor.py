@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.service.operations.supervisor import Patience, Supervisor, Tree
+from sottovoce.service.operations.supervisor import RegionProcess, RestartPolicy, Supervisor
 from tests.servers import PATIENCE, ROOT, until
 
-QUICK = Patience(first=0.05, longest=0.2, steady=PATIENCE, grace=PATIENCE)
+QUICK = RestartPolicy(first=0.05, longest=0.2, steady=PATIENCE, grace=PATIENCE)
 
 SERVER = """
 import os, signal, sys, time
@@ -34,9 +34,9 @@ with open(f"{folder}/{name}.stopped", "a") as file:
 """
 
 
-def tree(name: str, folder: Path, script: str = SERVER, *more: str) -> Tree:
+def tree(name: str, folder: Path, script: str = SERVER, *more: str) -> RegionProcess:
     command = (sys.executable, "-c", textwrap.dedent(script), name, str(folder), *more)
-    return Tree(region=name, command=command, environment=dict(os.environ))
+    return RegionProcess(region=name, command=command, environment=dict(os.environ))
 
 
 def lives(folder: Path, name: str) -> list[int]:
@@ -102,7 +102,7 @@ def test_a_second_ctrl_c_breaks_off_what_drains(tmp_path: Path) -> None:
 
 
 def test_what_does_not_stop_is_killed(tmp_path: Path) -> None:
-    patience = Patience(first=0.05, longest=0.2, steady=PATIENCE, grace=0.2)
+    patience = RestartPolicy(first=0.05, longest=0.2, steady=PATIENCE, grace=0.2)
 
     async def do() -> None:
         await reached(lambda: lives(tmp_path, "eu1"), "the server")
@@ -113,7 +113,7 @@ def test_what_does_not_stop_is_killed(tmp_path: Path) -> None:
 
 def test_when_none_ever_listens_it_gives_up(tmp_path: Path) -> None:
     trees = [tree(name, tmp_path, "raise SystemExit(2)") for name in ("eu1", "us1")]
-    trees.append(Tree(region="au1", command=(str(tmp_path / "nothing-here"),), environment={}))
+    trees.append(RegionProcess(region="au1", command=(str(tmp_path / "nothing-here"),), environment={}))
     assert asyncio.run(Supervisor(trees, lambda *_: None, QUICK).run()) is False
 
 
@@ -139,7 +139,7 @@ def test_a_flood_of_lines_holds_nobody_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("lasted", "pauses"), [(0.0, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]), (61.0, [1.0] * 8)])
 def test_pauses_grow_until_a_server_stays(lasted: float, pauses: list[float]) -> None:
-    patience, pause, seen = Patience(), 0.0, []
+    patience, pause, seen = RestartPolicy(), 0.0, []
     for _ in pauses:
         pause = patience.after(pause, lasted)
         seen.append(pause)
@@ -151,14 +151,14 @@ def test_servers_die_with_the_supervisor(tmp_path: Path) -> None:
     script = f"""
         import asyncio, os, sys
         from pathlib import Path
-        from sottovoce.service.operations.supervisor import Patience, Supervisor, Tree
+        from sottovoce.service.operations.supervisor import RegionProcess, RestartPolicy, Supervisor
         code = "from sottovoce.inference.host import die_with_parent; import os; die_with_parent(int(os.environ['P']))"
-        tree = Tree(
+        tree = RegionProcess(
             region="eu1",
             command=(sys.executable, "-c", code + chr(10) + Path({str(tmp_path / "server.py")!r}).read_text(), "eu1", {str(tmp_path)!r}),
             environment={{**os.environ, "P": str(os.getpid())}},
         )
-        asyncio.run(Supervisor([tree], lambda *_: None, Patience()).run())
+        asyncio.run(Supervisor([tree], lambda *_: None, RestartPolicy()).run())
     """
     (tmp_path / "server.py").write_text(SERVER)
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT) as supervisor:

@@ -26,7 +26,7 @@ BATCH = "batch"
 Work = Callable[[str], Awaitable[dict[str, Any] | None]]
 
 
-class Hands:
+class TaskHandler:
     """The two steps; they note what they were asked."""
 
     def __init__(self, work: Work | None = None) -> None:
@@ -56,7 +56,7 @@ def queue(database: Database) -> Iterator[DbosQueue]:
 
 
 @contextmanager
-def working(database: Database, hands: Hands, *, slots: int = 4, poll: float = 0.02) -> Iterator[DbosWorker]:
+def working(database: Database, hands: TaskHandler, *, slots: int = 4, poll: float = 0.02) -> Iterator[DbosWorker]:
     worker = DbosWorker(
         database,
         executor="embedded",
@@ -136,7 +136,7 @@ def test_an_entry_is_worked_on_and_published_once(database: Database, queue: Dbo
     async def work(job_id: str) -> dict[str, Any] | None:
         return None if job_id == "nothing" else {"attempt": 1, "of": job_id}
 
-    hands = Hands(work)
+    hands = TaskHandler(work)
     submit(database, queue, "before")
     with working(database, hands):
         submit(database, queue, "meanwhile")
@@ -181,7 +181,7 @@ def test_cancelling_stops_running_work_and_what_is_queued(database: Database, qu
             stopped.set()
             raise
 
-    hands = Hands(hang)
+    hands = TaskHandler(hang)
     submit(database, queue, "running")
     with working(database, hands, slots=1):
         assert started.wait(PATIENCE)
@@ -200,7 +200,7 @@ def test_urgent_work_goes_first(database: Database, queue: DbosQueue) -> None:
     for number in range(5):
         submit(database, queue, f"low{number}", priority=20)
     submit(database, queue, "urgent", priority=1)
-    hands = Hands()
+    hands = TaskHandler()
     with working(database, hands, slots=1):
         until(lambda: len(hands.published) == 6, "all")
     assert hands.worked[0] == "urgent"
@@ -223,7 +223,7 @@ def test_slots_bound_what_runs_at_once(database: Database, queue: DbosQueue) -> 
 
     for number in range(4):
         submit(database, queue, f"j{number}", account=str(number))
-    hands = Hands(slow)
+    hands = TaskHandler(slow)
     # rare looks: DBOS counts what it has handed to its loop, and a loaded machine takes a while from hand to hand
     with working(database, hands, slots=2, poll=0.5):
         until(lambda: len(hands.published) == 4, "all")
@@ -242,7 +242,7 @@ def test_a_drain_leaves_unfinished_work_for_the_next_start(database: Database, q
             ended.append("cancelled")
             raise
 
-    first = Hands(hang)
+    first = TaskHandler(hang)
     submit(database, queue, "a")
     with working(database, first):
         assert started.wait(PATIENCE)
@@ -251,7 +251,7 @@ def test_a_drain_leaves_unfinished_work_for_the_next_start(database: Database, q
     assert rows(database, "status") == ["PENDING"]
     state = queue.states(["a"])["a"]
     assert (state.ended, state.waiting, state.executor) == (False, False, "embedded")
-    second = Hands()
+    second = TaskHandler()
     with working(database, second):
         until(lambda: second.published, "the result")
     assert second.worked == ["a"]
@@ -277,7 +277,7 @@ def test_kill_9_in_publish_runs_publish_again_with_the_recorded_result(database:
     submit(database, queue, "a")
     ran = subprocess.run([sys.executable, "-c", KILLED, database.url], capture_output=True, timeout=PATIENCE)
     assert ran.returncode == -9, ran.stderr.decode()
-    hands = Hands()
+    hands = TaskHandler()
     with working(database, hands):
         until(lambda: hands.published, "the result")
         until(lambda: rows(database, "status") == ["SUCCESS"], "end")
@@ -300,7 +300,7 @@ def test_what_is_resumed_is_worked_on_again_while_the_old_owner_cannot_publish(
                 await asyncio.sleep(0.01)
         return {"attempt": number}
 
-    hands = Hands(work)
+    hands = TaskHandler(work)
     submit(database, queue, "a")
     with working(database, hands):
         assert started.wait(PATIENCE)
@@ -314,7 +314,7 @@ def test_what_is_resumed_is_worked_on_again_while_the_old_owner_cannot_publish(
 
 def test_nothing_of_the_worker_is_left(database: Database) -> None:
     before = {thread.ident for thread in threading.enumerate()}
-    with working(database, Hands()):
+    with working(database, TaskHandler()):
         assert len(threading.enumerate()) > len(before)
 
     def left() -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.service.queue.interval_lock import Turns
+from sottovoce.service.queue.interval_lock import IntervalLock
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 from tests.unit.service.service_values import migrated
@@ -17,7 +17,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield made
 
 
-def take(database: Database, turns: Turns) -> bool:
+def take(database: Database, turns: IntervalLock) -> bool:
     with database.writing() as connection:
         return turns._take(connection)
 
@@ -29,19 +29,19 @@ def due_in(database: Database, name: str, ms: int) -> None:
 
 
 def test_a_turn_falls_to_one_of_them_and_the_next_to_whoever_comes_first(database: Database) -> None:
-    first, second = Turns(database, "reaper", 60), Turns(database, "reaper", 60)
+    first, second = IntervalLock(database, "reaper", 60), IntervalLock(database, "reaper", 60)
     assert [take(database, first), take(database, second), take(database, first)] == [True, False, False]
     due_in(database, "reaper", -1)
     assert [take(database, second), take(database, first)] == [True, False]
 
 
 def test_chores_have_turns_of_their_own(database: Database) -> None:
-    assert take(database, Turns(database, "reaper", 60))
-    assert take(database, Turns(database, "sweep", 60))
+    assert take(database, IntervalLock(database, "reaper", 60))
+    assert take(database, IntervalLock(database, "sweep", 60))
 
 
 def test_a_turn_that_a_wrong_clock_put_far_away_is_due(database: Database) -> None:
-    turns = Turns(database, "reaper", 60)
+    turns = IntervalLock(database, "reaper", 60)
     assert take(database, turns)
     due_in(database, "reaper", 59_000)
     assert not take(database, turns)
@@ -50,5 +50,5 @@ def test_a_turn_that_a_wrong_clock_put_far_away_is_due(database: Database) -> No
 
 
 def test_an_embedded_server_needs_to_ask_nobody(database: Database) -> None:
-    turns = Turns(database, "reaper", 60)
-    assert [asyncio.run(turns.mine()) for _ in range(2)] == [True, True]
+    turns = IntervalLock(database, "reaper", 60)
+    assert [asyncio.run(turns.acquire()) for _ in range(2)] == [True, True]

@@ -14,7 +14,8 @@ import pytest
 from dbos import DBOS
 
 from sottovoce.service.jobs import repository
-from sottovoce.service.queue.dbos_queue import DbosQueue, DbosWorker, Errand, Hands, entry_of
+from sottovoce.service.queue.dbos_queue import DbosQueue, DbosWorker
+from sottovoce.service.queue.port import TaskHandler, TaskKind, entry_of
 from sottovoce.service.storage.database import Database
 from tests.servers import PATIENCE, until
 from tests.unit.service.service_values import migrated, new_job
@@ -56,7 +57,7 @@ def working(
         poll=0.02,
         queues=[BATCH],
         steps=(hang, nothing),
-        errands={errand: Hands(attempt=attempt, slots=slots) for errand in Errand},
+        handlers={task_kind: TaskHandler(attempt=attempt, slots=slots) for task_kind in TaskKind},
     )
     try:
         worker.launch()
@@ -68,8 +69,8 @@ def working(
 
 def go(database: Database, queue: DbosQueue, subject: str, attempt: int = 1, delay: float = 0.0) -> str:
     with database.writing() as connection:
-        queue.go(connection, Errand.DELIVERY, subject, attempt, delay=delay)
-    return entry_of(Errand.DELIVERY, subject, attempt)
+        queue.go(connection, TaskKind.DELIVERY, subject, attempt, delay=delay)
+    return entry_of(TaskKind.DELIVERY, subject, attempt)
 
 
 def status(queue: DbosQueue, entry: str) -> str | None:
@@ -101,9 +102,9 @@ def test_errands_are_run_beside_jobs_that_hold_all_slots(database: Database, que
 
 def test_an_entry_of_a_transaction_that_rolled_back_is_none(database: Database, queue: DbosQueue) -> None:
     with pytest.raises(KeyError), database.writing() as connection:
-        queue.go(connection, Errand.DELIVERY, "one", 1)
+        queue.go(connection, TaskKind.DELIVERY, "one", 1)
         raise KeyError
-    assert status(queue, entry_of(Errand.DELIVERY, "one", 1)) is None
+    assert status(queue, entry_of(TaskKind.DELIVERY, "one", 1)) is None
 
 
 def test_a_delay_holds_no_slot_survives_the_worker_and_ends(database: Database, queue: DbosQueue) -> None:
@@ -123,7 +124,7 @@ def test_a_delay_that_does_not_end_by_itself_can_be_ended(database: Database, qu
     note = Note()
     with working(database, note):
         entry = go(database, queue, "one", delay=86_400)
-        queue.resume(entry, Errand.DELIVERY.value)
+        queue.resume(entry, TaskKind.DELIVERY.value)
         until(lambda: status(queue, entry) == "SUCCESS", "the attempt")
 
 
@@ -165,14 +166,15 @@ def test_slots_bound_how_many_are_under_way(database: Database, queue: DbosQueue
 KILLED = """
 import os, sys, time
 from sottovoce.service.storage.database import Database
-from sottovoce.service.queue.dbos_queue import DbosWorker, Errand, Hands
+from sottovoce.service.queue.dbos_queue import DbosWorker
+from sottovoce.service.queue.port import TaskHandler, TaskKind
 async def work(job_id): ...
 async def publish(job_id, result): ...
 async def attempt(subject, number):
     os.kill(os.getpid(), 9)
 worker = DbosWorker(
     Database(sys.argv[1]), executor="embedded", slots=1, poll=0.02, queues=["batch"], steps=(work, publish),
-    errands={Errand.DELIVERY: Hands(attempt=attempt, slots=1)},
+    handlers={TaskKind.DELIVERY: TaskHandler(attempt=attempt, slots=1)},
 )
 worker.launch()
 time.sleep(600)
@@ -192,5 +194,5 @@ def test_kill_9_in_mid_attempt_makes_it_again_after_the_next_start(database: Dat
 def test_a_queue_of_jobs_cannot_have_an_errands_name(database: Database) -> None:
     with pytest.raises(ValueError, match="cannot be called fetch"):
         DbosWorker(
-            database, executor="x", slots=1, poll=1, queues=["batch", "fetch"], steps=(hang, nothing), errands={}
+            database, executor="x", slots=1, poll=1, queues=["batch", "fetch"], steps=(hang, nothing), handlers={}
         )

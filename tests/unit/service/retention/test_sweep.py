@@ -17,17 +17,19 @@ import sqlalchemy as sa
 
 from sottovoce.job import Event, Reason, State
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.deletion import Removal
+from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.queue.dbos_queue import DbosQueue, Errand
-from sottovoce.service.retention import sweep as retention
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.port import TaskKind
+from sottovoce.service.retention import policy as retention_policy
 from sottovoce.service.retention.orphan_sweeper import Sweeper
-from sottovoce.service.retention.sweep import DAY_MS, Retention, RetentionPolicy, Swept, Timetable
+from sottovoce.service.retention.policy import RetentionPolicy
+from sottovoce.service.retention.sweep import Retention, SweepResult, SweepScheduler
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.database import Database, now_ms
-from sottovoce.service.worker.job_runner import media_key, result_key
+from sottovoce.service.storage.database import DAY_MS, Database, now_ms
 from tests.unit.service.service_values import FakeQueue, migrated, new_job
 
 INSTANTS = {
@@ -53,7 +55,7 @@ class House:
             "database": self.database,
             "blobs": self.blobs,
             "queue": self.queue,
-            "removal": Removal(self.database, self.blobs, self.queue),
+            "removal": JobDeletion(self.database, self.blobs, self.queue),
             "sweeper": Sweeper(self.database, self.blobs),
             "metrics": Metrics(),
             "policy": self.policy,
@@ -61,7 +63,7 @@ class House:
         }
         return Retention(**parts)
 
-    def sweep(self, **changes: Any) -> Swept:
+    def sweep(self, **changes: Any) -> SweepResult:
         return asyncio.run(self.retention(**changes).sweep())
 
     def days_pass(self, days: float) -> None:
@@ -210,7 +212,7 @@ def test_what_nobody_is_told_of_goes_once_it_was_fetched(house: House) -> None:
     house.sweep()
     assert house.is_whole("job0000001")
     with house.database.writing() as connection:
-        repository.fetched(connection, "job0000001")
+        repository.mark_read(connection, "job0000001")
     house.sweep()
     assert house.is_whole("job0000001")  # the answer may have got lost on its way
     house.days_pass(0.01)
@@ -242,7 +244,7 @@ def test_nothing_is_left_of_what_is_gone(house: House) -> None:
     config = json.dumps({"tracking": {"title": MARKER}}).encode()
     house.done("job0000001", config=config, legacy=MARKER.encode())
     with house.database.writing() as connection:
-        repository.note(connection, "job0000001", stage="media", text=MARKER)
+        repository.append_log(connection, "job0000001", stage="media", text=MARKER)
     house.delivery("job0000001", "failed")
     assert found_in(house)
     house.days_pass(8)
@@ -252,9 +254,9 @@ def test_nothing_is_left_of_what_is_gone(house: House) -> None:
 
 def test_nothing_is_left_of_what_was_deleted(house: House) -> None:
     house.done("job0000001", config=MARKER.encode(), legacy=MARKER.encode())
-    removal = Removal(house.database, house.blobs, house.queue)
-    assert asyncio.run(removal.delete("job0000001", force=False))
-    house.sweep(removal=removal)
+    deletion = JobDeletion(house.database, house.blobs, house.queue)
+    assert asyncio.run(deletion.delete("job0000001", force=False))
+    house.sweep(deletion=deletion)
     assert found_in(house) == []
 
 
@@ -299,12 +301,12 @@ def test_a_tombstone_whose_bytes_were_left_is_gone_on_with(house: House) -> None
     house.done("job0000001")
     house.days_pass(8)
 
-    class Dies(Removal):
-        async def clean(self, *_: Any) -> None:
+    class Dies(JobDeletion):
+        async def delete_blobs(self, *_: Any) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        house.sweep(removal=Dies(house.database, house.blobs, house.queue))
+        house.sweep(deletion=Dies(house.database, house.blobs, house.queue))
     assert house.state("job0000001") is State.EXPIRED
     assert house.keys("job0000001") != []
     house.days_pass(0.01)
@@ -315,10 +317,10 @@ def test_a_tombstone_whose_bytes_were_left_is_gone_on_with(house: House) -> None
 def test_a_tombstone_with_something_left_is_not_forgotten(house: House) -> None:
     house.done("job0000001")
     with house.database.writing() as connection:
-        assert repository.remove(connection, "job0000001", Event.LAPSED)
-        assert retention.bury(connection, replace(house.policy, tombstone_ms=0), 10) == 0
-        repository.cleaned(connection, ["job0000001"])
-        assert retention.bury(connection, replace(house.policy, tombstone_ms=0), 10) == 1
+        assert repository.make_tombstone(connection, "job0000001", Event.EXPIRED_BY_RETENTION)
+        assert retention_policy.make_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 0
+        repository.mark_cleaned(connection, ["job0000001"])
+        assert retention_policy.make_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 1
 
 
 def test_a_failure_of_one_sweep_is_no_end(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -336,7 +338,7 @@ def test_two_sweeps_at_once_remove_each_job_once(house: House) -> None:
         house.done(f"job00000{number:02}")
     house.days_pass(8)
 
-    async def both() -> tuple[Swept, Swept]:
+    async def both() -> tuple[SweepResult, SweepResult]:
         return await asyncio.gather(house.retention().sweep(), house.retention().sweep())
 
     first, second = asyncio.run(both())
@@ -346,9 +348,9 @@ def test_two_sweeps_at_once_remove_each_job_once(house: House) -> None:
 
 def test_a_job_that_was_deleted_meanwhile_is_nobody_elses(house: House) -> None:
     house.done("job0000001")
-    removal = Removal(house.database, house.blobs, house.queue)
-    assert asyncio.run(removal.delete("job0000001", force=False))
-    assert asyncio.run(removal.remove(["job0000001", "n0suchj0b0"], Event.LAPSED)) == []
+    deletion = JobDeletion(house.database, house.blobs, house.queue)
+    assert asyncio.run(deletion.delete("job0000001", force=False))
+    assert asyncio.run(deletion.remove(["job0000001", "n0suchj0b0"], Event.EXPIRED_BY_RETENTION)) == []
     assert house.state("job0000001") is State.DELETED
 
 
@@ -374,10 +376,10 @@ def test_old_temporary_files_of_nobodys_jobs_go(house: House) -> None:
 def test_a_sweep_is_asked_for_once_in_its_time(house: House) -> None:
     async def ask() -> None:
         for _ in range(3):
-            await Timetable(house.database, house.queue, 1e6).tick()
+            await SweepScheduler(house.database, house.queue, 1e6).tick()
 
     asyncio.run(ask())
-    found = house.queue._client.list_workflows(name=Errand.RETENTION.value)
+    found = house.queue._client.list_workflows(name=TaskKind.RETENTION.value)
     assert len(found) == 1
 
 
@@ -386,7 +388,7 @@ def test_each_stretch_of_time_has_its_sweep(house: House) -> None:
 
     async def ask() -> None:
         for _ in range(3):
-            await Timetable(house.database, queue, 0.001).tick()
+            await SweepScheduler(house.database, queue, 0.001).tick()
             await asyncio.sleep(0.01)
 
     asyncio.run(ask())
@@ -399,9 +401,9 @@ def test_the_report_counts_what_there_is(house: House) -> None:
     house.accept("job0000003")
     house.days_pass(0.01)
     with house.database.reading() as connection:
-        seen = retention.outlook(connection, house.policy)
+        seen = retention_policy.report(connection, house.policy)
     assert (seen.kept, seen.due, seen.due_in_a_day, seen.stuck, seen.tombstones) == (3, 1, 1, 0, 0)
     house.sweep()
     with house.database.reading() as connection:
-        seen = retention.outlook(connection, house.policy)
+        seen = retention_policy.report(connection, house.policy)
     assert (seen.kept, seen.kept_bytes, seen.due, seen.tombstones, seen.uncleaned) == (2, 20, 0, 1, 0)

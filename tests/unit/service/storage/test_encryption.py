@@ -5,51 +5,51 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from sottovoce.service.storage.encryption import Vault, new_key, read_keys, replace_keys, write_secret
+from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys, write_secret
 
 
 def test_what_is_sealed_opens_and_does_not_show(tmp_path: Path) -> None:
-    kept = Vault.open_file(tmp_path / "k", create=True)
-    sealed = kept.seal(b"Authorization: Bearer hush")
-    assert b"hush" not in sealed
-    assert kept.unseal(sealed) == b"Authorization: Bearer hush"
-    assert kept.seal(b"x") != kept.seal(b"x")
+    kept = Encryptor.open_file(tmp_path / "k", create=True)
+    encrypted = kept.encrypt(b"Authorization: Bearer hush")
+    assert b"hush" not in encrypted
+    assert kept.decrypt(encrypted) == b"Authorization: Bearer hush"
+    assert kept.encrypt(b"x") != kept.encrypt(b"x")
 
 
 def test_the_key_file_is_its_owners_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "k"
-    sealed = Vault.open_file(path, create=True).seal(b"x")
+    encrypted = Encryptor.open_file(path, create=True).encrypt(b"x")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert Vault.open_file(path, create=True).unseal(sealed) == b"x"
+    assert Encryptor.open_file(path, create=True).decrypt(encrypted) == b"x"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_new_first_line_rotates_and_who_runs_notices(tmp_path: Path) -> None:
     path = tmp_path / "k"
-    running = Vault.open_file(path, create=True)
+    running = Encryptor.open_file(path, create=True)
     (old,) = read_keys(path)
-    sealed = running.seal(b"x")
-    assert running.is_newest(sealed)
+    encrypted = running.encrypt(b"x")
+    assert running.is_newest(encrypted)
     new = new_key()
     replace_keys(path, [new, old])
-    assert running.unseal(sealed) == b"x"
-    assert not running.is_newest(sealed)
-    fresh = running.seal(b"y")
+    assert running.decrypt(encrypted) == b"x"
+    assert not running.is_newest(encrypted)
+    fresh = running.encrypt(b"y")
     assert Fernet(new).decrypt(fresh) == b"y"
     with pytest.raises(ValueError, match="key"):
-        Vault([old]).unseal(fresh)
+        Encryptor([old]).decrypt(fresh)
     replace_keys(path, [new])
-    assert running.unseal(fresh) == b"y"
+    assert running.decrypt(fresh) == b"y"
     with pytest.raises(ValueError, match="key"):
-        running.unseal(sealed)
+        running.decrypt(encrypted)
 
 
 def test_an_edit_in_place_is_noticed_too(tmp_path: Path) -> None:
     path = tmp_path / "k"
-    running = Vault.open_file(path, create=True)
+    running = Encryptor.open_file(path, create=True)
     key = new_key()
     path.write_bytes(key + b"\n" + path.read_bytes())
-    assert Fernet(key).decrypt(running.seal(b"x")) == b"x"
+    assert Fernet(key).decrypt(running.encrypt(b"x")) == b"x"
 
 
 @pytest.mark.parametrize("broken", [b"", b"no key at all\n", None])
@@ -57,24 +57,24 @@ def test_a_key_file_that_breaks_leaves_the_old_keys_in_use_and_is_told_once(
     tmp_path: Path, broken: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "k"
-    running = Vault.open_file(path, create=True)
-    whole, sealed = path.read_bytes(), running.seal(b"x")
+    running = Encryptor.open_file(path, create=True)
+    whole, encrypted = path.read_bytes(), running.encrypt(b"x")
     if broken is None:
         path.unlink()
     else:
         path.write_bytes(broken)
     for _ in range(3):
-        assert running.unseal(sealed) == b"x"
+        assert running.decrypt(encrypted) == b"x"
     assert [record.getMessage() for record in caplog.records] == ["key file cannot be read, its old keys stay in use"]
     assert str(tmp_path) not in repr(caplog.records[0].__dict__["file"])
     path.write_bytes(new_key() + b"\n" + whole)
-    assert running.unseal(sealed) == b"x"
-    assert not running.is_newest(sealed)
+    assert running.decrypt(encrypted) == b"x"
+    assert not running.is_newest(encrypted)
 
 
 def test_a_replaced_key_file_keeps_its_mode_and_a_link_its_target(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
-    Vault.open_file(real, create=True)
+    Encryptor.open_file(real, create=True)
     real.chmod(0o640)
     link.symlink_to(real)
     replace_keys(link, [new_key()])
@@ -87,7 +87,7 @@ def test_a_replaced_key_file_keeps_its_mode_and_a_link_its_target(tmp_path: Path
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_key_file_stays_its_owners_when_root_replaces_it(tmp_path: Path) -> None:
     path = tmp_path / "k"
-    Vault.open_file(path, create=True)
+    Encryptor.open_file(path, create=True)
     os.chown(path, 12345, 12346)
     replace_keys(path, [new_key()])
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
@@ -96,15 +96,15 @@ def test_a_key_file_stays_its_owners_when_root_replaces_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("junk", [b"", b"junk", b"gAAAAA" + b"A" * 100])
 def test_junk_does_not_open(tmp_path: Path, junk: bytes) -> None:
     with pytest.raises(ValueError, match="sealed"):
-        Vault.open_file(tmp_path / "k", create=True).unseal(junk)
+        Encryptor.open_file(tmp_path / "k", create=True).decrypt(junk)
 
 
 def test_a_missing_or_empty_key_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Vault.open_file(tmp_path / "k", create=False)
+        Encryptor.open_file(tmp_path / "k", create=False)
     (tmp_path / "k").touch()
     with pytest.raises(ValueError, match="no key in k"):
-        Vault.open_file(tmp_path / "k", create=True)
+        Encryptor.open_file(tmp_path / "k", create=True)
 
 
 def test_a_secret_never_replaces_one(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.migrate import REGION, upgrade
-from sottovoce.service.storage.s3_multipart import Bucket, Credentials, signed
+from sottovoce.service.storage.s3_multipart import Credentials, MultipartUploads, signed
 from tests.backends import S3
 
 
@@ -39,7 +39,7 @@ def test_stale_uploads_are_aborted_and_finished_blobs_stay(tmp_path):
         assert server.uploads("media") == 2
         database = Database(sqlite_url(tmp_path / "region.db"))
         upgrade(database, REGION)
-        bucket = Bucket("s3://media/eu1", json.loads(json.dumps(options)))
+        bucket = MultipartUploads("s3://media/eu1", json.loads(json.dumps(options)))
         # this server dates every upload 2010
         young = asyncio.run(Sweeper(database, blobs, bucket, grace=40 * 365 * 86_400).sweep())
         assert (young, server.uploads("media")) == (0, 2)

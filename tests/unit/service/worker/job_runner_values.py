@@ -9,17 +9,19 @@ from cryptography.fernet import Fernet
 
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildDied, Listener, Outcome, Task
+from sottovoce.inference.pool import Listener, Outcome, ProcessDied, Task
 from sottovoce.job import Event
-from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.capabilities import Offers
+from sottovoce.service.context import RegionContext
+from sottovoce.service.jobs import model, repository
+from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
-from sottovoce.service.notifications.sender import SendPolicy
+from sottovoce.service.notifications.send_policy import SendPolicy
+from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import JobRunner, WorkPolicy, media_key
+from sottovoce.service.storage.encryption import Encryptor
+from sottovoce.service.worker.job_runner import JobRunner, WorkPolicy
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import CONFIG, FakePool, FakeQueue, Script, new_job
 
@@ -36,31 +38,34 @@ class Bench:
         self.database = database
         self.folder = folder
         self.blobs = Blobs.open(f"file://{folder}/blobs", {})
-        self.vault = Vault([Fernet.generate_key()])
+        self.encryptor = Encryptor([Fernet.generate_key()])
         self.metrics = Metrics()
         self.queue = FakeQueue()
 
     async def accept(self, config: bytes = CONFIG, job_id: str = ID) -> None:
         await self.blobs.put(media_key(job_id), b"media")
-        new = new_job(job_id, config=self.vault.seal(config))
+        new = new_job(job_id, config=self.encryptor.encrypt(config))
         await self.database.write(lambda connection: repository.insert(connection, new))
 
     def runner(self, *scripts: Script, owner: str = "one", engine: str = "fake") -> tuple[JobRunner, FakePool]:
         pool = FakePool(*scripts)
         fake = Capabilities(engine=engine, model="small", languages=frozenset({"en"}))
         runner = JobRunner(
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
+            region=RegionContext(
+                database=self.database,
+                blobs=self.blobs,
+                encryptor=self.encryptor,
+                metrics=self.metrics,
+                outbox=Outbox(self.encryptor, self.queue, SendPolicy().tries),
+                queue=self.queue,
+            ),
             pool=pool,  # type: ignore[arg-type]
-            offered=Offers(engines=(fake,)),
-            metrics=self.metrics,
-            outbox=Outbox(self.vault, self.queue, SendPolicy().tries),
+            offered=CapabilityTable(engines=(fake,)),
             policy=WorkPolicy(owner=owner, scratch=self.folder / "tmp", lease=5.0, heartbeat=0.01, keep=100.0),
         )
         return runner, pool
 
-    def job(self, job_id: str = ID) -> repository.Job:
+    def job(self, job_id: str = ID) -> model.Job:
         with self.database.reading() as connection:
             found = repository.get(connection, job_id)
         assert found
@@ -79,7 +84,7 @@ class Bench:
 
     def remove(self) -> None:
         with self.database.writing() as connection:
-            assert repository.remove(connection, ID, Event.REMOVED)
+            assert repository.make_tombstone(connection, ID, Event.REMOVED)
 
     async def keys(self) -> list[str]:
         return await self.blobs.keys(f"jobs/{ID}/")
@@ -105,7 +110,7 @@ async def succeed(task: Task, listen: Listener) -> Outcome:
 
 
 async def die(task: Task, listen: Listener) -> Outcome:
-    raise ChildDied("pid 1 ended with code -9")
+    raise ProcessDied("pid 1 ended with code -9")
 
 
 async def hang(task: Task, listen: Listener) -> Outcome:

@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue, Errand, QueueState, entry_of
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.port import QueueState, TaskKind, entry_of
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
-from sottovoce.service.worker.attempt_reaper import ErrandReaper
+from sottovoce.service.worker.attempt_reaper import AttemptReaper
 from sottovoce.service.worker.job_reaper import ReaperPolicy
-from tests.unit.service.errand_values import CONFIG, ID, Region, region_in
+from tests.unit.service.task_values import CONFIG, ID, Region, region_in
 
 LEASE = 60_000
 HOUR = 3_600_000
@@ -39,10 +40,12 @@ class Queue:
     def forget(self, ids: Sequence[str]) -> None:
         self.asked += [f"forget {entry}" for entry in ids]
 
-    def go(self, connection: sa.Connection, errand: Errand, subject: str, attempt: int, *, delay: float = 0.0) -> None:
+    def go(
+        self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
+    ) -> None:
         assert connection.in_transaction()
         assert not delay
-        self.asked.append(f"go {entry_of(errand, subject, attempt)}")
+        self.asked.append(f"go {entry_of(task_kind, subject, attempt)}")
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def fetch(region: Region, due_ms_ago: int) -> str:
     region.accept({**CONFIG, "fetch_data": {"url": "https://e.org"}}, fetched=True)
     with region.database.writing() as connection:
         connection.execute(sa.update(t.jobs).values(fetch_at=now_ms() - due_ms_ago, fetch_attempts=2))
-    return entry_of(Errand.FETCH, ID, 3)
+    return entry_of(TaskKind.FETCH, ID, 3)
 
 
 DUE = pytest.mark.parametrize("due", [delivery, fetch])
@@ -77,7 +80,7 @@ DUE = pytest.mark.parametrize("due", [delivery, fetch])
 
 def tick(region: Region, queue: Queue) -> int:
     policy = ReaperPolicy(lease_ms=LEASE, stranded_ms=2 * LEASE)
-    return asyncio.run(ErrandReaper(region.database, cast("DbosQueue", queue), policy).tick())
+    return asyncio.run(AttemptReaper(region.database, cast("DbosQueue", queue), policy).tick())
 
 
 def alive(region: Region, worker: str) -> None:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sottovoce.service.jobs import repository
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue, QueueState
+from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.port import QueueState
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy

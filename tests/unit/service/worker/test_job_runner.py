@@ -12,14 +12,14 @@ from cryptography.fernet import Fernet
 
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildBroke, EngineDown, Listener, Outcome, Task
+from sottovoce.inference.pool import EngineTemporarilyUnavailable, Listener, Outcome, Task, TaskCrashed
 from sottovoce.job import Event, Reason, State
 from sottovoce.service.jobs import repository
 from sottovoce.service.queue import retry
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.encryption import Vault
+from sottovoce.service.storage.blob_keys import media_key, result_key
+from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.service.worker import job_runner
-from sottovoce.service.worker.job_runner import media_key, result_key
 from tests.unit.service.service_values import Script, migrated, off_thread
 from tests.unit.service.worker.job_runner_values import (
     ID,
@@ -121,7 +121,7 @@ def test_a_job_that_is_done_or_gone_is_not_worked_on(bench: Bench) -> None:
         (Refused(Kind.INVALID_AUDIO, "no audio stream"), Reason.INVALID_AUDIO, "no audio stream"),
         (Refused(Kind.INVALID_CONFIG, "bad", at="x.y"), Reason.CONFIG, "x.y: bad"),
         (EngineUnavailable("cannot", at=None), Reason.LANGUAGE, "cannot"),
-        (ChildBroke("Traceback … secret"), Reason.ENGINE, job_runner.REJECTED_BUG),
+        (TaskCrashed("Traceback … secret"), Reason.ENGINE, job_runner.REJECTED_BUG),
         (ValueError("a bug"), Reason.ENGINE, job_runner.REJECTED_BUG),
         (KeyError("no such team"), Reason.ENGINE, job_runner.REJECTED_BUG),
     ],
@@ -172,7 +172,7 @@ def test_a_death_below_the_limit_is_survived(bench: Bench) -> None:
 
 def test_the_trouble_of_the_world_is_waited_out(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     troubles = [
-        EngineDown("no memory"),
+        EngineTemporarilyUnavailable("no memory"),
         OSError("no space"),
         sa.exc.OperationalError("x", None, Exception("away")),
         RuntimeError("?"),
@@ -193,7 +193,7 @@ def test_the_trouble_of_the_world_is_waited_out(bench: Bench, caplog: pytest.Log
 def test_a_config_that_no_key_opens_is_rejected(bench: Bench) -> None:
     async def go() -> None:
         await bench.accept()
-        bench.vault = Vault([Fernet.generate_key()])
+        bench.encryptor = Encryptor([Fernet.generate_key()])
         runner, _ = bench.runner(succeed)
         assert await runner.work(ID) is None
         assert (bench.job().state, bench.job().reason) == (State.REJECTED, Reason.ENGINE)
@@ -292,7 +292,7 @@ def test_a_run_presumed_dead_does_not_steal_the_job_back(bench: Bench) -> None:
     check(go)
 
 
-@pytest.mark.parametrize("ending", [die, raising(Refused(Kind.INVALID_AUDIO, "no")), raising(ChildBroke("bug"))])
+@pytest.mark.parametrize("ending", [die, raising(Refused(Kind.INVALID_AUDIO, "no")), raising(TaskCrashed("bug"))])
 def test_the_verdict_of_a_lost_attempt_does_not_count(bench: Bench, ending: Script) -> None:
     async def robbed(task: Task, listen: Listener) -> Outcome:
         await asyncio.to_thread(bench.steal)
@@ -398,7 +398,7 @@ def test_a_lease_lost_at_the_very_end_is_no_cancellation(bench: Bench) -> None:
         job_id = f"job{number:07}"
 
         async def deleted(task: Task, listen: Listener) -> Outcome:
-            await bench.database.write(lambda connection: repository.remove(connection, job_id, Event.REMOVED))
+            await bench.database.write(lambda connection: repository.make_tombstone(connection, job_id, Event.REMOVED))
             await asyncio.sleep(number * 0.0005)
             return fine()
 

@@ -9,9 +9,9 @@ import pytest
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import ChildDied, Listener, Outcome, Task
+from sottovoce.inference.pool import Listener, Outcome, ProcessDied, Task
 from sottovoce.service.queue import retry
-from sottovoce.service.worker.job_runner import media_key
+from sottovoce.service.storage.blob_keys import media_key
 from tests.unit.service.service_values import migrated, off_thread
 from tests.unit.service.worker.job_runner_values import ID, WINDOWS, Bench, check, gone, hang, succeed
 
@@ -34,7 +34,7 @@ def test_windows_are_kept_and_handed_to_the_next_attempt_and_then_removed(bench:
     async def two_windows(task: Task, listen: Listener) -> Outcome:
         await _say_windows(listen, 100, 250)
         await gone(lambda: _stored(bench, 2))
-        raise ChildDied("killed")
+        raise ProcessDied("killed")
 
     async def go() -> None:
         await bench.accept()

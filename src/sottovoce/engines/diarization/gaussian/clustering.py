@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sottovoce.engines.diarization.gaussian.likelihood import Prior, Tally, unity
+from sottovoce.engines.diarization.gaussian.likelihood import Prior, SufficientStats, merge_log_likelihood_ratio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ Sample = Callable[[Sequence[int]], "Array"]
 """Some thousand white frames [n, d] of these segments, spread evenly over them."""
 
 
-def neighbours(tally: Tally, prior: Prior) -> list[tuple[int, int]]:
+def neighbour_gains(tally: SufficientStats, prior: Prior) -> list[tuple[int, int]]:
     """Segments (first piece, one past the last) of consecutive pieces: a border is where the voice may change."""
     parts = [tally[at : at + 1] for at in range(len(tally))]
     spans = [(at, at + 1) for at in range(len(tally))]
@@ -48,7 +48,7 @@ def neighbours(tally: Tally, prior: Prior) -> list[tuple[int, int]]:
     return spans
 
 
-class Joining:
+class AgglomerativeClustering:
     """Clusters of k segments, joined step by step until one is left; `labels` tells how it stood at the best moment.
 
     Every step takes the two clusters whose joint evidence gains most, or loses least. A step that loses is weighed by
@@ -56,9 +56,11 @@ class Joining:
     left at most. Work and memory grow with the square of k.
     """
 
-    def __init__(self, tally: Tally, prior: Prior, sample: Sample, *, doubt: float, most: int = MOST_VOICES) -> None:
+    def __init__(
+        self, tally: SufficientStats, prior: Prior, sample: Sample, *, doubt: float, most: int = MOST_VOICES
+    ) -> None:
         self._prior, self._sample, self._doubt, self._most = prior, sample, doubt, most
-        self._tally = Tally(count=tally.count.copy(), total=tally.total.copy(), squares=tally.squares.copy())
+        self._tally = SufficientStats(count=tally.count.copy(), total=tally.total.copy(), squares=tally.squares.copy())
         self._capped = tally.capped(_HEARD)
         self._members = [[at] for at in range(len(tally))]
         self._steps: list[tuple[int, int]] = []
@@ -118,7 +120,7 @@ class Joining:
         if gain > 0.0 or standing > self._most:
             return _GAIN
         one, other = (self._sample(self._members[each]) for each in (kept, gone))
-        return min(_GAIN, unity(one, other) + self._doubt)
+        return min(_GAIN, merge_log_likelihood_ratio(one, other) + self._doubt)
 
     def _join(self, kept: int, gone: int) -> None:
         self._steps.append((kept, gone))
@@ -134,8 +136,8 @@ class Joining:
         )
 
 
-def in_blocks(
-    tally: Tally, prior: Prior, sample: Sample, *, doubt: float, block: int = 400, most: int = MOST_VOICES
+def cluster_in_blocks(
+    tally: SufficientStats, prior: Prior, sample: Sample, *, doubt: float, block: int = 400, most: int = MOST_VOICES
 ) -> "Labels":
     """The same labels for any number of segments: *block* consecutive ones at a time, then the clusters of all blocks.
 
@@ -145,15 +147,17 @@ def in_blocks(
 
     k = len(tally)
     if k <= block:
-        return Joining(tally, prior, sample, doubt=doubt, most=most).labels()
+        return AgglomerativeClustering(tally, prior, sample, doubt=doubt, most=most).labels()
     labels = np.zeros(k, np.intp)
     found = 0
     for part in np.array_split(np.arange(k), -(-k // block)):
-        own = Joining(tally[part], prior, _shifted(sample, int(part[0])), doubt=doubt, most=block // 10).labels()
+        own = AgglomerativeClustering(
+            tally[part], prior, _shifted(sample, int(part[0])), doubt=doubt, most=block // 10
+        ).labels()
         labels[part] = own + found
         found += int(own.max()) + 1
     members = [np.flatnonzero(labels == each).tolist() for each in range(found)]
-    whole = Tally(
+    whole = SufficientStats(
         count=np.array([tally.count[each].sum() for each in members]),
         total=np.array([tally.total[each].sum(axis=0) for each in members]),
         squares=np.array([tally.squares[each].sum(axis=0) for each in members]),
@@ -162,7 +166,7 @@ def in_blocks(
     def of_clusters(clusters: Sequence[int]) -> "Array":
         return sample([each for cluster in clusters for each in members[cluster]])
 
-    return in_blocks(whole, prior, of_clusters, doubt=doubt, block=block, most=most)[labels]
+    return cluster_in_blocks(whole, prior, of_clusters, doubt=doubt, block=block, most=most)[labels]
 
 
 def _shifted(sample: Sample, by: int) -> Sample:

@@ -11,17 +11,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sottovoce.engines.diarization.gaussian import voiceprint
-from sottovoce.engines.diarization.gaussian.clustering import in_blocks, neighbours
+from sottovoce.engines.diarization.gaussian.clustering import cluster_in_blocks, neighbour_gains
 from sottovoce.engines.diarization.gaussian.features import COEFFICIENTS, FRAME, frames
-from sottovoce.engines.diarization.gaussian.likelihood import Prior, Tally, tally
-from sottovoce.engines.diarization.gaussian.viterbi import best_path, fits
+from sottovoce.engines.diarization.gaussian.likelihood import Prior, SufficientStats, sufficient_stats
+from sottovoce.engines.diarization.gaussian.viterbi import log_likelihoods, viterbi
 from sottovoce.engines.protocols import (
     Capabilities,
     DiarizationHints,
     Diarized,
-    Listen,
     Skill,
     Speech,
+    SpeechSource,
     Turn,
     Voice,
 )
@@ -92,7 +92,7 @@ class _Segment:
     last: int
 
 
-class BuiltinDiarizer:
+class GaussianDiarizer:
     """A `Diarizer`; making one costs nothing, and one may be used for many recordings."""
 
     @property
@@ -100,16 +100,16 @@ class BuiltinDiarizer:
         """Any language, everywhere."""
         return CAPABILITIES
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         """Who speaks when, voices in order of appearance. It listens once; one voice at a time, overlap is not found."""
         heard = [_heard(stretch) for stretch in listen() if len(stretch.audio)]
         if not heard:
             return Diarized()
         return _diarized(heard, _Recording(heard).labels(hints))
 
-    def likeness(self, one: bytes, other: bytes) -> float:
+    def similarity(self, one: bytes, other: bytes) -> float:
         """How likely two prints are one person's, 0..1. Raises ValueError for bytes that are no print."""
-        return voiceprint.likeness(voiceprint.unpacked(one), voiceprint.unpacked(other))
+        return voiceprint.similarity(voiceprint.unpacked(one), voiceprint.unpacked(other))
 
 
 def _heard(stretch: Speech) -> _Heard:
@@ -183,13 +183,13 @@ class _Recording:
                 part = each.cepstra[begin : begin + _LONGEST].astype(np.float64)
                 pieces = np.array_split(part, max(1, round(len(part) / _PIECE)))
                 edges = begin + np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])])
-                for first, last in neighbours(tally(pieces), self._prior):
+                for first, last in neighbour_gains(sufficient_stats(pieces), self._prior):
                     yield _Segment(stretch=number, first=int(edges[first]), last=int(edges[last]))
 
     def _joined(self, groups: "list[list[_Segment]]", doubt: float) -> "list[list[_Segment]]":
         """*groups* of segments, those that are one voice's joined."""
         tallies = [self._tally(group) for group in groups]
-        whole = Tally(
+        whole = SufficientStats(
             count=_stacked([each.count for each in tallies]),
             total=_stacked([each.total for each in tallies]),
             squares=_stacked([each.squares for each in tallies]),
@@ -198,15 +198,15 @@ class _Recording:
         def sample(which: "Sequence[int]") -> "Array":
             return self._sampled([segment for at in which for segment in groups[at]])
 
-        labels = in_blocks(whole, self._prior, sample, doubt=doubt)
+        labels = cluster_in_blocks(whole, self._prior, sample, doubt=doubt)
         joined: list[list[_Segment]] = [[] for _ in range(int(labels.max()) + 1)]
         for label, group in zip(labels.tolist(), groups, strict=True):
             joined[label] += group
         return joined
 
-    def _tally(self, segments: "Sequence[_Segment]") -> Tally:
+    def _tally(self, segments: "Sequence[_Segment]") -> SufficientStats:
         """Of all *segments* together; a voice may have hours of them, so they are counted one at a time."""
-        return reduce(Tally.__add__, (tally([self._cepstra([each])]) for each in segments))
+        return reduce(SufficientStats.__add__, (sufficient_stats([self._cepstra([each])]) for each in segments))
 
     def _cepstra(self, segments: "Sequence[_Segment]", every: int = 1) -> "Array":
         import numpy as np
@@ -242,9 +242,9 @@ class _Recording:
         means, covariances = (_stacked([sound[at] for sound in sounds]) for at in (0, 1))
         paths = []
         for each in self._heard:
-            scores = _FIT * fits(each.cepstra.astype(np.float64), means, covariances)
+            scores = _FIT * log_likelihoods(each.cepstra.astype(np.float64), means, covariances)
             steps = np.add.reduceat(scores, np.arange(0, len(scores), _STEP), axis=0)
-            paths.append(np.repeat(best_path(steps, change), _STEP)[: len(scores)])
+            paths.append(np.repeat(viterbi(steps, change), _STEP)[: len(scores)])
         return _numbered(paths)
 
 
@@ -305,4 +305,4 @@ def _voice(heard: "Sequence[_Heard]", segments: "Sequence[_Segment]") -> Voice:
     parts = [heard[each.stretch].cepstra[each.first : each.last] for each in segments]
     pitch = np.concatenate([heard[each.stretch].pitch[each.first : each.last] for each in segments])
     made = voiceprint.printed(parts, pitch)
-    return Voice(print=made.packed(), pitch=None if made.pitch is None else math.exp(made.pitch))
+    return Voice(voiceprint=made.packed(), pitch=None if made.pitch is None else math.exp(made.pitch))

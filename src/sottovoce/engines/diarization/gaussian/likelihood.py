@@ -28,7 +28,7 @@ _LEAST_SPREAD = 0.1  # of a component, of the variance of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class SufficientStats:
     """Of k clusters: independent frames *count* [k], their *total* [k, d], their *squares* [k, d, d]."""
 
     count: "Array"
@@ -38,32 +38,32 @@ class Tally:
     def __len__(self) -> int:
         return len(self.count)
 
-    def __getitem__(self, which: "slice | NDArray[np.intp]") -> "Tally":
-        return Tally(count=self.count[which], total=self.total[which], squares=self.squares[which])
+    def __getitem__(self, which: "slice | NDArray[np.intp]") -> "SufficientStats":
+        return SufficientStats(count=self.count[which], total=self.total[which], squares=self.squares[which])
 
-    def __add__(self, other: "Tally") -> "Tally":
+    def __add__(self, other: "SufficientStats") -> "SufficientStats":
         """Each with each; one of a single cluster is added to all of the other."""
-        return Tally(
+        return SufficientStats(
             count=self.count + other.count, total=self.total + other.total, squares=self.squares + other.squares
         )
 
-    def capped(self, most: float) -> "Tally":
+    def capped(self, most: float) -> "SufficientStats":
         """The same clusters, those of more than *most* independent frames scaled down to so many."""
         import numpy as np
 
         share = most / np.maximum(self.count, most)
-        return Tally(
+        return SufficientStats(
             count=self.count * share,
             total=self.total * share[:, None],
             squares=self.squares * share[:, None, None],
         )
 
 
-def tally(clusters: "list[Array]") -> Tally:
+def sufficient_stats(clusters: "list[Array]") -> SufficientStats:
     """Of frames [n, d] a cluster."""
     import numpy as np
 
-    return Tally(
+    return SufficientStats(
         count=np.array([_WORTH * len(each) for each in clusters]),
         total=np.array([_WORTH * each.sum(axis=0) for each in clusters]),
         squares=np.array([_WORTH * each.T @ each for each in clusters]),
@@ -86,12 +86,12 @@ class Prior:
         own = np.linalg.slogdet(covariance * _FIRMNESS)[1]
         self._constant = 0.5 * self._degrees * own - float(_log_gammas(np.array([0.5 * self._degrees]), self._d)[0])
 
-    def evidence(self, tally: Tally) -> "Array":
+    def evidence(self, stats: SufficientStats) -> "Array":
         """Log probability [k] of the frames of each cluster if they are one voice's."""
         import numpy as np
 
-        count, degrees = tally.count, self._degrees + tally.count
-        volume = np.linalg.slogdet(self._posterior(tally)[1])[1]
+        count, degrees = stats.count, self._degrees + stats.count
+        volume = np.linalg.slogdet(self._posterior(stats)[1])[1]
         found: Array = (
             self._constant
             - 0.5 * count * self._d * np.log(np.pi)
@@ -101,15 +101,15 @@ class Prior:
         )
         return found
 
-    def voices(self, tally: Tally) -> "tuple[Array, Array]":
+    def voices(self, stats: SufficientStats) -> "tuple[Array, Array]":
         """The mean [k, d] and covariance [k, d, d] to expect of each cluster's voice."""
-        mean, scatter = self._posterior(tally)
-        return mean, scatter / (_FIRMNESS + tally.count)[:, None, None]
+        mean, scatter = self._posterior(stats)
+        return mean, scatter / (_FIRMNESS + stats.count)[:, None, None]
 
-    def _posterior(self, tally: Tally) -> "tuple[Array, Array]":
-        weight = (_VAGUENESS + tally.count)[:, None]
-        mean = (_VAGUENESS * self.mean + tally.total) / weight
-        scatter = self._scatter + tally.squares - weight[:, :, None] * mean[:, :, None] * mean[:, None, :]
+    def _posterior(self, stats: SufficientStats) -> "tuple[Array, Array]":
+        weight = (_VAGUENESS + stats.count)[:, None]
+        mean = (_VAGUENESS * self.mean + stats.total) / weight
+        scatter = self._scatter + stats.squares - weight[:, :, None] * mean[:, :, None] * mean[:, None, :]
         return mean, scatter
 
 
@@ -141,7 +141,7 @@ class _Mixture:
     fit: float = 0.0
 
 
-def unity(one: "Array", other: "Array") -> float:
+def merge_log_likelihood_ratio(one: "Array", other: "Array") -> float:
     """How much better frames [n, d] and [m, d] fit one mixture than one each that has half as many components.
 
     Both sides have as many parameters, so that no penalty is needed (Ajmera and Wooters, 2003). The more negative, the

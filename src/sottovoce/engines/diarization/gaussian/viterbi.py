@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.intp]
 
 
-def fits(frames: "Array", means: "Array", covariances: "Array") -> "Array":
+def log_likelihoods(frames: "Array", means: "Array", covariances: "Array") -> "Array":
     """Log densities [n, k] of frames [n, d] under k normals, but for a constant."""
     import numpy as np
 
@@ -22,7 +22,7 @@ def fits(frames: "Array", means: "Array", covariances: "Array") -> "Array":
     return found
 
 
-def best_path(scores: "Array", change: float) -> "Labels":
+def viterbi(scores: "Array", change: float) -> "Labels":
     """The labels [n] whose *scores* [n, k] sum up highest, less *change* for each change of label (Viterbi)."""
     import numpy as np
 

@@ -116,7 +116,7 @@ def distance(one: VoicePrint, other: VoicePrint) -> float:
     return spread + _PITCH_COUNTS * min(((one.pitch - other.pitch) / _PITCH_VARIES) ** 2, 1.0)
 
 
-def likeness(one: VoicePrint, other: VoicePrint) -> float:
+def similarity(one: VoicePrint, other: VoicePrint) -> float:
     """How likely both are one person, 0..1; 0.5 where it cannot be told, and near it where a print is of a few seconds."""
     least = min(one.frames, other.frames)
     undecided = _UNDECIDED + _SCATTER / max(least, _SCATTER / 2)

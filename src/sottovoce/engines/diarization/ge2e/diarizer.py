@@ -19,7 +19,7 @@ from sottovoce.engines.diarization.ge2e.turns import turns
 from sottovoce.engines.diarization.ge2e.voiceprint import FORM
 from sottovoce.engines.diarization.ge2e.windows import FRAMES, Heard, hear
 from sottovoce.engines.models.catalogue import VOICE_ENCODER, VOICE_FILES, Model
-from sottovoce.engines.protocols import Capabilities, DiarizationHints, Diarized, Listen, Skill, Turn, Voice
+from sottovoce.engines.protocols import Capabilities, DiarizationHints, Diarized, Skill, SpeechSource, Turn, Voice
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE, Samples
 
@@ -59,7 +59,7 @@ def _capabilities(name: str, grade: int) -> Capabilities:
     )
 
 
-class VoiceEncoderDiarizer:
+class Ge2eDiarizer:
     """A `Diarizer` with the weights in *folder* (`encoder.pt` or `pretrained.pt`); making one takes 10 ms and 10 MB.
 
     *threads* of numpy's linear algebra in this process, 0 = as it likes.
@@ -84,7 +84,7 @@ class VoiceEncoderDiarizer:
         """Diarization, and the form of the prints."""
         return self._capabilities
 
-    def diarize(self, listen: Listen, hints: DiarizationHints) -> Diarized:
+    def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
         """Turns that cover the speech without overlap, and a voice for each speaker in order of appearance.
 
         *listen* is called once. Of the speech about 2 kB a second are held.
@@ -103,12 +103,12 @@ class VoiceEncoderDiarizer:
             ),
         )
 
-    def likeness(self, one: bytes, other: bytes) -> float:
+    def similarity(self, one: bytes, other: bytes) -> float:
         """How likely two prints are one speaker's, 0..1: calibrated for prints from different lines as well as from one.
 
         Raises ValueError for what is no print of this form.
         """
-        return voiceprint.likeness(voiceprint.read(one), voiceprint.read(other))
+        return voiceprint.similarity(voiceprint.read(one), voiceprint.read(other))
 
 
 def _voices(heard: Heard, limit: float) -> "Labels":
@@ -147,7 +147,7 @@ def _voice(heard: Heard, mine: "NDArray[np.bool_]", speech: Samples) -> Voice:
 
     pitch = heard.pitch[mine & ~np.isnan(heard.pitch)]
     return Voice(
-        print=voiceprint.written(_direction(heard.embeddings[mine]), speech),
+        voiceprint=voiceprint.written(_direction(heard.embeddings[mine]), speech),
         pitch=float(np.median(pitch)) if len(pitch) else None,
     )
 

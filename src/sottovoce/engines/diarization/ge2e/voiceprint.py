@@ -62,7 +62,7 @@ def read(data: bytes) -> Embedding:
     return Embedding(vector=vector, seconds=seconds)
 
 
-def likeness(one: Embedding, other: Embedding) -> float:
+def similarity(one: Embedding, other: Embedding) -> float:
     """How likely both are one speaker's, 0..1."""
     clear = float(one.vector @ other.vector) * math.sqrt(_noise(one) * _noise(other))
     return 1.0 / (1.0 + math.exp(-_STEEPNESS * (clear - _MIDDLE)))

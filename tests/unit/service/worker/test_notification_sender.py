@@ -14,25 +14,16 @@ from sottovoce.job import Event, Reason
 from sottovoce.outbound import Outbound
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.jobs import repository
-from sottovoce.service.notifications import outbox
-from sottovoce.service.notifications.outbox import Delivery, State
-from sottovoce.service.notifications.sender import DELIVERY_ID, SendPolicy
+from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.notifications.model import Delivery, State
+from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.queue import retry
+from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.worker.job_runner import media_key
+from sottovoce.service.worker.notification_sender import DELIVERY_ID
 from sottovoce.wire.notifications.signatures import Signing
-from tests.unit.outbound.receivers import (
-    Heard,
-    Receiver,
-    answer,
-    canary,
-    endless,
-    hear,
-    receiving,
-    redirect,
-    says,
-)
-from tests.unit.service.errand_values import ID, MEDIA, Region, going_out, region_in
+from tests.unit.outbound.receivers import Heard, Receiver, answer, canary, endless, hear, receiving, redirect, says
+from tests.unit.service.task_values import ID, MEDIA, Region, going_out, region_in
 
 OK = says(answer())
 QUICK = SendPolicy(timeout=0.5)
@@ -529,8 +520,8 @@ def test_an_expired_job_is_told_to_nobody_either(region: Region) -> None:
             await region.accept_media({"url": there.url()})
             (posted,) = await region.end()
             with region.database.writing() as connection:
-                assert repository.remove(connection, ID, Event.LAPSED)
-                assert outbox.get(connection, posted.id) is None
+                assert repository.make_tombstone(connection, ID, Event.EXPIRED_BY_RETENTION)
+                assert deliveries.get(connection, posted.id) is None
             await region.sender(outbound).attempt(posted.id, 1)
         assert there.heard == []
 

@@ -7,11 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from sottovoce.cli import main
-from sottovoce.engines import registry
-from sottovoce.engines.config import Setup
-from sottovoce.engines.models import remedies
+from sottovoce.engines import registry, remedies
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.models.catalogue import CATALOGUE
-from sottovoce.engines.models.store import Shelf
+from sottovoce.engines.models.store import ModelStore
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
@@ -52,7 +51,7 @@ def test_what_to_pull_for_a_language(language, model):
 def test_all_three_give_the_same_remedy(language, tmp_path):
     """Without any model, so that all but English is missing."""
     with pytest.raises(EngineUnavailable) as refused:
-        registry.choose(language, STANDARD, registry.offered(Setup(models=tmp_path / "models"), "whisper"))
+        registry.choose(language, STANDARD, registry.offered(EngineConfig(models=tmp_path / "models"), "whisper"))
     remedy = remedies.to_pull(language)
     assert ("models pull" in refused.value.why) == (remedy is not None)
     if remedy is None:
@@ -107,13 +106,13 @@ def test_a_fault_comes_with_what_to_run():
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Setup:
+def both(tmp_path: Path) -> EngineConfig:
     from tests.tiny_whisper import Tiny
 
     build(tmp_path / "models" / "whisper-base")
     build(tmp_path / "models" / "whisper-tiny.en", Tiny(multilingual=False))
-    assert [model.name for model in Shelf(tmp_path / "models").present()] == ["whisper-base", "whisper-tiny.en"]
-    return Setup(models=tmp_path / "models")
+    assert [model.name for model in ModelStore(tmp_path / "models").present()] == ["whisper-base", "whisper-tiny.en"]
+    return EngineConfig(models=tmp_path / "models")
 
 
 @pytest.mark.parametrize("point", OperatingPoint)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from sottovoce.bootstrap import task_settings
 from sottovoce.service.email.smtp import Security
-from sottovoce.service.notifications.outbox import Kind
+from sottovoce.service.notifications.model import Kind
 from sottovoce.settings import load
-from sottovoce.web.app import errands
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 SMTP = {"smtp_host": "mail.example", "smtp_sender": "a@example.org"}
 
 
 def test_the_defaults_are_the_contracts_times_and_reach_nobody_private() -> None:
-    plan = errands(load())
+    plan = task_settings(load())
     assert (plan.send.timeout, plan.send.pauses) == (10.0, (15.0, 20.0, 30.0))
     assert plan.fetch.pauses == (2.0, 10.0, 20.0)
     assert plan.send.tries == {Kind.NOTIFICATION: 4, Kind.CALLBACK: 3, Kind.MAIL: 5}
@@ -30,7 +30,7 @@ def test_times_and_limits_are_taken_from_the_environment(monkeypatch: pytest.Mon
     monkeypatch.setenv("SOTTOVOCE_FETCH_PAUSES", "")
     monkeypatch.setenv("SOTTOVOCE_OUTBOUND_ALLOW", "10.0.0.0/8, hooks.lan")
     monkeypatch.setenv("SOTTOVOCE_MAX_UPLOAD_BYTES", "1000")
-    plan = errands(load())
+    plan = task_settings(load())
     assert plan.send.pauses == (1.0, 2.5)
     assert (plan.fetch.pauses, plan.fetch.tries) == ((), 1)
     assert plan.outbound.hosts == {"hooks.lan"}
@@ -38,7 +38,9 @@ def test_times_and_limits_are_taken_from_the_environment(monkeypatch: pytest.Mon
 
 
 def test_a_mail_server_is_used_as_it_was_described() -> None:
-    smtp = errands(load(**SMTP, smtp_port=465, smtp_security="tls", smtp_login="u", smtp_password="hush")).send.smtp
+    smtp = task_settings(
+        load(**SMTP, smtp_port=465, smtp_security="tls", smtp_login="u", smtp_password="hush")
+    ).send.smtp
     assert smtp is not None
     assert (smtp.host, smtp.port, smtp.security, smtp.user, smtp.password) == (
         "mail.example",
@@ -53,7 +55,7 @@ def test_secrets_are_opened_for_use_and_never_shown() -> None:
     settings = load(
         **SMTP, notification_secret=SECRET, smtp_login="u", smtp_password="hush-1", outbound_proxy="http://u:hush-2@p:1"
     )
-    assert errands(settings).send.signing == b"k" * 32
+    assert task_settings(settings).send.signing == b"k" * 32
     shown = json.dumps(settings.redacted()) + repr(settings)
     assert not any(word in shown for word in (SECRET, "hush"))
 
@@ -70,5 +72,5 @@ def test_secrets_are_opened_for_use_and_never_shown() -> None:
 )
 def test_what_could_never_work_is_named_and_not_repeated(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named) as refused:
-        errands(load(**wrong))
+        task_settings(load(**wrong))
     assert "hush" not in str(refused.value)

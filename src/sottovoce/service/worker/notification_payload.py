@@ -10,11 +10,11 @@ import orjson
 from sottovoce.errors import Refused
 from sottovoce.job import JobType, State
 from sottovoce.service.email.smtp import Attachment
-from sottovoce.service.jobs.repository import Job
+from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.results import Results
-from sottovoce.service.jobs.v1_view import Legacy
+from sottovoce.service.jobs.v1_view import V1ViewBuilder
+from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
-from sottovoce.service.worker.job_runner import media_key, text_key
 from sottovoce.wire.formats.alignment import ONE_PER_LINE, WORD_START_AND_END
 from sottovoce.wire.notifications import body as wire
 from sottovoce.wire.notifications.body import Layout, Names, Output
@@ -36,7 +36,7 @@ Content = bytes | Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Payload:
     """A body ready to be sent, as often as it takes."""
 
     blobs: Blobs
@@ -71,15 +71,15 @@ class Parcel:
             yield wire.closing(self.boundary)
 
 
-class Packer:
+class PayloadBuilder:
     """Finds and renders what jobs have to give."""
 
-    def __init__(self, blobs: Blobs, results: Results, legacy: Legacy) -> None:
+    def __init__(self, blobs: Blobs, results: Results, legacy: V1ViewBuilder) -> None:
         self._blobs = blobs
         self._results = results
         self._legacy = legacy
 
-    async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Parcel:
+    async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Payload:
         """The body for *contents* of entry *number* of the job's `notification_config` (contract §9.2)."""
         default = Output.JSON if job.type is JobType.TRANSCRIPTION else Output.WORDS
         asked = {default} if contents is None else {wire.CONTENTS[item] for item in contents}
@@ -87,14 +87,14 @@ class Packer:
         form = wire.layout(contents, _names(job), frozenset(found), default)
         if any(part.output not in found for part in form.parts):
             found[Output.JOBINFO] = self._jobinfo(job, number)
-        return Parcel(
+        return Payload(
             blobs=self._blobs,
             form=form,
             contents=tuple(found[part.output] for part in form.parts),
             boundary=secrets.token_hex(24),
         )
 
-    async def pack_callback(self, job: Job) -> Parcel:
+    async def pack_callback(self, job: Job) -> Payload:
         """The body of V1's callback. Raises `Refused` when the job has nothing to give any more."""
         aligns = job.type is JobType.ALIGNMENT
         if aligns:
@@ -102,7 +102,7 @@ class Packer:
         else:
             value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
         named = job.text_name if aligns and job.text_name else job.data_name
-        return Parcel(
+        return Payload(
             blobs=self._blobs,
             form=notification_texts.callback_layout(name=named, aligns=aligns),
             contents=(_bytes(value),),

@@ -12,21 +12,24 @@ from cryptography.fernet import Fernet
 
 from sottovoce.job import Event, Reason
 from sottovoce.outbound import Outbound
-from sottovoce.service.jobs import repository
+from sottovoce.service.context import RegionContext
+from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.media_fetcher import Fetcher, FetchPolicy
 from sottovoce.service.jobs.results import Results
-from sottovoce.service.jobs.v1_view import Legacy
+from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.notifications import outbox as deliveries
-from sottovoce.service.notifications.outbox import Delivery, Outbox
-from sottovoce.service.notifications.payload import Packer
-from sottovoce.service.notifications.sender import Sender, SendPolicy
+from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.notifications.model import Delivery
+from sottovoce.service.notifications.outbox import Outbox
+from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
-from sottovoce.service.storage.encryption import Vault
-from sottovoce.service.worker.job_runner import media_key, result_key
+from sottovoce.service.storage.encryption import Encryptor
+from sottovoce.service.worker.notification_payload import PayloadBuilder
+from sottovoce.service.worker.notification_sender import Sender
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
 from tests.unit.outbound.receivers import opened
@@ -48,45 +51,50 @@ class Region:
         self.database = database
         self.folder = folder
         self.blobs = Blobs.open(f"file://{folder}/blobs", {})
-        self.vault = Vault([Fernet.generate_key()])
+        self.encryptor = Encryptor([Fernet.generate_key()])
         self.queue = FakeQueue()
         self.metrics = Metrics()
-        self.results = Results(self.blobs, self.vault)
+        self.results = Results(self.blobs, self.encryptor)
 
     # ── parts ──
 
     def outbox(self, policy: SendPolicy | None = None) -> Outbox:
-        return Outbox(self.vault, self.queue, (policy or SendPolicy()).tries)
+        return Outbox(self.encryptor, self.queue, (policy or SendPolicy()).tries)
 
     def sender(self, outbound: Outbound, policy: SendPolicy | None = None) -> Sender:
         return Sender(
-            database=self.database,
-            vault=self.vault,
-            queue=self.queue,
-            outbox=self.outbox(policy),
-            packer=Packer(self.blobs, self.results, Legacy(self.vault, self.results)),
+            region=RegionContext(
+                database=self.database,
+                encryptor=self.encryptor,
+                queue=self.queue,
+                outbox=self.outbox(policy),
+                metrics=self.metrics,
+                blobs=self.blobs,
+            ),
+            payload_builder=PayloadBuilder(self.blobs, self.results, V1ViewBuilder(self.encryptor, self.results)),
             outbound=outbound,
-            metrics=self.metrics,
             policy=policy or SendPolicy(timeout=2.0),
         )
 
     def fetcher(self, outbound: Outbound, policy: FetchPolicy | None = None, disk: Disk | None = None) -> Fetcher:
         return Fetcher(
-            database=self.database,
-            blobs=self.blobs,
-            vault=self.vault,
-            queue=self.queue,
-            outbox=self.outbox(),
+            region=RegionContext(
+                database=self.database,
+                blobs=self.blobs,
+                encryptor=self.encryptor,
+                queue=self.queue,
+                outbox=self.outbox(),
+                metrics=self.metrics,
+                disk=disk,
+            ),
             outbound=outbound,
-            metrics=self.metrics,
             policy=policy or FetchPolicy(seconds=10.0),
-            disk=disk,
         )
 
     # ── what happens to the job ──
 
     def accept(self, config: dict[str, Any], **changes: Any) -> None:
-        new = new_job(ID, config=self.vault.seal(json.dumps(config).encode()), **changes)
+        new = new_job(ID, config=self.encryptor.encrypt(json.dumps(config).encode()), **changes)
         with self.database.writing() as connection:
             repository.insert(connection, new)
 
@@ -100,7 +108,7 @@ class Region:
         if reason is None:
             await self.blobs.put(result_key(ID, 1), codec.encode(TRANSCRIPT))
         outbox = self.outbox()
-        posted = await outbox.addressed(self.job()) if envelopes is None else envelopes
+        posted = await outbox.prepare(self.job()) if envelopes is None else envelopes
         with self.database.writing() as connection:
             assert repository.claim(connection, ID, owner="one", lease_ms=60_000)
             if reason is None:
@@ -114,11 +122,11 @@ class Region:
 
     def remove(self) -> None:
         with self.database.writing() as connection:
-            assert repository.remove(connection, ID, Event.REMOVED)
+            assert repository.make_tombstone(connection, ID, Event.REMOVED)
 
     # ── looks ──
 
-    def job(self) -> repository.Job:
+    def job(self) -> model.Job:
         with self.database.reading() as connection:
             found = repository.get(connection, ID)
         assert found

@@ -1,0 +1,184 @@
+"""From settings to the plan of a server: the only place besides the command line that reads settings."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sottovoce.engines.config import EngineConfig, visible_devices
+from sottovoce.engines.models.catalogue import canonical
+from sottovoce.inference.pool import PoolPolicy
+from sottovoce.outbound import Policy
+from sottovoce.request import OperatingPoint
+from sottovoce.service import regions
+from sottovoce.service.billing.credit_holds import Pricing
+from sottovoce.service.email.smtp import Security, Smtp
+from sottovoce.service.jobs.media_fetcher import FetchPolicy
+from sottovoce.service.limits.quotas import PROFILES, Quota
+from sottovoce.service.limits.rate_limits import RateLimit, RateLimits
+from sottovoce.service.notifications.send_policy import SendPolicy
+from sottovoce.service.plan import Plan, TaskSettings
+from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.settings import Settings
+from sottovoce.wire.notifications.signatures import secret_key
+
+T = TypeVar("T")
+MOST_SLOTS = 4
+
+
+def plan(settings: Settings) -> Plan:
+    """What *settings* ask to be built. Raises `ValueError` that names the setting."""
+    here = region(settings)
+    engine_config, slots = engines(settings)
+    return Plan(
+        folder=DataFolder(root=settings.data_dir, region=settings.region),
+        region_number=here.number,
+        roles=regions.roles(here, settings.roles, explicit="roles" in settings.model_fields_set),
+        database_url=settings.database_url,
+        control_database_url=settings.control_database_url,
+        blob_url=settings.blob_url,
+        blob_options=settings.blob_options,
+        secrets_key_file=settings.secrets_key_file,
+        first_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        engine=settings.engine,
+        engine_config=engine_config,
+        slots=slots,
+        poll=settings.poll_interval,
+        drain=settings.drain_timeout,
+        pool=PoolPolicy(
+            stall_timeout=settings.stall_timeout,
+            recycle_after=settings.recycle_after,
+            max_rss=settings.max_engine_bytes,
+            idle_unload=settings.idle_unload,
+            memory_budget=settings.memory_budget_bytes,
+        ),
+        lease=settings.lease,
+        heartbeat=settings.heartbeat,
+        max_failures=settings.max_failures,
+        keep=settings.retention_days * 86_400,
+        queues=settings.queues,
+        quota=Quota(
+            live_jobs=settings.max_jobs or PROFILES[settings.limits].live_jobs, stored_bytes=settings.max_stored_bytes
+        ),
+        reserve=settings.reserve_bytes,
+        sweep=settings.sweep_interval,
+        retention=settings.retention_interval,
+        tombstones=settings.tombstone_days * 86_400,
+        task_settings=task_settings(settings),
+        pricing=Pricing(billing=settings.billing, per_minute=settings.credits_per_minute),
+        rate_limits=rate_limits(settings),
+        slow_after=settings.slow_after * 60,
+    )
+
+
+def rate_limits(settings: Settings) -> RateLimits:
+    """How fast a key may ask: what is set, else as the profile has it."""
+    usual = PROFILES[settings.limits].rate_limits
+    return RateLimits(
+        submit=RateLimit(
+            rate=settings.submit_rate or usual.submit.rate, burst=settings.submit_burst or usual.submit.burst
+        ),
+        read=RateLimit(rate=settings.read_rate or usual.read.rate, burst=settings.read_burst or usual.read.burst),
+    )
+
+
+def region(settings: Settings) -> regions.Region:
+    """The region that *settings* say this server is. Raises `ValueError` that names the setting."""
+    return regions.region(settings.region, number=settings.region_number, modes=settings.region_modes)
+
+
+def task_settings(settings: Settings) -> TaskSettings:
+    """What *settings* say about the world outside. Raises `ValueError` that names the setting."""
+    return TaskSettings(
+        outbound=_named("outbound", lambda: _outbound(settings)),
+        send=SendPolicy(
+            timeout=settings.notification_timeout,
+            pauses=settings.notification_pauses,
+            callback_timeouts=settings.callback_timeouts,
+            mail_pauses=settings.mail_pauses,
+            signing=_named("notification_secret", lambda: _signing(settings)),
+            smtp=_named("smtp", lambda: _smtp(settings)),
+        ),
+        fetch=FetchPolicy(
+            pauses=settings.fetch_pauses,
+            media_bytes=settings.max_upload_bytes,
+            seconds=settings.upload_timeout,
+            keep_ms=round(settings.retention_days * 86_400_000),
+            quota=Quota(stored_bytes=settings.max_stored_bytes),
+        ),
+        deliveries=settings.max_deliveries,
+        fetches=settings.max_fetches,
+    )
+
+
+def _outbound(settings: Settings) -> Policy:
+    return Policy.parse(
+        allow_private=settings.outbound_allow_private,
+        allow=settings.outbound_allow,
+        ports=settings.outbound_ports,
+        proxy=settings.outbound_proxy.get_secret_value() if settings.outbound_proxy else None,
+        ca_file=settings.outbound_ca_file,
+        connections=settings.outbound_connections,
+    )
+
+
+def _signing(settings: Settings) -> bytes | None:
+    return secret_key(settings.notification_secret.get_secret_value()) if settings.notification_secret else None
+
+
+def _smtp(settings: Settings) -> Smtp | None:
+    if settings.smtp_host is None:
+        return None
+    if settings.smtp_sender is None:
+        raise ValueError("SOTTOVOCE_SMTP_SENDER is needed too")
+    return Smtp(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.smtp_sender,
+        security=Security(settings.smtp_security),
+        user=settings.smtp_login,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        ca_file=settings.outbound_ca_file,
+    )
+
+
+def _named(name: str, make: Callable[[], T]) -> T:
+    """What *make* makes of the settings whose names begin with *name*. Raises `ValueError` that says so."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"SOTTOVOCE_{name.upper()}…: {error}") from error
+
+
+def engines(settings: Settings) -> tuple[EngineConfig, int]:
+    """What *settings* say about engines, and how many jobs are recognised at once. Raises `ValueError` for a missing GPU."""
+    devices = visible_devices(settings.device)
+    cores = len(os.sched_getaffinity(0))
+    # PocketSphinx takes a core and 240 MB a process; a GPU serves one process best, which batches
+    slots = settings.slots or (max(1, min(MOST_SLOTS, cores)) if devices == ("cpu",) else len(devices))
+    pinned = {
+        OperatingPoint.STANDARD: settings.standard_model,
+        OperatingPoint.ENHANCED: settings.enhanced_model,
+    }
+    folder = models_folder(settings)
+    engine_config = EngineConfig(
+        models=folder,
+        pinned={point: _full_name(model, folder) for point, model in pinned.items() if model},
+        devices=devices,
+        compute_type=settings.compute_type,
+        threads=settings.engine_threads or max(1, cores // slots),
+        workers=slots,
+        batch=settings.batch_size,
+        beam=settings.beam_size,
+    )
+    return engine_config, slots
+
+
+def _full_name(model: str, folder: Path) -> str:
+    """The name of *model* where a short one was set (`base`); a folder that is called so is meant itself."""
+    return model if (folder / model).is_dir() else canonical(model)
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where models lie. Absolute: engine processes and the command line may start elsewhere."""
+    return (settings.models_dir or settings.data_dir / "models").absolute()

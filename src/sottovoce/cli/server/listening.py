@@ -1,0 +1,28 @@
+"""The socket that a server listens on, and its address as people read it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import socket
+
+
+def bound(host: str, port: int) -> "socket.socket":
+    """A bound socket, so that port 0 is known before anything is built, and a taken port fails first."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return sock
+
+
+def shown(host: str) -> str:
+    """*host* as it stands in a URL that this machine can use."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound

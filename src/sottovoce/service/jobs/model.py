@@ -1,0 +1,123 @@
+"""A job, its errors and its log, as values."""
+
+import secrets
+import string
+from dataclasses import dataclass
+
+from sottovoce.job import JobType, Reason, State
+from sottovoce.service.identity.api_keys import Caller
+
+_ALPHABET = string.ascii_lowercase + string.digits
+ID_LENGTH = 10
+
+
+def new_id() -> str:
+    """A fresh job id: ten lower-case letters and digits (contract §4)."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """Everything that is known of a job when it is accepted. *config* is sealed."""
+
+    id: str
+    caller: Caller
+    region: str
+    region_number: int
+    api: str
+    type: JobType
+    language: str
+    operating_point: str
+    config: bytes
+    data_name: str
+    media_bytes: int
+    duration_ms: int
+    queue: str
+    priority: int = 10
+    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    fetched: bool = False  # its media is still to be fetched
+    legacy: bytes | None = None  # of a job made through V1, sealed
+    keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
+    app: str | None = None  # which application submitted it
+    text_name: str | None = None  # of an alignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """An entry of the wire's `errors[]`, as anybody may see it; what callers entrusted stands in `Job.whole_errors`."""
+
+    timestamp: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as stored. Instants in epoch ms; *config* is sealed, and gone from a tombstone."""
+
+    id: str
+    v1_id: int
+    project_id: int
+    workspace_id: int
+    client_ref: str | None
+    api: str
+    type: JobType
+    state: State
+    reason: Reason | None
+    language: str
+    operating_point: str
+    config: bytes | None
+    data_name: str
+    text_name: str | None
+    media_bytes: int
+    duration_ms: int
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    delete_at: int | None
+    removed_at: int | None
+    attempt: int
+    failures: int
+    progress: float
+    priority: int
+    queue: str
+    engine: str | None
+    result_key: str | None
+    errors: tuple[JobError, ...]
+    idempotency_digest: str | None
+    fetch_attempts: int | None
+    fetch_at: int | None
+    whole_errors: bytes | None
+    user_id: int | None
+    legacy: bytes | None
+    keep_ms: int | None
+    read_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A text for `errors[]`: as anybody may see it, and *whole* for the job's owner where that says more."""
+
+    public_text: str
+    whole: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line of a job's log."""
+
+    at: int
+    attempt: int
+    level: str
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """A live job that nobody seems to work on."""
+
+    id: str
+    state: State
+    queue: str
+    priority: int

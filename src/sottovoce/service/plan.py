@@ -1,0 +1,67 @@
+"""What a process of the server is built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sottovoce.engines.config import EngineConfig
+from sottovoce.inference.pool import PoolPolicy
+from sottovoce.outbound import Policy
+from sottovoce.service.billing.credit_holds import Pricing
+from sottovoce.service.jobs.media_fetcher import FetchPolicy
+from sottovoce.service.limits.quotas import Quota
+from sottovoce.service.limits.rate_limits import RateLimits
+from sottovoce.service.notifications.send_policy import SendPolicy
+from sottovoce.service.queue.port import BATCH
+from sottovoce.service.storage.data_folder import DataFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """Whom we may talk to, how, and how many attempts of each kind one worker makes at a time."""
+
+    outbound: Policy = field(default_factory=Policy)
+    send: SendPolicy = field(default_factory=SendPolicy)
+    fetch: FetchPolicy = field(default_factory=FetchPolicy)
+    deliveries: int = 16
+    fetches: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to build. URLs that are `None` mean the embedded default in *folder*."""
+
+    folder: DataFolder
+    region_number: int
+    roles: frozenset[str]
+    database_url: str | None = None
+    control_database_url: str | None = None
+    blob_url: str | None = None
+    blob_options: Mapping[str, str] = field(default_factory=dict)
+    secrets_key_file: Path | None = None
+    first_key: str | None = None
+    engine: str = "auto"
+    engine_config: EngineConfig = field(default_factory=EngineConfig)
+    slots: int = 1
+    poll: float = 0.1
+    drain: float = 20.0
+    pool: PoolPolicy = field(default_factory=PoolPolicy)
+    lease: float = 10.0
+    heartbeat: float = 2.0
+    max_failures: int = 3
+    keep: float = 7 * 86_400.0
+    queues: tuple[str, ...] = (BATCH,)
+    sweep: float = 3600.0
+    retention: float = 60.0
+    tombstones: float = 30 * 86_400.0
+    quota: Quota = field(default_factory=Quota)
+    reserve: int = 1 << 30
+    task_settings: TaskSettings = field(default_factory=TaskSettings)
+    pricing: Pricing = field(default_factory=Pricing)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    slow_after: float = 1800.0
+
+    @property
+    def embedded(self) -> bool:
+        """Whether jobs live in the folder, which then belongs to one server at a time."""
+        return self.database_url is None

@@ -1,0 +1,117 @@
+"""How long jobs are kept, and the statements that find those whose time is over."""
+
+import logging
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sottovoce import job
+from sottovoce.job import State
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import DAY_MS, now_ms
+
+_log = logging.getLogger(__name__)
+
+UNDELIVERED_MS = 7 * DAY_MS
+"""How long a job that goes once it was delivered is kept for somebody to fetch it."""
+AFTER_READING_MS = 60_000
+"""A transcript that was fetched is kept for so long: the answer may have got lost on its way."""
+STUCK = 2
+"""Jobs that never end go after so many times their retention, and no sooner than so many weeks (contract §4, inferred)."""
+UNCLEANED_MS = 60_000
+"""A tombstone that is older than this and still has bytes was left so by a killed process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """How long things are kept, in the database's unit. *keep_ms*: jobs that say nothing themselves."""
+
+    keep_ms: int = 7 * DAY_MS
+    tombstone_ms: int = 30 * DAY_MS
+
+
+def _delivered() -> sa.ColumnElement[bool]:
+    """Somebody has had the result: every delivery has ended and there was one, or the transcript was fetched."""
+    theirs = t.deliveries.c.job_id == t.jobs.c.id
+    some = sa.exists(sa.select(t.deliveries.c.id).where(theirs))
+    waiting = sa.exists(sa.select(t.deliveries.c.id).where(theirs, t.deliveries.c.state == "waiting"))
+    return sa.or_(sa.and_(some, sa.not_(waiting)), t.jobs.c.read_at < now_ms() - AFTER_READING_MS)
+
+
+def _due(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
+    """Jobs that ended long enough ago."""
+    keep = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
+    over = sa.or_(keep > 0, _delivered(), t.jobs.c.finished_at < now_ms() - UNDELIVERED_MS)
+    return sa.and_(t.jobs.c.state.in_([State.DONE, State.REJECTED]), t.jobs.c.delete_at <= now_ms(), over)
+
+
+def _stuck(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
+    """Jobs that were not done in all that time: nobody may keep media for ever by not working on it."""
+    longest = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
+    patience = STUCK * sa.case((longest > 7 * DAY_MS, longest), else_=7 * DAY_MS)
+    return sa.and_(t.jobs.c.state.in_(job.LIVE), t.jobs.c.created_at < now_ms() - patience)
+
+
+def due(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> list[str]:
+    """Ids of jobs that are to go, those that ended first."""
+    ended = sa.select(t.jobs.c.id).where(_due(policy)).order_by(t.jobs.c.delete_at).limit(limit)
+    found = list(connection.scalars(ended))
+    if len(found) < limit:
+        found += connection.scalars(sa.select(t.jobs.c.id).where(_stuck(policy)).limit(limit - len(found)))
+    return found
+
+
+def uncleaned(connection: sa.Connection, limit: int) -> list[str]:
+    """Ids of tombstones whose bytes may still be there."""
+    old = t.jobs.c.removed_at < now_ms() - UNCLEANED_MS
+    statement = sa.select(t.jobs.c.id).where(t.jobs.c.cleaned_at.is_(None), old).order_by(t.jobs.c.removed_at)
+    return list(connection.scalars(statement.limit(limit)))
+
+
+def make_tombstones(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> int:
+    """Forget tombstones whose time is over, and that nothing is left of; how many. From then on they are 404."""
+    old = (t.jobs.c.removed_at <= now_ms() - policy.tombstone_ms, t.jobs.c.cleaned_at.is_not(None))
+    ids = list(connection.scalars(sa.select(t.jobs.c.id).where(*old).limit(limit)))
+    if ids:
+        connection.execute(sa.delete(t.job_events).where(t.job_events.c.job_id.in_(ids)))
+        connection.execute(sa.delete(t.jobs).where(t.jobs.c.id.in_(ids)))
+    return len(ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionReport:
+    """What is kept, and what is about to go. Bytes are those of media."""
+
+    kept: int
+    kept_bytes: int
+    due: int
+    due_in_a_day: int
+    stuck: int
+    tombstones: int
+    uncleaned: int
+    oldest_end: int | None
+
+
+def report(connection: sa.Connection, policy: RetentionPolicy) -> RetentionReport:
+    """How things stand now."""
+    kept = t.jobs.c.state.not_in(job.REMOVED)
+    ended = t.jobs.c.state.in_([State.DONE, State.REJECTED])
+
+    def count(*where: sa.ColumnElement[bool]) -> int:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(t.jobs).where(*where)).scalar_one())
+
+    sums = sa.select(sa.func.coalesce(sa.func.sum(t.jobs.c.media_bytes), 0), sa.func.min(t.jobs.c.finished_at))
+    held, oldest = connection.execute(sums.where(kept)).one()
+    return RetentionReport(
+        kept=count(kept),
+        kept_bytes=int(held),
+        due=count(_due(policy)),
+        due_in_a_day=count(ended, t.jobs.c.delete_at <= now_ms() + DAY_MS),
+        stuck=count(_stuck(policy)),
+        tombstones=count(t.jobs.c.state.in_(job.REMOVED)),
+        uncleaned=count(t.jobs.c.state.in_(job.REMOVED), t.jobs.c.cleaned_at.is_(None)),
+        oldest_end=oldest,
+    )
+
+
+# ── the sweep ──

@@ -1,0 +1,87 @@
+"""Deletes the jobs of deleted projects."""
+
+import logging
+from functools import partial
+
+import sqlalchemy as sa
+
+from sottovoce import job
+from sottovoce.service.billing import usage
+from sottovoce.service.jobs.deletion import JobDeletion
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+BATCH = 100
+"""Jobs in one look."""
+OVERLAP_MS = 600_000
+"""How far a look goes back behind the newest deletion that was seen: another may have been committed later than it says."""
+_SEEN = "deleted projects seen until"
+
+
+class ProjectCleanup:
+    """Removes what deleted projects left in this region: media, transcripts, configs; and what is known of their usage."""
+
+    def __init__(self, control: Database, database: Database, deletion: JobDeletion) -> None:
+        self._control = control
+        self._database = database
+        self._deletion = deletion
+
+    async def project(self, project_id: int) -> int:
+        """Remove the jobs of *project_id*; how many."""
+        removed, last = 0, ""
+        while ids := await self._database.read(lambda connection, last=last: _jobs_of(connection, project_id, last)):  # type: ignore[misc]
+            for job_id in ids:
+                removed += await self._deletion.delete(job_id, force=True)
+            last = ids[-1]
+        workspace_id = await self._control.read(lambda connection: _workspace_of(connection, project_id))
+        if workspace_id is not None:
+            # nobody copies the usage of a deleted project, so none of it comes back
+            for database, table in ((self._database, t.job_usage), (self._control, t.usage)):
+                await database.write(
+                    partial(usage.forget, table=table, workspace_id=workspace_id, project_id=project_id)
+                )
+        return removed
+
+    async def tick(self) -> None:
+        """Remove the jobs of every deleted project: also those that another region deleted, and the rest of a killed delete."""
+        held = await self._database.read(_projects_with_jobs)
+        seen = await self._database.read(_seen)
+        deleted = await self._control.read(lambda connection: _deleted(connection, held, seen - OVERLAP_MS))
+        for project_id in deleted:
+            if count := await self.project(project_id):
+                _log.info("jobs of a deleted project removed", extra={"project": project_id, "jobs": count})
+        if (newest := max(deleted.values(), default=0)) > seen:
+            await self._database.write(lambda connection: _see(connection, newest))
+
+
+def _jobs_of(connection: sa.Connection, project_id: int, after: str) -> list[str]:
+    theirs = (t.jobs.c.project_id == project_id, t.jobs.c.state.not_in(job.REMOVED), t.jobs.c.id > after)
+    return list(connection.scalars(sa.select(t.jobs.c.id).where(*theirs).order_by(t.jobs.c.id).limit(BATCH)))
+
+
+def _projects_with_jobs(connection: sa.Connection) -> list[int]:
+    return list(connection.scalars(sa.select(t.jobs.c.project_id).where(t.jobs.c.state.not_in(job.REMOVED)).distinct()))
+
+
+def _deleted(connection: sa.Connection, ids: list[int], since: int) -> dict[int, int]:
+    """When those of *ids* that are deleted were, and all that were since then."""
+    deleted_at = t.projects.c.deleted_at
+    theirs = (deleted_at.is_not(None), sa.or_(t.projects.c.id.in_(ids), deleted_at > since))
+    return {row.id: row.deleted_at for row in connection.execute(sa.select(t.projects.c.id, deleted_at).where(*theirs))}
+
+
+def _workspace_of(connection: sa.Connection, project_id: int) -> int | None:
+    return connection.scalar(sa.select(t.projects.c.workspace_id).where(t.projects.c.id == project_id))
+
+
+def _seen(connection: sa.Connection) -> int:
+    """Until when (epoch ms, by the control database's clock) deletions were carried out in this region."""
+    return connection.scalar(sa.select(t.counters.c.value).where(t.counters.c.name == _SEEN)) or 0
+
+
+def _see(connection: sa.Connection, until: int) -> None:
+    seen = sa.update(t.counters).where(t.counters.c.name == _SEEN).values(value=until)
+    if not connection.execute(seen).rowcount:
+        connection.execute(sa.insert(t.counters).values(name=_SEEN, value=until))

@@ -1,1 +1,0 @@
-"""Numbers, dates and amounts as they are written."""
