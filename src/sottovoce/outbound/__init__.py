@@ -1,11 +1,11 @@
-"""Every outgoing request: the only way out of the server for notifications, fetches and model backends.
+"""Outgoing HTTP requests: notifications, fetches and model backends all go through this package.
 
-    async with outbound.open(Ask(method="POST", url=url, body=transcript)) as answer:
+    async with outbound.open(OutboundRequest(method="POST", url=url, body=transcript)) as answer:
         answer.status, answer.headers
         async for chunk in answer.chunks(): ...
 
-What callers name (URL, header lines) and everything that receivers answer is hostile. `OutboundRefused` says that the policy
-forbids it, `OutboundFailed` that it was tried and did not work out. `docs/outbound.md` tells operators the rules.
+URLs and header lines of callers and responses of receivers are treated as hostile. `OutboundRefused` means that the policy
+forbids the request, `OutboundFailed` that the request was tried and failed. `docs/outbound.md` describes the rules.
 """
 
 from sottovoce.outbound.answer import OutboundResponse

@@ -1,4 +1,4 @@
-"""What an IP address is good for. Pure, and our own table: `is_global` changes its mind between Python releases.
+"""Classifies IP addresses by what they reach. Pure. The table is our own: `is_global` differs between Python releases.
 
 Sources: the IANA special-purpose address registries for IPv4 and IPv6; RFC 6052 (NAT64), RFC 4291 (mapped addresses).
 """
@@ -11,17 +11,17 @@ Network = IPv4Network | IPv6Network
 
 
 class Reach(StrEnum):
-    """Whom an address reaches, and with that what it takes to be allowed."""
+    """What an address reaches, which decides the setting that allows it."""
 
     PUBLIC = "public"
     PRIVATE = "private"
-    """The operator's own machines: opened by `allow_private`, an allowed name, or a listed network."""
+    """The operator's own machines: allowed by `allow_private`, an allowed name, or a listed network."""
     SPECIAL = "special"
-    """Link-local, documentation, tunnels, reserved: opened by a listed network only."""
+    """Link-local, documentation, tunnels, reserved: allowed by a listed network only."""
     METADATA = "metadata"
-    """Gives credentials of the machine to whoever asks: opened only where this one address itself is listed."""
+    """Cloud metadata services, which return the machine's credentials: allowed only when this one address is listed."""
     NOWHERE = "nowhere"
-    """No single receiver: unspecified (which Linux takes for itself), multicast, broadcast. Never opened."""
+    """No single receiver: unspecified (Linux connects to itself), multicast, broadcast. Never allowed."""
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -47,17 +47,18 @@ _SPECIAL = _networks(
     "2001::/23 2001:db8::/32 2002::/16 3fff::/20"
 )
 _UNICAST6 = IPv6Network("2000::/3")
-"""The only part of IPv6 that is given out for global use; whatever lies outside and has no name above is special."""
+"""The only part of IPv6 that is allocated for global unicast; any other address that is not listed above is SPECIAL."""
 _NAT64 = IPv6Network("64:ff9b::/96")
+"""The well-known prefix of RFC 6052."""
 
 
 def unmapped(address: Address) -> Address:
-    """*address*, or the IPv4 address that it is another spelling of (`::ffff:127.0.0.1`)."""
+    """*address*, or the IPv4 address that it maps (`::ffff:127.0.0.1`)."""
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def judged(address: Address) -> Address:
-    """The address whose owner is reached in the end: a NAT64 gateway sends `64:ff9b::a00:1` on to 10.0.0.1."""
+    """The address that is finally reached: a NAT64 gateway forwards `64:ff9b::a00:1` to 10.0.0.1."""
     address = unmapped(address)
     if isinstance(address, IPv6Address) and address in _NAT64:
         return IPv4Address(address.packed[-4:])
@@ -65,7 +66,7 @@ def judged(address: Address) -> Address:
 
 
 def reach(address: Address) -> Reach:
-    """What *address* reaches, whichever way it is written."""
+    """The class of *address*, which may be mapped, NAT64 or scoped."""
     address = judged(address)
     if isinstance(address, IPv6Address) and address.scope_id:
         address = IPv6Address(int(address))

@@ -1,4 +1,4 @@
-"""What a receiver answered: status and headers at once, the body in bounded chunks as the caller takes them."""
+"""The response of a receiver: status and headers at once, the body in bounded chunks as the caller reads them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
@@ -14,7 +14,7 @@ from sottovoce.outbound.stream import TransferMonitor
 
 
 class Deadline:
-    """The end of everything that one request may do: *seconds* from now, by the running loop's clock."""
+    """The total time limit of one request: *seconds* from now, on the clock of the running event loop."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -22,19 +22,19 @@ class Deadline:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """What is awaited inside ends in time. Raises OutboundFailed when it would not."""
+        """Limit the time of the `async with` block. Raises OutboundFailed(TIMEOUT) when the deadline passes."""
         limit = asyncio.timeout_at(self._at)
         try:
             async with limit:
                 yield
         except TimeoutError as error:
-            if not limit.expired():  # somebody else's: of a body that is read from elsewhere
+            if not limit.expired():  # another timeout, e.g. of the source of the request body
                 raise
             raise OutboundFailed(FailureKind.TIMEOUT, f"not finished within {self._seconds:g} seconds") from error
 
 
 class OutboundResponse:
-    """An answer whose head has arrived. *headers* have lower-case names; repeated ones are joined by commas."""
+    """A response whose head has arrived. *headers* have lower-case names; the values of repeated names are joined by commas."""
 
     def __init__(self, response: httpcore2.Response, meter: TransferMonitor, deadline: Deadline) -> None:
         self.status = response.status
@@ -43,25 +43,25 @@ class OutboundResponse:
         self._given = False
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body once, unpacked, in chunks of at most 64 KiB. Raises OutboundFailed, also after chunks were given."""
+        """The decoded body, once, in chunks of at most 64 KiB. Raises OutboundFailed, also after some chunks."""
         if self._given:
             raise RuntimeError("the body can be read once")
         self._given = True
         return self._body
 
     async def aclose(self) -> None:
-        """Leave the rest of the body; the client calls this."""
+        """Discard the rest of the body; `Outbound` calls this."""
         await self._body.aclose()
 
 
 class Chunks:
-    """A body on its way in. An object rather than a generator: it may be left at any chunk without being closed."""
+    """The body of a response. Not a generator, so that a caller may stop at any chunk without closing it."""
 
     def __init__(
         self, response: httpcore2.Response, headers: Mapping[str, str], meter: TransferMonitor, deadline: Deadline
     ) -> None:
         if not isinstance(response.stream, AsyncIterable):
-            raise TypeError("an asynchronous connection gives an asynchronous stream")
+            raise TypeError("an asynchronous connection must return an asynchronous stream")
         self._stream = aiter(response.stream)
         self._length = int(headers.get("content-length", "0"))
         self._encoding = headers.get("content-encoding", "")
@@ -77,13 +77,13 @@ class Chunks:
 
     async def __anext__(self) -> bytes:
         if self._decoder is None:
-            self._limited(self._length)
+            self._check_size(self._length)
             self._decoder = decoder(self._encoding)
         while not self._done:
             piece = next(self._pieces, None)
             if piece is not None:
                 self._unpacked += len(piece)
-                self._limited(self._unpacked)
+                self._check_size(self._unpacked)
                 return piece
             data = await self._next()
             if data is None:
@@ -91,13 +91,13 @@ class Chunks:
                 self._done = True
             else:
                 self._received += len(data)
-                self._limited(self._received)
+                self._check_size(self._received)
                 self._meter.framing(self._received)
                 self._pieces = self._decoder.feed(data)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Nothing more is given."""
+        """Stop the iteration and close the stream."""
         self._done = True
         if isinstance(self._stream, AsyncGenerator):
             await self._stream.aclose()
@@ -109,14 +109,14 @@ class Chunks:
         except httpcore2.RemoteProtocolError as error:
             raise malformed(self._meter) from error
 
-    def _limited(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         most = self._meter.limits.body_bytes
         if size > most:
             raise OutboundFailed(FailureKind.TOO_LARGE, f"the answer is larger than {most} bytes")
 
 
 def headers_of(response: httpcore2.Response, limits: Limits) -> Mapping[str, str]:
-    """The headers by lower-case name. Raises OutboundFailed where there are too many; the meter has seen to their size."""
+    """The headers by lower-case name. Raises OutboundFailed for too many lines; `TransferMonitor.room` bounds their bytes."""
     raw = response.headers
     if len(raw) > limits.head_lines:
         raise OutboundFailed(FailureKind.TOO_LARGE, f"the answer has more than {limits.head_lines} header lines")
@@ -128,7 +128,7 @@ def headers_of(response: httpcore2.Response, limits: Limits) -> Mapping[str, str
 
 
 def malformed(meter: TransferMonitor) -> OutboundFailed:
-    """For what HTTP forbids; most often an end too early."""
+    """The error for a response that HTTP forbids; the most common cause is a connection that closed too early."""
     if meter.ended:
         return OutboundFailed(FailureKind.CONNECTION, "the connection was closed before the answer was complete")
     return OutboundFailed(FailureKind.PROTOCOL, "the answer is not well-formed HTTP")

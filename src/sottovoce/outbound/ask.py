@@ -1,4 +1,4 @@
-"""One request as its sender describes it, and how much it may cost."""
+"""An outgoing request and its limits."""
 
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,40 +10,40 @@ Method = Literal["GET", "POST", "PUT"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request may take. Seconds and bytes; sizes count what arrives and, once more, what it unpacks to.
+    """The limits of one request, in seconds and bytes. *body_bytes* applies to the received bytes and to the decoded ones.
 
-    A peer may be silent for *silence* seconds. Once it moves, it must move *progress* bytes in every *window* seconds that we
-    wait for it, in either direction; 0 bytes switch that off (for a receiver that answers as slowly as it thinks). Time in
-    which the caller lets chunks wait counts towards *total* only.
+    A peer may be silent for *silence* seconds. Once bytes flow, at least *progress* bytes must move in every *window* seconds
+    of waiting, in either direction; 0 disables this check (for a model backend that generates its response slowly). Time in
+    which the caller does not read chunks counts towards *total* only.
     """
 
     wait: float = 30.0
-    """For a free connection, before everything else."""
+    """Seconds to wait for a free connection, before all other limits."""
     connect: float = 10.0
-    """For the name, TCP and the proxy, and again for TLS; at each redirect anew."""
+    """Seconds for name resolution, TCP and the proxy, and again for TLS; both start again at each redirect."""
     silence: float = 30.0
     total: float = 60.0
-    """From a free connection to the last byte, redirects included."""
+    """Seconds from a free connection to the last byte, redirects included."""
     window: float = 20.0
     progress: int = 4096
     head_bytes: int = 32 << 10
     head_lines: int = 100
     body_bytes: int = 1 << 20
     redirects: int = 0
-    """How many are followed; with 0 the redirect itself is the answer."""
+    """Redirects that are followed; with 0 the redirect itself is the response."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a limit that is not there would let one receiver hold a connection for good."""
+        """Raises ValueError: without a finite limit one receiver could hold a connection forever."""
         times = (self.wait, self.connect, self.silence, self.total, self.window)
         if not all(0 < each < float("inf") for each in times):
-            raise ValueError("times are positive and finite")
+            raise ValueError("times must be positive and finite")
         if min(self.head_bytes, self.head_lines) < 1 or min(self.body_bytes, self.progress, self.redirects) < 0:
-            raise ValueError("sizes and counts are not negative")
+            raise ValueError("sizes and counts must not be negative, and the head limits must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed:
-    """A body in chunks. *start* begins it anew for each time that it is sent; *length* in bytes, `None` if not known."""
+    """A body in chunks. *start* returns a new iterator for each time it is sent; *length* in bytes, `None` if unknown."""
 
     start: Callable[[], AsyncIterable[bytes]]
     length: int | None = None
@@ -51,11 +51,11 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundRequest:
-    """A request. Nothing of it but the method is shown by `repr`: URL, headers and body hold callers' secrets.
+    """A request. `repr` shows only its method and limits: URL, headers and body hold callers' secrets.
 
-    *headers* are ours (content type, delivery id, signature) and go to every address that a redirect leads to.
-    *auth_headers* are the caller's own lines `Name: value`, take the place of ours of the same name, and stay with the first
-    origin. *body* is for POST and PUT.
+    *headers* are the server's (content type, delivery id, signature) and are sent to every target of a redirect.
+    *auth_headers* are the caller's lines `Name: value`; they replace *headers* of the same name and are sent to the first
+    origin only. *body* is for POST and PUT.
     """
 
     url: str = field(repr=False)
@@ -66,8 +66,8 @@ class OutboundRequest:
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raises ValueError: our own mistakes, not the caller's."""
+        """Raises ValueError for a mistake in the server's own code."""
         if self.method not in {"GET", "POST", "PUT"}:
-            raise ValueError("GET, POST or PUT")
+            raise ValueError("the method must be GET, POST or PUT")
         if self.method == "GET" and self.body != b"":
-            raise ValueError("GET has no body")
+            raise ValueError("a GET request must not have a body")

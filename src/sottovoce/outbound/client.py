@@ -1,4 +1,4 @@
-"""The one client of a process: sends requests within the policy and gives their answers."""
+"""The HTTP client of a process: sends the requests that the policy allows and returns their responses."""
 
 import asyncio
 import ssl
@@ -21,15 +21,15 @@ from sottovoce.outbound.stream import TransferMonitor
 from sottovoce.outbound.target import Target
 
 USER_AGENT = "Speechmatics-API/2.0"
-"""As receivers know it (contract batch-v2 §6.3, §9.4)."""
+"""The value that the vendor's service sends (contract batch-v2 §6.3, §9.4)."""
 
 
 class Outbound:
     """Sends requests, at most `policy.connections` at a time, each on a connection of its own.
 
-    Connections are not kept: a receiver is looked up and checked for every request, and no answer can be left over from
-    another one. Nothing is taken from the environment but OpenSSL's own place of trusted authorities, and no cookie is kept.
-    Used from one event loop. Raises ValueError for a `ca_file` that cannot be read.
+    Connections are not reused: every request resolves and checks its receiver, and no response can belong to an earlier
+    request. The environment is ignored, except for OpenSSL's location of trusted certificate authorities; cookies are not
+    stored. Use it from one event loop. Raises ValueError for a `ca_file` that cannot be read.
     """
 
     def __init__(self, policy: Policy, *, resolver: Resolver | None = None) -> None:
@@ -48,7 +48,7 @@ class Outbound:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Send nothing any more; requests under way fail."""
+        """Reject new requests; requests in progress fail."""
         self._closed = True
         self._system.close()
         for dialer in list(self._dialers):
@@ -56,10 +56,10 @@ class Outbound:
 
     @asynccontextmanager
     async def open(self, ask: OutboundRequest) -> AsyncIterator[OutboundResponse]:
-        """Send *ask* and give the answer, whatever its status; its connection is closed at the end of the block.
+        """Send *ask* and return the response, whatever its status; the connection closes at the end of the block.
 
-        Raises OutboundRefused before anything is sent (or before a redirect is followed), OutboundFailed when it fails.
-        Whatever the body's own source raises comes through as it is.
+        Raises OutboundRefused before the request is sent or a redirect is followed, and OutboundFailed when it fails.
+        Exceptions of the source of the request body pass through unchanged.
         """
         lines = header_lines(ask.auth_headers)
         here = self.policy.target(ask.url)
@@ -76,7 +76,7 @@ class Outbound:
                 here = there
 
     def _next(self, ask: OutboundRequest, answer: OutboundResponse, here: Target, left: int) -> Target | None:
-        """Where *answer* leads, which is checked when it is connected to; `None` when it is the one to give."""
+        """The target that *answer* redirects to (checked when it is connected to); `None` when *answer* is final."""
         most = ask.limits.redirects
         there = followed(ask.method, answer.status, answer.headers.get("location"), here) if most else None
         if there is None:
@@ -103,7 +103,7 @@ class Outbound:
     async def _exchange(
         self, ask: OutboundRequest, target: Target, lines: tuple[Header, ...], deadline: Deadline
     ) -> AsyncIterator[OutboundResponse]:
-        """One request on one connection, which is closed whatever happens."""
+        """Send one request on one connection, which is closed in every case."""
         meter = TransferMonitor(ask.limits)
         dialer = Dialer(self.policy, self._resolve, self._trusted, target, meter)
         request = _request(ask, target, lines)
@@ -130,7 +130,7 @@ class Outbound:
 
 
 def _request(ask: OutboundRequest, target: Target, lines: tuple[Header, ...]) -> httpcore2.Request:
-    """*ask* as it is sent to *target*, with the caller's *lines*. Raises OutboundRefused for headers that cannot be sent."""
+    """The HTTP request for *ask* to *target*, with the caller's *lines*. Raises OutboundRefused for forbidden headers."""
     usual = [("User-Agent", USER_AGENT), ("Accept", "*/*")]
     ours = (checked(name, value) for name, value in ask.headers)
     fixed = [("Host", target.authority), ("Accept-Encoding", "identity"), ("Connection", "close")]
@@ -158,7 +158,7 @@ def _framing(body: bytes | Streamed) -> Header:
 
 
 async def _chunks(body: Streamed) -> AsyncGenerator[bytes]:
-    """*body* from its start. Raises ValueError when it is not as long as was said, instead of sending what is no message."""
+    """*body* from its start. Raises ValueError when its length differs from `body.length`: the message would be malformed."""
     sent = 0
     async with AsyncExitStack() as stack:
         source = body.start()
@@ -167,10 +167,10 @@ async def _chunks(body: Streamed) -> AsyncGenerator[bytes]:
         async for chunk in source:
             sent += len(chunk)
             if body.length is not None and sent > body.length:
-                raise ValueError("the body is longer than was said")
+                raise ValueError("the body is longer than its declared length")
             yield chunk
     if body.length is not None and sent < body.length:
-        raise ValueError("the body is shorter than was said")
+        raise ValueError("the body is shorter than its declared length")
 
 
 def _authorities(ca_file: Path | None) -> ssl.SSLContext:

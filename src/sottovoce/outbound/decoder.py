@@ -1,7 +1,7 @@
-"""Packed answers, unpacked in pieces of bounded size. Pure.
+"""Decodes compressed responses in pieces of bounded size. Pure.
 
-We ask for answers as they are (`Accept-Encoding: identity`); some servers pack all the same. The standard library's zlib
-takes a limit for each step, which is what keeps a bomb from unpacking further than it is read.
+The client asks for `Accept-Encoding: identity`; some servers compress anyway. The standard library's zlib takes an output
+limit for each step, so that a decompression bomb is decoded only as far as it is read.
 """
 
 import zlib
@@ -11,26 +11,29 @@ from typing import Protocol
 from sottovoce.outbound.faults import FailureKind, OutboundFailed
 
 PIECE = 64 << 10
+"""Bytes of one decoded piece, at most."""
 _GZIP, _ZLIB, _RAW = 31, 15, -15
-"""zlib's window sizes, which choose the format as well."""
+"""zlib's `wbits`, which select the format as well as the window size."""
 _FRAME = 2
+"""Bytes of a zlib header (RFC 1950 §2.2)."""
 _DEFLATE = 8
+"""The compression method of a zlib header."""
 
 
 class Decoder(Protocol):
-    """Bytes as they arrive in, bytes as they were meant out."""
+    """Decodes a body incrementally."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What *data* unpacks to, in pieces of at most `PIECE` bytes. Raises OutboundFailed."""
+        """The decoded *data*, in pieces of at most `PIECE` bytes. Raises OutboundFailed."""
         ...  # pragma: no cover
 
     def finish(self) -> None:
-        """There is no more. Raises OutboundFailed where there should have been."""
+        """Mark the end of the body. Raises OutboundFailed when the body is incomplete."""
         ...  # pragma: no cover
 
 
 def decoder(encoding: str) -> Decoder:
-    """The decoder for a `Content-Encoding`. Raises OutboundFailed: brotli, zstd and layers of several are not unpacked."""
+    """The decoder for a `Content-Encoding`. Raises OutboundFailed: brotli, zstd and several encodings are not supported."""
     match encoding.strip().lower():
         case "" | "identity":
             return Plain()
@@ -39,27 +42,27 @@ def decoder(encoding: str) -> Decoder:
         case "deflate":
             return Inflate(None)
         case _:
-            raise OutboundFailed(FailureKind.ENCODING, "the answer is packed in a way that was not asked for")
+            raise OutboundFailed(FailureKind.ENCODING, "the answer has an unsupported Content-Encoding")
 
 
 def _framed(data: bytes) -> bool:
-    """Whether *data* begins with zlib's two bytes: method 8 and a check sum (RFC 1950 §2.2)."""
+    """True if *data* begins with a zlib header of two bytes: method 8 and a checksum (RFC 1950 §2.2)."""
     return data[0] & 15 == _DEFLATE and int.from_bytes(data[:_FRAME], "big") % 31 == 0
 
 
 class Plain:
-    """Nothing to unpack."""
+    """Returns the data unchanged."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """*data* itself."""
         yield data
 
     def finish(self) -> None:
-        """Ends anywhere."""
+        """Do nothing: the body may end anywhere."""
 
 
 class Inflate:
-    """gzip of one or more members, or deflate with or without zlib's frame (*window* `None`: the first bytes tell)."""
+    """Decodes gzip of one or more members, or deflate with or without a zlib header (*window* `None`: detected)."""
 
     def __init__(self, window: int | None) -> None:
         self._window = window
@@ -68,7 +71,7 @@ class Inflate:
         self._complete = True
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """As `Decoder` says."""
+        """See `Decoder.feed`."""
         data = self._waiting + data
         self._complete = self._complete and not data
         if self._unpack is None:
@@ -100,6 +103,6 @@ class Inflate:
                 return
 
     def finish(self) -> None:
-        """As `Decoder` says. Nothing at all is an empty answer."""
+        """See `Decoder.finish`. A body of no bytes is complete."""
         if not self._complete:
             raise OutboundFailed(FailureKind.PROTOCOL, "the packed answer ended early")

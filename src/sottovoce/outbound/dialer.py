@@ -1,4 +1,4 @@
-"""Opens the connection for one request: looks the name up once, checks every address, connects to what was checked."""
+"""Opens the connection for one request: resolves the name once, checks every address, connects to a checked address."""
 
 import asyncio
 import logging
@@ -17,6 +17,7 @@ from sottovoce.outbound.target import Target
 from sottovoce.outbound.tunnel import tunnel
 
 MAX_ADDRESSES = 64
+"""Addresses of one name that are accepted, so that a hostile name server cannot make the check long."""
 MAX_TRIED = 4
 """Addresses of one name that are tried, each with an equal share of the time left."""
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Dialer(httpcore2.AsyncNetworkBackend):
-    """The network as the HTTP connection to *target* sees it. Whoever makes one closes it."""
+    """The network backend of the HTTP connection to *target*. The creator must call `aclose`."""
 
     def __init__(
         self, policy: Policy, resolve: Resolver, trusted: ssl.SSLContext, target: Target, meter: TransferMonitor
@@ -46,8 +47,8 @@ class Dialer(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """A connection to the target. Raises OutboundRefused, OutboundFailed."""
-        del host, port, local_address, socket_options  # the target's, or not used
+        """Connect to the target. Raises OutboundRefused, OutboundFailed."""
+        del host, port, local_address, socket_options  # host and port are the target's; the others are not used
         seconds = self._meter.limits.connect if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
@@ -56,13 +57,13 @@ class Dialer(httpcore2.AsyncNetworkBackend):
             raise OutboundFailed(FailureKind.TIMEOUT, f"no connection within {seconds:g} seconds") from error
 
     async def aclose(self) -> None:
-        """Close every connection that was opened, also those that nobody got to hold."""
+        """Close every connection that was opened, also those that no caller received."""
         self._closed = True
         while self._opened:
             await self._opened.pop().aclose()
 
     async def _addresses(self) -> list[Address]:
-        """Where the target may be reached. One bad address spoils the name: it may be the one used next time."""
+        """The addresses of the target. One forbidden address rejects the name: a later connection could use that one."""
         target = self._policy.checked(self._target)
         if target.address is not None:
             return [unmapped(target.address)]
@@ -76,7 +77,7 @@ class Dialer(httpcore2.AsyncNetworkBackend):
         for address in addresses:
             if not self._policy.permits(target.host, address):
                 log.warning("outbound address refused", extra={"host": target.host, "address": str(address)})
-                raise OutboundRefused("the host name leads to an address that is not allowed")
+                raise OutboundRefused("the host name resolves to an address that is not allowed")
         return addresses
 
     async def _connected(self, addresses: Sequence[Address]) -> httpcore2.AsyncNetworkStream:
@@ -110,17 +111,17 @@ class Dialer(httpcore2.AsyncNetworkBackend):
     async def _open(self, host: str, port: int) -> httpcore2.AsyncNetworkStream:
         stream = await self._network.connect_tcp(host, port)
         self._opened.append(stream)
-        if self._closed:  # meanwhile
+        if self._closed:  # `aclose` was called while this connected
             await self.aclose()
         return stream
 
 
 def _parsed(found: Sequence[str]) -> list[Address]:
-    """The addresses, without doubles. Raises OutboundFailed for none and for what is none."""
+    """The addresses, without duplicates. Raises OutboundFailed for no address, too many, or invalid text."""
     try:
         addresses = list(dict.fromkeys(unmapped(ip_address(each)) for each in found))
     except ValueError as error:
-        raise OutboundFailed(FailureKind.NAME, "the host name leads to no address") from error
+        raise OutboundFailed(FailureKind.NAME, "the host name resolves to no valid address") from error
     if not 0 < len(addresses) <= MAX_ADDRESSES:
-        raise OutboundFailed(FailureKind.NAME, "the host name leads to no address, or to too many")
+        raise OutboundFailed(FailureKind.NAME, f"the host name resolves to no address, or to more than {MAX_ADDRESSES}")
     return addresses

@@ -1,4 +1,4 @@
-"""Why a request did not go out, or came to nothing. Every text may be shown to the caller as it is."""
+"""The errors of outgoing requests. Every text may be shown to the caller unchanged."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from sottovoce.errors import Kind, Refused
 
 
 class FailureKind(StrEnum):
-    """What went wrong on the way, as far as a retry plan or a metric cares."""
+    """The kind of a failure, for the retry plan and the metrics."""
 
     NAME = "name_not_found"
     CONNECTION = "connection"
@@ -22,14 +22,14 @@ class FailureKind(StrEnum):
 
 
 _FINAL = frozenset({FailureKind.TLS, FailureKind.ENCODING, FailureKind.TOO_LARGE, FailureKind.REDIRECTS})
-"""Answers that the same receiver gives again until somebody changes it."""
+"""Failures that repeat until the receiver is changed, so a retry is useless."""
 
 
 class OutboundRefused(Refused):
-    """The policy forbids it, now and later: the URL, a header line, or the address behind the name.
+    """The policy forbids the URL, a header line, or an address that the host name resolves to; a retry is useless.
 
-    A kind of `Refused`, so that a URL checked at submit is answered like any other wrong field of the config. *why* tells
-    nothing but what the caller said; the address behind a name stands in the log only.
+    It is a `Refused`, so that a URL checked at submission is reported like any other wrong field of the config. *why* contains
+    only what the caller sent; the resolved address is logged only.
     """
 
     def __init__(self, why: str, *, at: str | None = None) -> None:
@@ -37,7 +37,7 @@ class OutboundRefused(Refused):
 
 
 class OutboundFailed(Exception):
-    """It was tried and failed. *text* names no address, no path, and nothing that the receiver said."""
+    """The request was tried and failed. *text* contains no address, no path, and nothing from the receiver."""
 
     def __init__(self, kind: FailureKind, text: str) -> None:
         super().__init__(text)
@@ -46,5 +46,5 @@ class OutboundFailed(Exception):
 
     @property
     def worth_retrying(self) -> bool:
-        """Whether the same request may succeed later."""
+        """True if the same request may succeed later."""
         return self.kind not in _FINAL

@@ -8,34 +8,35 @@ from sottovoce.outbound.faults import OutboundRefused
 
 MAX_LINES = 32
 MAX_LINE = 8192
+"""Characters of one value."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110 §5.6.2: token
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
 
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
-"""Who is asked, and where the message ends: whoever sets them decides which request the receiver sees."""
+"""They name the host and delimit the message: a caller who sets them can smuggle another request."""
 _CONNECTION = frozenset({"connection", "keep-alive", "te", "trailer", "upgrade", "http2-settings"})
-"""Of one connection only (RFC 9110 §7.6.1)."""
+"""Headers of one connection only (RFC 9110 §7.6.1)."""
 _EXCHANGE = frozenset({"expect", "accept-encoding"})
-"""Would change the course of the exchange, or the shape of its answer."""
+"""They would change the message exchange, or the encoding of the response."""
 _OURS = _FRAMING | _CONNECTION | _EXCHANGE
 _PROXY = "proxy-"
 
 
 def header_lines(lines: Iterable[str]) -> tuple[Header, ...]:
-    """*lines* as names and values. Raises OutboundRefused, whose text never repeats a value: it may be a secret."""
+    """*lines* split into names and values. Raises OutboundRefused, whose text never repeats a value: it may be a secret."""
     found: list[Header] = []
     for line in lines:
         if len(found) == MAX_LINES:
             raise OutboundRefused(f"more than {MAX_LINES} header lines")
         name, colon, value = line.partition(":")
         if not colon:
-            raise OutboundRefused("a header line is of the form `Name: value`")
+            raise OutboundRefused("a header line must have the form `Name: value`")
         found.append(checked(name, value.strip(" \t")))
     return tuple(found)
 
 
 def checked(name: str, value: str) -> Header:
-    """The header, if it may be sent. Raises OutboundRefused."""
+    """The header unchanged. Raises OutboundRefused when it must not be sent."""
     if not _NAME.fullmatch(name):
         raise OutboundRefused("a header name that is not a token")
     if name.lower() in _OURS or name.lower().startswith(_PROXY):
@@ -46,7 +47,7 @@ def checked(name: str, value: str) -> Header:
 
 
 def merged(*groups: Iterable[Header]) -> list[Header]:
-    """All headers of *groups*; a name in a later group takes the place of the same name in earlier ones."""
+    """All headers of *groups*; a name in a later group replaces the same name in earlier ones."""
     kept: list[Header] = []
     for group in groups:
         added = list(group)

@@ -1,4 +1,4 @@
-"""Whom this server may talk to: the operator's decision. Pure but for the name of a file."""
+"""Which receivers this server may connect to, as the operator configures it. Pure."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ _RANGE = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """An HTTP proxy that everything goes through. *authorization* is the value of its header, empty for none."""
+    """The HTTP proxy for all requests. *authorization* is the value of `Proxy-Authorization`, empty for none."""
 
     scheme: Scheme
     host: str
@@ -28,11 +28,11 @@ class Proxy:
 
     @classmethod
     def parse(cls, url: str) -> "Proxy":
-        """`http://user:password@host:port`, or https. Raises ValueError, which does not repeat *url*."""
+        """Parse `http://user:password@host:port`, or https. Raises ValueError, whose text does not repeat *url*."""
         split = urlsplit(url)
         scheme: Scheme = "https" if split.scheme == "https" else "http"
         if split.scheme not in {"http", "https"} or not split.hostname or split.path.strip("/") or split.query:
-            raise ValueError("a proxy is given as http://host:port or https://host:port")
+            raise ValueError("a proxy must be given as http://host:port or https://host:port")
         port = split.port or (443 if scheme == "https" else 80)
         authorization = ""
         if split.username is not None:
@@ -47,20 +47,20 @@ def port_ranges(text: str) -> tuple[range, ...]:
     for part in text.split(","):
         match = _RANGE.fullmatch(part.strip())
         if match is None:
-            raise ValueError("ports are given as 80,443,1024-65535")
+            raise ValueError("ports must be given like 80,443,1024-65535")
         first, last = int(match["first"]), int(match["last"] or match["first"])
         if not 1 <= first <= last <= MAX_PORT:
-            raise ValueError("ports lie between 1 and 65535, the lower one first")
+            raise ValueError("ports must be from 1 to 65535, with the lower end of a range first")
         ranges.append(range(first, last + 1))
     return tuple(ranges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What is allowed. The default reaches public addresses only.
+    """The allowed receivers. The default allows public addresses only.
 
-    *networks* opens addresses, *hosts* opens names that lead to private addresses; *ports* holds for every target, allowed
-    ones too. *ca_file* is trusted beside the system's authorities. *connections* is how many may be open at a time.
+    *networks* allows addresses; *hosts* allows names that resolve to private addresses; *ports* applies to every target.
+    *ca_file* holds certificate authorities that are trusted besides the system's. *connections* may be open at a time.
     """
 
     allow_private: bool = False
@@ -82,7 +82,7 @@ class Policy:
         ca_file: Path | None = None,
         connections: int = 64,
     ) -> "Policy":
-        """The policy that settings describe; *allow* mixes addresses, networks and names. Raises ValueError."""
+        """The policy for these settings; *allow* mixes addresses, networks and names. Raises ValueError."""
         networks: list[Network] = []
         hosts: set[str] = set()
         for each in allow:
@@ -101,14 +101,14 @@ class Policy:
         )
 
     def target(self, url: str) -> Target:
-        """*url* taken apart, if all that can be said without looking up its name is in its favour.
+        """*url* parsed and checked, without resolving its name. Raises OutboundRefused.
 
-        For a look at submit; `Outbound.open` asks this again, and then about the addresses. Raises OutboundRefused.
+        Submission calls this; `Outbound.open` repeats it and checks the resolved addresses as well.
         """
         return self.checked(Target.parse(url))
 
     def checked(self, target: Target) -> Target:
-        """*target* itself, unless its port or its literal address is not allowed. Raises OutboundRefused."""
+        """*target* unchanged. Raises OutboundRefused when its port or its literal address is not allowed."""
         if not any(target.port in each for each in self.ports):
             raise OutboundRefused(f"the port {target.port} is not allowed")
         if target.address is not None and not self.permits(target.host, target.address):
@@ -116,7 +116,7 @@ class Policy:
         return target
 
     def permits(self, host: str, address: Address) -> bool:
-        """Whether *address*, found behind *host*, may be connected to."""
+        """True if *address*, which *host* resolves to, may be connected to."""
         kind = reach(address)
         if kind is Reach.PUBLIC:
             return True
@@ -134,7 +134,7 @@ class Policy:
 def _allowed_network(text: str) -> Network:
     network = ip_network(text)
     if network.num_addresses <= _MAPPED.num_addresses and network.overlaps(_MAPPED):
-        raise ValueError(f"{text}: IPv4 addresses are listed as such")  # nothing is ever compared with another spelling
+        raise ValueError(f"{text}: write it as an IPv4 network")  # `permits` compares unmapped addresses only
     return network
 
 
@@ -142,4 +142,4 @@ def _allowed_name(text: str) -> str:
     try:
         return host_name(text)
     except OutboundRefused as refused:
-        raise ValueError(f"{text}: neither an address, nor a network, nor a host name") from refused
+        raise ValueError(f"{text}: not an address, network or host name") from refused

@@ -1,4 +1,4 @@
-"""Which redirects are followed, and what goes with them. Pure."""
+"""Which redirects are followed, and which headers are sent with them. Pure."""
 
 from sottovoce.outbound.ask import Method
 from sottovoce.outbound.faults import OutboundRefused
@@ -9,10 +9,10 @@ _ANY = frozenset({301, 302, 303}) | _SAME_METHOD
 
 
 def followed(method: Method, status: int, location: str | None, here: Target) -> Target | None:
-    """Where to go next, `None` when this answer is the one to give.
+    """The target of the redirect; `None` when the response is final.
 
-    GET follows every kind. POST and PUT follow 307 and 308 only, which say that method and body stay (RFC 9110 §15.4); the
-    others would turn them into a GET that delivers nothing. Raises OutboundRefused for a place that is not allowed.
+    GET follows every redirect status. POST and PUT follow 307 and 308 only, which keep method and body (RFC 9110 §15.4); the
+    others turn the request into a GET without a body. Raises OutboundRefused for a *location* that is not allowed.
     """
     if not location or status not in (_ANY if method == "GET" else _SAME_METHOD):
         return None
@@ -23,7 +23,7 @@ def followed(method: Method, status: int, location: str | None, here: Target) ->
 
 
 def _text(location: str) -> str:
-    """*location*, whose bytes were read as Latin-1, as UTF-8 if it is that: what browsers make of unencoded letters."""
+    """*location* decoded as UTF-8 if its bytes are valid UTF-8, as browsers do; else as the Latin-1 that it was read as."""
     try:
         return location.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -31,7 +31,7 @@ def _text(location: str) -> str:
 
 
 def trusted(here: Target, there: Target) -> bool:
-    """Whether the caller's header lines, if *here* was trusted with them, may go on to *there*: the same host, and no weaker."""
+    """True if the caller's header lines, sent to *here*, may be sent to *there*: same origin, or http upgraded to https."""
     if here.origin == there.origin:
         return True
     upgraded = (here.scheme, here.port, there.scheme, there.port) == ("http", 80, "https", 443)

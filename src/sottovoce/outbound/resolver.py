@@ -1,4 +1,4 @@
-"""From names to addresses."""
+"""Resolves host names to addresses."""
 
 import asyncio
 import socket
@@ -8,31 +8,31 @@ from typing import Protocol
 
 
 class Resolver(Protocol):
-    """Looks a name up once. The strings are addresses as `socket.getaddrinfo` gives them, best first."""
+    """Resolves a name once. The strings are addresses in the order and form of `socket.getaddrinfo`."""
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """All addresses of *host*. Raises OSError where there is none."""
+        """All addresses of *host*. Raises OSError when there is none."""
         ...  # pragma: no cover
 
 
 class SystemResolver:
-    """The operating system's resolver, in threads of its own: a slow name server must not hold up anybody else's work."""
+    """The operating system's resolver, in threads of its own, so that a slow name server cannot delay other work."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="resolver")
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """As `Resolver` says."""
+        """See `Resolver.__call__`."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, _look_up, host, port)
         return list(dict.fromkeys(found))
 
     def close(self) -> None:
-        """Take no more names; look-ups under way end by themselves."""
+        """Reject new look-ups; those in progress end by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    # bytes: a str would go through Python's own IDNA codec once more
+    # bytes, since Python would encode a str with its own IDNA codec again
     found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]

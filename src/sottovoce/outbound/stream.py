@@ -1,4 +1,4 @@
-"""A connection's bytes, watched: how many, how fast, and what goes wrong with them."""
+"""Limits on the bytes of a connection: size, speed, and the errors of the network."""
 
 import ssl
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from sottovoce.outbound.ask import Limits
 from sottovoce.outbound.faults import FailureKind, OutboundFailed
 
 PIECE = 64 << 10
-"""Bytes at a time, in either direction."""
+"""Bytes of one read or write, at most."""
 _OVERHEAD = 256 << 10
-"""Framing that is always allowed; more than the piece that has been read ahead."""
+"""Bytes of framing that are always allowed; more than the one `PIECE` that may have been read ahead."""
 
 
 class Pace:
-    """Progress in one direction, judged after every *window* seconds of waiting."""
+    """Checks the speed in one direction after every *window* seconds of waiting."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -26,7 +26,7 @@ class Pace:
         self._waited = 0.0
 
     def moved(self, count: int, waited: float) -> None:
-        """*count* bytes came after *waited* seconds. Raises OutboundFailed when that is too slow."""
+        """Record *count* bytes after *waited* seconds. Raises OutboundFailed when the transfer is too slow."""
         self._bytes += count
         self._waited += waited
         if self._waited < self._limits.window:
@@ -39,20 +39,20 @@ class Pace:
 
 
 class TransferMonitor:
-    """What one connection has received, in its head and after."""
+    """Counts the bytes of one connection, in the head of the response and after it."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.received = Pace(limits)
         self.sent = Pace(limits)
         self.in_head = True
-        """Until the head of the answer is complete; the client says when."""
+        """True until the head of the response is complete; the client sets it to False."""
         self.ended = False
-        """Whether the peer has closed its side."""
+        """True if the peer has closed its side."""
         self._bytes = 0
 
     def room(self) -> int:
-        """How many bytes may be read next. Raises OutboundFailed when the head, interim answers included, is too large."""
+        """The bytes that may be read next. Raises OutboundFailed when the head, with interim responses, is too large."""
         if not self.in_head:
             return PIECE
         most = self.limits.head_bytes
@@ -61,15 +61,15 @@ class TransferMonitor:
         return min(PIECE, most + 1 - self._bytes)
 
     def framing(self, payload: int) -> None:
-        """Judge what arrived for *payload* bytes of body. Raises OutboundFailed where nearly all of it is framing.
+        """Compare the received bytes with *payload* bytes of body. Raises OutboundFailed when nearly all are framing.
 
-        Chunks of one byte cost six on the wire and far more time here; those of 20 bytes and more are let through.
+        A chunk of one byte takes six bytes on the wire and far more time here; chunks of 20 bytes and more pass.
         """
         if self._bytes > payload + payload // 4 + self.limits.head_bytes + _OVERHEAD:
             raise OutboundFailed(FailureKind.TOO_LARGE, "the answer is cut into too small chunks")
 
     def read(self, count: int, waited: float) -> None:
-        """*count* bytes arrived after *waited* seconds. Time before the first byte is the receiver's to think."""
+        """Record *count* bytes read after *waited* seconds. The time before the first byte does not count as slow."""
         first = self._bytes == 0
         self._bytes += count
         self.ended = self.ended or not count
@@ -78,14 +78,14 @@ class TransferMonitor:
 
 
 class WatchedStream(httpcore2.AsyncNetworkStream):
-    """A stream that speaks in `OutboundFailed`, and raises it where its meter's limits are passed."""
+    """A stream that raises network errors as `OutboundFailed`, and also when a limit of its meter is exceeded."""
 
     def __init__(self, inner: httpcore2.AsyncNetworkStream, meter: TransferMonitor) -> None:
         self._inner = inner
         self._meter = meter
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """The next bytes, none at the end."""
+        """The next bytes; empty at the end."""
         began = monotonic()
         with _failing("the connection was lost"):
             data = await self._inner.read(min(max_bytes, self._meter.room()), timeout)
@@ -93,7 +93,7 @@ class WatchedStream(httpcore2.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send *buffer*. A broken connection stays httpcore's WriteError: the answer may say why it was broken."""
+        """Send *buffer*. A broken connection stays httpcore's WriteError, so that the response, if any, is still read."""
         for start in range(0, len(buffer), PIECE):
             piece = buffer[start : start + PIECE]
             began = monotonic()
@@ -111,27 +111,27 @@ class WatchedStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """The same connection, encrypted, and its certificate verified for *server_hostname*."""
+        """Start TLS on the connection and verify the certificate for *server_hostname*."""
         with _failing("the connection was lost while TLS began"):
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         return WatchedStream(inner, self._meter)
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore defines it."""
+        """See httpcore's `AsyncNetworkStream`."""
         return self._inner.get_extra_info(info)
 
 
 @contextmanager
 def _failing(lost: str) -> Iterator[None]:
-    """Turn what the network does into OutboundFailed; *lost* is the text for a broken connection."""
+    """Turn network errors into OutboundFailed; *lost* is the text for a broken connection."""
     try:
         yield
     except httpcore2.ConnectTimeout as error:
-        raise OutboundFailed(FailureKind.TIMEOUT, "TLS took too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "the TLS handshake took too long") from error
     except httpcore2.ReadTimeout as error:
-        raise OutboundFailed(FailureKind.TIMEOUT, "no answer for too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "the receiver sent nothing for too long") from error
     except httpcore2.WriteTimeout as error:
-        raise OutboundFailed(FailureKind.TIMEOUT, "the body was not taken for too long") from error
+        raise OutboundFailed(FailureKind.TIMEOUT, "the receiver did not read the body for too long") from error
     except httpcore2.WriteError:
         raise
     except httpcore2.NetworkError as error:
@@ -143,7 +143,7 @@ def _failing(lost: str) -> Iterator[None]:
 
 
 def tls_failed(error: ssl.SSLError) -> OutboundFailed:
-    """What to tell of *error*. OpenSSL's reason names the host that was asked for at most."""
+    """The failure for *error*. OpenSSL's reason contains at most the requested host name."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return OutboundFailed(FailureKind.TLS, f"the certificate cannot be trusted: {error.verify_message}")
-    return OutboundFailed(FailureKind.TLS, "no TLS connection can be agreed on")
+    return OutboundFailed(FailureKind.TLS, "the TLS handshake failed")

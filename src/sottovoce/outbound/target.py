@@ -1,7 +1,7 @@
-r"""Where a request goes: a URL taken apart strictly. Pure.
+r"""A strict parser for the URLs of outgoing requests. Pure.
 
-Only what can be read in one way is accepted. Parsers that disagree about a URL are how checks are got around (`\`, `@`,
-spaces, numbers as hosts), so such URLs are refused instead of being repaired.
+Only unambiguous URLs are accepted. Attackers bypass checks with URLs that two parsers read differently (`\`, `@`, spaces,
+numbers as hosts), so such URLs are refused instead of being repaired.
 """
 
 import re
@@ -22,6 +22,7 @@ MAX_URL = 8192
 """Characters; signed URLs of object stores take up to about 4,000."""
 MAX_PORT = 0xFFFF
 _MAX_NAME = 253
+"""Characters of a host name (RFC 1035 §2.3.4, without the trailing dot)."""
 _PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^#]*)(?:#.*)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -29,13 +30,14 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _KEPT = "%/?:@!$&'()*+,;=[]"
-"""What stays as it is in path and query; `%` too, since the caller has encoded what is to be encoded (contract §9)."""
+"""Characters that are not percent-encoded in path and query; `%` too: the caller has already encoded the URL (contract §9)."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
+"""Unicode categories of control, format, surrogate and space characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A URL taken apart. *host* is lower case and ASCII, without brackets; *path* is what stands in the request line."""
+    """A parsed URL. *host* is lower-case ASCII without brackets; *path* is path and query as sent in the request line."""
 
     scheme: Scheme
     host: str
@@ -44,7 +46,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str) -> "Target":
-        """Take *url* apart; a fragment is left out. Raises OutboundRefused for whatever is not plain."""
+        """Parse *url* and drop its fragment. Raises OutboundRefused for a URL that is malformed or ambiguous."""
         _plain(url)
         match = _URL.fullmatch(url)
         if match is None:
@@ -63,7 +65,7 @@ class Target:
         )
 
     def joined(self, location: str) -> "Target":
-        """Where a redirect to *location*, seen from here, leads. Raises OutboundRefused as `parse` does."""
+        """*location* of a redirect resolved against this URL. Raises OutboundRefused as `parse` does."""
         _plain(location)
         if _SCHEME.match(location):
             return Target.parse(location)
@@ -73,20 +75,20 @@ class Target:
 
     @property
     def address(self) -> Address | None:
-        """The address that stands in place of a name."""
+        """The IP address when the host is a literal address, else `None`."""
         if ":" in self.host:
             return IPv6Address(self.host)
         return IPv4Address(self.host) if self.host.rpartition(".")[2].isdigit() else None
 
     @property
     def authority(self) -> str:
-        """Host and port as they stand in the `Host` header: the usual port is left out."""
+        """Host and port for the `Host` header, without the default port of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what may share credentials."""
+        """Scheme, host and port; credentials are shared within one origin only."""
         return f"{self.scheme}://{self.authority}"
 
 
@@ -102,7 +104,7 @@ def _scheme(text: str) -> Scheme:
         case "http" | "https":
             return text
         case _:
-            raise OutboundRefused("only http and https URLs are possible")
+            raise OutboundRefused("only http and https URLs are allowed")
 
 
 def _divided(authority: str) -> tuple[str, str | None]:
@@ -123,9 +125,9 @@ def _port(text: str) -> int:
 
 
 def host_name(text: str) -> str:
-    """*text* as names are compared and looked up: ASCII, lower case, without a trailing dot.
+    """*text* normalised for comparison and look-up: ASCII, lower case, without a trailing dot.
 
-    Full-width digits and the other dots of IDNA come out as what they stand for, and are then looked at like plain ones.
+    IDNA maps full-width digits and other dots to ASCII first, so that the checks see them. Raises OutboundRefused.
     """
     if text.startswith("["):
         return _ipv6(text)
@@ -147,11 +149,11 @@ def _ascii(text: str) -> str:
 
 
 def _ipv4(name: str) -> str:
-    """Four decimal numbers and nothing else: 2130706433, 0x7f.1, 0177.0.0.1 and 127.1 are spellings of other addresses."""
+    """*name* if it is four decimal numbers. Other spellings (2130706433, 0x7f.1, 0177.0.0.1, 127.1) raise OutboundRefused."""
     try:
         return str(IPv4Address(name))
     except AddressValueError as error:
-        raise OutboundRefused("an IPv4 address is written as four decimal numbers") from error
+        raise OutboundRefused("an IPv4 address must be written as four decimal numbers") from error
 
 
 def _ipv6(text: str) -> str:

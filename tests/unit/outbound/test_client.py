@@ -79,7 +79,7 @@ def test_a_body_of_another_length_than_said_is_our_mistake(length: int) -> None:
     async def go() -> None:
         async with receiving(says(answer())) as receiver, Outbound(opened()) as outbound:
             request = OutboundRequest(method="PUT", url=receiver.url(), body=streamed(2, length), limits=QUICK)
-            with pytest.raises(ValueError, match="than was said"):
+            with pytest.raises(ValueError, match="than its declared length"):
                 async with outbound.open(request):
                     pass
             await asyncio.wait_for(receiver.gone.wait(), 10)

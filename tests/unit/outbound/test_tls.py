@@ -177,7 +177,7 @@ def test_a_receiver_without_tls_is_none_for_https(authority: Authority) -> None:
     async def go() -> None:
         async with receiving(plain) as receiver:
             failed = await fails(receiver, trusting(authority))
-            assert (failed.kind, failed.text) == (FailureKind.TLS, "no TLS connection can be agreed on")
+            assert (failed.kind, failed.text) == (FailureKind.TLS, "the TLS handshake failed")
 
     run(go())
 
