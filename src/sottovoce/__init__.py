@@ -1,3 +1,3 @@
-"""Sottovoce: self-hosted speech-to-text that speaks the Speechmatics wire contract."""
+"""Sottovoce: self-hosted speech-to-text that implements the Speechmatics API."""
 
 __version__ = "0.1.0"

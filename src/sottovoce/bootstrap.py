@@ -1,4 +1,4 @@
-"""From settings to the plan of a server: the only place besides the command line that reads settings."""
+"""Turns the settings into the plan of a server. Only this module and the command line read settings."""
 
 import os
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from sottovoce.settings import Settings
 from sottovoce.wire.notifications.signatures import secret_key
 
 T = TypeVar("T")
-MOST_SLOTS = 4
+MOST_SLOTS = 4  # the default number of slots on a CPU is at most this
 
 
 def plan(settings: Settings) -> Plan:
-    """What *settings* ask to be built. Raises `ValueError` that names the setting."""
+    """The plan of the server that *settings* describe. Raises `ValueError` that names the setting."""
     here = region(settings)
     engine_config, slots = engines(settings)
     return Plan(
@@ -72,7 +72,7 @@ def plan(settings: Settings) -> Plan:
 
 
 def rate_limits(settings: Settings) -> RateLimits:
-    """How fast a key may ask: what is set, else as the profile has it."""
+    """The rate limits of a key: each from its setting, or from the profile if it is not set."""
     usual = PROFILES[settings.limits].rate_limits
     return RateLimits(
         submit=RateLimit(
@@ -83,12 +83,12 @@ def rate_limits(settings: Settings) -> RateLimits:
 
 
 def region(settings: Settings) -> regions.Region:
-    """The region that *settings* say this server is. Raises `ValueError` that names the setting."""
+    """The region of this server. Raises `ValueError` that names the setting."""
     return regions.region(settings.region, number=settings.region_number, modes=settings.region_modes)
 
 
 def task_settings(settings: Settings) -> TaskSettings:
-    """What *settings* say about the world outside. Raises `ValueError` that names the setting."""
+    """The settings of outgoing requests, notifications, mails and fetches. Raises `ValueError` that names the setting."""
     return TaskSettings(
         outbound=_named("outbound", lambda: _outbound(settings)),
         send=SendPolicy(
@@ -130,7 +130,7 @@ def _smtp(settings: Settings) -> Smtp | None:
     if settings.smtp_host is None:
         return None
     if settings.smtp_sender is None:
-        raise ValueError("SOTTOVOCE_SMTP_SENDER is needed too")
+        raise ValueError("SOTTOVOCE_SMTP_HOST is set without SOTTOVOCE_SMTP_SENDER; set both")
     return Smtp(
         host=settings.smtp_host,
         port=settings.smtp_port,
@@ -143,7 +143,7 @@ def _smtp(settings: Settings) -> Smtp | None:
 
 
 def _named(name: str, make: Callable[[], T]) -> T:
-    """What *make* makes of the settings whose names begin with *name*. Raises `ValueError` that says so."""
+    """The result of *make*; its `ValueError` is raised again with *name*, the prefix of the settings it reads."""
     try:
         return make()
     except ValueError as error:
@@ -151,10 +151,10 @@ def _named(name: str, make: Callable[[], T]) -> T:
 
 
 def engines(settings: Settings) -> tuple[EngineConfig, int]:
-    """What *settings* say about engines, and how many jobs are recognised at once. Raises `ValueError` for a missing GPU."""
+    """The config of the engines and the number of jobs recognised at once. Raises `ValueError` for a missing GPU."""
     devices = visible_devices(settings.device)
     cores = len(os.sched_getaffinity(0))
-    # PocketSphinx takes a core and 240 MB a process; a GPU serves one process best, which batches
+    # PocketSphinx uses one core and 240 MB per process; on a GPU one process that batches is fastest
     slots = settings.slots or (max(1, min(MOST_SLOTS, cores)) if devices == ("cpu",) else len(devices))
     pinned = {
         OperatingPoint.STANDARD: settings.standard_model,
@@ -175,10 +175,10 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
 
 
 def _full_name(model: str, folder: Path) -> str:
-    """The name of *model* where a short one was set (`base`); a folder that is called so is meant itself."""
+    """The full name of *model*, which may be a short one (`base`); *model* itself if *folder* contains a folder of that name."""
     return model if (folder / model).is_dir() else canonical(model)
 
 
 def models_folder(settings: Settings) -> Path:
-    """Where models lie. Absolute: engine processes and the command line may start elsewhere."""
+    """The folder of models. Absolute, because engine processes and the command line may start in another folder."""
     return (settings.models_dir or settings.data_dir / "models").absolute()

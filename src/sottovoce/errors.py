@@ -1,15 +1,15 @@
-"""What can go wrong, and whose fault it is.
+"""The errors that a request can end with.
 
-`Refused` is the caller's fault and is told to the caller in the contract's words (`wire/v2/errors.py` maps each kind to a
-status and a body). `EngineUnavailable` and `MediaUnreadable` are kinds of it that arise far from the edge. Every other
-exception is ours: the caller hears "Internal Server Error", the log hears everything.
+`Refused` is an error of the caller; the API returns it in the words of the contract (`wire/v2/errors.py` maps each kind to
+a status and a body). `EngineUnavailable` and `MediaUnreadable` are subclasses for errors that engines and decoders raise.
+Every other exception is an error of the service: the caller gets "Internal Server Error", and the log gets the traceback.
 """
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Every way in which a request can be refused; the docs list them and a test holds the two together."""
+    """Every reason for refusing a request; `docs/errors.md` lists them, and a test compares the two."""
 
     # the request itself
     BAD_REQUEST = "bad_request"
@@ -26,10 +26,10 @@ class Kind(StrEnum):
     TOO_LARGE = "too_large"
     LENGTH_REQUIRED = "length_required"
     REQUEST_TIMEOUT = "request_timeout"
-    # who asks
+    # authentication and permission
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
-    # what is asked for
+    # the requested resource or product
     PAGE_NOT_FOUND = "page_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     JOB_NOT_FOUND = "job_not_found"
@@ -46,7 +46,7 @@ class Kind(StrEnum):
     PRODUCT_NOT_AVAILABLE = "product_not_available"
     EAR_NOT_AVAILABLE = "ear_not_available"
     NOT_IMPLEMENTED = "not_implemented"
-    # how much is asked for
+    # limits and capacity
     RATE_LIMITED = "rate_limited"
     TOO_MANY_JOBS = "too_many_jobs"
     STORAGE_FULL = "storage_full"
@@ -55,10 +55,10 @@ class Kind(StrEnum):
 
 
 class Refused(Exception):
-    """The caller asked for something that we must not or cannot do.
+    """The service refuses a request because of *kind*.
 
-    *at* names the field, parameter or part (`transcription_config.language`); *why* completes a sentence for the caller.
-    Neither may hold a path, a stack, a secret or another tenant's data: both are sent as they are.
+    *at* names the field, parameter or part (`transcription_config.language`); *why* is the rest of the sentence about it.
+    The caller receives both unchanged, so neither may contain a path, a traceback, a secret or data of another tenant.
     """
 
     def __init__(self, kind: Kind, why: str = "", *, at: str | None = None) -> None:
@@ -69,34 +69,34 @@ class Refused(Exception):
 
     @property
     def detail(self) -> str:
-        """One line for the caller: field first, then the reason."""
+        """The message for the caller, on one line: the field, then the reason."""
         return f"{self.at}: {self.why}" if self.at else self.why
 
 
 class MethodNotAllowed(Refused):
-    """The address knows other methods: *allowed*, as the `Allow` header lists them."""
+    """The address accepts only other methods; *allowed* is the value of the `Allow` header."""
 
     def __init__(self, allowed: str) -> None:
-        super().__init__(Kind.METHOD_NOT_ALLOWED, "this address knows no such method")
+        super().__init__(Kind.METHOD_NOT_ALLOWED, "this address does not accept this method")
         self.allowed = allowed
 
 
 class MediaUnreadable(Refused):
-    """The bytes hold no audio that can be decoded."""
+    """The media contains no audio that can be decoded."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Kind.INVALID_AUDIO, why)
 
 
 class LanguageRejected(Refused):
-    """The language of the speech could not be identified, or is not one that the request or the server takes."""
+    """The language of the speech cannot be identified, or the request or the server does not accept it."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Kind.LANGUAGE, why)
 
 
 class EngineUnavailable(Refused):
-    """No engine here can do this; *why* names the command that would change it."""
+    """No installed engine can do this; *why* names the command that installs one."""
 
     def __init__(self, why: str, *, at: str | None = "transcription_config.language") -> None:
         super().__init__(Kind.INVALID_CONFIG, why, at=at)

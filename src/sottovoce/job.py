@@ -1,6 +1,6 @@
-"""The user's unit of work: its states and what moves it between them. V1 and V2 are two projections of this.
+"""The states of a job, the events that change them, and the allowed transitions. V1 and V2 both map these states.
 
-The states are finer than either wire: V2 shows queued and running both as `running`.
+The states are finer than those of either API: V2 shows both queued and running as `running`.
 """
 
 from enum import StrEnum
@@ -9,52 +9,52 @@ from sottovoce.errors import Kind
 
 
 class State(StrEnum):
-    """Where a job is; `LIVE` ones still need work."""
+    """The state of a job; jobs in a `LIVE` state still need work."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     REJECTED = "rejected"
-    DELETED = "deleted"  # by the user; a tombstone without names or text
-    EXPIRED = "expired"  # by retention; likewise
+    DELETED = "deleted"  # by the user; the row that remains has no names and no text
+    EXPIRED = "expired"  # by retention; the row that remains has no names and no text
 
 
 class Event(StrEnum):
-    """What can happen to a job."""
+    """An event that changes the state of a job."""
 
     CLAIMED = "claimed"  # a worker took a lease: a new attempt
-    EMPTY_MEDIA = "unheard"  # there is nothing in its media (V1 takes empty files, to try things out)
+    EMPTY_MEDIA = "unheard"  # the media file is empty (V1 accepts empty files, for trials)
     FINISHED = "finished"  # the attempt that holds the lease published a result
-    FAILED = "failed"  # the job cannot be done, whoever tries
-    RETRIED = "retried"  # an operator wants a rejected job run again
+    FAILED = "failed"  # the job fails on every worker, so it is not tried again
+    RETRIED = "retried"  # an operator runs a rejected job again
     REMOVED = "removed"  # the user deleted it
     EXPIRED_BY_RETENTION = "lapsed"  # retention removed it
 
 
 class JobType(StrEnum):
-    """What was asked for."""
+    """The type of a job."""
 
     TRANSCRIPTION = "transcription"
     ALIGNMENT = "alignment"
 
 
 class Reason(StrEnum):
-    """Why a job was rejected: stable words for metrics, V1 statuses and refunds; the caller reads `errors[].message`."""
+    """Why a job was rejected: stable names for metrics, V1 statuses and refunds; the caller reads `errors[].message`."""
 
     INVALID_AUDIO = "invalid_audio"
     LANGUAGE = "language"
     FETCH = "fetch"
     NOT_ALIGNABLE = "not_alignable"
     ENGINE = "engine"
-    POISON = "poison"  # every attempt killed its engine process
-    CONFIG = "config"  # what was accepted cannot be honoured after all
+    POISON = "poison"  # the engine process died in every attempt
+    CONFIG = "config"  # the config was accepted, but this server cannot carry it out
 
 
 LIVE = frozenset({State.QUEUED, State.RUNNING})
 REMOVED = frozenset({State.DELETED, State.EXPIRED})
 TERMINAL = frozenset(State) - LIVE
 
-# (from, event) -> to. A pair that is missing cannot happen: the writer that tries lost a race and changes nothing.
+# (from, event) -> to. A pair that is missing is not allowed: a writer that tries it lost a race and changes nothing.
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.CLAIMED): State.RUNNING,
     (State.QUEUED, Event.EMPTY_MEDIA): State.DONE,
@@ -75,19 +75,19 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 
 def sources(event: Event) -> tuple[State, ...]:
-    """The states that *event* may leave: the `WHERE state IN (…)` of the statement that carries it out."""
+    """The states from which *event* is allowed: the `WHERE state IN (…)` of its SQL statement."""
     return tuple(state for (state, what) in TRANSITIONS if what is event)
 
 
 def target(event: Event) -> State:
-    """The one state that *event* leads to, wherever it comes from."""
+    """The state that *event* leads to, the same from every state. Raises `LookupError` if it is not the same."""
     targets = {to for (_, what), to in TRANSITIONS.items() if what is event}
     if len(targets) != 1:
         raise LookupError(f"{event} leads to {targets}")
     return targets.pop()
 
 
-# Why a transcript cannot be given now, by state (contract §3, inferred part).
+# The error for a request for a transcript, by the state of the job (contract §3, inferred part).
 NO_TRANSCRIPT: dict[State, Kind] = {
     State.QUEUED: Kind.JOB_IN_PROGRESS,
     State.RUNNING: Kind.JOB_IN_PROGRESS,

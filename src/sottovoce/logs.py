@@ -1,4 +1,4 @@
-"""The log: one JSON line an event, with the job and request it belongs to, and without anybody's secrets."""
+"""The log: one JSON line per event, with the job and request that it belongs to, and with secrets redacted."""
 
 import json
 import logging
@@ -13,11 +13,12 @@ from typing import Any, TextIO
 
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 
+# names of values that are secret, in URLs, headers and JSON
 _NAMES = r"auth_token|access_token|token|jwt|api_?key|key_value|password|secret|signature|sig|credential|x-amz-[a-z-]+"
 _HEADERS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
-# after a name: `=` of a query, `:` of JSON or of a header, with or without quotes, or the comma of a pair
+# what follows a name: `=` of a query, `:` of JSON or of a header, with or without quotes, or the comma of a pair
 _THEN = r"(?:[\"']*\s*[:=]\s*[\"']*|[\"'],\s*b?[\"'])"
-_VALUE = re.compile(  # a scheme (`Basic`) may stay
+_VALUE = re.compile(  # the scheme (`Basic`) is kept
     rf"(?i)((?<![a-z0-9])(?:{_NAMES}|{_HEADERS}){_THEN}(?:(?:bearer|basic|digest|token)\s+)?)[^&\s\"',;]+"
 )
 _GIVEN = re.compile(r"=|[A-Za-z\"']\s?:|[\"'],")
@@ -29,13 +30,13 @@ _SECRET = frozenset({
     "authorization", "proxy-authorization", "cookie", "set-cookie", "auth_headers", "x-api-key", "auth_token", "jwt", "token",
     "api_key", "key_value", "password", "secret",
 })  # fmt: skip
-"""Members whose values are nobody's business, whatever they look like."""
+"""Members whose values are always redacted."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
 def redact(text: str) -> str:
-    """*text* without keys and tokens, in URLs, headers and JSON alike, and without credentials in URLs."""
-    # each look is dear, and most texts are names, numbers, paths and instants
+    """*text* with keys and tokens (in URLs, headers and JSON) and the credentials in URLs replaced by `***`."""
+    # the regular expressions are slow and most texts are names, numbers, paths and timestamps: check for a character first
     marked = "=" in text or ":" in text or "," in text
     if marked and _GIVEN.search(text):
         text = _VALUE.sub(r"\1***", text)
@@ -50,7 +51,7 @@ def redact(text: str) -> str:
 
 @contextmanager
 def about(**fields: str) -> Iterator[None]:
-    """Every line written inside carries *fields* (`job`, `request`, `attempt` …)."""
+    """Add *fields* (`job`, `request`, `attempt` …) to every line logged inside the block."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield
@@ -59,10 +60,10 @@ def about(**fields: str) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """`{"at", "level", "logger", "event", …context, …extra, "error"}` on one line."""
+    """Formats a record as `{"at", "level", "logger", "event", …context, …extra, "error"}` on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line for *record*."""
+        """The JSON line of *record*, without a newline."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line: dict[str, Any] = {"at": at, "level": record.levelname.lower(), "logger": record.name}
         line["event"] = record.getMessage()
@@ -70,12 +71,12 @@ class JsonLines(logging.Formatter):
         line.update((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        # ASCII only: a lone surrogate cannot be written, and some readers take U+2028 for the end of a line
+        # ASCII only: a lone surrogate cannot be encoded, and some readers treat U+2028 as the end of a line
         return json.dumps(_clean(line), default=lambda value: redact(str(value)))
 
 
 def _clean(value: Any) -> Any:
-    """*value* with every text in it redacted, however deep, and without numbers that JSON does not know."""
+    """*value* with every string at any depth redacted, and with NaN and infinity, which JSON lacks, as strings."""
     match value:
         case str():
             return redact(value)
@@ -96,13 +97,13 @@ def _clean(value: Any) -> Any:
 
 def set_up(level: str, stream: TextIO | None = None) -> None:
     """Send every logger of this process to *stream* (stderr) as JSON lines."""
-    # nothing of these stands in our lines, and finding them out costs more than the rest (logging HOWTO, "Optimization")
+    # our lines contain none of these, and collecting them costs more than the rest (logging HOWTO, "Optimization")
     logging._srcfile = None  # noqa: SLF001 - documented there
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.captureWarnings(capture=True)  # libraries' warnings would be lines of their own that are no JSON
+    logging.captureWarnings(capture=True)  # otherwise the warnings of libraries are lines that are not JSON
     for noisy in (
         "alembic",
         "httpx",

