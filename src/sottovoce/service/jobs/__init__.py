@@ -1,1 +1,1 @@
-"""A job from its submission to its deletion."""
+"""Jobs from submission to deletion."""

@@ -1,4 +1,4 @@
-"""Texts that callers want aligned: what is one, checked before anything is done with it."""
+"""Validation of the texts that callers submit for alignment."""
 
 import asyncio
 import re
@@ -10,16 +10,16 @@ from sottovoce.service.storage.blobs import Blobs
 from sottovoce.transcript import marked_text
 
 MAX_BYTES = 16 << 20
-"""Of one text; four times the Bible's letters are less."""
+"""Bytes of one text: more than four times the size of the Bible."""
 MAX_WORDS = 1_000_000
-"""Of one text; the Bible has fewer. Each takes a hundred bytes and more while it is worked on."""
+"""Words of one text: more than the Bible has. Each word takes at least 100 bytes of memory during alignment."""
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmittedText:
-    """A text that lies under *key*; *digest* is the SHA-256 of its *size* bytes."""
+    """A text stored under the blob key *key*; *digest* is the SHA-256 of its *size* bytes."""
 
     key: str
     name: str
@@ -28,7 +28,7 @@ class SubmittedText:
 
 
 async def read(blobs: Blobs, text: SubmittedText) -> str:
-    """What was sent. Raises `Refused(INVALID_TEXT)`."""
+    """The text from the blob store, checked. Raises `Refused(INVALID_TEXT)`."""
     if text.size > MAX_BYTES:
         raise _too_large()
     data = await blobs.get(text.key)
@@ -40,7 +40,7 @@ def _too_large() -> Refused:
 
 
 def checked(data: bytes) -> str:
-    """The text in *data*, exactly as it was sent. Raises `Refused(INVALID_TEXT)` unless it is plain UTF-8 with a word in it."""
+    """Decode *data*. Raises `Refused(INVALID_TEXT)` unless it is plain UTF-8 that has 1 to `MAX_WORDS` words."""
     if len(data) > MAX_BYTES:
         raise _too_large()
     try:
@@ -51,7 +51,7 @@ def checked(data: bytes) -> str:
         raise Refused(Kind.INVALID_TEXT, f"not plain text: a control character at {found.start()}", at="text_file")
     count = sum(1 for _ in islice(marked_text.words(text), MAX_WORDS + 1))
     if not count:
-        raise Refused(Kind.INVALID_TEXT, "there are no words in it", at="text_file")
+        raise Refused(Kind.INVALID_TEXT, "contains no words", at="text_file")
     if count > MAX_WORDS:
         raise Refused(Kind.INVALID_TEXT, f"more than {MAX_WORDS} words", at="text_file")
     return text

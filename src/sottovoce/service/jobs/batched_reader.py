@@ -1,6 +1,6 @@
-"""Reading jobs one by one at the price of few: requests that arrive while a read is under way share the next one.
+"""Batches single-job reads: requests that arrive during a read share the next SELECT.
 
-Nothing is remembered: every answer was read after its question came.
+There is no cache: a request only gets a row that was read after the request arrived.
 """
 
 import asyncio
@@ -10,43 +10,43 @@ from sottovoce.service.jobs.model import Job
 from sottovoce.service.storage.database import Database
 
 MOST = 200
-"""Ids in one statement."""
+"""Job ids in one SELECT."""
 
 
 class JobDataLoader:
-    """Belongs to one event loop."""
+    """Reads jobs in batches. Use it from one event loop only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked: dict[str, list[asyncio.Future[Job | None]]] = {}
+        self._requests: dict[str, list[asyncio.Future[Job | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, job_id: str) -> Job | None:
-        """The job *job_id* as it is after this call began."""
+        """The job *job_id*, read after this call began; None if there is none."""
         future: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
-        self._asked.setdefault(job_id, []).append(future)
+        self._requests.setdefault(job_id, []).append(future)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._read())
         return await future
 
     async def _read(self) -> None:
-        """Read until nobody asks."""
-        while self._asked:
-            ids = list(self._asked)[:MOST]
-            asked = {job_id: self._asked.pop(job_id) for job_id in ids}
+        """Read batches until no request waits."""
+        while self._requests:
+            ids = list(self._requests)[:MOST]
+            requests = {job_id: self._requests.pop(job_id) for job_id in ids}
             try:
                 found = await self._database.read(lambda connection, ids=ids: repository.get_many(connection, ids))  # type: ignore[misc]
             except BaseException as error:
-                for futures in asked.values():
+                for futures in requests.values():
                     _fail(futures, error)
                 if isinstance(error, asyncio.CancelledError):
                     raise
             else:
-                for job_id, futures in asked.items():
-                    _tell(futures, found.get(job_id))
+                for job_id, futures in requests.items():
+                    _resolve(futures, found.get(job_id))
 
 
-def _tell(futures: "list[asyncio.Future[Job | None]]", job: Job | None) -> None:
+def _resolve(futures: "list[asyncio.Future[Job | None]]", job: Job | None) -> None:
     for future in futures:
         if not future.done():
             future.set_result(job)

@@ -1,7 +1,7 @@
-"""The one capability table: what this server can do, what it refuses at submit, and what it answers in the transcript.
+"""What this server can do, which requests it rejects at submission, and which missing features it reports in the transcript.
 
-A feature without an error list of its own is refused when nobody covers it; one that has such a list (contract §7.3) is accepted
-and answered there, as the contract has it.
+An unsupported feature that has an error list in the transcript (contract §7.3) is accepted, and the transcript reports it there.
+Any other unsupported feature is rejected at submission.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from sottovoce.transcript.model import StageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """Something a request may ask for: how to see it, where it stands, and what it is called in a refusal."""
+    """A feature of a request: the test *asked* if the request uses it, its JSON path *at*, and its *name* in the error message."""
 
     asked: Callable[[TranscriptionRequest], bool]
     at: str
@@ -28,7 +28,7 @@ class Feature:
 
 
 def spells(locale: str | None) -> bool:
-    """Whether this server writes as *locale* does: English as Americans do, Mandarin in both kinds of characters."""
+    """True if this server supports the output locale *locale*: en-US, and both scripts of Mandarin."""
     return locale in {None, "en-US", *script.LOCALES}
 
 
@@ -36,7 +36,7 @@ def _foreign_locale(request: TranscriptionRequest) -> bool:
     return not spells(request.output_locale)
 
 
-# Nothing here can do these yet; a line leaves when something can.
+# no engine supports these
 UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
     Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
     Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
@@ -44,7 +44,7 @@ UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
 )
 
 
-# these a diarizer with voice prints can do
+# only a diarizer that makes voice prints supports these
 IDENTIFICATION: tuple[Feature, ...] = (
     Feature(
         asked=lambda r: r.speaker_diarization.get_speakers,
@@ -61,7 +61,7 @@ IDENTIFICATION: tuple[Feature, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredInTranscript:
-    """A feature whose absence is told in the transcript: the wire's list, and the entry to put there."""
+    """A missing feature that the transcript reports: *feature* names the error list, *type* and *message* are its entry."""
 
     asked: Callable[[TranscriptionRequest], bool]
     feature: str
@@ -99,7 +99,7 @@ ANSWERED: tuple[AnsweredInTranscript, ...] = (
 
 
 def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
-    """What the transcript has to say about features that were asked for and that nobody here covers."""
+    """The errors that the transcript reports for requested features that no engine supports (contract §7.3)."""
     errors = [
         StageError(
             feature="translation",
@@ -117,7 +117,7 @@ def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
 
 
 def _check_identification(request: TranscriptionRequest, transcribable: frozenset[str]) -> None:
-    """Raise `Refused` for a language that could never be the answer (contract §6.6)."""
+    """Raise `Refused` for an expected or default language that this server cannot return (contract §6.6)."""
     wanted = request.language_identification
     if request.language != AUTO or wanted is None:
         return
@@ -131,30 +131,30 @@ def _check_identification(request: TranscriptionRequest, transcribable: frozense
 
 
 class CapabilityTable:
-    """What the engines of this region's workers can do, best first; an API process learns it from the workers' rows."""
+    """The capabilities of the region's engines, best first. An API process reads them from the rows of the workers."""
 
     def __init__(self, engines: tuple[Capabilities, ...]) -> None:
         self.engines = engines
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Every language code that somebody here transcribes."""
+        """The codes of the languages that an engine transcribes."""
         return _languages(self.engines, Skill.TRANSCRIPTION)
 
     @property
     def aligned(self) -> tuple[str, ...]:
-        """Every language code whose texts somebody here aligns."""
+        """The codes of the languages that an engine aligns."""
         return _languages(self.engines, Skill.ALIGNMENT)
 
     @property
     def diarizer(self) -> Choice | None:
-        """Who tells speakers apart here."""
+        """The engine for speaker diarization, if there is one."""
         return registry.choose_diarizer(self.engines)
 
     def check(self, request: Request) -> Choice:
-        """The engine for *request*. Raises `Refused` that names the field which nobody here can honour."""
+        """Choose the engine for *request*. Raises `Refused`, naming the field that no engine supports."""
         if not self.engines:
-            raise Refused(Kind.UNAVAILABLE, "no worker has been seen yet; try again")
+            raise Refused(Kind.UNAVAILABLE, "no worker has registered yet; try again later")
         choice = self.choose(request)
         if isinstance(request, AlignmentRequest):
             return choice
@@ -167,7 +167,7 @@ class CapabilityTable:
         return choice
 
     def choose(self, request: Request) -> Choice:
-        """The best engine for the request's language (or to identify it) and operating point. Raises `EngineUnavailable`."""
+        """The best engine for the request's operating point and language (or to identify it). Raises `EngineUnavailable`."""
         if isinstance(request, AlignmentRequest):
             return registry.choose_aligner(request.language, self.engines)
         return registry.choose(request.language, request.operating_point, self.engines)

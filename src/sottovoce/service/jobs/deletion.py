@@ -1,6 +1,7 @@
-"""Removing jobs: rows become tombstones first, then the work is stopped, then the bytes go.
+"""Removes jobs: the row becomes a tombstone, then the work is cancelled, then the blobs are deleted.
 
-A tombstone says when its bytes were gone. One that does not was left by a killed process, and the next sweep goes on with it.
+A tombstone records when its blobs were deleted (`cleaned_at`). If a process dies in between, that is NULL and the next sweep
+deletes the blobs.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ from sottovoce.service.storage.database import Database
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 8
-"""Jobs whose blobs are deleted at the same time."""
+"""Jobs whose blobs are deleted concurrently."""
 
 
 class JobDeletion:
-    """Deletes for users and for retention."""
+    """Deletes jobs for users and for retention."""
 
     def __init__(self, database: Database, blobs: Blobs, queue: JobQueue) -> None:
         self._database = database
@@ -34,7 +35,7 @@ class JobDeletion:
         self._removed = False
 
     async def delete(self, job_id: str, *, force: bool) -> bool:
-        """Delete *job_id* for its user. False: somebody else removed it. Raises `Refused(JOB_LOCKED)` for a running one."""
+        """Delete *job_id* for its user. False if it was removed before. Raises `Refused(JOB_LOCKED)` if live, unless *force*."""
 
         def check(connection: sa.Connection) -> None:
             found = repository.get(connection, job_id)
@@ -47,12 +48,12 @@ class JobDeletion:
         return True
 
     async def remove(self, ids: Sequence[str], event: Event, check: "repository.Check | None" = None) -> list[str]:
-        """Make tombstones of *ids* and remove what there is of them; those that were not removed before.
+        """Turn the jobs *ids* into tombstones and delete their blobs; returns the ids that were not removed before.
 
-        *check* looks in the same transaction, and may refuse.
+        *check* runs first in the same transaction and may raise to reject the removal.
         """
 
-        def bury(connection: sa.Connection) -> tuple[list[str], list[str]]:
+        def mark_removed(connection: sa.Connection) -> tuple[list[str], list[str]]:
             if check is not None:
                 check(connection)
             found = repository.get_many(connection, ids)
@@ -60,23 +61,26 @@ class JobDeletion:
             removed = [job_id for job_id in entries if repository.make_tombstone(connection, job_id, event)]
             return removed, [entry for job_id in removed for entry in entries[job_id]]
 
-        removed, entries = await self._database.write(bury)
+        removed, entries = await self._database.write(mark_removed)
         if removed:
             self._removed = True
             await self.delete_blobs(removed, entries)
         return removed
 
     def take_removed(self) -> bool:
-        """Whether anything was removed since this was last asked."""
+        """True if a job was removed since the last call."""
         removed, self._removed = self._removed, False
         return removed
 
     async def delete_blobs(self, ids: Sequence[str], entries: Sequence[str]) -> None:
-        """Stop whoever works on *ids* or their *entries*, then remove what there is; a late write is removed by its attempt."""
+        """Cancel the queue entries of the jobs *ids* and their tasks *entries*, then delete the blobs.
+
+        An attempt that writes a blob afterwards deletes it itself.
+        """
         names = [*ids, *entries]
         try:
             await asyncio.to_thread(self._queue.cancel, *names)
-        except Exception:  # noqa: BLE001 - the tombstone's fence stops the work as well, at its next heartbeat
+        except Exception:  # noqa: BLE001 - the tombstone raised `attempt`, so the work stops at its next heartbeat anyway
             _log.exception("queue entry not cancelled", extra={"job": ids[0]})
         limit = asyncio.Semaphore(AT_ONCE)
 
@@ -91,6 +95,6 @@ class JobDeletion:
 
 
 def _entries(connection: sa.Connection, found: model.Job) -> list[str]:
-    """The queue's names of what is still to be attempted for *found*."""
+    """The queue entries of the pending deliveries and fetch of *found*."""
     fetch = media_fetcher.entry(found)
     return [*deliveries.entries(connection, found.id), *([fetch] if fetch else [])]

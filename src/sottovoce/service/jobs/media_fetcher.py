@@ -1,7 +1,11 @@
-"""Media and text that a job names by URL: fetched into the blob store before the job may be recognised (contract §6.3).
+"""Fetches media and text that a job names by URL into the blob store, before recognition (contract §6.3).
 
-A job that is being fetched is queued, and `fetch_attempts` is not NULL; no recogniser's slot is held meanwhile. The attempt that
-fetched everything hands the job to its recognition queue, in one transaction. Attempts are chained as those of deliveries are.
+While it is fetched, a job is queued, its `fetch_attempts` is not NULL, and it occupies no recognition slot. The attempt that
+completes the fetch records it and enqueues the job for recognition in one transaction. A failed attempt enqueues the next one, as
+deliveries do.
+
+The parts, in order: the policy and errors, `Fetcher` (one attempt, then its outcome), and functions for code that enqueues and
+cancels fetches.
 """
 
 import asyncio
@@ -36,16 +40,16 @@ from sottovoce.wire.v2.config import parse_job_config
 _log = logging.getLogger(__name__)
 
 FAILED = "unable to fetch {what}: {why}"
-"""An entry of `errors[]`, one an attempt (contract §4)."""
+"""The entry of `errors[]` for each failed attempt (contract §4)."""
 ANSWERED = "http status code {status}"
 
 ROOM = 64 << 20
-"""Bytes after which the disk is looked at again: not every server says beforehand how much it sends."""
+"""Bytes received between two checks of disk and quota: not every server sends a `Content-Length`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPolicy:
-    """How often and how much. The *pauses* (seconds) are the contract's observed ones; limits are those of uploads, in bytes."""
+    """Limits of fetches. *pauses*: seconds between attempts, as the contract observed them. Byte limits are those of uploads."""
 
     pauses: tuple[float, ...] = (2.0, 10.0, 20.0)
     media_bytes: int = 4 << 30
@@ -57,13 +61,13 @@ class FetchPolicy:
 
     @property
     def tries(self) -> int:
-        """Attempts of one job."""
+        """Attempts per job."""
         return len(self.pauses) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """One thing to be fetched: how `errors[]` calls it, from where, to which key, and how large it may be."""
+class _File:
+    """A file to fetch: *what* `errors[]` calls it, its *source*, its blob *key* and its maximum size in bytes."""
 
     what: str
     source: Fetch
@@ -72,7 +76,7 @@ class _Wanted:
 
 
 class FetchFailed(Exception):
-    """An attempt came to nothing. *text* is for `errors[]`; *final*: the next one would meet the same."""
+    """A fetch attempt failed. *text* goes to `errors[]`; *final*: do not retry, because the next attempt fails the same way."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(text)
@@ -81,7 +85,7 @@ class FetchFailed(Exception):
 
 
 class Fetcher:
-    """Attempts fetches; holds no state between attempts."""
+    """Makes fetch attempts; keeps no state between them."""
 
     def __init__(
         self,
@@ -101,14 +105,16 @@ class Fetcher:
         self._disk = region.disk
 
     async def attempt(self, job_id: str, number: int) -> None:
-        """Make attempt *number* at fetching what *job_id* names, unless it was recorded before or nobody wants it any more."""
+        """Make fetch attempt *number* of *job_id*. Does nothing if it is recorded already or the job is no longer queued."""
         with about(job=job_id):
             await retry_forever(lambda: self._attempt(job_id, number))
 
     async def _attempt(self, job_id: str, number: int) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
         if found is None or not _is_next(found, number):
-            _log.info("fetch no longer wanted, or attempted before", extra={"attempt": number})
+            _log.info(
+                "fetch skipped: the job is not queued, or the attempt is recorded already", extra={"attempt": number}
+            )
             return
         staging = f"jobs/{job_id}/fetch/{number}-{token_hex(4)}"
         try:
@@ -129,16 +135,16 @@ class Fetcher:
             return failed
 
     async def _fetch(self, found: Job, staging: str) -> int:
-        """Fetch everything that is not there yet; the bytes of the media. Raises `FetchFailed`."""
+        """Fetch the files that are not stored yet; returns the size of the media in bytes. Raises `FetchFailed`."""
         try:
-            wanted = await asyncio.to_thread(self._wanted, found)
+            wanted = await asyncio.to_thread(self._files, found)
         except ValueError as error:
-            _log.exception("fetch met a bug", extra={"why": str(error)})
+            _log.exception("config of a fetch cannot be read", extra={"why": str(error)})
             raise FetchFailed("unable to fetch: the config cannot be read", final=True) from error
         for each in wanted:
             if await self._size(each.key) is None:
                 try:
-                    await self._one(found, each, staging)
+                    await self._fetch_file(found, each, staging)
                 except (OutboundRefused, Refused) as refused:
                     final = isinstance(refused, OutboundRefused)
                     raise FetchFailed(FAILED.format(what=each.what, why=refused.detail), final=final) from refused
@@ -147,17 +153,17 @@ class Fetcher:
                     raise FetchFailed(FAILED.format(what=each.what, why=failed.text), final=final) from failed
         return await self._size(media_key(found.id)) or 0
 
-    def _wanted(self, found: Job) -> Sequence[_Wanted]:
+    def _files(self, found: Job) -> Sequence[_File]:
         if found.config is None:
             return ()
         request = parse_job_config(self._encryptor.decrypt(found.config))
         wanted = []
         if request.fetch_data is not None:
             key, most = media_key(found.id), min(self._policy.media_bytes, self._blobs.movable)
-            wanted.append(_Wanted(what="audio", source=request.fetch_data, key=key, most=most))
+            wanted.append(_File(what="audio", source=request.fetch_data, key=key, most=most))
         if isinstance(request, AlignmentRequest) and request.fetch_text is not None:
             key, most = text_key(found.id), self._policy.text_bytes
-            wanted.append(_Wanted(what="text", source=request.fetch_text, key=key, most=most))
+            wanted.append(_File(what="text", source=request.fetch_text, key=key, most=most))
         return wanted
 
     async def _size(self, key: str) -> int | None:
@@ -166,8 +172,8 @@ class Fetcher:
         except Missing:
             return None
 
-    async def _one(self, found: Job, wanted: _Wanted, staging: str) -> None:
-        """Stream one answer into the store. What is not whole never gets its place there."""
+    async def _fetch_file(self, found: Job, wanted: _File, staging: str) -> None:
+        """Stream one file to *staging*, then move it to its key, so that the key never holds a partial file."""
         ask = OutboundRequest(
             url=wanted.source.url,
             headers=(("User-Agent", USER_AGENT),),
@@ -178,39 +184,39 @@ class Fetcher:
             if not 200 <= answer.status < 300:  # noqa: PLR2004 - contract §4
                 why = ANSWERED.format(status=answer.status)
                 raise FetchFailed(FAILED.format(what=wanted.what, why=why))
-            await self._room(found, arrived=0, coming=int(answer.headers.get("content-length", "0")))
-            await self._take(found, answer, staging)
+            await self._check_room(found, arrived=0, coming=int(answer.headers.get("content-length", "0")))
+            await self._receive(found, answer, staging)
         await self._blobs.move(staging, wanted.key)
 
-    async def _take(self, found: Job, answer: OutboundResponse, staging: str) -> None:
+    async def _receive(self, found: Job, answer: OutboundResponse, staging: str) -> None:
         writer = self._blobs.writer(staging)
-        looked = 0
+        checked = 0
         try:
             async for piece in answer.chunks():
                 await writer.write(piece)
-                if writer.size - looked >= ROOM:
-                    looked = writer.size
-                    await self._room(found, arrived=looked, coming=0)
+                if writer.size - checked >= ROOM:
+                    checked = writer.size
+                    await self._check_room(found, arrived=checked, coming=0)
             await writer.close()
         except BaseException:
             await writer.abort()
             raise
-        await self._room(found, arrived=writer.size, coming=0)
+        await self._check_room(found, arrived=writer.size, coming=0)
 
-    async def _room(self, found: Job, *, arrived: int, coming: int) -> None:
-        """Raise `Refused` when there is no room for what has *arrived* and is *coming*, in bytes."""
+    async def _check_room(self, found: Job, *, arrived: int, coming: int) -> None:
+        """Raise `Refused` if disk or quota have no room for the *arrived* and *coming* bytes."""
         if self._disk is not None:
             await asyncio.to_thread(self._disk.check, coming)
         if (most := self._policy.quota.stored_bytes) is not None:
             held = await self._database.read(lambda connection: quotas.usage(connection, found.workspace_id))
             quotas.check(Quota(stored_bytes=most), held, arrived + coming)
 
-    # ── afterwards ──
+    # ── outcome of an attempt ──
 
     async def _fetched(self, found: Job, number: int, size: int) -> None:
         def ready(connection: sa.Connection) -> bool:
             values = {"fetch_attempts": None, "fetch_at": None, "media_bytes": size}
-            if not _moved(connection, found.id, number, values):
+            if not _record(connection, found.id, number, values):
                 return False
             repository.append_log(connection, found.id, stage="fetch", text=f"{size} bytes fetched")
             account = str(found.workspace_id)
@@ -221,7 +227,7 @@ class Fetcher:
             self._metrics.fetched("done")
             _log.info("media fetched", extra={"bytes": size, "attempt": number})
         else:
-            await self._tidy(found.id)
+            await self._delete_if_removed(found.id)
 
     async def _failed(self, found: Job, number: int, failed: FetchFailed) -> None:
         left = self._policy.tries - number
@@ -236,7 +242,7 @@ class Fetcher:
                 "fetch_at": now_ms() + round(pause * 1000),
                 "errors": repository.with_error(connection, found, failed.text),
             }
-            if not _moved(connection, found.id, number, values):
+            if not _record(connection, found.id, number, values):
                 return False
             repository.append_log(connection, found.id, stage="fetch", text=failed.text, level="WARNING")
             self._queue.go(connection, TaskKind.FETCH, found.id, number + 1, delay=pause)
@@ -244,12 +250,12 @@ class Fetcher:
 
         if await self._database.write(again):
             self._metrics.fetched("retried")
-            _log.info("fetch failed, to be tried again", extra={"why": failed.text, "in_seconds": pause})
+            _log.info("fetch failed; will be retried", extra={"why": failed.text, "in_seconds": pause})
         else:
-            await self._tidy(found.id)
+            await self._delete_if_removed(found.id)
 
     async def _reject(self, found: Job, number: int, failed: FetchFailed) -> None:
-        envelopes: Sequence[PendingDelivery] = await self._outbox.prepare(found, Reason.FETCH)
+        pending: Sequence[PendingDelivery] = await self._outbox.prepare(found, Reason.FETCH)
 
         def reject(connection: sa.Connection) -> bool:
             values = {
@@ -261,20 +267,20 @@ class Fetcher:
                 "finished_at": now_ms(),
                 "delete_at": now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, self._policy.keep_ms),
             }
-            if not _moved(connection, found.id, number, values):
+            if not _record(connection, found.id, number, values):
                 return False
             repository.append_log(connection, found.id, stage="rejected", text=failed.text, level="ERROR")
-            self._outbox.post(connection, found.id, envelopes)
+            self._outbox.post(connection, found.id, pending)
             return True
 
         if await self._database.write(reject):
             self._metrics.fetched("failed")
             self._metrics.finished("rejected")
             _log.info("job rejected", extra={"reason": Reason.FETCH, "why": failed.text})
-        await self._tidy(found.id)
+        await self._delete_if_removed(found.id)
 
-    async def _tidy(self, job_id: str) -> None:
-        """Remove what came for a job that was removed meanwhile."""
+    async def _delete_if_removed(self, job_id: str) -> None:
+        """Delete the blobs of a job that was removed during the fetch."""
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
         if found is None or found.state in job.REMOVED:
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
@@ -284,8 +290,8 @@ def _is_next(found: Job, number: int) -> bool:
     return found.state is State.QUEUED and found.fetch_attempts == number - 1
 
 
-def _moved(connection: sa.Connection, job_id: str, number: int, values: Mapping[str, object]) -> bool:
-    """Record attempt *number*: once, and only while the job waits for it."""
+def _record(connection: sa.Connection, job_id: str, number: int, values: Mapping[str, object]) -> bool:
+    """Record attempt *number* by writing *values*; False if the job does not wait for this attempt."""
     statement = (
         sa.update(t.jobs)
         .where(t.jobs.c.id == job_id, t.jobs.c.state == State.QUEUED.value, t.jobs.c.fetch_attempts == number - 1)
@@ -294,11 +300,11 @@ def _moved(connection: sa.Connection, job_id: str, number: int, values: Mapping[
     return connection.execute(statement).rowcount == 1
 
 
-# --- for those who start and stop jobs -------------------------------------------------------------------------------
+# --- for code that enqueues and cancels fetches -------------------------------------------------------------------------------
 
 
 def start(connection: sa.Connection, queue: JobQueue, found: Job) -> None:
-    """Enqueue the queued job *found*: to be fetched first if it names its media, else to be recognised."""
+    """Enqueue *found*: for fetching if it has files to fetch, else for recognition."""
     if found.fetch_attempts is not None:
         queue.go(connection, TaskKind.FETCH, found.id, found.fetch_attempts + 1)
     else:
@@ -306,17 +312,17 @@ def start(connection: sa.Connection, queue: JobQueue, found: Job) -> None:
 
 
 def entry(found: Job) -> str | None:
-    """The queue's name for the attempt that comes next, or is under way; `None` when nothing is to be fetched."""
+    """The queue entry of the next or current attempt; `None` if there is nothing to fetch."""
     return None if found.fetch_attempts is None else entry_of(TaskKind.FETCH, found.id, found.fetch_attempts + 1)
 
 
 def entries(job_id: str, tries: int) -> list[str]:
-    """The queue's names of all attempts that a job may have had."""
+    """The queue entries of all attempts that a job with *tries* attempts can have."""
     return [entry_of(TaskKind.FETCH, job_id, number) for number in range(1, tries + 1)]
 
 
 def overdue(connection: sa.Connection, by_ms: int, limit: int) -> list[tuple[str, int]]:
-    """Jobs whose next attempt should have been recorded *by_ms* ago, oldest first, and the number of that attempt."""
+    """Job ids and attempt numbers of attempts that have been due for more than *by_ms*, oldest first."""
     statement = (
         sa.select(t.jobs.c.id, t.jobs.c.fetch_attempts)
         .where(t.jobs.c.state == State.QUEUED.value, t.jobs.c.fetch_at < now_ms() - by_ms)

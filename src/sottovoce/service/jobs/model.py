@@ -18,7 +18,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """Everything that is known of a job when it is accepted. *config* is sealed."""
+    """A job at its submission. *config* and *legacy* are encrypted."""
 
     id: str
     caller: Caller
@@ -36,16 +36,16 @@ class NewJob:
     priority: int = 10
     idempotency_key: str | None = None
     idempotency_digest: str | None = None
-    fetched: bool = False  # its media is still to be fetched
-    legacy: bytes | None = None  # of a job made through V1, sealed
-    keep_ms: int | None = None  # after its end; none: as the region has it; 0: until it was delivered
-    app: str | None = None  # which application submitted it
-    text_name: str | None = None  # of an alignment
+    fetched: bool = False  # True: its media or text must be fetched first
+    legacy: bytes | None = None  # the V1 request, encrypted; None for a V2 job
+    keep_ms: int | None = None  # retention after the job's end; None: the region's; 0: until the transcript is read
+    app: str | None = None  # the application that submitted it
+    text_name: str | None = None  # file name of the text of an alignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """An entry of the wire's `errors[]`, as anybody may see it; what callers entrusted stands in `Job.whole_errors`."""
+    """A public entry of `errors[]`. Texts with secrets of the job's owner are in `Job.whole_errors`, encrypted."""
 
     timestamp: int
     message: str
@@ -53,7 +53,7 @@ class JobError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as stored. Instants in epoch ms; *config* is sealed, and gone from a tombstone."""
+    """A stored job. Instants in epoch ms. *config*, *legacy* and *whole_errors* are encrypted, and None in a tombstone."""
 
     id: str
     v1_id: int
@@ -96,7 +96,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A text for `errors[]`: as anybody may see it, and *whole* for the job's owner where that says more."""
+    """A text for `errors[]`: the public text, and *whole*, the full text for the job's owner where it says more."""
 
     public_text: str
     whole: str | None = None
@@ -115,7 +115,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abandoned:
-    """A live job that nobody seems to work on."""
+    """A live job that no worker seems to process."""
 
     id: str
     state: State

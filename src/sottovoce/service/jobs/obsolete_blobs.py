@@ -1,4 +1,4 @@
-"""Which blobs of a job nobody needs any more: the one rule behind tidying after an attempt and behind the sweep."""
+"""Finds the blobs of a job that are no longer needed, for the cleanup after an attempt and for the retention sweep."""
 
 from collections.abc import Iterable
 
@@ -7,18 +7,18 @@ from sottovoce.service.jobs.model import Job
 
 
 def obsolete(job: Job, keys: Iterable[str]) -> list[str]:
-    """Those of *keys*, all of them *job*'s, that may go: nothing of a live job, everything of a removed one.
+    """Those of *keys*, blobs of *job*, that may be deleted: none of a live job, all of a removed job.
 
-    Of any other: windows, results of attempts that lost, what was fetched in part. *job* may be stale by now, an attempt of
-    later date is spared.
+    Of an ended job: windows, results of other attempts, and partial fetches. Results of attempts later than `job.attempt` stay,
+    because *job* may be stale.
     """
     if job.state in REMOVED:
         return list(keys)
     if job.state in LIVE:
         return []
-    return [key for key in keys if key != job.result_key and _lost(key, job)]
+    return [key for key in keys if key != job.result_key and _is_leftover(key, job)]
 
 
-def _lost(key: str, job: Job) -> bool:
+def _is_leftover(key: str, job: Job) -> bool:
     part = key.removeprefix(f"jobs/{job.id}/").partition("/")[0]
     return part in {"windows", "fetch"} or (part.isdecimal() and int(part) <= job.attempt)

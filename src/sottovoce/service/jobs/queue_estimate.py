@@ -1,4 +1,4 @@
-"""How much work waits, and how long it will take: for metrics, and for the log of a job that has just arrived."""
+"""Estimates the length and duration of the queue, for the metrics and for the log of a new job."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,21 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 
 RECENT_MS = 3_600_000
-"""Speed is judged by the jobs that ended within the last hour."""
+"""Period (ms, one hour) whose finished jobs give the speed and the turnaround."""
 DEFAULT_SPEED = 4.0
-"""Seconds of audio a slot recognises in a second, before any job of the last hour tells (PocketSphinx: research/engines.md §2)."""
+"""Seconds of audio that a slot recognises per second, used if no job ended in the last hour.
+
+PocketSphinx's figure (research/engines.md §2).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEstimate:
-    """*waiting* jobs with *audio* seconds; *oldest* has waited so many seconds; all will be done in *eta* seconds.
+    """The queue of a region at the instant *at* (epoch ms).
 
-    *turnaround* is the mean of seconds from coming to done in the last hour, *known_issues* the operator's word, *at* when this
-    was seen (epoch ms).
+    *waiting*: queued jobs. *audio*: seconds of audio left in queued and running jobs. *oldest*: seconds that the oldest queued job
+    has waited. *speed*: seconds of audio per second and slot. *turnaround*: mean seconds from submission to end over the last
+    hour. *known_issues*: the flag that the operator sets.
     """
 
     waiting: int = 0
@@ -35,11 +39,11 @@ class QueueEstimate:
 
     @property
     def eta(self) -> float | None:
-        """Seconds until everything that waits now is done; `None` without a worker."""
+        """Seconds until all queued and running jobs are done; `None` without a worker."""
         return self.audio / self.speed / self.slots if self.slots else None
 
     def words(self) -> str:
-        """For a job's log: its place, and when it may be done."""
+        """A line for the log of a new job: its place in the queue and the time until it starts."""
         place = f"place {self.waiting + 1} in the queue"
         return (
             f"{place}, no worker at the moment"
@@ -49,8 +53,8 @@ class QueueEstimate:
 
 
 def estimate(connection: sa.Connection, lease_ms: int) -> QueueEstimate:
-    """The outlook of this region now."""
-    # what is still being fetched waits for somebody else's server, not for a slot
+    """Estimate the region's queue; workers silent for more than *lease_ms* do not count."""
+    # a job whose media is being fetched does not wait for a slot
     queued = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.fetch_attempts.is_(None))
     waiting = sa.select(
         sa.func.count(),
@@ -89,20 +93,20 @@ _ISSUES = "known issues"
 
 
 def known_issues(connection: sa.Connection) -> bool:
-    """Whether an operator says that something is wrong."""
+    """True if the operator has set the flag for known issues."""
     row = connection.execute(sa.select(t.counters.c.value).where(t.counters.c.name == _ISSUES)).first()
     return bool(row and row.value)
 
 
 def set_known_issues(connection: sa.Connection, known: bool) -> None:
-    """Say whether something is wrong."""
-    told = sa.update(t.counters).where(t.counters.c.name == _ISSUES).values(value=int(known))
-    if not connection.execute(told).rowcount:
+    """Set or clear the flag for known issues."""
+    update = sa.update(t.counters).where(t.counters.c.name == _ISSUES).values(value=int(known))
+    if not connection.execute(update).rowcount:
         connection.execute(sa.insert(t.counters).values(name=_ISSUES, value=int(known)))
 
 
 class QueueEstimator:
-    """The latest outlook, refreshed by housekeeping."""
+    """Holds the latest estimate as `outlook`; a periodic task refreshes it."""
 
     def __init__(self, database: Database, metrics: Metrics, *, lease_ms: int) -> None:
         self._database = database
@@ -111,6 +115,6 @@ class QueueEstimator:
         self.outlook = QueueEstimate()
 
     async def refresh(self) -> None:
-        """Look again."""
+        """Update the estimate and the queue's metrics."""
         self.outlook = await self._database.read(lambda connection: estimate(connection, self._lease_ms))
         self._metrics.set_queue(self.outlook.waiting, self.outlook.oldest, self.outlook.eta)

@@ -1,7 +1,10 @@
-"""Jobs as rows: every statement that creates, moves, reads or removes one.
+"""All SQL statements on jobs: insert, read, change of state, removal.
 
-A move is one `UPDATE … WHERE id AND state IN (…) [AND attempt = n]`, out of the table in `job.py`: whoever changes no row has
-lost a race and must do nothing else.
+A change of state is one `UPDATE … WHERE id AND state IN (…) [AND attempt = n]`, with the states from the table in `job.py`. If it
+changes no row, the caller has lost a race and must change nothing else.
+
+The parts, in order: insert, lookups and lists, claim and lease, ends of a job, errors, retry, removal, log, and queries of the
+reapers.
 """
 
 import json
@@ -21,7 +24,8 @@ from sottovoce.service.storage.encryption import Encryptor
 Check = Callable[[sa.Connection], None]
 V1_STEP = 100
 """V1 ids are counter * 100 + region number (docs/decisions/0001): never reused, disjoint between regions."""
-SAME_INSTANT_MS = 60_000  # further ahead than this the clock was wrong, and is not followed
+SAME_INSTANT_MS = 60_000
+"""A newest job more than this far in the future (ms) got its time from a wrong clock; `_next_instant` ignores it."""
 
 
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
@@ -39,9 +43,11 @@ def _job(row: Any) -> Job:
 def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) -> None:
     """Add *new* as queued. Raises `IntegrityError` when its project has used the idempotency key before.
 
-    *room* is asked when nobody else can add a job any more until this transaction ends, and raises to refuse this one.
+    *room* is called after the counter row is locked; it raises to reject the job.
     """
-    number = _next_number(connection)  # first: it makes those who insert at the same time wait for each other
+    number = _next_number(
+        connection
+    )  # first: locks the counter row, so that concurrent inserts run one after the other
     if room is not None:
         room(connection)
     connection.execute(
@@ -91,7 +97,7 @@ def _next_number(connection: sa.Connection) -> int:
 
 
 def _next_instant(connection: sa.Connection, project_id: int) -> int:
-    """Now, or just after the project's newest job: no two share an instant, so paging by `created_before` loses none."""
+    """Now, or 1 ms after the project's newest job: instants are unique per project, so paging by `created_before` skips no job."""
     newest_one = sa.select(sa.func.max(t.jobs.c.created_at)).where(t.jobs.c.project_id == project_id)
     now, last = connection.execute(sa.select(now_ms(), newest_one.scalar_subquery())).one()
     return max(now, last + 1) if last is not None and last - now < SAME_INSTANT_MS else int(now)
@@ -104,8 +110,8 @@ def get(connection: sa.Connection, job_id: str) -> Job | None:
 
 
 def by_number(connection: sa.Connection, number: int) -> Job | None:
-    """The job that V1 knows by *number*, tombstones included."""
-    if not 0 < number < 1 << 63:  # what the column holds
+    """The job with the V1 id *number*, tombstones included."""
+    if not 0 < number < 1 << 63:  # the column is a signed 64-bit integer
         return None
     row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.v1_id == number)).mappings().first()
     return _job(row) if row else None
@@ -118,7 +124,7 @@ def get_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job]:
 
 
 def may_see(caller: Caller, found: Job) -> bool:
-    """Whether *caller*'s key reaches *found*: of its project, and of its `client_ref` if it has one."""
+    """True if *caller* may access *found*: same project, and same `client_ref` if the key has one."""
     return found.project_id == caller.project_id and caller.client_ref in {None, found.client_ref}
 
 
@@ -158,7 +164,7 @@ def list_recent(
 def list_by_v1_id(
     connection: sa.Connection, caller: Caller, *, limit: int | None, since: int | None, before: int | None
 ) -> list[Job]:
-    """The *limit* most recent of *caller*'s jobs that were not deleted, by rising number; *since* is inclusive."""
+    """The *limit* newest of *caller*'s jobs that are not deleted, in ascending order of V1 id; *since* is inclusive."""
     statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id, t.jobs.c.state != State.DELETED)
     if caller.client_ref is not None:
         statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
@@ -171,7 +177,10 @@ def list_by_v1_id(
 
 
 def claim(connection: sa.Connection, job_id: str, *, owner: str, lease_ms: int, after: int | None = None) -> Job | None:
-    """Take the job for a new attempt; `None` when it is no longer wanted, or another attempt came *after* the caller's own."""
+    """Take the job for a new attempt.
+
+    `None` if the job is not live, or if *after* is given and is not the job's current attempt.
+    """
     unless_taken = () if after is None else (t.jobs.c.attempt == after,)
     moved = (
         sa.update(t.jobs)
@@ -190,7 +199,7 @@ def claim(connection: sa.Connection, job_id: str, *, owner: str, lease_ms: int, 
 def renew(
     connection: sa.Connection, job_id: str, attempt: int, *, lease_ms: int, progress: float, duration_ms: int | None
 ) -> bool:
-    """Keep the lease and tell how far the work is. False: this attempt has lost the job and must stop."""
+    """Renew the lease and store the progress. False: this attempt has lost the job and must stop."""
     values: dict[str, Any] = {"lease_until": now_ms() + lease_ms, "progress": progress}
     if duration_ms is not None:
         values["duration_ms"] = duration_ms
@@ -212,7 +221,7 @@ def finish(
     engine: str,
     keep_ms: int,
 ) -> bool:
-    """Publish the result of *attempt*: once, and only by the attempt that holds the job."""
+    """Mark the job done with the result of *attempt*. False if *attempt* does not hold the job."""
     statement = _held(sa.update(t.jobs), job_id, attempt).values(
         state=job.target(Event.FINISHED),
         finished_at=now_ms(),
@@ -228,7 +237,7 @@ def finish(
 
 
 def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, keep_ms: int) -> None:
-    """End a job that was inserted in this transaction and has nothing to be heard: its result is there, no attempt is made."""
+    """Mark a job with empty media done, in the transaction that inserted it: its result is stored and no attempt is needed."""
     statement = (
         sa.update(t.jobs)
         .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.EMPTY_MEDIA)))
@@ -246,7 +255,7 @@ def finish_unheard(connection: sa.Connection, job_id: str, *, result_key: str, k
 
 
 def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason, message: str, keep_ms: int) -> bool:
-    """Reject the job for good with a message for its owner; only by the attempt that holds it."""
+    """Reject the job with *message* for its owner. False if *attempt* does not hold the job."""
     found = get(connection, job_id)
     if found is None:
         return False
@@ -263,7 +272,7 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
 
 
 def with_error(connection: sa.Connection, found: Job, *messages: str) -> list[dict[str, Any]]:
-    """The stored form of *found*'s errors with *messages* behind them, all of now."""
+    """The stored form of *found*'s errors followed by *messages* with the current time."""
     now = int(connection.execute(sa.select(now_ms())).scalar_one())
     return [*map(_plain, found.errors), *({"timestamp": now, "message": message} for message in messages)]
 
@@ -273,8 +282,10 @@ def _plain(error: JobError) -> dict[str, Any]:
 
 
 def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, messages: Sequence[Message]) -> None:
-    """Put *messages* behind the job's errors, unless it was removed. What only its owner may see is sealed."""
-    locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()  # several deliveries may fail at once
+    """Append *messages* to the job's errors unless it was removed. Full texts for the owner are stored encrypted."""
+    locked = (
+        sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()
+    )  # several deliveries may fail concurrently
     row = connection.execute(locked).mappings().first()
     if row is None or State(row["state"]) in job.REMOVED or not messages:
         return
@@ -288,16 +299,16 @@ def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, mes
 
 
 def whole_errors(encryptor: Encryptor, found: Job) -> dict[int, str]:
-    """The whole texts of *found*'s errors by their place in the list, where they say more. Raises `ValueError`."""
+    """The full texts of *found*'s errors by list index, where they differ. Raises `ValueError` if they cannot be decrypted."""
     if found.whole_errors is None:
         return {}
     return {int(place): text for place, text in json.loads(encryptor.decrypt(found.whole_errors)).items()}
 
 
 def retry(connection: sa.Connection, job_id: str) -> Job | None:
-    """Give a rejected job back to the queue with a clean slate; `None` when it is not rejected. The caller enqueues it.
+    """Reset a rejected job to queued; `None` if it is not rejected. The caller enqueues it.
 
-    What could not be fetched is to be fetched again. Nobody hears any more that it was rejected.
+    A job that failed in a fetch is fetched again. Its deliveries, which report the rejection, are deleted.
     """
     again = t.jobs.c.reason == Reason.FETCH
     statement = (
@@ -324,7 +335,7 @@ def retry(connection: sa.Connection, job_id: str) -> Job | None:
 
 
 def list_all(connection: sa.Connection, *, state: State | None, limit: int) -> list[Job]:
-    """Jobs of all projects, newest first: for the operator."""
+    """Jobs of all projects, newest first, for the operator."""
     statement = sa.select(*_COLUMNS).order_by(t.jobs.c.created_at.desc()).limit(limit)
     if state is not None:
         statement = statement.where(t.jobs.c.state == state)
@@ -332,21 +343,24 @@ def list_all(connection: sa.Connection, *, state: State | None, limit: int) -> l
 
 
 def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int | None:
-    """The engine process of *attempt* died: how often that has happened now; `None` when the attempt is not current."""
+    """Count a death of the engine process and return the new count; `None` if *attempt* does not hold the job."""
     statement = _held(sa.update(t.jobs), job_id, attempt).values(failures=t.jobs.c.failures + 1)
     row = connection.execute(statement.returning(t.jobs.c.failures)).first()
     return int(row.failures) if row else None
 
 
 def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool:
-    """Leave a tombstone: no config, name, log or delivery; the blobs are the caller's to remove. False when it was one already."""
+    """Turn the job into a tombstone without config, names, log and deliveries. False if it was one already.
+
+    The caller deletes the blobs.
+    """
     statement = (
         sa.update(t.jobs)
         .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(event)))
         .values(
             state=job.target(event),
             removed_at=now_ms(),
-            attempt=t.jobs.c.attempt + 1,  # whoever still works on it is fenced out
+            attempt=t.jobs.c.attempt + 1,  # a running attempt can no longer renew its lease or publish
             config=None,
             data_name="",
             text_name=None,
@@ -368,18 +382,18 @@ def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool
 
 
 def mark_cleaned(connection: sa.Connection, ids: Sequence[str]) -> None:
-    """Nothing is left of tombstones *ids* but their rows."""
+    """Record that the blobs of the tombstones *ids* are deleted."""
     theirs = (t.jobs.c.id.in_(ids), t.jobs.c.state.in_(job.REMOVED))
     connection.execute(sa.update(t.jobs).where(*theirs).values(cleaned_at=now_ms()))
 
 
 def live_ids(connection: sa.Connection) -> list[str]:
-    """Ids of all jobs that need work."""
+    """Ids of all queued and running jobs."""
     return list(connection.scalars(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(job.LIVE))))
 
 
 def mark_read(connection: sa.Connection, job_id: str) -> None:
-    """The transcript was fetched for the first time: a job that is kept until then may go."""
+    """Record the first read of the transcript; a job with `keep_ms` 0 may be removed from then on."""
     first = (t.jobs.c.id == job_id, t.jobs.c.read_at.is_(None))
     connection.execute(sa.update(t.jobs).where(*first).values(read_at=now_ms()))
 
@@ -408,7 +422,7 @@ def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> lis
     stranded = sa.and_(
         t.jobs.c.state == State.QUEUED,
         t.jobs.c.created_at < now_ms() - stranded_ms,
-        t.jobs.c.fetch_attempts.is_(None),  # nobody is to claim it before its media is there
+        t.jobs.c.fetch_attempts.is_(None),  # its media is still being fetched
     )
     columns = (t.jobs.c.id, t.jobs.c.state, t.jobs.c.queue, t.jobs.c.priority)
     rows = connection.execute(
@@ -421,25 +435,25 @@ def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> lis
 
 
 def ended(connection: sa.Connection, ids: Sequence[str], *, for_ms: int = 0) -> dict[str, str]:
-    """The queue of each of *ids* that is no longer live, and has not been for at least *for_ms*."""
+    """The queue names of those of *ids* that have not been live for at least *for_ms*, by id."""
     since = sa.func.coalesce(t.jobs.c.removed_at, t.jobs.c.finished_at, 0)
     where = (t.jobs.c.id.in_(ids), t.jobs.c.state.not_in(job.LIVE), since <= now_ms() - for_ms)
     return {row.id: row.queue for row in connection.execute(sa.select(t.jobs.c.id, t.jobs.c.queue).where(*where))}
 
 
 def counts(connection: sa.Connection) -> dict[State, int]:
-    """How many jobs are in each state."""
+    """The number of jobs in each state."""
     rows = connection.execute(sa.select(t.jobs.c.state, sa.func.count()).group_by(t.jobs.c.state))
     return {State(state): count for state, count in rows}
 
 
 def states(connection: sa.Connection, ids: Sequence[str]) -> dict[str, State]:
-    """The states of those of *ids* that exist: one look for everybody who waits."""
+    """The states of those of *ids* that exist."""
     rows = connection.execute(sa.select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.id.in_(ids)))
     return {job_id: State(state) for job_id, state in rows}
 
 
 def touch(connection: sa.Connection) -> None:
-    """A write that means nothing: proves that the database takes one."""
+    """Write a row without changing it, to check that the database accepts writes."""
     touched = sa.update(t.counters).where(t.counters.c.name == "v1").values(value=t.counters.c.value)
     connection.execute(touched)

@@ -1,4 +1,4 @@
-"""Stored results as the wire shows them: a job's view, and its transcript in any format."""
+"""Stored results in the forms of the API: a job's view, and its transcript in each format."""
 
 import asyncio
 from collections import OrderedDict
@@ -24,8 +24,9 @@ from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import JobView
 
 SMALL = 16 << 10
+"""Bytes of the largest decrypted config that is cached."""
 REMEMBERED = 1000
-"""Submitted configs up to so many bytes, so many of them, are kept opened."""
+"""Decrypted configs in the cache."""
 
 Render = Callable[[Transcript, JobView], Any]
 
@@ -54,19 +55,19 @@ def _vtt(transcript: Transcript, view: JobView) -> str:
 
 
 FORMATS: dict[str, Render] = {"json-v2": _json, "txt": _txt, "srt": _srt, "vtt": _vtt}
-"""Every `format`; `vtt` is our addition."""
+"""Renderers by `format`; `vtt` is not in the vendor's API."""
 
 
 class Results:
-    """Reads what jobs left behind."""
+    """Reads the results of jobs."""
 
     def __init__(self, blobs: Blobs, encryptor: Encryptor) -> None:
         self._blobs = blobs
         self._encryptor = encryptor
-        self._opened: OrderedDict[bytes, Any] = OrderedDict()
+        self._configs: OrderedDict[bytes, Any] = OrderedDict()
 
     def view(self, job: Job) -> JobView:
-        """What the wire may show of *job*; its config exactly as submitted."""
+        """The view of *job* for the API, with the config exactly as submitted."""
         return JobView(
             id=job.id,
             state=job.state,
@@ -79,38 +80,38 @@ class Results:
         )
 
     def _errors(self, job: Job) -> tuple[tuple[int, str], ...]:
-        """Whole texts: a job's owner may see again what the owner sent."""
+        """Timestamp and full text of each error: the job's owner may see its own secrets again."""
         whole = repository.whole_errors(self._encryptor, job)
         return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
     def _config(self, encrypted: bytes) -> Any:
-        """The submitted JSON. Small ones are remembered: unsealing costs more than all the rest of a status request."""
-        if (known := self._opened.get(encrypted)) is not None:
-            return known
+        """The submitted config. Small ones are cached: decryption costs more than the rest of a status request."""
+        if (cached := self._configs.get(encrypted)) is not None:
+            return cached
         text = self._encryptor.decrypt(encrypted)
         config = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
         if len(text) <= SMALL:
-            self._opened[encrypted] = config
-            while len(self._opened) > REMEMBERED:
-                self._opened.popitem(last=False)
+            self._configs[encrypted] = config
+            while len(self._configs) > REMEMBERED:
+                self._configs.popitem(last=False)
         return config
 
     async def value(self, job: Job, form: str) -> Any:
-        """The transcript of *job* in *form*: JSON-able for json-v2, else text. Raises `Refused` when there is none."""
+        """The transcript of *job* in *form*: a JSON-compatible value for json-v2, else text. Raises `Refused` if there is none."""
         return (await self.values(job, [form]))[form]
 
     async def values(self, job: Job, forms: Collection[str]) -> dict[str, Any]:
-        """The transcript of *job* in each of *forms*, as `value` gives it."""
+        """The transcript of *job* in each of *forms*; see `value`."""
         stored = await self.stored(job)
 
         def render() -> dict[str, Any]:
             transcript, view = codec.decode(stored), self.view(job)
             return {form: FORMATS[form](transcript, view) for form in forms}
 
-        return await asyncio.to_thread(render)  # a ten-hour transcript takes a second: not on the event loop
+        return await asyncio.to_thread(render)  # a ten-hour transcript takes a second, too long for the event loop
 
     async def aligned(self, job: Job, tags: str) -> str:
-        """The text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` when there is none."""
+        """The aligned text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` if there is none."""
         stored, text = await self.stored(job), await self.text(job)
 
         def render() -> str:
@@ -119,7 +120,7 @@ class Results:
         return await asyncio.to_thread(render)
 
     async def text(self, job: Job) -> bytes:
-        """The text of the alignment *job*, as it was submitted. Raises `Refused` when it is gone, or not fetched yet."""
+        """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not fetched yet."""
         if job.state in REMOVED:
             raise Refused(Kind.FILE_EXPIRED)
         try:
@@ -128,7 +129,7 @@ class Results:
             raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
 
     async def stored(self, job: Job) -> bytes:
-        """The result of *job* as its codec wrote it. Raises `Refused` when there is none."""
+        """The stored result of *job* in the form of its codec. Raises `Refused` if there is none."""
         if job.state is not State.DONE:
             raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
         if job.result_key is None:

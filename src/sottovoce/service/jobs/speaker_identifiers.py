@@ -1,7 +1,7 @@
-"""Speaker identifiers: voice prints as callers hold them, sealed and bound to whoever they were made for (contract §7.10).
+"""Speaker identifiers: voice prints, encrypted for the caller and valid in one project only (contract §7.10).
 
-We keep no register of voices. The print itself is in the identifier, readable with the vault's keys alone, and with it the
-workspace, the project and the form of print that it is good for.
+The server stores no voice prints. An identifier contains the print, encrypted with the server's keys, together with the workspace,
+the project and the form of print for which it is valid.
 """
 
 import json
@@ -15,7 +15,7 @@ from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript.model import Speaker, Transcript
 
 MAX_IDENTIFIER = 12_000
-"""Characters of an identifier: room for the largest print, sealed and written as text."""
+"""Characters of an identifier: enough for the largest print, encrypted and base64-encoded."""
 
 _VERSION = "v1."
 _IDENTIFIER = re.compile(r"v1\.([A-Za-z0-9_-]+)")
@@ -23,7 +23,7 @@ _IDENTIFIER = re.compile(r"v1\.([A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where an identifier is good: one project of one workspace, and prints of one *form* (`Capabilities.voiceprints`)."""
+    """The scope of an identifier: one project of one workspace, and one *form* of prints (`Capabilities.voiceprints`)."""
 
     workspace_id: int
     project_id: int | None
@@ -31,24 +31,24 @@ class Scope:
 
     @property
     def head(self) -> bytes:
-        """What stands before the print under the seal; the first word keeps apart what else the vault has sealed."""
+        """The prefix of the print before encryption; its first word separates it from other data encrypted with these keys."""
         return json.dumps(["voiceprint", self.workspace_id, self.project_id, self.form]).encode() + b"\n"
 
 
 class SpeakerIdentifiers:
-    """Makes identifiers with the newest key of *encryptor*, opens those of any of its keys."""
+    """Encrypts identifiers with the newest key of *encryptor* and decrypts those of any of its keys."""
 
     def __init__(self, encryptor: Encryptor) -> None:
         self._encryptor = encryptor
 
     def encrypt(self, scope: Scope, print_: bytes) -> str:
-        """The identifier of *print_*: text that is safe in a URL, another one each time. ValueError for a size out of bounds."""
+        """The identifier of *print_*: URL-safe text, different at each call. Raises `ValueError` if it is empty or too large."""
         if not 0 < len(print_) <= MAX_PRINT:
-            raise ValueError(f"{len(print_)} bytes are no voice print")
+            raise ValueError(f"a voice print has 1 to {MAX_PRINT} bytes, not {len(print_)}")
         return _VERSION + self._encryptor.encrypt(scope.head + print_).decode().rstrip("=")
 
     def open(self, scope: Scope, identifier: str) -> bytes | None:
-        """The print in *identifier*; `None` if it is not good in *scope*, was tampered with, or is none of ours."""
+        """The print in *identifier*; `None` if it is not valid in *scope*, was changed, or is not an identifier of this server."""
         found = _IDENTIFIER.fullmatch(identifier) if len(identifier) <= MAX_IDENTIFIER else None
         if found is None:
             return None
@@ -61,13 +61,13 @@ class SpeakerIdentifiers:
 
 
 def encrypted(transcript: Transcript, scope: Scope, voiceprints: SpeakerIdentifiers) -> Transcript:
-    """*transcript* with an identifier in the place of each print of its speakers."""
+    """*transcript* with each voice print of its speakers replaced by an identifier."""
     if not any(speaker.prints for speaker in transcript.speakers):
         return transcript
-    return replace(transcript, speakers=tuple(_sealed(each, scope, voiceprints) for each in transcript.speakers))
+    return replace(transcript, speakers=tuple(_encrypted(each, scope, voiceprints) for each in transcript.speakers))
 
 
-def _sealed(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> Speaker:
+def _encrypted(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> Speaker:
     return replace(
         speaker, prints=tuple(voiceprints.encrypt(scope, urlsafe_b64decode(print_)) for print_ in speaker.prints)
     )
@@ -76,7 +76,7 @@ def _sealed(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> 
 def known(
     request: TranscriptionRequest, scope: Scope, voiceprints: SpeakerIdentifiers
 ) -> tuple[tuple[KnownVoice, ...], int]:
-    """The voices that *request* names, and how many of its identifiers are not good here and ignored (contract §6.2)."""
+    """The voices that *request* names, and the number of its identifiers ignored as not valid in *scope* (contract §6.2)."""
     voices: list[KnownVoice] = []
     ignored = 0
     for speaker in request.speaker_diarization.speakers:

@@ -1,4 +1,8 @@
-"""Accepting a job: look at the media, decide whether anybody here can do it, then job row and queue entry in one transaction."""
+"""Accepts a job: inspects its media, checks that an engine can process it, then inserts job row and queue entry in one transaction.
+
+The parts, in order: the values (`Submission`, `Accepted`, `RegionRef`), `JobSubmitter` with its steps in the order of execution,
+and the checks of URLs.
+"""
 
 import asyncio
 import hashlib
@@ -37,54 +41,54 @@ from sottovoce.transcript.model import RATE, Transcript
 _log = logging.getLogger(__name__)
 
 LOOK_TIMEOUT = 60.0
-"""Seconds that looking at the media may hold up a submission; after that the worker finds out."""
+"""Seconds that the inspection of the media may delay a submission; after that, the worker inspects it."""
 HOLD_FOR = 120.0
-"""Seconds between holding credits and inserting the job; the settler takes a hold without a job for lost only much later."""
+"""Maximum seconds between credit hold and insert of the job. Settlement releases a hold without a job after 600 s (`GRACE_MS`)."""
 MAX_IDEMPOTENCY_KEY = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a caller sent: the parsed request, its raw text, and the media that lies under the job's key already."""
+    """A submission: the parsed request, the raw config, and the media, which is stored under the job's key already."""
 
     job_id: str
     caller: Caller
     api: str
     request: Request
     config: bytes
-    data_name: str = ""  # of media that is to be fetched nothing is known yet
+    data_name: str = ""  # this and the media's fields: empty if the media is to be fetched
     media_key: str = ""
     media_bytes: int = 0
     media_digest: str = ""
-    text: SubmittedText | None = None  # of an alignment whose text was sent
+    text: SubmittedText | None = None  # the uploaded text of an alignment
     idempotency_key: str | None = None
-    legacy: bytes | None = None  # what V1 keeps of a job beside the config
-    keep_ms: int | None = None  # how long the caller wants the job kept after its end
-    app: str | None = None  # which application calls
+    legacy: bytes | None = None  # the V1 request; None for V2
+    keep_ms: int | None = None  # retention after the job's end that the caller asks for
+    app: str | None = None  # the application that calls
 
     @property
     def fetched(self) -> bool:
-        """Whether anything is still to be fetched: the media, or the text to be aligned to it."""
+        """True if the media or the text to align must be fetched."""
         return self.request.fetch_data is not None or (
             isinstance(self.request, AlignmentRequest) and self.request.fetch_text is not None
         )
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to be heard: V1 takes such files, to try things out (`legacy-v1.md` §1)."""
+        """True if the media is empty, which V1 accepts as a test (`legacy-v1.md` §1)."""
         return self.legacy is not None and not self.fetched and self.media_bytes == 0
 
     @property
     def digest(self) -> str:
-        """Whether two submissions under one idempotency key are the same one: config, name, and media to the last byte."""
+        """SHA-256 of config, names, media and text: equal for two submissions of the same request under one idempotency key."""
         text = (self.text.name, self.text.digest) if self.text else ()
-        told = (self.data_name, str(self.media_bytes), self.media_digest, *text)
-        return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in told)))).hexdigest()
+        fields = (self.data_name, str(self.media_bytes), self.media_digest, *text)
+        return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in fields)))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The durable job *id*, what it cost in credits, and the *balance* after that; `None` where jobs cost nothing."""
+    """The durable job *id*, its *cost* in credits, and the *balance* after it; `None` if billing is off."""
 
     id: str
     cost: int = 0
@@ -93,7 +97,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionRef:
-    """Which region accepts, and under which number its V1 ids run."""
+    """The region that accepts, and its number in V1 ids."""
 
     region: str
     number: int
@@ -134,23 +138,23 @@ class JobSubmitter:
         self._metrics = region.metrics
 
     async def admit(self, caller: Caller, incoming: int, *, arrived: int = 0) -> None:
-        """Refuse media for which there is no room: *incoming* bytes as announced, or *arrived* as counted. Raises `Refused`.
+        """Raise `Refused` if disk or quota have no room for *incoming* announced or *arrived* received bytes.
 
-        Who looks at the same time finds the same room; `_store` looks again when nobody else can.
+        Concurrent submitters read the same quota, so `_store` checks it again inside the insert transaction.
         """
-        with self._counted():
+        with self._counting_refusals():
             if self._disk is not None:
                 self._disk.check(incoming)
             if self._quota != Quota():
-                await self._database.read(self._room(caller.workspace_id, incoming + arrived))
+                await self._database.read(self._quota_check(caller.workspace_id, incoming + arrived))
 
-    def _room(self, workspace_id: int, size: int) -> repository.Check:
-        """A look whether the workspace may have one more job, with *size* bytes."""
+    def _quota_check(self, workspace_id: int, size: int) -> repository.Check:
+        """A check that the workspace may have one more job with *size* bytes."""
         return partial(quotas.enforce, quota=self._quota, workspace_id=workspace_id, incoming=size)
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count a refusal for want of room."""
+    def _counting_refusals(self) -> Iterator[None]:
+        """Count a refusal by a quota in the metrics."""
         try:
             yield
         except Refused as refused:
@@ -159,15 +163,14 @@ class JobSubmitter:
             raise
 
     def check(self, request: Request) -> None:
-        """Refuse what nobody here can do, before any media is read. Raises `Refused`."""
+        """Raise `Refused` for a request that no engine can process, before any media is read."""
         self._offers.check(request)
         _check_urls(request, self._outbound)
 
     async def accept(self, submission: Submission) -> Accepted:
-        """The durable job: a new one, or the one that the same idempotency key made before. Raises `Refused`.
+        """Create the job, or return the earlier job of the same idempotency key. Raises `Refused`.
 
-        On any exception the media is removed and what it cost is given back, unless the job was made all the same: no blob
-        without a job, no job without its blob, no credits for nothing.
+        On any exception the media is deleted and the credits are released, unless the transaction was committed anyway.
         """
         storing: asyncio.Task[str] | None = None
         try:
@@ -175,10 +178,10 @@ class JobSubmitter:
             await self.admit(submission.caller, 0, arrived=submission.media_bytes)
             if submission.text is not None:
                 await alignment_text.read(self._blobs, submission.text)
-            accepted = await self._before(submission)
+            accepted = await self._earlier_job(submission)
             held = Reservation(cost=0, balance=None)
             if accepted is None:
-                duration_ms = 0 if submission.empty else await self._look(submission)
+                duration_ms = 0 if submission.empty else await self._inspect(submission)
                 cost = self._credit_reservations.pricing.cost(
                     duration_ms or None, submission.media_bytes if submission.media_key else None
                 )
@@ -195,18 +198,21 @@ class JobSubmitter:
         _log.info("job accepted", extra={"job": accepted, "bytes": submission.media_bytes})
         return Accepted(id=accepted, cost=held.cost, balance=held.balance)
 
-    async def _before(self, submission: Submission) -> str | None:
-        """The job that the same idempotency key made before: it costs nothing again. Raises `Refused` for another request."""
+    async def _earlier_job(self, submission: Submission) -> str | None:
+        """The id of the earlier job of the same idempotency key. Raises `Refused` if that job has a different request."""
         key = submission.idempotency_key
         if key is None:
             return None
         found = await self._database.read(
             lambda connection: repository.by_idempotency_key(connection, submission.caller, key)
         )
-        return self._same(submission, found).id if found else None
+        return self._same_request(submission, found).id if found else None
 
     async def _undo(self, job_id: str, storing: "asyncio.Task[str] | None") -> None:
-        """Remove the media of a failed submission. Who is cancelled in mid-commit, or loses the database, asks first."""
+        """Delete the media and release the credits of a failed submission.
+
+        *storing* may have committed although the caller was cancelled or lost the database; then the job stays.
+        """
         try:
             if storing is not None:
                 await asyncio.wait({storing})
@@ -214,42 +220,45 @@ class JobSubmitter:
                     return
             await self._credit_reservations.release(job_id)
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
-        except Exception:  # noqa: BLE001 - the caller is on its way out with an error of its own
+        except Exception:  # noqa: BLE001 - the caller raises its own error
             _log.exception("media of a refused job not removed", extra={"job": job_id})
 
-    async def _look(self, submission: Submission) -> int:
-        """Duration in ms as far as the container tells (0: unknown). Raises `MediaUnreadable`'s refusal for what is no media.
+    async def _inspect(self, submission: Submission) -> int:
+        """Duration in ms that the container declares (0: unknown). Raises `MediaUnreadable` if the file is not media.
 
-        A child looks, since demuxers are native code and the file is a stranger's. No verdict is no refusal.
+        A child process inspects the file, because demuxers are native code and the file is untrusted. If the inspection fails for
+        another reason, the duration is unknown and the job is accepted.
         """
         if self._blobs.root is None or not submission.media_key:
-            return 0  # the media is not here yet, or lies in S3: the worker, who has to fetch it anyway, will look
+            return 0  # not fetched yet, or in S3: the worker has to fetch it and inspects it then
         found: list[m.Media] = []
         path = str(self._blobs.root / submission.media_key)
         try:
             async with asyncio.timeout(LOOK_TIMEOUT):
-                await self._pool.run(MEDIA, Task(message=m.Inspect(path=path)), lambda said, _: _collect(said, found))
+                await self._pool.run(
+                    MEDIA, Task(message=m.Inspect(path=path)), lambda message, _: _collect(message, found)
+                )
         except (TimeoutError, ProcessDied, TaskCrashed, EngineTemporarilyUnavailable, EngineUnavailable) as error:
-            _log.warning("media not looked at", extra={"job": submission.job_id, "why": str(error)})
+            _log.warning("media not inspected", extra={"job": submission.job_id, "why": str(error)})
         return (found[0].duration or 0) * 1000 // RATE if found else 0
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
-        new = self._new(submission, duration_ms)
+        new = self._new_job(submission, duration_ms)
         result = result_key(new.id, 0)
         if submission.empty:
-            await self._blobs.put(result, await self._nothing(submission, new))
+            await self._blobs.put(result, await self._empty_result(submission, new))
 
-        room = self._room(new.caller.workspace_id, new.media_bytes)
+        room = self._quota_check(new.caller.workspace_id, new.media_bytes)
 
         def commit(connection: sa.Connection) -> None:
             if _elapsed() - held_at > HOLD_FOR:
-                raise RuntimeError("the job came too late: its credits may have been given back")
+                raise RuntimeError("the job was inserted too late: its credits may have been released already")
             repository.insert(connection, new, room)
             account = str(new.caller.workspace_id)
             if submission.empty:
                 repository.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)
                 usage.record(connection, new.id)
-                repository.append_log(connection, new.id, stage="done", text="there is nothing in the media")
+                repository.append_log(connection, new.id, stage="done", text="the media is empty")
                 if found := repository.get(connection, new.id):
                     self._outbox.post(connection, new.id, self._outbox.envelopes(found))
                 return
@@ -260,31 +269,31 @@ class JobSubmitter:
                 self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
 
         try:
-            with self._counted():
+            with self._counting_refusals():
                 await self._database.write(commit)
         except sa.exc.IntegrityError:
-            if (earlier := await self._before(submission)) is None:
-                raise RuntimeError("a fresh job id was taken already") from None
+            if (earlier := await self._earlier_job(submission)) is None:
+                raise RuntimeError("the new job id is taken already") from None
             return earlier
         return new.id
 
-    async def _nothing(self, submission: Submission, new: NewJob) -> bytes:
-        """The result for media in which there is nothing: no words, or every word of a text at its very beginning."""
+    async def _empty_result(self, submission: Submission, new: NewJob) -> bytes:
+        """The result for empty media: no words, or, for an alignment, all words of the text at 0 s."""
         now = round(time.time() * 1000)
         if submission.text is None:
             return codec.encode(Transcript(language=new.language, duration=0, created_at=now))
         text = await alignment_text.read(self._blobs, submission.text)
 
-        def unheard() -> bytes:
+        def encode() -> bytes:
             words = tuple(
                 AlignedWord(first=word.first, last=word.last, start=0, end=0, bridged=True)
                 for word in marked_text.words(text)
             )
             return alignment.encode(Alignment(language=new.language, duration=0, created_at=now, words=words))
 
-        return await asyncio.to_thread(unheard)
+        return await asyncio.to_thread(encode)
 
-    def _new(self, submission: Submission, duration_ms: int) -> NewJob:
+    def _new_job(self, submission: Submission, duration_ms: int) -> NewJob:
         request = submission.request
         return NewJob(
             id=submission.job_id,
@@ -306,33 +315,33 @@ class JobSubmitter:
             idempotency_digest=submission.digest if submission.idempotency_key else None,
             fetched=submission.fetched,
             legacy=None if submission.legacy is None else self._encryptor.encrypt(submission.legacy),
-            keep_ms=self._kept(submission),
+            keep_ms=self._retention_ms(submission),
             app=submission.app,
             text_name=submission.text.name if submission.text else None,
         )
 
-    def _kept(self, submission: Submission) -> int:
-        """How long the job is kept after its end: as the workspace has it, else the region; the caller may only shorten that."""
+    def _retention_ms(self, submission: Submission) -> int:
+        """Retention in ms after the job's end: the workspace's, else the region's; the caller may only shorten it."""
         most = submission.caller.retention_ms
         most = self._keep_ms if most is None else most
         return most if submission.keep_ms is None else min(most, submission.keep_ms)
 
     @staticmethod
-    def _same(submission: Submission, found: Job) -> Job:
-        """*found*, unless it is for something else. Raises `Refused`."""
+    def _same_request(submission: Submission, found: Job) -> Job:
+        """Return *found*; raise `Refused` if its request differs from *submission* or the caller may not see it."""
         if found.idempotency_digest != submission.digest or not repository.may_see(submission.caller, found):
-            why = "was used for another request before; use a new one"
+            why = "was used for another request before; use a new key"
             raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
         return found
 
 
 def _elapsed() -> float:
-    """Seconds on a clock that goes on while the machine sleeps, as the ledger's does."""
+    """Seconds on a clock that includes suspend time, as the ledger's clock does."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _check_urls(request: Request, policy: Policy) -> None:
-    """Refuse addresses and headers that could never be used, as far as that is seen without looking up names."""
+    """Raise `Refused` for URLs and headers that are invalid or forbidden, without resolving host names."""
     named: list[tuple[str, Fetch | Notification | None]] = [("fetch_data", request.fetch_data)]
     if isinstance(request, AlignmentRequest):
         named.append(("fetch_text", request.fetch_text))
@@ -353,6 +362,6 @@ def _check_url(url: str, lines: Iterable[str], at: str, policy: Policy) -> None:
         raise OutboundRefused(refused.why, at=f"{at}.auth_headers") from refused
 
 
-def _collect(said: m.Message, found: list[m.Media]) -> None:
-    if isinstance(said, m.Media):
-        found.append(said)
+def _collect(message: m.Message, found: list[m.Media]) -> None:
+    if isinstance(message, m.Media):
+        found.append(message)

@@ -1,4 +1,4 @@
-"""Jobs as V1 shows them, whichever API made them: the row, what was kept beside it, and the stored transcript."""
+"""Views of jobs for V1, of jobs of both APIs: from the row, the stored V1 request and the stored transcript."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,19 +25,20 @@ from sottovoce.wire.v2.config import parse_job_config
 T = TypeVar("T")
 Look = Callable[[sa.Connection], T]
 PAGE = 500
+"""Job ids in one SELECT."""
 RENDER = {"json": responses.transcript_object, "txt": responses.transcript_text}
-"""Every `format`."""
+"""Renderers by `format`."""
 
 
 class V1ViewBuilder:
-    """V1's side of stored jobs."""
+    """Builds V1 views of stored jobs."""
 
     def __init__(self, encryptor: Encryptor, results: Results) -> None:
         self._encryptor = encryptor
         self._results = results
 
     def view(self, job: Job, *, user_id: int, check_wait: int = 0) -> LegacyView:
-        """What V1 shows *user_id* of *job*."""
+        """The V1 view of *job* for the user *user_id*. *check_wait*: seconds until the client should check again."""
         wanted = self._request(job)
         return LegacyView(
             number=job.v1_id,
@@ -57,15 +58,15 @@ class V1ViewBuilder:
         )
 
     def _request(self, job: Job) -> LegacyRequest:
-        """What V1 knows of *job*: what was kept, else what V2's config amounts to (contract §7)."""
+        """The V1 request of *job*: the stored one, else the equivalent of its V2 config (contract §7)."""
         if job.legacy is not None:
             return load(self._encryptor.decrypt(job.legacy))
         config = self._results.view(job).config
         if not isinstance(config, dict):
-            return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone keeps no more
+            return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone has no config
         try:
             parsed = parse_job_config(orjson.dumps(config))
-        except Refused:  # accepted by an older release
+        except Refused:  # an older release accepted this config
             return LegacyRequest(model=job.language, notification=Notify.NONE)
         locale = parsed.output_locale if isinstance(parsed, TranscriptionRequest) else None
         details = (config.get("tracking") or {}).get("details")
@@ -77,19 +78,19 @@ class V1ViewBuilder:
         )
 
     async def transcript(self, job: Job, form: str, *, user_id: int) -> Any:
-        """The transcript in *form*, one of `RENDER`. Raises `Refused` when there is none."""
+        """The transcript in *form*, one of `RENDER`. Raises `Refused` if there is none."""
         stored = await self._results.stored(job)
         return await asyncio.to_thread(lambda: RENDER[form](codec.decode(stored), self.view(job, user_id=user_id)))
 
 
 def email_of(connection: sa.Connection, user_id: int) -> str | None:
-    """The address that *user_id* registered with."""
+    """The email address of the user *user_id*."""
     row = connection.execute(sa.select(t.users.c.email).where(t.users.c.id == user_id)).first()
     return row.email if row else None
 
 
 def names(connection: sa.Connection, caller: Caller, ids: Sequence[str]) -> dict[str, responses.Payment]:
-    """What may be said of *ids* beside payments: the name of each job's media, if *caller* may see it and it is still kept."""
+    """Payments without amounts for the jobs *ids*: each has the media's name, empty if *caller* may not see the job."""
     found: dict[str, responses.Payment] = {}
     for first in range(0, len(ids), PAGE):
         for job in repository.get_many(connection, ids[first : first + PAGE]).values():
