@@ -56,7 +56,7 @@ def _measured(plan: Plan) -> dict[str, Any]:
     """Everything that the options ask for."""
     wanted = plan.options
     if wanted.calibrate:
-        found = fitting.calibrate(plan.rows, plan.choice, plan.engine_config, wanted.score, wanted.calibrate)
+        found = fitting.calibrate(plan.rows, plan.choice, plan.engine_config, wanted.fit, wanted.calibrate)
         return {"calibration": found}
     chosen = [name for name in MEASUREMENTS if getattr(wanted, name) is not None]
     if not chosen:

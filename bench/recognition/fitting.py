@@ -45,34 +45,34 @@ def _judged(mapping: Mapping, clues: Sequence[Clue]) -> list[Judged]:
 Fit = Callable[[Sequence[Clue]], Mapping]
 
 
-def fitted(clues: Sequence[Clue], score: Fit, inside: Callable[[Row], bool]) -> dict[str, Any]:
+def fitted(clues: Sequence[Clue], fit: Fit, inside: Callable[[Row], bool]) -> dict[str, Any]:
     """A mapping from the clues *inside*, judged on those and on the rest; the same the other way round; and each set
     judged by a mapping from all other sets. What has too few words for a fit is None.
 
     Errors: ValueError where those *inside* have too few.
     """
     one, other = ([clue for clue in clues if inside(clue.row) is which] for which in (True, False))
-    mapping = score(one)
+    mapping = fit(one)
     return {
         "on_fitted": reliability.summary(_judged(mapping, one)),
         "on_held_out": reliability.summary(_judged(mapping, other)),
-        "swapped": reliability.summary(swapped) if (swapped := _across(other, one, score)) else None,
-        "each_set_left_out": reliability.summary(left_out) if (left_out := _left_out(clues, score)) else None,
+        "swapped": reliability.summary(swapped) if (swapped := _across(other, one, fit)) else None,
+        "each_set_left_out": reliability.summary(left_out) if (left_out := _left_out(clues, fit)) else None,
     }
 
 
-def _left_out(clues: Sequence[Clue], score: Fit) -> list[Judged]:
+def _left_out(clues: Sequence[Clue], fit: Fit) -> list[Judged]:
     found: list[Judged] = []
     for name in dict.fromkeys(clue.row.source for clue in clues):
         rest, own = ([clue for clue in clues if (clue.row.source == name) is which] for which in (False, True))
-        found += _across(rest, own, score)
+        found += _across(rest, own, fit)
     return found
 
 
-def _across(some: Sequence[Clue], others: Sequence[Clue], score: Fit) -> list[Judged]:
+def _across(some: Sequence[Clue], others: Sequence[Clue], fit: Fit) -> list[Judged]:
     """*others* judged by a mapping from *some*; empty where that cannot be fitted."""
     try:
-        return _judged(score(some), others)
+        return _judged(fit(some), others)
     except ValueError:
         return []
 

@@ -495,7 +495,7 @@ def test_no_more_than_two_minutes_are_listened_to(engine, monkeypatch):
     listened = []
 
     def spoken(audio):
-        listened.append(len(audio))
+        listened.append(audio.length)
         return {"en": 1.0}
 
     monkeypatch.setattr(engine._decoder, "languages", spoken)

@@ -55,7 +55,7 @@ class House:
             "database": self.database,
             "blobs": self.blobs,
             "queue": self.queue,
-            "removal": JobDeletion(self.database, self.blobs, self.queue),
+            "deletion": JobDeletion(self.database, self.blobs, self.queue),
             "sweeper": Sweeper(self.database, self.blobs),
             "metrics": Metrics(),
             "policy": self.policy,

@@ -114,7 +114,7 @@ def test_a_blob_that_could_not_be_made_durable_is_removed_by_abort(
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     code = """
 import asyncio, resource, signal, sys
-from sottovoce.service import blobs
+from sottovoce.service.storage import blobs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
 async def go():
