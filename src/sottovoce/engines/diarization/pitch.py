@@ -1,4 +1,4 @@
-"""How high a voice is: the median fundamental frequency of speech, by autocorrelation. For naming voices, not for music."""
+"""The median fundamental frequency of speech, by autocorrelation; accurate enough to describe voices, not for music."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 LOWEST, HIGHEST = 60.0, 400.0
-"""Hz: of men's low voices and children's high ones."""
+"""Hz: the search range, from low male voices to high children's voices."""
 
 SPAN: Samples = RATE // 25
-"""Of a frame: 40 ms, more than two periods of the lowest."""
+"""Length of a frame: 40 ms, more than two periods of `LOWEST`."""
 
-_HOP: Samples = RATE // 50
+_HOP: Samples = RATE // 50  # 20 ms from one frame to the next
 _SHORTEST, _LONGEST = int(RATE / HIGHEST), int(RATE / LOWEST) + 1  # periods in samples
-_TRANSFORM = 1_024  # holds a frame and the longest period
-_VOICED = 0.5  # how alike two neighbouring periods of a voiced sound are at least
-_FIRST = 0.9  # of the best likeness: two or three periods are alike as well, and are no octave lower
-_FAINT = 1e-8  # mean square of what is no sound
-_FEWEST = 5  # voiced frames from which on a median says something
-_AT_ONCE = 1_000  # frames a transform: 20 s, 16 MB
+_TRANSFORM = 1_024  # FFT length in samples: a frame plus the longest period
+_VOICED = 0.5  # least normalised autocorrelation of a voiced frame
+_FIRST = 0.9  # share of the highest peak that an earlier peak needs: multiples of the period peak almost as high
+_FAINT = 1e-8  # mean square (full scale 1) up to which a frame counts as silence
+_FEWEST = 5  # voiced frames that a median needs: 0.1 s
+_AT_ONCE = 1_000  # frames per FFT call: 20 s of audio, 16 MB
 
 
 def median_pitch(audio: "Floats") -> float | None:
-    """The median pitch of float32[n] at 16 kHz in Hz; None for less than 0.1 s of voiced sound."""
+    """Return the median pitch in Hz of *audio*, float32[n] at 16 kHz; None for less than 0.1 s of voiced sound."""
     import numpy as np
 
     heard = _frequencies(audio)
@@ -36,7 +36,7 @@ def median_pitch(audio: "Floats") -> float | None:
 
 
 def _frequencies(audio: "Floats") -> "Floats":
-    """Hz of each voiced frame of *audio*, float32[k]."""
+    """Return the pitch in Hz of each voiced frame of *audio*, float32[k]."""
     import numpy as np
 
     if len(audio) < SPAN:
@@ -48,7 +48,10 @@ def _frequencies(audio: "Floats") -> "Floats":
 
 
 def frequencies(frames: "Floats") -> "Floats":
-    """Hz of each of float32[n, `SPAN`], float32[n]; NaN for one without a voice."""
+    """Return the pitch in Hz of each frame, float32[n], of float32[n, `SPAN`]; NaN for an unvoiced frame.
+
+    The period is the first autocorrelation peak near the highest one, refined by parabolic interpolation.
+    """
     import numpy as np
 
     heard = np.mean(np.square(frames), axis=1) > _FAINT
@@ -68,7 +71,10 @@ def frequencies(frames: "Floats") -> "Floats":
 
 
 def _alikeness(tapered: "Floats") -> "Floats":
-    """Autocorrelation at each period (and one more on either side), 1 = the frame itself, the taper's own taken out."""
+    """Return the autocorrelation at each period and one lag beyond either end, divided by the window's own.
+
+    It is normalised: 1 is the value at lag 0.
+    """
     import numpy as np
 
     spectrum = np.fft.rfft(tapered, _TRANSFORM, axis=1)
@@ -80,7 +86,7 @@ def _alikeness(tapered: "Floats") -> "Floats":
 
 @lru_cache(maxsize=1)
 def _taper() -> "tuple[Floats, Floats]":
-    """Hann's window, and its own autocorrelation at the periods."""
+    """Return the Hann window, float32[`SPAN`], and its normalised autocorrelation at the same lags."""
     import numpy as np
 
     window = np.hanning(SPAN).astype(np.float32)

@@ -90,7 +90,7 @@ def test_tensors_that_cannot_be_are_refused(tmp_path, form, state):
 def test_what_is_no_number_is_refused(tmp_path, form, value):
     row = ROW.copy()
     row[8] = value
-    with pytest.raises(NotWeights, match="no number"):
+    with pytest.raises(NotWeights, match="NaN or infinite"):
         read_tensors(written(tmp_path, form, STATE, row.tobytes()), SHAPES)
 
 

@@ -1,4 +1,7 @@
-"""Which stretches of sound are one voice: joined two by two, the best first, until what is left are different voices."""
+"""Agglomerative clustering of segments into voices: merge the best pair first, then choose where to stop.
+
+Gains and weights are log marginal likelihoods and log likelihood ratios, in nats.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,20 +16,23 @@ if TYPE_CHECKING:
     Labels = NDArray[np.intp]
 
 MOST_VOICES = 60
-"""More are never told apart."""
+"""Largest number of voices in a recording."""
 
-# Independent frames, 30 s: a longer cluster counts for no more. Otherwise the evidence that two of one voice differ, a
-# little in mood or in what is said, would grow with the recording until it outweighed everything.
+# Independent frames: 30 s of speech. A longer cluster is scaled down to it; otherwise the evidence of small differences
+# within one voice (mood, content) grows with the recording until it outweighs everything else.
 _HEARD = 600.0
-_GAIN = 50.0  # most that a join counts: one that is plainly right must not outweigh one that is wrong
+_GAIN = 50.0  # nats: largest weight of a merge, so that an obviously right merge cannot outweigh a wrong one
 
 
 Sample = Callable[[Sequence[int]], "Array"]
-"""Some thousand white frames [n, d] of these segments, spread evenly over them."""
+"""Returns whitened frames [n, d], a few thousand at most, spread evenly over the segments with these numbers."""
 
 
 def neighbour_gains(tally: SufficientStats, prior: Prior) -> list[tuple[int, int]]:
-    """Segments (first piece, one past the last) of consecutive pieces: a border is where the voice may change."""
+    """Merge consecutive pieces while the marginal likelihood rises; return segments (first piece, one past the last).
+
+    *tally* has the statistics of each piece. A border between segments is where the voice may change.
+    """
     parts = [tally[at : at + 1] for at in range(len(tally))]
     spans = [(at, at + 1) for at in range(len(tally))]
     alone: list[float] = prior.evidence(tally).tolist()
@@ -49,11 +55,12 @@ def neighbour_gains(tally: SufficientStats, prior: Prior) -> list[tuple[int, int
 
 
 class AgglomerativeClustering:
-    """Clusters of k segments, joined step by step until one is left; `labels` tells how it stood at the best moment.
+    """Merge k segments step by step into one cluster; `labels` returns the clusters of the best step.
 
-    Every step takes the two clusters whose joint evidence gains most, or loses least. A step that loses is weighed by
-    `unity`: the moment to stop is when the weights, each with *doubt* added, have the highest sum. *most* clusters are
-    left at most. Work and memory grow with the square of k.
+    *tally* has the statistics of each segment. Every step merges the two clusters whose marginal likelihood rises most
+    or falls least. A merge that raises it weighs `_GAIN`; any other weighs its `merge_log_likelihood_ratio` plus *doubt*
+    (nats), at most `_GAIN`. The best step is the one with the highest sum of weights so far. At most *most* clusters
+    are left. Time and memory grow with the square of k.
     """
 
     def __init__(
@@ -66,7 +73,7 @@ class AgglomerativeClustering:
         self._steps: list[tuple[int, int]] = []
 
     def labels(self) -> "Labels":
-        """The cluster of each segment, [k]: 0, 1, … in no order that means anything."""
+        """Return the cluster of each segment, [k]: 0, 1, … in arbitrary order."""
         import numpy as np
 
         weights = self._all_steps()
@@ -78,7 +85,7 @@ class AgglomerativeClustering:
         return np.unique(labels, return_inverse=True)[1]
 
     def _all_steps(self) -> list[float]:
-        """Join everything; what each step weighed."""
+        """Merge down to one cluster; return the weight of each step in nats, k - 1 of them."""
         import numpy as np
 
         weights: list[float] = []
@@ -107,7 +114,7 @@ class AgglomerativeClustering:
         return weights
 
     def _gains(self, alone: "Array") -> "Array":
-        """What joining any two gains in evidence, [k, k]; -inf on the diagonal."""
+        """Return the gain in log marginal likelihood of merging each pair, [k, k]; -inf on the diagonal."""
         import numpy as np
 
         gains = np.full((len(alone), len(alone)), -np.inf)
@@ -139,9 +146,9 @@ class AgglomerativeClustering:
 def cluster_in_blocks(
     tally: SufficientStats, prior: Prior, sample: Sample, *, doubt: float, block: int = 400, most: int = MOST_VOICES
 ) -> "Labels":
-    """The same labels for any number of segments: *block* consecutive ones at a time, then the clusters of all blocks.
+    """Return labels [k] for any number of segments: cluster *block* consecutive ones at a time, then all blocks' clusters.
 
-    A block leaves few clusters behind, so that the work grows with the number of segments, not with its square.
+    A block leaves at most *block* / 10 clusters, so time grows linearly with the number of segments.
     """
     import numpy as np
 

@@ -1,7 +1,8 @@
-"""Speakers told apart with numpy alone: no model, no download, the same answer every time (docs/speakers.md).
+"""A deterministic speaker diarizer that needs numpy alone, without a trained model (docs/speakers.md).
 
-Sounds are cut where the voice may change, the pieces joined as long as they go together as one voice, and every moment is
-given to the voice that fits it best. What is held is 40 bytes for each 10 ms of speech, never the audio.
+Speech is cut where the voice may change, the segments are clustered into voices, and Viterbi decoding assigns every
+frame to a voice. Memory: 40 bytes per 10 ms of speech; the audio is not kept.
+In order: the constants; `GaussianDiarizer`; `_Recording`, which finds the voices; labels to turns and voice prints.
 """
 
 import math
@@ -44,38 +45,42 @@ CAPABILITIES = Capabilities(
     skills=frozenset({Skill.DIARIZATION}),
     voiceprints=voiceprint.FORM,
 )
-"""What the engine can do, everywhere."""
+"""The capabilities, the same on every machine."""
 
-_ENOUGH = 150  # frames: in less than 1.5 s there is one voice
-_PIECE = 50  # frames: a voice changes at the edge of a piece first, and where it fits best then
-_LONGEST = 3_000  # frames that are cut at once: the work grows with the square
-_SAMPLED = 3_000  # frames that a cluster is weighed by
+# The unit of time is the frame of 10 ms, that of scores the nat. The values were tuned on the recordings of
+# docs/speakers.md ("Measured"), which lists what each does when it is a quarter smaller or larger.
 
-# How much worse than one voice two must be (`voice_evidence.unity`) before they are two: it grows with the length of the
-# recording up to `_CERTAIN` frames, for what one voice says sounds the less alike the more of it there is.
+_ENOUGH = 150  # frames: less than 1.5 s of speech count as one voice
+_PIECE = 50  # frames: 0.5 s; the first borders lie between pieces, Viterbi decoding moves them afterwards
+_LONGEST = 3_000  # frames cut at once: the time grows with the square
+_SAMPLED = 3_000  # frames of each cluster that enter its log likelihood ratio
+
+# Nats by which one mixture for two clusters may fit worse than one for each (`likelihood.merge_log_likelihood_ratio`)
+# while they still count as one voice. It grows with the recording up to `_CERTAIN` frames (80 s), because one person's
+# speech becomes more varied with its length.
 _DOUBT = 375.0
 _CERTAIN = 8_000
-_LEAST = 0.33  # of it, in however short a recording
-_RANGE = 5.0  # times as much doubt at sensitivity 0, as little at 1
+_LEAST = 0.33  # smallest share of it, for short recordings
+_RANGE = 5.0  # factor at sensitivity 0, divisor at sensitivity 1
 
-# A recording of more than `_WHOLE` frames is joined in parts of some `_PART` first, with this share of the doubt: who says
-# little in a part must not be lost there, and what is one voice after all is found in the end.
+# A recording of more than `_WHOLE` frames (200 s) is clustered in parts of about `_PART` (80 s) first, with this share
+# of the doubt: a voice that says little in a part must survive it, and the last round merges what is one voice.
 _WHOLE = 20_000
 _PART = 8_000
 _PART_DOUBT = 0.65
 
-_STEP = 5  # frames that go to one voice together
-_FIT = 0.25  # frames that follow each other are alike: what each of them counts
-_CHANGE = 25.0  # what a change of voice costs
-_CHANGE_LOATH = 75.0
-_MIDDLE: Samples = 120  # from where a frame begins to the middle between its centre and that of the frame before
-_SHORTEST = 300  # frames that a voice must have, in a recording of 15 s or more
-_SHARE = 0.2
+_STEP = 5  # frames per Viterbi step: 50 ms
+_FIT = 0.25  # weight of a frame's log likelihood in Viterbi decoding: successive frames are correlated
+_CHANGE = 25.0  # nats: cost of a change of voice
+_CHANGE_LOATH = 75.0  # nats: the same with `prefer_current`
+_MIDDLE: Samples = 120  # from a frame's start to the midpoint between its centre and the previous frame's
+_SHORTEST = 300  # frames: 3 s, the least speech of a voice in a recording of 15 s or more
+_SHARE = 0.2  # the least share of the speech in shorter recordings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Heard:
-    """One stretch: *cepstra* float16[n, d] and log *pitch* float16[n]; *start* and *end* are its place in the media."""
+    """Features of one stretch of speech: *cepstra* float16[n, d], *pitch* float16[n] in log Hz; *start* … *end* in the media."""
 
     start: Samples
     end: Samples
@@ -85,7 +90,7 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """Frames *first* … *last* (exclusive) of stretch number *stretch*: one voice, as far as neighbours tell."""
+    """Frames *first* … *last* (exclusive) of stretch number *stretch*, taken to be one voice."""
 
     stretch: int
     first: int
@@ -93,22 +98,22 @@ class _Segment:
 
 
 class GaussianDiarizer:
-    """A `Diarizer`; making one costs nothing, and one may be used for many recordings."""
+    """A `Diarizer` without state: creating one loads nothing, and one instance may serve many recordings."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """Any language, everywhere."""
+        """The capabilities: diarization in any language."""
         return CAPABILITIES
 
     def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
-        """Who speaks when, voices in order of appearance. It listens once; one voice at a time, overlap is not found."""
+        """Return turns and voices, voices in order of appearance. Calls *listen* once; does not detect overlapping speech."""
         heard = [_heard(stretch) for stretch in listen() if len(stretch.audio)]
         if not heard:
             return Diarized()
         return _diarized(heard, _Recording(heard).labels(hints))
 
     def similarity(self, one: bytes, other: bytes) -> float:
-        """How likely two prints are one person's, 0..1. Raises ValueError for bytes that are no print."""
+        """Return the likelihood that two prints are of one person, 0..1. Raises ValueError for bytes that are no print."""
         return voiceprint.similarity(voiceprint.unpacked(one), voiceprint.unpacked(other))
 
 
@@ -125,7 +130,7 @@ def _heard(stretch: Speech) -> _Heard:
 
 
 class _Recording:
-    """Everything heard of one recording."""
+    """The features of one recording, with their prior and whitening transform."""
 
     def __init__(self, heard: "Sequence[_Heard]") -> None:
         import numpy as np
@@ -143,7 +148,7 @@ class _Recording:
         self._white = vectors / np.sqrt(values)
 
     def labels(self, hints: DiarizationHints) -> "list[Labels]":
-        """The voice of each frame of each stretch: 0, 1, … by first appearance."""
+        """Return the voice of each frame of each stretch: 0, 1, … by first appearance."""
         import numpy as np
 
         if self._frames < _ENOUGH:
@@ -157,10 +162,10 @@ class _Recording:
         return self._fitted(voices, change)
 
     def _begun(self, doubt: float) -> "list[list[_Segment]]":
-        """The voices; in a long recording those of each part first, then what all parts have left.
+        """Return the voices; of a long recording, cluster each part first and then the clusters of all parts.
 
-        Joined all at once, an hour of one voice would sort itself by what is said and how: clusters of one sound each,
-        less alike than two voices are. What a part leaves is a voice that says all sorts of things.
+        Clustered at once, an hour of one voice forms clusters of similar sounds, which differ more than two voices do.
+        A cluster of a part contains a variety of sounds.
         """
         if self._frames <= _WHOLE:
             return self._joined([[segment] for segment in self._segments()], doubt)
@@ -175,7 +180,7 @@ class _Recording:
         return self._joined(voices, doubt)
 
     def _segments(self) -> "Iterator[_Segment]":
-        """Every stretch cut where the voice may change."""
+        """Cut every stretch where the voice may change."""
         import numpy as np
 
         for number, each in enumerate(self._heard):
@@ -187,7 +192,7 @@ class _Recording:
                     yield _Segment(stretch=number, first=int(edges[first]), last=int(edges[last]))
 
     def _joined(self, groups: "list[list[_Segment]]", doubt: float) -> "list[list[_Segment]]":
-        """*groups* of segments, those that are one voice's joined."""
+        """Return *groups* of segments with those of one voice merged."""
         tallies = [self._tally(group) for group in groups]
         whole = SufficientStats(
             count=_stacked([each.count for each in tallies]),
@@ -205,7 +210,7 @@ class _Recording:
         return joined
 
     def _tally(self, segments: "Sequence[_Segment]") -> SufficientStats:
-        """Of all *segments* together; a voice may have hours of them, so they are counted one at a time."""
+        """Return the statistics of all *segments* together; one at a time, because a voice may have hours of them."""
         return reduce(SufficientStats.__add__, (sufficient_stats([self._cepstra([each])]) for each in segments))
 
     def _cepstra(self, segments: "Sequence[_Segment]", every: int = 1) -> "Array":
@@ -215,7 +220,7 @@ class _Recording:
         return np.concatenate(parts).astype(np.float64)
 
     def _sampled(self, segments: "Sequence[_Segment]") -> "Array":
-        """At most `_SAMPLED` frames of *segments*, evenly spread and white."""
+        """Return at most `_SAMPLED` whitened frames of *segments*, evenly spread, [n, d]."""
         import numpy as np
 
         every = max(1, sum(each.last - each.first for each in segments) // (4 * _SAMPLED))
@@ -225,14 +230,14 @@ class _Recording:
         return white
 
     def _long_enough(self, voices: "list[list[_Segment]]") -> "list[list[_Segment]]":
-        """*voices* without those that hardly speak: they are a cough, a laugh, two at once."""
+        """Return *voices* without the shortest ones, which are a cough, a laugh or overlapping speech; at least one."""
         lengths = [sum(each.last - each.first for each in voice) for voice in voices]
         least = min(_SHORTEST, _SHARE * self._frames)
         kept = [voice for voice, length in zip(voices, lengths, strict=True) if length >= least]
         return kept or [voices[lengths.index(max(lengths))]]
 
     def _fitted(self, voices: "list[list[_Segment]]", change: float) -> "list[Labels]":
-        """The voice of each frame of each stretch, by what each of *voices* sounds like; in order of appearance."""
+        """Assign each frame of each stretch to one of *voices* by Viterbi decoding; labels by first appearance."""
         import numpy as np
 
         if len(voices) == 1:
@@ -255,7 +260,7 @@ def _stacked(arrays: "Sequence[Array]") -> "Array":
 
 
 def _numbered(paths: "list[Labels]") -> "list[Labels]":
-    """*paths* with their labels counted from 0 by first appearance."""
+    """Return *paths* with their labels renumbered from 0 by first appearance."""
     import numpy as np
 
     order: dict[int, int] = {}
@@ -269,7 +274,7 @@ def _numbered(paths: "list[Labels]") -> "list[Labels]":
 
 
 def _runs(path: "Labels") -> "Iterator[tuple[int, int, int]]":
-    """(first frame, one past the last, label) of each run of one label."""
+    """Yield (first frame, one past the last, label) of each run of one label."""
     import numpy as np
 
     edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
@@ -278,7 +283,7 @@ def _runs(path: "Labels") -> "Iterator[tuple[int, int, int]]":
 
 
 def _voices(paths: "Sequence[Labels]") -> "list[list[_Segment]]":
-    """The segments of each label; every label from 0 on has some."""
+    """Return the segments of each label; every label from 0 on has some."""
     voices: list[list[_Segment]] = [[] for _ in range(1 + max(int(path.max()) for path in paths))]
     for number, path in enumerate(paths):
         for first, last, label in _runs(path):
@@ -299,7 +304,7 @@ def _diarized(heard: "Sequence[_Heard]", paths: "Sequence[Labels]") -> Diarized:
 
 
 def _voice(heard: "Sequence[_Heard]", segments: "Sequence[_Segment]") -> Voice:
-    """The print and pitch of all that one voice says."""
+    """Return the voice print and pitch of one voice from all its *segments*."""
     import numpy as np
 
     parts = [heard[each.stretch].cepstra[each.first : each.last] for each in segments]

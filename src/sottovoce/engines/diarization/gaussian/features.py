@@ -1,4 +1,4 @@
-"""What of a sound tells voices apart: the shape of its spectrum every 10 ms, and the pitch. Numpy alone."""
+"""Features that distinguish voices: mel cepstra every 10 ms, and the pitch. Computed with numpy alone."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 COEFFICIENTS = 15
-"""Cepstral coefficients of a frame, from the first on: the zeroth is loudness, which tells how near somebody sits."""
+"""Cepstral coefficients of a frame, from number 1 on: number 0 is loudness, which depends on the microphone's distance."""
 
 FRAME: Samples = RATE // 100
-"""Frames begin this far apart; each is `_SPAN` long."""
+"""Hop: 10 ms from one frame to the next; a frame is `_SPAN` long."""
 
-_SPAN: Samples = RATE // 40
-_FFT = 512
+_SPAN: Samples = RATE // 40  # 25 ms
+_FFT = 512  # length in samples
 _BANDS = 30
 _LOW, _HIGH = 80.0, 7_600.0  # Hz
-_FLOOR = 1e-10  # power of a band that counts as silence: recordings 30 dB quieter must look the same
-_AT_ONCE = 500  # frames: 5 s, some 20 MB while they are worked at
+_FLOOR = 1e-10  # power added to every band; so low that recordings 30 dB quieter give the same cepstra
+_AT_ONCE = 500  # frames per batch: 5 s of audio, about 20 MB of intermediate arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """*cepstra* float32[n, `COEFFICIENTS`]; *pitch* float32[n]: natural logarithm of Hz, NaN where there is no voice."""
+    """*cepstra* float32[n, `COEFFICIENTS`]; *pitch* float32[n]: natural logarithm of Hz, NaN for an unvoiced frame."""
 
     cepstra: "Floats"
     pitch: "Floats"
 
 
 def frames(audio: "Floats") -> Frames:
-    """The n >= 1 frames of float32[m] at 16 kHz. Values that are no numbers count as silence, those beyond 1 are clipped."""
+    """Return the n >= 1 frames of *audio*, float32[m] at 16 kHz. NaN and infinity count as 0; the rest is clipped to -1..1."""
     import numpy as np
 
     sound = np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
@@ -52,7 +52,7 @@ def frames(audio: "Floats") -> Frames:
 
 
 def _cut(sound: "Floats", span: Samples, first: int, last: int) -> "Floats":
-    """Frames *first* … *last* of *sound*, float32[k, span]."""
+    """Return frames *first* … *last* (exclusive) of *sound*, float32[k, span]."""
     import numpy as np
 
     part = sound[first * FRAME : (last - 1) * FRAME + span]
@@ -71,7 +71,7 @@ def _cepstra(cut: "Floats") -> "Floats":
 
 @lru_cache(maxsize=1)
 def _tables() -> "tuple[Floats, Floats, Floats]":
-    """The window [_SPAN], triangular bands even in mel [_FFT / 2 + 1, _BANDS], cosines [_BANDS, COEFFICIENTS]."""
+    """Return the Hamming window [_SPAN], triangular mel bands [_FFT / 2 + 1, _BANDS], and DCT [_BANDS, COEFFICIENTS]."""
     import numpy as np
 
     def mel(hz: float) -> float:

@@ -1,7 +1,9 @@
-"""How well sounds go together as one voice: Gaussians with a prior, and mixtures that find out whether two are better.
+"""Likelihoods of clusters of frames: is a cluster one voice, are two clusters the same voice?
 
-Everything is about clusters of frames. What is known of a cluster for the first question is its `Tally`: so two clusters
-are joined by adding. All in float64: determinants of sums of squares need it.
+In order: the constants; `SufficientStats`, which add up when clusters are merged; `Prior`, the marginal likelihood of a
+cluster as one Gaussian voice; the log likelihood ratio of Gaussian mixtures, which decides on a merge.
+Log likelihoods are in nats. All arrays are float64, which determinants of sums of squares need. docs/speakers.md lists
+what each constant does when it is a quarter smaller or larger.
 """
 
 from dataclasses import dataclass
@@ -13,23 +15,24 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Frames that follow each other are alike: so many independent ones is each worth.
-_WORTH = 0.2
-# How firmly it is believed beforehand that a voice has the recording's covariance, and how vaguely its mean (both in
-# independent frames).
+_WORTH = 0.2  # independent frames per frame: successive frames are correlated
+# Strength of the prior in independent frames: of the recording's covariance, and of its mean.
 _FIRMNESS = 20.0
 _VAGUENESS = 0.02
 
 _COMPONENTS = 8  # of a mixture: with fewer, one voice looks like two; with more, two look like one (docs/speakers.md)
-_LEAST = 20  # frames that a component needs
-_ROUNDS = 12
-_EXACT_FROM = 6  # Stirling's series is
-_LEAST_SPREAD = 0.1  # of a component, of the variance of all
+_LEAST = 20  # frames per component at least
+_ROUNDS = 12  # of expectation maximisation
+_EXACT_FROM = 6  # argument from which Stirling's series is exact enough
+_LEAST_SPREAD = 0.1  # variance floor of a component, as a share of the variance of all frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SufficientStats:
-    """Of k clusters: independent frames *count* [k], their *total* [k, d], their *squares* [k, d, d]."""
+    """Sufficient statistics of k clusters, in independent frames.
+
+    *count* [k]: number of frames; *total* [k, d]: their sum; *squares* [k, d, d]: the sum of their outer products.
+    """
 
     count: "Array"
     total: "Array"
@@ -42,13 +45,13 @@ class SufficientStats:
         return SufficientStats(count=self.count[which], total=self.total[which], squares=self.squares[which])
 
     def __add__(self, other: "SufficientStats") -> "SufficientStats":
-        """Each with each; one of a single cluster is added to all of the other."""
+        """Merge cluster by cluster; statistics of a single cluster are added to each of the others."""
         return SufficientStats(
             count=self.count + other.count, total=self.total + other.total, squares=self.squares + other.squares
         )
 
     def capped(self, most: float) -> "SufficientStats":
-        """The same clusters, those of more than *most* independent frames scaled down to so many."""
+        """Return the same clusters, each scaled down to at most *most* independent frames."""
         import numpy as np
 
         share = most / np.maximum(self.count, most)
@@ -60,7 +63,7 @@ class SufficientStats:
 
 
 def sufficient_stats(clusters: "list[Array]") -> SufficientStats:
-    """Of frames [n, d] a cluster."""
+    """Return the statistics of *clusters*, each of frames [n, d]."""
     import numpy as np
 
     return SufficientStats(
@@ -71,9 +74,9 @@ def sufficient_stats(clusters: "list[Array]") -> SufficientStats:
 
 
 class Prior:
-    """What is believed of every voice before it is heard: a normal with an inverse Wishart, about the whole recording.
+    """The normal-inverse-Wishart prior of every voice, centred on the whole recording.
 
-    *mean* [d] and *covariance* [d, d] (positive definite) are the recording's.
+    *mean* [d] and *covariance* [d, d] (positive definite) are those of the recording.
     """
 
     def __init__(self, mean: "Array", covariance: "Array") -> None:
@@ -87,7 +90,7 @@ class Prior:
         self._constant = 0.5 * self._degrees * own - float(_log_gammas(np.array([0.5 * self._degrees]), self._d)[0])
 
     def evidence(self, stats: SufficientStats) -> "Array":
-        """Log probability [k] of the frames of each cluster if they are one voice's."""
+        """Return the log marginal likelihood [k], in nats, of each cluster as frames of one voice."""
         import numpy as np
 
         count, degrees = stats.count, self._degrees + stats.count
@@ -102,11 +105,12 @@ class Prior:
         return found
 
     def voices(self, stats: SufficientStats) -> "tuple[Array, Array]":
-        """The mean [k, d] and covariance [k, d, d] to expect of each cluster's voice."""
+        """Return the posterior mean [k, d] and covariance [k, d, d] of each cluster's voice."""
         mean, scatter = self._posterior(stats)
         return mean, scatter / (_FIRMNESS + stats.count)[:, None, None]
 
     def _posterior(self, stats: SufficientStats) -> "tuple[Array, Array]":
+        """Return the posterior mean [k, d] and scatter matrix [k, d, d] of each cluster."""
         weight = (_VAGUENESS + stats.count)[:, None]
         mean = (_VAGUENESS * self.mean + stats.total) / weight
         scatter = self._scatter + stats.squares - weight[:, :, None] * mean[:, :, None] * mean[:, None, :]
@@ -114,7 +118,10 @@ class Prior:
 
 
 def _log_gammas(x: "Array", d: int) -> "Array":
-    """Log of the d-variate gamma function of [k], without its constant power of pi; every x > (d - 1) / 2."""
+    """Return the log of the d-variate gamma function of *x* [k], without its constant power of pi.
+
+    Every x must be > (d - 1) / 2.
+    """
     import numpy as np
 
     at = x[:, None] - 0.5 * np.arange(d)
@@ -142,10 +149,11 @@ class _Mixture:
 
 
 def merge_log_likelihood_ratio(one: "Array", other: "Array") -> float:
-    """How much better frames [n, d] and [m, d] fit one mixture than one each that has half as many components.
+    """Return the log likelihood ratio, in nats, of one mixture for both clusters against one mixture for each.
 
-    Both sides have as many parameters, so that no penalty is needed (Ajmera and Wooters, 2003). The more negative, the
-    more certainly they are two voices. The frames must be white (covariance of the recording: unit).
+    *one* [n, d] and *other* [m, d] are whitened frames (the recording's covariance is the unit matrix). The joint mixture
+    has as many components as the two separate ones together, so the parameters are equal in number and no penalty is
+    needed (Ajmera and Wooters, 2003). A more negative ratio is stronger evidence of two voices.
     """
     import numpy as np
 
@@ -162,7 +170,10 @@ def merge_log_likelihood_ratio(one: "Array", other: "Array") -> float:
 
 
 def _split(frames: "Array", components: int) -> _Mixture:
-    """Halves at the median along the widest direction, halved again."""
+    """Return an initial mixture: split at the median along the direction of largest variance, repeatedly.
+
+    *components* is a power of two.
+    """
     import numpy as np
 
     parts = [frames]
@@ -183,12 +194,13 @@ def _split(frames: "Array", components: int) -> _Mixture:
 
 
 def _spread(frames: "Array") -> "Array":
+    """Return the variance of each dimension, [d], plus a small constant so that none is 0."""
     found: Array = frames.var(axis=0) + 1e-3
     return found
 
 
 def _trained(frames: "Array", mixture: _Mixture) -> _Mixture:
-    """*mixture* after some rounds of expectation and maximisation."""
+    """Return *mixture* after `_ROUNDS` rounds of expectation maximisation on *frames*."""
     import numpy as np
 
     squares, floor = frames**2, _LEAST_SPREAD * _spread(frames)

@@ -1,4 +1,4 @@
-"""Who speaks at each moment, given how well each voice fits each: the best path that does not change voice for nothing."""
+"""Log likelihoods of frames under Gaussian voices, and the Viterbi path through them with a cost per speaker change."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def log_likelihoods(frames: "Array", means: "Array", covariances: "Array") -> "Array":
-    """Log densities [n, k] of frames [n, d] under k normals, but for a constant."""
+    """Return log densities [n, k], in nats, of *frames* [n, d] under k Gaussians, without the constant term.
+
+    *means* [k, d], *covariances* [k, d, d].
+    """
     import numpy as np
 
     found = np.empty((len(frames), len(means)))
@@ -23,7 +26,7 @@ def log_likelihoods(frames: "Array", means: "Array", covariances: "Array") -> "A
 
 
 def viterbi(scores: "Array", change: float) -> "Labels":
-    """The labels [n] whose *scores* [n, k] sum up highest, less *change* for each change of label (Viterbi)."""
+    """Return the labels [n] with the highest sum of *scores* [n, k], minus *change* (nats) for each change of label."""
     import numpy as np
 
     n, k = scores.shape

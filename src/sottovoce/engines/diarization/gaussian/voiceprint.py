@@ -1,4 +1,4 @@
-"""A voice in half a kilobyte: how its spectrum and pitch are spread, and how alike two such are. No recording is needed."""
+"""Voice prints of half a kilobyte: distribution of the cepstra, median pitch; and the similarity of two prints."""
 
 import math
 import struct
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     Halves = NDArray[np.float16]
 
 FORM = "builtin-1"
-"""Name and version of the prints; another way of computing them must have another."""
+"""Name and version of the prints; a change of how they are computed needs a new name."""
 
 _VERSION = 1
-_PAIRS = COEFFICIENTS * (COEFFICIENTS + 1) // 2
+_PAIRS = COEFFICIENTS * (COEFFICIENTS + 1) // 2  # numbers in a triangle of the covariance matrix
 _LAYOUT = struct.Struct(f"<B2f{COEFFICIENTS}f{_PAIRS}f")  # version, frames, pitch, means, covariances
-_LARGEST = 1e4  # of any number in a print but the frames: cepstra are some tens
+_LARGEST = 1e4  # absolute limit of every number in a print except the frames: cepstra are some tens
 _MOST_FRAMES = 1e9
 
-_TYPICAL = 100.0  # frames that a print is thought to have of the covariance of both, which steadies short ones
-_PITCH_VARIES = 0.24  # of one person's median log pitch, from talk to talk
-_PITCH_COUNTS = 0.5  # at most
-# Distance at which two prints of many frames are undecided, what few frames add to it, and how fast it is decided away
-# from there: docs/speakers.md.
+_TYPICAL = 100.0  # frames of the pooled covariance added to each print, which stabilises short ones
+_PITCH_VARIES = 0.24  # deviation of one person's median log pitch between recordings
+_PITCH_COUNTS = 0.5  # most that the pitch adds to the distance
+# Distance (nats) at which two long prints have the similarity 0.5; frames * nats that short prints add to it; slope of
+# the logistic function per nat. Chosen on the recordings of docs/speakers.md ("Measured").
 _UNDECIDED = 1.2
 _SCATTER = 200.0
 _STEEPNESS = 4.0
-_TRUSTED = 200.0  # frames of which a print is half as trustworthy as it can get
+_TRUSTED = 200.0  # frames of the shorter print at which the slope is half of its maximum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoicePrint:
-    """*frames* it was made of; *mean* [d] and *covariance* [d, d] of the cepstra; *pitch*: median log Hz, or None."""
+    """*frames*: their number; *mean* [d] and *covariance* [d, d] of the cepstra; *pitch*: median log Hz, or None."""
 
     frames: float
     mean: "Array"
@@ -46,7 +46,7 @@ class VoicePrint:
     pitch: float | None
 
     def packed(self) -> bytes:
-        """As bytes; equal prints give equal ones."""
+        """Return the print as bytes; equal prints give equal bytes."""
         import numpy as np
 
         pitch = math.nan if self.pitch is None else self.pitch
@@ -55,7 +55,10 @@ class VoicePrint:
 
 
 def printed(parts: "Sequence[Halves]", pitch: "Halves") -> VoicePrint:
-    """Of one voice's frames, [n, d] a part, n >= 1 in all, and their log pitches (NaN: unvoiced)."""
+    """Return the print of one voice.
+
+    *parts*: cepstra float16[n, d] each, at least one frame in all; *pitch*: log Hz of the frames, NaN where unvoiced.
+    """
     import numpy as np
 
     frames = sum(len(part) for part in parts)
@@ -74,22 +77,22 @@ def printed(parts: "Sequence[Halves]", pitch: "Halves") -> VoicePrint:
 
 
 def unpacked(data: bytes) -> VoicePrint:
-    """What `VoicePrint.packed` wrote. Raises ValueError for anything that it cannot have written."""
+    """Return the print that `VoicePrint.packed` wrote. Raises ValueError for any other bytes."""
     import numpy as np
 
     if len(data) != _LAYOUT.size or data[0] != _VERSION:
-        raise ValueError("this is no voice print of this form")
+        raise ValueError("the bytes are not a voice print of this form")
     _, frames, pitch, *rest = _LAYOUT.unpack(data)
     values = np.array(rest)
     if not (np.isfinite(values).all() and np.abs(values).max() < _LARGEST and 1.0 <= frames <= _MOST_FRAMES):
-        raise ValueError("a voice print with impossible values")
+        raise ValueError("the voice print has a value out of range")
     if not (math.isnan(pitch) or abs(pitch) < _LARGEST):
-        raise ValueError("a voice print with an impossible pitch")
+        raise ValueError("the voice print has a pitch out of range")
     covariance = np.zeros((COEFFICIENTS, COEFFICIENTS))
     covariance[np.triu_indices(COEFFICIENTS)] = values[COEFFICIENTS:]
     covariance += np.triu(covariance, 1).T
     if np.linalg.eigvalsh(covariance)[0] <= 0.0:
-        raise ValueError("a voice print whose covariance is none")
+        raise ValueError("the voice print's covariance is not positive definite")
     return VoicePrint(
         frames=frames,
         mean=values[:COEFFICIENTS],
@@ -99,9 +102,10 @@ def unpacked(data: bytes) -> VoicePrint:
 
 
 def distance(one: VoicePrint, other: VoicePrint) -> float:
-    """How far two voices are apart, >= 0, the same both ways; nothing but rounding for a print and itself.
+    """Return the distance of two voices in nats: >= 0, symmetric, 0 but for rounding between a print and itself.
 
-    The log of how much more room both take up together than each alone, and a little for the difference of pitch.
+    It is the log determinant of the joint covariance minus the mean of the separate ones, plus at most `_PITCH_COUNTS`
+    for the difference of pitch.
     """
     import numpy as np
 
@@ -117,7 +121,10 @@ def distance(one: VoicePrint, other: VoicePrint) -> float:
 
 
 def similarity(one: VoicePrint, other: VoicePrint) -> float:
-    """How likely both are one person, 0..1; 0.5 where it cannot be told, and near it where a print is of a few seconds."""
+    """Return the likelihood that both prints are of one person, 0..1.
+
+    0.5 is undecided; prints of a few seconds stay near it.
+    """
     least = min(one.frames, other.frames)
     undecided = _UNDECIDED + _SCATTER / max(least, _SCATTER / 2)
     exponent = _STEEPNESS * least / (least + _TRUSTED) * (distance(one, other) - undecided)

@@ -1,7 +1,7 @@
-"""Which embeddings are one speaker's: agglomerative clustering by average cosine distance, with bounded memory.
+"""Agglomerative clustering of embeddings by average cosine distance, with bounded memory.
 
-The mean distance between two clusters of unit vectors follows from their sums alone, so clusters of clusters are exactly
-what clustering everything at once would compare. Many windows are therefore clustered in blocks first.
+The mean distance between two clusters of unit vectors follows from their sums alone, so clustering clusters compares the
+same distances as clustering all vectors at once. Many windows are therefore clustered in blocks first.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 BLOCK = 2_000
-"""Most things that are compared each with each: 16 MB of distances."""
+"""Most items of which all pairs are compared: 16 MB of distances."""
 
 _KEPT = BLOCK // 8
-"""Most clusters that a block leaves for the next round, so that every round is much shorter than the one before."""
+"""Most clusters that a block leaves for the next round, so that each round has about an eighth of the items before."""
 
 
 def clusters(embeddings: "NDArray[np.floating]", limit: float, most: int) -> "Labels":
-    """A label 0 … k-1 for each of *embeddings* (float[n, d], unit vectors); labels by first appearance, k <= *most*.
+    """Return a label 0 … k-1 for each of *embeddings* (float[n, d], unit vectors); labels by first appearance, k <= *most*.
 
-    Two clusters become one as long as the mean cosine distance between their members is at most *limit*, or there are
-    more than *most*. Time grows with n, not with its square, from `BLOCK` on.
+    Two clusters are merged while the mean cosine distance between their members is at most *limit*, or while there are
+    more than *most*. Time grows linearly with n from `BLOCK` on.
     """
     import numpy as np
 
@@ -41,7 +41,7 @@ def clusters(embeddings: "NDArray[np.floating]", limit: float, most: int) -> "La
 def _round(
     sums: "NDArray[np.floating]", counts: "Floats", limit: float
 ) -> "tuple[NDArray[np.floating], Floats, Labels]":
-    """Each block by itself: sums and counts of the clusters that it leaves, and in which of them each thing is."""
+    """Cluster each block by itself; return sums and counts of the clusters that are left, and the cluster of each item."""
     import numpy as np
 
     added, counted, labels = [], [], []
@@ -58,7 +58,7 @@ def _round(
 
 
 def _agglomerated(sums: "Floats", counts: "Floats", limit: float, most: int) -> "Labels":
-    """Labels of things that are *counts* vectors each, with these *sums*."""
+    """Return the labels of items that consist of *counts* vectors each, with these *sums*."""
     import numpy as np
 
     parents = list(range(len(counts)))
@@ -73,10 +73,10 @@ def _agglomerated(sums: "Floats", counts: "Floats", limit: float, most: int) -> 
 
 
 def _merges(sums: "Floats", counts: "Floats") -> Iterator[tuple[float, int, int]]:
-    """Every merge down to one cluster: at which distance, and a member of each side. Not in the order of distances.
+    """Yield every merge down to one cluster: its distance, and a member of each side. Not in order of distance.
 
-    Nearest-neighbour chains (Murtagh 1983): mutual nearest neighbours are merged wherever they turn up, which gives
-    the same tree as always taking the nearest pair of all, in n² steps.
+    Nearest-neighbour chains (Murtagh 1983): mutual nearest neighbours are merged as they are found, which gives the same
+    tree as always merging the nearest pair of all, in n² steps.
     """
     import numpy as np
 
@@ -100,7 +100,7 @@ def _merges(sums: "Floats", counts: "Floats") -> Iterator[tuple[float, int, int]
 
 
 def _neighbours(distances: "Floats", chain: list[int]) -> tuple[int, int]:
-    """Two that are each other's nearest, found by going on from the end of *chain*; they are taken off it."""
+    """Extend *chain* until its last two are each other's nearest neighbours; remove these two and return them."""
     while True:
         last = chain[-1]
         nearest = int(distances[last].argmin())

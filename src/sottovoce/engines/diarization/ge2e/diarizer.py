@@ -1,8 +1,8 @@
-"""Speakers told apart by the GE2E voice encoder that Real-Time-Voice-Cloning and Resemblyzer published.
+"""A speaker diarizer with the GE2E voice encoder that Real-Time-Voice-Cloning and Resemblyzer published.
 
-It runs on numpy alone, from the file of weights as it was published. Every 0.4 s of speech a window of 1.6 s becomes an
-embedding; those are clustered, and the windows over a moment vote on who speaks in it. Where two speak at once it hears
-one of them. What it was measured with, and how well it does, stands in `docs/models.md`.
+It needs numpy and the published file of weights. Every 0.4 s a window of 1.6 s of speech becomes an embedding; the
+embeddings are clustered, and the windows over a moment vote on its speaker. Overlapping speech gets one of its speakers.
+`docs/models.md` has the measurements and the recordings they were made with.
 """
 
 import contextlib
@@ -31,20 +31,21 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 MOST_VOICES = 100
-"""Of one medium."""
+"""Largest number of voices in one recording."""
 
 # Mean cosine distance up to which two clusters are one voice. Measured from 0.25 to 0.5: clear recordings come out right
-# from 0.36 to 0.42, the same as by telephone best from 0.34 to 0.38; two much alike on the telephone need 0.31 or less.
+# from 0.36 to 0.42, the same in telephone quality best from 0.34 to 0.38; two similar voices on the telephone need 0.31
+# or less.
 _LIMIT = 0.36
-_SPAN = 0.12  # from the least sensitivity to the most
-_LEAST: Samples = 2 * RATE  # a voice that speaks for less is taken for a slip,
-_AT_ONCE: Samples = FRAMES * HOP  # and so is one that never has a window for itself: it is two others' changes
-_SURE: Samples = RATE * 6 // 5  # shorter windows have no say in how many voices there are
-_RELUCTANCE, _RELUCTANT = 1.0, 5.0  # votes of cells: 0.05 s, 0.25 s
+_SPAN = 0.12  # by which the limit falls from sensitivity 0 to 1
+_LEAST: Samples = 2 * RATE  # least speech of a voice in all; shorter clusters are taken for errors
+_AT_ONCE: Samples = FRAMES * HOP  # least run of a voice, one window: a cluster without one consists of speaker changes
+_SURE: Samples = RATE * 6 // 5  # shorter windows do not enter the clustering
+_RELUCTANCE, _RELUCTANT = 1.0, 5.0  # cost of a change in cells of 0.05 s: 0.05 s; with `prefer_current` 0.25 s
 
 
 def offer(model: Model) -> Capabilities:
-    """What a voice encoder on the shelf can do: it needs no language."""
+    """Return the capabilities of the stored voice encoder *model*; diarization needs no language."""
     return _capabilities(model.name, model.grade)
 
 
@@ -60,10 +61,10 @@ def _capabilities(name: str, grade: int) -> Capabilities:
 
 
 class Ge2eDiarizer:
-    """A `Diarizer` with the weights in *folder* (`encoder.pt` or `pretrained.pt`); making one takes 10 ms and 10 MB.
+    """A `Diarizer` with the weights in *folder* (`encoder.pt` or `pretrained.pt`); loading takes 10 ms and 10 MB.
 
-    *threads* of numpy's linear algebra in this process, 0 = as it likes.
-    Errors: EngineUnavailable when there is no such file, or it is not the encoder's.
+    *threads*: of numpy's linear algebra in this process, 0 = numpy's default.
+    Errors: EngineUnavailable when the file is missing or has no weights of the encoder.
     """
 
     def __init__(self, folder: Path, capabilities: Capabilities | None = None, *, threads: int = 1) -> None:
@@ -75,19 +76,19 @@ class Ge2eDiarizer:
         try:
             self._net = VoiceNet(file)
         except (NotWeights, OSError) as error:
-            why = str(error) if isinstance(error, NotWeights) else "it cannot be read"
+            why = str(error) if isinstance(error, NotWeights) else "the file cannot be read"
             raise EngineUnavailable(f"{file.name} of {name} is no voice encoder: {why}", at=None) from error
         _limit_threads(threads)
 
     @property
     def capabilities(self) -> Capabilities:
-        """Diarization, and the form of the prints."""
+        """The capabilities: diarization, and the form of the voice prints."""
         return self._capabilities
 
     def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
-        """Turns that cover the speech without overlap, and a voice for each speaker in order of appearance.
+        """Return turns that cover the speech without overlap, and a voice for each speaker in order of appearance.
 
-        *listen* is called once. Of the speech about 2 kB a second are held.
+        Calls *listen* once. Memory: about 2 kB per second of speech.
         """
         heard = hear(self._net, listen())
         if not len(heard):
@@ -104,15 +105,18 @@ class Ge2eDiarizer:
         )
 
     def similarity(self, one: bytes, other: bytes) -> float:
-        """How likely two prints are one speaker's, 0..1: calibrated for prints from different lines as well as from one.
+        """Return the likelihood that two prints are of one speaker, 0..1, calibrated for prints from one line and from two.
 
-        Raises ValueError for what is no print of this form.
+        Raises ValueError for bytes that are no print of this form.
         """
         return voiceprint.similarity(voiceprint.read(one), voiceprint.read(other))
 
 
 def _voices(heard: Heard, limit: float) -> "Labels":
-    """The voice of each window, int64[n]: clusters of the long ones, of which the small are dissolved."""
+    """Return the voice of each window, int64[n].
+
+    The long windows are clustered, clusters with too little speech are dropped, and each window gets the nearest of the others.
+    """
     import numpy as np
 
     long = heard.bounds[:, 1] - heard.bounds[:, 0] >= _SURE
@@ -130,7 +134,7 @@ def _voices(heard: Heard, limit: float) -> "Labels":
 
 
 def _spoken(labels: "Labels", stretch: "Labels", shares: "Labels") -> "tuple[Labels, Labels]":
-    """Samples that each label has in all, and without another in between, of windows with these *shares*."""
+    """Sum the windows' *shares* (samples) by label: in all, and in the longest run within a stretch; int64[k] each."""
     import numpy as np
 
     fresh = np.concatenate([[True], (np.diff(labels) != 0) | (np.diff(stretch) != 0)])
@@ -153,7 +157,7 @@ def _voice(heard: Heard, mine: "NDArray[np.bool_]", speech: Samples) -> Voice:
 
 
 def _direction(embeddings: "NDArray[np.float16]") -> "Floats":
-    """The mean of float16[n, d], scaled to length 1: float32[d]."""
+    """Return the mean of float16[n, d], scaled to length 1: float32[d]."""
     import numpy as np
 
     total = embeddings.sum(axis=0, dtype=np.float32)
@@ -162,7 +166,7 @@ def _direction(embeddings: "NDArray[np.float16]") -> "Floats":
 
 
 def _limit_threads(threads: int) -> None:
-    """Of OpenBLAS as numpy's wheels bring it: it has no other switch once it is loaded. Another one is left alone."""
+    """Set the threads of the OpenBLAS in numpy's wheels, which has no other switch once loaded. Other libraries keep theirs."""
     import numpy as np
 
     if threads < 1:

@@ -1,7 +1,7 @@
-"""The voice encoder's network in numpy: three LSTM layers, a linear one, cut off at 0, scaled to length 1.
+"""The voice encoder's network in numpy: three LSTM layers, a linear layer with ReLU, normalisation to length 1.
 
 It is the GE2E encoder (Wan and others 2018, arXiv 1710.10467) in the shape that Real-Time-Voice-Cloning and Resemblyzer
-trained and published; `voice_mel` makes what it hears.
+trained and published; `mel` computes its input.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SIZE = 256
-"""Numbers of a voice's embedding, and of each layer's state."""
+"""Dimensions of an embedding, and of each layer's state."""
 
 LAYERS = 3
 
 AT_ONCE = 64
-"""Windows a run: what fills the caches of a core and takes 50 MB."""
+"""Windows per run: enough to fill a core's caches, in 50 MB."""
 
-_LEAST = 1e-12  # in place of 0, so that there is a direction even where nothing stands out
+_LEAST = 1e-12  # floor of the ReLU, so that an all-zero output can be normalised
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
-    """The tensors in the file, by PyTorch's names; the four gates (in, forget, cell, out) of a layer lie in one."""
+    """Return the shapes of the file's tensors by PyTorch's names; the four gates of a layer (in, forget, cell, out) share one."""
     shapes: dict[str, tuple[int, ...]] = {"linear.weight": (SIZE, SIZE), "linear.bias": (SIZE,)}
     for layer in range(LAYERS):
         shapes[f"lstm.weight_ih_l{layer}"] = (4 * SIZE, SIZE if layer else BANDS)
@@ -43,7 +43,7 @@ SHAPES = _shapes()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Layer:
-    """Weights float32[n, 1024] of what comes in, float32[256, 1024] of the state before, and float32[1024] added."""
+    """An LSTM layer's weights: *heard* float32[n, 1024] of the input, *before* float32[256, 1024] of the previous state."""
 
     heard: "Floats"
     before: "Floats"
@@ -68,7 +68,7 @@ class VoiceNet:
         self._weight, self._bias = np.ascontiguousarray(weights["linear.weight"].T), weights["linear.bias"]
 
     def embed(self, mels: "Floats") -> "Floats":
-        """Embeddings float32[n, 256], each of length 1 and > 0, of windows float32[n, frames, 40]."""
+        """Return embeddings float32[n, 256], of length 1 with positive components, of windows float32[n, frames, 40]."""
         import numpy as np
 
         runs = [self._run(mels[at : at + AT_ONCE]) for at in range(0, len(mels), AT_ONCE)]
@@ -86,7 +86,7 @@ class VoiceNet:
 
 
 def _through(layer: _Layer, steps: "Floats") -> "Floats":
-    """The states float32[frames, n, 256] of *layer* while it hears float32[frames, n, m], from silence on."""
+    """Return the states float32[frames, n, 256] of *layer* for the inputs float32[frames, n, m], from a zero state on."""
     import numpy as np
 
     frames, count, _ = steps.shape
@@ -109,7 +109,7 @@ def _through(layer: _Layer, steps: "Floats") -> "Floats":
 
 
 def _sigmoid(values: "Floats") -> None:
-    """1 / (1 + exp(-x)) in place; by tanh, which cannot overflow."""
+    """Compute 1 / (1 + exp(-x)) in place, by tanh, which cannot overflow."""
     import numpy as np
 
     values *= 0.5

@@ -1,7 +1,8 @@
-"""Pickles that describe tensors, read opcode by opcode: nothing in them is ever run.
+"""An interpreter of pickles that describe tensors; it never executes or imports anything that a pickle names.
 
-The machine knows plain containers, numbers, strings and the names that a table of tensors needs; any other opcode or
-name ends the reading. What it makes grows with the length of the pickle and with nothing that stands in it.
+It supports plain containers, numbers, strings and the names that a table of tensors needs, and rejects any other opcode
+or name. Its memory is bounded by the length of the pickle, whatever values are in it.
+In order: limits; `Storage` and `Tensor`; `loaded`; the stack machine; the tables of opcodes.
 """
 
 import io
@@ -12,21 +13,21 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 MAX_NUMBERS = 1 << 26
-"""Of a row, and of any length or place in it."""
+"""Largest number of items in a storage, and of any offset, dimension or stride of a tensor."""
 
 ITEM = {"FloatStorage": 4, "DoubleStorage": 8}
-"""Bytes of a number of each kind that is known."""
+"""Bytes per item of each supported kind."""
 
-_MOST_SIDES = 8  # of a tensor
+_MOST_SIDES = 8  # dimensions of a tensor
 
 
 class NotWeights(ValueError):
-    """The file is not what it should be; the message says how, without the file's own words."""
+    """The file is not a valid file of weights; the message gives the reason and quotes nothing from the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A row of *count* numbers of *kind*, kept in the file under *key*."""
+    """An array of *count* numbers of *kind*, stored in the file under *key*."""
 
     kind: str
     key: str
@@ -35,7 +36,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A view of *storage*: numbers from *offset* on, of *shape*, *strides* apart."""
+    """A view of *storage* from item *offset* on, with *shape* and *strides* in items."""
 
     storage: Storage
     offset: int
@@ -45,13 +46,13 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A name that the pickle may mention; nothing is imported for it."""
+    """A name that the pickle may contain; it is never imported."""
 
     text: str
 
 
 class _Table(dict[Any, Any]):
-    """What stands for an OrderedDict: the one thing that may be given attributes, which are ignored."""
+    """Stands for an OrderedDict, the only object that a pickle may set attributes on; they are ignored."""
 
 
 def refuse(why: str) -> NoReturn:
@@ -66,28 +67,28 @@ _NAMES = frozenset(
 
 
 def loaded(file: io.BytesIO) -> object:
-    """The next pickle of *file*. Errors: `NotWeights`, and whatever a damaged one leads to."""
+    """Return the object of the next pickle in *file*. Errors: `NotWeights`; other exceptions for damaged pickles."""
     machine = _Machine()
     for opcode, argument, _ in pickletools.genops(file):
         if opcode.name == "STOP":
             return machine.result()
         machine.step(opcode.name, argument)
-    return refuse("it is not whole")
+    return refuse("it is truncated")
 
 
 class _Machine:
-    """What a pickle's opcodes do, as far as a table of tensors needs them."""
+    """A stack machine with the opcodes that a table of tensors needs."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
     def result(self) -> object:
-        """What is left at the end."""
+        """Return the top of the stack after the last opcode."""
         return self._stack.pop()
 
     def step(self, name: str, argument: Any) -> None:
-        """Do what the opcode *name* says. Raises `NotWeights` for one that no table of tensors has."""
+        """Execute the opcode *name*. Raises `NotWeights` for an unsupported one."""
         if name in _PLAIN:
             self._stack.append(argument)
         elif name in _FIXED:
@@ -105,6 +106,7 @@ class _Machine:
             refuse(f"its table has the opcode {name}, which no table of tensors needs")
 
     def since_mark(self) -> list[Any]:
+        """Remove and return what is on the stack above the last mark, and the mark."""
         at = len(self._stack) - 1
         while self._stack[at] is not _MARK:
             at -= 1
@@ -115,7 +117,7 @@ class _Machine:
         return found
 
     def ignore(self, _: Any) -> None:
-        """The protocol's number."""
+        """Skip the protocol number."""
 
     def take_tuple(self, _: Any) -> None:
         self._stack.append(tuple(self.since_mark()))
@@ -146,11 +148,11 @@ class _Machine:
 
     def name(self, name: str) -> None:
         if name not in _NAMES:
-            refuse("its table names something else than tensors")
+            refuse("its table refers to something other than tensors")
         self._stack.append(_Name(name))
 
     def stored(self, _: Any) -> None:
-        """A storage: its tag, kind, key, the device that it was on, how many numbers (and in the older form, no view)."""
+        """Push a storage from its tag, kind, key, device and count (and, in the older format, an empty view)."""
         match self._stack.pop():
             case ("storage", _Name(text), str(key), str(), int(count)) | (
                 "storage",
@@ -172,12 +174,12 @@ class _Machine:
             case _Name("torch._utils _rebuild_tensor_v2"), (Storage() as storage, int(offset), tuple(), tuple(), *_):
                 self._stack.append(_tensor(storage, offset, given[2], given[3]))
             case _:
-                refuse("its table makes something else than tensors")
+                refuse("its table creates something other than tensors")
 
     def build(self, _: Any) -> None:
         self._stack.pop()
         if not isinstance(self._stack[-1], _Table):
-            refuse("its table makes something else than tensors")
+            refuse("its table creates something other than tensors")
 
 
 def _tensor(storage: Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> Tensor:

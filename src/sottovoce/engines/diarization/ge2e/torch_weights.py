@@ -1,7 +1,7 @@
-"""Tensors out of a PyTorch file without PyTorch: nothing in the file is ever run (`voice_pickle` reads its tables).
+"""Tensors from a PyTorch file without PyTorch; nothing in the file is executed (`safe_unpickler` reads its tables).
 
-Both forms of `torch.save` are known: the ZIP file of today, and the row of pickles and raw numbers of before PyTorch 1.6.
-Who asks says which tensors of which shapes are wanted, and nothing larger is ever made.
+Both formats of `torch.save` are supported: the current ZIP file, and the sequence of pickles and raw numbers from before
+PyTorch 1.6. The caller names the tensors and shapes that it wants; nothing larger is allocated.
 """
 
 import io
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["MAX_FILE", "MAX_PICKLE", "NotWeights", "read_tensors"]
 
 MAX_FILE = 1 << 26
-"""Bytes of a file; the one known voice encoder has 17 million."""
+"""Bytes of a file; the published voice encoder has 17 million."""
 
 MAX_PICKLE = 1 << 18
-"""Bytes of the pickles of one file, and of a ZIP file's directory; the known one has 7,000."""
+"""Bytes of the pickles of one file, and of a ZIP file's directory; the published encoder has 7,000."""
 
-_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of the older form
-_PROTOCOL = 1001  # second
+_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of the older format
+_PROTOCOL = 1001  # its second pickle
 
 
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> "dict[str, Floats]":
-    """The tensors of a model's state in *path* that *shapes* names, each of exactly that shape, as float32.
+    """Return the tensors in *path* that *shapes* names, each of exactly that shape, as float32.
 
-    The state is the file's `model_state`, or all of it. Errors: `NotWeights`; OSError when it cannot be read.
+    They are read from the file's `model_state` if it has one, else from its top level. Errors: `NotWeights`; OSError
+    when the file cannot be read.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -53,34 +54,34 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> "dict[str
         raise NotWeights("it is damaged") from error
 
 
-# ── the two forms ──
+# ── the two formats ──
 
 
 class _Sparing(io.RawIOBase):
-    """*file*, of which no more than `MAX_PICKLE` bytes are read at once: `zipfile` reads a directory as it is told."""
+    """*file* with a limit of `MAX_PICKLE` bytes per read: `zipfile` believes the directory size that the file claims."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def read(self, size: int = -1, /) -> bytes:
-        """*size* bytes, or those that are left. Raises `NotWeights` for more than is ever needed at once."""
+        """Return *size* bytes, or those that are left. Raises `NotWeights` for more than `MAX_PICKLE`."""
         data = self._file.read(min(size, MAX_PICKLE + 1) if size >= 0 else MAX_PICKLE + 1)
         if len(data) > MAX_PICKLE:
             refuse("its directory is too large")
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """As the file does. Raises `NotWeights` for a place before it."""
+        """Seek in the file. Raises `NotWeights` for a negative offset."""
         if whence == io.SEEK_SET and offset < 0:
             refuse("it is damaged")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """As the file does."""
+        """Return the file's position."""
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
 
@@ -89,7 +90,7 @@ def _from_zip(file: _Sparing, shapes: Mapping[str, tuple[int, ...]]) -> "dict[st
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            refuse("it holds no data.pkl, or several")
+            refuse("it has no data.pkl, or several")
         root = pickles[0].removesuffix("data.pkl")
         if members[pickles[0]].file_size > MAX_PICKLE:
             refuse("its table is too large")
@@ -100,7 +101,7 @@ def _from_zip(file: _Sparing, shapes: Mapping[str, tuple[int, ...]]) -> "dict[st
         def numbers(storage: Storage, first: int, count: int) -> bytes:
             info = members[f"{root}data/{storage.key}"]
             if info.file_size != storage.count * ITEM[storage.kind]:
-                refuse("a row of numbers has not the length that it should have")
+                refuse("a storage has a wrong length")
             item = ITEM[storage.kind]
             return _member(archive, info, first * item, count * item)
 
@@ -108,7 +109,10 @@ def _from_zip(file: _Sparing, shapes: Mapping[str, tuple[int, ...]]) -> "dict[st
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, at: int, count: int) -> bytes:
-    """*count* bytes of a member from *at* on, fewer at its end. PyTorch never compresses, and so no bomb gets in."""
+    """Return *count* bytes of a member from *at* on, fewer at its end.
+
+    PyTorch never compresses; rejecting compressed members keeps ZIP bombs out.
+    """
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         refuse("it is compressed or encrypted")
     parts = []
@@ -123,7 +127,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, at: int, count: int
 def _from_row(file: BinaryIO, size: int, shapes: Mapping[str, tuple[int, ...]]) -> "dict[str, Floats]":
     begin = io.BytesIO(file.read(MAX_PICKLE))
     if loaded(begin) != _MAGIC or loaded(begin) != _PROTOCOL:
-        refuse("it is no PyTorch file")
+        refuse("it is not a PyTorch file")
     machine, table, keys = loaded(begin), loaded(begin), loaded(begin)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         refuse("it comes from a big-endian machine")
@@ -132,18 +136,18 @@ def _from_row(file: BinaryIO, size: int, shapes: Mapping[str, tuple[int, ...]]) 
     kinds: dict[str, Storage] = {}
     for storage in _storages(table):
         if kinds.setdefault(storage.key, storage) != storage:
-            refuse("two rows of numbers have one name")
+            refuse("two storages have the same key")
     places: dict[str, int] = {}
     at = begin.tell()
-    for key in keys:  # in this order: a count, then as many numbers
+    for key in keys:  # the storages follow in this order, each a count and its numbers
         storage = kinds[key]
         file.seek(at)
         if struct.unpack("<q", file.read(8))[0] != storage.count:
-            refuse("a row of numbers has not the length that it should have")
+            refuse("a storage has a wrong length")
         places[key] = at + 8
         at += 8 + storage.count * ITEM[storage.kind]
         if at > size:
-            refuse("it is not whole")
+            refuse("it is truncated")
 
     def numbers(storage: Storage, first: int, count: int) -> bytes:
         item = ITEM[storage.kind]
@@ -154,7 +158,7 @@ def _from_row(file: BinaryIO, size: int, shapes: Mapping[str, tuple[int, ...]]) 
 
 
 def _storages(value: object) -> Iterator[Storage]:
-    """Every storage that a table mentions; tables share parts, and each is looked at once."""
+    """Yield every storage in a table; visit each shared object once."""
     waiting: list[Any] = [value]
     seen: set[int] = set()
     while waiting:
@@ -176,10 +180,10 @@ def _tensors(
     import numpy as np
 
     if not isinstance(table, dict):
-        refuse("it holds no table of tensors")
+        refuse("it has no table of tensors")
     state = table.get("model_state", table)
     if not isinstance(state, dict):
-        refuse("it holds no table of tensors")
+        refuse("it has no table of tensors")
     found = {}
     for name, shape in shapes.items():
         tensor = state.get(name)
@@ -188,13 +192,13 @@ def _tensors(
         item = ITEM[tensor.storage.kind]
         span = 1 + sum((length - 1) * stride for length, stride in zip(shape, tensor.strides, strict=True))
         if tensor.offset + span > tensor.storage.count or span * item > MAX_FILE:
-            refuse(f"{name} lies outside of its numbers")
+            refuse(f"{name} extends beyond its storage")
         raw = numbers(tensor.storage, tensor.offset, span)
         if len(raw) != span * item:
-            refuse("it is not whole")
+            refuse("it is truncated")
         row = np.frombuffer(raw, f"<f{item}")
         view = np.lib.stride_tricks.as_strided(row, shape, [stride * item for stride in tensor.strides])
         found[name] = np.ascontiguousarray(view, np.float32)
         if not np.isfinite(found[name]).all():
-            refuse(f"{name} holds what is no number")
+            refuse(f"{name} has NaN or infinite values")
     return found

@@ -1,4 +1,4 @@
-"""From overlapping windows that each have a voice to turns: every twentieth of a second is voted on."""
+"""Labelled overlapping windows to turns: the windows over each cell of 0.05 s vote, Viterbi decoding smooths the votes."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 CELL: Samples = RATE // 20
+"""The resolution of turns: 0.05 s."""
 
-_EDGE = 0.75  # how much less a window's vote counts at its ends than in its middle
+_EDGE = 0.75  # by which a window's vote is smaller at its ends than the 1.0 of its middle
 
 
 def turns(heard: Heard, voices: "Labels", reluctance: float) -> tuple[Turn, ...]:
-    """Who speaks when, of windows with *voices* int64[n]: the stretches are covered without gap or overlap.
+    """Return the turns of windows labelled *voices* int64[n]; they cover the stretches without gap or overlap.
 
-    *reluctance*: by how many cells' votes one voice must win over another before it takes over, and again to give back.
+    *reluctance*: the cost of each change of voice, in votes of one cell.
     """
     return tuple(_turns(heard, voices, reluctance))
 
@@ -47,7 +48,7 @@ def _turns(heard: Heard, voices: "Labels", reluctance: float) -> Iterator[Turn]:
 
 
 def _votes(bounds: "Labels", own: "Labels", count: int, start: Samples, end: Samples) -> "Floats":
-    """For each cell the share of each voice in what the windows over it say, float32[cells, count]."""
+    """Return the share of each voice in the votes of the windows over each cell, float32[cells, count]."""
     import numpy as np
 
     cells = -(-(end - start) // CELL)
@@ -62,7 +63,7 @@ def _votes(bounds: "Labels", own: "Labels", count: int, start: Samples, end: Sam
 
 
 def _path(votes: "Floats", reluctance: float) -> list[int]:
-    """The voice of each cell: the way with the most votes, of which every change costs *reluctance* (Viterbi)."""
+    """Return the voice of each cell: the Viterbi path with the most votes, minus *reluctance* for every change."""
     import numpy as np
 
     stay = np.arange(votes.shape[1])

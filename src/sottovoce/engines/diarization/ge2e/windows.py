@@ -1,4 +1,4 @@
-"""Speech in overlapping windows: what is kept of it for telling voices apart, some 800 bytes for each 0.4 s."""
+"""Overlapping windows of speech and their embeddings: about 800 bytes per 0.4 s are kept for clustering."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 FRAMES = 160
-"""Of a window: 1.6 s, what the encoder was trained on."""
+"""Mel frames (10 ms) of a window: 1.6 s, the length that the encoder was trained on."""
 
 STEP = 40
 """Frames from one window to the next: 0.4 s."""
 
-_LEVEL = 1e-3  # mean square of a window for the encoder: -30 dBFS, as in its training
-_QUIET = 1e-9  # what is added to a window's own, so that silence stays silent
-_AT_ONCE = 64  # windows a run
+_LEVEL = 1e-3  # mean square to which each window is normalised: -30 dBFS, as in the encoder's training
+_QUIET = 1e-9  # added to a window's own mean square, so that silence is not amplified
+_AT_ONCE = 64  # windows per call of the network
 
 
 class Net(Protocol):
-    """What turns windows of mel spectra into embeddings."""
+    """The encoder: mel spectra to embeddings."""
 
     def embed(self, mels: "Floats") -> "Floats":
-        """Embeddings float32[n, d], of length 1, of windows float32[n, 160, 40]."""
+        """Return unit-length embeddings float32[n, d] of windows float32[n, 160, 40]."""
         ...
 
 
@@ -39,8 +39,9 @@ class Net(Protocol):
 class Heard:
     """*m* stretches of speech in *n* windows.
 
-    *spans* int64[m, 2]: start and end of each stretch in the media. *bounds* int64[n, 2]: of each window, *stretch*
-    int64[n] the one that it lies in. *embeddings* float16[n, d]. *pitch* float32[n] in Hz, NaN without one.
+    *spans* int64[m, 2]: start and end of each stretch in samples of the media; *bounds* int64[n, 2]: the same of each
+    window; *stretch* int64[n]: the number of its stretch. *embeddings* float16[n, d]. *pitch* float32[n] in Hz, NaN
+    for an unvoiced window.
     """
 
     spans: "Numbers"
@@ -55,7 +56,7 @@ class Heard:
 
     @property
     def shares(self) -> "Numbers":
-        """Samples of each window that are nearer to its middle than to another's of its stretch: int64[n]."""
+        """The samples that are nearer to a window's middle than to any other in its stretch, per window: int64[n]."""
         import numpy as np
 
         middles = self.bounds.sum(axis=1) // 2
@@ -69,7 +70,7 @@ class Heard:
 
 
 class _Window(NamedTuple):
-    """One window: its stretch, bounds in the media, pitch (NaN: none) and mel spectrum float32[160, 40]."""
+    """One window: number of its stretch, bounds in the media, pitch in Hz (NaN: none), mel spectrum float32[160, 40]."""
 
     stretch: int
     start: Samples
@@ -79,7 +80,7 @@ class _Window(NamedTuple):
 
 
 def hear(net: Net, speech: Iterable[Speech]) -> Heard:
-    """All of *speech* through *net*; no more of its audio is held than one stretch. Empty stretches are left out."""
+    """Compute the embeddings of all *speech* with *net*. Holds the audio of one stretch at a time; skips empty stretches."""
     import numpy as np
 
     spans: list[tuple[Samples, Samples]] = []
@@ -115,7 +116,7 @@ def hear(net: Net, speech: Iterable[Speech]) -> Heard:
 
 
 def _windows(number: int, stretch: Speech) -> Iterator[_Window]:
-    """The windows of *stretch*; the last one ends with it. One that is too short for a window is heard over and over."""
+    """Yield the windows of *stretch*; the last one ends with it. A stretch shorter than a window is repeated to fill it."""
     import numpy as np
 
     audio = np.clip(np.nan_to_num(stretch.audio), -1.0, 1.0)
@@ -137,7 +138,7 @@ def _windows(number: int, stretch: Speech) -> Iterator[_Window]:
 
 
 def _pitch(audio: "Floats") -> float:
-    """Of the middle half of a window, so that no sample is asked more than about twice."""
+    """Return the median pitch in Hz of the middle half of a window, so that each sample enters about two windows; NaN: none."""
     quarter = len(audio) // 4
     found = median_pitch(audio[quarter : len(audio) - quarter])
     return float("nan") if found is None else found
