@@ -1,1 +1,1 @@
-"""Durable work behind a port. It knows queues, workers and attempts, and nothing of jobs."""
+"""The durable queue behind a port: queues, workers and attempts. It does not depend on jobs."""

@@ -1,4 +1,8 @@
-"""Durable work behind a narrow port, carried out by DBOS (docs/decisions/0003). Nothing else in the project knows DBOS."""
+"""The queue's port implemented with DBOS (docs/decisions/0003). No other module uses DBOS.
+
+The parts, in order: the serializer `Json`, `DbosQueue` (enqueues, cancels, queries), `DbosWorker` (runs jobs and tasks), and
+the filter of DBOS's log.
+"""
 
 import json
 import logging
@@ -14,31 +18,31 @@ from sottovoce.service.queue.port import QueueState, Steps, TaskHandler, TaskKin
 from sottovoce.service.storage.database import Database
 
 _APPLICATION = "sottovoce"
-_VERSION = "1"  # constant: a hash of the workflows' source would strand running jobs at every release
+_VERSION = "1"  # constant: DBOS's default, a hash of the workflows' source, would strand running jobs at every release
 _WORKFLOW = "process_job"
-ERRAND_POLL = 0.5
-"""Seconds between looks for errands, at least: nobody waits for them as for a recognition, and looking costs a share of a core."""
+TASK_POLL = 0.5
+"""Minimum seconds between polls of a task queue: tasks are less urgent than recognition, and polling takes a share of a core."""
 MANY = 1000
-"""Entries in one look."""
+"""Entries in one query of the history."""
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-_MANY = 1_000_000  # a partition limit that never bites: partitions exist for fairness, slots are the limit
+_NO_LIMIT = 1_000_000  # effectively no limit per partition: partitions are for fairness, and the slots limit the work
 
 
 class Json(Serializer):
-    """DBOS's serializer: plain JSON instead of its default pickle, which would run whatever stands in the database."""
+    """DBOS's serializer with plain JSON. Its default, pickle, would execute code from the database."""
 
     def name(self) -> str:
-        """What DBOS records beside each value."""
+        """The name that DBOS stores with each value."""
         return "sottovoce_json"
 
     def serialize(self, data: Any) -> str:
-        """JSON of arguments and results; of an exception, its type and text."""
+        """The JSON of *data*; an exception becomes its type and text."""
         if isinstance(data, BaseException):
             data = {"error": type(data).__name__, "text": str(data)}
         return json.dumps(data, separators=(",", ":"))
 
     def deserialize(self, serialized_data: str) -> Any:
-        """What `serialize` was given; an exception comes back as a plain one."""
+        """The inverse of `serialize`; an exception becomes a `RuntimeError`."""
         data = json.loads(serialized_data)
         if isinstance(data, dict) and data.keys() == {"error", "text"}:
             return RuntimeError(f"{data['error']}: {data['text']}")
@@ -46,7 +50,7 @@ class Json(Serializer):
 
 
 class DbosQueue:
-    """The port for processes that hand work in."""
+    """The queue for processes that enqueue work."""
 
     def __init__(self, database: Database) -> None:
         from dbos import DBOSClient
@@ -89,7 +93,7 @@ class DbosQueue:
         self._client.delete_workflows(list(job_ids))
 
     def forget_ended(self, before: datetime) -> int:
-        """Remove from the queue's history what ended before *before*; how many. What ended is nobody's to go on with."""
+        """Delete the entries that ended before *before* from the queue's history; returns their number."""
         count = 0
         while found := self._client.list_workflows(
             completed_before=before.isoformat(), status=_ENDED, limit=MANY, load_input=False, load_output=False
@@ -99,31 +103,31 @@ class DbosQueue:
         return count
 
     def states(self, job_ids: Sequence[str]) -> dict[str, QueueState]:
-        """What the queue knows of *job_ids*; those it has never heard of are missing."""
+        """The queue's states of *job_ids*; ids without an entry are missing."""
         if not job_ids:
             return {}
         found = self._client.list_workflows(workflow_ids=list(job_ids), load_input=False, load_output=False)
         return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
 
     def running(self, name: str = _WORKFLOW) -> dict[str, QueueState]:
-        """Everything of *name* that some worker has in its hands, or had when it died; at most a thousand."""
+        """The entries of the workflow *name* that a worker has claimed, including dead workers; at most 1000."""
         found = self._client.list_workflows(
             status="PENDING", name=name, limit=1000, load_input=False, load_output=False
         )
         return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
 
     def resume(self, job_id: str, queue: str) -> None:
-        """Take *job_id* from whoever has it and put it back into *queue*; the old owner's checkpoints are refused."""
+        """Move *job_id* back into *queue*, away from its current worker, whose checkpoints DBOS rejects from then on."""
         self._client.resume_workflow(job_id, queue_name=queue)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database connections."""
         self._client.destroy()
         self._engine.dispose()
 
 
 class DbosWorker:
-    """The side that carries work out: two steps a job, `work` and `publish` (docs/decisions/0003), and one an errand."""
+    """Runs queued work: a job has two steps, `work` and `publish` (docs/decisions/0003), a task attempt has one."""
 
     def __init__(
         self,
@@ -136,7 +140,7 @@ class DbosWorker:
         steps: Steps,
         handlers: Mapping[TaskKind, TaskHandler] | None = None,
     ) -> None:
-        """Raises `ValueError` for a queue of jobs that has an errand's name."""
+        """Raises `ValueError` if a job queue has the name of a task kind."""
         from dbos import DBOS
 
         if taken := set(queues) & set(TaskKind):
@@ -146,7 +150,7 @@ class DbosWorker:
         self._slots = slots
         self._queues = list(queues)
         self._handlers = dict(handlers or {})
-        self._at_work = _Count()
+        self._running = _RunningCount()
         config: Any = {
             "name": _APPLICATION,
             "system_database_url": "sqlite:///given" if database.embedded else "postgresql://given/given",
@@ -156,18 +160,18 @@ class DbosWorker:
             "serializer": Json(),
             "run_migrations": False,
             "log_level": "WARNING",
-            "max_executor_threads": slots + sum(hands.slots for hands in self._handlers.values()) + 16,
+            "max_executor_threads": slots + sum(handler.slots for handler in self._handlers.values()) + 16,
         }
         DBOS(config=config)
-        _speak_our_log()
+        _redirect_dbos_log()
         self._register(steps)
-        for task_kind, hands in self._handlers.items():
-            _register_task(task_kind, hands, self._at_work)
+        for task_kind, handler in self._handlers.items():
+            _register_task(task_kind, handler, self._running)
 
     def _register(self, steps: Steps) -> None:
         from dbos import DBOS
 
-        # plain functions: DBOS hangs attributes on what it decorates, which a bound method does not take
+        # plain functions: DBOS sets attributes on what it decorates, which bound methods do not accept
         async def work_step(job_id: str) -> dict[str, Any] | None:
             return await steps[0](job_id)
 
@@ -178,15 +182,15 @@ class DbosWorker:
         publish = DBOS.step(name="publish")(publish_step)
 
         async def process_job(job_id: str) -> None:
-            with self._at_work:
+            with self._running:
                 if (result := await work(job_id)) is not None:
                     await publish(job_id, result)
 
-        # our own `failures` decides when to give up; DBOS's counter also counts restarts of the server
+        # the job's `failures` limits retries; DBOS's counter also counts restarts of the server
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=1_000_000)(process_job)
 
     def launch(self) -> None:
-        """Begin to take work, unfinished work of this executor first."""
+        """Start to take work; unfinished work of this executor comes first."""
         from dbos import DBOS
 
         DBOS.listen_queues([*self._queues, *(task_kind.value for task_kind in self._handlers)])
@@ -194,31 +198,31 @@ class DbosWorker:
         for name in self._queues:
             DBOS.register_queue(
                 name,
-                worker_concurrency=self._slots,  # of the queue, not of this worker: all workers of a queue are alike
-                partition_concurrency=_MANY,
+                worker_concurrency=self._slots,  # stored per queue, not per worker: all workers of a queue use the same value
+                partition_concurrency=_NO_LIMIT,
                 polling_interval_sec=self._poll,
                 on_conflict="always_update",
             )
-        for task_kind, hands in self._handlers.items():
+        for task_kind, handler in self._handlers.items():
             DBOS.register_queue(
                 task_kind.value,
-                worker_concurrency=hands.slots,
-                global_concurrency=1 if hands.alone else None,
-                polling_interval_sec=max(self._poll, ERRAND_POLL),
+                worker_concurrency=handler.slots,
+                global_concurrency=1 if handler.alone else None,
+                polling_interval_sec=max(self._poll, TASK_POLL),
                 on_conflict="always_update",
             )
 
     def drain(self, timeout: float) -> None:
-        """Take nothing new, let running work end for *timeout* seconds; the rest is left to be recovered."""
+        """Take no new work and wait up to *timeout* seconds for running work. What remains is recovered at the next start."""
         from dbos import DBOS
 
-        # told to wait, it sleeps a second before it looks; what is taken in the very moment of stopping is recovered like any other
-        DBOS.destroy(workflow_completion_timeout_sec=round(timeout) if self._at_work.number else 0)
+        # with a timeout, DBOS sleeps 1 s before its first check, so pass 0 when idle; work claimed just now is recovered later
+        DBOS.destroy(workflow_completion_timeout_sec=round(timeout) if self._running.number else 0)
         self._engine.dispose()
 
 
-class _Count:
-    """How many workflows are between their first and last line."""
+class _RunningCount:
+    """Counts the running workflows of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -233,25 +237,25 @@ class _Count:
             self.number -= 1
 
 
-def _register_task(task_kind: TaskKind, hands: TaskHandler, at_work: _Count) -> None:
+def _register_task(task_kind: TaskKind, handler: TaskHandler, running: _RunningCount) -> None:
     from dbos import DBOS
 
     async def attempt_step(subject: str, attempt: int) -> None:
-        await hands.attempt(subject, attempt)
+        await handler.attempt(subject, attempt)
 
     step = DBOS.step(name=f"{task_kind.value}_attempt", preemptible=True)(attempt_step)
 
-    async def run_errand(subject: str, attempt: int) -> None:
-        with at_work:
+    async def run_task(subject: str, attempt: int) -> None:
+        with running:
             await step(subject, attempt)
 
-    DBOS.workflow(name=task_kind.value, max_recovery_attempts=1_000_000)(run_errand)
+    DBOS.workflow(name=task_kind.value, max_recovery_attempts=1_000_000)(run_task)
 
 
-def _speak_our_log() -> None:
-    """DBOS writes its own format to its own handler: send it through ours, without what it says of cancelled jobs."""
+def _redirect_dbos_log() -> None:
+    """Route DBOS's log records through the root logger instead of its own handler, and drop those about cancelled jobs."""
     logger = logging.getLogger("dbos")
-    logger.addFilter(_not_about_cancelling)
+    logger.addFilter(_is_not_cancellation)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
     logger.propagate = True
@@ -260,7 +264,7 @@ def _speak_our_log() -> None:
 _CANCELLED = frozenset({"DBOSWorkflowCancelledError", "DBOSAwaitedWorkflowCancelledError"})
 
 
-def _not_about_cancelling(record: logging.LogRecord) -> bool:
-    """A user deleted a running job: DBOS warns and prints a stack, for an event that we have logged as what it is."""
+def _is_not_cancellation(record: logging.LogRecord) -> bool:
+    """False for DBOS's warnings and stack traces about a running job that a user deleted: the deletion is logged already."""
     error = type(record.exc_info[1]).__name__ if record.exc_info else ""
     return error not in _CANCELLED and "was cancelled during execution" not in str(record.msg)

@@ -1,7 +1,8 @@
-"""Taking turns: what only one of a region's workers has to do at a time, by the database's clock.
+"""Lets one of a region's processes run a periodic task per interval, by the database's clock.
 
-Nothing is held from one turn to the next. A worker that is killed, stopped or cut off keeps the others waiting for one interval
-at most; a lock would stay with its connection, which a vanished machine keeps open for hours.
+A row stores when the task is next due; no lock is held between runs. If the process that took a run dies, another one takes the
+next run after at most one interval. A database lock would last as long as its connection, which can be hours after a machine
+disappears.
 """
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sottovoce.service.storage.database import Database, now_ms
 
 
 class IntervalLock:
-    """Turns at the chore *name*, one every *interval* seconds among all processes of the region."""
+    """Grants one run of the task *name* per *interval* seconds to the processes of the region."""
 
     def __init__(self, database: Database, name: str, interval: float) -> None:
         self._database = database
@@ -19,23 +20,23 @@ class IntervalLock:
         self._every = round(interval * 1000)
 
     async def acquire(self) -> bool:
-        """Whether the next turn is due and falls to the caller. An embedded server is alone by its folder's lock."""
+        """True if a run is due and the caller got it. Always true for an embedded server, which locks its folder."""
         if self._database.embedded:
             return True
         try:
             return await self._database.write(self._take)
-        except sa.exc.IntegrityError:  # the very first turn, and somebody else was quicker
+        except sa.exc.IntegrityError:  # another process inserted the row first
             return False
 
     def _take(self, connection: sa.Connection) -> bool:
         due = t.counters.c.value
-        # a turn further away than one interval was set by a clock that has been put right since
-        now_or_wrong = sa.or_(due <= now_ms(), due > now_ms() + self._every)
-        acquire = t.counters.c.name == self._name
-        following = sa.update(t.counters).where(acquire, now_or_wrong).values(value=now_ms() + self._every)
-        if connection.execute(following).rowcount:
+        # a due time more than one interval ahead comes from a wrong clock that was corrected since
+        due_or_wrong = sa.or_(due <= now_ms(), due > now_ms() + self._every)
+        row = t.counters.c.name == self._name
+        advance = sa.update(t.counters).where(row, due_or_wrong).values(value=now_ms() + self._every)
+        if connection.execute(advance).rowcount:
             return True
-        if connection.execute(sa.select(due).where(acquire)).first():
+        if connection.execute(sa.select(due).where(row)).first():
             return False
         connection.execute(sa.insert(t.counters).values(name=self._name, value=now_ms() + self._every))
         return True

@@ -1,4 +1,4 @@
-"""The queue as its callers see it: jobs, tasks and their states, without the library behind them."""
+"""The interface of the queue: jobs, tasks and their states, independent of the library behind it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BATCH = "batch"
 
 
 class TaskKind(StrEnum):
-    """Something to be done out in the world, in attempts: the name of its workflow, and of the queue that it has to itself."""
+    """A kind of task that runs in attempts. The value names its workflow and its own queue."""
 
     DELIVERY = "delivery"
     FETCH = "fetch"
@@ -20,56 +20,56 @@ class TaskKind(StrEnum):
 
 
 def entry_of(task_kind: TaskKind, subject: str, attempt: int) -> str:
-    """The queue's name for one attempt: each is an entry of its own, so that none waits in a slot."""
+    """The id of the queue entry for one attempt. Each attempt has its own entry, so a pause between attempts occupies no slot."""
     return f"{subject}-{task_kind}-{attempt}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """What the queue knows of a job: whether it waits, has a worker (*executor*), or is over and done with."""
+    """The queue's state of an entry: the *status* of DBOS, and the worker (*executor*) that claimed it."""
 
     status: str
     executor: str | None
 
     @property
     def waiting(self) -> bool:
-        """Waiting for a slot."""
+        """True if the entry waits for a slot or for its delay to end."""
         return self.status in {"ENQUEUED", "DELAYED"}
 
     @property
     def delayed(self) -> bool:
-        """Waiting for its time to come."""
+        """True if the entry waits for its delay to end."""
         return self.status == "DELAYED"
 
     @property
     def ended(self) -> bool:
-        """No worker will touch it again."""
+        """True if no worker will run the entry again."""
         return not self.waiting and self.status != "PENDING"
 
 
 class JobQueue(Protocol):
-    """What the rest of the service asks of a queue."""
+    """The operations that the service needs from a queue."""
 
     def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
-        """Enqueue *job_id* in the caller's own transaction: both happen, or neither."""
+        """Enqueue *job_id* in the caller's transaction, so that both commit or neither."""
 
     def go(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
-        """Enqueue one *attempt* at *subject* in *delay* seconds, in the caller's own transaction."""
+        """Enqueue attempt number *attempt* of *subject* after *delay* seconds, in the caller's transaction."""
 
     def cancel(self, *entries: str) -> None:
-        """Stop *entries* (job ids, attempts) wherever they are; a job's child is killed within about a second."""
+        """Cancel *entries* (job ids, attempts), queued or running; a job's child process is killed within about 1 s."""
 
     def forget(self, job_ids: Sequence[str]) -> None:
-        """Remove every trace of *job_ids* from the queue's history."""
+        """Delete *job_ids* from the queue's history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskHandler:
-    """Who carries one kind of errand out: *attempt* of a subject and its number, *slots* of them at a time.
+    """Handles one kind of task: *attempt* takes a subject and the attempt's number, *slots* run at a time.
 
-    *alone*: no other worker does the same at the same time.
+    *alone*: at most one attempt runs among all workers.
     """
 
     attempt: Callable[[str, int], Awaitable[None]]
@@ -78,3 +78,4 @@ class TaskHandler:
 
 
 Steps = tuple[Callable[[str], Awaitable[dict[str, Any] | None]], Callable[[str, dict[str, Any]], Awaitable[None]]]
+"""The steps `work` and `publish` of a job."""

@@ -1,4 +1,4 @@
-"""Waiting out the outside world: database, blobs, engine processes. Its trouble is no reason to lose a job."""
+"""Retries work that fails because the database, the blob store or an engine process is unavailable."""
 
 import asyncio
 import logging
@@ -8,21 +8,22 @@ from typing import TypeVar
 _log = logging.getLogger(__name__)
 
 BACKOFF = 1.0
+"""Seconds before the second try; the pause doubles after each failure."""
 MAX_BACKOFF = 60.0
-"""Seconds before the second try, and at most."""
+"""Maximum seconds between two tries."""
 
 T = TypeVar("T")
 
 
 async def retry_forever(work: Callable[[], Awaitable[T]], *, reraise: tuple[type[Exception], ...] = ()) -> T:
-    """*work*, over and over until the outside world lets it through. Exceptions of *reraise* are for the caller."""
+    """Call *work* until it succeeds and return its result. Exceptions of *reraise* pass through to the caller."""
     backoff = BACKOFF
     while True:
         try:
             return await work()
         except reraise:
             raise
-        except Exception:  # noqa: BLE001 - the outside world is in trouble; the job is not
+        except Exception:  # noqa: BLE001 - an unavailable dependency must not fail the job
             _log.exception("attempt failed; trying again", extra={"in_seconds": backoff})
             await asyncio.sleep(backoff)
             backoff = min(MAX_BACKOFF, backoff * 2)
