@@ -1,1 +1,1 @@
-"""Pure codecs between the vendor's formats and our values."""
+"""Codecs between the formats of the vendor's API and the values of this service; no I/O."""

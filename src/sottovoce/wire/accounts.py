@@ -1,4 +1,4 @@
-"""Bodies of requests about accounts, and what an account looks like. Ours: the contract has no such addresses."""
+"""Request and response bodies of the account API. An addition of this service: the contract has no such addresses."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -9,55 +9,55 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sottovoce.errors import Kind, Refused
 
 MAX_BODY = 8 << 10
-"""Bytes: room for the longest password, every character of it escaped."""
+"""Bytes of a request body: room for the longest password with every character escaped."""
 MAX_TEXT = 1000
-"""Characters of any member; what may be stored is shorter."""
+"""Characters of any member; the limits of stored values are lower."""
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Model = TypeVar("Model", bound="Body")
 
 
 class Body(BaseModel):
-    """A JSON object with these members and no others."""
+    """A JSON object with the declared members only."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Credentials(Body):
-    """`POST /account/register`, `/account/login`."""
+    """The body of `POST /account/register` and `/account/login`."""
 
     email: Text
     password: Text = Field(repr=False)
 
 
 class Confirmation(Body):
-    """`POST /account/verify`, with the password of the account, and `/account/reset`, with a new one."""
+    """The body of `POST /account/verify`, with the password of the account, and `/account/reset`, with a new one."""
 
     token: Text = Field(repr=False)
     password: Text = Field(repr=False)
 
 
 class Forgotten(Body):
-    """`POST /account/forgot`."""
+    """The body of `POST /account/forgot`."""
 
     email: Text
 
 
 class PasswordChange(Body):
-    """`POST /account/password`."""
+    """The body of `POST /account/password`."""
 
     old: Text = Field(repr=False)
     new: Text = Field(repr=False)
 
 
 class NewToken(Body):
-    """`POST /account/tokens`."""
+    """The body of `POST /account/tokens`."""
 
     name: Text
 
 
 def parsed(model: type[Model], body: bytes) -> Model:
-    """*body* as *model*. Raises `Refused`, with the member that is wrong and never its value."""
+    """*body* as *model*. Raises `Refused` that names the invalid member and never its value."""
     try:
         members = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -83,14 +83,14 @@ _WHY: Mapping[str, str] = {
 
 
 def user_object(*, user_id: int, email: str | None) -> dict[str, Any]:
-    """Who has logged in."""
+    """The user that has logged in."""
     return {"user_id": user_id, "email": email}
 
 
 def account_object(
     *, user_id: int, email: str | None, verified: bool, balance: int, workspace_id: int
 ) -> dict[str, Any]:
-    """The account of whoever is logged in; *balance* in credits."""
+    """The account of the user that is logged in; *balance* in credits."""
     return {
         **user_object(user_id=user_id, email=email),
         "verified": verified,

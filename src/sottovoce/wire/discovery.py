@@ -1,4 +1,4 @@
-"""What a server can do, and which regions there are: for who has no key yet (contract `batch-v2.md` §12, `realtime.md` §12)."""
+"""The features of a server and the list of regions, readable without a key (contract `batch-v2.md` §12, `realtime.md` §12)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ LOCALES: Mapping[str, Mapping[str, str]] = {
     "en": {"en-AU": "Australian English", "en-GB": "British English", "en-US": "American English"},
     "cmn": {"cmn-Hans": "Simplified Mandarin", "cmn-Hant": "Traditional Mandarin"},
 }
-"""Spellings of a language that the contract knows (§6.2), with names for people."""
+"""The output locales of the contract (§6.2) by language, with their display names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What one mode covers: language codes, the locales that some of them can be spelled as, and what can be identified."""
+    """The languages of one mode: their codes, the output locales of some of them, and those that can be identified."""
 
     languages: Sequence[str]
     locales: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionInfo:
-    """A region as it is shown. *modes* `None`: not known here. *url* `None`: nobody said where it is."""
+    """A region as the API shows it. *modes* `None`: unknown. *url* `None`: not configured."""
 
     name: str
     label: str
@@ -37,12 +37,12 @@ class RegionInfo:
 
 
 def locales(language: str, spelled: Sequence[str]) -> list[str]:
-    """Those of *spelled* that *language*, or a part of a bilingual one, has."""
+    """The locales in *spelled* that belong to *language*, or to a part of a bilingual one."""
     return [name for part in language.split("_") for name in LOCALES.get(part, {}) if name in spelled]
 
 
 def features(*, batch: Coverage | None, realtime: Coverage | None) -> dict[str, Any]:
-    """The body of `GET /v1/discovery/features`; a mode that this region lacks is not there."""
+    """The body of `GET /v1/discovery/features`, without the modes that this region lacks (`None`)."""
     covered = [coverage for coverage in (batch, realtime) if coverage is not None]
     codes = sorted({code for coverage in covered for code in coverage.languages})
     spelled = {code: names for coverage in covered for code, names in coverage.locales.items()}
@@ -51,7 +51,7 @@ def features(*, batch: Coverage | None, realtime: Coverage | None) -> dict[str, 
     }
     if batch is not None:
         identified = list(batch.identified)
-        # the page spells the last member one way and the JavaScript types another (§12, Inferred)
+        # the documentation and the JavaScript types spell the last member differently (§12, Inferred)
         body["batch"] = {**_mode(batch), "languageid": identified, "languageId": identified}
     if realtime is not None:
         body["realtime"] = _mode(realtime)
@@ -77,7 +77,7 @@ def _mode(coverage: Coverage) -> dict[str, Any]:
 
 
 def regions(here: str, places: Sequence[RegionInfo]) -> dict[str, Any]:
-    """The body of `GET /v1/regions`, our own: *here* is the region whose address was called."""
+    """The body of `GET /v1/regions`, an addition of this service; *here* is the region that answers."""
     return {
         "region": here,
         "regions": [

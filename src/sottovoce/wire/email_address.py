@@ -1,4 +1,4 @@
-"""Mail addresses: they come from strangers, and go into headers."""
+"""Validation of mail addresses. Callers supply them and they are written into mail headers."""
 
 from email.headerregistry import Address
 
@@ -7,7 +7,7 @@ def mail_address(text: str) -> Address:
     """*text* as one plain address `name@host`. Raises ValueError."""
     try:
         parsed = Address(addr_spec=text)
-    except Exception as error:  # the parser of the standard library raises more than it says
+    except Exception as error:  # the parser raises more exception types than it documents
         raise ValueError("not a mail address") from error
     if not parsed.username or not parsed.domain or not text.isprintable():
         raise ValueError("not a mail address")

@@ -1,4 +1,4 @@
-"""The management API: bodies of keys and projects, what a request may say, and its errors (contract `batch-v2.md` §13)."""
+"""The management API: requests and bodies of keys and projects, and its errors (contract `batch-v2.md` §13)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.wire import timestamps
 from sottovoce.wire.v2.errors import v2_error
 
-MAX_BODY = 64 << 10
+MAX_BODY = 64 << 10  # bytes
 TYPES = ("rt", "batch", "tts")
-"""`type` of a key; `flow` was one before (§13.2)."""
+"""The values of `type` of a key; the former value `flow` is in `NOT_HERE` (§13.2)."""
 NOT_HERE = frozenset({"tts", "flow"})
-"""Types of products that this service does not have."""
+"""Types of keys for products that this service does not have."""
 _INT64 = 1 << 63
 
 _WORDS: Mapping[Kind, tuple[int, str]] = {
@@ -24,12 +24,12 @@ _WORDS: Mapping[Kind, tuple[int, str]] = {
     Kind.PAGE_NOT_FOUND: (404, "Not Found"),
     Kind.PRODUCT_NOT_AVAILABLE: (403, "Forbidden"),
 }
-"""Where this API's errors are not those of V2: its description has no list of words."""
+"""Status and `error` of the kinds whose answer differs from V2's; the API description does not list error words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRequest:
-    """What `POST /api-keys` asks for. *ttl* in seconds, `None` for a permanent key; *project_id* `None` for the caller's own."""
+    """A request of `POST /api-keys`. *ttl* in seconds, `None`: a permanent key. *project_id* `None`: the caller's project."""
 
     type: str
     project_id: int | None
@@ -39,7 +39,7 @@ class KeyRequest:
 
 
 def key_request(query: Mapping[str, str], body: bytes) -> KeyRequest:
-    """What a request for a key says; `region` is not looked at (§13.2: deprecated, ignored). Raises `Refused`."""
+    """The parsed request for a key; `region` is ignored (§13.2: deprecated). Raises `Refused`."""
     kind = query.get("type", "batch")
     if kind not in {*TYPES, *NOT_HERE}:
         raise _invalid(f"type in query should be one of [{' '.join(TYPES)}]")
@@ -54,7 +54,7 @@ def key_request(query: Mapping[str, str], body: bytes) -> KeyRequest:
 
 
 def _client_ref(members: Mapping[str, Any]) -> str | None:
-    """An empty reference is refused: who meant to wall a customer off would get a key for everything."""
+    """`client_ref`. Raises `Refused` for an empty one: it would give a key for all data instead of one customer's."""
     text = _text(members, "client_ref")
     if text is not None and not text.strip():
         raise _invalid("client_ref in body should be at least 1 chars long")
@@ -62,7 +62,7 @@ def _client_ref(members: Mapping[str, Any]) -> str | None:
 
 
 def project_request(body: bytes) -> tuple[str, str | None]:
-    """Name and description of a project; `contract_id` means nothing here. Raises `Refused`."""
+    """Name and description of a project; `contract_id` is checked and ignored. Raises `Refused`."""
     members = _members(body)
     name = _text(members, "name")
     if name is None:
@@ -76,7 +76,7 @@ def _invalid(text: str) -> Refused:
 
 
 def _members(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object; of none, when there is no body: that is not required (§13.2)."""
+    """The members of the JSON object in *body*; none for an empty body, since a body is optional (§13.2)."""
     if not body.strip():
         return {}
     try:
@@ -103,20 +103,20 @@ def _text(members: Mapping[str, Any], name: str) -> str | None:
 
 
 def key_object(*, key_id: str, name: str, created_at: int, client_ref: str | None) -> dict[str, Any]:
-    """A key in a list: never its value."""
+    """A key in a list, without its value."""
     body: dict[str, Any] = {"apikey_id": key_id, "name": name, "created_at": timestamps.milliseconds(created_at)}
     return body if client_ref is None else {**body, "client_ref": client_ref}
 
 
 def new_key_object(value: str, key_id: str | None) -> dict[str, Any]:
-    """The answer to `POST /api-keys`, the only one with a value. A temporary key has no id (§13.3)."""
+    """The answer to `POST /api-keys`, the only one that contains the value. A temporary key has no id (§13.3)."""
     return {"apikey_id": key_id, "key_value": value}
 
 
 def project_object(
     *, project_id: int, name: str, description: str | None, is_default: bool, created_at: int
 ) -> dict[str, Any]:
-    """A project that is there."""
+    """A project that exists, so `is_active` is always true."""
     body: dict[str, Any] = {
         "project_id": project_id,
         "is_default": is_default,
@@ -128,7 +128,7 @@ def project_object(
 
 
 def management_error(refused: Refused) -> tuple[int, dict[str, Any]]:
-    """Status and JSON body for *refused*. A 422 has `message` as well: that is what the JavaScript client reads (§13.3)."""
+    """Status and JSON body for *refused*. A 422 also has `message`, which the JavaScript client reads (§13.3)."""
     if refused.kind not in _WORDS:
         return v2_error(refused)
     status, word = _WORDS[refused.kind]

@@ -1,4 +1,4 @@
-"""Instants on the wire: RFC 3339, UTC, `Z`."""
+"""Conversion between epoch milliseconds and the timestamps of the API: RFC 3339, UTC, `Z`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def microseconds(at: int) -> str:
 
 
 def parse(text: str) -> int:
-    """Epoch ms of an RFC 3339 date-time, finer digits cut off (contract §5.2). Raises `ValueError`."""
+    """Epoch ms of an RFC 3339 date-time, truncated to milliseconds (contract §5.2). Raises `ValueError`."""
     match = _RFC3339.fullmatch(text)
     if not match:
         raise ValueError(text)

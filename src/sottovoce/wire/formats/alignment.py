@@ -1,4 +1,6 @@
-"""An aligned text in its two forms (contract `batch-v2.md` §10, `legacy-v1.md` §2.8): the text as submitted, with times put in."""
+"""An aligned text in the output formats: the submitted text with times inserted (contract `batch-v2.md` §10, `legacy-v1.md`
+§2.8), JSON, and SRT subtitles.
+"""
 
 import json
 import re
@@ -18,7 +20,7 @@ _END_OF_LINE = re.compile("\r\n|\r|\n")
 
 
 def word_start_and_end(text: str, alignment: Alignment) -> str:
-    """Each word as `<time=S>word<time=E>`, seconds with two decimals; all between the words untouched."""
+    """*text* with each word as `<time=S>word<time=E>`, seconds with two decimals; the text between words is unchanged."""
     return "".join(_tagged(text, alignment))
 
 
@@ -36,7 +38,7 @@ def _decimals(at: Samples) -> str:
 
 
 def one_per_line(text: str, alignment: Alignment) -> str:
-    """Each line with `[HH:MM:SS.d]` of its first word and a tab before it; a line without words as it is (§10, inferred)."""
+    """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred)."""
     return "".join(
         (f"[{_clock(words[0])}]\t" if words else "") + text[first:last]
         for first, last, words in _lines(text, alignment)
@@ -44,7 +46,7 @@ def one_per_line(text: str, alignment: Alignment) -> str:
 
 
 def as_json(text: str, alignment: Alignment) -> str:
-    """Every word with its times in seconds; `bridged` ones were not found. A form of our own, for programs."""
+    """JSON of every word with its times in seconds; a `bridged` word was not found in the audio. Not in the contract."""
     words = [
         {"word": text[word.first : word.last], "start_time": seconds(word.start), "end_time": seconds(word.end)}
         | ({"bridged": True} if word.bridged else {})
@@ -54,8 +56,8 @@ def as_json(text: str, alignment: Alignment) -> str:
 
 
 def as_srt(text: str, alignment: Alignment) -> str:
-    """Subtitles within the usual limits, in which every line begins a cue of its own; markup is left out. A form of our own."""
-    items = [  # a line is a speaker of its own: a change of speakers begins a cue, and no cue reaches into the next
+    """Subtitles with the default limits, in which every line starts a cue, without markup. Not in the contract."""
+    items = [  # each line gets its own speaker: a change of speaker starts a cue, so no cue spans two lines
         Word(text=text[word.first : word.last], start=word.start, end=word.end, speaker=str(number))
         for number, (_, _, words) in enumerate(_lines(text, alignment))
         for word in words
@@ -64,7 +66,7 @@ def as_srt(text: str, alignment: Alignment) -> str:
 
 
 def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[AlignedWord]]]:
-    """Where each line begins and ends, and its words; markup may stretch a word's line no further."""
+    """The start, end and words of each line of *text*. A word belongs to the line in which it starts."""
     words = iter(alignment.words)
     word = next(words, None)
     for first, last in pairwise(_line_starts(text)):
@@ -76,7 +78,7 @@ def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[Ali
 
 
 def _line_starts(text: str) -> Iterator[int]:
-    """Where lines begin, and the end of the text; the ends of lines are those of text files: LF, CRLF, CR."""
+    """The start of each line, then the end of *text*. A line ends with LF, CRLF or CR, as in text files."""
     yield 0
     for match in _END_OF_LINE.finditer(text):
         if match.end() < len(text):
@@ -85,7 +87,10 @@ def _line_starts(text: str) -> Iterator[int]:
 
 
 def _clock(word: AlignedWord) -> str:
-    """The other form's seconds cut off after one decimal, as in the documented pairs (contract §10, inferred)."""
+    """The start of *word*, rounded to hundredths as in the other format and then truncated to tenths.
+
+    The documented pairs of the two formats differ in this way (contract §10, inferred).
+    """
     tenths = round(seconds(word.start) * 100) // 10
     return f"{tenths // 36_000:02}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
 

@@ -1,7 +1,7 @@
-"""The `json-v2` transcript, format 2.9 (contract §7), from our transcript, the job and the submitted config.
+"""The `json-v2` transcript, format 2.9 (contract §7), made from the transcript, the job and the submitted config.
 
-Unknown optional members are left out, never null; `content`, `confidence` and `language` are always there, since clients read
-them without a default (unknown confidence is 1.0).
+Optional members without a value are left out, never null. `content`, `confidence` and `language` are always present, since
+clients read them without a default; an unknown confidence is 1.0.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sottovoce.wire.v2.job import JobView, whole_seconds
 
 FORMAT = "2.9"
 
-# configs that metadata echoes when they were submitted (contract §7.3)
+# the members of the config that `metadata` repeats (contract §7.3)
 _ECHOED = (
     "transcription_config", "alignment_config", "output_config", "translation_config", "language_identification_config",
     "summarization_config", "sentiment_analysis_config", "topic_detection_config", "auto_chapters_config",
@@ -25,7 +25,7 @@ _TRACKING = ("title", "reference", "tags", "details")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a rendered transcript is made of. *version* is ours, PEP 440."""
+    """The input of `render`. *version*: the version of Sottovoce, PEP 440."""
 
     transcript: Transcript
     job: JobView
@@ -33,7 +33,7 @@ class Source:
 
 
 def render(source: Source) -> dict[str, Any]:
-    """RetrieveTranscriptResponse."""
+    """The body of a transcript, `RetrieveTranscriptResponse` of the contract."""
     transcript = source.transcript
     language = pack(transcript.language)
     body = {
@@ -51,7 +51,7 @@ def render(source: Source) -> dict[str, Any]:
 
 
 def _wants_speakers(config: dict[str, Any] | None) -> bool:
-    """Whether *config*, which was found valid when it was submitted, asks for `speakers` (contract §6.2, §7.10)."""
+    """True if *config*, which was validated at submission, requests `speakers` (contract §6.2, §7.10)."""
     asked = (config or {}).get("transcription_config") or {}
     wanted = asked.get("speaker_diarization_config") or {}
     return asked.get("diarization") == "speaker" and wanted.get("get_speakers") is True
@@ -89,7 +89,7 @@ def _metadata(source: Source, language: LanguagePack) -> dict[str, Any]:
 
 
 def _identification(found: Identification) -> dict[str, Any]:
-    """LanguageIdentificationResult (contract §7.3): one result over all that was listened to, none where nobody spoke."""
+    """LanguageIdentificationResult (contract §7.3): one result for the analysed audio, none without speech."""
     alternatives = [
         {"language": score.language, "confidence": round(score.confidence, 2)} for score in found.alternatives
     ]
@@ -103,7 +103,7 @@ def _identification(found: Identification) -> dict[str, Any]:
 
 
 def language_pack_info(language: LanguagePack, *, adapted: bool) -> dict[str, Any]:
-    """LanguagePackInfo: exactly these five, an unknown member breaks a strict client (contract `clients.md` §14)."""
+    """LanguagePackInfo with exactly these five members: an unknown member breaks a strict client (contract `clients.md` §14)."""
     return {
         "adapted": adapted,
         "itn": language.itn,
@@ -141,7 +141,7 @@ def _result(item: Item, language: LanguagePack) -> dict[str, Any]:
 
 
 def _form(part: Word | Mark, language: LanguagePack) -> dict[str, Any]:
-    """A piece of an entity has these four members and no others (contract §7.4)."""
+    """A part of an entity, with exactly these four members (contract §7.4)."""
     return {
         "alternatives": [_alternative(part, language)],
         "end_time": seconds(part.end),
@@ -151,7 +151,7 @@ def _form(part: Word | Mark, language: LanguagePack) -> dict[str, Any]:
 
 
 def _alternative(item: Item, language: LanguagePack) -> dict[str, Any]:
-    # the language may change from word to word (contract §7.4)
+    # each word may have its own language (contract §7.4)
     spoken = pack(item.language) if item.language and item.language != language.code else language
     body: dict[str, Any] = {
         "confidence": 1.0 if item.confidence is None else round(item.confidence, 2),

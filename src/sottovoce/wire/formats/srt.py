@@ -9,16 +9,16 @@ from sottovoce.transcript.subtitles import Cue, cues
 
 
 def render(transcript: Transcript, limits: SubtitleLimits) -> str:
-    """The cues of *transcript*, numbered from 1, each followed by an empty line; empty if nothing was said.
+    """The cues of *transcript*, numbered from 1, each followed by an empty line; empty for a transcript without words.
 
-    No speakers or channels are named: the contract documents none.
+    Cues do not name speakers or channels, because the contract documents none.
     """
     found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
     return layout(found)
 
 
 def layout(found: Iterable[Cue]) -> str:
-    """*found* as a file, numbered from 1."""
+    """The text of an SRT file with the cues *found*, numbered from 1."""
     return "".join(_block(number, cue) for number, cue in enumerate(found, start=1))
 
 
@@ -27,7 +27,7 @@ def _block(number: int, cue: Cue) -> str:
 
 
 def stamp(at: Samples, point: str = ",") -> str:
-    """`HH:MM:SS,mmm`, cut to the millisecond, so that cues which touch do not come to overlap."""
+    """*at* as `HH:MM:SS,mmm`, truncated to milliseconds so that adjacent cues do not overlap."""
     whole, part = divmod(max(0, at), RATE)
     minutes, second = divmod(whole, 60)
     hour, minute = divmod(minutes, 60)

@@ -10,17 +10,17 @@ from sottovoce.transcript.model import UNKNOWN_SPEAKER, Item, Mark, Transcript
 from sottovoce.transcript.timeline import Unit, units
 
 SPEAKER_HEADER = "SPEAKER: {}"
-"""The line above a turn; an undecidable speaker is `UU` (contract §8.1, inferred)."""
+"""The line above a turn; an unknown speaker is `UU` (contract §8.1, inferred)."""
 
 CHANNEL_HEADER = "CHANNEL: {}"
-"""The same in channel diarization, which the contract leaves open (§8.1, inferred)."""
+"""The same line for channel diarization; the contract does not specify it (§8.1, inferred)."""
 
 
 def render(transcript: Transcript, *, diarization: Diarization) -> str:
-    """The text of *transcript* without a newline at its end; empty if nothing was said.
+    """The text of *transcript* without a final newline; empty for a transcript without words.
 
-    With *diarization* each turn is a block of a header line and one paragraph, blocks are parted by an empty line. A
-    new language begins a new line in either case.
+    With *diarization* each turn is a block of a header line and one paragraph, and an empty line separates blocks. With
+    or without it, a change of language starts a new line.
     """
     header = _HEADERS[diarization]
     language = pack(transcript.language)
@@ -47,26 +47,26 @@ _HEADERS: dict[Diarization, Callable[[Item], str]] = {
 
 
 def _one_line(label: str) -> str:
-    """*label* without line breaks: it is the caller's own and must not look like text."""
+    """*label* without line breaks: the caller chose it, and it must not be mistaken for text of the transcript."""
     return " ".join(label.split())
 
 
 @dataclass(slots=True, kw_only=True)
 class _Turn:
-    """A *header*, and the *lines* below it: one for each change of language."""
+    """A *header* and the *lines* below it; a change of language starts a new line."""
 
     header: str
     language: str | None
     lines: list[list[Item]] = field(default_factory=list)
 
     def text(self, language: LanguagePack) -> str:
-        """The block as it is written."""
+        """The text of the block."""
         lines = [join(line, language) for line in self.lines]
         return "\n".join([self.header, *lines] if self.header else lines)
 
 
 def _turns(items: Iterable[Item], header: Callable[[Item], str]) -> Iterator[_Turn]:
-    """Units stay whole, so that a mark without a label of its own never opens a turn."""
+    """The turns of *items*. Units are not split, so a mark without a label never starts a turn."""
     turn: _Turn | None = None
     for unit in units(items):
         lead = _lead(unit)

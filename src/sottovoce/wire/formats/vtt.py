@@ -1,4 +1,4 @@
-"""A transcript as WebVTT, an addition of ours to the contract's formats; the cues are those of `srt.py`.
+"""A transcript as WebVTT, a format that the contract does not have; the cues are those of `srt.py`.
 
 Syntax: W3C WebVTT, "WebVTT cue text" and "WebVTT cue voice span".
 """
@@ -13,7 +13,7 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def render(transcript: Transcript, limits: SubtitleLimits) -> str:
-    """`WEBVTT` and the cues of *transcript*; the voice is named where the speaker is known."""
+    """`WEBVTT` and the cues of *transcript*, with a voice tag where the speaker is known."""
     found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
     return "WEBVTT\n\n" + "".join(_block(cue) for cue in found)
 

@@ -1,8 +1,10 @@
-"""What one notification sends, byte for byte (contract §9): its address, its headers, the layout and framing of its body,
-and what the job's `errors[]` says when it fails.
+"""The bytes of one notification (contract §9), and the entries that `errors[]` of the job gets when it fails.
 
-A failed job is told in the layout that its outputs would have had, with those that exist; where none does, with `jobinfo`, as
-JSON: the vendor's own sample receiver asks for `transcript.txt` and reads `id` out of a JSON body when the status is no success.
+The notification of a failed job has the same layout as that of a successful one, with the outputs that exist, or with
+`jobinfo` as JSON if there are none: the vendor's sample receiver requests `transcript.txt` and reads `id` from a JSON body
+when the status is not success.
+
+In order: the status, the outputs and the layout; the body; the address and the headers; `jobinfo`; the texts of failures.
 """
 
 import re
@@ -15,11 +17,11 @@ from sottovoce.job import Reason, State
 from sottovoce.wire.v2.job import JobView, job_object
 
 USER_AGENT = "Speechmatics-API/2.0"
-"""Of notifications (contract §9.4) and of fetching (§6.3)."""
+"""The `User-Agent` of notifications (contract §9.4) and of fetches (§6.3)."""
 DATA_FILE = "data_file"
-"""The part's name when `contents` is absent (contract §9.2)."""
+"""The name of the part when `contents` is absent (contract §9.2)."""
 CLOSING = "Sending notification failed"
-"""The entry behind that of the last attempt (contract §4)."""
+"""The entry after that of the last attempt (contract §4)."""
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -27,7 +29,7 @@ BYTES = "application/octet-stream"
 
 
 class Status(StrEnum):
-    """How the job ended, as the query says it (contract §9.3)."""
+    """How the job ended: the value of `status` in the query (contract §9.3)."""
 
     SUCCESS = "success"
     ERROR = "error"
@@ -46,7 +48,7 @@ def status_of(state: State, reason: Reason | None) -> Status:
 
 
 class Output(StrEnum):
-    """Something that a job may have to give."""
+    """An output of a job that a notification can contain."""
 
     JOBINFO = "jobinfo"
     JSON = "json-v2"
@@ -70,9 +72,9 @@ CONTENTS: Mapping[str, Output] = {
     "alignment.word_start_and_end": Output.WORDS,
     "alignment.one_per_line": Output.LINES,
 }
-"""Every value of `contents` (contract §9.1, §10), and what it asks for."""
+"""Every value of `contents` (contract §9.1, §10) and the output that it requests."""
 
-# contract §9, inferred: the file is named after the job, media and text keep the names that they came with
+# suffix and media type; contract §9, inferred: a file is named after the job, media and text keep their submitted names
 _FILES = {
     Output.JOBINFO: (".json", JSON),
     Output.JSON: (".json", JSON),
@@ -84,7 +86,7 @@ _FILES = {
     Output.LINES: (".txt", TEXT),
 }
 
-# the formats that the contract names (§5.1); a stranger's file name picks from this table and nothing else
+# the formats that the contract names (§5.1); the caller's file name can only select a media type of this table
 _MEDIA = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -101,7 +103,7 @@ _MEDIA = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One item of a body: its *name* in a form, its *filename* (empty: none known) and media type."""
+    """One item of a body: its *name* in a form, its *filename* (empty if unknown) and media type."""
 
     name: str
     output: Output
@@ -111,7 +113,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What a body holds: nothing, one raw item, or a form of *parts*."""
+    """The structure of a body: empty, one raw item, or a multipart form of *parts*."""
 
     parts: tuple[Part, ...]
     multipart: bool
@@ -119,7 +121,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What files of a job are called."""
+    """The id and the submitted file names of a job, from which the file names of parts are made."""
 
     job_id: str
     data_name: str = ""
@@ -127,9 +129,10 @@ class Names:
 
 
 def layout(contents: Sequence[str] | None, names: Names, has: frozenset[Output], default: Output) -> Layout:
-    """The body for *contents* of a job that *has* some outputs. *default* is what `data_file` means when nothing is asked for.
+    """The layout of the body for *contents* of a job with the outputs *has*.
 
-    Absent `contents` and two or more items make a form, one is sent raw, an empty list sends nothing (contract §9.2).
+    *default* is the output that is sent as `data_file` when *contents* is `None`. Absent `contents` and two or more items
+    give a form, one item is sent raw, an empty list gives an empty body (contract §9.2).
     """
     asked = [(DATA_FILE, default)] if contents is None else [(item, CONTENTS[item]) for item in contents]
     multipart = contents is None or len(asked) > 1
@@ -140,7 +143,7 @@ def layout(contents: Sequence[str] | None, names: Names, has: frozenset[Output],
 
 
 def part(name: str, output: Output, names: Names) -> Part:
-    """*output* of a job as a part called *name*."""
+    """The part called *name* with *output* of a job."""
     suffix, content_type = _FILES[output]
     filename = names.job_id + suffix
     if output is Output.DATA:
@@ -155,14 +158,14 @@ def part(name: str, output: Output, names: Names) -> Part:
 
 
 def content_type(form: Layout, boundary: str) -> str | None:
-    """The `Content-Type` of the whole body; `None` when there is none."""
+    """The `Content-Type` of the whole body; `None` for an empty body."""
     if form.multipart:
         return f"multipart/form-data; boundary={boundary}"
     return form.parts[0].content_type if form.parts else None
 
 
 def opening(item: Part, boundary: str) -> bytes:
-    """What stands before *item* in a form. Names are escaped as browsers do it (WHATWG HTML, multipart/form-data)."""
+    """The bytes before *item* in a form. Names are escaped as in browsers (WHATWG HTML, multipart/form-data)."""
     lines = (
         f"--{boundary}",
         f'Content-Disposition: form-data; name="{_escaped(item.name)}"; filename="{_escaped(item.filename)}"',
@@ -174,11 +177,11 @@ def opening(item: Part, boundary: str) -> bytes:
 
 
 AFTER = b"\r\n"
-"""What stands behind each part of a form."""
+"""The bytes after each part of a form."""
 
 
 def closing(boundary: str) -> bytes:
-    """What ends a form."""
+    """The bytes at the end of a form."""
     return f"--{boundary}--\r\n".encode()
 
 
@@ -187,7 +190,10 @@ def _escaped(text: str) -> str:
 
 
 def length(form: Layout, sizes: Sequence[int], boundary: str) -> int:
-    """Bytes of the whole body when its parts have *sizes*: stores behind signed addresses take no body of unknown length."""
+    """The length in bytes of the whole body when its parts have *sizes*.
+
+    It is sent because object stores behind signed URLs refuse a body of unknown length.
+    """
     if not form.multipart:
         return sum(sizes)
     framing = sum(len(opening(item, boundary)) + len(AFTER) for item in form.parts)
@@ -205,7 +211,7 @@ def address(url: str, job_id: str, status: Status) -> str:
 
 
 def callers_lines(lines: Iterable[str], keep: frozenset[str]) -> tuple[str, ...]:
-    """The caller's header *lines* but those whose (lower-case) name is in *keep*, which are ours alone."""
+    """The caller's header *lines* without those whose lower-case name is in *keep*: only the service sets these headers."""
     return tuple(line for line in lines if line.partition(":")[0].strip().lower() not in keep)
 
 
@@ -216,59 +222,60 @@ _FETCHES = ("fetch_data", "fetch_text")
 
 
 def jobinfo(view: JobView, number: int | None = None) -> dict[str, Any]:
-    """The job as it is told to receiver *number* of `notification_config`: JobInfo at the top, with `config` and `status`.
+    """The job as it is sent to receiver *number* of `notification_config`: JobInfo at the top level, with `config` and `status`.
 
-    No credentials of others go out: of `notification_config` there is the receiver's own entry, and no `auth_headers` at all.
+    It contains no credentials of other receivers: only the receiver's own entry of `notification_config`, and no
+    `auth_headers`.
     """
     body = job_object(view)
     config = view.config if isinstance(view.config, dict) else {}
     if view.config is not None:
-        body["config"] = _told(config, number)
+        body["config"] = _config_for(config, number)
     given = config.get("tracking")
     if isinstance(given, dict) and (tracking := {k: given[k] for k in _TRACKING if given.get(k) is not None}):
         body["tracking"] = tracking
     return dict(sorted(body.items()))
 
 
-def _told(config: dict[str, Any], number: int | None) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+def _config_for(config: dict[str, Any], number: int | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
     for name, value in config.items():
         if name == "notification_config":
             entries = [value] if isinstance(value, dict) else value
             if isinstance(entries, list) and number is not None and number < len(entries):
-                told[name] = [_without_headers(entries[number])]
+                shown[name] = [_without_headers(entries[number])]
         else:
-            told[name] = _without_headers(value) if name in _FETCHES and isinstance(value, dict) else value
-    return told
+            shown[name] = _without_headers(value) if name in _FETCHES and isinstance(value, dict) else value
+    return shown
 
 
 def _without_headers(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name != "auth_headers"}
 
 
-# --- what is said of failures ----------------------------------------------------------------------------------------
+# --- the texts of failures -------------------------------------------------------------------------------------------
 
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 
 
 def answered(status: int) -> str:
-    """A receiver answered something else than 2xx (contract §4)."""
+    """The text for a response of a receiver that is not 2xx (contract §4)."""
     return f"Response status: {status}"
 
 
 def timed_out(method: str, url: str) -> str:
-    """A receiver did not answer in time (contract §4); *url* with its whole query."""
+    """The text for a receiver that did not respond in time (contract §4); *url* with its whole query."""
     return broken(method, url, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
 
 
 def broken(method: str, url: str, why: str) -> str:
-    """There was no answer, for another reason. A password in *url* is not shown."""
+    """The text for a missing response with another reason *why*. Credentials in *url* are replaced by `***`."""
     shown = _USERINFO.sub("***@", url).replace('"', '\\"')
     return f'HTTPError: {method.capitalize()} "{shown}": {why}'
 
 
 def entries(failure: str, *, last: bool) -> tuple[str, ...]:
-    """What `errors[]` gets for an attempt that failed (contract §4)."""
+    """The entries of `errors[]` for an attempt that failed (contract §4)."""
     if last:
         return (f"unable to send notification: unable to send notification: {failure}", CLOSING)
     return (f"Error in sending notification: unable to send notification: {failure}, retrying",)

@@ -1,4 +1,4 @@
-"""Signed notifications: an addition of ours to the contract, in the form of Standard Webhooks, whose libraries verify it.
+"""Signatures of notifications, which the contract does not have. They follow Standard Webhooks, whose libraries verify them.
 
 The signature is HMAC-SHA256 over `<delivery id>.<epoch seconds>.<body>`, written as `v1,<base64>`.
 """
@@ -13,11 +13,11 @@ SIGNATURE = "Webhook-Signature"
 
 _PREFIX = "whsec_"
 MIN_KEY = 24
-"""Bytes of the shortest secret."""
+"""The minimum length of a secret in bytes."""
 
 
 def secret_key(text: str) -> bytes:
-    """The key of a secret `whsec_<base64>`. Raises `ValueError` that does not repeat it."""
+    """The bytes of the key in a secret `whsec_<base64>`. Raises `ValueError` that does not repeat the secret."""
     try:
         key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except ValueError:  # not base64, or not even ASCII
@@ -28,7 +28,7 @@ def secret_key(text: str) -> bytes:
 
 
 class Signing:
-    """One signature being made: the body is passed by, piece by piece."""
+    """Computes one signature while the body is sent chunk by chunk."""
 
     def __init__(self, key: bytes, delivery_id: str, at: int) -> None:
         self._delivery_id = delivery_id
@@ -36,10 +36,10 @@ class Signing:
         self._mac = hmac.new(key, f"{delivery_id}.{at}.".encode(), hashlib.sha256)
 
     def update(self, piece: bytes) -> None:
-        """The next piece of the body."""
+        """Add the next chunk of the body."""
         self._mac.update(piece)
 
     def headers(self) -> dict[str, str]:
-        """The three headers, after the whole body."""
+        """The three headers of the signature; call it after the last chunk."""
         signature = base64.b64encode(self._mac.digest()).decode()
         return {ID: self._delivery_id, TIMESTAMP: str(self._at), SIGNATURE: f"v1,{signature}"}

@@ -1,4 +1,4 @@
-"""Kinds of refusal in the words of V1 (contract `legacy-v1.md` §4): 4xx are JSON of exactly two members, 5xx are HTML."""
+"""The V1 answer to each kind of error (contract `legacy-v1.md` §4): 4xx are JSON of exactly two members, 5xx are HTML."""
 
 import re
 from http import HTTPStatus
@@ -9,7 +9,7 @@ _OURS = re.compile(r"/v1\.0(/.*)?|/v1/(user|status)(/.*)?")
 _REJECTED = "Job was rejected on submission"
 
 V1: dict[Kind, tuple[int, str]] = {
-    # the contract's own words
+    # kinds that the contract names
     Kind.MALFORMED: (400, "Malformed request"),
     Kind.MISSING_DATA_FILE: (400, "Missing data_file"),
     Kind.NO_LANGUAGE: (400, "No language selected"),
@@ -26,7 +26,7 @@ V1: dict[Kind, tuple[int, str]] = {
     Kind.JOB_IN_PROGRESS: (404, "Job In Progress"),
     Kind.FORMAT_NOT_SUPPORTED: (404, "Output format Not Supported"),
     Kind.RATE_LIMITED: (429, "Too Many requests"),
-    # what it has no words for, in its nearest
+    # other kinds, with the nearest text of the contract
     Kind.BAD_REQUEST: (400, "Malformed request"),
     Kind.INVALID_QUERY: (422, "Malformed request"),
     Kind.INVALID_CONFIG: (400, "Requested product not available"),
@@ -45,19 +45,19 @@ V1: dict[Kind, tuple[int, str]] = {
     Kind.REQUEST_TIMEOUT: (408, "Request Timeout"),
     Kind.LENGTH_REQUIRED: (411, "Length Required"),
     Kind.TOO_LARGE: (413, "File Too Large"),
-    # our own trouble, as a page of HTML
+    # errors of the service, as an HTML page
     Kind.NOT_IMPLEMENTED: (500, ""),
     Kind.STORAGE_FULL: (503, ""),
     Kind.UNAVAILABLE: (503, ""),
 }
-"""Status and `error` of every kind."""
+"""Status and `error` text of every kind."""
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Temporarily Unavailable"}
-"""The contract's names of what goes wrong on our side (§4.2)."""
+"""The contract's names of errors of the service (§4.2)."""
 
 
 def v1_error(refused: Refused) -> tuple[int, dict[str, object] | str]:
-    """Status and body for *refused*: members of JSON, or HTML."""
+    """Status and body for *refused*: a JSON object, or HTML text from status 500 on."""
     status, text = V1[refused.kind]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, html(status)
@@ -65,11 +65,11 @@ def v1_error(refused: Refused) -> tuple[int, dict[str, object] | str]:
 
 
 def html(status: int) -> str:
-    """The page for *status*, one of `PHRASES` (contract §4.2, its body inferred)."""
+    """The HTML page for *status*, a key of `PHRASES` (contract §4.2, body inferred)."""
     line = f"{status} {PHRASES[status]}"
     return f"<html><head><title>{line}</title></head><body><h1>{line}</h1></body></html>\n"
 
 
 def speaks(path: str) -> bool:
-    """Whether *path* is V1's, and errors are told in its words; the management API is below `/v1` too."""
+    """True if *path* belongs to V1, whose errors have the form above; the management API is below `/v1` too."""
     return _OURS.fullmatch(path) is not None

@@ -1,4 +1,7 @@
-"""What a V1 form asks for (contract `legacy-v1.md` §2.5, §6), and how it is kept beside the job."""
+"""The form of a V1 job (contract `legacy-v1.md` §2.5, §6).
+
+In order: parsing of the form; the stored form and the V2 config of the same job; the queries of lists.
+"""
 
 import json
 import re
@@ -12,18 +15,18 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.wire.email_address import mail_address
 
 MAX_META = 1024
-"""Characters (contract §2.5)."""
-MAX_URL = 4096
+"""Characters of `meta` (contract §2.5)."""
+MAX_URL = 4096  # characters of `callback`
 MAX_EMAIL = 254
-"""Characters that a mail server takes (RFC 5321 §4.5.3.1.3)."""
-MAX_VERSION = 100
+"""Characters of an address that a mail server accepts (RFC 5321 §4.5.3.1.3)."""
+MAX_VERSION = 100  # characters of `version`; the rest is cut off
 _LOCALES = {"en": ("en-US", "en-GB", "en-AU")}
-_DIGITS = 18
+_DIGITS = 18  # of `limit`, so that it fits into 64 bits
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Notify(StrEnum):
-    """How the owner is told of the end."""
+    """How the owner is notified of the end of the job."""
 
     EMAIL = "email"
     CALLBACK = "callback"
@@ -32,7 +35,7 @@ class Notify(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A value of `model`: *name* as V1 shows it, and the language pack and spelling that it stands for."""
+    """A value of `model`: *name* as V1 shows it, with its language pack and output locale."""
 
     name: str
     language: str
@@ -41,7 +44,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyRequest:
-    """What V1 knows of a job and V2 has no place for. *email* is where mails go, if anywhere."""
+    """The fields of a V1 job that a V2 job does not have. *email*: the address for mails, if the caller gave one."""
 
     model: str
     notification: Notify = Notify.EMAIL
@@ -49,11 +52,11 @@ class LegacyRequest:
     callback: str | None = None
     meta: str | None = None
     diarisation: bool = True
-    version: str | None = None  # of beta testers' language models (§2.5): kept, not heeded
+    version: str | None = None  # of beta testers' language models (§2.5): stored and ignored
 
 
 def products(languages: Iterable[str]) -> dict[str, Product]:
-    """Every product that *languages* (codes of language packs) make available, by its name in lower case."""
+    """The products of *languages* (codes of language packs), by name in lower case."""
     found: dict[str, Product] = {}
     for language in languages:
         found[language.lower()] = Product(name=language, language=language)
@@ -63,8 +66,11 @@ def products(languages: Iterable[str]) -> dict[str, Product]:
 
 
 def parse(fields: Mapping[str, bytes], available: Mapping[str, Product]) -> tuple[LegacyRequest, Product]:
-    """The request of a form whose files are there, checked in the contract's order (§6). Raises `Refused`."""
-    text = {name: _text(value) for name, value in fields.items() if name in _KNOWN}
+    """The request in the *fields* of a form, checked in the order of the contract (§6); the caller checks the files first.
+
+    Raises `Refused`.
+    """
+    text = {name: _text(value) for name, value in fields.items() if name in _FIELDS}
     if not (model := text.get("model", "").strip()):
         raise Refused(Kind.NO_LANGUAGE)
     if (product := available.get(model.lower())) is None:
@@ -91,7 +97,7 @@ def parse(fields: Mapping[str, bytes], available: Mapping[str, Product]) -> tupl
     return wanted, product
 
 
-_KNOWN = frozenset({
+_FIELDS = frozenset({
     "model", "notification", "notification_email_address", "callback", "meta", "diarisation", "version"
 })  # fmt: skip
 
@@ -105,7 +111,7 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError as error:
         raise Refused(Kind.MALFORMED, "a field is not UTF-8") from error
-    if "\0" in text:  # not every database takes it
+    if "\0" in text:  # PostgreSQL cannot store it
         raise Refused(Kind.MALFORMED, "a field holds a NUL")
     return text
 
@@ -118,8 +124,8 @@ def _notification(text: str) -> Notify:
 
 
 def _boolean(text: str) -> bool:
-    known = {"true": True, "false": False}
-    if (value := known.get(text.strip().lower())) is None:
+    values = {"true": True, "false": False}
+    if (value := values.get(text.strip().lower())) is None:
         raise _malformed("diarisation", "true or false")
     return value
 
@@ -134,25 +140,25 @@ def _email(text: str) -> str:
     return text
 
 
-# ── beside the job ──
+# ── the stored form, and the V2 config of the same job ──
 
 
 def dump(request: LegacyRequest) -> bytes:
-    """*request* as it is kept, before it is sealed."""
+    """The stored form of *request*, before encryption."""
     return json.dumps(asdict(request)).encode()
 
 
 def load(stored: bytes) -> LegacyRequest:
-    """What `dump` made. Raises `ValueError`."""
+    """The request from the bytes that `dump` returned. Raises `ValueError`."""
     plain = json.loads(stored)
     try:
         return LegacyRequest(**{**plain, "notification": Notify(plain["notification"])})
     except (KeyError, TypeError) as error:
-        raise ValueError("not what V1 keeps of a job") from error
+        raise ValueError("not a stored V1 request") from error
 
 
 def as_v2(request: LegacyRequest, product: Product, *, locale: bool) -> dict[str, Any]:
-    """The same job in V2's words (contract §7). *locale*: whether this server can spell as the product's name says."""
+    """The V2 config of the same job (contract §7). *locale*: True if this server supports the product's output locale."""
     config: dict[str, Any] = {"language": product.language}
     if locale and product.locale is not None:
         config["output_locale"] = product.locale
@@ -164,7 +170,7 @@ def as_v2(request: LegacyRequest, product: Product, *, locale: bool) -> dict[str
 
 
 def as_v2_alignment(request: LegacyRequest, product: Product) -> dict[str, Any]:
-    """The same for a form with a text."""
+    """The V2 config of the same alignment job, for a form with a text."""
     body: dict[str, Any] = {"type": "alignment", "alignment_config": {"language": product.language}}
     if request.meta is not None:
         body["tracking"] = {"details": {"meta": request.meta}}
@@ -176,7 +182,7 @@ def as_v2_alignment(request: LegacyRequest, product: Product) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which of many: the *limit* most recent, made from *since* on and before *before* (epoch ms)."""
+    """A filter of a list: the *limit* most recent entries created at *since* or later and before *before* (epoch ms)."""
 
     limit: int | None = None
     since: int | None = None
@@ -184,7 +190,10 @@ class Selection:
 
 
 def selection(query: Mapping[str, str]) -> Selection:
-    """`limit`, `startdate` (inclusive) and `enddate` (exclusive), both at 00:00 UTC (contract §2.2, §6). Raises `Refused`."""
+    """The filter from `limit`, `startdate` (inclusive) and `enddate` (exclusive), dates at 00:00 UTC (contract §2.2, §6).
+
+    Raises `Refused`.
+    """
     return Selection(
         limit=_limit(query.get("limit", "")), since=_day(query, "startdate"), before=_day(query, "enddate")
     )

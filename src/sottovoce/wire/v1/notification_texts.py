@@ -1,4 +1,4 @@
-"""What V1 tells the owner of a job: mails at its end, and the body of its callback (contract `legacy-v1.md` §3, §6)."""
+"""The mails about a V1 job and the layout and address of its callback (contract `legacy-v1.md` §3, §6)."""
 
 from dataclasses import dataclass
 
@@ -22,13 +22,13 @@ class Notice:
 
 
 def ended(*, number: int, name: str, status: str) -> Notice:
-    """A job ended with *status*, a `job_status`."""
+    """The mail about the end of a job with *status*, a `job_status`."""
     end = _ENDS[status].format(number=number)
     return Notice(subject=f"Job {number}: {status}", body=f"Job {number} ({_shown(name)}) {end}\n")
 
 
 def not_called(*, number: int, name: str, place: str, outcome: str) -> Notice:
-    """Nobody took a callback: *outcome* names the HTTP status, if there was an answer."""
+    """The mail about a callback that failed at every attempt; *outcome* names the HTTP status if there was a response."""
     body = (
         f"Job {number} ({_shown(name)}) is done, but its callback to {place} failed at every attempt.\n"
         f"The last one: {outcome}.\nIts output can still be fetched with job id {number}.\n"
@@ -37,12 +37,12 @@ def not_called(*, number: int, name: str, place: str, outcome: str) -> Notice:
 
 
 def _shown(name: str) -> str:
-    """A file's name in the line of a mail."""
+    """*name* of a file on one line, for a mail."""
     return " ".join(name.split()) or "no name"
 
 
 def callback_layout(*, name: str, aligns: bool) -> Layout:
-    """The one part of a callback: the transcript, or the aligned text; *name* is that of the media or the text."""
+    """The layout of a callback: one part, the transcript or the aligned text. *name*: the file name of the media or text."""
     suffix, kind = (".txt", TEXT) if aligns else (".json", JSON)
     output = Output.WORDS if aligns else Output.JSON
     part = Part(name=DATA_FILE, output=output, filename=stem(name or "transcript") + suffix, content_type=kind)

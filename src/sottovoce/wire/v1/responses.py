@@ -1,4 +1,7 @@
-"""V1's answers (contract `legacy-v1.md` §2): one job store, seen as the old API showed it. Members in the order of its samples."""
+"""The bodies of V1 responses (contract `legacy-v1.md` §2), made from the same jobs as V2's. Members in the order of its samples.
+
+In order: dates, jobs, accounts, the status of the service, transcripts.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +27,7 @@ from sottovoce.wire.v2.job import whole_seconds
 
 FORMAT = "1.0"
 HIGH = 165.0
-"""Hz of median pitch from which a voice is called F: where the ranges of women's and men's speech part."""
+"""Hz of median pitch from which a voice is labelled F: the boundary between the usual ranges of men's and women's voices."""
 _IN_PROGRESS = {JobType.TRANSCRIPTION: "transcribing", JobType.ALIGNMENT: "aligning"}
 _FAILED = {Reason.INVALID_AUDIO: "unsupported_file_format", Reason.NOT_ALIGNABLE: "could_not_align"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -35,7 +38,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def rfc1123(at: int) -> str:
-    """Epoch ms as `Wed, 04 Dec 2013 16:00:47 GMT`; English wherever the server stands."""
+    """Epoch ms as `Wed, 04 Dec 2013 16:00:47 GMT`; English in every locale of the server."""
     when = datetime.fromtimestamp(at // 1000, UTC)
     return f"{_DAYS[when.weekday()]}, {when.day:02} {_MONTHS[when.month - 1]} {when:%Y %H:%M:%S} GMT"
 
@@ -51,7 +54,7 @@ def ctime(at: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyView:
-    """What V1 shows of a job. *user_id* is who asks; *check_wait* seconds, of a job that is not finished."""
+    """The fields of a job that V1 shows. *user_id* is the caller; *check_wait* in seconds, for a job that is not finished."""
 
     number: int
     user_id: int
@@ -70,17 +73,17 @@ class LegacyView:
 
     @property
     def wait(self) -> int | None:
-        """`check_wait`: a number for every job that is not finished, since a client sleeps so long (contract §2.4)."""
+        """`check_wait`: a number for every job that is not finished, since a client sleeps for that time (contract §2.4)."""
         return self.check_wait if self.state in LIVE else None
 
 
 def ended_as(reason: Reason | None) -> str:
-    """`job_status` of a job that ended: well, or for *reason* not."""
+    """`job_status` of a job that ended; *reason* is the reason for rejection, `None` for a finished job."""
     return "done" if reason is None else _FAILED.get(reason, "rejected")
 
 
 def status(view: LegacyView) -> str:
-    """`job_status` (contract §7)."""
+    """`job_status` of a job (contract §7)."""
     if view.state in LIVE:
         return _IN_PROGRESS[view.type]
     if view.state is State.REJECTED:
@@ -89,7 +92,7 @@ def status(view: LegacyView) -> str:
 
 
 def job_object(view: LegacyView, now: int) -> dict[str, Any]:
-    """The job at *now* (epoch ms)."""
+    """The job as JSON at *now* (epoch ms)."""
     wait = view.wait
     aligns = view.type is JobType.ALIGNMENT
     body: dict[str, Any] = {"alignment": _output(view.text_name or "", ".txt", view)} if aligns else {}
@@ -122,7 +125,7 @@ def _output(name: str, suffix: str, view: LegacyView) -> str | None:
 
 
 def accepted(*, number: int, cost: int, balance: int, wait: int | None) -> dict[str, Any]:
-    """The answer to a POST."""
+    """The response to the POST of a job."""
     return {"balance": balance, "check_wait": wait, "cost": cost, "id": number}
 
 
@@ -130,7 +133,7 @@ def accepted(*, number: int, cost: int, balance: int, wait: int | None) -> dict[
 
 
 def user_object(*, user_id: int, email: str | None, balance: int) -> dict[str, Any]:
-    """An account; one that was made without an address shows an empty one."""
+    """An account; `email` is empty for an account without an address."""
     return {"user": {"balance": balance, "email": email or "", "id": user_id}}
 
 
@@ -138,7 +141,7 @@ def user_object(*, user_id: int, email: str | None, balance: int) -> dict[str, A
 class Payment:
     """A change of a balance by *amount* credits at *at* (epoch ms). *kind*: added, removed, charge or refund.
 
-    *name* is that of the job's media, while its region has it.
+    *name*: the file name of the job's media, empty after its removal.
     """
 
     amount: int
@@ -149,7 +152,7 @@ class Payment:
 
 
 def payment_object(payment: Payment) -> dict[str, Any]:
-    """`balance` is the change (contract §2.9)."""
+    """A payment as JSON; `balance` is the change of the balance (contract §2.9)."""
     return {"balance": payment.amount, "created_at": rfc1123(payment.at), "description": _description(payment)}
 
 
@@ -166,7 +169,7 @@ def _description(payment: Payment) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """How the service does. Minutes; *at* in epoch ms."""
+    """The load of the service. *turnaround* and *queue* in minutes, *at* in epoch ms."""
 
     turnaround: float
     queue: float
@@ -176,7 +179,7 @@ class Condition:
 
 
 def status_object(condition: Condition) -> dict[str, Any]:
-    """`/status` (contract §2.10)."""
+    """The body of `/status` (contract §2.10)."""
     return {
         "Average_Turnaround_Mins": round(condition.turnaround),
         "Known_Issues": condition.known_issues,
@@ -190,7 +193,7 @@ def status_object(condition: Condition) -> dict[str, Any]:
 
 
 def transcript_object(transcript: Transcript, view: LegacyView) -> dict[str, Any]:
-    """The transcript, format 1.0. A word belongs to the turn in whose span it lies (contract §2.7)."""
+    """The transcript, format 1.0. Readers find the speaker of a word by the turn whose span contains it (contract §2.7)."""
     shown = named(transcript, view)
     return {
         "job": {
@@ -208,16 +211,17 @@ def transcript_object(transcript: Transcript, view: LegacyView) -> dict[str, Any
 
 
 def transcript_text(transcript: Transcript, view: LegacyView) -> str:
-    """The transcript as text, in turns where speakers are known."""
+    """The transcript as text, in turns if speakers are known."""
     shown = named(transcript, view)
     known = any(item.speaker for item in shown.items)
     return txt.render(shown, diarization=Diarization.SPEAKER if known else Diarization.NONE)
 
 
 def named(transcript: Transcript, view: LegacyView) -> Transcript:
-    """*transcript* with V1's names of speakers, `M1`, `F1`, `M2`, … by first appearance; without any where none are wanted.
+    """*transcript* with the speaker names of V1, `M1`, `F1`, `M2`, … by first appearance; without speakers if not requested.
 
-    The letter is guessed from the voice's pitch, each letter counts by itself, and M is for those without one (contract §6).
+    The letter is estimated from the pitch of the voice, M if the pitch is unknown; each letter is numbered separately
+    (contract §6).
     """
     high = {speaker.label for speaker in transcript.speakers if (speaker.pitch or 0) >= HIGH}
     counts: Counter[str] = Counter()
@@ -237,7 +241,7 @@ def named(transcript: Transcript, view: LegacyView) -> Transcript:
 
 
 def _turns(items: Sequence[Item]) -> Iterator[tuple[SpeakerLabel, Samples, Samples]]:
-    """Who speaks from when to when; marks open no turn."""
+    """The turns as (speaker, start, end); punctuation marks are ignored."""
     turn: tuple[SpeakerLabel, Samples, Samples] | None = None
     for item in items:
         if isinstance(item, Mark):
@@ -253,7 +257,7 @@ def _turns(items: Sequence[Item]) -> Iterator[tuple[SpeakerLabel, Samples, Sampl
 
 
 def _entries(item: Item) -> Iterator[dict[str, Any]]:
-    """A word or a mark is one entry, an entity its written words."""
+    """The entries of *item*: one for a word or a mark, one per written word for an entity."""
     match item:
         case Mark():
             yield _entry(item.text, item.at, item.at, None)
@@ -279,5 +283,5 @@ def _entry(name: str, start: Samples, end: Samples, confidence: str | None) -> d
 
 
 def _decimals(value: float) -> str:
-    """Three decimals, as text: what V1's clients compare."""
+    """*value* as text with three decimals, which V1 clients compare."""
     return f"{value:.3f}"

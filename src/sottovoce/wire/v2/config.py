@@ -1,7 +1,9 @@
-"""The `config` part of `POST /v2/jobs`: bytes in, one `Request` out, or a refusal that names the field (contract §6).
+"""Parses the `config` part of `POST /v2/jobs` to a `Request`; raises `Refused` that names the invalid field (contract §6).
 
-Every byte of it is hostile: the size, the depth and each value are bounded before anything is built from them, and a
-refusal never repeats a URL, a header, a speaker identifier, or more than a few characters of anything else.
+The input is untrusted: size, depth and values are checked before objects are built from them. An error message never
+repeats a URL, a header or a speaker identifier, and at most a few characters of other values.
+
+In order: `parse_job_config`; checks of all values; the text of errors; conversion of the models to the request.
 """
 
 import math
@@ -36,23 +38,23 @@ from sottovoce.transcript.languages import AUTO
 from sottovoce.wire.v2 import config_schema as models
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
-"""Bytes of the whole config part; ours: it has room for the contract's longest vocabulary of ordinary words."""
+"""Bytes of the whole config part; our choice: enough for the contract's longest vocabulary of ordinary words."""
 MAX_DEPTH = 64
-"""Objects and lists inside one another; ours (only `tracking.details` may be deep at all)."""
+"""Nesting depth of objects and lists; our choice (only `tracking.details` may be deeply nested)."""
 MAX_VOCAB_WORDS = 6
 """Words of a vocabulary entry or pronunciation; longer ones are dropped (contract §6.2)."""
 MAX_WORD = 4_000
 """Characters of one such word; entries with longer ones are dropped (contract §6.2)."""
 
 _BOM = b"\xef\xbb\xbf"
-_SHOWN = 40
-_MAX_PATH = 200
+_SHOWN = 40  # characters of a value that an error message repeats
+_MAX_PATH = 200  # characters of the path of a field in an error message
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _MULTI = "multi"
 _MELIA = "melia-1"
 _LOCALES = {"en": ("en-GB", "en-US", "en-AU"), "cmn": ("cmn-Hans", "cmn-Hant")}  # contract §6.2
 
-# Under these nothing is repeated to the caller: a refusal ends up in logs and tickets.
+# Values below these members are not repeated in error messages, which end up in logs and tickets.
 _SECRET = frozenset({"fetch_data", "fetch_text", "notification_config", "speaker_identifiers"})
 
 _SENTENCES = {
@@ -72,7 +74,7 @@ _SENTENCES = {
     "too_long": "must hold at most {max_length:,} entries, got {actual_length:,}",
 }
 _WITHOUT_VALUE = frozenset(
-    {"told", "missing", "extra_forbidden", "string_too_short", "too_short", "string_too_long", "too_long"}
+    {"refused_with_value", "missing", "extra_forbidden", "string_too_short", "too_short", "string_too_long", "too_long"}
 )
 _CONTAINER_WANTED = frozenset({"model_type", "dict_type", "list_type"})
 
@@ -80,10 +82,10 @@ Path = tuple[str | int, ...]
 
 
 def parse_job_config(raw: bytes) -> Request:
-    """The request that *raw* (UTF-8 JSON, with or without a byte order mark) asks for.
+    """The request in *raw* (UTF-8 JSON, with or without a byte order mark).
 
     Raises `Refused(Kind.INVALID_CONFIG)`; `at` is the dotted path of the field (`notification_config[0].url`), `None`
-    where the text as a whole is at fault. Whether a language, domain or translation pair is available is decided later.
+    if the text as a whole is invalid. A later stage checks if a language, domain or translation pair is available.
     """
     tree = _tree(raw)
     try:
@@ -103,7 +105,7 @@ def _tree(raw: bytes) -> dict[str, Any]:
         raise _invalid("must be a JSON object, got nothing")
     try:
         tree = from_json(text, allow_inf_nan=False, cache_strings="none")
-    except ValueError as failure:  # the message holds a position and never the text
+    except ValueError as failure:  # the message contains a position, not the text
         raise _invalid(f"is not valid JSON: {str(failure)[:100]}") from None
     if not isinstance(tree, dict):
         raise _invalid(f"must be a JSON object, got {_sort(tree)}")
@@ -115,11 +117,11 @@ def _invalid(why: str, at: str | None = None) -> Refused:
     return Refused(Kind.INVALID_CONFIG, why, at=at)
 
 
-# --- what no part of a config may hold, wherever it stands -----------------------------------------------------------
+# --- checks of every value, in every part of a config ----------------------------------------------------------------
 
 
 def _check_values(tree: dict[str, Any]) -> None:
-    level: list[Any] = [tree]  # level by level and without paths: a megabyte of brackets must not cost seconds
+    level: list[Any] = [tree]  # level by level and without paths, so that a megabyte of brackets does not take seconds
     for _ in range(MAX_DEPTH):
         containers = [value for value in level if isinstance(value, dict | list)]
         if not containers:
@@ -140,7 +142,7 @@ def _flaw(value: object) -> str:
         return "must not hold the NUL character" if "\0" in value else ""
     if isinstance(value, float):
         return "" if math.isfinite(value) else "must be a finite number"
-    # our own writer of JSON knows 64 bits and no more
+    # our JSON encoder writes integers of at most 64 bits
     return "is too large a number" if isinstance(value, int) and not -(2**63) <= value < 2**64 else ""
 
 
@@ -155,10 +157,10 @@ def _flawed(tree: dict[str, Any]) -> Refused:
                 return _invalid(why, _dotted((*path, name)))
             if isinstance(child, dict | list):
                 pending.append(((*path, name), child))
-    raise LookupError("a flaw was seen and cannot be found again")
+    raise LookupError("the invalid value of the config was not found again")
 
 
-# --- how a refusal is worded -----------------------------------------------------------------------------------------
+# --- the text of an error --------------------------------------------------------------------------------------------
 
 
 def _refused(error: ErrorDetails) -> Refused:
@@ -166,7 +168,7 @@ def _refused(error: ErrorDetails) -> Refused:
 
 
 def _dotted(path: Path) -> str | None:
-    """`a.b[3].c`; a member name that is no plain word is the caller's own text and shown as `?`."""
+    """*path* as `a.b[3].c`; a member name that is not a plain word is the caller's own text and shown as `?`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part if _KEY.fullmatch(part) else '?'}" for part in path)
     dotted = "".join(parts).removeprefix(".")
     return (dotted if len(dotted) <= _MAX_PATH else dotted[:_MAX_PATH] + "…") or None
@@ -174,29 +176,29 @@ def _dotted(path: Path) -> str | None:
 
 def _sentence(error: ErrorDetails) -> str:
     kind = error["type"]
-    ours = kind in {"refused", "told"}
+    ours = kind in {"refused", "refused_with_value"}
     sentence = error["msg"] if ours else _SENTENCES.get(kind, "is not valid").format(**error.get("ctx", {}))
     got = "" if kind in _WITHOUT_VALUE else _got(error)
     return f"{sentence}, got {got}" if got else sentence
 
 
 def _got(error: ErrorDetails) -> str:
-    value, judged = error["input"], error["type"] == "refused"
+    value, ours = error["input"], error["type"] == "refused"
     if error["type"] in _CONTAINER_WANTED:
         return _sort(value)
     if isinstance(value, dict | list) or _SECRET.intersection(error["loc"]) or "://" in str(value):
-        return "" if judged else _sort(value)
+        return "" if ours else _sort(value)
     return _shown(value)
 
 
 def _sort(value: object) -> str:
-    """What kind of JSON value it is, in words."""
+    """The JSON type of *value*, with its article."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
 
 
 def _shown(value: object) -> str:
-    """A value that is no list and no object, for the caller's eyes: a few printable characters of it."""
+    """A scalar *value* for an error message: at most `_SHOWN` printable characters."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value[: _SHOWN + 1])[1:-1] if isinstance(value, str) else repr(value)
@@ -266,12 +268,12 @@ def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _given(**members: Any) -> dict[str, Any]:
-    """Only what the caller said, so that each default stands in one place: the field of `request.py`."""
+    """The *members* that are not `None`, so that the defaults are defined only in `request.py`."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def _operating_point(asked: models.TranscriptionConfig) -> OperatingPoint:
-    # contract §6 "Inferred": `model` wins. melia-1 is a legal value of a model that exists only at the vendor's.
+    # contract §6 "Inferred": `model` has precedence. melia-1 is a valid value, but only the vendor has this model.
     field = "model" if asked.model is not None else "operating_point"
     name = asked.model or asked.operating_point or OperatingPoint.STANDARD
     if name == _MELIA:
@@ -297,7 +299,7 @@ def _locale(asked: models.TranscriptionConfig) -> str | None:
 
 
 def _vocabulary(items: list[models.VocabItem]) -> tuple[VocabEntry, ...]:
-    # contract §6.2: what is too long is dropped in silence, an entry as a whole and a pronunciation by itself
+    # contract §6.2: an entry or a pronunciation that is too long is dropped without an error
     return tuple(
         VocabEntry(
             content=_tidy(item.content), sounds_like=_distinct(_tidy(s) for s in item.sounds_like or () if _fits(s))
@@ -348,7 +350,7 @@ def _speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> Speak
 def _identification(
     asked: models.TranscriptionConfig, how: models.LanguageIdentificationConfig | None
 ) -> LanguageIdentification | None:
-    """How to identify the language, with its defaults; `None` unless `language` is `auto`, for then nobody asks."""
+    """How to identify the language, with defaults; `None` if `language` is not `auto`."""
     how = how or models.LanguageIdentificationConfig()
     if how.low_confidence_action == "use_default_language" and how.default_language is None:
         why = "is required when low_confidence_action is use_default_language"  # contract §6 "Inferred"
@@ -379,7 +381,9 @@ def _notifications(config: models.JobConfig) -> tuple[Notification, ...]:
     return tuple(
         Notification(
             url=one.url,
-            contents=None if one.contents is None else _distinct(one.contents),  # contract §9.2: absent is not empty
+            contents=None
+            if one.contents is None
+            else _distinct(one.contents),  # contract §9.2: absent differs from empty
             auth_headers=tuple(one.auth_headers or ()),
             **_given(method=one.method),
         )

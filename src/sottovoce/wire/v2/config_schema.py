@@ -1,11 +1,13 @@
-"""The shape of a V2 job config: pydantic models of what `POST /v2/jobs` may carry in its `config` part (contract §6).
+"""Pydantic models of the `config` part of `POST /v2/jobs` (contract §6).
 
-Strict about JSON types (a string is never a number, a boolean never either, a whole number is fine where a fraction is
-allowed), tolerant of unknown members, and `null` for a member is the same as leaving it out, because older clients send
-it. Each model checks one object by itself; what ties two objects together is checked in `v2_config.py`.
+They are strict about JSON types (a string or a boolean is not a number; an integer is accepted where a fraction is allowed)
+and ignore unknown members. A member that is `null` is treated as absent, because older clients send it. Each model checks
+one object; `config.py` checks conditions between objects.
 
-Validators raise `PydanticCustomError` of type `refused`, or of type `told` where the sentence names the value already;
-the sentence completes "<field> …" and never quotes what the caller wrote.
+Validators raise `PydanticCustomError` of type `refused`, or `refused_with_value` if the message already names the value; the
+message continues "<field> …" and never quotes the caller's text.
+
+In order: limits, validators, the types of values, one model for each object of the config.
 """
 
 import re
@@ -19,7 +21,7 @@ from pydantic_core import PydanticCustomError
 MAX_VOCAB_ENTRIES = 1_000
 """Entries of `additional_vocab` (contract §6.2, §11)."""
 MAX_SOUNDS_LIKE = 100
-"""Pronunciations of one entry; ours: the contract names no limit."""
+"""Pronunciations of one entry; our choice: the contract names no limit."""
 MAX_CHANNELS = 100
 """Channel labels (contract §6.2, §11)."""
 MAX_IDENTIFIERS = 50
@@ -29,29 +31,29 @@ MAX_NOTIFICATIONS = 3
 MAX_TARGETS = 5
 """Translation targets (contract §6.1, §11)."""
 MAX_REPLACEMENTS = 1_000
-"""Replacement rules; ours: the contract names no limit, and each rule is tried on each word."""
+"""Replacement rules; our choice: the contract names no limit, and each rule is tried on each word."""
 MAX_RULE = 4_000
-"""Characters of either side of a replacement rule; ours, after the limit of a vocabulary word."""
+"""Characters of either side of a replacement rule; our choice, equal to the limit of a vocabulary word."""
 MAX_TEXT = 10_000
-"""Characters of a title, reference or tag; ours, so generous that nobody meets it."""
+"""Characters of a title, reference, tag or topic; our choice, far above normal use."""
 MAX_TAGS = 10_000
-"""Tags of a job; ours."""
+"""Tags of a job; our choice."""
 MAX_LABEL = 256
-"""Characters of a speaker or channel label, which is repeated on every word; ours."""
+"""Characters of a speaker or channel label, which is repeated on every word; our choice."""
 MAX_IDENTIFIER = 65_536
-"""Characters of one speaker identifier; ours."""
+"""Characters of one speaker identifier; our choice."""
 MAX_CODES = 200
-"""Language codes in one list; ours, three times the contract's table."""
+"""Language codes in one list; our choice, three times the contract's table."""
 MAX_URL = 8_192
-"""Characters of a URL; ours."""
+"""Characters of a URL; our choice."""
 MAX_HEADERS = 50
-"""Extra header lines of one request; ours."""
+"""Extra header lines of one request; our choice."""
 MAX_HEADER_LINE = 16_384
-"""Characters of one header line: room for the longest bearer tokens; ours."""
+"""Characters of one header line, enough for the longest bearer tokens; our choice."""
 MAX_LINE_LENGTH = 10_000
-"""Characters a subtitle line may be asked to hold; ours."""
+"""The highest value of `max_line_length`, characters of a subtitle line; our choice."""
 MAX_LINES = 1_000
-"""Lines a subtitle may be asked to hold; ours."""
+"""The highest value of `max_lines`, lines of a subtitle; our choice."""
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -60,13 +62,13 @@ _GENERIC_LABEL = re.compile(r"UU|S[0-9]+")  # contract §6 "Inferred (config)"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110 §5.1, §5.5
 
-# Lines that would change the framing or the target of the request instead of authorizing it.
+# Headers that change the framing or the target of the request instead of authorizing it.
 _FRAMING = frozenset({
     "connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
 
-# contract §6.2: removed in July 2024 (the last is Realtime's own)
+# contract §6.2: removed in July 2024 (the last value exists in Realtime only)
 _DIARIZATION_GONE = {
     "speaker_change": "must not be speaker_change, removed in July 2024: use speaker",
     "channel_and_speaker_change": "must not be channel_and_speaker_change, removed in July 2024: use channel",
@@ -82,7 +84,7 @@ _CONTENTS = (
 T = TypeVar("T")
 
 
-def _refuse(sentence: str, kind: Literal["refused", "told"] = "refused") -> NoReturn:
+def _refuse(sentence: str, kind: Literal["refused", "refused_with_value"] = "refused") -> NoReturn:
     raise PydanticCustomError(kind, sentence)
 
 
@@ -115,7 +117,7 @@ def _unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
 
 
 def _integral(value: object) -> object:
-    # JSON knows one kind of number: 42.0 is the integer 42 (JSON Schema, "integer")
+    # JSON has one type of number: 42.0 is the integer 42 (JSON Schema, "integer")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -125,12 +127,12 @@ def _blank(value: str) -> bool:
 
 def _diarization(value: str) -> str:
     if value in _DIARIZATION_GONE:
-        _refuse(_DIARIZATION_GONE[value], "told")
+        _refuse(_DIARIZATION_GONE[value], "refused_with_value")
     return value
 
 
 def _marks(value: object) -> object:
-    return [value] if value == "all" else value  # Realtime's schema also has the bare word
+    return [value] if value == "all" else value  # Realtime's schema also allows the string
 
 
 def _as_list(value: object) -> object:
@@ -138,7 +140,7 @@ def _as_list(value: object) -> object:
 
 
 def _url(value: str) -> str:
-    # a backslash or a blank means one host to one parser and another host to the next
+    # parsers disagree about the host of a URL with a backslash or a blank
     if _CONTROL.search(value) or "\\" in value or any(map(str.isspace, value)):
         _refuse("must be a URL without blanks, control characters or backslashes")
     try:
@@ -171,11 +173,11 @@ def _speaker_label(value: str) -> str:
 
 
 Code = Annotated[str, _matching(_LANGUAGE, "must be a language code such as en or cmn_en")]
-"""A language code by its form; whether anything here recognises it is for later."""
+"""A well-formed language code; a later stage checks if an engine supports it."""
 PlainCode = Annotated[
     Code, _unless({"auto", "multi"}.__contains__, "must be the code of one language, neither auto nor multi")
 ]
-"""A language code that names a language."""
+"""The code of one language."""
 Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, dots, dashes and underscores")]
 Fraction = Annotated[float, _between(0, 1)]
 Percentage = Annotated[float, _between(0, 100)]
@@ -193,7 +195,7 @@ ChannelLabel = Annotated[
 SpeakerLabel = Annotated[str, Field(min_length=1, max_length=MAX_LABEL), AfterValidator(_speaker_label)]
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER)]
 ChannelLabels = Annotated[list[ChannelLabel], Field(max_length=MAX_CHANNELS, fail_fast=True)]
-# melia-1 is legal by the contract; that nobody but the vendor has it is said by `v2_config.py`
+# melia-1 is valid in the contract; `config.py` refuses it, because only the vendor has this model
 OperatingPointName = Annotated[
     str, _unless(lambda name: name not in {"standard", "enhanced", "melia-1"}, "must be one of standard, enhanced")
 ]
@@ -202,7 +204,7 @@ Content = Annotated[str, _one_of(*_CONTENTS)]
 
 
 class Part(BaseModel):
-    """One object of the config. Unknown members are legal (contract §6), and a member that is `null` is absent."""
+    """The base of the models: unknown members are ignored (contract §6), and a member that is `null` is absent."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -227,14 +229,14 @@ class VocabItem(Part):
 
 
 class PunctuationConfig(Part):
-    """`punctuation_overrides`; no `permitted_marks` is all of them, an empty list is none (contract §6.2)."""
+    """`punctuation_overrides`; without `permitted_marks` all marks are permitted, with an empty list none (contract §6.2)."""
 
     sensitivity: Fraction | None = None
     permitted_marks: Annotated[list[Mark], Field(fail_fast=True), BeforeValidator(_marks)] | None = None
 
 
 class AudioFilteringConfig(Part):
-    """`audio_filtering_config`; an empty object asks for volumes without filtering."""
+    """`audio_filtering_config`; an empty object requests volumes without filtering."""
 
     volume_threshold: Percentage | None = None
 
@@ -256,7 +258,7 @@ class TranscriptFilteringConfig(Part):
 
 
 class EnrolledSpeaker(Part):
-    """A speaker known beforehand (contract §6.2, `speakers[]`)."""
+    """An enrolled speaker (contract §6.2, `speakers[]`)."""
 
     label: SpeakerLabel
     speaker_identifiers: Annotated[
@@ -287,7 +289,7 @@ class SpeakerDiarizationConfig(Part):
 
 
 class TranscriptionConfig(Part):
-    """`transcription_config` (contract §6.2). The last four change nothing in batch; clients send them all the same."""
+    """`transcription_config` (contract §6.2). The last four members have no effect in batch, but clients send them."""
 
     language: Code
     domain: Name | None = None
@@ -323,7 +325,7 @@ class FetchConfig(Part):
 
 
 class NotificationConfig(FetchConfig):
-    """One of `notification_config` (contract §9.1); no `contents` is the old attachment, an empty list no body."""
+    """An entry of `notification_config` (contract §9.1); without `contents` the old attachment is sent, with [] no body."""
 
     contents: Annotated[list[Content], Field(fail_fast=True)] | None = None
     method: Annotated[str, _one_of("post", "put")] | None = None
@@ -335,7 +337,7 @@ Notifications = Annotated[
 
 
 class TrackingConfig(Part):
-    """`tracking` (contract §6.4); `details` is any object, bounded only by the size of the whole config."""
+    """`tracking` (contract §6.4); `details` is any object, limited only by the size of the whole config."""
 
     title: Text | None = None
     reference: Text | None = None
@@ -351,7 +353,7 @@ class SrtOverrides(Part):
 
 
 class OutputConfig(Part):
-    """`output_config` (contract §6.5); `generate_lattice` is sent by a client and means nothing here."""
+    """`output_config` (contract §6.5); one client sends `generate_lattice`, which has no effect."""
 
     srt_overrides: SrtOverrides | None = None
     generate_lattice: bool | None = None
@@ -381,7 +383,7 @@ class SummarizationConfig(Part):
 
 
 class SentimentAnalysisConfig(Part):
-    """`sentiment_analysis_config` (contract §6.1): its presence asks for the feature, unless it says `false`."""
+    """`sentiment_analysis_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
     enable_sentiment: bool = True
 
@@ -393,7 +395,7 @@ class TopicDetectionConfig(Part):
 
 
 class AutoChaptersConfig(Part):
-    """`auto_chapters_config` (contract §6.1): its presence asks for the feature, unless it says `false`."""
+    """`auto_chapters_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
     enable_chapters: bool = True
 

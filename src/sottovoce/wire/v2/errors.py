@@ -1,7 +1,7 @@
-"""Kinds of refusal in the words of the contract: V2 status and body (`batch-v2.md` §3).
+"""The V2 status and body for each kind of error (contract `batch-v2.md` §3).
 
-The JavaScript client throws an untyped error for any `error` outside the published list, so every kind answers with a word of
-that list; `OUTSIDE_THE_LIST` holds the few that the contract itself shows elsewhere.
+The JavaScript client throws an untyped error for any `error` that is not in the published list, so every kind has an `error`
+of that list, except those in `OUTSIDE_THE_LIST`, which the contract shows elsewhere.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ PUBLISHED = frozenset({
     "Permission Denied", "Requested product not available", "Transcription not ready", "Log file not available",
     "Unprocessable Entity", "Max concurrent running jobs exceeded", "Requested Early Access Release not available",
 })  # fmt: skip
-"""The published `error` words (contract §3.2)."""
+"""The published values of `error` (contract §3.2)."""
 
 CONFIG_INVALID = "Job config JSON is invalid"
 
@@ -24,7 +24,7 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.BAD_REQUEST: (400, "Bad Request"),
     Kind.MALFORMED: (400, "Malformed request"),
     Kind.INVALID_CONFIG: (400, "Job rejected"),
-    Kind.INVALID_QUERY: (422, ""),  # the text itself is the word (§3.3, GET /jobs)
+    Kind.INVALID_QUERY: (422, ""),  # `error` is the message itself (§3.3, GET /jobs)
     Kind.MISSING_DATA_FILE: (400, "Missing data_file"),
     Kind.MISSING_TEXT_FILE: (400, "Missing text_file"),
     Kind.MISSING_CALLBACK: (400, "Missing callback"),
@@ -59,10 +59,10 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.INSUFFICIENT_CREDIT: (403, "Forbidden"),
     Kind.UNAVAILABLE: (503, "Job error"),
 }
-"""Status and `error` word of every kind."""
+"""Status and `error` of every kind."""
 
 OUTSIDE_THE_LIST = frozenset({Kind.PAGE_NOT_FOUND, Kind.RATE_LIMITED, Kind.INVALID_QUERY})
-"""Kinds whose word the contract shows although its list lacks it."""
+"""Kinds whose `error` the contract shows although its list does not contain it."""
 
 _DETAILS = {
     Kind.FILE_EXPIRED: "File deleted from the storage",
@@ -70,7 +70,7 @@ _DETAILS = {
 }
 
 INTERNAL: tuple[int, dict[str, Any]] = (500, {"code": 500, "error": "Internal Server Error"})
-"""The answer to every failure of ours."""
+"""The answer to every error of the service."""
 
 
 def v2_error(refused: Refused) -> tuple[int, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Job objects and answers of `POST/GET/DELETE /v2/jobs` (contract §4, §5). Keys in alphabetical order, as observed."""
+"""Job objects in the responses of `POST/GET/DELETE /v2/jobs` (contract §4, §5). Keys in alphabetical order, as observed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,18 @@ STATUS: dict[State, str] = {
     State.DELETED: "deleted",
     State.EXPIRED: "expired",
 }
-"""V2 has no word for queued (contract §4)."""
+"""`status` by state; V2 has no status for queued (contract §4)."""
 
 SUBMIT_STATUS: dict[State, str] = {**STATUS, State.QUEUED: "created", State.RUNNING: "created"}
-"""The answer of POST with `wait` says `created` where a job object says `running` (contract §5.1)."""
+"""`status` in the response to POST with `wait`: `created` instead of `running` (contract §5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """What the wire shows of a job. *config* is the submitted JSON, parsed, untouched; `None` on a tombstone."""
+    """The fields of a job that V2 shows. *config*: the submitted JSON, parsed and unchanged; `None` for a removed job.
+
+    *created_at* and the times of *errors* in epoch ms.
+    """
 
     id: str
     state: State
@@ -36,12 +39,12 @@ class JobView:
 
 
 def whole_seconds(duration_ms: int) -> int:
-    """Half-up seconds, never negative (contract §4, inferred)."""
+    """*duration_ms* in seconds, rounded half up, never negative (contract §4, inferred)."""
     return max(0, (duration_ms + 500) // 1000)
 
 
 def job_object(view: JobView) -> dict[str, Any]:
-    """JobDetails. `duration` is always there: an old client reads it without a default."""
+    """`JobDetails` of the contract. `duration` is always present: an old client reads it without a default."""
     body: dict[str, Any] = {}
     if view.config is not None:
         body["config"] = view.config

@@ -1,4 +1,4 @@
-"""A job's log as text, in the layout that the contract shows (§5.6): `2021-01-23 17:58:55,559 INFO    stage text`."""
+"""The log of a job as text, in the layout of the contract (§5.6): `2021-01-23 17:58:55,559 INFO    stage text`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sottovoce.wire import timestamps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line: *at* epoch ms, *attempt* 0 before any worker had the job."""
+    """A line of the log. *at* in epoch ms; *attempt* is 0 before the first worker claims the job."""
 
     at: int
     level: str
@@ -18,7 +18,7 @@ class Line:
 
 
 def render(lines: Iterable[Line]) -> str:
-    """All lines, each ended by a newline; no line of ours can be forged by a text with newlines."""
+    """The text of *lines*, each with a final newline. Newlines inside a text become blanks, so it cannot forge a line."""
     return "".join(_rendered(line) for line in lines)
 
 

@@ -1,4 +1,7 @@
-"""Query parameters of V2 with the contract's 422 texts (§3.3, inferred part). Unknown parameters are nobody's business."""
+"""Query parameters of V2 with the contract's 422 texts (§3.3, inferred part). Unknown parameters are ignored.
+
+Every function raises `Refused` for an invalid value.
+"""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ def _refused(text: str) -> Refused:
 
 
 def integer(query: Mapping[str, str], name: str) -> int | None:
-    """A whole number of 64 bits, `None` when absent."""
+    """A 64-bit integer; `None` when absent."""
     text = query.get(name)
     if text is None:
         return None
@@ -28,7 +31,7 @@ def integer(query: Mapping[str, str], name: str) -> int | None:
 
 
 def boolean(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
-    """A truth value; *default* when absent."""
+    """A boolean; *default* when absent."""
     text = query.get(name)
     if text is None:
         return default
@@ -44,7 +47,7 @@ def instant(query: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     try:
-        # an unescaped `+` of a zone arrives as a blank
+        # an unescaped `+` of a UTC offset is decoded as a blank
         return timestamps.parse(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text.upper() else text)
     except (ValueError, OverflowError) as error:
         raise _refused(f'{name} in query must be of type date-time: "{text[:64]}"') from error
@@ -61,6 +64,6 @@ def limit(query: Mapping[str, str]) -> int | None:
 
 
 def wait(query: Mapping[str, str], *, default: float, cap: float) -> float:
-    """Seconds to wait, clamped silently to 0..*cap*; *default* when absent."""
+    """`wait` in seconds, clamped to 0..*cap* without an error; *default* when absent."""
     value = integer(query, "wait")
     return default if value is None else float(min(max(value, 0), cap))

@@ -1,4 +1,4 @@
-"""Usage as `GET /v2/usage` shows it, and the parameters that go with it (contract `batch-v2.md` §5.11, §2.1)."""
+"""The body and the query parameters of `GET /v2/usage` (contract `batch-v2.md` §5.11, §2.1)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """*count* jobs with *duration_ms* of media that have everything else in common."""
+    """The sum of *count* jobs of the same type, language and operating point, with *duration_ms* of media in all."""
 
     type: str
     language: str
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was used from the day *since* to the day *until*, both inclusive: days since 1970-01-01, UTC."""
+    """The usage from the day *since* to the day *until*, both inclusive, in days since 1970-01-01, UTC."""
 
     since: int
     until: int
@@ -37,8 +37,8 @@ class Usage:
 
 
 def parse_day(text: str) -> int:
-    """The day written as `YYYY-MM-DD`, in days since 1970-01-01. Raises `ValueError`."""
-    if not _DAY.fullmatch(text):  # `fromisoformat` takes weeks and days without hyphens too
+    """The day *text*, `YYYY-MM-DD`, in days since 1970-01-01. Raises `ValueError`."""
+    if not _DAY.fullmatch(text):  # `fromisoformat` also accepts weeks and dates without hyphens
         raise ValueError(text)
     return date.fromisoformat(text).toordinal() - _EPOCH
 
@@ -49,7 +49,7 @@ def written(day: int) -> str:
 
 
 def day(query: Mapping[str, str], name: str) -> int | None:
-    """A day of the query, `None` when absent. Raises `Refused`."""
+    """The day in the parameter *name*; `None` when absent. Raises `Refused`."""
     text = query.get(name)
     if text is None:
         return None
@@ -60,18 +60,18 @@ def day(query: Mapping[str, str], name: str) -> int | None:
 
 
 def application(query: Mapping[str, str]) -> str | None:
-    """`sm-app`: the application that calls. Whatever is no name is ignored, as every parameter of that kind (§2.1)."""
+    """`sm-app`, the name of the calling application; `None` if it is not a valid name, as for every such parameter (§2.1)."""
     name = query.get("sm-app", "").strip()
     return name if 0 < len(name) <= MAX_APP and name.isprintable() else None
 
 
 def hours(duration_ms: int) -> float:
-    """Hours; seven decimals tell milliseconds apart."""
+    """*duration_ms* in hours with seven decimals, which are enough to distinguish milliseconds."""
     return round(duration_ms / HOUR_MS, 7)
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
-    """UsageResponse: `summary` by type, `details` also by language and operating point. Whatever was not used has no entry."""
+    """`UsageResponse`: `summary` by type, `details` also by language and operating point; only entries with usage."""
 
     def kind(line: Line) -> str:
         return line.type
@@ -82,7 +82,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     summary = [_entry({"type": each}, lines) for each, lines in groupby(sorted(usage.lines, key=kind), kind)]
     details = []
     for (of_type, language, point), lines in groupby(sorted(usage.lines, key=whole), whole):
-        # §5, inferred: clients read either name
+        # §5, inferred: some clients read `model`, others `operating_point`
         details.append(_entry({"type": of_type, "language": language, "model": point, "operating_point": point}, lines))
     since, until = f"{written(usage.since)}T00:00:00Z", f"{written(usage.until)}T23:59:59Z"
     return {"since": since, "until": until, "summary": summary, "details": details}
