@@ -1,7 +1,8 @@
-"""Forced alignment with a CTC model (wav2vec2 and its kin), in whatever languages its letters are for.
+"""Forced alignment with a CTC model such as wav2vec2, in the languages that its letters cover.
 
-The model gives the likelihood of every letter in each frame of some 20 ms. To `recognize` is to take the likeliest one each
-time; to `align` is to find the best path of the known letters through the frames (`ctc_trellis`).
+The model returns the probability of every letter in each frame of about 20 ms. `recognize` takes the most probable letter
+of each frame; `align` finds the best path of the known letters through the frames (`forced_alignment`).
+In order: the constants and `offer`; `CtcAligner`, the loaded model; `CtcSession`, one text; frames to media times.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 DOUBTFUL = 2.0
-"""How far the letters of a word may lie below the likeliest ones, on average and in nepers, before it is doubtful."""
+"""Nepers by which a word's letters lie below the most probable ones, on average per frame, when its score is 0.5."""
 LETTER: Samples = RATE * 8 // 100
-"""What a letter of a word that is not found is given at most."""
+"""Longest time that a letter of an unplaced word is given: 0.08 s."""
 
 
 def offer(model: Model, kind_of_device: str) -> Capabilities | None:
-    """What *model* can do on *kind_of_device* (`cpu`, `cuda`); None when nobody knows its languages."""
+    """Return what *model* can do on *kind_of_device* (`cpu`, `cuda`); None if the model has no languages listed."""
     if not model.languages:
         return None
     return Capabilities(
@@ -51,10 +52,10 @@ def offer(model: Model, kind_of_device: str) -> Capabilities | None:
 
 
 class CtcAligner:
-    """An `Aligner` with one loaded model, whose files lie in *folder* under the names of `catalogue`.
+    """An `Aligner` with one loaded model, whose files in *folder* have the names of `catalogue`.
 
-    *device*: `cpu`, `cuda` or `cuda:N`. *threads* of one run, 0 = as onnxruntime likes. Errors: EngineUnavailable when the
-    files or the device are not what they should be.
+    *device*: `cpu`, `cuda` or `cuda:N`. *threads*: of one run, 0 = onnxruntime's default. Errors: EngineUnavailable when
+    a file is missing or invalid, or the device cannot be used.
     """
 
     def __init__(self, folder: Path, capabilities: Capabilities, *, device: str, threads: int) -> None:
@@ -73,22 +74,25 @@ class CtcAligner:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the model can do, as it was described."""
+        """The capabilities passed to the constructor."""
         return self._capabilities
 
     def read(self, words: Sequence[str], language: str) -> "CtcSession":
-        """The text *words* in the letters of the model. Raises `EngineUnavailable` for a language it does not have."""
+        """Return a session for the text *words*, spelled in the model's letters.
+
+        Raises `EngineUnavailable` for a language that the model does not support.
+        """
         if language not in self._capabilities.languages:
-            raise EngineUnavailable(f"{self._capabilities.model} does not know the language {language!r}")
+            raise EngineUnavailable(f"{self._capabilities.model} does not support the language {language!r}")
         apart = self._vocabulary.delimiter is None or not pack(language).delimiter
-        said = [_said(ways, self._vocabulary, apart=apart) for ways in spoken(words, language)]
+        said = [_spelled(ways, self._vocabulary, apart=apart) for ways in spoken(words, language)]
         return CtcSession(said, self._vocabulary, self._emissions, apart=apart)
 
 
-def _said(ways: Sequence[Sequence[str]], vocabulary: Vocabulary, *, apart: bool) -> tuple[Spelling, ...]:
-    """The first of *ways* that the vocabulary has all letters for, else the first of which anything is left.
+def _spelled(ways: Sequence[Sequence[str]], vocabulary: Vocabulary, *, apart: bool) -> tuple[Spelling, ...]:
+    """Return the first of *ways* of which the vocabulary has all letters, else the first of which it has any.
 
-    Letters stand *apart*, each a token of its own, where nothing is between words that could be heard.
+    *apart*: make each letter a token of its own, for models or languages without a delimiter between words.
     """
     spelled = [[vocabulary.spelled(token) for token in (chain.from_iterable(way) if apart else way)] for way in ways]
     left = [[each for each in way if each.ids] for way in spelled]
@@ -97,9 +101,9 @@ def _said(ways: Sequence[Sequence[str]], vocabulary: Vocabulary, *, apart: bool)
 
 
 class CtcSession:
-    """A `Reading`: *said* is how each word of the text is spelled, empty for one that nobody says.
+    """An `AlignmentSession`: *said* is the spelling of each word of the text, empty for a word without sound.
 
-    The outputs for the last stretch are kept, since what was heard is often placed next.
+    The outputs of the last stretch are cached, because a stretch that was recognized is often aligned next.
     """
 
     def __init__(
@@ -113,16 +117,16 @@ class CtcSession:
         self._last: tuple[bytes, Floats] | None = None
 
     def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
-        """The likeliest letters, as words; an empty stretch has none."""
+        """Return the most probable letters as words; none for an empty stretch."""
         if not len(stretch.audio):
             return ()
         outputs = self._outputs(stretch.audio).argmax(axis=1).tolist()
         return tuple(self._words(_letters(outputs, self._vocabulary), stretch))
 
     def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
-        """The words on the best path; one that it passes over lies between its neighbours, with *score* 0, maybe empty.
+        """Return the words on the best path; a word that it skips is put between its neighbours with *score* 0, maybe empty.
 
-        All None when no word is found; none is where there are more letters than frames.
+        All are None when no word is found, for example because there are more letters than frames.
         """
         said = [self._said[number] for number in words]
         runs = [token.ids for word in said for token in word]
@@ -141,7 +145,7 @@ class CtcSession:
     def _outputs(self, audio: "Floats") -> "Floats":
         key = sha256(audio.tobytes()).digest()
         if self._last is None or self._last[0] != key:
-            self._last = None  # never two of them in memory
+            self._last = None  # free the old outputs before the new ones are computed
             self._last = key, self._emissions(audio)
         return self._last[1]
 
@@ -157,7 +161,7 @@ class CtcSession:
             yield HeardWord(text="".join(letter.text or "" for letter in word), start=start, end=end)
 
     def _word(self, runs: Sequence[Found | None], word: Sequence[Spelling], stretch: Speech) -> PlacedWord | None:
-        """Where *word* is, by those of its *runs* that were found: letters of the others count as far from likely."""
+        """Place *word* by those of its *runs* that were found; letters of the others count as `PASSED` nepers below."""
         there = [run for run in runs if run]
         if not there:
             return None
@@ -169,13 +173,13 @@ class CtcSession:
         return PlacedWord(start=start, end=end, score=2 ** (-below / DOUBTFUL))
 
     def _time(self, frame: int, stretch: Speech) -> Samples:
-        """Where *frame* begins in the media."""
+        """Return the media time at which *frame* begins."""
         return min(stretch.start + frame * self._emissions.frame, stretch.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Letter:
-    """A letter, or None for what stands between words, heard in frames *first* … *last* (exclusive)."""
+    """A letter, or None for the delimiter between words, in frames *first* … *last* (exclusive)."""
 
     text: str | None
     first: int
@@ -183,7 +187,7 @@ class _Letter:
 
 
 def _letters(outputs: Iterable[int], vocabulary: Vocabulary) -> Iterator[_Letter]:
-    """What CTC makes of the likeliest *outputs* of all frames: one letter of each row of equal ones, blanks left out."""
+    """Collapse the most probable *outputs* of all frames as CTC does: one letter per run of equal outputs, without blanks."""
     at = 0
     for output, row in groupby(outputs):
         first, at = at, at + sum(1 for _ in row)
@@ -195,9 +199,9 @@ def _letters(outputs: Iterable[int], vocabulary: Vocabulary) -> Iterator[_Letter
 
 
 def _widened(words: Sequence[PlacedWord | None], by: Samples, stretch: Speech) -> list[PlacedWord | None]:
-    """Each word that was found *by* longer at both ends, but no further than half way to the next.
+    """Extend each word that was found by *by* samples at both ends, but at most half way to its neighbour.
 
-    A CTC model says a letter in a frame or two somewhere in its sound, and nothing in the others.
+    A CTC model outputs a letter in one or two frames of its sound and blanks in the others.
     """
     found = [word for word in words if word]
     halves = ((one.end + other.start) // 2 for one, other in pairwise(found))
@@ -209,9 +213,9 @@ def _widened(words: Sequence[PlacedWord | None], by: Samples, stretch: Speech) -
 
 
 def _filled(words: Sequence[PlacedWord | None], letters: Sequence[int], stretch: Speech) -> Iterator[PlacedWord]:
-    """All words; those that were not found share by their *letters* what is free where they should be.
+    """Yield all words; those that were not found divide the free time between their neighbours by their *letters*.
 
-    They lie close behind the word before them or, at the beginning, close before the first that was found.
+    They follow the preceding word directly; at the beginning of the stretch, they end where the first word found begins.
     """
     done, edge = 0, stretch.start
     for found, group in groupby(words, bool):

@@ -1,8 +1,8 @@
-"""What a CTC model hears: audio to the logarithms of the probabilities of its outputs, frame by frame.
+"""Emissions of a CTC model: audio to log probabilities of its outputs, frame by frame.
 
-The model is an ONNX file of a wav2vec2 or one of its kin as transformers exports it: `input_values`, float32[1, n] of audio
-at 16 kHz, to `logits`, float32[1, T, V]. A frame's length is measured, since n / T is a little more than it: the last part
-of a frame is lost.
+The model is an ONNX file of wav2vec2 or a similar model as transformers exports it: `input_values`, float32[1, n] of audio
+at 16 kHz, to `logits`, float32[1, T, V]. The frame length is measured at load time, because n / T is a little larger: the
+model drops the last partial frame.
 """
 
 from itertools import pairwise
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 MOST: Samples = 30 * RATE
-"""Heard in one run; attention takes memory with its square."""
+"""Most audio in one run: 30 s; the memory of attention grows with its square."""
 MARGIN: Samples = RATE
-"""What is heard before and behind a part of something longer, and thrown away: a model hears worse at an edge."""
-_MEASURED: Samples = 2 * RATE  # in which every usual frame goes a whole number of times
-_SHORTEST: Samples = RATE // 5  # more than the frames and filters of any of these models
-_FLOOR = -30.0  # logarithm of a probability: what is less likely makes no difference any more
-_UNNAMED = 64  # outputs more than tokens: added ones, and filling up to a multiple
+"""Context of 1 s on both sides of a part of longer audio, whose frames are discarded: models are worse at an edge."""
+_MEASURED: Samples = 2 * RATE  # a multiple of every usual frame length
+_SHORTEST: Samples = RATE // 5  # shorter audio is padded; longer than the frames and filters of any of these models
+_FLOOR = -30.0  # natural logarithm: lower probabilities make no difference
+_UNNAMED = 64  # outputs in excess of the tokens that are accepted: added tokens, padding to a multiple
 _AUDIO, _MASK, _LOGITS = "input_values", "attention_mask", "logits"
 
 
 class Emissions:
-    """One loaded network; making one runs it twice, so that a broken one is known at once and its frames are measured.
+    """One loaded network. The constructor runs it twice, to measure its frames and to detect a broken model early.
 
-    *device*: `cpu`, `cuda` or `cuda:N`. *threads* of one run, 0 = as onnxruntime likes. Raises `EngineUnavailable` for a
-    device that cannot be used and outputs that are not the vocabulary's, and whatever onnxruntime raises.
+    *device*: `cpu`, `cuda` or `cuda:N`. *threads*: of one run, 0 = onnxruntime's default. Raises `EngineUnavailable` for
+    a device that cannot be used and for outputs that do not match the vocabulary; errors of onnxruntime pass through.
     """
 
     def __init__(self, folder: Path, vocabulary: Vocabulary, *, device: str, threads: int) -> None:
@@ -46,21 +46,21 @@ class Emissions:
         self._session = _session(folder, device, threads)
         inputs = {each.name: each.type for each in self._session.get_inputs()}
         if inputs.get(_AUDIO) != "tensor(float)" or not inputs.keys() <= {_AUDIO, _MASK}:
-            raise EngineUnavailable(f"its network does not take {_AUDIO} alone, which is audio itself", at=None)
+            raise EngineUnavailable(f"its network does not take {_AUDIO} (float32 audio) alone", at=None)
         self._masked = _MASK in inputs
         names = [each.name for each in self._session.get_outputs()]
         self._output = _LOGITS if _LOGITS in names else names[0]
         short, long = (len(self._run(np.zeros(length, np.float32))) for length in (RATE, RATE + _MEASURED))
         if long <= short or _MEASURED % (long - short):
             raise EngineUnavailable(
-                f"its network makes {long - short} more frames of {_MEASURED} more samples: they are of no fixed length",
+                f"its network returns {long - short} more frames for {_MEASURED} more samples: they are of no fixed length",
                 at=None,
             )
         self.frame: Samples = _MEASURED // (long - short)
-        """Length of a frame."""
+        """Length of a frame in samples."""
 
     def __call__(self, audio: "Floats") -> "Floats":
-        """Natural logarithms of probabilities, float32[T, V], of *audio*, float32[n]; frame t begins at t * `frame`."""
+        """Return natural log probabilities, float32[T, V], of *audio*, float32[n]; frame t begins at sample t * `frame`."""
         import numpy as np
 
         clean = np.clip(np.nan_to_num(audio), -1.0, 1.0).astype(np.float32, copy=False)
@@ -70,10 +70,10 @@ class Emissions:
         return np.concatenate([self._frames(clean, begin, end) for begin, end in pairwise(edges)])
 
     def _frames(self, audio: "Floats", begin: Samples, end: Samples) -> "Floats":
-        """The frames that begin in samples *begin* … *end* of *audio*, heard with what is around them."""
+        """Return the frames that begin in samples *begin* … *end* of *audio*, computed with `MARGIN` of context."""
         import numpy as np
 
-        first = max(0, begin - MARGIN) // self.frame  # what is heard begins where a frame does
+        first = max(0, begin - MARGIN) // self.frame  # the input starts at a frame border
         wanted = np.arange(-(-begin // self.frame), -(-end // self.frame), dtype=np.intp) - first  # rounded up
         heard = self._run(audio[first * self.frame : end + MARGIN])
         return heard[
@@ -92,18 +92,18 @@ class Emissions:
         logits = np.asarray(self._session.run([self._output], inputs)[0])
         least = max(self._vocabulary.top, self._vocabulary.blank) + 1
         if logits.ndim != 3 or len(logits) != 1 or not logits.shape[1]:  # noqa: PLR2004 - [1, T, V]
-            raise EngineUnavailable("its network does not answer with logits of frames", at=None)
+            raise EngineUnavailable("its network does not return logits of frames", at=None)
         if not least <= logits.shape[2] <= self._vocabulary.size + _UNNAMED:
             raise EngineUnavailable(
-                f"its network has {logits.shape[2]} outputs, and its vocabulary {self._vocabulary.size} tokens up to number "
-                f"{least - 1}: they are not of one model",
+                f"its network has {logits.shape[2]} outputs, but its vocabulary has {self._vocabulary.size} tokens up to "
+                f"number {least - 1}: the files are of different models",
                 at=None,
             )
         return _log_softmax(logits[0].astype(np.float32, copy=False))
 
 
 def _log_softmax(logits: "Floats") -> "Floats":
-    """Of each row; what is no number counts as impossible. The result is at least -30."""
+    """Return the log softmax of each row, at least -30; NaN counts as impossible."""
     import numpy as np
 
     clean = np.nan_to_num(logits, nan=-1e4, posinf=1e4, neginf=-1e4)
@@ -116,7 +116,7 @@ def _log_softmax(logits: "Floats") -> "Floats":
 
 
 def _session(folder: Path, device: str, threads: int) -> Any:
-    """The network of *folder* on *device*: int8 on a CPU where it is there, the full one on a GPU."""
+    """Load the network in *folder* on *device*: the int8 file on a CPU, the full one on a GPU, the other if only that exists."""
     import onnxruntime
 
     gpu = onnx_session.gpu_of(device, "a CTC model")

@@ -1,9 +1,9 @@
-"""Where known letters lie in the outputs of a CTC model: one best path through all frames, by Viterbi.
+"""Viterbi forced alignment of known letters with the outputs of a CTC model.
 
-Letters are given in runs, which nothing may come between (a word, or a part of one). Around every run is a gap that takes
-whatever else is said there, at a small price a frame, so that it cannot drag the runs beside it. A run that nobody says
-is passed over for a price a letter, so that it need not be squeezed in anywhere. Inside a run it is plain CTC: a blank may
-stand between two letters, and must between two equal ones.
+The letters come in runs, a word or a part of one. Around every run is a gap state that absorbs other speech at a small
+price per frame, so that it does not displace the neighbouring runs. The path may skip a run at a price per letter, so that
+words that are not spoken need no frames. Inside a run the topology is plain CTC: a blank is allowed between two letters
+and required between two equal ones.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     Ints = NDArray[np.intp]
 
 STRAY = 1.0
-"""Price of a frame in which something is said that the text does not have: below the likeliest letter there, nepers."""
+"""Nepers: price of a frame with speech that is not in the text, relative to its most probable letter."""
 PASSED = 6.0
-"""Price of a letter that is passed over, nepers; a letter that is said costs far less, one that is not costs more."""
+"""Nepers: price of skipping a letter. A spoken letter costs far less, a letter that is not spoken costs more."""
 SPLIT = 2.0
-"""Price of a frame inside a run in which the model hears a word end."""
+"""Nepers: price of a frame with a word delimiter inside a run."""
 MAX_CELLS = 1 << 27
-"""Of the trellis, a byte each. 90 s of speech by the fastest speakers, in frames of 20 ms, take a fifth of it."""
+"""Cells of the trellis, one byte each. 90 s of the fastest speech in frames of 20 ms take a fifth of it."""
 
 _NEVER = float("-inf")
 
@@ -35,7 +35,7 @@ _NEVER = float("-inf")
 class Found:
     """A run in frames *first* … *last* (exclusive).
 
-    *below*: how far it lies below the likeliest outputs there, in nepers (0 or more) a frame in which a letter is.
+    *below*: nepers (0 or more) by which it lies below the most probable outputs, per frame of a letter.
     """
 
     first: int
@@ -44,10 +44,10 @@ class Found:
 
 
 def find(posteriors: "Floats", runs: Sequence[Sequence[int]], blank: int, delimiter: int | None) -> list[Found | None]:
-    """The frames of each of *runs* (one or more outputs each); None for one that is passed over.
+    """Return the frames of each of *runs* (one or more outputs each); None for a run that is skipped.
 
-    *posteriors*: natural logarithms, float32[T, V]. All None when there are more letters than frames, or so many of both
-    that it would take too much memory. Time and memory grow with T times the number of letters.
+    *posteriors*: natural log probabilities, float32[T, V]. All are None when there are more letters than frames, or when
+    the trellis would exceed `MAX_CELLS`. Time and memory grow with T times the number of letters.
     """
     import numpy as np
 
@@ -72,12 +72,12 @@ def find(posteriors: "Floats", runs: Sequence[Sequence[int]], blank: int, delimi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _States:
-    """All states in the order of the text, S of them: a gap, the letters of a run with blanks between, a gap, … a gap.
+    """All S states in the order of the text: a gap, the letters of a run with blanks between, a gap, … a gap.
 
-    *column*: whose posterior a state takes (`_emissions`). *run*: which run it belongs to; of a gap, the one behind it.
-    *inside*: whether it is no gap; *letter*: whether it is one. *leap*: 0 where the state two before can come right
-    before, else -inf. *gaps*: which states are gaps, one more than there are runs. *price* of passing over all runs
-    before each gap.
+    *column*: the column of `_emissions` that a state uses. *run*: the run that it belongs to; of a gap, the run after it.
+    *inside*: True unless it is a gap; *letter*: True for a letter. *leap*: 0 where a path may come from two states before,
+    else -inf. *gaps*: the indices of the gaps, one more than there are runs. *price*: nepers for skipping all runs before
+    each gap.
     """
 
     column: "Ints"
@@ -90,7 +90,7 @@ class _States:
 
 
 def _states(runs: Sequence[Sequence[int]], blank: int, width: int) -> _States:
-    """The states of *runs* for posteriors of *width* outputs."""
+    """Return the states of *runs* for posteriors of *width* outputs."""
     import numpy as np
 
     gap, inner = width, width + 1  # the two columns that `_emissions` adds
@@ -121,7 +121,7 @@ def _states(runs: Sequence[Sequence[int]], blank: int, width: int) -> _States:
 
 
 def _emissions(posteriors: "Floats", blank: int, delimiter: int | None) -> "Floats":
-    """*posteriors* with two more columns: what a gap takes of a frame, and what the place between two letters takes."""
+    """Return *posteriors* with two more columns, the scores of a gap and of the place between two letters: [T, V + 2]."""
     import numpy as np
 
     others = posteriors.copy()
@@ -133,10 +133,10 @@ def _emissions(posteriors: "Floats", blank: int, delimiter: int | None) -> "Floa
 
 
 def _best(emissions: "Floats", states: _States) -> "Ints":
-    """The state of each frame on the likeliest path, intp[T].
+    """Return the state of each frame on the most probable path, intp[T].
 
-    What is kept of each frame is where each state came from: one of itself, the state before and the one before that; of a
-    gap, from which gap it was reached by passing over runs in the same frame.
+    The trellis stores the predecessor of each state in each frame: 0, 1 or 2 states before; and of a gap, the gap from
+    which it was reached by skipping runs within the frame.
     """
     import numpy as np
 
@@ -160,18 +160,18 @@ def _best(emissions: "Floats", states: _States) -> "Ints":
 
 
 def _pass_over(score: "Doubles", came: "NDArray[np.int32]", states: _States) -> None:
-    """Let every gap be reached from those before it: changes *score* there, and puts into *came* from which one."""
+    """Let every gap be reached from earlier gaps: update *score* [S], and store the gap it came from in *came* [gaps]."""
     import numpy as np
 
     level = score[states.gaps] + states.price
     highest = np.maximum.accumulate(level)
-    # the last gap that is as high as anything before it: the place where the running maximum was reached
+    # the gap at which the running maximum was reached
     came[:] = np.maximum.accumulate(np.where(level >= highest, np.arange(len(level)), 0))
     score[states.gaps] = highest - states.price
 
 
 def _traced(score: "Doubles", steps: "NDArray[np.int8]", passed: "NDArray[np.int32]", states: _States) -> "Ints":
-    """The path back from the end, which is the last gap or, all behind it passed over, the last letter of any run."""
+    """Trace the path back from its end: the last gap or, if all later runs are skipped, the last letter of any run."""
     import numpy as np
 
     path = np.empty(len(steps), np.intp)

@@ -1,7 +1,7 @@
-"""What the outputs of a CTC model mean, from the files beside it: letters, the blank, what stands between words.
+"""The vocabulary of a CTC model, read from the files beside it: its letters, the blank, the delimiter between words.
 
-`vocab.json` has the tokens by number; `tokenizer_config.json` and `config.json` say which of them is the blank (there it is
-called padding) and which one separates words, `preprocessor_config.json` how audio is brought to the model.
+`vocab.json` has the tokens with their numbers; `tokenizer_config.json` and `config.json` name the blank (as padding token)
+and the word delimiter; `preprocessor_config.json` has the sample rate and the normalisation of the audio.
 """
 
 import json
@@ -15,8 +15,9 @@ from sottovoce.engines.models.catalogue import CTC_CONFIG, CTC_FEATURES, CTC_TOK
 from sottovoce.transcript.model import RATE
 
 MAX_BYTES = 4 << 20
-"""Of one of these files; the vocabularies of Chinese models have about 0.3 MB."""
+"""Limit of each of these files; the vocabularies of Chinese models have about 0.3 MB."""
 MAX_TOKENS = 100_000
+"""Limit of the tokens, and of their numbers."""
 
 _BLANKS = ("<pad>", "[PAD]", "<blank>", "<blk>", "[BLANK]")
 _DELIMITERS = ("|", "▁", " ")
@@ -26,7 +27,10 @@ _APOSTROPHES = "'’ʼ＇"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spelling:
-    """*text* as a vocabulary has it, and its outputs, one a letter. *whole* if it has every letter, with accents or without."""
+    """*text* in a vocabulary's letters, and *ids*: one output per letter.
+
+    *whole*: True if the vocabulary has every letter, with or without accents.
+    """
 
     text: str
     ids: tuple[int, ...]
@@ -35,10 +39,10 @@ class Spelling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """*texts*: what each output says, lower case, of those that say something; *letters*: the outputs of single letters.
+    """*texts*: the lower-case text of each output that has one; *letters*: the outputs of single letters.
 
-    *blank* is CTC's, *delimiter* the output between words, where there is one. *normalizes*: audio wants a mean of zero and
-    a variance of one. *top* is the highest output that has a name, whatever it stands for; *size* counts the names.
+    *blank*: the output of CTC's blank; *delimiter*: the output between words, or None. *normalizes*: True if the model
+    expects audio with mean 0 and variance 1. *top*: the highest output with a token; *size*: the number of tokens.
     """
 
     texts: Mapping[int, str]
@@ -50,7 +54,7 @@ class Vocabulary:
     size: int
 
     def spelled(self, token: str) -> Spelling:
-        """*token* in the letters that there are; what is missing is taken without its accents, or left out."""
+        """Spell *token* in the vocabulary's letters; a letter that is missing is replaced by its base letter or left out."""
         text: list[str] = []
         whole = True
         for letter in unicodedata.normalize("NFC", token.lower()):
@@ -61,7 +65,7 @@ class Vocabulary:
 
 
 def _ways(letter: str) -> Iterable[Sequence[str]]:
-    """What can stand for a lower-case *letter*, the nearest first: itself, its parts, another case, its base alone."""
+    """Yield spellings of a lower-case *letter*, the closest first: itself, decomposed, case-folded, without accents."""
     yield (letter,)
     if letter in _APOSTROPHES:
         yield from _APOSTROPHES
@@ -73,16 +77,16 @@ def _ways(letter: str) -> Iterable[Sequence[str]]:
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary of the model in *folder*.
+    """Return the vocabulary of the model in *folder*.
 
-    Raises ValueError, in words for the operator, for files that are none or say what cannot be; OSError.
+    Raises ValueError for invalid files, with a message for the operator; OSError for files that cannot be read.
     """
     ids = _tokens(_json(folder / CTC_WORDS))
     tokenizer, config = _table(folder / CTC_TOKENIZER), _table(folder / CTC_CONFIG)
     features = _table(folder / CTC_FEATURES)
     rate = features.get("sampling_rate", RATE)
     if rate != RATE:
-        raise ValueError(f"it hears audio of {rate!r:.20} Hz, and only {RATE} Hz can be given")
+        raise ValueError(f"{CTC_FEATURES} asks for audio of {rate!r:.20} Hz, but only {RATE} Hz is supported")
     blank = _blank(ids, tokenizer, config)
     named = _named(tokenizer.get("word_delimiter_token"))
     delimiter = next((ids[each] for each in (named, *_DELIMITERS) if each in ids and ids[each] != blank), None)
@@ -105,11 +109,12 @@ def read_vocabulary(folder: Path) -> Vocabulary:
 
 
 def _says_something(token: str) -> bool:
+    """True for a token with text, False for blanks and special tokens."""
     return bool(token.strip()) and token.isprintable() and not _SPECIAL.fullmatch(token)
 
 
 def _letters(ids: Mapping[str, int], texts: Mapping[int, str]) -> dict[str, int]:
-    """The output of each letter; where a vocabulary has both cases, that of the lower one."""
+    """Return the output of each letter; of the lower-case one where a vocabulary has both cases."""
     found = {text: number for number, text in texts.items() if len(text) == 1}
     return found | {token: ids[token] for token in found if token in ids and ids[token] in texts}
 
@@ -118,12 +123,12 @@ def _blank(ids: Mapping[str, int], tokenizer: Mapping[str, object], config: Mapp
     named = next((ids[each] for each in (_named(tokenizer.get("pad_token")), *_BLANKS) if each in ids), None)
     blank = config.get("pad_token_id") if named is None else named
     if isinstance(blank, bool) or not isinstance(blank, int) or not 0 <= blank < MAX_TOKENS:
-        raise ValueError(f"nothing says which of its tokens is the blank: {CTC_TOKENIZER} should name the pad_token")
+        raise ValueError(f"the blank token is not named: {CTC_TOKENIZER} should name it as pad_token")
     return blank
 
 
 def _named(token: object) -> str:
-    """A token as it is named in a configuration, plainly or with its properties; empty for anything else."""
+    """Return a token from a configuration, where it is a string or an object with `content`; empty for anything else."""
     if isinstance(token, dict):
         token = token.get("content")
     return token if isinstance(token, str) else ""
@@ -131,20 +136,20 @@ def _named(token: object) -> str:
 
 def _tokens(table: object) -> dict[str, int]:
     if not isinstance(table, dict) or not table or len(table) > MAX_TOKENS:
-        raise ValueError(f"{CTC_WORDS} is no table of 1 to {MAX_TOKENS} tokens and their numbers")
+        raise ValueError(f"{CTC_WORDS} is not a table of 1 to {MAX_TOKENS} tokens and their numbers")
     for number in table.values():
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < MAX_TOKENS:
-            raise ValueError(f"{CTC_WORDS} has a token with a number that no output can have")
+            raise ValueError(f"{CTC_WORDS} has a token whose number is not an integer from 0 to {MAX_TOKENS - 1}")
     if len(set(table.values())) < len(table):
-        raise ValueError(f"{CTC_WORDS} gives a number to more than one token")
+        raise ValueError(f"{CTC_WORDS} gives the same number to more than one token")
     return table
 
 
 def _table(file: Path) -> Mapping[str, object]:
-    """What the configuration *file* says; nothing where it is not there."""
+    """Return the JSON object in the configuration *file*; an empty one if the file is missing."""
     found = _json(file) if file.is_file() else {}
     if not isinstance(found, dict):
-        raise ValueError(f"{file.name} is no JSON object")  # noqa: TRY004 - a file's content, not an argument's type
+        raise ValueError(f"{file.name} is not a JSON object")  # noqa: TRY004 - a file's content, not an argument's type
     return found
 
 
@@ -157,15 +162,15 @@ def _json(file: Path) -> object:
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         twice = f": {error}" if isinstance(error, _Twice) else ""
-        raise ValueError(f"{file.name} is no JSON that can be read{twice}") from error
+        raise ValueError(f"{file.name} is not valid JSON{twice}") from error
 
 
 class _Twice(ValueError):
-    """A name that stands twice in one object: which one counts depends on the reader."""
+    """A JSON object has the same name twice; which one counts differs between parsers."""
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Twice("a name stands there twice")
+        raise _Twice("an object has the same name twice")
     return found

@@ -1,7 +1,8 @@
-"""PocketSphinx as an aligner for English: hears with a language model of the text, places words by forced alignment.
+"""PocketSphinx as an English aligner: recognition with a language model of the text, then forced alignment.
 
-Every way of saying a written word (`1984`, `$5`) is a pronunciation of one dictionary entry with a name of ours, so nothing
-of the text is ever parsed there. How well a placed word fits is judged against what any sounds at all would have scored.
+Every way of saying a written word (`1984`, `$5`) is a pronunciation of one dictionary entry with a generated name, so the
+library never parses the text itself. A placed word is scored against an unconstrained phone loop over the same frames.
+In order: the constants; the aligner and its session; scores; the dictionary and the decoder of a text.
 """
 
 import math
@@ -28,37 +29,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FRAME: Samples = RATE // 100
-_SHORTEST: Samples = RATE // 10  # with less there is no path through a word
-_HEARD, _ANY = "heard", "any"  # names of the decoder's searches
-_FILLERS = ("<", "[", "+")
-_ALTERNATE = re.compile(r"\(\d+\)$")
+_SHORTEST: Samples = RATE // 10  # shorter audio has no path through a word
+_HEARD, _ANY = "heard", "any"  # names of the decoder's searches: language model of the text, phone loop
+_FILLERS = ("<", "[", "+")  # <s> </s> <sil> [noise] ++breath++
+_ALTERNATE = re.compile(r"\(\d+\)$")  # number of a further pronunciation
 
-_BASE = math.log(1.0001)  # of the decoder's logarithms
-_SHIFT = 1 << 10  # forced alignment scores in these fractions of what the loop of sounds scores in
-# Score of a frame by which a placed word falls short of any sounds at all: of words that were said 95 of 100 fall short by
-# less than 17, with a median of 2; of the words of another text 75 of 100 by more than 19, with a median of 32.
+_BASE = math.log(1.0001)  # nats per unit of the decoder's scores
+_SHIFT = 1 << 10  # scores of forced alignment are larger by this factor than those of the phone loop
+# Score per frame (units of the decoder) by which a placed word lies below the phone loop. Measured: 95 of 100 spoken words
+# lie less than 17 below, with a median of 2; 75 of 100 words of another text more than 19, with a median of 32.
+# _DOUBTFUL has the fit 0.5; _SLOPE is the scale of the logistic function.
 _DOUBTFUL, _SLOPE = -18.0, 4.0
 
 
 class PocketSphinxAligner:
-    """An `Aligner` of English; the decoder of each text is its own, so making this loads nothing yet."""
+    """An `Aligner` for English; each session loads its own decoder, so the constructor loads nothing."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the recogniser: it is the same model."""
+        """The capabilities of the recogniser, which has the same model."""
         return CAPABILITIES
 
     def read(self, words: Sequence[str], language: str) -> "PocketSphinxSession":
-        """A reading of *words*. Raises `EngineUnavailable` for a language other than English, or without the package."""
+        """Return a session for *words*. Raises `EngineUnavailable` for a language other than English, or without the package."""
         if language not in CAPABILITIES.languages:
             raise EngineUnavailable(
-                f"PocketSphinx knows English only, not {language!r}", at="alignment_config.language"
+                f"PocketSphinx supports English only, not {language!r}", at="alignment_config.language"
             )
         return PocketSphinxSession(spoken(words, language))
 
 
 class PocketSphinxSession:
-    """A `Reading` with a decoder that knows the words of one text."""
+    """An `AlignmentSession` whose decoder has the words of one text."""
 
     def __init__(self, ways: Sequence[tuple[Way, ...]]) -> None:
         entries = _entries(dict.fromkeys(ways))
@@ -68,11 +70,11 @@ class PocketSphinxSession:
 
     @property
     def spoken(self) -> Sequence[tuple[str, ...]]:
-        """One name a word: words that are said alike have the same."""
+        """The dictionary name of each word, empty for a word without sound; words with the same pronunciations share it."""
         return self._spoken
 
     def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
-        """Words of the text as the decoder heard them, in any order that it liked."""
+        """Return the words of the text that the decoder recognizes, in spoken order."""
         if len(stretch.audio) < _SHORTEST:
             return ()
         path = self._run(_HEARD, stretch)
@@ -87,9 +89,9 @@ class PocketSphinxSession:
         )
 
     def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
-        """Forced alignment of *words*, each judged against the best sounds for its frames.
+        """Place *words* by forced alignment, each scored against the best phones for its frames.
 
-        Where the audio ends in the middle of them, the first ones are placed.
+        If the audio ends before the last word, only the first words are placed; the others are None.
         """
         said = [number for number in words if self._spoken[number]]
         nothing = dict.fromkeys(words)
@@ -110,7 +112,7 @@ class PocketSphinxSession:
         return tuple(placed.values())
 
     def _run(self, search: str | None, stretch: Speech, text: str = "") -> "list[_Seg]":
-        """The best path of *search* (None: alignment of *text*) through *stretch*; empty when there is none."""
+        """Return the best path of *search* (None: forced alignment of *text*) through *stretch*; empty when there is none."""
         decoder = self._decoder
         if decoder is None:
             return []
@@ -130,7 +132,7 @@ class PocketSphinxSession:
 
 
 class _Seg(NamedTuple):
-    """An entry of a path: frames inclusive, *score* in the decoder's own unit."""
+    """An entry of a path: frames inclusive, *score* in the decoder's unit (`_BASE`)."""
 
     word: str
     first: int
@@ -139,17 +141,17 @@ class _Seg(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The dictionary's entry without the number of the pronunciation."""
+        """The dictionary's name of the entry, without the number of the pronunciation."""
         return _ALTERNATE.sub("", self.word)
 
 
 def _score(ascore: float) -> float:
-    """What the library has turned into a probability, as a logarithm again."""
+    """Return the log score, in the decoder's unit, of the linear probability that the library returns."""
     return math.log(max(ascore, 1e-300)) / _BASE
 
 
 def _by_frame(path: "Sequence[_Seg]") -> "NDArray[np.float64]":
-    """The sum of scores up to each frame, float64[frames + 1]."""
+    """Return the cumulative scores before each frame, float64[frames + 1]."""
     import numpy as np
 
     scores = np.zeros(path[-1].last + 1 if path else 0)
@@ -159,50 +161,50 @@ def _by_frame(path: "Sequence[_Seg]") -> "NDArray[np.float64]":
 
 
 def _fit(seg: _Seg, free: "NDArray[np.float64]") -> float:
-    """0..1 for a placed word: 0.5 where it is as likely said as not."""
+    """Return the fit of a placed word, 0..1: 0.5 at `_DOUBTFUL`. *free*: cumulative scores of the phone loop."""
     first, last = min(seg.first, len(free) - 1), min(seg.last + 1, len(free) - 1)
     short = (seg.score / _SHIFT - float(free[last] - free[first])) / (seg.last + 1 - seg.first)
     return 1.0 / (1.0 + math.exp(min((_DOUBTFUL - short) / _SLOPE, 50.0)))
 
 
-# ── making ready ──
+# ── the dictionary and the decoder of a text ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """Words that are said alike: our *name* for them, and how they are pronounced."""
+    """A dictionary entry for words with the same pronunciations: the generated *name*, and the pronunciations."""
 
     name: str
     sounds: tuple[pronunciation.Phones, ...]
 
     @property
     def lines(self) -> Iterator[str]:
-        """As the dictionary has it; further pronunciations are numbered."""
+        """The lines of the dictionary file; further pronunciations are numbered."""
         for nth, phones in enumerate(self.sounds, start=1):
             yield f"{self.name if nth == 1 else f'{self.name}({nth})'} {' '.join(phones)}\n"
 
 
 def _entries(said: Iterable[tuple[Way, ...]]) -> dict[tuple[Way, ...], _Entry]:
-    """An entry for every set of ways in *said*; those that have no sounds get none."""
+    """Return an entry for every set of ways in *said* that has a pronunciation."""
     sounds = _Sounds()
     entries: dict[tuple[Way, ...], _Entry] = {}
     for ways in said:
         if pronounced := tuple(dict.fromkeys(phones for way in ways for phones in sounds.of(way))):
-            # the same in every attempt at a job, whatever other words there are: what was heard is kept by name
+            # the name must be the same in every attempt of a job: stored windows refer to it
             name = "_" + blake2s(repr(ways).encode("utf-8", "replace"), digest_size=8).hexdigest()
             entries[ways] = _Entry(name=name, sounds=pronounced)
     return entries
 
 
 class _Sounds:
-    """How ways are pronounced, each token looked up once."""
+    """Pronunciations of ways, with a cache of tokens."""
 
     def __init__(self) -> None:
         self._lookup = lexicon().get
         self._known: dict[str, tuple[pronunciation.Phones, ...]] = {}
 
     def of(self, way: Way) -> Iterator[pronunciation.Phones]:
-        """Pronunciations of *way*: all of a single word, the first ones of several in a row. Never an empty one."""
+        """Yield non-empty pronunciations of *way*: all of a single token, one of several tokens (the first of each)."""
         tokens = [self._token(token) for token in way]
         if len(tokens) == 1:
             yield from tokens[0]
@@ -226,15 +228,15 @@ class _Sounds:
 
 @lru_cache(maxsize=1)
 def lexicon() -> Mapping[str, str]:
-    """The package's dictionary: lower-case words, further pronunciations as `word(2)`, to blank-separated sounds."""
+    """Return the package's dictionary: lower-case words, further pronunciations as `word(2)`, to space-separated phones."""
     lines = dictionary_path().read_text(encoding="utf-8").splitlines()
     return {word: sounds for word, _, sounds in (line.partition(" ") for line in lines) if word}
 
 
 def _decoder(entries: Iterable[_Entry], said: Sequence[str]) -> Any:
-    """A decoder with the package's model that knows *entries* alone and expects *said*.
+    """Return a decoder with the package's acoustic model, a dictionary of *entries* and a language model of *said*.
 
-    Measured: a language model on top of the package's own dictionary takes 4 s to load, on this one nothing.
+    Measured: loading a language model with the package's own dictionary takes 4 s, with this one no measurable time.
     Raises `EngineUnavailable`.
     """
     try:
@@ -246,13 +248,13 @@ def _decoder(entries: Iterable[_Entry], said: Sequence[str]) -> Any:
             decoder.add_lm_file(_HEARD, model)
         decoder.add_allphone_file(_ANY, None)
     except Exception as error:
-        raise EngineUnavailable(f"PocketSphinx cannot take the text: {type(error).__name__}", at=None) from error
+        raise EngineUnavailable(f"PocketSphinx cannot load the text: {type(error).__name__}", at=None) from error
     return decoder
 
 
 @contextmanager
 def _in_memory(lines: Iterable[str]) -> Iterator[str]:
-    """The name of a file with *lines* that never reaches a disk: the library reads files alone, and a text is the caller's."""
+    """Yield the name of an in-memory file with *lines*: the library reads only files, and a caller's text must not reach a disk."""
     with os.fdopen(os.memfd_create("text"), "w", encoding="ascii") as file:
         file.writelines(lines)
         file.flush()

@@ -1,20 +1,20 @@
-"""English letters to sounds by rule, for a custom word that no dictionary has and no synthesiser is there to say.
+"""English letters to sounds by rule, for custom words that are not in the dictionary when no synthesiser is installed.
 
 The rules follow the scheme that the US Naval Research Laboratory published in 1976 (report 7948, "Automatic Translation
-of English Text to Phonetics by Means of Letter-to-Sound Rules"): at each place of a word the first rule that fits its
-neighbourhood gives the sounds and how far to go on. The table is our own arrangement, tuned on the CMU dictionary.
+of English Text to Phonetics by Means of Letter-to-Sound Rules"): at each position in a word, the first rule whose context
+matches gives the sounds and the number of letters consumed. The table is this project's own, tuned on the CMU dictionary.
 """
 
 import re
 from functools import lru_cache
 
 Phones = tuple[str, ...]
-Rule = tuple[re.Pattern[str], int, Phones]  # fits at the letter, letters used up, sounds
+Rule = tuple[re.Pattern[str], int, Phones]  # pattern at the letter, letters consumed, sounds
 
 MAX_LETTERS = 60
-"""Letters looked at; no English word is longer."""
+"""Letters of a word that are read; no English word is longer."""
 
-# A rule is left(letters)right=sounds. In left and right, small letters are themselves and capitals are classes:
+# A rule is left(letters)right=sounds. In left and right, lower-case letters stand for themselves, capitals for classes:
 _CLASSES = {
     "_": r"(?:^|$)",  # an end of the word
     "V": "[aeiouy]",  # a vowel
@@ -112,7 +112,7 @@ _(y)V=Y V(y)V=Y _C(y)_=AY _CC(y)_=AY (y)_=IY (ys)_=IY-Z (y)V=Y _C(y)CE=AY (y)CE=
 
 @lru_cache(maxsize=1)
 def _rules() -> dict[str, tuple[Rule, ...]]:
-    """The table by first letter, in its order."""
+    """Return the rules by first letter, in the order of the table."""
     found: dict[str, list[Rule]] = {}
     for text in _TABLE.split():
         context, _, sounds = text.partition("=")
@@ -125,7 +125,7 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
 
 
 def pronounce(word: str) -> Phones:
-    """ARPAbet sounds (no stress) of an English *word*: letters a-z in any case count, all else is passed over."""
+    """Return the ARPAbet sounds (without stress) of an English *word*; characters other than a-z and A-Z are ignored."""
     word = re.sub("[^a-z]", "", word.lower())[:MAX_LETTERS]
     rules = _rules()
     sounds: list[str] = []

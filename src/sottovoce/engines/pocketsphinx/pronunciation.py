@@ -1,4 +1,4 @@
-"""How a custom word may sound, in ARPAbet: from a dictionary, else a synthesiser that is present, else by rule."""
+"""The pronunciation of a custom word in ARPAbet: from a dictionary, else from espeak-ng if installed, else by rule."""
 
 import re
 import shutil
@@ -10,16 +10,17 @@ from sottovoce.engines.pocketsphinx import letter_to_sound
 
 Phones = tuple[str, ...]
 Lookup = Callable[[str], str | None]
-"""A lower-case word to its sounds, blank-separated, or None."""
+"""Maps a lower-case word to its space-separated sounds, or None."""
 
 MAX_WORDS = 6
+"""Words of an entry; longer entries are left out silently (contract `batch-v2.md` §6.2)."""
 MAX_LENGTH = 4_000
-"""Longer entries are left out without a word (contract `batch-v2.md` §6.2)."""
+"""Characters of a word; longer ones are left out silently (contract `batch-v2.md` §6.2)."""
 MAX_PHONES = 200
-"""Sounds of one pronunciation; more than anybody says in one breath."""
+"""Limit of the sounds of one pronunciation; more than a speaker says in one breath."""
 
-_ACRONYM = 5  # capitals; a longer word in capitals is shouted, not spelled
-_PATIENCE = 2.0  # seconds for one word
+_ACRONYM = 5  # most letters of an acronym; a longer word in capitals is read as a word
+_PATIENCE = 2.0  # seconds that espeak-ng may take for one word
 _PART = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _IPA = {
@@ -33,12 +34,12 @@ _IPA = {
 
 
 def parts(text: str) -> tuple[str, ...]:
-    """The spoken parts of *text*: runs of letters and digits with their apostrophes, as they are written."""
+    """Return the spoken parts of *text*: runs of letters and digits with their apostrophes, in the original case."""
     return tuple(_PART.findall(text))
 
 
 def pronounce(text: str, lookup: Lookup) -> Phones:
-    """The sounds of *text* (one word or a few); empty when it has none that we know, or is longer than the limits."""
+    """Return the sounds of *text* (one word or a few); empty when it has no known sounds or exceeds a limit."""
     words = text.split()
     if len(words) > MAX_WORDS or any(len(word) > MAX_LENGTH for word in words):
         return ()
@@ -63,13 +64,13 @@ def _digit(digit: str, lookup: Lookup) -> Phones:
 
 
 def _spelled(part: str) -> bool:
-    """Whether a word that no dictionary has is said letter by letter: a few capitals, or no vowel."""
+    """True if a word outside the dictionary is spelled letter by letter: a few capitals, or no vowel."""
     return part.isascii() and ((part.isupper() and len(part) <= _ACRONYM) or not re.search("[aeiouy]", part.lower()))
 
 
 @lru_cache(maxsize=4_096)
 def _espeak(word: str, program: str | None) -> Phones:
-    """What espeak-ng (Debian's program, when it is there) says; empty when it is not or does not. 5–140 ms a word."""
+    """Return the sounds by espeak-ng (Debian's program at path *program*); empty without it or on failure. 5–140 ms a word."""
     if program is None:
         return ()
     command = [program, "-q", "--ipa=1", "-v", "en-us", "--", word]
@@ -81,7 +82,7 @@ def _espeak(word: str, program: str | None) -> Phones:
 
 
 def _arpabet(ipa: str) -> Phones:
-    """IPA to ARPAbet, longest signs first; stress, ties and what English lacks are passed over."""
+    """Convert IPA to ARPAbet, longest symbols first; stress, ties and sounds that English lacks are ignored."""
     ipa = re.sub("[ˈˌ_\u200d͡ ]", "", ipa)
     signs = re.findall("|".join(sorted(_IPA, key=len, reverse=True)), ipa)
     return tuple(_IPA[sign] for sign in signs)

@@ -1,7 +1,8 @@
-"""PocketSphinx with its own US English model: the engine that is always there. Small, offline, tens of percent WER.
+"""PocketSphinx with the US English model of its package: small, offline, always available, tens of percent WER.
 
-Measured (research `engines.md` §2): default beams and weights, one utterance at a time with batch CMN. The decoder holds
-the GIL while it works, so it belongs in a process of its own.
+It runs as measured (research `engines.md` §2): default beams and weights, one utterance at a time, batch CMN. The decoder
+holds the GIL while it works, so it needs a process of its own.
+In order: the constants and `Evidence`; `PocketSphinx`; loading; decoding; media words; custom words.
 """
 
 import math
@@ -31,29 +32,29 @@ CAPABILITIES = Capabilities(
     custom_vocab=True,
     word_confidence=True,
 )
-"""What the engine can do wherever its package is installed; it has one model."""
+"""The capabilities of the engine's one model."""
 
 MAX_SOUNDS = 20
-"""Pronunciations looked at for one custom word."""
+"""Most `sounds_like` pronunciations of one custom word that are used."""
 
-_FRAME: Samples = RATE // 100
-_SHORTEST: Samples = RATE // 20  # anything shorter holds no word, and less than two frames make the decoder fail
+_FRAME: Samples = RATE // 100  # 10 ms
+_SHORTEST: Samples = RATE // 20  # shorter audio has no word, and the decoder fails with less than two frames
 _FILLERS = ("<", "[", "+")  # <s> </s> <sil> [noise] ++breath++
 _WORD = re.compile("[a-z'.-]+")
 _ALTERNATE = re.compile(r"\(\d+\)$")
 
-# Log odds of being right: a constant and a weight for each field of `Evidence`. Fitted on ../shared/audio without the voice
-# LJ, held against files that are not in there: docs/accuracy.md names both and gives the command.
+# Logistic regression of the log odds that a word is right: a constant, and a weight for each field of `Evidence`. Fitted on
+# ../shared/audio without the voice LJ, tested on other files: docs/accuracy.md names both and gives the command.
 _CONSTANT = -0.65
 _WEIGHTS = (0.30, 0.51, 1.05)
-_UNSURE = 0.02  # added on both sides of a posterior: 0 and 1 have no odds
+_UNSURE = 0.02  # added to a posterior and to its complement, because 0 and 1 have no finite log odds
 
 
 class Evidence(NamedTuple):
-    """What speaks for a word being right; more of each is better.
+    """Features of a word from which its confidence is computed; higher values mean more confidence.
 
-    *odds*: log odds of its posterior. *around*: their mean over the words of its stretch, for a decoder that is lost is
-    lost for a while. *agreed*: 1 where the first of its passes, a search without looking back, heard the same word there.
+    *odds*: log odds of its posterior. *around*: their mean over the words of its stretch, because errors come in runs.
+    *agreed*: 1 if the decoder's first pass found the same word there, else 0.
     """
 
     odds: float
@@ -63,7 +64,7 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A word of the decoder's best path, as its dictionary has it: frames from the beginning of the stretch, inclusive."""
+    """A word of the decoder's best path, spelled as in its dictionary; frames from the start of the stretch, inclusive."""
 
     word: str
     first: int
@@ -82,16 +83,16 @@ class _Seg:
 
 
 def confidence(evidence: Evidence) -> float:
-    """How often a word of which this is known is right, 0..1."""
+    """Return the probability, 0..1, that a word with this evidence is right."""
     odds = _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, evidence, strict=True))
     return 1.0 / (1.0 + math.exp(-odds))
 
 
 class PocketSphinx:
-    """A `Recognizer` with a warm decoder: making one loads the model (0.3 s, 160 MB).
+    """A `Recognizer` with a loaded decoder; the constructor loads the model (0.3 s, 160 MB).
 
-    Every utterance is recognised as if it were the first: what is heard depends on nothing that was heard before, so a
-    job that goes on after a crash gets the same words. Custom words live in a decoder that dies with the call.
+    Every utterance is recognised independently of earlier ones, so a job that resumes after a crash gets the same words.
+    Custom words are added to a separate decoder that exists for one call.
     Errors: EngineUnavailable when the package or its model cannot be loaded.
     """
 
@@ -100,16 +101,16 @@ class PocketSphinx:
 
     @property
     def capabilities(self) -> Capabilities:
-        """One language, custom words, confidence; no punctuation."""
+        """The capabilities: English, custom words, confidence; no punctuation."""
         return CAPABILITIES
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
-        """Lower-case words (custom ones as their entry writes them) for each stretch, as it comes: nothing is read ahead.
+        """Yield the words of each stretch, lower case except custom words, which are written as in their entry.
 
-        Errors: EngineUnavailable for a language other than English.
+        Reads one stretch at a time. Errors: EngineUnavailable for a language other than English.
         """
         if hints.language not in CAPABILITIES.languages:
-            raise EngineUnavailable(f"PocketSphinx knows English only, not {hints.language!r}")
+            raise EngineUnavailable(f"PocketSphinx supports English only, not {hints.language!r}")
         decoder = load_decoder() if hints.vocab else self._decoder
         written = _teach(decoder, hints.vocab)
         for stretch in speech:
@@ -117,23 +118,23 @@ class PocketSphinx:
             yield Recognized(start=stretch.start, end=stretch.end, items=words)
 
     def evidence(self, stretch: Speech) -> list[Decoded]:
-        """What was heard in *stretch* and what speaks for it: for measuring how confidence should follow from that."""
+        """Return the words decoded in *stretch* with their evidence; used to fit the confidence."""
         return _hear(self._decoder, stretch.audio)
 
 
 Written = Mapping[tuple[str, ...], tuple[str, ...]]
-"""Runs of dictionary words that are written otherwise: custom words, and known ones in the case that the caller wants."""
+"""Maps runs of dictionary words to their written form: custom words, and dictionary words in the caller's case."""
 
 
 def dictionary_path() -> Path:
-    """The CMU dictionary that the package brings: 135,000 words, one pronunciation a line."""
+    """Return the path of the package's CMU dictionary: 135,000 words, one pronunciation a line."""
     from pocketsphinx import get_model_path
 
     return Path(get_model_path("en-us/cmudict-en-us.dict"))
 
 
 def load_decoder() -> Any:
-    """A fresh decoder with the package's own model. Raises `EngineUnavailable`."""
+    """Return a new decoder with the package's model. Raises `EngineUnavailable`."""
     try:
         from pocketsphinx import Config, Decoder
 
@@ -143,17 +144,17 @@ def load_decoder() -> Any:
 
 
 def pcm(audio: "NDArray[np.float32]") -> bytes:
-    """float32[n] in -1..1 as the decoder takes it: 16 bits, little-endian."""
+    """Convert float32[n] in -1..1 to the decoder's input: 16-bit little-endian samples."""
     import numpy as np
 
     return (np.clip(np.nan_to_num(audio), -1.0, 1.0) * 32_767).astype("<i2").tobytes()
 
 
 def _hear(decoder: Any, audio: "NDArray[np.float32]") -> list[Decoded]:
-    """The words of the best path through one utterance, without silence and noise; empty when nothing was heard."""
+    """Return the words of the best path through one utterance, without silence and noise; may be empty."""
     if len(audio) < _SHORTEST:
         return []
-    decoder.reinit_feat()  # else its noise floor is the last utterance's, and so are a few of the words
+    decoder.reinit_feat()  # otherwise the noise floor of the last utterance changes a few words
     decoder.start_utt()
     try:
         decoder.process_raw(pcm(audio), no_search=False, full_utt=True)
@@ -170,7 +171,7 @@ def _hear(decoder: Any, audio: "NDArray[np.float32]") -> list[Decoded]:
 
 
 def _path(decoder: Any) -> list[_Seg]:
-    """The best path so far, alternate pronunciations under their word's name."""
+    """Return the best path so far; an alternate pronunciation has the name of its word."""
     if decoder.hyp() is None:
         return []
     return [
@@ -181,7 +182,7 @@ def _path(decoder: Any) -> list[_Seg]:
 
 
 def _agrees(seg: _Seg, others: Iterable[_Seg]) -> bool:
-    """Whether one of *others* is the same word at the same place: more than half of the time of both is common to both."""
+    """True if one of *others* is the same word and its overlap with *seg* is more than half of their union."""
     return any(
         other.word == seg.word
         and 2 * (min(seg.last, other.last) - max(seg.first, other.first) + 1)
@@ -191,7 +192,7 @@ def _agrees(seg: _Seg, others: Iterable[_Seg]) -> bool:
 
 
 def _words(stretch: Speech, heard: Sequence[Decoded], written: Written) -> Iterator[Word]:
-    """Words with media times inside *stretch*, each run of heard words written as the longest entry has it."""
+    """Yield words with media times inside *stretch*; runs of decoded words are written as the longest matching entry."""
     names = [each.word for each in heard]
     longest = max(map(len, written), default=1)
     at = 0
@@ -209,7 +210,7 @@ def _words(stretch: Speech, heard: Sequence[Decoded], written: Written) -> Itera
 
 
 def _shared(stretch: Speech, texts: tuple[str, ...], heard: Decoded) -> Iterator[Word]:
-    """The words of a phrase that was heard as one: they share its time by their length."""
+    """Yield the words of a phrase that was decoded as one; they divide its time by their lengths in letters."""
     whole = sum(map(len, texts))
     said = 0
     for text in texts:
@@ -218,7 +219,7 @@ def _shared(stretch: Speech, texts: tuple[str, ...], heard: Decoded) -> Iterator
 
 
 def _word(stretch: Speech, text: str, heard: Decoded, begin: float, end: float) -> Word:
-    """The part *begin* … *end* (0..1) of *heard* as a word; its time is cut off at the end of the stretch."""
+    """Return the part *begin* … *end* (fractions 0..1) of *heard* as a word, cut off at the end of the stretch."""
     first, length = heard.first * _FRAME, (heard.last + 1 - heard.first) * _FRAME
     return Word(
         text=text,
@@ -230,20 +231,20 @@ def _word(stretch: Speech, text: str, heard: Decoded, begin: float, end: float) 
 
 
 def _teach(decoder: Any, vocab: Iterable[VocabEntry]) -> Written:
-    """Add custom words (contract `batch-v2.md` §6.2); how runs of dictionary words are written from now on.
+    """Add custom words to *decoder* (contract `batch-v2.md` §6.2); return how runs of dictionary words are written.
 
-    A new word's name in the dictionary is a number of ours, so that nothing of the caller's text is parsed there. A
-    single word that the dictionary has keeps its pronunciations and its place in the language model.
+    A new word has a generated name in the dictionary, so that the library does not parse the caller's text. A single
+    word that the dictionary has keeps its pronunciations and its place in the language model.
     """
     written: dict[tuple[str, ...], tuple[str, ...]] = {}
     added: list[tuple[str, str]] = []
     for number, entry in enumerate(vocab):
         texts = tuple(entry.content.split())
         if len(texts) > pronunciation.MAX_WORDS or max(map(len, texts), default=0) > pronunciation.MAX_LENGTH:
-            continue  # §6.2: left out without a word
+            continue  # §6.2: left out silently
         known = tuple(text.lower().replace("’", "'") for text in texts)
         written[(f"_{number}",)] = texts
-        if not any("_" in word for word in known):  # no dictionary word has one, our own names do
+        if not any("_" in word for word in known):  # only generated names contain "_"
             written[known] = texts
         spoken = list(entry.sounds_like[:MAX_SOUNDS])
         if not spoken and not (len(known) == 1 and _WORD.fullmatch(known[0]) and decoder.lookup_word(known[0])):
@@ -252,5 +253,5 @@ def _teach(decoder: Any, vocab: Iterable[VocabEntry]) -> Written:
         names = (f"_{number}" if nth == 1 else f"_{number}({nth})" for nth in count(1))
         added += zip(names, (" ".join(phones) for phones in sounds if phones), strict=False)
     for left, (name, phones) in zip(range(len(added) - 1, -1, -1), added, strict=True):
-        decoder.add_word(name, phones, left == 0)  # True makes the search anew: once, after the last
+        decoder.add_word(name, phones, left == 0)  # True rebuilds the search: once, after the last word
     return written

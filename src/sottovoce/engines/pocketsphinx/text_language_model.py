@@ -1,8 +1,8 @@
-"""A language model of one text, for hearing whether and where that text is said: an ARPA file with bigrams.
+"""A bigram language model of one text in ARPA format, for recognizing whether and where the text is spoken.
 
-Words of the text follow each other as they do there, any other order is possible at a price (absolute discounting with
-back-off, Ney, Essen and Kneser 1994). Measured on sonnets: with it 94–97 of 100 words are heard in their place, where the
-general model hears 40; of another sonnet's text 3 (trigrams gave the same).
+Word pairs of the text are probable, all others possible through back-off (absolute discounting, Ney, Essen and Kneser
+1994). Measured on sonnets: with it 94–97 of 100 words are recognized in their place, with the general model 40; with the
+text of another sonnet 3 (trigrams gave the same).
 """
 
 import math
@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 DISCOUNT = 0.5
-"""Of each count, given to what was not seen."""
+"""Subtracted from each bigram count and given to unseen bigrams."""
 
 
 def arpa(words: Sequence[str]) -> Iterator[str]:
-    """The lines of the model of *words* (names without blanks, at least one), ready to be written."""
+    """Yield the lines of the ARPA file for *words* (names without spaces, at least one)."""
     singles, pairs = Counter(words), Counter(pairwise(words))
-    total = len(words) + 1  # an end of a sentence may come anywhere
+    total = len(words) + 1  # one for the end of a sentence, which is possible after any word
     starts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     covered: Counter[str] = Counter()
@@ -36,13 +36,13 @@ def arpa(words: Sequence[str]) -> Iterator[str]:
     yield "\n\\2-grams:"
     for (word, after), count in sorted(pairs.items()):
         yield f"{math.log10((count - DISCOUNT) / starts[word]):.4f} {word} {after}"
-    if not pairs:  # the reader wants at least one
+    if not pairs:  # PocketSphinx needs at least one
         yield f"{math.log10(0.5):.4f} {words[0]} </s>"
     yield "\n\\end\\\n"
 
 
 def _backoff(count: int, kinds: int, covered: float) -> float:
-    """Log weight of the single words after a word: what the discounts left, over what no pair covers."""
+    """Return the back-off weight (log10) of a word: the discounted mass over the mass of words in none of its bigrams."""
     if not count:
         return 0.0
     return math.log10(DISCOUNT * kinds / count / max(1.0 - covered, 1e-6))
