@@ -581,8 +581,8 @@ def test_what_happened_is_kept_and_no_secret_is(posting: House, caplog: pytest.L
     assert posting.actions() == [
         (me, action)
         for action in (
-            "account registered", "account verified", "account asked for again", "key created", "key revoked", "password changed",
-            "new password asked for", "logged out", "logged in", "password reset",
+            "account registered", "account verified", "registration repeated", "key created", "key revoked", "password changed",
+            "password reset requested", "logged out", "logged in", "password reset",
         )
     ]  # fmt: skip
     told = posting.everything() + caplog.text + repr([record.__dict__ for record in caplog.records])
@@ -596,5 +596,5 @@ def test_a_database_that_is_away_is_told_as_such(house: House, monkeypatch: pyte
 
     monkeypatch.setattr(house.runtime.control, "write", away)
     answer = house.visitor().log_in()
-    refused(answer, 503, "Job error", "cannot be asked")
+    refused(answer, 503, "Job error", "is not available")
     assert answer.headers["retry-after"] == "1"

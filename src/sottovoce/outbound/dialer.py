@@ -17,7 +17,7 @@ from sottovoce.outbound.target import Target
 from sottovoce.outbound.tunnel import tunnel
 
 MAX_ADDRESSES = 64
-"""Addresses of one name that are accepted, so that a hostile name server cannot make the check long."""
+"""Addresses of one name; a name with more is refused."""
 MAX_TRIED = 4
 """Addresses of one name that are tried, each with an equal share of the time left."""
 

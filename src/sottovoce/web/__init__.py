@@ -1,1 +1,1 @@
-"""HTTP: routes over the service, nothing durable of its own."""
+"""The HTTP layer: routes that call the service. It stores nothing."""

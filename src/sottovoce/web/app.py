@@ -1,4 +1,4 @@
-"""The composition root: settings in, ASGI application out. No globals; every part is built here or in `service.runtime`."""
+"""Builds the ASGI application from the settings and a runtime. No globals: all objects are built here or in `service.runtime`."""
 
 from typing import TypeVar
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 def create_app(settings: Settings, runtime: Runtime) -> ASGIApp:
-    """The application over a started *runtime*, which stays its owner's to close."""
+    """The application over a started *runtime*, which the caller closes."""
     return RequestMiddleware(routing.Router(routes(settings, runtime)), runtime.metrics)
 
 
 def routes(settings: Settings, runtime: Runtime) -> list[routing.Route]:
-    """Every address of the application."""
+    """Every route of the application."""
     found: list[routing.Route] = []
     if "api" in settings.roles:
         here = region(settings)
@@ -35,6 +35,6 @@ def routes(settings: Settings, runtime: Runtime) -> list[routing.Route]:
             found += v1.routes(runtime, limits)
         found += discovery.routes(runtime, here, settings.region_urls)
         found += management.routes(runtime)
-        house = AccountPolicy(registration=settings.registration == "open", public_url=settings.public_url)
-        found += account.routes(runtime, house)
+        policy = AccountPolicy(registration=settings.registration == "open", public_url=settings.public_url)
+        found += account.routes(runtime, policy)
     return [*found, *health.routes(runtime), *openapi.routes()]

@@ -1,4 +1,4 @@
-"""Who is calling: the key of a request, looked up in the keyring, whether it opens what is asked for, and what it deleted."""
+"""Authentication: looks up the API key of a request, checks what it may open, and records the deletions of jobs."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,21 +14,22 @@ from sottovoce.service.storage.database import Database
 from sottovoce.web.routing import ROUTE, Handler, Route
 
 MAX_SECRET = 4096
+"""Characters; a longer key is refused without a look-up."""
 CALLER = "sottovoce.caller"
-"""The scope's member that holds who is calling, once that is known: for the log."""
+"""The member of the ASGI scope that holds the authenticated caller, for the log."""
 
 IN_QUERY = ("jwt", "auth_token", "api_key")
-"""Where browsers put a key for realtime (`realtime.md` §1.2); the last two are in use, though not official (`clients.md` §13)."""
+"""Query parameters with a key, from browsers for realtime (`realtime.md` §1.2); the last two are unofficial (`clients.md` §13)."""
 EXPIRED_IS_FORBIDDEN = frozenset({("POST", "/v2/jobs")})
-"""Where a key that is over is 403 and not 401 (contract `batch-v2.md` §3.3)."""
+"""Routes that answer an expired key with 403 instead of 401 (contract `batch-v2.md` §3.3)."""
 
 
 async def authenticate(
     connection: HTTPConnection, api_key_cache: ApiKeyCache, product: Product = Product.BATCH, *, in_query: bool = False
 ) -> Caller:
-    """The caller of *connection*; with *in_query* the address may hold the key, too, as browsers need for WebSockets.
+    """The caller of *connection*; with *in_query* the key may also be a query parameter, as browsers need for WebSockets.
 
-    Raises `Refused`: `UNAUTHENTICATED` without a key that works, `FORBIDDEN` with one that does not open *product* here.
+    Raises `Refused`: `UNAUTHENTICATED` without a valid key, `FORBIDDEN` with a key that does not open *product* here.
     """
     caller = await identify(connection, api_key_cache, in_query=in_query)
     check_product(caller, api_key_cache.region, product)
@@ -36,26 +37,26 @@ async def authenticate(
 
 
 async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in_query: bool = False) -> Caller:
-    """Whose key *connection* shows, whatever it may open here, where its workspace must be served. Raises `Refused`."""
+    """The caller of *connection*, without a check of the product. Raises `Refused`, also when the workspace is served elsewhere."""
     secret = _bearer(connection) or (_in_query(connection) if in_query else "")
     if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
     try:
         caller = await api_key_cache.caller(secret)
-        over = caller is None and await api_key_cache.is_expired(secret)
+        expired = caller is None and await api_key_cache.is_expired(secret)
     except ControlAway as away:
         raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
-    if over and (connection.scope.get("method"), connection.scope.get(ROUTE)) in EXPIRED_IS_FORBIDDEN:
+    if expired and (connection.scope.get("method"), connection.scope.get(ROUTE)) in EXPIRED_IS_FORBIDDEN:
         raise Refused(Kind.FORBIDDEN, "Entitlement check failed")
     if caller is None:
-        raise Refused(Kind.UNAUTHENTICATED, "this temporary key is over" if over else "this API key is not known here")
+        raise Refused(Kind.UNAUTHENTICATED, "this temporary key has expired" if expired else "this API key is unknown")
     connection.scope[CALLER] = caller
     _check_region(caller, api_key_cache.region)
     return caller
 
 
 def _check_region(caller: Caller, region: str | None) -> None:
-    """Refuse whoever's workspace is bound to other regions (contract §1, Inferred). Raises `Refused(FORBIDDEN)`."""
+    """Raise `Refused(FORBIDDEN)` when the caller's workspace is bound to other regions (contract §1, Inferred)."""
     if caller.regions is not None and region is not None and region not in caller.regions:
         raise Refused(
             Kind.FORBIDDEN, f"this workspace is not served in region {region}, only in {', '.join(caller.regions)}"
@@ -63,17 +64,17 @@ def _check_region(caller: Caller, region: str | None) -> None:
 
 
 def check_product(caller: Caller, region: str | None, product: Product) -> None:
-    """Refuse a temporary key for something else, and one for batch that another region gave. Raises `Refused(FORBIDDEN)`.
+    """Raise `Refused(FORBIDDEN)` for a temporary key of another product, or one for batch that another region issued.
 
-    A job belongs to the region whose address was called, and so does the temporary key for it; a realtime one is bound to none
-    (contract `realtime.md` §1.3).
+    A job belongs to the region whose address was called, and so does the temporary key for it; a temporary key for realtime is
+    valid in every region (contract `realtime.md` §1.3).
     """
     if caller.product is None:
         return
     if caller.product is not product:
         raise Refused(Kind.FORBIDDEN, f"this temporary key is of type {caller.product}")
     if product is Product.BATCH and region is not None and caller.region != region:
-        raise Refused(Kind.FORBIDDEN, "this temporary key was given in another region")
+        raise Refused(Kind.FORBIDDEN, "this temporary key was issued by another region")
 
 
 def _bearer(connection: HTTPConnection) -> str:
@@ -86,12 +87,12 @@ def _in_query(connection: HTTPConnection) -> str:
 
 
 def audited(addresses: Iterable[Route], control: Database) -> list[Route]:
-    """*addresses* of jobs, of which every DELETE that succeeds is kept in the audit log."""
+    """The job routes *addresses*, with every successful DELETE recorded in the audit log."""
     return [
-        replace(address, handlers={**address.handlers, "DELETE": _audited(address.handlers["DELETE"], control)})
-        if "DELETE" in address.handlers
-        else address
-        for address in addresses
+        replace(route, handlers={**route.handlers, "DELETE": _audited(route.handlers["DELETE"], control)})
+        if "DELETE" in route.handlers
+        else route
+        for route in addresses
     ]
 
 

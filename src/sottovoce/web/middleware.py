@@ -1,7 +1,7 @@
-"""The outermost layer: what is true of every answer, whatever route gave it.
+"""The outermost ASGI layer, which applies to the responses of all routes.
 
-Request ids, CORS for browsers with temporary keys, slashes at the end, one access line without secrets, and a contract error for
-whatever escaped.
+It adds the request id and CORS headers (for browsers with temporary keys), removes trailing slashes, writes one access log line
+without secrets, and turns uncaught exceptions into errors of the contract.
 """
 
 import logging
@@ -25,7 +25,7 @@ from sottovoce.wire.v2.errors import INTERNAL
 _log = logging.getLogger("sottovoce.access")
 _failures = logging.getLogger(__name__)
 
-# observed on the service (contract §2.2); `authorization` and our own headers are added for browsers
+# as observed on the vendor's service (contract §2.2); `Authorization` and our own headers are added for browsers
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-credentials": "true",
@@ -53,7 +53,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = scope["path"].rstrip("/") or "/"  # served as they are: a redirect would lose a POST's body
+        scope["path"] = scope["path"].rstrip("/") or "/"  # not a redirect, which would lose the body of a POST
         exchange = _ResponseSender(scope, send)
         with about(request=exchange.id):
             try:
@@ -76,7 +76,7 @@ class RequestMiddleware:
         except Exception:
             _failures.exception("request failed", extra={"path": scope["path"]})
             if exchange.status:
-                raise  # part of the answer is out: break the connection, so that nobody takes it for whole
+                raise  # part of the response was sent: close the connection, so that the client sees it is incomplete
             status, body = INTERNAL
             if errors.speaks(scope["path"]):
                 await exchange.answer(status, errors.html(status).encode(), responses.HTML)
@@ -93,7 +93,7 @@ class RequestMiddleware:
             "path": redact(scope["path"])[:256],  # without the query: it may hold a token
             "status": exchange.status,
             "ms": round(seconds * 1000, 1),
-            "client": str((scope.get("client") or ("",))[0])[:64],  # may be a proxy's word
+            "client": str((scope.get("client") or ("",))[0])[:64],  # with trusted proxies from their headers
         }
         if isinstance(caller := scope.get(CALLER), Caller):
             line["key"] = caller.actor
@@ -108,7 +108,7 @@ _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
 class _ResponseSender:
-    """One request's answer on its way out."""
+    """Sends the response of one request, and records its status."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.id = uuid4().hex
@@ -118,14 +118,14 @@ class _ResponseSender:
         self._send = send
 
     async def send(self, message: Message) -> None:
-        """Pass *message* on, with the headers that every answer has."""
+        """Send *message*, with the headers of every response added."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), *_CORS]
         await self._send(message)
 
     async def answer(self, status: int, body: bytes, media_type: str) -> None:
-        """A whole answer of the edge's own."""
+        """Send a complete response of the middleware itself."""
         headers = [(b"content-length", str(len(body)).encode())]
         if media_type:
             headers.append((b"content-type", media_type.encode()))

@@ -1,4 +1,4 @@
-"""Small request bodies, read whole."""
+"""Reads small request bodies into memory."""
 
 import asyncio
 
@@ -7,11 +7,11 @@ from starlette.requests import ClientDisconnect, Request
 from sottovoce.errors import Kind, Refused
 
 TIMEOUT = 30.0
-"""Seconds in which the few bytes must have come."""
+"""Seconds in which the whole body must arrive."""
 
 
 async def read_small(request: Request, most: int) -> bytes:
-    """The body, of *most* bytes. Raises `Refused`."""
+    """The body, of at most *most* bytes. Raises `Refused`."""
     body = bytearray()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -22,5 +22,5 @@ async def read_small(request: Request, most: int) -> bytes:
     except TimeoutError as error:
         raise Refused(Kind.REQUEST_TIMEOUT, "the body did not arrive in time") from error
     except ClientDisconnect as error:
-        raise Refused(Kind.MALFORMED, "the client went away in mid-body") from error
+        raise Refused(Kind.MALFORMED, "the client disconnected before the end of the body") from error
     return bytes(body)

@@ -1,4 +1,4 @@
-"""Addresses: one path, a handler for each method."""
+"""Routes: one path, with a handler for each method."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from sottovoce.errors import Kind, MethodNotAllowed, Refused
 
 Handler = Callable[[Request], Awaitable[Response]]
 ROUTE = "sottovoce.route"
-"""The scope's member that holds the path's pattern: for metrics, which must not know ids."""
+"""The member of the ASGI scope that holds the path pattern, for metrics, whose labels must not contain ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A path, like `/v2/jobs/{job_id}`, and what to do for each method."""
+    """A path, like `/v2/jobs/{job_id}`, and the handler of each method."""
 
     path: str
     handlers: Mapping[str, Handler]
 
     @property
     def allowed(self) -> str:
-        """For the `Allow` header (RFC 9110 §15.5.6)."""
+        """The value of the `Allow` header (RFC 9110 §15.5.6)."""
         return ", ".join(sorted({*self.handlers, "OPTIONS"} | ({"HEAD"} if "GET" in self.handlers else set())))
 
     async def answer(self, request: Request) -> Response:
-        """Let the method's handler answer; HEAD is GET, whose body the server drops (RFC 9110 §9.3.2)."""
+        """Call the handler of the method; HEAD calls that of GET, whose body the server drops (RFC 9110 §9.3.2)."""
         method = "GET" if request.method == "HEAD" else request.method
         handler = self.handlers.get(method)
         if handler is None:
@@ -37,29 +37,29 @@ class Route:
 
 
 class Router:
-    """The ASGI application of addresses: finds the path's, and raises `Refused` for a path that nobody has.
+    """An ASGI application that calls the route of a path, and raises `Refused(PAGE_NOT_FOUND)` when there is none.
 
-    Starlette's `Router` would try one route after another and wrap each answer twice; together that was an eighth of the time
+    Starlette's `Router` tries one route after another and wraps each response twice; together that took an eighth of the time
     of a status request (`bench/jobs.py`, status).
     """
 
     def __init__(self, addresses: Sequence[Route]) -> None:
-        self._plain = {address.path: address for address in addresses if "{" not in address.path}
+        self._plain = {each.path: each for each in addresses if "{" not in each.path}
         self._patterns = [(compile_path(each.path)[0], each) for each in addresses if each.path not in self._plain]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        address = self._find(scope)
-        scope[ROUTE] = address.path
-        response = await address.answer(Request(scope, receive, send))
+        route = self._find(scope)
+        scope[ROUTE] = route.path
+        response = await route.answer(Request(scope, receive, send))
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> Route:
         path = scope["path"]
         if (plain := self._plain.get(path)) is not None:
             return plain
-        for pattern, address in self._patterns:
+        for pattern, route in self._patterns:
             if match := pattern.match(path):
                 scope["path_params"] = match.groupdict()
-                return address
+                return route
         raise Refused(Kind.PAGE_NOT_FOUND)

@@ -1,6 +1,6 @@
-"""uvicorn's server, which tells when it stops, and its HTTP protocol with a bound on heads and refusals in the contract's words.
+"""uvicorn's server with a callback on stop, and its HTTP protocol with a limit on heads and the contract's error for 400.
 
-Without the bound one connection without a key can fill the memory (measured: a 300 MB header took 486 MB and 37 s).
+Without the limit one connection without a key can fill the memory (measured: a 300 MB header took 486 MB and 37 s).
 """
 
 import socket
@@ -17,41 +17,41 @@ from sottovoce.web.middleware import CORS
 from sottovoce.wire.v2.errors import v2_error
 
 MAX_HEAD = 128 << 10
-"""Bytes of request line and headers that may wait for their end; the parser itself keeps any amount."""
+"""Bytes of an incomplete request line and headers; the parser itself has no limit."""
 
 
 class Server(uvicorn.Server):
-    """Calls *stopping* before it waits for the answers under way: who waits for a job gets what there is to say."""
+    """Calls *stopping* before it waits for the open requests, so that requests that wait for a job are answered at once."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._stopping = stopping
 
     async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
-        """Stop."""
+        """Call *stopping*, then stop as uvicorn does."""
         self._stopping()
         await super().shutdown(sockets)
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One HTTP connection, whose heads are limited to `MAX_HEAD`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head, self._head = True, 0
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Start counting the bytes of a head."""
         self._in_head, self._head = True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is whole; the body has bounds of its own."""
+        """Stop counting: the body has limits of its own."""
         self._in_head = False
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Parse *data* from the client; refuse a head that is too long."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -61,7 +61,7 @@ class Protocol(HttpToolsProtocol):
                 self.send_400_response("the request line and headers are too long")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in the contract's shape, and hang up."""
+        """Answer malformed HTTP with the contract's error 400, and close the connection."""
         status, body = v2_error(Refused(Kind.BAD_REQUEST, msg))
         text = orjson.dumps(body)
         headers = {

@@ -1,6 +1,7 @@
-"""A multipart body, read once and piece by piece: small fields into memory with a cap, files straight into blobs.
+"""Reads a multipart body as a stream: small fields into memory with a limit, files directly into blobs.
 
-`request.form()` would write every media twice (research/queue.md §6); this holds a few hundred kilobytes whatever the size.
+`request.form()` would write the media twice (research/queue.md §6); this module needs a few hundred kilobytes of memory for any
+size. In order: the received form, its limits and errors, the request headers, and the reader of the parser's events.
 """
 
 import asyncio
@@ -17,15 +18,17 @@ from sottovoce.service.storage.blobs import Blobs, BlobWriter
 
 RETENTION = "Retention-Seconds"
 MAX_FIELD = 4 << 20
+"""Bytes of one field."""
 MAX_PARTS = 32
 MAX_NAME = 255
+"""Characters of a file name."""
 OVERHEAD = MAX_FIELD + (1 << 20)
-"""What a body may hold besides its media."""
+"""Bytes of a body besides its media."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A file part that lies in a blob. *name* is the client's file name without folders, at most 255 characters.
+    """A file part, stored in the blob *key*. *name* is the client's file name without folders, at most 255 characters.
 
     *digest* is the SHA-256 of the bytes, in hexadecimal.
     """
@@ -53,9 +56,9 @@ class Limits:
 
 
 async def receive(request: Request, blobs: Blobs, places: Mapping[str, str], limits: Limits) -> Form:
-    """The form in *request*; file parts named in *places* go to the blob key given there, other files are refused fields.
+    """The form in *request*. *places* maps the names of file parts to their blob keys; all other parts are small fields.
 
-    Raises `Refused` for every malformed, oversized or interrupted body; nothing of it is left in the store then.
+    Raises `Refused` for a malformed, oversized or interrupted body, and deletes the blobs that were written.
     """
     boundary = _boundary(request)
     announced(request, limits)
@@ -74,11 +77,11 @@ def _refusal(error: BaseException) -> BaseException:
         case TimeoutError():
             return Refused(Kind.REQUEST_TIMEOUT, "the body did not arrive in time")
         case ClientDisconnect():
-            return Refused(Kind.MALFORMED, "the client went away in mid-body")
+            return Refused(Kind.MALFORMED, "the client disconnected before the end of the body")
         case ParserLimitReached():
             return Refused(Kind.MALFORMED, f"too many or too large parts: {error.args[0]}")
         case MultipartError():
-            # the first argument is the sentence; others may be exceptions, whose text quotes the body
+            # only the first argument: the others may be exceptions, whose text quotes the body
             return Refused(Kind.MALFORMED, f"not a valid multipart body: {error.args[0]}")
         case _:
             return error
@@ -95,7 +98,7 @@ def _boundary(request: Request) -> str:
 
 
 def announced(request: Request, limits: Limits) -> int:
-    """Bytes of the body as the client announces them; 0 when it does not. Raises `Refused` for what is too large anywhere."""
+    """The body's `Content-Length` in bytes; 0 without one. Raises `Refused` when it exceeds every limit."""
     text = request.headers.get("content-length", "0")
     size = int(text) if text.isdecimal() and text.isascii() else 0
     if size > limits.file + OVERHEAD:
@@ -104,7 +107,7 @@ def announced(request: Request, limits: Limits) -> int:
 
 
 def kept(request: Request) -> int | None:
-    """How long the caller wants the job kept after its end, in ms: our header `Retention-Seconds`; 0: until it was delivered.
+    """The retention of the job after its end, in ms, from our header `Retention-Seconds`; 0 means until it was delivered.
 
     `None` without the header. Raises `Refused`.
     """
@@ -117,25 +120,25 @@ def kept(request: Request) -> int | None:
 
 
 def submitted_text(received: Received) -> SubmittedText:
-    """A text part as the service takes it."""
+    """*received* as the service expects it."""
     return SubmittedText(key=received.key, name=received.name, size=received.size, digest=received.digest)
 
 
 def too_large(limit: int) -> Refused:
-    """The refusal of a file over *limit* bytes."""
+    """The error for a file of more than *limit* bytes."""
     return Refused(
         Kind.TOO_LARGE, f"the file is larger than the {limit} bytes that this server accepts", at="data_file"
     )
 
 
 def clean_name(name: str) -> str:
-    """A file name for showing: no folders, no control characters, at most 255 characters."""
+    """*name* for display: without folders and control characters, at most 255 characters."""
     base = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in base if c.isprintable() and not 0xD800 <= ord(c) < 0xE000)[:MAX_NAME]  # noqa: PLR2004 - surrogates
 
 
 class _Reader:
-    """Where the parser's events go."""
+    """Handles the events of the multipart parser and fills *form*."""
 
     def __init__(self, blobs: Blobs, places: Mapping[str, str], limits: Limits) -> None:
         self.form = Form()
@@ -167,10 +170,10 @@ class _Reader:
             self._digest.update(event)
             await self._writer.write(event)
         else:
-            self._hold(event)
+            self._append(event)
 
-    def _hold(self, data: bytes | bytearray) -> None:
-        """Keep *data* of a small field; all of them together are bounded, since they lie in memory."""
+    def _append(self, data: bytes | bytearray) -> None:
+        """Append *data* to the small field; the fields share one limit, since they are in memory."""
         self._held += len(data)
         if len(self._field) + len(data) > MAX_FIELD:
             raise Refused(Kind.MALFORMED, f"larger than {MAX_FIELD} bytes", at=self._name)
@@ -205,7 +208,7 @@ class _Reader:
             self.form.fields[name] = bytes(self._field)
 
     async def abort(self) -> None:
-        """Leave nothing behind."""
+        """Delete every blob that was written."""
         if self._writer:
             await self._writer.abort()
         for key in self._closed:

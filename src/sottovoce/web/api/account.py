@@ -1,7 +1,9 @@
-"""Accounts over HTTP: registering, logging in, and the API keys of who is logged in (docs/accounts.md).
+"""Accounts over HTTP: registration, log-in, and the API keys of the logged-in user (docs/accounts.md).
 
-A session is a cookie, which browsers send along whoever asks them to: what changes something is done only for JSON, which no form
-sends, and never for a page of another origin.
+A session is a cookie, which browsers attach to requests of any page. Therefore requests that change something must be JSON,
+which a form cannot send, and must not come from a page of another origin.
+
+In order: the session of a request, the routes (without and with a log-in), checks of requests, responses, the route table.
 """
 
 import logging
@@ -34,9 +36,9 @@ _log = logging.getLogger(__name__)
 
 
 async def session_user(connection: HTTPConnection, control: Database) -> User | None:
-    """Who is logged in on *connection*, by its cookie."""
+    """The user whose session cookie *connection* has; `None` without a valid session."""
     secret = _secret(connection)
-    return await control.read(lambda reading: _holder(reading, secret)) if secret else None
+    return await control.read(lambda reading: _user_for(reading, secret)) if secret else None
 
 
 def _secret(connection: HTTPConnection) -> str:
@@ -44,7 +46,7 @@ def _secret(connection: HTTPConnection) -> str:
     return secret if len(secret) == sessions.SECRET_LENGTH else ""
 
 
-def _holder(connection: Connection, secret: str) -> User | None:
+def _user_for(connection: Connection, secret: str) -> User | None:
     user_id = sessions.user_for(connection, secret)
     return None if user_id is None else users.get(connection, user_id)
 
@@ -52,62 +54,62 @@ def _holder(connection: Connection, secret: str) -> User | None:
 class Account:
     """The account routes over one runtime."""
 
-    def __init__(self, control: Database, reception: AccountService) -> None:
+    def __init__(self, control: Database, accounts: AccountService) -> None:
         self._control = control
-        self._reception = reception
+        self._accounts = accounts
 
-    # ── for strangers ──
+    # ── without a log-in ──
 
     async def register(self, request: Request) -> Response:
-        """`POST /account/register`: the same answer whether or not the address is taken, where mails say the rest."""
+        """`POST /account/register`: with a mail server, the same response for new and registered addresses; the mail differs."""
         wanted = wire.parsed(wire.Credentials, await _body(request))
-        await self._reception.register(wanted.email, wanted.password, _client(request))
-        return _json({"mail": self._reception.mails}, 202)
+        await self._accounts.register(wanted.email, wanted.password, _client(request))
+        return _json({"mail": self._accounts.mails}, 202)
 
     async def verify(self, request: Request) -> Response:
-        """`POST /account/verify`: opens the account, and logs in."""
+        """`POST /account/verify`: activate the account and log in."""
         wanted = wire.parsed(wire.Confirmation, await _body(request))
-        return _logged_in(request, await self._reception.verify(wanted.token, wanted.password, _client(request)))
+        return _logged_in(request, await self._accounts.verify(wanted.token, wanted.password, _client(request)))
 
     async def log_in(self, request: Request) -> Response:
-        """`POST /account/login`: a session, in a cookie."""
+        """`POST /account/login`: start a session and set its cookie."""
         wanted = wire.parsed(wire.Credentials, await _body(request))
-        return _logged_in(request, await self._reception.log_in(wanted.email, wanted.password, _client(request)))
+        return _logged_in(request, await self._accounts.log_in(wanted.email, wanted.password, _client(request)))
 
     async def log_out(self, request: Request) -> Response:
-        """`POST /account/logout`: done for who is not logged in, too."""
+        """`POST /account/logout`: end the session; succeeds without one, too."""
         if secret := _secret(request):
-            await self._reception.log_out(secret)
-        response = _nothing()
+            await self._accounts.log_out(secret)
+        response = _no_content()
         response.delete_cookie(COOKIE, secure=_is_secure(request), httponly=True, samesite="lax")
         return response
 
     async def forgot(self, request: Request) -> Response:
-        """`POST /account/forgot`: a link for a new password, to whoever has an account."""
+        """`POST /account/forgot`: mail a link for a new password, if the address has an account."""
         wanted = wire.parsed(wire.Forgotten, await _body(request))
-        email = await self._reception.forgot(wanted.email, _client(request))
+        email = await self._accounts.forgot(wanted.email, _client(request))
         response = _json({"mail": True}, 202)
-        response.background = BackgroundTask(self._reception.send_link, email)
+        response.background = BackgroundTask(self._accounts.send_link, email)
         return response
 
     async def reset(self, request: Request) -> Response:
-        """`POST /account/reset`: the new password."""
+        """`POST /account/reset`: set the new password."""
         wanted = wire.parsed(wire.Confirmation, await _body(request))
-        await self._reception.reset(wanted.token, wanted.password)
-        return _nothing()
+        await self._accounts.reset(wanted.token, wanted.password)
+        return _no_content()
 
     async def follow(self, request: Request) -> Response:
-        """`GET` of a link in a mail: changes nothing, since programs that read mail follow links, too."""
+        """`GET` of a link in a mail: changes nothing, since mail scanners follow links, too."""
         members = '{"token": "…", "password": "…"}'
-        text = f"To go on, POST {members} as application/json to {request.url.path}, with the token of this address.\n"
+        text = f"To continue, POST {members} as application/json to {request.url.path}, with the token of this URL.\n"
         response = responses.text(text)
         response.headers.update({"cache-control": "no-store", "referrer-policy": "no-referrer"})
         return response
 
-    # ── for who is logged in ──
+    # ── with a log-in ──
 
     async def show(self, request: Request) -> Response:
-        """`GET /account`."""
+        """`GET /account`: the user, the balance and the workspace."""
         user = await self._user(request)
         balance = await self._control.read(lambda connection: users.balance(connection, user))
         shown = wire.account_object(
@@ -120,14 +122,14 @@ class Account:
         return _json(shown)
 
     async def change_password(self, request: Request) -> Response:
-        """`POST /account/password`: ends every other session."""
+        """`POST /account/password`: set a new password and end every other session."""
         user = await self._user(request)
         wanted = wire.parsed(wire.PasswordChange, await _body(request))
-        await self._reception.change_password(user, _secret(request), wanted.old, wanted.new)
-        return _nothing()
+        await self._accounts.change_password(user, _secret(request), wanted.old, wanted.new)
+        return _no_content()
 
     async def list_tokens(self, request: Request) -> Response:
-        """`GET /account/tokens`: the user's API keys that work, without their values."""
+        """`GET /account/tokens`: the user's active API keys, without their values."""
         user = await self._user(request)
         found = await self._control.read(
             lambda connection: api_keys.list_keys(
@@ -140,7 +142,7 @@ class Account:
         ])  # fmt: skip
 
     async def create_token(self, request: Request) -> Response:
-        """`POST /account/tokens`: an API key of the user in the workspace's default project; V1 calls it `auth_token`."""
+        """`POST /account/tokens`: create an API key of the user in the default project; V1 calls it `auth_token`."""
         user = await self._user(request)
         wanted = wire.parsed(wire.NewToken, await _body(request))
         secret = api_keys.new_secret()
@@ -157,14 +159,14 @@ class Account:
         return _json(new_key_object(secret, entry.target), 201)
 
     async def delete_token(self, request: Request) -> Response:
-        """`DELETE /account/tokens/{id}`: the key, and every temporary key in its name, is worthless."""
+        """`DELETE /account/tokens/{id}`: revoke the key and every temporary key that it issued."""
         user = await self._user(request)
         key_id = request.path_params["apikey_id"]
         entry = _entry(user, "key revoked", key_id)
 
         def revoke(connection: Connection) -> None:
-            known = _KEY_ID.fullmatch(key_id)  # not every database takes every character
-            if not known or not api_keys.revoke_key(
+            well_formed = _KEY_ID.fullmatch(key_id)  # checked first: some databases reject some characters
+            if not well_formed or not api_keys.revoke_key(
                 connection, key_id, workspace_id=user.workspace_id, user_id=user.id
             ):
                 raise Refused(Kind.PAGE_NOT_FOUND, "no such key")
@@ -172,7 +174,7 @@ class Account:
 
         await self._control.write(revoke)
         audit_log.tell(entry)
-        return _nothing()
+        return _no_content()
 
     async def _user(self, request: Request) -> User:
         user = await session_user(request, self._control)
@@ -181,7 +183,7 @@ class Account:
         return user
 
 
-# ── requests ──
+# ── checks of requests ──
 
 
 def _client(request: Request) -> str:
@@ -197,13 +199,13 @@ async def _body(request: Request) -> bytes:
 
 
 def _check_type(request: Request) -> None:
-    """Refuse what a form could send. Raises `Refused`."""
+    """Raise `Refused(BAD_REQUEST)` for a body that a form could send, i.e. any type but JSON."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != responses.JSON:
         raise Refused(Kind.BAD_REQUEST, f"must be {responses.JSON}", at="Content-Type")
 
 
 def _check_origin(request: Request, public_host: str | None) -> None:
-    """Refuse what a page of another origin has a browser ask. Programs send no `Origin`. Raises `Refused(FORBIDDEN)`."""
+    """Raise `Refused(FORBIDDEN)` for a request from a page of another origin. Programs send no `Origin`."""
     origin = request.headers.get("origin")
     if origin is None:
         return
@@ -212,17 +214,17 @@ def _check_origin(request: Request, public_host: str | None) -> None:
     except ValueError:
         host = ""
     if not host or host not in {request.headers.get("host", "").lower(), public_host}:
-        raise Refused(Kind.FORBIDDEN, "a page of another origin cannot do this")
+        raise Refused(Kind.FORBIDDEN, "requests from a page of another origin are not allowed")
 
 
-# ── answers ──
+# ── responses ──
 
 
 def _json(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type=responses.JSON, headers={"cache-control": "no-store"})
 
 
-def _nothing() -> Response:
+def _no_content() -> Response:
     return Response(status_code=204, headers={"cache-control": "no-store"})
 
 
@@ -245,8 +247,8 @@ def _entry(user: User, action: str, target: str, **details: str | int | bool) ->
     )
 
 
-def _told(handler: Handler, public_host: str | None) -> Handler:
-    """*handler*, called for pages of ours and for programs alone, whose refusals are told as JSON."""
+def _with_errors(handler: Handler, public_host: str | None) -> Handler:
+    """*handler* behind the checks of origin and content type, with `Refused` turned into a JSON response."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
@@ -259,7 +261,7 @@ def _told(handler: Handler, public_host: str | None) -> Handler:
         except Refused as refused:
             return _refusal(refused)
         except DATABASE_AWAY:
-            return _refusal(Refused(Kind.UNAVAILABLE, "the database cannot be asked; try again"))
+            return _refusal(Refused(Kind.UNAVAILABLE, "the database is not available; try again"))
 
     return answer
 
@@ -267,23 +269,23 @@ def _told(handler: Handler, public_host: str | None) -> Handler:
 def _refusal(refused: Refused) -> Response:
     _log.info("refused", extra={"kind": refused.kind, "why": refused.detail})
     status, body = management_error(refused)
-    told = responses.refusal(refused)  # with the headers that its status has everywhere
-    headers = {name: told.headers[name] for name in ("retry-after", "www-authenticate") if name in told.headers}
+    common = responses.refusal(refused).headers  # the headers that the status has in every API
+    headers = {name: common[name] for name in ("retry-after", "www-authenticate") if name in common}
     if isinstance(refused, Throttled):
         headers["retry-after"] = str(refused.seconds)
     headers["cache-control"] = "no-store"
     return Response(orjson.dumps(body), status, headers=headers, media_type=responses.JSON)
 
 
-def routes(runtime: Runtime, house: AccountPolicy) -> list[Route]:
-    """The addresses of accounts."""
+def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
+    """The account routes."""
 
-    async def post(mail: Mail) -> None:
+    async def enqueue(mail: Mail) -> None:
         await runtime.database.write(lambda connection: runtime.outbox.enqueue_mail(connection, mail))
 
     mails = runtime.plan.task_settings.send.smtp is not None
-    account = Account(runtime.control, AccountService(runtime.control, house, post if mails else None))
-    host = urlsplit(house.public_url).netloc.lower() if house.public_url else None
+    account = Account(runtime.control, AccountService(runtime.control, policy, enqueue if mails else None))
+    host = urlsplit(policy.public_url).netloc.lower() if policy.public_url else None
     table: dict[str, dict[str, Handler]] = {
         "": {"GET": account.show},
         "/register": {"POST": account.register},
@@ -297,6 +299,6 @@ def routes(runtime: Runtime, house: AccountPolicy) -> list[Route]:
         "/tokens/{apikey_id}": {"DELETE": account.delete_token},
     }
     return [
-        Route(path=f"/account{path}", handlers={method: _told(each, host) for method, each in handlers.items()})
+        Route(path=f"/account{path}", handlers={method: _with_errors(each, host) for method, each in handlers.items()})
         for path, handlers in table.items()
     ]

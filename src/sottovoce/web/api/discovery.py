@@ -1,4 +1,4 @@
-"""What this region can do, from the capability table, and which regions there are: no key is wanted."""
+"""The features of this region, from the capabilities of its engines, and the list of regions. No key is needed."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,11 +19,11 @@ from sottovoce.wire.discovery import Coverage, RegionInfo
 
 
 def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Route]:
-    """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls*: where regions are reached."""
+    """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls* maps regions to their addresses."""
     shown = orjson.dumps(wire.regions(here.name, region_infos(here, urls)))
 
     async def features(_request: Request) -> Response:
-        # anew each time: workers come and go
+        # computed for each request: workers start and stop
         engines = runtime.offers.engines
         live = [engine for engine in engines if engine.live]
         body = wire.features(
@@ -42,7 +42,7 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
 
 
 def region_infos(here: Region, urls: Mapping[str, str]) -> list[RegionInfo]:
-    """The region *here*, those that every client may expect, and those that are reached somewhere."""
+    """The region *here*, the vendor's general regions, and the regions in *urls*."""
     return [
         RegionInfo(
             name=name,
@@ -64,6 +64,6 @@ def _coverage(engines: Iterable[Capabilities]) -> Coverage:
     return Coverage(
         languages=languages,
         locales={code: names for code in languages if (names := wire.locales(code, spelled))},
-        # a bilingual pack is never what was heard, and some languages are never identified (contract §6.6)
+        # identification never returns a bilingual pack, and some languages are never identified (contract §6.6)
         identified=sorted(code for code in heard - UNSUPPORTED if "_" not in code),
     )

@@ -1,4 +1,4 @@
-"""For operators: is it alive, is it ready, how is it doing."""
+"""Health checks and metrics for operators."""
 
 import orjson
 from starlette.requests import Request
@@ -27,7 +27,7 @@ def routes(runtime: Runtime) -> list[Route]:
     async def metrics(_request: Request) -> Response:
         try:
             counts = await runtime.database.read(repository.counts)
-        except DATABASE_ERROR:  # then the metrics are needed most
+        except DATABASE_ERROR:  # operators need the other metrics during an outage of the database
             counts = {}
         found = {str(state): count for state, count in counts.items()}
         runtime.metrics.snapshot(found, runtime.pool.occupancy(), State)

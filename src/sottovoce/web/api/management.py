@@ -1,4 +1,7 @@
-"""The management API: keys and projects of a workspace, under both spellings of its path (contract `batch-v2.md` §13)."""
+"""The management API: keys and projects of a workspace, under both spellings of its path (contract `batch-v2.md` §13).
+
+In order: keys, projects, helpers of the routes, helpers without state, the route table.
+"""
 
 import logging
 import re
@@ -27,7 +30,7 @@ from sottovoce.wire import management as wire
 from sottovoce.wire.v2 import query
 
 SPELLINGS = ("/api-keys", "/api_keys")
-"""Both are in use (§13.1)."""
+"""Clients use both (§13.1)."""
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _log = logging.getLogger(__name__)
@@ -40,13 +43,13 @@ class Management:
         self._control = runtime.control
         self._api_key_cache = runtime.api_key_cache
         self._region = runtime.plan.folder.region
-        self._mint = TokenIssuer(runtime.control, runtime.encryptor, self._region)
-        self._clearing = ProjectCleanup(runtime.control, runtime.database, runtime.deletion)
+        self._issuer = TokenIssuer(runtime.control, runtime.encryptor, self._region)
+        self._cleanup = ProjectCleanup(runtime.control, runtime.database, runtime.deletion)
 
     # ── keys ──
 
     async def list_keys(self, request: Request) -> Response:
-        """`GET /api-keys`: every key that works, without its value."""
+        """`GET /api-keys`: the active keys, without their values."""
         caller = await self._manager(request)
         project_id = query.integer(request.query_params, "project_id")
         if project_id is not None:
@@ -62,11 +65,11 @@ class Management:
         ])  # fmt: skip
 
     async def create_key(self, request: Request) -> Response:
-        """`POST /api-keys`: with `ttl` a temporary key, which any permanent key may ask for in its own name."""
+        """`POST /api-keys`: create a permanent key, or with `ttl` a temporary key, which any permanent key may request."""
         caller = await self._caller(request)
         wanted = wire.key_request(request.query_params, await read_small(request, wire.MAX_BODY))
         if wanted.type in wire.NOT_HERE:
-            raise Refused(Kind.PRODUCT_NOT_AVAILABLE, f"there is no {wanted.type} here")
+            raise Refused(Kind.PRODUCT_NOT_AVAILABLE, f"this server does not offer {wanted.type}")
         if wanted.ttl is None:
             _must_manage(caller)
         project = await self._project(caller, caller.project_id if wanted.project_id is None else wanted.project_id)
@@ -102,7 +105,7 @@ class Management:
             and wanted.client_ref not in {None, caller.client_ref}
         ):
             raise Refused(Kind.FORBIDDEN, "this API key is bound to another client_ref")
-        token, claims = await self._mint.make(
+        token, claims = await self._issuer.make(
             TokenRequest(
                 key_id=caller.key_id,
                 project_id=project.id,
@@ -111,19 +114,19 @@ class Management:
                 client_ref=wanted.client_ref or caller.client_ref,
             )
         )
-        # one line, no row: a page that is opened often asks for as many of them
+        # only a log line, no database row: web pages request a temporary key for each visit
         audit_log.tell(_entry(caller, "temporary key made", claims.id, type=str(product), ttl=ttl, project=project.id))
         return _json(wire.new_key_object(token, None), 201)
 
     async def delete_key(self, request: Request) -> Response:
-        """`DELETE /api-keys/{id}`: the key, and every temporary key in its name, is worthless."""
+        """`DELETE /api-keys/{id}`: revoke the key and every temporary key that it issued."""
         caller = await self._manager(request)
         key_id = request.path_params["apikey_id"]
         entry = _entry(caller, "key revoked", key_id)
 
         def revoke(connection: Connection) -> None:
-            known = _KEY_ID.fullmatch(key_id)  # not every database takes every character
-            if not known or not api_keys.revoke_key(connection, key_id, workspace_id=caller.workspace_id):
+            well_formed = _KEY_ID.fullmatch(key_id)  # checked first: some databases reject some characters
+            if not well_formed or not api_keys.revoke_key(connection, key_id, workspace_id=caller.workspace_id):
                 raise Refused(Kind.PAGE_NOT_FOUND, "no such key")
             audit_log.record(connection, entry)
 
@@ -155,7 +158,7 @@ class Management:
         return _json(_project_object(made), 201)
 
     async def get_project(self, request: Request) -> Response:
-        """`GET /projects/{id}`: 400 for what is no number (§13.2)."""
+        """`GET /projects/{id}`: 400 for an id that is not a number (§13.2)."""
         caller = await self._manager(request)
         return _json(_project_object(await self._project(caller, _project_id(request, Kind.MALFORMED))))
 
@@ -176,7 +179,7 @@ class Management:
         return _json(_project_object(renamed))
 
     async def delete_project(self, request: Request) -> Response:
-        """`DELETE /projects/{id}`: its keys open nothing any more, and its jobs are removed (§13.3)."""
+        """`DELETE /projects/{id}`: revoke its keys and remove its jobs (§13.3)."""
         caller = await self._manager(request)
         project_id = _project_id(request)
         entry = _entry(caller, "project deleted", str(project_id))
@@ -187,16 +190,16 @@ class Management:
 
         await self._control.write(delete)
         audit_log.tell(entry)
-        await self._clearing.project(project_id)
+        await self._cleanup.project(project_id)
         return Response(status_code=204)
 
-    # ── shared ──
+    # ── helpers of the routes ──
 
     async def _caller(self, request: Request) -> Caller:
-        """Whoever has a permanent key. A temporary one manages nothing, and makes no other."""
+        """The caller, who must have a permanent key. Raises `Refused(FORBIDDEN)` for a temporary one."""
         caller = await auth.identify(request, self._api_key_cache)
         if caller.token_id is not None:
-            raise Refused(Kind.FORBIDDEN, "a temporary key cannot do this")
+            raise Refused(Kind.FORBIDDEN, "a temporary key cannot use the management API")
         return caller
 
     async def _manager(self, request: Request) -> Caller:
@@ -205,7 +208,7 @@ class Management:
         return caller
 
     async def _project(self, caller: Caller, project_id: int) -> Project:
-        """A project that *caller* may make keys for: its own, or with a key that manages any of its workspace."""
+        """The project, if *caller* may create keys in it: its own, or with a managing key any project of its workspace."""
         if project_id != caller.project_id and not caller.manages:
             raise Refused(Kind.PAGE_NOT_FOUND, "no such project")
         return await self._control.read(lambda connection: projects.get(connection, caller.workspace_id, project_id))
@@ -213,7 +216,7 @@ class Management:
 
 def _must_manage(caller: Caller) -> None:
     if not caller.manages:
-        raise Refused(Kind.FORBIDDEN, "this key does not manage; `sottovoce keys create --manages` makes one that does")
+        raise Refused(Kind.FORBIDDEN, "this is not a managing key; `sottovoce keys create --manages` creates one")
 
 
 def _entry(caller: Caller, action: str, target: str, **details: str | int | bool) -> audit_log.Entry:
@@ -243,8 +246,8 @@ def _json(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, media_type=responses.JSON, headers={"cache-control": "no-store"})
 
 
-def _told(operation: Operation, handler: Handler) -> Handler:
-    """*handler* of *operation*, whose refusals are told in the words of this API."""
+def _with_errors(operation: Operation, handler: Handler) -> Handler:
+    """*handler* of *operation*, with `Refused` turned into the error response of this API."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
@@ -253,24 +256,24 @@ def _told(operation: Operation, handler: Handler) -> Handler:
         except Refused as refused:
             return _refusal(operation, refused)
         except DATABASE_AWAY:
-            return _refusal(operation, Refused(Kind.UNAVAILABLE, "the control database cannot be asked; try again"))
+            return _refusal(operation, Refused(Kind.UNAVAILABLE, "the control database is not available; try again"))
 
     return answer
 
 
 def _refusal(operation: Operation, refused: Refused) -> Response:
-    """Below `/api-keys` a stranger is 403: its description has no 401, and its clients know none (§13.2, §13.3)."""
+    """The error response. Below `/api-keys` a missing key is 403: the contract and its clients have no 401 (§13.2, §13.3)."""
     _log.info("refused", extra={"kind": refused.kind, "why": refused.detail})
     if refused.kind is Kind.UNAUTHENTICATED and operation.stranger == 403:  # noqa: PLR2004
         refused = Refused(Kind.FORBIDDEN, refused.why)
     status, body = wire.management_error(refused)
-    told = responses.refusal(refused)  # with the headers that its status has everywhere
-    headers = {name: told.headers[name] for name in ("retry-after", "www-authenticate") if name in told.headers}
+    common = responses.refusal(refused).headers  # the headers that the status has in every API
+    headers = {name: common[name] for name in ("retry-after", "www-authenticate") if name in common}
     return Response(orjson.dumps(body), status, headers=headers, media_type=responses.JSON)
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """The management addresses, as `reference.MANAGEMENT` describes them."""
+    """The management routes, as `docs.operations.MANAGEMENT` describes them."""
     management = Management(runtime)
     handlers: Mapping[str, Handler] = {
         "list_api_keys": management.list_keys,
@@ -284,8 +287,8 @@ def routes(runtime: Runtime) -> list[Route]:
     }
     found: dict[str, dict[str, Handler]] = {}
     for operation in MANAGEMENT:
-        told = _told(operation, handlers[operation.id])
+        handler = _with_errors(operation, handlers[operation.id])
         for spelling in SPELLINGS:
             path = operation.path.replace(SPELLINGS[0], spelling)
-            found.setdefault(path, {})[operation.method] = told
+            found.setdefault(path, {})[operation.method] = handler
     return [Route(path=f"/v1{path}", handlers=methods) for path, methods in found.items()]

@@ -1,4 +1,7 @@
-"""The legacy API V1 over the same jobs as V2 (contract `legacy-v1.md`): routes that parse, ask the service, and render."""
+"""The legacy API V1 over the same jobs as V2 (contract `legacy-v1.md`): routes that parse, call the service, and render.
+
+In order: the account, jobs, the service status, helpers of the routes, helpers without state, the route table.
+"""
 
 import asyncio
 import math
@@ -37,11 +40,11 @@ from sottovoce.wire.v2 import usage
 from sottovoce.wire.v2.config import parse_job_config
 
 ROOTS = ("/v1.0", "/v1")
-"""The documented root, and the one that the appliance knew as well (contract §6)."""
+"""The documented root, and the second root of the vendor's appliance (contract §6)."""
 CHECK_WAIT = 30
-"""Most seconds that a client is told to wait before it looks again: what the samples say (§2.2)."""
+"""The largest `check_wait`, in seconds, as in the samples (§2.2)."""
 MOST = 1_000_000
-"""Payments in one answer."""
+"""Payments in one response, at most."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -57,14 +60,14 @@ class LegacyApi:
     # ── the account ──
 
     async def user(self, request: Request) -> Response:
-        """`GET /user/{id}/`."""
+        """`GET /user/{id}/`: the user's address and balance."""
         caller, user_id = await self._caller(request)
         email = await self._control(lambda connection: store.email_of(connection, user_id))
         balance = await self._runtime.credit_reservations.balance(caller.workspace_id)
         return _json(v1_responses.user_object(user_id=user_id, email=email, balance=balance))
 
     async def payments(self, request: Request) -> Response:
-        """`GET /user/{id}/payments/`: newest first, as in the sample."""
+        """`GET /user/{id}/payments/`: newest first, as in the contract's sample."""
         caller, _ = await self._caller(request)
         asked = v1_request.selection(request.query_params)
         found = await self._runtime.credit_reservations.payments(
@@ -75,12 +78,12 @@ class LegacyApi:
         )
         here = self._runtime.plan.folder.region
         ids = [each.job_id for each in found if each.region == here and each.job_id is not None]
-        known = await self._runtime.database.read(lambda connection: store.names(connection, caller, ids))
-        bare = v1_responses.Payment(amount=0, at=0, kind="")
+        by_job = await self._runtime.database.read(lambda connection: store.names(connection, caller, ids))
+        unnamed = v1_responses.Payment(amount=0, at=0, kind="")
         return _json({
             "payments": [
                 v1_responses.payment_object(
-                    replace(known.get(each.job_id or "", bare), amount=each.amount, at=each.at, kind=each.kind)
+                    replace(by_job.get(each.job_id or "", unnamed), amount=each.amount, at=each.at, kind=each.kind)
                 )
                 for each in found
             ]
@@ -89,7 +92,7 @@ class LegacyApi:
     # ── jobs ──
 
     async def listing(self, request: Request) -> Response:
-        """`GET /user/{id}/jobs/`: the most recent ones, by rising id."""
+        """`GET /user/{id}/jobs/`: the most recent jobs, in ascending order of their ids."""
         caller, user_id = await self._caller(request)
         asked = v1_request.selection(request.query_params)
         found = await self._runtime.database.read(
@@ -104,7 +107,7 @@ class LegacyApi:
         return _json({"jobs": views})
 
     async def create(self, request: Request) -> Response:
-        """`POST /user/{id}/jobs/`: 200 with the id of a durable job."""
+        """`POST /user/{id}/jobs/`: 200 with the id of the job, which is stored durably."""
         caller, user_id = await self._caller(request)
         keep_ms, app = kept(request), usage.application(request.query_params)
         if not _has_parts(request):
@@ -114,14 +117,14 @@ class LegacyApi:
         places = {"data_file": media_key(job_id), "text_file": text_key(job_id)}
         form = await receive(request, self._runtime.blobs, places, self._limits)
         try:
-            submission = replace(await self._understood(caller, user_id, job_id, form), keep_ms=keep_ms, app=app)
+            submission = replace(await self._parse_submission(caller, user_id, job_id, form), keep_ms=keep_ms, app=app)
         except BaseException:
             await self._runtime.blobs.delete_prefix(f"jobs/{job_id}/")
             raise
         accepted = await self._runtime.submitter.accept(submission)
         job = await self._runtime.database.read(lambda connection: repository.get(connection, accepted.id))
         if job is None:
-            raise RuntimeError("an accepted job is not there")
+            raise RuntimeError("the accepted job is missing from the database")
         balance = accepted.balance
         if balance is None:
             balance = await self._runtime.credit_reservations.balance(caller.workspace_id)
@@ -131,8 +134,8 @@ class LegacyApi:
             )
         )
 
-    async def _understood(self, caller: Caller, user_id: int, job_id: str, form: Form) -> Submission:
-        """What the form asks for, checked in the contract's order (§6)."""
+    async def _parse_submission(self, caller: Caller, user_id: int, job_id: str, form: Form) -> Submission:
+        """The submission in *form*, checked in the contract's order (§6). Raises `Refused`."""
         if (media := form.files.get("data_file")) is None:
             raise Refused(Kind.MISSING_DATA_FILE)
         text = submitted_text(form.files["text_file"]) if "text_file" in form.files else None
@@ -147,7 +150,7 @@ class LegacyApi:
             await self._check_text(text)
         parsed = await asyncio.to_thread(parse_job_config, config)
         self._check_callback(wanted)
-        wanted = await self._addressed(wanted, user_id)
+        wanted = await self._with_email(wanted, user_id)
         return Submission(
             job_id=job_id,
             caller=caller,
@@ -163,34 +166,37 @@ class LegacyApi:
         )
 
     async def _check_text(self, text: SubmittedText) -> None:
-        """Refuse what is no text in a word that V1 has for it."""
+        """Raise `Refused(MALFORMED)`, the error of V1, for a part that is not text."""
         try:
             await alignment_text.read(self._runtime.blobs, text)
         except Refused as refused:
             raise Refused(Kind.MALFORMED, refused.why, at="text_file") from refused
 
     def _check_callback(self, wanted: LegacyRequest) -> None:
-        """Refuse an address that could never be called, as far as that is seen without looking up its name."""
+        """Raise `Refused(MALFORMED)` for a callback URL that the outbound policy forbids; its name is not resolved."""
         if wanted.notification is Notify.CALLBACK and wanted.callback is not None:
             try:
                 self._runtime.plan.task_settings.outbound.target(wanted.callback)
             except Refused as refused:
                 raise Refused(Kind.MALFORMED, refused.why, at="callback") from refused
 
-    async def _addressed(self, wanted: LegacyRequest, user_id: int) -> LegacyRequest:
-        """With the registered address, unless the caller gave another or wants no mail: the end of a job asks nobody."""
+    async def _with_email(self, wanted: LegacyRequest, user_id: int) -> LegacyRequest:
+        """*wanted* with the user's registered address, unless it has another or wants no mail.
+
+        The address is stored with the job, so that the end of the job needs no look-up in the control database.
+        """
         if wanted.email is not None or wanted.notification is Notify.NONE:
             return wanted
         return replace(wanted, email=await self._control(lambda connection: store.email_of(connection, user_id)))
 
     async def details(self, request: Request) -> Response:
-        """`GET /user/{id}/jobs/{id}/`."""
+        """`GET /user/{id}/jobs/{id}/`: one job."""
         caller, user_id = await self._caller(request)
         job = await self._job(request, caller)
         return _json({"job": v1_responses.job_object(self._view(job, user_id), round(time.time() * 1000))})
 
     async def transcript(self, request: Request) -> Response:
-        """`GET /user/{id}/jobs/{id}/transcript`."""
+        """`GET /user/{id}/jobs/{id}/transcript`: JSON or plain text."""
         caller, user_id = await self._caller(request)
         job = await self._job(request, caller)
         if job.type is not JobType.TRANSCRIPTION:
@@ -203,7 +209,7 @@ class LegacyApi:
         return responses.text(value) if form == "txt" else _json(value)
 
     async def alignment(self, request: Request) -> Response:
-        """`GET /user/{id}/jobs/{id}/alignment`."""
+        """`GET /user/{id}/jobs/{id}/alignment`: the text with times."""
         caller, _ = await self._caller(request)
         job = await self._job(request, caller)
         if job.type is not JobType.ALIGNMENT:
@@ -217,12 +223,12 @@ class LegacyApi:
         await self._runtime.fetched(job)
         return responses.text(value)
 
-    # ── the service ──
+    # ── the service status ──
 
     async def status(self, _request: Request) -> Response:
-        """`GET /status`: of this region, without a key."""
+        """`GET /status`: turnaround and queue of this region, without a key."""
         queue_estimator = self._runtime.queue_estimator
-        if not queue_estimator.outlook.at:  # asked before the first look
+        if not queue_estimator.outlook.at:  # not estimated yet
             await queue_estimator.refresh()
         outlook = queue_estimator.outlook
         waiting = _queue_seconds(outlook)
@@ -238,12 +244,12 @@ class LegacyApi:
             )
         )
 
-    # ── shared ──
+    # ── helpers of the routes ──
 
     async def _caller(self, request: Request) -> tuple[Caller, int]:
-        """Who calls, and as which user. Raises `Refused(UNAUTHENTICATED)` unless the key is one of that user.
+        """The caller and its user id. Raises `Refused(UNAUTHENTICATED)` unless the key belongs to the user in the path.
 
-        A key with a `client_ref` is somebody's customer: V1 knows accounts alone, whose balance is not for customers.
+        A key with a `client_ref` is refused: it belongs to a customer of the account, who must not see the account's balance.
         """
         caller = await auth.authenticate(request, self._runtime.api_key_cache, Product.BATCH, in_query=True)
         given = request.path_params["user_id"]
@@ -254,17 +260,17 @@ class LegacyApi:
         await self._runtime.rates.take(caller.key_id, request.method)  # §6: after 401, before all else
         return caller, caller.user_id
 
-    async def _control(self, look: "store.Look[store.T]") -> "store.T":
-        """What *look* finds in the control database. Raises `Refused` while that is away."""
+    async def _control(self, query: "store.Look[store.T]") -> "store.T":
+        """The result of *query* in the control database. Raises `Refused(UNAVAILABLE)` when the database is not available."""
         try:
-            return await self._runtime.control.read(look)
+            return await self._runtime.control.read(query)
         except DATABASE_AWAY as away:
-            raise Refused(Kind.UNAVAILABLE, "the control database cannot be asked; try again") from away
+            raise Refused(Kind.UNAVAILABLE, "the control database is not available; try again") from away
 
     async def _job(self, request: Request, caller: Caller) -> Job:
         given = request.path_params["job_id"]
         if not (given.isascii() and given.isdecimal()):
-            raise Refused(Kind.MALFORMED, "a job id is a whole number")
+            raise Refused(Kind.MALFORMED, "the job id must be a whole number")
         if not _NUMBER.fullmatch(given):
             raise Refused(Kind.JOB_NOT_FOUND)
         found = await self._runtime.database.read(lambda connection: repository.by_number(connection, int(given)))
@@ -279,29 +285,29 @@ class LegacyApi:
 
 
 def _json(body: object) -> Response:
-    """V1 knows no media type but plain JSON."""
+    """A response with *body* as plain JSON, the only JSON type of V1."""
     return Response(orjson.dumps(body), media_type=responses.JSON)
 
 
 def _has_parts(request: Request) -> bool:
-    """Whether the body claims to be a multipart form; nothing else can hold a file."""
+    """True if the content type is that of a multipart form; no other body can contain a file."""
     return bool(parse_options_header(request.headers.get("content-type", ""))[0] == "multipart/form-data")
 
 
 def _queue_seconds(outlook: QueueEstimate) -> float:
-    """How long a job that came now would wait: until a slot is free, or as long as the oldest has, where nobody works."""
+    """Seconds that a new job waits for a free slot; without workers the age of the oldest waiting job."""
     return outlook.oldest if outlook.eta is None else outlook.eta
 
 
 def _check_wait(job: Job, outlook: QueueEstimate) -> int:
-    """Seconds after which *job* may be done, 1 to 30: clients sleep so long (contract §2.4)."""
+    """`check_wait`: the estimated seconds until *job* is done, 1 to 30; clients sleep for that time (contract §2.4)."""
     own = job.duration_ms / 1000 * (1.0 - job.progress) / outlook.speed
     before = _queue_seconds(outlook) if job.state is State.QUEUED else 0.0
     return max(1, min(CHECK_WAIT, math.ceil(own + before)))
 
 
 def routes(runtime: Runtime, limits: Limits) -> list[Route]:
-    """The V1 addresses, under both roots. The edge takes slashes from the end of what is asked for."""
+    """The V1 routes, under both roots. The middleware removes trailing slashes from the requested path."""
     api = LegacyApi(runtime, limits)
     handlers: dict[str, dict[str, Handler]] = {
         "/status": {"GET": api.status},

@@ -1,4 +1,7 @@
-"""Batch REST V2: routes that parse a request, ask the service, and render the answer (contract `batch-v2.md` §5)."""
+"""Batch REST V2: routes that parse a request, call the service, and render the response (contract `batch-v2.md` §5).
+
+In order: create, read, delete and usage routes; helpers of the routes; parts and headers of a request; the route table.
+"""
 
 import asyncio
 import contextlib
@@ -37,7 +40,8 @@ from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import SUBMIT_STATUS, job_object
 
 T = TypeVar("T")
-LIST_DEFAULT = 100  # [seed1]: the 100 most recent of the past 7 days
+LIST_DEFAULT = 100
+"""Jobs in a list without `limit`: the 100 most recent of the past 7 days ([seed1])."""
 LIST_DAYS = 7.0
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -45,7 +49,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitPolicy:
-    """Seconds that a look at a job waits unless told otherwise, and at most."""
+    """Seconds that a request waits for the end of a job: without `wait`, and at most."""
 
     default: float = 2.0
     cap: float = 600.0
@@ -63,7 +67,7 @@ class Batch:
     # ── create ──
 
     async def create(self, request: Request) -> Response:
-        """`POST /v2/jobs`: 201 with the id of a durable job; with `wait` also how it ended, and its transcript."""
+        """`POST /v2/jobs`: 201 with the id of the job, which is stored durably; with `wait` also its status and transcript."""
         caller = await self._caller(request)
         wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
         form_of = _format(request)
@@ -85,10 +89,10 @@ class Batch:
     async def _parse_submission(
         self, caller: Caller, job_id: str, form: Form, idempotency_key: str | None
     ) -> Submission:
-        """What the form asks for; its media is removed when that is refused."""
+        """The submission in *form*. Raises `Refused`, and deletes the media then."""
         try:
             config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
-            # a hostile config may take most of a second to read: not on the event loop
+            # in a thread: a hostile config may take most of a second to parse
             parsed = await asyncio.to_thread(parse_job_config, config)
             self._runtime.offers.check(parsed)
             media, text = _media(form, parsed), _text(form, parsed)
@@ -110,12 +114,12 @@ class Batch:
         )
 
     async def _submit_response(self, job_id: str, form: str) -> dict[str, Any]:
-        """The answer of POST with `wait`: the transcript stands under the format's name, best effort (§5.1)."""
+        """The response of POST with `wait`: status, and if available the transcript under the name of its format (§5.1)."""
         job = await self._runtime.database.read(lambda connection: repository.get(connection, job_id))
         state = job.state if job else State.DELETED
         body: dict[str, Any] = {"id": job_id, "status": SUBMIT_STATUS[state]}
         if job and state is State.DONE and job.type is JobType.TRANSCRIPTION:
-            with contextlib.suppress(Refused):  # removed since: the caller fetches it, and hears so
+            with contextlib.suppress(Refused):  # removed meanwhile: the caller learns it from GET
                 body[form] = await self._results.value(job, form)
                 await self._runtime.fetched(job)
         return body
@@ -144,7 +148,7 @@ class Batch:
         return responses.json(request, {"jobs": views})
 
     async def details(self, request: Request) -> Response:
-        """`GET /v2/jobs/{id}`: as soon as it has ended, or when the wait is over."""
+        """`GET /v2/jobs/{id}`: the job, as soon as it has ended or when `wait` is over."""
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.JOB_EXPIRED)
@@ -152,7 +156,7 @@ class Batch:
         return responses.json(request, {"job": job_object(self._results.view(job))})
 
     async def transcript(self, request: Request) -> Response:
-        """`GET /v2/jobs/{id}/transcript`: in the wanted format."""
+        """`GET /v2/jobs/{id}/transcript`: the transcript in the requested format."""
         form = _format(request)
         job = await self._wait_for_end(request, await self._job(request))
         if job.type is not JobType.TRANSCRIPTION:
@@ -209,7 +213,7 @@ class Batch:
         return job
 
     async def log(self, request: Request) -> Response:
-        """`GET /v2/jobs/{id}/log`: stages, times, which engine and why."""
+        """`GET /v2/jobs/{id}/log`: the stages and their times, and the chosen engine with the reason."""
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.FILE_EXPIRED)
@@ -226,7 +230,7 @@ class Batch:
     # ── delete ──
 
     async def delete(self, request: Request) -> Response:
-        """`DELETE /v2/jobs/{id}`: everything of it is gone; a running one only by `force`."""
+        """`DELETE /v2/jobs/{id}`: delete the job and all its files; a running job only with `force`."""
         job = await self._job(request)
         force = v2_query.boolean(request.query_params, "force")
         view = self._results.view(job) if job.state not in REMOVED else None
@@ -241,14 +245,14 @@ class Batch:
         """`GET /v2/usage`: whole days of the key's workspace in this region, 403 for a key with a `client_ref` (§5.11, §13.3)."""
         caller = await self._caller(request)
         if caller.client_ref is not None:
-            raise Refused(Kind.FORBIDDEN, "a key with a client_ref sees no usage")
+            raise Refused(Kind.FORBIDDEN, "a key with a client_ref cannot read usage")
         since, until = (usage_wire.day(request.query_params, name) for name in ("since", "until"))
         used = await self._runtime.database.read(
             lambda connection: usage.used(connection, caller.workspace_id, since, until)
         )
         return responses.json(request, usage_wire.usage_object(used))
 
-    # ── shared ──
+    # ── helpers of the routes ──
 
     async def _caller(self, request: Request) -> Caller:
         caller = await authenticate(request, self._runtime.api_key_cache)
@@ -259,7 +263,7 @@ class Batch:
         return await self._load_visible(await self._caller(request), request.path_params["job_id"])
 
     async def _load_visible(self, caller: Caller, job_id: str) -> Job:
-        if not _JOB_ID.fullmatch(job_id):  # not every database takes every character
+        if not _JOB_ID.fullmatch(job_id):  # checked first: some databases reject some characters
             raise Refused(Kind.JOB_NOT_FOUND)
         found = await self._runtime.loader.get(job_id)
         if found is None or not repository.may_see(caller, found):
@@ -267,7 +271,7 @@ class Batch:
         return found
 
     async def _wait_for_end(self, request: Request, job: Job) -> Job:
-        """*job* as it is once it has ended, or once the request's `wait` is over."""
+        """*job* read again after it has ended or after the request's `wait` is over."""
         wait = v2_query.wait(request.query_params, default=self._waiting.default, cap=self._waiting.cap)
         if job.state not in LIVE or not wait:
             return job
@@ -276,20 +280,23 @@ class Batch:
         return again or job
 
     async def _until_ended(self, request: Request, job_id: str, wait: float) -> None:
-        """Wait, unless the client goes away first: nothing is held for nobody."""
+        """Wait up to *wait* seconds for the end of the job. Stop waiting when the client disconnects."""
         waiting = asyncio.ensure_future(self._runtime.completion_waiter.ended(job_id, wait))
-        gone = asyncio.ensure_future(_client_disconnected(request))
+        disconnected = asyncio.ensure_future(_client_disconnected(request))
         try:
-            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({waiting, disconnected}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
-            gone.cancel()
-            await asyncio.gather(waiting, gone, return_exceptions=True)
+            disconnected.cancel()
+            await asyncio.gather(waiting, disconnected, return_exceptions=True)
 
 
 async def _client_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+# ── parts and headers of a request ──
 
 
 def _part(parts: Mapping[str, T], name: str, kind: Kind, why: str) -> T:
@@ -299,7 +306,7 @@ def _part(parts: Mapping[str, T], name: str, kind: Kind, why: str) -> T:
 
 
 def _media(form: Form, parsed: JobRequest) -> Received | None:
-    """The uploaded media; `None` when it is to be fetched. Raises `Refused` unless it is one of the two (contract §6.3)."""
+    """The uploaded media; `None` with `fetch_data`. Raises `Refused` for neither and for both (contract §6.3)."""
     if parsed.fetch_data is None:
         return _part(form.files, "data_file", Kind.MISSING_DATA_FILE, "send the media in a part of this name")
     if "data_file" in form.files:
@@ -308,7 +315,7 @@ def _media(form: Form, parsed: JobRequest) -> Received | None:
 
 
 def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
-    """The uploaded text of an alignment; `None` when it is to be fetched, or nobody wants one (contract §10)."""
+    """The uploaded text of an alignment; `None` with `fetch_text` and for a transcription. Raises `Refused` (contract §10)."""
     if not isinstance(parsed, AlignmentRequest):
         if "text_file" in form.files:
             raise Refused(Kind.INVALID_CONFIG, "is for jobs of type alignment", at="text_file")
@@ -323,17 +330,17 @@ def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
 
 
 def _check_range(request: Request, size: int) -> None:
-    """Leave `Range` in *request* only where it asks for one stretch that is there.
+    """Remove `Range` from *request* unless it is one satisfiable range of a body of *size* bytes.
 
-    RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those in plain text.
+    RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those with an error in plain text.
     """
     match = _RANGE.fullmatch(request.headers.get("range", ""))
-    if match is None or not _is_there(match[1], match[2], size):
+    if match is None or not _is_satisfiable(match[1], match[2], size):
         request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
 
 
-def _is_there(first: str, last: str, size: int) -> bool:
-    """Whether `first-last`, `first-` or `-last` (the last so many bytes) names bytes of a body of *size*."""
+def _is_satisfiable(first: str, last: str, size: int) -> bool:
+    """True if `first-last`, `first-` or `-last` (the last *last* bytes) selects bytes of a body of *size* bytes."""
     if not first:
         return size > 0 and int(last or 0) > 0
     return int(first) < size and (not last or int(first) <= int(last))
@@ -356,7 +363,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def routes(runtime: Runtime, limits: Limits, waiting: WaitPolicy) -> list[Route]:
-    """The V2 addresses, as `reference.OPERATIONS` describes them."""
+    """The V2 routes, as `docs.operations.OPERATIONS` describes them."""
     batch = Batch(runtime, limits, waiting)
     handlers: dict[str, Handler] = {
         "create_job": batch.create,

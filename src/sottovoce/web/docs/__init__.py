@@ -1,1 +1,1 @@
-"""The description of the API: operations, OpenAPI document, reference page."""
+"""The API reference: operations, OpenAPI document, reference page."""

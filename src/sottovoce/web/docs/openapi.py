@@ -1,6 +1,6 @@
-"""The API reference: what the OpenAPI document says of each operation, and the same as Markdown and HTML, without a script.
+"""The API reference as an OpenAPI document, as Markdown, and as HTML without scripts.
 
-Like the vendor's own pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
+Like the vendor's pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
 """
 
 from typing import Any
@@ -17,17 +17,18 @@ from sottovoce.web.routing import Handler, Route
 MARKDOWN = "text/markdown; charset=utf-8"
 
 _OPERATORS = {
-    "/health/live": "The process answers",
-    "/health/ready": "Jobs can be accepted and done; 503 when not",
-    "/metrics": "Prometheus metrics",
+    "/health/live": ("Check that the process answers", "The process answers."),
+    "/health/ready": ("Check that jobs can be accepted and done; 503 if not", "Jobs can be accepted and done."),
+    "/metrics": ("Read the metrics", "Metrics in the Prometheus text format."),
 }
+"""Paths for operators, with the summary and the description of the success response."""
 
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {
-        path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": "Yes."}}}}
-        for path, summary in _OPERATORS.items()
+        path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": returns}}}}
+        for path, (summary, returns) in _OPERATORS.items()
     }
     for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
         paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
@@ -52,8 +53,8 @@ def markdown() -> str:
     """The whole reference as Markdown."""
     parts = [
         f"# Sottovoce {__version__}: API reference\n",
-        "Speech-to-text on your own machines. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
-        "Errors are JSON: `{code, error, detail}`; those of V1 `{code, error}`, and HTML from 500 on.",
+        "Self-hosted speech-to-text. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
+        "Errors are JSON: `{code, error, detail}`. Errors of V1 are `{code, error}`, and HTML from status 500.",
         "The machine-readable form of this page is `/openapi.json`.\n",
         "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
     ]
@@ -107,14 +108,14 @@ def routes() -> list[Route]:
     async def llms(_request: Request) -> Response:
         return Response(_LLMS.encode(), headers={"content-type": "text/plain; charset=utf-8"})
 
-    async def described(_request: Request) -> Response:
+    async def openapi_json(_request: Request) -> Response:
         return Response(document, media_type="application/json")
 
     pages: dict[str, Handler] = {
         "/docs": docs,
         "/docs.md": docs_markdown,
         "/llms.txt": llms,
-        "/openapi.json": described,
+        "/openapi.json": openapi_json,
     }
     return [Route(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
 

@@ -1,4 +1,4 @@
-"""One operation of the API in words, and the same as OpenAPI has it."""
+"""The description of one API operation, and its OpenAPI operation object."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 _LEGACY_WORDS = {
-    401: "No key, or none of this user: `Invalid User Id or Token`.",
-    429: "`Too Many requests`, with `Retry-After`.",
-    500: "Our fault, as HTML; give the answer's `Request-Id` to the operator.",
-    503: "For the moment not possible, as HTML; try again.",
+    401: "No key, or the key of another user: `Invalid User Id or Token`.",
+    429: "`Too Many requests`; wait for the seconds of `Retry-After`.",
+    500: "A server error, as HTML; report the `Request-Id` header to the operator.",
+    503: "Temporarily unavailable, as HTML; try again.",
 }
+"""The common errors as V1 words them."""
 _ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One route in words. *query* holds name, type and meaning; *errors* statuses and when they happen."""
+    """One API operation. *query*, *form* and *body* hold name, type and meaning; *errors* holds status and condition."""
 
     id: str
     method: str
     path: str
     summary: str
     description: str
+    returns: str
+    """The body of the success response; the description of that response in OpenAPI."""
     status: int = 200
     media_types: tuple[str, ...] = ("application/json", "application/vnd.speechmatics.v2+json")
     query: tuple[tuple[str, str, str], ...] = ()
@@ -32,21 +35,21 @@ class Operation:
     errors: tuple[tuple[int, str], ...] = ()
     tag: str = "batch"
     stranger: int = 401
-    """Status for no key, and for one that is not known."""
+    """Status without a key and with an unknown key; 0 if the operation needs none."""
 
     @property
     def base(self) -> str:
-        """What stands before its path."""
+        """The prefix of its path."""
         return {"management": "/v1", "discovery": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:
-        """Its own errors and those that every operation has."""
+        """The operation's own errors and the common ones, by status."""
         common = (
-            *(((401, "No key, or one that is not known: `Permission Denied`."),) if self.stranger == 401 else ()),  # noqa: PLR2004
-            (429, "Too many requests, with `Retry-After`."),
-            (500, "Our fault: `Internal Server Error`; give the answer's `Request-Id` to the operator."),
-            (503, "For the moment not possible; try again."),
+            *(((401, "No key, or an unknown key: `Permission Denied`."),) if self.stranger == 401 else ()),  # noqa: PLR2004
+            (429, "Too many requests; wait for the seconds of `Retry-After`."),
+            (500, "A server error: `Internal Server Error`; report the `Request-Id` header to the operator."),
+            (503, "Temporarily unavailable; try again."),
         )
         if self.tag == "legacy":
             common = tuple((code, _LEGACY_WORDS.get(code, when)) for code, when in common)
@@ -62,7 +65,7 @@ class Operation:
             "security": [{"bearer": []}] if self.stranger else [],
             "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
             "responses": {
-                str(self.status): {"description": "As wanted.", "content": {kind: {} for kind in self.media_types}},
+                str(self.status): {"description": self.returns, "content": {kind: {} for kind in self.media_types}},
                 **{str(code): _error_response(when) for code, when in self.all_errors},
             },
         }
