@@ -359,7 +359,7 @@ def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Ser
     [
         (("keys", "create", "x", "--project", "99"), "no project 99"),
         (("keys", "create", "x\ny"), "name in body should hold no control characters"),
-        (("keys", "create", "x", "--manages", "--client-ref", "y"), "make two"),
+        (("keys", "create", "x", "--manages", "--client-ref", "y"), "create two keys"),
         (("keys", "revoke", "0123456789abcdef"), "no active key 0123456789abcdef"),
         (("keys", "temporary", "0123456789abcdef"), "no active key 0123456789abcdef"),
         (("projects", "create", " "), "name in body should be at least 1 chars long"),

@@ -1,4 +1,4 @@
-"""The till of a region: what jobs cost, and the credits that are held for them before they are made."""
+"""The price of a job, and credits reserved for a region's jobs before they are created."""
 
 import asyncio
 import logging
@@ -18,22 +18,22 @@ T = TypeVar("T")
 
 MINUTE_MS = 60_000
 PATIENCE = 15.0
-"""Seconds to wait for the control database before it counts as away."""
+"""Seconds to wait for the control database before it counts as unreachable."""
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TimeoutError)
-"""What is raised when a database cannot be asked; anything else is a defect of ours."""
+"""Exceptions that mean that a database is unreachable; any other exception is a defect of the service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """What is asked for a job. Without *billing* nothing is: balances are shown, and nobody is refused."""
+    """*per_minute*: credits for each started minute. Without *billing*, jobs are free and no job is rejected for its cost."""
 
     billing: bool = False
     per_minute: int = 1
 
     def cost(self, duration_ms: int | None, media_bytes: int | None) -> int:
-        """Credits for media of that duration: each started minute counts.
+        """Return the credits for media of *duration_ms*: each started minute counts.
 
-        Unknown or no duration, of media that is not empty, counts as one minute. *media_bytes* `None`: not known yet.
+        An unknown or zero duration of media that is not empty counts as one minute. *media_bytes* `None`: not known yet.
         """
         if media_bytes == 0:
             return 0
@@ -42,14 +42,14 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """What a job *cost*s as far as is known, and the *balance* after that; `None` when nothing is billed."""
+    """The credits reserved for a job, and the *balance* after that; `None` without billing."""
 
     cost: int
     balance: int | None
 
 
 class CreditReservations:
-    """Holds credits for the jobs of *region*."""
+    """Reserves credits for the jobs of *region*."""
 
     def __init__(self, control: Database, region: str, pricing: Pricing) -> None:
         self._control = control
@@ -57,10 +57,10 @@ class CreditReservations:
         self.pricing = pricing
 
     async def hold(self, workspace_id: int, job_id: str, cost: int) -> Reservation:
-        """Take *cost* credits for the job that is about to be made; again for the same job changes nothing.
+        """Reserve *cost* credits for a job before it is created. A second call for the same job changes nothing.
 
-        Raises `Refused`: too few credits; or `UNAVAILABLE`, after which the hold may have been made all the same, and is
-        withdrawn later since its job is not there.
+        Raises `Refused`: `INSUFFICIENT_CREDIT`; or `UNAVAILABLE`, after which the hold may exist all the same: the settlement
+        withdraws it later, because its job does not exist.
         """
         if not self.pricing.billing:
             return Reservation(cost=0, balance=None)
@@ -71,10 +71,10 @@ class CreditReservations:
             held = ledger.hold(connection, workspace_id, region=self._region, job_id=job_id, cost=cost)
             return Reservation(cost=held.amount, balance=ledger.balance(connection, workspace_id))
 
-        return await _asked(self._control.write, take)
+        return await _within_patience(self._control.write, take)
 
     async def release(self, job_id: str) -> None:
-        """Give back what was held for a job that did not come to be. Without the control database the settler does it later."""
+        """Return the credits of a job that was not created; the settlement does it later if the database is unreachable."""
         if not self.pricing.billing:
             return
 
@@ -87,27 +87,30 @@ class CreditReservations:
             async with asyncio.timeout(PATIENCE):
                 await self._control.write(withdraw)
         except AWAY as error:
-            _log.warning("credits not given back yet", extra={"job": job_id, "why": str(error)})
+            _log.warning("credits not released yet", extra={"job": job_id, "why": str(error)})
 
     async def balance(self, workspace_id: int) -> int:
-        """The credits of a workspace. Raises `Refused(UNAVAILABLE)`."""
-        return await _asked(self._control.read, lambda connection: ledger.balance(connection, workspace_id))
+        """Return the credits of a workspace. Raises `Refused(UNAVAILABLE)`."""
+        return await _within_patience(self._control.read, lambda connection: ledger.balance(connection, workspace_id))
 
     async def payments(
         self, workspace_id: int, *, limit: int, since: int | None = None, before: int | None = None
     ) -> list[Payment]:
-        """What a workspace was given and charged, newest first; see `ledger.payments`. Raises `Refused(UNAVAILABLE)`."""
+        """Return the payments of a workspace, newest first; see `ledger.payments`. Raises `Refused(UNAVAILABLE)`."""
 
         def look(connection: sa.Connection) -> list[Payment]:
             return ledger.payments(connection, workspace_id, limit=limit, since=since, before=before)
 
-        return await _asked(self._control.read, look)
+        return await _within_patience(self._control.read, look)
 
 
-async def _asked(ask: Callable[[Callable[[sa.Connection], T]], Awaitable[T]], work: Callable[[sa.Connection], T]) -> T:
+async def _within_patience(
+    run: Callable[[Callable[[sa.Connection], T]], Awaitable[T]], work: Callable[[sa.Connection], T]
+) -> T:
+    """Return what *run* returns for *work*. Raises `Refused(UNAVAILABLE)` if the database does not answer in `PATIENCE`."""
     try:
         async with asyncio.timeout(PATIENCE):
-            return await ask(work)
+            return await run(work)
     except AWAY as error:
-        _log.warning("credits cannot be asked for", extra={"why": str(error)})
-        raise Refused(Kind.UNAVAILABLE, "the ledger of credits cannot be reached") from error
+        _log.warning("credit ledger unreachable", extra={"why": str(error)})
+        raise Refused(Kind.UNAVAILABLE, "the credit ledger cannot be reached; try again later") from error

@@ -1,11 +1,18 @@
-"""The credits ledger: every statement that moves a balance. Whole credits; entries are added and never changed.
+"""The credit ledger: every statement that changes a balance. Amounts are whole credits; entries are added and never changed.
 
-A balance is always the sum of its entries, since both are written in one transaction, behind the lock of the workspace's row:
-whoever moves a balance takes that lock first, so that entries of a workspace stand in the order in which they became true, and
-nobody waits for two locks in two orders. Nothing here takes a balance below zero.
+A balance is always the sum of its entries: both are written in one transaction. Each function that changes a balance first locks
+the workspace's row. So entries of a workspace are in commit order, and locks are always taken in the same order. No function
+here makes a balance negative.
 
-A hold is open from its entry until a `settled`, `refund` or `withdrawn` closes it: its row in `credit_holds` goes in the same
-transaction, so that whoever finds no row has come second and must do nothing.
+A hold is open from its `hold` entry until a `settled`, `refund` or `withdrawn` entry closes it. The closing transaction deletes
+its row in `credit_holds`; a second attempt to close it finds no row and does nothing.
+
+Parts, in order:
+- values: `Entry`, `Hold`, `Payment`, `Account`;
+- balances: reading them, and the operator's additions and removals;
+- holds: taking, listing, settling and returning them;
+- the private statements that write balances and entries;
+- reports: entries, payments, and the check of all accounts.
 """
 
 from dataclasses import dataclass
@@ -19,23 +26,23 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 
 MOST = 10**15
-"""Credits that an operator may give to one workspace: a number that every client can hold without rounding it."""
+"""Credits of one workspace, at most: below 2**53, so that JSON clients read it without rounding."""
 
 
 class EntryKind(StrEnum):
-    """What an entry is for."""
+    """The reason of an entry."""
 
     ADDED = "added"  # by an operator
-    REMOVED = "removed"  # likewise
-    HOLD = "hold"  # what a job is thought to cost, taken before it is made
-    SETTLED = "settled"  # the difference to what it did cost
-    REFUND = "refund"  # the whole hold, of a job that was not done
-    WITHDRAWN = "withdrawn"  # the whole hold, of a job that never was
+    REMOVED = "removed"  # by an operator
+    HOLD = "hold"  # the estimated cost of a job, taken before the job is created
+    SETTLED = "settled"  # the hold less the actual cost
+    REFUND = "refund"  # the whole hold, of a job that was not transcribed
+    WITHDRAWN = "withdrawn"  # the whole hold, of a job that was never created
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A line of the ledger. *at* in epoch ms; *region* and *job_id* are `None` for what an operator did."""
+    """A line of the ledger. *at* in epoch ms; *region* and *job_id* are `None` for an operator's entry."""
 
     at: int
     kind: EntryKind
@@ -47,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """An open hold of *amount* credits. *at*: when it was last wanted, epoch ms; *age*: how long ago that was, in ms."""
+    """An open hold of *amount* credits. *at*: when it was taken or last renewed, in epoch ms; *age*: ms since then."""
 
     region: str
     job_id: str
@@ -60,7 +67,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """What a user sees of the ledger: one line for all that was taken for a job. *kind*: added, removed, charge or refund."""
+    """A line of the ledger for users: one for the hold and settlement of a job. *kind*: added, removed, charge or refund."""
 
     at: int
     amount: int
@@ -71,7 +78,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A workspace's *balance*, and the sum of its *entries*, which must be the same."""
+    """A workspace's *balance*, and the sum of its *entries*, which must be equal."""
 
     workspace_id: int
     balance: int
@@ -79,31 +86,31 @@ class Account:
 
     @property
     def right(self) -> bool:
-        """Whether they are."""
+        """True if they are equal and not negative."""
         return self.balance == self.entries and self.balance >= 0
 
 
-# --- what operators do ------------------------------------------------------------------------------------------------
+# --- the operator's changes of a balance ------------------------------------------------------------------------------
 
 
 def balance(connection: sa.Connection, workspace_id: int) -> int:
-    """The credits of a workspace now."""
+    """Return the credits of a workspace."""
     return int(connection.execute(_balance(workspace_id)).scalar_one())
 
 
 def add(connection: sa.Connection, workspace_id: int, amount: int) -> int:
-    """Give *amount* credits; the balance after it. Raises `Refused` beyond `MOST`."""
-    there = _locked(connection, workspace_id)
-    if there + amount > MOST:
-        raise Refused(Kind.BAD_REQUEST, f"the balance is {there}, and may be {MOST} at most")
+    """Add *amount* credits, and return the new balance. Raises `Refused` beyond `MOST`."""
+    before = _locked(connection, workspace_id)
+    if before + amount > MOST:
+        raise Refused(Kind.BAD_REQUEST, f"the balance is {before}, and may be {MOST} at most")
     return _enter(connection, workspace_id, EntryKind.ADDED, amount)
 
 
 def remove(connection: sa.Connection, workspace_id: int, amount: int) -> int:
-    """Take *amount* credits away; the balance after it. Raises `Refused` when there are fewer."""
-    there = _locked(connection, workspace_id)
-    if there < amount:
-        raise Refused(Kind.INSUFFICIENT_CREDIT, f"the balance is {there}")
+    """Remove *amount* credits, and return the new balance. Raises `Refused` if the balance is lower."""
+    before = _locked(connection, workspace_id)
+    if before < amount:
+        raise Refused(Kind.INSUFFICIENT_CREDIT, f"the balance is {before}")
     return _enter(connection, workspace_id, EntryKind.REMOVED, -amount)
 
 
@@ -113,56 +120,56 @@ def remove(connection: sa.Connection, workspace_id: int, amount: int) -> int:
 def hold(
     connection: sa.Connection, workspace_id: int, *, region: str, job_id: str, cost: int, ended_at: int | None = None
 ) -> Hold:
-    """Take *cost* credits (above zero) for a job that is about to be made, or to be run again. Raises `Refused`.
+    """Reserve *cost* credits (above zero) for a job before it is created or retried. Raises `Refused`.
 
-    A hold of the job that is still open stays what it is, and is renewed. *ended_at*: when a job that is to be run again had
-    ended, by its region's clock. The hold is never older than that, so that the old end cannot be taken for the new one.
+    An open hold of the job keeps its amount and is renewed. *ended_at*: when a job that is to be retried ended, by its region's
+    clock. The hold is never older than that, so that the settlement does not mistake the old end for the new one.
     """
-    there = _locked(connection, workspace_id)
+    before = _locked(connection, workspace_id)
     if _renew(connection, region, job_id, ended_at or 0) == 0:
-        if there < cost:
-            raise Refused(Kind.INSUFFICIENT_CREDIT, f"the job costs {_credits(cost)}, the balance is {there}")
+        if before < cost:
+            raise Refused(Kind.INSUFFICIENT_CREDIT, f"the job costs {_credits(cost)}, the balance is {before}")
         round_ = _next_round(connection, region, job_id)
         _enter(connection, workspace_id, EntryKind.HOLD, -cost, region=region, job_id=job_id, round_=round_)
         row = {"region": region, "job_id": job_id, "workspace_id": workspace_id, "round": round_, "amount": cost}
         connection.execute(sa.insert(t.credit_holds).values(**row, at=_later(now_ms(), ended_at or 0)))
-    made = open_hold(connection, region, job_id)
-    if made is None:
-        raise RuntimeError("the hold vanished")
-    return made
+    created = open_hold(connection, region, job_id)
+    if created is None:
+        raise RuntimeError("the hold disappeared within the transaction")
+    return created
 
 
 def open_hold(connection: sa.Connection, region: str, job_id: str) -> Hold | None:
-    """The open hold of a job."""
+    """Return the open hold of a job; `None` if there is none."""
     mine = (t.credit_holds.c.region == region, t.credit_holds.c.job_id == job_id)
     row = connection.execute(_holds().where(*mine)).mappings().first()
     return Hold(**row) if row else None
 
 
 def open_holds(connection: sa.Connection, region: str, *, after: str, limit: int) -> list[Hold]:
-    """Open holds of *region* by job id, those behind the id *after*: a page."""
+    """Return one page of open holds of *region*, ordered by job id, with ids greater than *after*."""
     page = (t.credit_holds.c.region == region, t.credit_holds.c.job_id > after)
     rows = connection.execute(_holds().where(*page).order_by(t.credit_holds.c.job_id).limit(limit))
     return [Hold(**row) for row in rows.mappings()]
 
 
 def settle(connection: sa.Connection, held: Hold, cost: int) -> int | None:
-    """Charge *cost* credits in place of *held*, or as many as there are; how many were missing.
+    """Close *held* and charge *cost* credits instead, or as many as the balance allows. Returns the missing credits.
 
-    `None`: the hold was closed or renewed since it was read, and nothing was done.
+    Returns `None` and changes nothing if the hold was closed or renewed since it was read.
     """
-    there = _locked(connection, held.workspace_id)
+    before = _locked(connection, held.workspace_id)
     if not _close(connection, held):
         return None
-    back = held.amount - cost  # below zero: the job was dearer than it looked
-    amount = max(back, -there)
+    back = held.amount - cost  # below zero: the job costs more than was held
+    amount = max(back, -before)
     if amount:
         _enter_for(connection, held, EntryKind.SETTLED, amount)
     return amount - back
 
 
 def give_back(connection: sa.Connection, held: Hold, kind: EntryKind) -> bool:
-    """Return all of *held*, as `REFUND` or `WITHDRAWN`. False: it was closed or renewed since it was read."""
+    """Return all credits of *held*, as `REFUND` or `WITHDRAWN`. False if it was closed or renewed since it was read."""
     _locked(connection, held.workspace_id)
     if not _close(connection, held):
         return False
@@ -177,7 +184,8 @@ def _holds() -> sa.Select[Any]:
 
 def _renew(connection: sa.Connection, region: str, job_id: str, ended_at: int) -> int:
     mine = (t.credit_holds.c.region == region, t.credit_holds.c.job_id == job_id)
-    instant = _later(_later(now_ms(), ended_at), t.credit_holds.c.at + 1)  # another one: who read the old does nothing
+    # always a new value, so that `_close` of a hold that was read before does nothing
+    instant = _later(_later(now_ms(), ended_at), t.credit_holds.c.at + 1)
     return connection.execute(sa.update(t.credit_holds).where(*mine).values(at=instant)).rowcount
 
 
@@ -192,7 +200,7 @@ def _next_round(connection: sa.Connection, region: str, job_id: str) -> int:
 
 
 def _close(connection: sa.Connection, held: Hold) -> bool:
-    """Take the row of *held* away, if it is still the one that was read."""
+    """Delete the row of *held*. False if it was closed or renewed since it was read."""
     same = [t.credit_holds.c[name] == getattr(held, name) for name in ("region", "job_id", "round", "at")]
     return connection.execute(sa.delete(t.credit_holds).where(*same)).rowcount == 1
 
@@ -205,7 +213,7 @@ def _balance(workspace_id: int) -> sa.Select[Any]:
 
 
 def _locked(connection: sa.Connection, workspace_id: int) -> int:
-    """The balance, which nobody else moves until the end of the transaction."""
+    """Return the balance, and lock it until the end of the transaction."""
     return int(connection.execute(_balance(workspace_id).with_for_update()).scalar_one())
 
 
@@ -219,7 +227,7 @@ def _enter(
     job_id: str | None = None,
     round_: int = 0,
 ) -> int:
-    """Move the balance by *amount*, never below zero, and write down why; the balance after it."""
+    """Change the balance by *amount*, add the entry, and return the new balance. Raises if it would become negative."""
     moved = (
         sa.update(t.workspaces)
         .where(t.workspaces.c.id == workspace_id, t.workspaces.c.balance + amount >= 0)
@@ -244,7 +252,7 @@ def _credits(amount: int) -> str:
 
 
 def newest(connection: sa.Connection, workspace_id: int, limit: int) -> list[Entry]:
-    """The ledger of a workspace as it is, newest first."""
+    """Return the newest *limit* entries of a workspace, newest first."""
     columns = [t.credit_entries.c[name] for name in Entry.__dataclass_fields__]
     mine = t.credit_entries.c.workspace_id == workspace_id
     rows = connection.execute(
@@ -259,15 +267,15 @@ _PAYMENTS = {
     EntryKind.HOLD: "charge",
     EntryKind.REFUND: "refund",
 }
-"""Entries that are payments of their own; what was settled later belongs to the hold."""
+"""Kinds of entries that are payments; a `settled` entry is added to the payment of its hold."""
 
 
 def payments(
     connection: sa.Connection, workspace_id: int, *, limit: int, since: int | None = None, before: int | None = None
 ) -> list[Payment]:
-    """What a workspace was given and charged, newest first; *since* (inclusive) and *before* (exclusive) in epoch ms.
+    """Return the payments of a workspace, newest first; *since* (inclusive) and *before* (exclusive) in epoch ms.
 
-    A job that cost nothing after all, or never was, is left out.
+    Jobs that cost nothing, and holds of jobs that were never created, are left out.
     """
     entry, settled, withdrawn = (t.credit_entries.alias(name) for name in ("entry", "settled", "withdrawn"))
     amount = entry.c.amount + sa.func.coalesce(settled.c.amount, 0)
@@ -293,7 +301,7 @@ def _of_same_hold(entry: sa.FromClause, other: sa.FromClause, kind: EntryKind) -
 
 
 def accounts(connection: sa.Connection) -> list[Account]:
-    """Every workspace's balance beside the sum of its entries: one statement, so that both are of one moment."""
+    """Return every workspace's balance and the sum of its entries, read in one statement, hence at one instant."""
     total = sa.func.coalesce(sa.func.sum(t.credit_entries.c.amount), 0).label("entries")
     statement = (
         sa.select(t.workspaces.c.id.label("workspace_id"), t.workspaces.c.balance, total)

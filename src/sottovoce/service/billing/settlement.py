@@ -1,7 +1,7 @@
-"""Settling: what was held for jobs is charged or given back once they have ended.
+"""Settlement: charges or returns the held credits of jobs that have ended.
 
-Jobs and credits lie in two databases, and a process may die between any two of their transactions. Open holds are the work list,
-the job's row says what is to become of each, and closing a hold happens once: so whoever comes next finishes what was left.
+Jobs and credits are in two databases, and a process may die between two transactions. So the open holds are the work list, the
+job's row decides how each is closed, and a hold is closed only once: the next settlement completes an interrupted one.
 """
 
 import logging
@@ -22,17 +22,18 @@ from sottovoce.service.storage.database import Database
 _log = logging.getLogger(__name__)
 
 GRACE_MS = 600_000
-"""How long a hold may be without its job: intake makes the job within two minutes of the hold, or not at all."""
+"""ms that a hold may exist without its job: a submission creates the job within two minutes of the hold, or not at all."""
 PAGE = 500
+"""Holds that are read in one query."""
 PAGES = 4
-"""Holds that are looked at together, and how often in one tick: what a tick costs does not grow with the work in hand."""
+"""Pages of one tick, which bounds the time of a tick."""
 TOGETHER = 50
-"""Holds that are closed in one transaction, which keeps others from the ledger."""
+"""Holds that are closed in one transaction; it blocks other changes of the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _JobEnd:
-    """What a job's row says about its end."""
+    """The columns of a job that decide about its hold."""
 
     id: str
     state: State
@@ -43,13 +44,13 @@ class _JobEnd:
 
     @property
     def done(self) -> bool:
-        """Whether it gave a result, also one that was deleted or has expired since."""
+        """True if the job had a result, even if it was deleted or has expired since."""
         return self.finished_at is not None and self.reason is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """How *held* is to be closed: by a *cost*, or by giving it back as *kind*."""
+    """How to close *held*: charge *cost* (`SETTLED`), or return it as another *kind*."""
 
     held: Hold
     kind: EntryKind
@@ -57,7 +58,7 @@ class _Decision:
 
 
 class SettlementJob:
-    """Closes the holds of one region. Any number may be at it; *grace_ms* is for tests."""
+    """Closes the holds of one region. Several processes may run it at the same time. Tests set *grace_ms*."""
 
     def __init__(
         self, control: Database, database: Database, region: str, pricing: Pricing, *, grace_ms: int = GRACE_MS
@@ -65,13 +66,13 @@ class SettlementJob:
         self._control = control
         self._database = database
         self._region = region
-        self._tariff = pricing
+        self._pricing = pricing
         self._grace_ms = grace_ms
         self._after = ""
         self._away = False
 
     async def tick(self) -> None:
-        """Look at the next holds, and close those whose job has ended; the next tick goes on from there."""
+        """Check the next `PAGES` pages of holds, and close those whose job has ended. The next tick continues after them."""
         try:
             for _ in range(PAGES):
                 if not await self._page():
@@ -84,54 +85,55 @@ class SettlementJob:
             self._away = False
 
     async def _page(self) -> bool:
-        """Look at one page; whether there is another behind it."""
-        # holds first: a job that is not there afterwards was not there when its hold grew too old
+        """Check one page of holds. False if it was the last one."""
+        # holds are read before jobs: a missing job was then missing already when its hold exceeded the grace time
         held = await self._control.read(
             lambda connection: ledger.open_holds(connection, self._region, after=self._after, limit=PAGE)
         )
         if held:
             rows = await self._database.read(lambda connection: _rows(connection, [each.job_id for each in held]))
-            await self._close([verdict for each in held if (verdict := self._verdict(each, rows))])
+            await self._close([decision for each in held if (decision := self._decision(each, rows))])
         more = len(held) == PAGE
         self._after = held[-1].job_id if more else ""
         return more
 
-    def _verdict(self, held: Hold, rows: Mapping[str, _JobEnd]) -> _Decision | None:
-        """What is to become of *held*; `None`: nothing yet."""
+    def _decision(self, held: Hold, rows: Mapping[str, _JobEnd]) -> _Decision | None:
+        """Return how to close *held*; `None`: keep it open."""
         row = rows.get(held.job_id)
         if row is None:
             old = held.age > self._grace_ms
             return _Decision(held=held, kind=EntryKind.WITHDRAWN) if old else None
         if row.state in job.LIVE:
             return None
-        earlier = (row.finished_at or 0) <= held.at  # it ended before it was held for, as far as two clocks can tell
-        if row.done and not (earlier and held.round):  # else two operators retried it, and the other one's was charged
-            # by now the duration is known: none means none
-            cost = self._tariff.cost(row.duration_ms, row.media_bytes) if row.duration_ms else 0
+        earlier = (row.finished_at or 0) <= held.at  # the job ended before the hold, by the clocks of two databases
+        # a done job with an earlier end and a later round was retried twice at once; the other hold was charged
+        if row.done and not (earlier and held.round):
+            # the duration of a done job is known: 0 means that the media has no audio
+            cost = self._pricing.cost(row.duration_ms, row.media_bytes) if row.duration_ms else 0
             return _Decision(held=held, kind=EntryKind.SETTLED, cost=cost)
         if row.state is State.REJECTED and earlier and held.age <= self._grace_ms:
-            return None  # an operator is about to run it again
+            return None  # an operator's retry took the hold and has not started the job yet
         return _Decision(held=held, kind=EntryKind.REFUND)
 
-    async def _close(self, verdicts: Sequence[_Decision]) -> None:
-        # always in the order of workspaces: two who close at the same time never wait for each other
-        ordered = sorted(verdicts, key=lambda verdict: (verdict.held.workspace_id, verdict.held.job_id))
+    async def _close(self, decisions: Sequence[_Decision]) -> None:
+        # sorted by workspace, so that concurrent settlements lock workspaces in the same order and cannot deadlock
+        ordered = sorted(decisions, key=lambda decision: (decision.held.workspace_id, decision.held.job_id))
         for begin in range(0, len(ordered), TOGETHER):
             some = ordered[begin : begin + TOGETHER]
-            for verdict, short in await self._control.write(partial(_closed, verdicts=some)):
-                _tell(verdict, short)
+            for decision, short in await self._control.write(partial(_closed, decisions=some)):
+                _log_closed(decision, short)
 
 
-def _closed(connection: sa.Connection, verdicts: Iterable[_Decision]) -> list[tuple[_Decision, int]]:
-    """Those of *verdicts* that were carried out, and the credits that were missing for each."""
+def _closed(connection: sa.Connection, decisions: Iterable[_Decision]) -> list[tuple[_Decision, int]]:
+    """Close the holds of *decisions*. Returns those that were still open, each with the credits that were missing."""
     done = []
-    for verdict in verdicts:
-        if verdict.kind is EntryKind.SETTLED:
-            short = ledger.settle(connection, verdict.held, verdict.cost)
+    for decision in decisions:
+        if decision.kind is EntryKind.SETTLED:
+            short = ledger.settle(connection, decision.held, decision.cost)
         else:
-            short = 0 if ledger.give_back(connection, verdict.held, verdict.kind) else None
+            short = 0 if ledger.give_back(connection, decision.held, decision.kind) else None
         if short is not None:
-            done.append((verdict, short))
+            done.append((decision, short))
     return done
 
 
@@ -141,12 +143,12 @@ def _rows(connection: sa.Connection, ids: Sequence[str]) -> dict[str, _JobEnd]:
     return {row["id"]: _JobEnd(**{**row, "state": State(row["state"])}) for row in rows}
 
 
-def _tell(verdict: _Decision, short: int) -> None:
-    held = verdict.held
-    told = {"job": held.job_id, "workspace": held.workspace_id, "held": held.amount}
-    if verdict.kind is not EntryKind.SETTLED:
-        _log.info("credits given back", extra=told | {"as": verdict.kind})
+def _log_closed(decision: _Decision, short: int) -> None:
+    held = decision.held
+    fields = {"job": held.job_id, "workspace": held.workspace_id, "held": held.amount}
+    if decision.kind is not EntryKind.SETTLED:
+        _log.info("credits returned", extra=fields | {"as": decision.kind})
         return
-    _log.info("credits settled", extra=told | {"cost": verdict.cost})
+    _log.info("credits settled", extra=fields | {"cost": decision.cost})
     if short:
-        _log.warning("credits fell short", extra=told | {"cost": verdict.cost, "short": short})
+        _log.warning("credits fell short", extra=fields | {"cost": decision.cost, "short": short})

@@ -1,7 +1,7 @@
-"""Usage: what was done is counted in the transaction that ends the job, and stays when the job goes.
+"""Usage: a done job is counted in the transaction that ends it; the record stays when the job is removed.
 
-A region answers from its own table. The operator's figures are copies in the control database: rows that were not told yet are
-the outbox, and copying one again changes nothing, so whoever comes next finishes what was left.
+A region answers from its own table. The operator's figures are copies in the control database: rows without `told_at` are not
+copied yet, and copying a row again changes nothing, so the next replication completes an interrupted one.
 """
 
 import logging
@@ -29,23 +29,23 @@ def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | s
 
 
 def record(connection: sa.Connection, job_id: str) -> None:
-    """Count *job_id* in the transaction that ended it: if it is done, and only once."""
+    """Count *job_id* in the transaction that ends it, if its state is done. A second call changes nothing."""
     of_job = {"job_id": t.jobs.c.id, "day": t.jobs.c.finished_at // DAY_MS}
     row = sa.select(*(of_job[name] if name in of_job else t.jobs.c[name] for name in COPIED))
     done = row.where(t.jobs.c.id == job_id, t.jobs.c.state == State.DONE)
     connection.execute(_insert(connection, t.job_usage).from_select(COPIED, done).on_conflict_do_nothing())
 
 
-# ── what a region tells ──
+# ── usage of a workspace in this region ──
 
 
 def yesterday(connection: sa.Connection) -> int:
-    """The last whole day by the database's clock, UTC: the current one is never told (contract §5.11)."""
+    """Return the last complete day (UTC, days since 1970-01-01) by the database's clock; reports end with it (contract §5.11)."""
     return int(connection.execute(sa.select(now_ms() // DAY_MS)).scalar_one()) - 1
 
 
 def used(connection: sa.Connection, workspace_id: int, since: int | None = None, until: int | None = None) -> Usage:
-    """What *workspace_id* used in this region from the day *since* to *until*; by default all that there is to tell."""
+    """Return the usage of *workspace_id* in this region from day *since* to day *until*; by default all complete days."""
     last = yesterday(connection)
     until = last if until is None else min(until, last)
     of_theirs = t.job_usage.c.workspace_id == workspace_id
@@ -65,11 +65,11 @@ def used(connection: sa.Connection, workspace_id: int, since: int | None = None,
     return Usage(since=since, until=until, lines=lines)
 
 
-# ── what the operator sees ──
+# ── usage of all regions, for the operator ──
 
 
 class GroupBy(StrEnum):
-    """What the operator's figures can be told by: a column of the copies."""
+    """The column of the copies that the operator's figures are grouped by."""
 
     DAY = "day"
     APP = "app"
@@ -80,12 +80,12 @@ class GroupBy(StrEnum):
 
 
 _NAMED = {GroupBy.PROJECT: t.projects, GroupBy.WORKSPACE: t.workspaces}
-"""What has a name beside its number."""
+"""Groups that have a name in addition to an id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageBreakdown:
-    """*count* jobs with *duration_ms* of media that were of *key* (`None`: of no app); the *name* of a project or workspace."""
+    """*count* jobs with *duration_ms* of media in the group *key* (`None`: no app); *name*: of the project or workspace."""
 
     key: int | str | None
     name: str | None
@@ -101,7 +101,10 @@ def shares(
     until: int | None = None,
     workspace_id: int | None = None,
 ) -> list[UsageBreakdown]:
-    """What was used in all regions, by rising key; also only by one workspace. Asks the control database."""
+    """Return the usage of all regions grouped by *by*, in ascending order; *workspace_id*: only of this workspace.
+
+    Reads the control database.
+    """
     named = _NAMED.get(by)
     key = t.usage.c[by if named is None else f"{by}_id"]
     name = sa.null() if named is None else named.c.name
@@ -120,13 +123,10 @@ def shares(
     ]
 
 
-# ── what a deleted project used ──
+# ── usage of a deleted project ──
 
 
 def forget(connection: sa.Connection, table: sa.Table, workspace_id: int, project_id: int) -> None:
-    """Remove from *table* (a region's, or the copies) what a deleted project used (contract §13.3)."""
+    """Remove the usage of a deleted project from *table*, a region's or the copies (contract §13.3)."""
     theirs = (table.c.workspace_id == workspace_id, table.c.project_id == project_id)
     connection.execute(sa.delete(table).where(*theirs))
-
-
-# ── the copies ──

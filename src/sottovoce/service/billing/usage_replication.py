@@ -15,12 +15,13 @@ from sottovoce.service.storage.database import Database, now_ms
 _log = logging.getLogger(__name__)
 
 PAGE = 500
+"""Rows that are copied in one transaction."""
 PAGES = 10
-"""Rows that are copied together, and how often in one tick."""
+"""Pages of one tick, which bounds the time of a tick."""
 
 
 class UsageReplicator:
-    """Copies what *region* counted to the control database. Any number may be at it."""
+    """Copies the usage records of *region* to the control database. Several processes may run it at the same time."""
 
     def __init__(self, control: Database, database: Database, region: str) -> None:
         self._control = control
@@ -30,7 +31,7 @@ class UsageReplicator:
         self._away = False
 
     async def tick(self) -> None:
-        """Copy what was counted since the last tick; a database that is away only delays that."""
+        """Copy records that are not copied yet. If a database is unreachable, the next tick copies them."""
         try:
             if not self._compared:
                 await self._compare()
@@ -46,37 +47,39 @@ class UsageReplicator:
             self._away = False
 
     async def _page(self) -> bool:
-        """Copy one page; whether there is another behind it."""
-        rows = await self._database.read(_untold)
+        """Copy one page. False if it was the last one."""
+        rows = await self._database.read(_uncopied)
         if rows:
             gone = await self._control.write(partial(_copy, region=self._region, rows=rows))
             await self._database.write(partial(_mark_copied, rows=rows, gone=gone))
         return len(rows) == PAGE
 
     async def _compare(self) -> None:
-        """Copy days again of which copies are missing: the control database was restored from a backup."""
-        # this region's first: a row is told only after it was copied
-        told = await self._database.read(_told_days)
+        """Copy again the days of which copies are missing, because the control database was restored from a backup."""
+        # the region is read first: a row is marked as copied only after it was copied
+        marked = await self._database.read(_marked_days)
         copied = await self._control.read(partial(_copied_days, region=self._region))
-        if days := [day for day, count in told.items() if copied.get(day, 0) < count]:
+        if days := [day for day, count in marked.items() if copied.get(day, 0) < count]:
             again = sa.update(t.job_usage).where(t.job_usage.c.day.in_(days)).values(told_at=None)
             await self._database.write(lambda connection: connection.execute(again))
             _log.info("usage is copied again", extra={"days": len(days)})
 
 
-def _untold(connection: sa.Connection) -> list[dict[str, Any]]:
+def _uncopied(connection: sa.Connection) -> list[dict[str, Any]]:
     columns = [t.job_usage.c[name] for name in COPIED]
     statement = sa.select(*columns).where(t.job_usage.c.told_at.is_(None)).limit(PAGE)
     rows = [dict(row) for row in connection.execute(statement).mappings()]
-    return sorted(rows, key=lambda row: str(row["job_id"]))  # two who copy at the same time never wait for each other
+    return sorted(rows, key=lambda row: str(row["job_id"]))  # concurrent copies lock rows in one order
 
 
 def _copy(connection: sa.Connection, region: str, rows: Sequence[dict[str, Any]]) -> set[int]:
-    """Keep *rows*, unless their projects are deleted; the deleted projects."""
-    of = {row["project_id"] for row in rows}
-    # locked: a project that is deleted from now on waits, so that whoever clears it finds these rows
+    """Store the *rows* whose projects are not deleted. Returns the ids of the deleted projects."""
+    projects = {row["project_id"] for row in rows}
+    # locked: a deletion of a project waits for this transaction, so that the cleanup finds these rows
     locked = (
-        sa.select(t.projects.c.id, t.projects.c.deleted_at).where(t.projects.c.id.in_(of)).order_by(t.projects.c.id)
+        sa.select(t.projects.c.id, t.projects.c.deleted_at)
+        .where(t.projects.c.id.in_(projects))
+        .order_by(t.projects.c.id)
     )
     found = connection.execute(locked.with_for_update(read=True))
     gone = {project_id for project_id, deleted_at in found if deleted_at is not None}
@@ -93,10 +96,10 @@ def _mark_copied(connection: sa.Connection, rows: Sequence[dict[str, Any]], gone
     connection.execute(sa.update(t.job_usage).where(mine).values(told_at=now_ms()))
 
 
-def _told_days(connection: sa.Connection) -> dict[int, int]:
-    told = t.job_usage.c.told_at.is_not(None)
-    rows = connection.execute(sa.select(t.job_usage.c.day, sa.func.count()).where(told).group_by(t.job_usage.c.day))
-    return {day: count for day, count in rows}  # noqa: C416 - rows are no pairs to mypy
+def _marked_days(connection: sa.Connection) -> dict[int, int]:
+    marked = t.job_usage.c.told_at.is_not(None)
+    rows = connection.execute(sa.select(t.job_usage.c.day, sa.func.count()).where(marked).group_by(t.job_usage.c.day))
+    return {day: count for day, count in rows}  # noqa: C416 - mypy does not accept rows as pairs
 
 
 def _copied_days(connection: sa.Connection, region: str) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Mail over SMTP: what is said, and saying it to the operator's mail server. Made durable by `deliveries.py`."""
+"""The SMTP client: builds messages and sends them to the operator's mail server. The outbox stores and retries them."""
 
 import contextlib
 import smtplib
@@ -15,26 +15,27 @@ from pathlib import Path
 from sottovoce.wire.email_address import mail_address
 
 MAX_ATTACHED = 10 << 20
-"""Bytes of all attachments of one mail: mail servers mostly take 25 MB, of which a third is encoding."""
+"""Bytes of all attachments of one mail: most mail servers accept 25 MB, and base64 adds a third."""
 TIMEOUT = 30.0
 """Seconds for each answer of the mail server."""
 NOT_CONFIGURED = "not configured"
-"""The outcome of a mail on a server that knows no mail server."""
+"""The outcome of a mail when no mail server is configured."""
 
 _PERMANENT = 500
+"""SMTP status from which a failure is permanent (RFC 5321 §4.2.1)."""
 
 
 class Security(StrEnum):
     """How the connection to the mail server is protected."""
 
-    STARTTLS = "starttls"  # turned on before anything is said; a server without it is not used
+    STARTTLS = "starttls"  # before login and mail; a server without it is rejected
     TLS = "tls"  # from the first byte
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smtp:
-    """The operator's mail server, and in whose name it is used. *ca_file* is trusted beside the system's authorities."""
+    """The operator's mail server. *sender*: the From address. *ca_file* is trusted in addition to the system's authorities."""
 
     host: str
     port: int
@@ -46,17 +47,17 @@ class Smtp:
     timeout: float = TIMEOUT
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what would only fail with the first mail, or send the password in the open."""
+        """Raise ValueError for settings that would fail with the first mail, or send the password unencrypted."""
         mail_address(self.sender)
         if self.password is not None and self.security is Security.NONE:
             raise ValueError("a password is only sent over TLS: set smtp_security to starttls or tls")
         if (self.user is None) is not (self.password is None):
-            raise ValueError("smtp_login and smtp_password belong together")
+            raise ValueError("smtp_login and smtp_password must be set together")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """A message about a job. *attachments* are outputs of the job by their names in `contents`, made when it is sent."""
+    """A message. *attachments*: outputs of the job, by their names in `contents`; they are read when the mail is sent."""
 
     to: str
     subject: str
@@ -66,7 +67,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file in a mail."""
+    """A file attached to a mail."""
 
     filename: str
     content_type: str
@@ -74,7 +75,7 @@ class Attachment:
 
 
 class MailFailed(Exception):
-    """The mail server did not take it. *text* may be shown; *final*: it will not take it later either."""
+    """The mail server did not accept the mail. *text* contains no personal data; *final*: retrying cannot succeed."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(text)
@@ -85,9 +86,9 @@ class MailFailed(Exception):
 def message(
     mail: Mail, sender: str, delivery_id: str, at: float, attachments: Sequence[Attachment] = ()
 ) -> EmailMessage:
-    """*mail* as it is sent. Its `Message-ID` stays the same at every attempt, by which receivers know repeated ones.
+    """Build the message for *mail*. Its `Message-ID` is the same for every attempt, so that receivers can detect duplicates.
 
-    *at* is in epoch seconds. Attachments that do not fit are left out, and the text says so. Raises ValueError.
+    *at* is in epoch seconds. Attachments beyond `MAX_ATTACHED` are left out, with a note in the text. Raises ValueError.
     """
     made = EmailMessage(policy=SMTP)
     made["From"] = mail_address(sender)
@@ -95,7 +96,7 @@ def message(
     made["Subject"] = " ".join(mail.subject.split())
     made["Date"] = format_datetime(datetime.fromtimestamp(at, UTC))
     made["Message-ID"] = f"<{delivery_id}@{mail_address(sender).domain}>"
-    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     left, fitting, notes = MAX_ATTACHED, [], []
     for each in attachments:
         if len(each.content) > left:
@@ -111,14 +112,14 @@ def message(
 
 
 def send(smtp: Smtp, made: EmailMessage) -> None:
-    """Hand *made* to the mail server; blocks, for `smtp.timeout` at each step. Raises `MailFailed`."""
+    """Send *made* to the mail server. Blocks, for at most `smtp.timeout` seconds at each step. Raises `MailFailed`."""
     with _failing(), _connected(smtp) as server:
         _log_in(smtp, server)
         server.send_message(made)
 
 
 def greet(smtp: Smtp) -> None:
-    """Connect and log in as for a mail, and send none; blocks. Raises `MailFailed`."""
+    """Connect and log in without sending a mail. Blocks. Raises `MailFailed`."""
     with _failing(), _connected(smtp) as server:
         _log_in(smtp, server)
         server.noop()
@@ -131,7 +132,7 @@ def _log_in(smtp: Smtp, server: smtplib.SMTP) -> None:
 
 @contextlib.contextmanager
 def _connected(smtp: Smtp) -> Iterator[smtplib.SMTP]:
-    name = mail_address(smtp.sender).domain  # what we call ourselves: asking the system may take a name server's time
+    name = mail_address(smtp.sender).domain  # the EHLO name: the library's default needs a DNS lookup
     if smtp.security is Security.TLS:
         server: smtplib.SMTP = smtplib.SMTP_SSL(
             smtp.host, smtp.port, local_hostname=name, timeout=smtp.timeout, context=_trusting(smtp.ca_file)
@@ -142,7 +143,7 @@ def _connected(smtp: Smtp) -> Iterator[smtplib.SMTP]:
         if smtp.security is Security.STARTTLS:
             server.starttls(context=_trusting(smtp.ca_file))
         yield server
-        with contextlib.suppress(smtplib.SMTPException, OSError):  # it has been taken: how we part does not matter
+        with contextlib.suppress(smtplib.SMTPException, OSError):  # the server has accepted the mail already
             server.quit()
     finally:
         server.close()
@@ -157,7 +158,7 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def _failing() -> Iterator[None]:
-    """Say what went wrong without repeating what the server said: it may name people."""
+    """Raise `MailFailed` for errors of the mail server, without its own words: they may contain personal data."""
     try:
         yield
     except smtplib.SMTPAuthenticationError as error:
@@ -169,12 +170,11 @@ def _failing() -> Iterator[None]:
         code = error.smtp_code
         raise MailFailed(f"the mail server answered with status {code}", final=code >= _PERMANENT) from error
     except smtplib.SMTPNotSupportedError as error:
-        raise MailFailed("the mail server lacks what is needed (STARTTLS, a login, or SMTPUTF8)") from error
+        raise MailFailed("the mail server does not support STARTTLS, login or SMTPUTF8") from error
     except ssl.SSLCertVerificationError as error:
         raise MailFailed(f"the mail server's certificate cannot be trusted: {error.verify_message}") from error
     except (smtplib.SMTPException, OSError) as error:
-        late = isinstance(error, TimeoutError) or isinstance(
-            error.__context__, TimeoutError
-        )  # which the library calls a lost connection
+        # the library reports some timeouts as a lost connection
+        late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
         why = "the mail server did not answer in time" if late else "the connection to the mail server failed"
         raise MailFailed(why) from error

@@ -1,4 +1,4 @@
-"""Mails about an account: what they say. Nothing in them is a stranger's word, so that nobody sends mail of theirs through us."""
+"""Texts of e-mails about an account. They contain no text from a request, so that the server cannot be used to send spam."""
 
 from urllib.parse import quote
 
@@ -6,39 +6,41 @@ from sottovoce.service.email.smtp import Mail
 
 
 def verify(to: str, secret: str, public_url: str | None) -> Mail:
-    """To whoever registered: how to show that the address is theirs."""
+    """Return the mail that asks a new user to verify the address."""
     body = (
-        "Somebody, probably you, has registered with this address. To open the account, confirm the address within 24 hours"
-        f" with the password that was chosen.\n\n{_ways(secret, public_url, 'verify')}\n\n"
-        "If it was not you, do nothing: the account is not opened without you."
+        "An account was registered with this e-mail address. To activate it, confirm the address within 24 hours, with the"
+        f" password that was chosen at registration.\n\n{_code_and_link(secret, public_url, 'verify')}\n\n"
+        "If you did not register, ignore this e-mail: the account stays inactive."
     )
     return Mail(to=to, subject="Confirm your address", body=body)
 
 
 def known(to: str, public_url: str | None) -> Mail:
-    """To whoever registered with the address of an account."""
-    where = f"\n\n{public_url.rstrip('/')}/" if public_url else ""
+    """Return the mail for a registration with an address that has an account already."""
+    link = f"\n\n{public_url.rstrip('/')}/" if public_url else ""
     body = (
-        "Somebody, probably you, wanted to register with this address. It has an account already: log in with its password, or ask"
-        f" for a new one if you have forgotten it.{where}\n\nIf it was not you, do nothing: the account is as it was."
+        "A registration with this e-mail address was requested, but the address has an account already. Log in with your"
+        f" password, or request a new one if you have forgotten it.{link}\n\n"
+        "If you did not request this, ignore this e-mail: the account is unchanged."
     )
     return Mail(to=to, subject="You have an account already", body=body)
 
 
 def reset(to: str, secret: str, public_url: str | None) -> Mail:
-    """To whoever forgot the password: how to set a new one."""
+    """Return the mail that lets a user set a new password."""
     body = (
-        "Somebody, probably you, has asked for a new password for the account with this address. It can be set within an hour.\n\n"
-        f"{_ways(secret, public_url, 'reset')}\n\n"
-        "If it was not you, do nothing: the old password stays."
+        "A new password was requested for the account with this e-mail address. Set it within one hour.\n\n"
+        f"{_code_and_link(secret, public_url, 'reset')}\n\n"
+        "If you did not request this, ignore this e-mail: your password stays the same."
     )
     return Mail(to=to, subject="A new password", body=body)
 
 
-def _ways(secret: str, public_url: str | None, page: str) -> str:
-    """The code, and a link where the operator has said how the server is called.
+def _code_and_link(secret: str, public_url: str | None, page: str) -> str:
+    """Return the code, and a link if the operator has set *public_url*.
 
-    What a request calls it is not believed: a stranger could have a link of theirs sent to others, and read the code from it.
+    The Host header of the request is not used: an attacker could choose it, have a link to another server sent, and read the
+    code from it.
     """
     code = f"Your code: {secret}"
     return f"{public_url.rstrip('/')}/account/{page}?token={quote(secret)}\n\n{code}" if public_url else code

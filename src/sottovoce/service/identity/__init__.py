@@ -1,1 +1,1 @@
-"""Who may do what: users, sessions, API keys, temporary keys, projects, workspaces, and the audit log."""
+"""Users, sessions, API keys, temporary keys, projects, workspaces, and the audit log."""

@@ -1,4 +1,4 @@
-"""Keys as a region knows them: asked of the control database, remembered briefly, and kept while that database is away."""
+"""A region's cache of API keys: read from the control database, and served from memory while that database is unreachable."""
 
 import asyncio
 import logging
@@ -19,16 +19,17 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FRESH_SECONDS = 2.0
-"""Seconds that an answer is good for: a revoked key stops working within this (design §3 allows five)."""
+"""Seconds for which a cached answer is used: a revoked key stops working within this time (design §3 allows five)."""
 STALE_IF_DOWN_SECONDS = 3600.0
-"""Seconds that the last answer about a known key serves while the control database cannot be asked."""
+"""Seconds for which the last answer about a cached key is used while the control database is unreachable."""
 PATIENCE = 5.0
-"""Seconds to wait for the control database before it counts as away."""
+"""Seconds to wait for the control database before it counts as unreachable."""
 CAPACITY = 10_000
+"""Entries of one cache; the least recently used are removed first."""
 
 
 class ControlAway(Exception):
-    """The control database cannot be asked, and this key was not known before."""
+    """The control database is unreachable, and this key is not cached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class _CachedValue(Generic[T]):
 
 
 class _TtlCache(Generic[T]):
-    """The last answers about things of one kind, by their names."""
+    """The last answers of the control database about records of one kind, by name."""
 
     def __init__(self, control: Database, clock: Callable[[], float]) -> None:
         self._control = control
@@ -47,21 +48,21 @@ class _TtlCache(Generic[T]):
         self._failed: float | None = None
 
     async def ask(self, name: str, look: Callable[[sa.Connection], T | None]) -> T | None:
-        """What *look* finds, or found a moment ago. Raises `ControlAway`."""
-        known = self._answers.get(name)
+        """Return what *look* finds, or found in the last `FRESH_SECONDS`; `None` if it finds nothing. Raises `ControlAway`."""
+        cached = self._answers.get(name)
         now = self._clock()
-        if known and now - known.at < FRESH_SECONDS:
-            return known.found
-        remembered = known.found if known and now - known.at < STALE_IF_DOWN_SECONDS else None
+        if cached and now - cached.at < FRESH_SECONDS:
+            return cached.found
+        remembered = cached.found if cached and now - cached.at < STALE_IF_DOWN_SECONDS else None
         if remembered is not None and self._failed is not None and now - self._failed < FRESH_SECONDS:
-            return remembered  # a database that does not even refuse shall not cost each request its patience
+            return remembered  # without this, each request would wait `PATIENCE` for a database that does not answer
         try:
             async with asyncio.timeout(PATIENCE):
                 found = await self._control.read(look)
         except (sa.exc.SQLAlchemyError, TimeoutError) as error:
             self._failed = self._clock()
             if remembered is not None:
-                _log.warning("control database away, key taken from memory", extra=_shown(remembered))
+                _log.warning("control database unreachable, key taken from the cache", extra=_log_fields(remembered))
                 return remembered
             raise ControlAway from error
         self._failed = None
@@ -71,7 +72,7 @@ class _TtlCache(Generic[T]):
         return found
 
 
-def _shown(found: object) -> dict[str, str]:
+def _log_fields(found: object) -> dict[str, str]:
     return {"key_id": found.key_id if isinstance(found, Caller) else getattr(found, "id", "")}
 
 
@@ -81,7 +82,7 @@ def _trim(remembered: "OrderedDict[str, T]") -> None:
 
 
 class ApiKeyCache:
-    """Who a secret belongs to. *clock* gives monotonic seconds, *now* epoch seconds; *region* is the one that asks."""
+    """Finds the caller that a secret belongs to. *clock* gives monotonic seconds, *now* epoch seconds; *region*: this region."""
 
     def __init__(
         self,
@@ -94,17 +95,20 @@ class ApiKeyCache:
         self.region = region
         self._now = now
         self._callers: _TtlCache[Caller] = _TtlCache(control, clock)
-        self._witnesses: _TtlCache[VerificationKey] = _TtlCache(control, clock)
+        self._verification_keys: _TtlCache[VerificationKey] = _TtlCache(control, clock)
         self._claims: OrderedDict[str, Claims] = OrderedDict()
 
     async def caller(self, secret: str) -> Caller | None:
-        """Whose permanent or temporary key *secret* is; `None` for nobody's, or one that is over. Raises `ControlAway`."""
+        """Return the caller of the permanent or temporary key *secret*; `None` if it is unknown, revoked or expired.
+
+        Raises `ControlAway`.
+        """
         signing_key = temporary_keys.signing_key_of(secret)
         if signing_key is None:
             key = api_keys.digest(secret)
             return await self._callers.ask(key, lambda connection: api_keys.caller(connection, key))
         try:
-            claims = await self._said(secret, signing_key)
+            claims = await self._verified_claims(secret, signing_key)
             claims.check(self._now())
         except InvalidToken:
             return None
@@ -115,28 +119,28 @@ class ApiKeyCache:
         return claims.caller(holder) if holder else None
 
     async def is_expired(self, secret: str) -> bool:
-        """Whether *secret* is a temporary key of ours whose time is over. Raises `ControlAway`."""
+        """True if *secret* is a temporary key that this installation signed and that has expired. Raises `ControlAway`."""
         signing_key = temporary_keys.signing_key_of(secret)
         if signing_key is None:
             return False
         try:
-            (await self._said(secret, signing_key)).check(self._now())
+            (await self._verified_claims(secret, signing_key)).check(self._now())
         except Expired:
             return True
         except InvalidToken:
             return False
         return False
 
-    async def _said(self, token: str, signing_key: str) -> Claims:
-        """What *token* says; a signature is checked once. Raises `InvalidToken`, `ControlAway`."""
-        witness = await self._witnesses.ask(
+    async def _verified_claims(self, token: str, signing_key: str) -> Claims:
+        """Return the claims of *token*; its signature is checked once and then cached. Raises `InvalidToken`, `ControlAway`."""
+        verification_key = await self._verification_keys.ask(
             signing_key, lambda connection: temporary_keys.witness(connection, signing_key)
         )
-        if witness is None:
-            raise InvalidToken("signed with no key of ours")
+        if verification_key is None:
+            raise InvalidToken("the signing key is unknown")
         name = api_keys.digest(token)
-        if (known := self._claims.get(name)) is not None:
-            return known
-        self._claims[name] = claims = temporary_keys.verify(token, witness)
+        if (cached := self._claims.get(name)) is not None:
+            return cached
+        self._claims[name] = claims = temporary_keys.verify(token, verification_key)
         _trim(self._claims)
         return claims

@@ -1,4 +1,11 @@
-"""Workspaces, users and the keys that open them. Secrets are shown once and kept as SHA-256 digests."""
+"""API keys. A secret is shown once and stored as its SHA-256 digest.
+
+Parts, in order:
+- values: `Product`, `Caller` and `ApiKey`;
+- secrets, and checks of names;
+- statements that create, list and revoke keys;
+- statements that find the caller of a key.
+"""
 
 import hashlib
 import hmac
@@ -20,15 +27,17 @@ from sottovoce.service.storage.database import now_ms
 _ALPHABET = string.ascii_letters + string.digits
 SECRET_LENGTH = 32  # 190 bits: a plain digest is enough, no slow hash is needed
 MIN_SECRET = 8
+"""Characters of a secret that an operator chooses, at least."""
 MAX_NAME = 120
 """Characters of a name (contract §13.2)."""
 MAX_CLIENT_REF = 256
+"""Characters of a `client_ref`."""
 MAX_KEYS = 1000
-"""Keys of one project that work at the same time (contract §13.2 has a limit, and no figure)."""
+"""Active keys of one project (contract §13.2 has a limit, and no figure)."""
 
 
 class Product(StrEnum):
-    """What a temporary key opens: its `type` (contract §13.2)."""
+    """The API that a temporary key gives access to: its `type` (contract §13.2)."""
 
     BATCH = "batch"
     RT = "rt"
@@ -36,11 +45,11 @@ class Product(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who a valid key speaks for. *client_ref* `None`: every job of the project.
+    """The project, workspace and user of a valid key. *client_ref* `None`: the key sees every job of the project.
 
-    *manages*: the key may see and change keys and projects of its workspace. A temporary key has a *token_id*, opens one
-    *product* alone, and was given in a *region*; all three are `None` for a permanent key, which opens everything wherever its
-    workspace is served: in *regions*, or everywhere if that is `None`.
+    *manages*: the key may read and change keys and projects of its workspace. A temporary key has a *token_id*, gives access to
+    one *product* only, and was issued in a *region*; all three are `None` for a permanent key, which gives access to every
+    product in the *regions* that serve its workspace (`None`: all regions).
     """
 
     key_id: str
@@ -53,17 +62,17 @@ class Caller:
     product: Product | None = None
     region: str | None = None
     regions: tuple[str, ...] | None = None
-    retention_ms: int | None = None  # how long the workspace has its jobs kept after their end
+    retention_ms: int | None = None  # ms for which the workspace keeps its jobs after their end
 
     @property
     def actor(self) -> str:
-        """For logs: the key, and which of the temporary keys in its name."""
+        """The id for logs: that of the key, and of the temporary key if one was used."""
         return self.key_id if self.token_id is None else f"{self.key_id}/{self.token_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key as it may be shown: never its secret."""
+    """A key without its secret. Instants are epoch ms."""
 
     id: str
     name: str
@@ -76,17 +85,17 @@ class ApiKey:
 
 
 def new_secret() -> str:
-    """A fresh secret of an API key."""
+    """Return a new random secret for an API key."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(SECRET_LENGTH))
 
 
 def digest(secret: str) -> str:
-    """What is stored instead of *secret*."""
+    """Return the SHA-256 digest, in hex, that is stored instead of *secret*."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def checked(text: str, *, at: str, most: int = MAX_NAME) -> str:
-    """*text*. Raises `Refused` when it is too long, or could break a line or a terminal."""
+    """Return *text*. Raises `Refused` if it has more than *most* characters, or contains control characters or line breaks."""
     if len(text) > most:
         raise Refused(Kind.INVALID_QUERY, f"{at} should be at most {most} chars long")
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
@@ -95,8 +104,8 @@ def checked(text: str, *, at: str, most: int = MAX_NAME) -> str:
 
 
 def bootstrap(connection: sa.Connection, secret: str) -> bool:
-    """Workspace 1, user 1, its default project and a key with *secret* that manages, unless there is a workspace already."""
-    if connection.dialect.name == "postgresql":  # a fleet's processes start together, and each finds the tables empty
+    """Create workspace 1, user 1, the default project and a managing key with *secret*; False if a workspace exists already."""
+    if connection.dialect.name == "postgresql":  # several processes that start together all find the tables empty
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(7420063)"))
     if connection.execute(sa.select(t.workspaces.c.id).limit(1)).first():
         return False
@@ -116,18 +125,20 @@ def create_key(
     client_ref: str | None = None,
     manages: bool = False,
 ) -> ApiKey:
-    """A key with *secret* for *project_id*, of *user_id* or else of the first user of its workspace: V1 asks whose a key is.
+    """Create a key with *secret* for *project_id*. It belongs to *user_id*, else to the first user of the workspace (V1 needs one).
 
-    Raises `Refused(FORBIDDEN)` when the project has as many as it may.
+    Raises `Refused(FORBIDDEN)` when the project has `MAX_KEYS` keys, `ValueError` for an unsuitable secret.
     """
     if len(secret) < MIN_SECRET or not (secret.isascii() and secret.isprintable()) or " " in secret:
-        raise ValueError(f"an API key is at least {MIN_SECRET} printable ASCII characters without blanks")
+        raise ValueError(f"an API key must have at least {MIN_SECRET} printable ASCII characters and no spaces")
     name = checked(name, at="name in body").strip()
-    if client_ref is not None:  # not stripped: two references that differ are two customers
+    if client_ref is not None:  # not stripped: references that differ in spaces belong to different customers
         client_ref = checked(client_ref, at="client_ref in body", most=MAX_CLIENT_REF)
         if manages:
-            raise Refused(Kind.FORBIDDEN, "a key that manages could undo its own client_ref; make two")
-    _check_room(connection, project_id)
+            raise Refused(
+                Kind.FORBIDDEN, "a managing key cannot have a client_ref, since it could remove it; create two keys"
+            )
+    _check_key_count(connection, project_id)
     key_id = secrets.token_hex(8)
     connection.execute(
         sa.insert(t.api_keys).values(
@@ -145,7 +156,7 @@ def create_key(
 
 
 def _first_user(connection: sa.Connection, project_id: int) -> int | None:
-    """The oldest user of the project's workspace, if there is one; those who are disabled come last."""
+    """Return the oldest user of the project's workspace, enabled users first; `None` if there is none."""
     statement = (
         sa.select(t.users.c.id)
         .join_from(t.users, t.projects, t.projects.c.workspace_id == t.users.c.workspace_id)
@@ -155,12 +166,12 @@ def _first_user(connection: sa.Connection, project_id: int) -> int | None:
     return connection.scalar(statement.limit(1))
 
 
-def _check_room(connection: sa.Connection, project_id: int) -> None:
-    """Refuse one key too many; the row's lock makes those who create at the same time wait for each other."""
+def _check_key_count(connection: sa.Connection, project_id: int) -> None:
+    """Raise `Refused` if the project has `MAX_KEYS` keys. Locks the project's row, so that concurrent calls count in turn."""
     connection.execute(sa.select(t.projects.c.id).where(t.projects.c.id == project_id).with_for_update())
     mine = (t.api_keys.c.project_id == project_id, t.api_keys.c.revoked_at.is_(None))
     if connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one() >= MAX_KEYS:
-        raise Refused(Kind.FORBIDDEN, f"the project has {MAX_KEYS} keys, and may not have more; delete some")
+        raise Refused(Kind.FORBIDDEN, f"the project has {MAX_KEYS} keys, which is the maximum; delete some first")
 
 
 def _keys() -> sa.Select[Any]:
@@ -179,7 +190,7 @@ def list_keys(
     user_id: int | None = None,
     working: bool = False,
 ) -> list[ApiKey]:
-    """Keys, oldest first: of one workspace, project or user if given; with *working* only those that still open something."""
+    """Return keys, oldest first, filtered by workspace, project and user if given; *working*: only active ones."""
     statement = _keys().join_from(t.api_keys, t.projects).order_by(t.api_keys.c.created_at, t.api_keys.c.id)
     if workspace_id is not None:
         statement = statement.where(t.projects.c.workspace_id == workspace_id)
@@ -195,9 +206,9 @@ def list_keys(
 def revoke_key(
     connection: sa.Connection, key_id: str, *, workspace_id: int | None = None, user_id: int | None = None
 ) -> bool:
-    """Make *key_id* worthless, with every temporary key in its name.
+    """Revoke *key_id*, and with it every temporary key that was issued for it.
 
-    False: no such key (of the workspace, of the user) that still works.
+    False if there is no such active key (of the workspace and the user, if given).
     """
     statement = (
         sa.update(t.api_keys)
@@ -213,7 +224,7 @@ def revoke_key(
 
 
 def default_project(connection: sa.Connection, workspace_id: int | None = None) -> int:
-    """The default project of *workspace_id*, else of the first workspace, where keys made on the command line belong."""
+    """Return the default project of *workspace_id*, else of the first workspace: the command line creates keys there."""
     statement = sa.select(t.projects.c.id).where(t.projects.c.is_default).order_by(t.projects.c.id)
     if workspace_id is not None:
         statement = statement.where(t.projects.c.workspace_id == workspace_id)
@@ -221,11 +232,11 @@ def default_project(connection: sa.Connection, workspace_id: int | None = None) 
 
 
 _PROJECT = t.projects.alias("project")
-"""The project that a key is used in, beside `projects`, to which it belongs."""
+"""The project that a key is used in; `projects` is the one that it belongs to."""
 
 
 def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
-    """Whose key has *secret_digest*, if it still works."""
+    """Return the caller of the active key with *secret_digest*; `None` if there is none."""
     theirs = (t.api_keys.c.secret_sha256 == secret_digest, _PROJECT.c.id == t.api_keys.c.project_id)
     statement = _callers().add_columns(t.api_keys.c.secret_sha256).where(*theirs)
     row = connection.execute(statement).mappings().first()
@@ -235,7 +246,10 @@ def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
 
 
 def holder(connection: sa.Connection, key_id: str, project_id: int) -> Caller | None:
-    """Who *key_id* speaks for in *project_id*, if it still works there: in its own project, and if it manages in any."""
+    """Return the caller of *key_id* in *project_id*; `None` if it has no access there.
+
+    An active key has access to its own project; a managing key has access to every project of its workspace.
+    """
     theirs = (
         t.api_keys.c.id == key_id,
         _PROJECT.c.id == project_id,
@@ -250,7 +264,7 @@ def _caller(row: Mapping[Any, Any]) -> Caller:
 
 
 def _callers() -> sa.Select[Any]:
-    """Keys that work, each in every project of its workspace."""
+    """Select active keys, each joined with every project of its workspace."""
     return (
         sa.select(
             t.api_keys.c.id.label("key_id"),

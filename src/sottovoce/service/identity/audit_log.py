@@ -1,4 +1,4 @@
-"""Who changed what, and when: keys, projects, deleted jobs, and what operators did. Never a secret, never a name of a file."""
+"""The audit log: who changed which key, project, job or account, and when. It contains no secrets and no file names."""
 
 import logging
 from collections.abc import Mapping
@@ -13,13 +13,14 @@ _log = logging.getLogger("sottovoce.audit")
 _failures = logging.getLogger(__name__)
 
 OPERATOR = "operator"
-"""The actor of whatever is done on the command line."""
+"""The actor of every action on the command line."""
 KEEP_DAYS = 400
+"""Days for which entries are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """*actor* is `Caller.actor` or `OPERATOR`, *action* a short phrase, *target* an id, *details* few and no secrets."""
+    """*actor*: `Caller.actor`, `User.actor` or `OPERATOR`; *action*: a short phrase; *target*: an id; *details*: no secrets."""
 
     actor: str
     action: str
@@ -30,14 +31,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """An entry as it was kept, *at* in epoch ms."""
+    """A stored entry, *at* in epoch ms."""
 
     at: int
     entry: Entry
 
 
 def record(connection: sa.Connection, entry: Entry) -> None:
-    """Keep *entry*, in the same transaction as what it tells of; and let go of what is older than `KEEP_DAYS`."""
+    """Store *entry* in the transaction of the change that it describes, and remove entries older than `KEEP_DAYS`."""
     connection.execute(
         sa.insert(t.audit_log).values(
             at=now_ms(),
@@ -52,13 +53,13 @@ def record(connection: sa.Connection, entry: Entry) -> None:
 
 
 def tell(entry: Entry) -> None:
-    """The log line of *entry*, once it is true."""
-    told = {"by": entry.actor, "target": entry.target, "workspace": entry.workspace_id, **entry.details}
-    _log.info(entry.action, extra=told)
+    """Log *entry*. Call it after the change is committed."""
+    fields = {"by": entry.actor, "target": entry.target, "workspace": entry.workspace_id, **entry.details}
+    _log.info(entry.action, extra=fields)
 
 
 def latest(connection: sa.Connection, limit: int) -> list[Recorded]:
-    """The newest *limit* entries, newest first."""
+    """Return the newest *limit* entries, newest first."""
     names = ("actor", "action", "target", "workspace_id", "details")
     columns = (t.audit_log.c.at, *(t.audit_log.c[name] for name in names))
     rows = connection.execute(sa.select(*columns).order_by(t.audit_log.c.seq.desc()).limit(limit)).mappings()
@@ -66,9 +67,9 @@ def latest(connection: sa.Connection, limit: int) -> list[Recorded]:
 
 
 async def note(control: Database, entry: Entry) -> None:
-    """Keep and tell *entry* of something that has happened in a region already: nothing can be taken back for its sake."""
+    """Log and store *entry* about a change that a region has committed already; a failure to store it is only logged."""
     tell(entry)
     try:
         await control.write(lambda connection: record(connection, entry))
     except sa.exc.SQLAlchemyError:
-        _failures.warning("audit entry not kept", extra={"action": entry.action, "target": entry.target})
+        _failures.warning("audit entry not stored", extra={"action": entry.action, "target": entry.target})

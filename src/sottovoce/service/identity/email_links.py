@@ -1,4 +1,7 @@
-"""Links in mails: random secrets, good once and for a while, kept as their SHA-256. Whoever has one reads the user's mail."""
+"""Links in e-mails: random secrets, valid once and for a limited time, stored as their SHA-256.
+
+A link proves that the person who follows it reads the user's e-mail.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -14,18 +17,18 @@ SECRET_BYTES = 32
 
 
 class Purpose(StrEnum):
-    """What a link is good for."""
+    """What a link permits: to verify the address, or to set a new password."""
 
     VERIFY = "verify"
     PASSWORD = "password"  # noqa: S105 - a purpose
 
 
 SECONDS: Mapping[Purpose, int] = {Purpose.VERIFY: 86_400, Purpose.PASSWORD: 3600}
-"""How long each is good for."""
+"""Seconds for which each kind of link is valid."""
 
 
 def create(connection: sa.Connection, user_id: int, purpose: Purpose) -> str:
-    """A new secret for *purpose*, which takes the place of an older one."""
+    """Return a new secret for *purpose*; an older one of the user for the same purpose is revoked."""
     revoke(connection, user_id, purpose)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     connection.execute(
@@ -40,7 +43,7 @@ def create(connection: sa.Connection, user_id: int, purpose: Purpose) -> str:
 
 
 def user_for(connection: sa.Connection, secret: str, purpose: Purpose) -> int | None:
-    """Who was sent *secret* for *purpose*, if it is still good. It stays so until it is dropped."""
+    """Return the id of the user who was sent *secret* for *purpose*, if it is valid. The link stays valid until `revoke`."""
     statement = sa.select(t.mail_links.c.user_id).where(
         t.mail_links.c.secret_sha256 == digest(secret),
         t.mail_links.c.purpose == purpose.value,
@@ -50,7 +53,7 @@ def user_for(connection: sa.Connection, secret: str, purpose: Purpose) -> int | 
 
 
 def revoke(connection: sa.Connection, user_id: int, purpose: Purpose | None = None) -> None:
-    """Make links of *user_id* for *purpose* worthless, or all of them."""
+    """Revoke the links of *user_id* for *purpose*; `None`: for every purpose."""
     statement = sa.delete(t.mail_links).where(t.mail_links.c.user_id == user_id)
     if purpose is not None:
         statement = statement.where(t.mail_links.c.purpose == purpose.value)

@@ -1,7 +1,7 @@
-"""What may be tried only so often: counted for an address of mail, an address on the net or a user, in all servers together.
+"""Limits on login and mail attempts, counted per e-mail address, client network or user, across all servers.
 
-An attempt is counted before it is made, so that many at once are not free, and given back when it succeeds. Subjects are kept
-as digests: the table does not tell who tried to get in.
+An attempt is counted before it is made, so that concurrent attempts are limited too; a successful one is subtracted again.
+Subjects are stored as digests, so that the table does not reveal who tried to log in.
 """
 
 import ipaddress
@@ -18,16 +18,16 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 
 LONGEST = 3600
-"""Seconds after which every count is forgotten."""
+"""Seconds after which every count is removed, and the longest period of an `AttemptLimit`."""
 BATCH = 100
-"""Forgotten counts that one attempt removes."""
+"""Expired counts that one attempt removes, at most."""
 _SITE = 64
-"""Bits of an IPv6 address that one customer of a provider has to himself has behind them (RFC 6177): counted as one."""
+"""Bits of the IPv6 prefix that identify one customer of a provider (RFC 6177); all addresses below it are counted as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLimit:
-    """*most* attempts in *seconds*, for each *who* at one *purpose*."""
+    """At most *most* attempts in *seconds*, for each *who* and *purpose*."""
 
     purpose: str
     who: str
@@ -35,18 +35,18 @@ class AttemptLimit:
     seconds: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what would be forgotten too early."""
+        """Raise ValueError if *seconds* is outside 1..`LONGEST`: longer counts would be removed too early."""
         if not 0 < self.seconds <= LONGEST:
-            raise ValueError(f"an allowance is for 1 to {LONGEST} seconds")
+            raise ValueError(f"the period of an attempt limit must be 1 to {LONGEST} seconds")
 
     @property
     def subject(self) -> str:
-        """What the count is kept under."""
+        """The key of the count in the table."""
         return digest(f"{self.purpose}\n{self.who}")
 
 
 class Throttled(Refused):
-    """Tried too often; *seconds* until it may be tried again."""
+    """Too many attempts; *seconds* until the next one is allowed."""
 
     def __init__(self, seconds: int) -> None:
         minutes = ceil(seconds / 60)
@@ -56,20 +56,20 @@ class Throttled(Refused):
 
 
 def network_of(address: str) -> str:
-    """The part of a client's *address* that it cannot change at will."""
+    """Return the part of a client's *address* that the client cannot change: an IPv4 address, or an IPv6 /64 network."""
     try:
-        known = ipaddress.ip_address(address)
-    except ValueError:  # a socket of the machine's own, or a proxy's word
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket, or a value from a proxy that is not an IP address
         return address
-    if isinstance(known, ipaddress.IPv6Address):
-        if known.ipv4_mapped is not None:
-            return str(known.ipv4_mapped)
-        return str(ipaddress.ip_network((int(known), _SITE), strict=False))
-    return str(known)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((int(parsed), _SITE), strict=False))
+    return str(parsed)
 
 
 def count_attempt(connection: sa.Connection, allowances: Sequence[AttemptLimit]) -> None:
-    """Count one attempt for each of *allowances*. Raises `Throttled`, upon which the transaction must count nothing."""
+    """Count one attempt for each of *allowances*. Raises `Throttled`; the caller then rolls the transaction back."""
     waits = [_count(connection, each) for each in sorted(allowances, key=lambda each: each.subject)]
     if left := max(waits, default=0):
         raise Throttled(left)
@@ -80,7 +80,7 @@ def count_attempt(connection: sa.Connection, allowances: Sequence[AttemptLimit])
 
 
 def _count(connection: sa.Connection, allowance: AttemptLimit) -> int:
-    """Count one attempt; seconds to wait when it is one too many."""
+    """Count one attempt. Returns 0, or the seconds to wait if the limit is exceeded."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     fresh = insert(t.throttles).values(subject=allowance.subject, count=1, since=now_ms())
     over = t.throttles.c.since <= now_ms() - allowance.seconds * 1000
@@ -96,7 +96,7 @@ def _count(connection: sa.Connection, allowance: AttemptLimit) -> int:
 
 
 def uncount(connection: sa.Connection, allowances: Sequence[AttemptLimit]) -> None:
-    """Take one attempt back for each of *allowances*: it was no wrong one."""
+    """Subtract one attempt from each of *allowances*, because the attempt succeeded."""
     for each in sorted(allowances, key=lambda each: each.subject):
         mine = t.throttles.c.subject == each.subject
         connection.execute(
@@ -105,5 +105,5 @@ def uncount(connection: sa.Connection, allowances: Sequence[AttemptLimit]) -> No
 
 
 def forget(connection: sa.Connection, allowance: AttemptLimit) -> None:
-    """Begin anew with *allowance*."""
+    """Reset the count of *allowance*."""
     connection.execute(sa.delete(t.throttles).where(t.throttles.c.subject == allowance.subject))

@@ -1,7 +1,7 @@
-"""Passwords: which may be chosen, and their Argon2id hashes, made and checked off the event loop.
+"""Passwords: the rules for new ones, and their Argon2id hashes, computed and checked off the event loop.
 
-The cost is the second recommended option of RFC 9106 §4: 64 MiB, three passes, four lanes. A hash tells its own cost, so that a
-later one may be dearer and each is made anew when its owner logs in.
+The cost is the second recommended option of RFC 9106 §4: 64 MiB, three passes, four lanes. A hash contains its own cost: if a
+later release raises the cost, each hash is replaced when its user logs in.
 """
 
 import asyncio
@@ -21,31 +21,34 @@ T = TypeVar("T")
 SHORTEST, LONGEST = 10, 256
 """Characters of a password."""
 AT_A_TIME = 2
-"""Hashes in the making: their memory, 128 MiB in all, is what logging in may cost the machine."""
+"""Hashes computed at the same time: they use 128 MiB in all, the most memory that logins may take."""
 MOST_WAITING = 64
-"""Who waits for one: about three seconds' worth; whoever comes then is told to try again."""
+"""Requests that wait for a hash, about three seconds of work; further requests are rejected."""
 
 _hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 
 
 def checked(password: str, email: str | None, *, at: str = "password") -> str:
-    """*password*, which the user with *email* chose. Raises `Refused`."""
+    """Return *password* if the user with *email* may choose it. Raises `Refused` otherwise."""
     if not SHORTEST <= len(_normal(password)) <= LONGEST:
         raise Refused(Kind.BAD_REQUEST, f"must have {SHORTEST} to {LONGEST} characters", at=at)
     if any(unicodedata.category(character) == "Cs" for character in password):
-        raise Refused(Kind.BAD_REQUEST, "must be whole characters", at=at)
+        raise Refused(Kind.BAD_REQUEST, "must contain only valid Unicode characters", at=at)
     if email is not None and _normal(password).casefold() == _normal(email).casefold():
         raise Refused(Kind.BAD_REQUEST, "must not be the e-mail address", at=at)
     return password
 
 
 def hashed(password: str) -> str:
-    """What is stored of *password*. Takes 64 MiB and a good part of a second of processor time."""
+    """Return the Argon2id hash of *password*. Takes 64 MiB and a large part of a second of processor time."""
     return _hasher.hash(_bytes(password))
 
 
 def matches(kept: str | None, password: str) -> bool:
-    """Whether *kept* was made of *password*; as slow where nothing is kept, so that the time tells nobody who is known here."""
+    """True if *kept* is the hash of *password*.
+
+    *kept* `None` (no such user) takes the same time, so that the time does not reveal which users exist.
+    """
     try:
         return _hasher.verify(_hash_for_unknown_users() if kept is None else kept, _bytes(password))
     except (VerificationError, InvalidHashError):
@@ -53,12 +56,12 @@ def matches(kept: str | None, password: str) -> bool:
 
 
 def is_cheap(kept: str) -> bool:
-    """Whether *kept* was made at another cost than today's."""
+    """True if *kept* has a cost other than the current one."""
     return _hasher.check_needs_rehash(kept)
 
 
 def _normal(password: str) -> str:
-    """Keyboards write the same character in different ways (NIST SP 800-63B §5.1.1.2)."""
+    """Return *password* in NFKC: keyboards encode the same character differently (NIST SP 800-63B §5.1.1.2)."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -67,7 +70,7 @@ def _bytes(password: str) -> bytes:
 
 
 def _hash_for_unknown_users() -> str:
-    """The hash of no password at today's cost: random where a digest would be, hence made in no time."""
+    """Return a hash at the current cost that matches no password: its digest is random, so it needs no computation."""
     cost = RFC_9106_LOW_MEMORY
     parts = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (cost.salt_len, cost.hash_len))
     settings = f"m={cost.memory_cost},t={cost.time_cost},p={cost.parallelism}"
@@ -75,26 +78,26 @@ def _hash_for_unknown_users() -> str:
 
 
 class Hashing:
-    """Makes and checks hashes beside the event loop, `AT_A_TIME` of them."""
+    """Computes and checks hashes in threads, `AT_A_TIME` at the same time."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(AT_A_TIME)
+        self._slots = asyncio.Semaphore(AT_A_TIME)
         self._waiting = 0
 
     async def hashed(self, password: str) -> str:
-        """`hashed`. Raises `Refused(UNAVAILABLE)` when too many wait."""
-        return await self._aside(lambda: hashed(password))
+        """Like the function `hashed`, in a thread. Raises `Refused(UNAVAILABLE)` when `MOST_WAITING` calls wait."""
+        return await self._in_thread(lambda: hashed(password))
 
     async def matches(self, kept: str | None, password: str) -> bool:
-        """`matches`. Raises `Refused(UNAVAILABLE)` when too many wait."""
-        return await self._aside(lambda: matches(kept, password))
+        """Like the function `matches`, in a thread. Raises `Refused(UNAVAILABLE)` when `MOST_WAITING` calls wait."""
+        return await self._in_thread(lambda: matches(kept, password))
 
-    async def _aside(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:
-            raise Refused(Kind.UNAVAILABLE, "too many are logging in at the moment; try again")
+            raise Refused(Kind.UNAVAILABLE, "too many logins are in progress; try again in a few seconds")
         self._waiting += 1
         try:
-            async with self._room:
+            async with self._slots:
                 return await asyncio.to_thread(work)
         finally:
             self._waiting -= 1

@@ -1,4 +1,4 @@
-"""Projects: walls between keys. A key sees the jobs of its own project; what a deleted project held is removed."""
+"""Projects: a key sees only the jobs of its own project. The data of a deleted project is removed."""
 
 import logging
 from dataclasses import dataclass
@@ -16,11 +16,12 @@ _log = logging.getLogger(__name__)
 MAX_PROJECTS = 1000
 """Projects of one workspace (contract §11)."""
 MAX_DESCRIPTION = 1000
+"""Characters of a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project as it may be shown."""
+    """A project. Instants are epoch ms."""
 
     id: int
     workspace_id: int
@@ -36,7 +37,7 @@ def _projects() -> sa.Select[Any]:
 
 
 def listed(connection: sa.Connection, workspace_id: int | None = None) -> list[Project]:
-    """Projects that are there, oldest first; those of one workspace if it is given."""
+    """Return the projects that are not deleted, oldest first; only those of *workspace_id* if it is given."""
     statement = _projects().where(t.projects.c.deleted_at.is_(None)).order_by(t.projects.c.id)
     if workspace_id is not None:
         statement = statement.where(t.projects.c.workspace_id == workspace_id)
@@ -44,8 +45,8 @@ def listed(connection: sa.Connection, workspace_id: int | None = None) -> list[P
 
 
 def get(connection: sa.Connection, workspace_id: int, project_id: int) -> Project:
-    """The project. Raises `Refused(PAGE_NOT_FOUND)` for one that was deleted, never was, or is another workspace's."""
-    if 0 < project_id < 1 << 31:  # what the column holds
+    """Return the project. Raises `Refused(PAGE_NOT_FOUND)` if it was deleted, is unknown, or is in another workspace."""
+    if 0 < project_id < 1 << 31:  # the range of the column
         theirs = (t.projects.c.id == project_id, t.projects.c.workspace_id == workspace_id)
         statement = _projects().where(*theirs, t.projects.c.deleted_at.is_(None))
         if row := connection.execute(statement).mappings().first():
@@ -54,22 +55,24 @@ def get(connection: sa.Connection, workspace_id: int, project_id: int) -> Projec
 
 
 def create(connection: sa.Connection, workspace_id: int, name: str, description: str | None = None) -> Project:
-    """A new project. Raises `Refused` for a bad name, or when the workspace has as many as it may."""
+    """Create a project. Raises `Refused` for an invalid name, or when the workspace has `MAX_PROJECTS` projects."""
     if description is not None:
         description = checked(description.replace("\n", " "), at="description in body", most=MAX_DESCRIPTION)
     values = {"workspace_id": workspace_id, "name": _name(name), "description": description, "is_default": False}
-    # the row's lock makes those who create at the same time wait for each other
+    # concurrent calls wait for this lock, so that each counts the projects of the other
     connection.execute(sa.select(t.workspaces.c.id).where(t.workspaces.c.id == workspace_id).with_for_update())
     if len(listed(connection, workspace_id)) >= MAX_PROJECTS:
-        raise Refused(Kind.FORBIDDEN, f"the workspace has {MAX_PROJECTS} projects, and may not have more")
+        raise Refused(
+            Kind.FORBIDDEN, f"the workspace has {MAX_PROJECTS} projects, which is the maximum; delete some first"
+        )
     key = connection.execute(sa.insert(t.projects).values(created_at=now_ms(), **values)).inserted_primary_key
     if key is None:
-        raise RuntimeError("no key from projects")
+        raise RuntimeError("the database returned no primary key for projects")
     return get(connection, workspace_id, key[0])
 
 
 def rename(connection: sa.Connection, workspace_id: int, project_id: int, name: str) -> Project:
-    """The project under a new name. Raises `Refused`."""
+    """Give the project a new name, and return it. Raises `Refused`."""
     found = get(connection, workspace_id, project_id)
     connection.execute(sa.update(t.projects).where(t.projects.c.id == found.id).values(name=_name(name)))
     return get(connection, workspace_id, project_id)
@@ -82,7 +85,7 @@ def _name(name: str) -> str:
 
 
 def delete(connection: sa.Connection, workspace_id: int, project_id: int) -> Project:
-    """Close the project: from now on its keys open nothing. Raises `Refused`, for the default project too (contract §13.3)."""
+    """Delete the project and revoke its keys. Raises `Refused`, also for the default project (contract §13.3)."""
     found = get(connection, workspace_id, project_id)
     if found.is_default:
         raise Refused(Kind.FORBIDDEN, "the default project cannot be deleted")

@@ -1,4 +1,4 @@
-"""Who is logged in. A session is a random secret in a cookie, kept as its SHA-256, for fourteen days at most."""
+"""Login sessions. A session is a random secret in a cookie, stored as its SHA-256, for fourteen days at most."""
 
 import secrets
 
@@ -10,15 +10,15 @@ from sottovoce.service.storage.database import now_ms
 
 SECRET_BYTES = 32
 SECRET_LENGTH = 43
-"""Characters of a secret: its bytes in base64 for URLs."""
+"""Characters of a secret: its bytes in URL-safe base64."""
 SECONDS = 14 * 86_400
-"""How long a session is good for."""
+"""Seconds for which a session is valid."""
 MOST = 50
-"""Sessions of one user at the same time; one more ends the oldest."""
+"""Sessions of one user at the same time; a further login ends the oldest."""
 
 
 def create(connection: sa.Connection, user_id: int) -> str:
-    """Log *user_id* in: the secret of a new session. Removes what is over on the way."""
+    """Log *user_id* in, and return the secret of the new session. Also removes the user's expired sessions."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     connection.execute(
         sa.delete(t.sessions).where(t.sessions.c.user_id == user_id, t.sessions.c.expires_at <= now_ms())
@@ -36,7 +36,7 @@ def create(connection: sa.Connection, user_id: int) -> str:
 
 
 def user_for(connection: sa.Connection, secret: str) -> int | None:
-    """Who is logged in with *secret*, if that is still so."""
+    """Return the id of the user of the session *secret*; `None` if it has ended or the user is disabled."""
     statement = (
         sa.select(t.sessions.c.user_id)
         .join_from(t.sessions, t.users)
@@ -50,12 +50,12 @@ def user_for(connection: sa.Connection, secret: str) -> int | None:
 
 
 def delete(connection: sa.Connection, secret: str) -> bool:
-    """Log out. False: nobody was logged in with *secret*."""
+    """End the session *secret*. False if there is no such session."""
     return connection.execute(sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == digest(secret))).rowcount == 1
 
 
 def delete_all(connection: sa.Connection, user_id: int, *, but: str | None = None) -> int:
-    """Log *user_id* out everywhere, except in the session with the secret *but*; how many sessions ended."""
+    """End every session of *user_id* except the one with the secret *but*. Returns the number of ended sessions."""
     statement = sa.delete(t.sessions).where(t.sessions.c.user_id == user_id)
     if but is not None:
         statement = statement.where(t.sessions.c.secret_sha256 != digest(but))

@@ -1,7 +1,13 @@
-"""Temporary keys: signed statements of whose they are, what they open and until when (contract §13.3; RFC 7519).
+"""Temporary keys: JWTs with the key and project they stand for, their product and expiry (contract §13.3; RFC 7519).
 
-A region signs with an Ed25519 key of its own, whose private half is sealed by the vault. Every region of the installation can
-check it with the public half, and none can sign in another's name.
+Each region signs with its own Ed25519 key, whose private half is stored encrypted. Every region of the installation can verify
+the signature with the public half, and none can sign for another region.
+
+Parts, in order:
+- `TokenRequest`, `Claims` and `VerificationKey`;
+- verification of a token;
+- `TokenIssuer`, which signs tokens;
+- signing keys: reading, renewing and removing them.
 """
 
 import logging
@@ -27,25 +33,26 @@ _log = logging.getLogger(__name__)
 ALGORITHM = "EdDSA"
 ISSUER = "sottovoce"
 MIN_TTL, MAX_TTL = 60, 86_400
-"""Seconds (contract §11)."""
+"""Seconds for which a temporary key can be valid (contract §11)."""
 SKEW = 10
-"""Seconds by which the clocks of two servers may differ: a temporary key is good for so much longer, and before its time."""
+"""Seconds by which the clocks of two servers may differ: a temporary key is valid that much earlier and later."""
 MAX_TOKEN = 4096
+"""Characters of a token; longer ones are not parsed."""
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 _CLAIMS = ("iss", "iat", "exp", "jti", "type", "region", "key", "project")
 
 
 class InvalidToken(Exception):
-    """A temporary key that is not as any of our servers would have made it, or whose time has not come."""
+    """The temporary key was not issued by this installation, or is not valid yet."""
 
 
 class Expired(InvalidToken):
-    """A temporary key whose time is over."""
+    """The temporary key has expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """What a temporary key shall open. *ttl* in seconds."""
+    """A request for a temporary key. *ttl* in seconds."""
 
     key_id: str
     project_id: int
@@ -56,7 +63,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a temporary key says. *issued* and *expires* in epoch seconds."""
+    """The claims of a temporary key. *issued* and *expires* in epoch seconds."""
 
     id: str
     key_id: str
@@ -68,14 +75,14 @@ class Claims:
     expires: int
 
     def check(self, now: float) -> None:
-        """Whether it is good at *now*, epoch seconds. Raises `Expired`, `InvalidToken`."""
+        """Raise `Expired` or `InvalidToken` if the key is not valid at *now* (epoch seconds)."""
         if now < self.issued - SKEW:
-            raise InvalidToken("its time has not come")
+            raise InvalidToken("not valid yet")
         if now >= self.expires + SKEW:
             raise Expired
 
     def caller(self, holder: Caller) -> Caller:
-        """Who speaks with it, *holder* being who its key speaks for now. It never manages."""
+        """Return the caller of this temporary key; *holder* is the caller of its permanent key. It never manages."""
         return replace(
             holder,
             client_ref=self.client_ref if holder.client_ref is None else holder.client_ref,
@@ -96,7 +103,7 @@ class VerificationKey:
 
 
 def signing_key_of(token: str) -> str | None:
-    """The id of the key that *token* says it is signed with; `None` for everything that is no token of ours."""
+    """Return the id of the signing key that the header of *token* names; `None` if *token* has another format."""
     if len(token) > MAX_TOKEN or token.count(".") != 2:  # noqa: PLR2004 - RFC 7515 §3.1
         return None
     try:
@@ -108,47 +115,47 @@ def signing_key_of(token: str) -> str | None:
     return key_id if ours else None
 
 
-def verify(token: str, witness: VerificationKey) -> Claims:
-    """What *token* says, if it is signed with the key of *witness*; its time is not looked at. Raises `InvalidToken`."""
+def verify(token: str, verification_key: VerificationKey) -> Claims:
+    """Return the claims of *token*, verified with *verification_key*; times are not checked. Raises `InvalidToken`."""
     try:
-        # our own clock judges the times: in the service clocks are arguments
-        said = jwt.decode(
+        # `Claims.check` checks the times, because the service passes clocks as arguments
+        payload = jwt.decode(
             token,
-            witness.public_key,
+            verification_key.public_key,
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-        claims = _claims(said)
+        claims = _claims(payload)
     except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
-        raise InvalidToken("not signed by us, or not what we sign") from error
-    if claims.region != witness.region:
+        raise InvalidToken("the signature or the claims are invalid") from error
+    if claims.region != verification_key.region:
         raise InvalidToken("signed with the key of another region")
     return claims
 
 
-def _claims(said: dict[str, Any]) -> Claims:
-    numbers = [said[name] for name in ("iat", "exp", "project")]
-    texts = [said[name] for name in ("jti", "key", "region", "type")] + [said.get("client_ref", "")]
+def _claims(payload: dict[str, Any]) -> Claims:
+    numbers = [payload[name] for name in ("iat", "exp", "project")]
+    texts = [payload[name] for name in ("jti", "key", "region", "type")] + [payload.get("client_ref", "")]
     if not all(type(number) is int for number in numbers) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("claims of other types")
-    issued, expires = said["iat"], said["exp"]
+        raise TypeError("claims have wrong types")
+    issued, expires = payload["iat"], payload["exp"]
     if not MIN_TTL <= expires - issued <= MAX_TTL:
-        raise ValueError("longer than any that we sign")
+        raise ValueError("the lifetime is outside the allowed range")
     return Claims(
-        id=said["jti"],
-        key_id=said["key"],
-        project_id=said["project"],
-        product=Product(said["type"]),
-        region=said["region"],
-        client_ref=said.get("client_ref"),
+        id=payload["jti"],
+        key_id=payload["key"],
+        project_id=payload["project"],
+        product=Product(payload["type"]),
+        region=payload["region"],
+        client_ref=payload.get("client_ref"),
         issued=issued,
         expires=expires,
     )
 
 
 class TokenIssuer:
-    """Makes temporary keys in the name of *region*. *clock* gives epoch seconds."""
+    """Issues temporary keys for *region*. *clock* gives epoch seconds."""
 
     def __init__(
         self, control: Database, encryptor: Encryptor, region: str, clock: Callable[[], float] = time.time
@@ -160,7 +167,7 @@ class TokenIssuer:
         self._opened: tuple[str, Ed25519PrivateKey] | None = None
 
     async def make(self, grant: TokenRequest) -> tuple[str, Claims]:
-        """A temporary key, and what it says. Raises `Refused` for a grant that nobody may have."""
+        """Return a new temporary key and its claims. Raises `Refused` for a `ttl` or `client_ref` that is not allowed."""
         _check(grant)
         key_id, key = await self._key()
         issued = int(self._clock())
@@ -174,25 +181,25 @@ class TokenIssuer:
             issued=issued,
             expires=issued + grant.ttl,
         )
-        return jwt.encode(_said(claims), key, algorithm=ALGORITHM, headers={"kid": key_id}), claims
+        return jwt.encode(_payload(claims), key, algorithm=ALGORITHM, headers={"kid": key_id}), claims
 
     async def _key(self) -> tuple[str, Ed25519PrivateKey]:
-        """The key to sign with now. The database is asked each time: an operator may have retired the one from before."""
+        """Return the current signing key. Reads the database on each call, because an operator may retire a key at any time."""
         found = await self._control.read(lambda connection: _current(connection, self._region))
         if found is not None and self._opened is not None and found[0] == self._opened[0]:
             return self._opened
-        self._opened = self._unsealed(*found) if found else None
+        self._opened = self._decrypted(*found) if found else None
         if self._opened is None:
             self._opened = await self._control.write(
                 lambda connection: renew(connection, self._encryptor, self._region)
             )
         return self._opened
 
-    def _unsealed(self, key_id: str, encrypted: bytes) -> tuple[str, Ed25519PrivateKey] | None:
+    def _decrypted(self, key_id: str, encrypted: bytes) -> tuple[str, Ed25519PrivateKey] | None:
         try:
             return key_id, Ed25519PrivateKey.from_private_bytes(self._encryptor.decrypt(encrypted))
         except ValueError:
-            _log.warning("signing key cannot be opened, a new one is made", extra={"signing_key": key_id})
+            _log.warning("signing key cannot be decrypted, a new one is created", extra={"signing_key": key_id})
             return None
 
 
@@ -205,8 +212,8 @@ def _check(grant: TokenRequest) -> None:
         checked(grant.client_ref, at="client_ref in body", most=MAX_CLIENT_REF)
 
 
-def _said(claims: Claims) -> dict[str, Any]:
-    said = {
+def _payload(claims: Claims) -> dict[str, Any]:
+    payload = {
         "iss": ISSUER,
         "iat": claims.issued,
         "exp": claims.expires,
@@ -216,14 +223,14 @@ def _said(claims: Claims) -> dict[str, Any]:
         "key": claims.key_id,
         "project": claims.project_id,
     }
-    return said if claims.client_ref is None else {**said, "client_ref": claims.client_ref}
+    return payload if claims.client_ref is None else {**payload, "client_ref": claims.client_ref}
 
 
 # ── signing keys ──
 
 
 def witness(connection: sa.Connection, key_id: str) -> VerificationKey | None:
-    """The public half of the signing key *key_id*, while anything that it signed may still be good."""
+    """Return the public half of the signing key *key_id*; `None` if every token that it signed has expired."""
     columns = (t.signing_keys.c.id, t.signing_keys.c.region, t.signing_keys.c.public_key)
     good = sa.or_(t.signing_keys.c.retired_at.is_(None), t.signing_keys.c.retired_at > now_ms() - _lasting_ms())
     row = connection.execute(sa.select(*columns).where(t.signing_keys.c.id == key_id, good)).first()
@@ -233,7 +240,7 @@ def witness(connection: sa.Connection, key_id: str) -> VerificationKey | None:
 
 
 def _lasting_ms() -> int:
-    """How long after its retirement something may still be signed with a key, and good."""
+    """Return the ms after a key's retirement during which a token that it signed may still be valid."""
     return (MAX_TTL + 2 * SKEW) * 1000
 
 
@@ -245,13 +252,16 @@ def _current(connection: sa.Connection, region: str) -> tuple[str, bytes] | None
 
 
 def opens(connection: sa.Connection, encryptor: Encryptor, region: str) -> bool:
-    """Whether the signing key of *region*, if it has one, is sealed with the newest key of *encryptor*."""
+    """True if *region* has no signing key, or its signing key is encrypted with the newest key of *encryptor*."""
     found = _current(connection, region)
     return found is None or encryptor.is_newest(found[1])
 
 
 def renew(connection: sa.Connection, encryptor: Encryptor, region: str) -> tuple[str, Ed25519PrivateKey]:
-    """A new signing key for *region*. What the one before it signed stays good for its time, and nobody can sign with it."""
+    """Create a signing key for *region*, and return its id and private half.
+
+    The private half of the previous key is removed; tokens that it signed stay valid until they expire.
+    """
     mine = t.signing_keys.c.region == region
     old = sa.update(t.signing_keys).where(mine, t.signing_keys.c.retired_at.is_(None))
     connection.execute(old.values(retired_at=now_ms(), private_key=None))
@@ -270,5 +280,5 @@ def renew(connection: sa.Connection, encryptor: Encryptor, region: str) -> tuple
 
 
 def forget(connection: sa.Connection, region: str) -> int:
-    """Make every temporary key that *region* gave worthless, by forgetting what it signed with; how many signing keys."""
+    """Revoke every temporary key of *region* by removing its signing keys. Returns the number of removed signing keys."""
     return connection.execute(sa.delete(t.signing_keys).where(t.signing_keys.c.region == region)).rowcount

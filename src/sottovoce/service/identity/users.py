@@ -1,6 +1,11 @@
-"""People with accounts. An account is a user and, unless it joins one, a workspace of its own with a default project.
+"""User accounts. A new account has its own workspace with a default project, unless it joins an existing workspace.
 
-An address is *verified* once somebody has shown that mail to it reaches them, or an operator has vouched for it.
+An address is *verified* once its user has followed a link sent to it, or an operator has confirmed it.
+
+Parts, in order:
+- `User` and `Credentials`;
+- statements that find users;
+- statements that create, change and remove users.
 """
 
 from dataclasses import dataclass, field
@@ -15,16 +20,16 @@ from sottovoce.service.storage.database import DAY_MS, now_ms
 from sottovoce.wire.email_address import mail_address
 
 MAX_EMAIL = 254
-"""Characters of an address that mail servers take (RFC 5321 §4.5.3.1.3, less the brackets)."""
+"""Characters of an address that mail servers accept (RFC 5321 §4.5.3.1.3, less the brackets)."""
 UNVERIFIED_DAYS = 7
-"""Days after which an account that was never verified goes, with everything that belongs to it."""
+"""Days after which an account that was never verified is removed with its workspace."""
 BATCH = 100
-"""Such accounts that one registration removes."""
+"""Unverified accounts that one registration removes, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user as it may be shown. Instants in epoch ms; one without *email* has keys, and cannot log in."""
+    """A user without the password. Instants are epoch ms. A user without *email* can have keys, but cannot log in."""
 
     id: int
     workspace_id: int
@@ -35,12 +40,12 @@ class User:
 
     @property
     def actor(self) -> str:
-        """For the audit log."""
+        """The id for the audit log."""
         return f"user {self.id}"
 
     @property
     def state(self) -> str:
-        """In one word."""
+        """`disabled`, `unverified` or `active`."""
         if self.disabled_at is not None:
             return "disabled"
         return "unverified" if self.email is not None and self.verified_at is None else "active"
@@ -48,14 +53,14 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A user, and what is kept of the password."""
+    """A user, and the hash of the password."""
 
     user: User
     password_hash: str | None = field(repr=False)
 
 
 def normal(email: str, *, at: str = "email") -> str:
-    """*email* as it is kept and looked for: in lower case, as all that matter treat it. Raises `Refused`."""
+    """Return *email* in the form in which it is stored and searched: stripped and in lower case. Raises `Refused`."""
     email = email.strip().lower()
     try:
         mail_address(email)
@@ -66,7 +71,7 @@ def normal(email: str, *, at: str = "email") -> str:
     return email
 
 
-# ── who is there ──
+# ── finding users ──
 
 
 def _users() -> sa.Select[Any]:
@@ -74,21 +79,21 @@ def _users() -> sa.Select[Any]:
 
 
 def get(connection: sa.Connection, user_id: int) -> User | None:
-    """The user *user_id*."""
-    if not 0 < user_id < 1 << 31:  # what the column holds
+    """Return the user *user_id*; `None` if there is none."""
+    if not 0 < user_id < 1 << 31:  # the range of the column
         return None
     row = connection.execute(_users().where(t.users.c.id == user_id)).mappings().first()
     return User(**row) if row else None
 
 
 def by_email(connection: sa.Connection, email: str) -> User | None:
-    """The user with *email*, which is `normal`."""
+    """Return the user with *email*, an address as `normal` returns it; `None` if there is none."""
     row = connection.execute(_users().where(t.users.c.email == email)).mappings().first()
     return User(**row) if row else None
 
 
 def find(connection: sa.Connection, who: str) -> User | None:
-    """The user with *who* for an id or an address, as a person types it."""
+    """Return the user whose id or address is *who*, as a person types it; `None` if there is none."""
     if who.isascii() and who.isdigit():
         return get(connection, int(who[:18]))
     try:
@@ -98,12 +103,12 @@ def find(connection: sa.Connection, who: str) -> User | None:
 
 
 def listed(connection: sa.Connection) -> list[User]:
-    """Every user, oldest first."""
+    """Return every user, oldest first."""
     return [User(**row) for row in connection.execute(_users().order_by(t.users.c.id)).mappings()]
 
 
 def credentials(connection: sa.Connection, user: User | None) -> Credentials | None:
-    """*user* as it is now, and what is kept of the password."""
+    """Return *user* as stored now, with the hash of the password; `None` if *user* is `None` or was removed."""
     if user is None:
         return None
     statement = _users().add_columns(t.users.c.password_hash).where(t.users.c.id == user.id)
@@ -115,12 +120,12 @@ def credentials(connection: sa.Connection, user: User | None) -> Credentials | N
 
 
 def balance(connection: sa.Connection, user: User) -> int:
-    """Credits of the user's workspace."""
+    """Return the credits of the user's workspace."""
     statement = sa.select(t.workspaces.c.balance).where(t.workspaces.c.id == user.workspace_id)
     return int(connection.execute(statement).scalar_one())
 
 
-# ── what becomes of them ──
+# ── creating, changing and removing users ──
 
 
 def add(
@@ -131,9 +136,9 @@ def add(
     verified: bool,
     workspace_id: int | None = None,
 ) -> User:
-    """A new user of *workspace_id*, else of a workspace of its own. *email* is `normal`.
+    """Create a user of *workspace_id*, else of a new workspace. *email* is an address as `normal` returns it.
 
-    Raises `Refused` for an address that is taken, and for a workspace that is not there.
+    Raises `Refused` for an address that has an account already, and for an unknown workspace.
     """
     if by_email(connection, email) is not None:
         raise _taken()
@@ -144,7 +149,7 @@ def add(
     values = {"workspace_id": workspace_id, "email": email, "password_hash": password_hash, "created_at": now_ms()}
     try:
         connection.execute(sa.insert(t.users).values(**values, verified_at=now_ms() if verified else None))
-    except sa.exc.IntegrityError as error:  # somebody was quicker since
+    except sa.exc.IntegrityError as error:  # a concurrent transaction added the address
         raise _taken() from error
     return _sure(by_email(connection, email))
 
@@ -155,38 +160,38 @@ def _taken() -> Refused:
 
 def _sure(user: User | None) -> User:
     if user is None:
-        raise RuntimeError("a user that was just there is gone")
+        raise RuntimeError("the user disappeared within the transaction")
     return user
 
 
 def verify(connection: sa.Connection, user: User) -> User:
-    """Mail to *user*'s address reaches who has the account."""
+    """Mark the address of *user* as verified, revoke its verification links, and return the changed user."""
     _change(connection, user, verified_at=sa.func.coalesce(t.users.c.verified_at, now_ms()))
     email_links.revoke(connection, user.id, email_links.Purpose.VERIFY)
     return _sure(get(connection, user.id))
 
 
 def set_password(connection: sa.Connection, user: User, password_hash: str, *, session: str | None = None) -> None:
-    """Change the password; ends every session but the one with the secret *session*, and links for a new password."""
+    """Change the password. Ends every session except the one with the secret *session*, and revokes password reset links."""
     _change(connection, user, password_hash=password_hash)
     sessions.delete_all(connection, user.id, but=session)
     email_links.revoke(connection, user.id, email_links.Purpose.PASSWORD)
 
 
 def rehash(connection: sa.Connection, found: Credentials, password_hash: str) -> None:
-    """Keep the same password at another cost."""
+    """Store a new hash of the same password, with the current cost."""
     _change(connection, found.user, password_hash=password_hash)
 
 
 def disable(connection: sa.Connection, user: User) -> None:
-    """Shut *user* out: sessions and links end now, keys open nothing until it is enabled."""
+    """Disable *user*: end sessions, revoke links, and reject the user's keys until `enable`."""
     _change(connection, user, disabled_at=sa.func.coalesce(t.users.c.disabled_at, now_ms()))
     sessions.delete_all(connection, user.id)
     email_links.revoke(connection, user.id)
 
 
 def enable(connection: sa.Connection, user: User) -> None:
-    """Let *user* in: disabled no more, and verified, since an operator says so."""
+    """Enable *user* again, and mark the address as verified, because an operator confirms it."""
     _change(connection, user, disabled_at=None)
     verify(connection, user)
 
@@ -196,10 +201,10 @@ def _change(connection: sa.Connection, user: User, **values: Any) -> None:
 
 
 def forget_unverified(connection: sa.Connection) -> int:
-    """Remove accounts that strangers registered and never verified; how many. None of them was ever used for anything."""
+    """Remove accounts that were registered, never verified and never used. Returns the number of removed accounts."""
     workspace = t.users.c.workspace_id
     others = t.users.alias("others")
-    spotless = [
+    unused = [
         ~sa.exists().where(others.c.workspace_id == workspace, others.c.id != t.users.c.id),
         ~sa.exists().where(t.api_keys.c.project_id == t.projects.c.id, t.projects.c.workspace_id == workspace),
         ~sa.exists().where(t.sessions.c.user_id == t.users.c.id),
@@ -210,7 +215,7 @@ def forget_unverified(connection: sa.Connection) -> int:
     old = (
         sa.select(t.users.c.id, workspace)
         .where(t.users.c.email.is_not(None), t.users.c.verified_at.is_(None), t.users.c.disabled_at.is_(None))
-        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * DAY_MS, *spotless)
+        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * DAY_MS, *unused)
         .limit(BATCH)
         .with_for_update(of=t.users, skip_locked=True)
     )

@@ -1,4 +1,4 @@
-"""Workspaces as an operator sees them: which regions serve them, and how long their jobs are kept."""
+"""Workspaces: the regions that serve them, and the retention time of their jobs."""
 
 import re
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
 
 MOST_DAYS = 36_500
+"""Days of retention that an operator can set, at most: a hundred years."""
 _COLUMNS = ("id", "name", "created_at", "regions", "retention_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """*regions* `None`: every region serves it. *retention_ms* `None`: as each region has it; 0: until a job was delivered."""
+    """*regions* `None`: every region serves it. *retention_ms* `None`: the region's setting; 0: until a job is delivered."""
 
     id: int
     name: str
@@ -27,7 +28,7 @@ class Workspace:
 
 
 def listed(connection: sa.Connection) -> list[Workspace]:
-    """Every workspace, oldest first."""
+    """Return every workspace, oldest first."""
     rows = connection.execute(sa.select(*(t.workspaces.c[name] for name in _COLUMNS)).order_by(t.workspaces.c.id))
     return [
         Workspace(**{**row, "regions": None if row["regions"] is None else tuple(row["regions"])})
@@ -36,19 +37,19 @@ def listed(connection: sa.Connection) -> list[Workspace]:
 
 
 def bind(connection: sa.Connection, workspace_id: int, regions: Sequence[str] | None) -> None:
-    """Let only *regions* serve *workspace_id*; `None`: all. Its jobs stay where they are. Raises `Refused`."""
+    """Let only *regions* serve *workspace_id*; `None`: all. Existing jobs stay in their regions. Raises `Refused`."""
     if regions is not None:
         regions = list(dict.fromkeys(regions))
         if not regions:
             raise Refused(Kind.INVALID_QUERY, "name at least one region")
         for name in regions:
             if not re.fullmatch(NAME, name):
-                raise Refused(Kind.INVALID_QUERY, f"{name!r} is no name of a region: eu1, us1, au1 or your own")
+                raise Refused(Kind.INVALID_QUERY, f"{name!r} is not a region name: use eu1, us1, au1 or your own")
     _change(connection, workspace_id, regions=regions)
 
 
 def keep(connection: sa.Connection, workspace_id: int, days: float | None) -> None:
-    """Keep jobs of *workspace_id* that are submitted from now on for *days* after their end; `None`: as their region has it.
+    """Keep jobs of *workspace_id* for *days* after their end; `None`: the region's setting. Applies to new jobs only.
 
     Raises `Refused`.
     """
@@ -64,7 +65,7 @@ def _change(connection: sa.Connection, workspace_id: int, **values: object) -> N
 
 
 def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
-    """A new workspace, and its default project."""
+    """Create a workspace and its default project, and return the ids of both."""
     workspace = _inserted(connection, t.workspaces, name=name)
     return workspace, _inserted(connection, t.projects, workspace_id=workspace, name="default", is_default=True)
 
@@ -72,5 +73,5 @@ def open_workspace(connection: sa.Connection, name: str) -> tuple[int, int]:
 def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
     key = connection.execute(sa.insert(table).values(created_at=now_ms(), **values)).inserted_primary_key
     if key is None:
-        raise RuntimeError(f"no key from {table.name}")
+        raise RuntimeError(f"the database returned no primary key for {table.name}")
     return int(key[0])

@@ -1,4 +1,4 @@
-"""How much one workspace, and one disk, may hold, and how fast one key may ask. The mechanism of the latter: `buckets.py`."""
+"""Quotas of a workspace, the reserve of the disk, and the profiles of limits. `rate_limiter.py` applies the rate limits."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from sottovoce.service.limits.rate_limits import RateLimit, RateLimits
 from sottovoce.service.storage import schema as t
 
 RULES: Mapping[Kind, str] = {Kind.TOO_MANY_JOBS: "jobs", Kind.STORAGE_FULL: "storage"}
-"""What refusals for want of room are counted as."""
+"""The metric label of each rejection for lack of space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """Per workspace: jobs at the same time, and bytes of media kept. `None`: as many as there is room for."""
+    """Per workspace: jobs that wait or run at the same time, and bytes of stored media. `None`: unlimited."""
 
     live_jobs: int | None = None
     stored_bytes: int | None = None
@@ -26,28 +26,28 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a workspace holds now."""
+    """The waiting and running jobs of a workspace, and the bytes of its stored media."""
 
     live_jobs: int
     stored_bytes: int
 
 
 def usage(connection: sa.Connection, workspace_id: int) -> Usage:
-    """What *workspace_id* holds in this region."""
+    """Return the usage of *workspace_id* in this region."""
     return _held(connection, workspace_id, Quota(live_jobs=0, stored_bytes=0))
 
 
 def enforce(connection: sa.Connection, *, quota: Quota, workspace_id: int, incoming: int) -> None:
-    """Refuse a job with *incoming* bytes of media that would pass *quota*, as *connection* sees it. Raises `Refused`.
+    """Raise `Refused` if a job with *incoming* bytes of media would exceed *quota*, as *connection* sees it.
 
-    Exact only in a transaction that keeps others from adding jobs: `jobs.insert` calls it in one.
+    Exact only in a transaction that blocks other inserts of jobs: `jobs.insert` calls it in one.
     """
     if quota != Quota():
         check(quota, _held(connection, workspace_id, quota), incoming)
 
 
 def _held(connection: sa.Connection, workspace_id: int, quota: Quota) -> Usage:
-    """What *workspace_id* holds of the things that *quota* limits; of others 0, since counting takes time."""
+    """Return the usage of *workspace_id*; 0 for values that *quota* does not limit, because counting takes time."""
     mine = t.jobs.c.workspace_id == workspace_id
     live: sa.ColumnElement[int] = sa.literal(0)
     kept: sa.ColumnElement[int] = sa.literal(0)
@@ -61,7 +61,7 @@ def _held(connection: sa.Connection, workspace_id: int, quota: Quota) -> Usage:
 
 
 def check(quota: Quota, held: Usage, incoming: int) -> None:
-    """Refuse *incoming* bytes of media that would pass *quota*. Raises `Refused`."""
+    """Raise `Refused` if a job with *incoming* bytes of media would exceed *quota*; *held*: the usage without it."""
     if quota.live_jobs is not None and held.live_jobs >= quota.live_jobs:
         raise Refused(Kind.TOO_MANY_JOBS, f"{held.live_jobs} jobs of this workspace are waiting or running")
     if quota.stored_bytes is not None and held.stored_bytes + incoming > quota.stored_bytes:
@@ -71,20 +71,20 @@ def check(quota: Quota, held: Usage, incoming: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """A local store's disk: *reserve* bytes of it are never given to media."""
+    """The disk of a local blob store: *reserve* bytes of it stay free of media."""
 
     root: Path
     reserve: int
 
     def check(self, incoming: int) -> None:
-        """Refuse *incoming* bytes that would eat into the reserve. Raises `Refused`."""
+        """Raise `Refused` if *incoming* bytes would leave less than the reserve free."""
         if shutil.disk_usage(self.root).free - incoming < self.reserve:
             raise Refused(Kind.STORAGE_FULL, "the server's disk is too full for this media; try again later")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Limits that go together; *live_jobs* as in `Quota`."""
+    """A named set of limits; *live_jobs* as in `Quota`."""
 
     rate_limits: RateLimits
     live_jobs: int | None
@@ -92,10 +92,10 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "generous": Profile(rate_limits=RateLimits(), live_jobs=None),
-    # contract `batch-v2.md` §11; its rates are of one second, and so are the bursts
+    # contract `batch-v2.md` §11; it gives rates per second, so each burst is one second's worth
     "vendor": Profile(
         rate_limits=RateLimits(submit=RateLimit(rate=10.0, burst=10), read=RateLimit(rate=50.0, burst=50)),
         live_jobs=20_000,
     ),
 }
-"""What the setting `limits` can be; every single limit can be set otherwise."""
+"""The values of the setting `limits`; other settings override single limits."""

@@ -1,4 +1,4 @@
-"""How fast a key may ask: which pace counts for a request, in this process or in all of them together."""
+"""The rate limiter of API requests: chooses the rate limit of a request, and counts it per process or across processes."""
 
 from collections.abc import Callable
 
@@ -10,33 +10,34 @@ from sottovoce.service.storage.database import Database
 
 SUBMIT, READ = "submit", "read"
 KEPT = 3600.0
-"""Seconds that an unused bucket stays in the database, at least."""
+"""Seconds for which an unused bucket stays in the database, at least."""
 
 
 class RateLimiter:
-    """The paces of keys. On PostgreSQL they are those of all API processes; while it is away, and embedded, of this one.
+    """Rate limits per key. All API processes share them on PostgreSQL.
 
-    *clock* gives monotonic seconds.
+    With an embedded database, and while PostgreSQL is unreachable, each process counts its own requests. *clock* gives monotonic
+    seconds.
     """
 
     def __init__(
         self, rate_limits: RateLimits, database: Database, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._rate_limits = {SUBMIT: rate_limits.submit, READ: rate_limits.read}
-        self._own = {rule: TokenBuckets(pace, clock) for rule, pace in self._rate_limits.items()}
+        self._own = {rule: TokenBuckets(rate_limit, clock) for rule, rate_limit in self._rate_limits.items()}
         self._shared = None if database.embedded else SharedBuckets(database, clock)
         self._metrics = metrics
 
     @property
     def shared(self) -> bool:
-        """Whether buckets are kept in the database."""
+        """True if buckets are stored in the database."""
         return self._shared is not None
 
     async def take(self, key_id: str, method: str) -> None:
-        """Count a request of the key, or the temporary ones in its name. Raises `RateLimited`.
+        """Count a request of a key, or of a temporary key that was issued for it. Raises `RateLimited`.
 
-        The contract knows a rate of new jobs and one of looks at them (`batch-v2.md` §11). DELETE goes with the latter: who
-        submits, looks and deletes shall get as many jobs done as the former says.
+        The contract has one rate for new jobs and one for reading them (`batch-v2.md` §11). DELETE counts as reading, so that a
+        client that submits, reads and deletes each job reaches the full rate of new jobs.
         """
         rule = SUBMIT if method == "POST" else READ
         try:
@@ -47,6 +48,6 @@ class RateLimiter:
             raise
 
     async def forget(self) -> None:
-        """Remove the shared buckets that have filled up since they were last used."""
+        """Remove the shared buckets that have refilled since their last use."""
         if self._shared is not None:
-            await self._shared.forget(max(KEPT, *(pace.filling for pace in self._rate_limits.values())))
+            await self._shared.forget(max(KEPT, *(rate_limit.filling for rate_limit in self._rate_limits.values())))

@@ -1,8 +1,8 @@
 """Token buckets that several API processes share, as rows of the region's database.
 
-A process takes tokens in leases, so that a request costs no write: as many as come in a tenth of a second, and no more than a
-tenth of the burst. What is granted differs from the pace by no more than the leases that are out. The statements are
-PostgreSQL's: an embedded database has one process, and nobody to share with.
+A process takes tokens in leases, so that most requests need no database write. A lease has at most the tokens of a tenth of a
+second, and at most a tenth of the burst. The granted requests exceed the rate limit by at most the unspent leases. The
+statements are for PostgreSQL only: an embedded database has one process.
 """
 
 import asyncio
@@ -24,29 +24,29 @@ from sottovoce.service.storage.database import Database, now_ms
 _log = logging.getLogger(__name__)
 
 LEASE = 10.0
-"""Seconds for which leased tokens are good; what is left of them goes back with the next lease."""
+"""Seconds for which leased tokens are valid; the next lease returns unspent ones."""
 SHARE, PART = 0.1, 0.1
-"""A lease: so many seconds' worth of tokens, and at most such a part of the burst."""
+"""Size of a lease: the tokens of `SHARE` seconds, and at most the fraction `PART` of the burst."""
 PATIENCE = 5.0
-"""Seconds to wait for the database before it counts as away."""
+"""Seconds to wait for the database before it counts as unreachable."""
 AWAY = 10.0
-"""Seconds before it is asked again."""
+"""Seconds before the next attempt to use an unreachable database."""
 SHORTEST = 0.01
-"""Seconds between two looks at an empty bucket, at least."""
+"""Seconds between two reads of an empty bucket, at least."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Lease:
-    """Tokens of one bucket that this process may spend. Instants are those of its own clock."""
+    """Tokens of one bucket that this process may spend. Instants are monotonic seconds of this process."""
 
     left: int = 0
     until: float = -math.inf
-    again: float = -math.inf  # the bucket was empty: before this nobody looks
+    again: float = -math.inf  # the bucket was empty: it is not read again before this instant
     used: float = -math.inf
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def spend(self, now: float) -> bool:
-        """Take one token; False: none is left. Raises `RateLimited` while there are none to be had either."""
+        """Take one token. False if none is left. Raises `RateLimited` while the bucket is known to be empty."""
         if self.left > 0 and now < self.until:
             self.left -= 1
             return True
@@ -55,12 +55,12 @@ class _Lease:
         return False
 
     def wants(self, now: float) -> bool:
-        """Whether it is time for another one."""
+        """True if a new lease is needed and the bucket may be read again."""
         return now >= self.again and (self.left <= 0 or now >= self.until)
 
 
 class SharedBuckets:
-    """The process's leases of buckets in *database*. *clock* gives monotonic seconds. For one event loop."""
+    """This process's leases of buckets in *database*. *clock* gives monotonic seconds. For one event loop."""
 
     def __init__(self, database: Database, clock: Callable[[], float], *, patience: float = PATIENCE) -> None:
         self._database = database
@@ -70,37 +70,37 @@ class SharedBuckets:
         self._away = False
         self._retry = -math.inf
 
-    async def take(self, name: str, pace: RateLimit) -> bool:
-        """Take a token of the bucket *name*; False: the database cannot be asked. Raises `RateLimited` when there is none."""
-        lease = self._lease(name, pace)
+    async def take(self, name: str, rate_limit: RateLimit) -> bool:
+        """Take a token of the bucket *name*. False if the database is unreachable. Raises `RateLimited` if it is empty."""
+        lease = self._lease(name, rate_limit)
         while not lease.spend(self._clock()):
-            async with lease.lock:  # who asks first asks for everybody
+            async with lease.lock:  # one request fetches the lease; concurrent ones wait and share it
                 if self._clock() < self._retry:
                     return False
                 if lease.wants(self._clock()):
-                    await self._fill(lease, name, pace)
+                    await self._fill(lease, name, rate_limit)
         return True
 
-    def _lease(self, name: str, pace: RateLimit) -> _Lease:
-        """The lease of *name*, latest in use; those that are over since their buckets filled up are forgotten."""
+    def _lease(self, name: str, rate_limit: RateLimit) -> _Lease:
+        """Return the lease of *name*, marked as used now. Removes leases whose buckets have refilled since their last use."""
         lease = self._leases.get(name)
         if lease is None:
             lease = self._leases[name] = _Lease()
         self._leases.move_to_end(name)
         lease.used = self._clock()
-        over = lease.used - max(pace.filling, LEASE)
+        over = lease.used - max(rate_limit.filling, LEASE)
         while next(iter(self._leases.values())).used < over:
             self._leases.popitem(last=False)
         return lease
 
-    async def _fill(self, lease: _Lease, name: str, pace: RateLimit) -> None:
-        """Give back what is left of *lease*, and take another; when that fails, ask nobody for a while."""
+    async def _fill(self, lease: _Lease, name: str, rate_limit: RateLimit) -> None:
+        """Return the unspent tokens of *lease*, and take a new one. After a failure the database is not used for `AWAY` seconds."""
         back, lease.left = lease.left, 0
-        want = max(1, math.floor(min(pace.rate * SHARE, pace.burst * PART)))
+        want = max(1, math.floor(min(rate_limit.rate * SHARE, rate_limit.burst * PART)))
         try:
             async with asyncio.timeout(self._patience):
                 granted, filled = await self._database.write(
-                    partial(withdraw, name=name, pace=pace, want=want, back=back)
+                    partial(withdraw, name=name, rate_limit=rate_limit, want=want, back=back)
                 )
         except (sa.exc.SQLAlchemyError, TimeoutError) as error:
             self._lost(error)
@@ -109,8 +109,8 @@ class SharedBuckets:
         now = self._clock()
         lease.left, lease.until, lease.again = granted, now + LEASE, -math.inf
         if not granted:
-            wait = max(SHORTEST, (1.0 - filled) / pace.rate)
-            # not in step with other processes, or the one that looks first each time takes everything
+            wait = max(SHORTEST, (1.0 - filled) / rate_limit.rate)
+            # random, because otherwise one process could be first each time and take every token
             lease.again = now + min(wait * random.uniform(1.0, 2.0), math.ceil(wait))  # noqa: S311 - no secret
 
     def _lost(self, error: Exception) -> None:
@@ -125,32 +125,35 @@ class SharedBuckets:
         self._away = False
 
     async def forget(self, seconds: float) -> int:
-        """Remove the buckets that nobody has used for so many *seconds*, in which they filled up; how many."""
+        """Remove the buckets that have been unused for *seconds*. Returns their number."""
         return await self._database.write(partial(forget, seconds=seconds))
 
 
-def withdraw(connection: sa.Connection, *, name: str, pace: RateLimit, want: int, back: int) -> tuple[int, float]:
-    """Put *back* tokens into the bucket *name*, take up to *want*: how many those are, and how many there were."""
-    statement = _withdrawal(name, pace, want, back)
+def withdraw(connection: sa.Connection, *, name: str, rate_limit: RateLimit, want: int, back: int) -> tuple[int, float]:
+    """Return *back* tokens to the bucket *name*, and take up to *want*.
+
+    Returns the number of tokens taken, and the number that the bucket had before.
+    """
+    statement = _withdrawal(name, rate_limit, want, back)
     row = connection.execute(statement).first()
     if row is None:
-        fresh = postgresql.insert(t.buckets).values(name=name, tokens=pace.burst, at=now_ms())
+        fresh = postgresql.insert(t.buckets).values(name=name, tokens=rate_limit.burst, at=now_ms())
         connection.execute(fresh.on_conflict_do_nothing())
-        row = connection.execute(statement).one()  # locked by this transaction, or by who was quicker: then it waited
+        row = connection.execute(statement).one()  # waits for a concurrent insert of the row
     return int(row[0]), float(row[1])
 
 
-def _withdrawal(name: str, pace: RateLimit, want: int, back: int) -> sa.Executable:
+def _withdrawal(name: str, rate_limit: RateLimit, want: int, back: int) -> sa.Executable:
     mine = sa.select(t.buckets.c.name, t.buckets.c.tokens, t.buckets.c.at, now_ms().label("now"))
     held = mine.where(t.buckets.c.name == name).with_for_update().subquery("held")
-    come = sa.func.greatest(0, held.c.now - held.c.at) * (pace.rate / 1000)
-    filled = sa.func.least(float(pace.burst), held.c.tokens + come + back, type_=sa.Float)
+    come = sa.func.greatest(0, held.c.now - held.c.at) * (rate_limit.rate / 1000)
+    filled = sa.func.least(float(rate_limit.burst), held.c.tokens + come + back, type_=sa.Float)
     granted = sa.func.least(float(want), sa.func.floor(filled), type_=sa.Float)
     taken = sa.update(t.buckets).where(t.buckets.c.name == held.c.name)
     return taken.values(tokens=filled - granted, at=held.c.now).returning(granted, filled)
 
 
 def forget(connection: sa.Connection, *, seconds: float) -> int:
-    """Remove the buckets that were last used more than so many *seconds* ago; how many."""
+    """Remove the buckets that were last used more than *seconds* ago. Returns their number."""
     old = sa.delete(t.buckets).where(t.buckets.c.at < now_ms() - round(seconds * 1000))
     return int(connection.execute(old).rowcount)

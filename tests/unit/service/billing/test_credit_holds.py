@@ -169,7 +169,7 @@ def test_without_the_control_database_nothing_is_sold(tmp_path: Path, caplog: py
     finally:
         away.close()
     assert [(record.getMessage(), record.levelname) for record in caplog.records] == [
-        ("credits not given back yet", "WARNING")
+        ("credits not released yet", "WARNING")
     ]
 
 

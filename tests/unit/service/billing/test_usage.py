@@ -421,7 +421,7 @@ def test_a_project_cannot_be_deleted_while_its_usage_is_copied(bank: Bank) -> No
     theirs = project(bank)
     done(bank, "a", project_id=theirs)
     with bank.region.reading() as connection:
-        rows = usage_replication._untold(connection)
+        rows = usage_replication._uncopied(connection)
     with bank.control.writing() as copying:
         assert usage_replication._copy(copying, REGION, rows) == set()
         with bank.control.reading() as deleting:

@@ -52,7 +52,7 @@ def revoke(control: Database) -> None:
 def away(ring: ApiKeyCache, folder: Path) -> None:
     """From now on *ring* asks a database that cannot answer."""
     gone = Database(f"sqlite:///{folder}/nowhere/control.db")
-    ring._callers._control = ring._witnesses._control = gone
+    ring._callers._control = ring._verification_keys._control = gone
 
 
 def ask(ring: ApiKeyCache, secret: str = SECRET) -> api_keys.Caller | None:

@@ -75,4 +75,4 @@ def test_what_cannot_be_kept_is_told_all_the_same(tmp_path: Path, caplog: pytest
     away = Database(f"sqlite:///{tmp_path}/nowhere/control.db")
     asyncio.run(audit_log.note(away, ENTRY))
     away.close()
-    assert [record.getMessage() for record in caplog.records] == ["key created", "audit entry not kept"]
+    assert [record.getMessage() for record in caplog.records] == ["key created", "audit entry not stored"]

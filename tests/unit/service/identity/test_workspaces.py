@@ -86,8 +86,8 @@ def test_its_jobs_are_kept_for_a_time_of_its_own(control: Database) -> None:
     [
         (("bind", "2", "eu1"), "no workspace 2"),
         (("bind", "1", ","), "at least one region"),
-        (("bind", "1", "EU1"), "no name of a region"),
-        (("bind", "1", "../eu1"), "no name of a region"),
+        (("bind", "1", "EU1"), "not a region name"),
+        (("bind", "1", "../eu1"), "not a region name"),
         (("unbind", "99"), "no workspace 99"),
         (("retention", "1"), "either DAYS or --default"),
         (("retention", "1", "3", "--default"), "either DAYS or --default"),

@@ -124,7 +124,7 @@ def test_no_token_is_given_out_twice(database):
 
     def database_take(want: int) -> int:
         with database.writing() as connection:
-            return withdraw(connection, name="a", pace=RateLimit(rate=SLOW, burst=100), want=want, back=0)[0]
+            return withdraw(connection, name="a", rate_limit=RateLimit(rate=SLOW, burst=100), want=want, back=0)[0]
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(work, range(8))) == 100
@@ -176,10 +176,10 @@ def test_what_was_not_spent_goes_back(database, monkeypatch):
 def test_what_goes_back_is_there_for_others(database):
     pace = RateLimit(rate=SLOW, burst=100)
     with database.writing() as connection:
-        assert withdraw(connection, name="a", pace=pace, want=10, back=0)[0] == 10
-        assert withdraw(connection, name="a", pace=pace, want=10, back=9) == (10, pytest.approx(99, abs=0.01))
-        assert withdraw(connection, name="a", pace=pace, want=200, back=1000) == (100, 100)
-        assert withdraw(connection, name="a", pace=pace, want=10, back=0) == (0, pytest.approx(0, abs=0.01))
+        assert withdraw(connection, name="a", rate_limit=pace, want=10, back=0)[0] == 10
+        assert withdraw(connection, name="a", rate_limit=pace, want=10, back=9) == (10, pytest.approx(99, abs=0.01))
+        assert withdraw(connection, name="a", rate_limit=pace, want=200, back=1000) == (100, 100)
+        assert withdraw(connection, name="a", rate_limit=pace, want=10, back=0) == (0, pytest.approx(0, abs=0.01))
 
 
 def test_who_waits_as_long_as_he_was_told_gets_a_token(database):
