@@ -483,11 +483,11 @@ def _fill(ballast, leave: int) -> None:
 
 _TRYING = "the worker says aloud that the outside world is in trouble, and tries again"
 _FAILED = "the client is told 500"
-_CHORE = "the chore's turn failed; it has another"
+_CHORE = "the periodic task failed; it runs again at its next interval"
 AWAY: Excuses = {
     "attempt failed; trying again": _TRYING,
     "request failed": _FAILED,
-    "chore failed": _CHORE,
+    "periodic task failed": _CHORE,
     "media of a refused job not removed": "the sweep removes it",
 }
 DISK: Excuses = AWAY | {

@@ -341,7 +341,7 @@ class Run:
 
     def _failures(self) -> list[str]:
         """Lines of the servers about defects of ours."""
-        events = {"request failed", "chore failed", "media of a refused job not removed"}
+        events = {"request failed", "periodic task failed", "media of a refused job not removed"}
         lines = (line for server in self.world.servers for line in server.lines())
         return [str(line)[:1500] for line in lines if line["event"] in events]
 

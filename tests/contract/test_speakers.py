@@ -31,7 +31,7 @@ OTHER_TALK = AUDIO / "conversation_3.flac"
 SENTENCE = AUDIO / "speech.flac"
 """The woman alone."""
 IDENTIFIER = re.compile(r"v1\.[A-Za-z0-9_-]{40,}")
-WARNED = "speaker identifier(s) not good here, ignored"
+WARNED = "speaker identifier(s) ignored: not valid in this project or for this diarizer"
 
 
 def config(**members: Any) -> dict[str, Any]:

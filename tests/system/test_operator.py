@@ -195,7 +195,7 @@ def test_a_rejected_job_is_listed_shown_and_retried(tmp_path, demo, gate):
         gate.open()
         assert server.wait(job_id)["status"] == "done"
         assert claims(server, job_id) == ["1", "2"], "a retry that was refused has disturbed the job"
-        assert server.events("abandoned job put back") == []
+        assert server.events("abandoned job requeued") == []
         assert "errors" not in server.job(job_id)
         assert jobs("show", "nosuchjob0").returncode == 1
 

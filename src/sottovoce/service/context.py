@@ -1,4 +1,4 @@
-"""The parts of a region that most of the service works with, as one value."""
+"""The parts of a region that most of the service uses, in one value."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an operator watches, in Prometheus' text form. Names are a contract: a test and docs/metrics.md hold them."""
+"""Metrics in the Prometheus text format. Names are stable: a test compares them with docs/metrics.md."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A metric: its name on the wire (a counter's ends in `_total`), kind, labels and meaning."""
+    """A metric: its exposed name (a counter's ends in `_total`), kind, labels and help text."""
 
     name: str
     kind: type[Counter | Gauge | Histogram]
@@ -20,35 +20,40 @@ class Family:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family(name="sottovoce_audio_seconds_total", kind=Counter, labels=("engine",), meaning="Audio recognised."),
+    Family(
+        name="sottovoce_audio_seconds_total", kind=Counter, labels=("engine",), meaning="Seconds of audio recognised."
+    ),
     Family(
         name="sottovoce_deliveries_total",
         kind=Counter,
         labels=("kind", "outcome"),
-        meaning="Attempts at notifications and mails: delivered, retried (it will be), failed (given up).",
+        meaning="Attempts at notifications and mails: delivered, retried (failed, will be retried), failed (permanently).",
     ),
-    Family(name="sottovoce_engine_deaths_total", kind=Counter, labels=(), meaning="Engine processes lost in a job."),
+    Family(
+        name="sottovoce_engine_deaths_total",
+        kind=Counter,
+        labels=(),
+        meaning="Engine processes that died during a job.",
+    ),
     Family(
         name="sottovoce_fetches_total",
         kind=Counter,
         labels=("outcome",),
-        meaning="Attempts at fetching media: done, retried (it will be), failed (given up).",
+        meaning="Attempts at fetching media: done, retried (failed, will be retried), failed (permanently).",
     ),
     Family(
         name="sottovoce_http_request_seconds",
         kind=Histogram,
         labels=("route", "method"),
-        meaning="Time to the answer's end.",
+        meaning="Seconds from request to end of response.",
     ),
     Family(
         name="sottovoce_http_requests_total",
         kind=Counter,
         labels=("route", "method", "status"),
-        meaning="Requests answered.",
+        meaning="Requests answered, by status.",
     ),
-    Family(
-        name="sottovoce_jobs_reaped_total", kind=Counter, labels=(), meaning="Abandoned jobs put back into the queue."
-    ),
+    Family(name="sottovoce_jobs_reaped_total", kind=Counter, labels=(), meaning="Abandoned jobs requeued."),
     Family(name="sottovoce_jobs", kind=Gauge, labels=("state",), meaning="Jobs of this region by state."),
     Family(name="sottovoce_jobs_accepted_total", kind=Counter, labels=("api",), meaning="Jobs accepted."),
     Family(name="sottovoce_jobs_finished_total", kind=Counter, labels=("state",), meaning="Jobs that ended."),
@@ -62,30 +67,36 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Requests refused by a limit: submit, read (too fast), jobs (too many at once), storage.",
     ),
     Family(
-        name="sottovoce_recognition_seconds_total", kind=Counter, labels=("engine",), meaning="Time spent recognising."
+        name="sottovoce_recognition_seconds_total",
+        kind=Counter,
+        labels=("engine",),
+        meaning="Seconds spent on recognition.",
     ),
     Family(
         name="sottovoce_queue_eta_seconds",
         kind=Gauge,
         labels=(),
-        meaning="Until the queue is done; -1 without a worker.",
+        meaning="Estimated seconds until the queue is empty; -1 without a worker.",
     ),
     Family(name="sottovoce_queue_jobs", kind=Gauge, labels=(), meaning="Jobs that wait for a slot."),
     Family(
-        name="sottovoce_queue_oldest_seconds", kind=Gauge, labels=(), meaning="How long the oldest of them has waited."
+        name="sottovoce_queue_oldest_seconds",
+        kind=Gauge,
+        labels=(),
+        meaning="Seconds that the oldest queued job has waited.",
     ),
-    Family(name="sottovoce_slots", kind=Gauge, labels=("engine", "use"), meaning="Engine processes: busy, and all."),
+    Family(name="sottovoce_slots", kind=Gauge, labels=("engine", "use"), meaning="Engine processes: busy and all."),
     Family(name="sottovoce_upload_bytes_total", kind=Counter, labels=(), meaning="Media bytes received."),
 )
 """Every metric."""
 
 
 class Metrics:
-    """The meters of one process, in a registry of their own."""
+    """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series a counter that says nothing
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it would add a useless series per counter
         meters: dict[str, Any] = {
             family.name: family.kind(
                 family.name.removesuffix("_total"), family.meaning, family.labels, registry=self._registry
@@ -129,12 +140,12 @@ class Metrics:
         self._limited.labels(rule).inc()
 
     def recognised(self, engine: str, *, audio: float, seconds: float) -> None:
-        """*audio* seconds were recognised in *seconds*."""
+        """*engine* recognised *audio* seconds of audio in *seconds*."""
         self._audio.labels(engine).inc(audio)
         self._work.labels(engine).inc(seconds)
 
     def child_died(self) -> None:
-        """An engine process was lost while it had a job."""
+        """An engine process died during a job."""
         self._deaths.inc()
 
     def delivered(self, kind: str, outcome: str) -> None:
@@ -146,22 +157,22 @@ class Metrics:
         self._fetches.labels(outcome).inc()
 
     def reaped(self) -> None:
-        """An abandoned job went back into its queue."""
+        """An abandoned job was requeued."""
         self._reaped.inc()
 
     def set_queue(self, waiting: int, oldest: float, eta: float | None) -> None:
-        """The queue's length, the age of its oldest job, and the seconds it will take (-1: nobody works)."""
+        """Set the queue's length, and in seconds the age of its oldest job and the estimate (-1 without a worker)."""
         self._waiting.set(waiting)
         self._oldest.set(oldest)
         self._eta.set(-1 if eta is None else eta)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered. *route* is the pattern, never the path: ids would make a series each."""
+        """A request was answered in *seconds*. *route* is the pattern, not the path: each id in a path would add a series."""
         self._requests.labels(route, method, str(status)).inc()
         self._latency.labels(route, method).observe(seconds)
 
     def snapshot(self, jobs: Mapping[str, int], slots: Mapping[str, tuple[int, int]], states: Iterable[str]) -> None:
-        """Set the gauges that are read at scrape time."""
+        """Set the gauges that are computed at scrape time."""
         for state in states:
             self._jobs.labels(state).set(jobs.get(state, 0))
         for engine, (busy, all_slots) in slots.items():
@@ -169,5 +180,5 @@ class Metrics:
             self._slots.labels(engine, "all").set(all_slots)
 
     def render(self) -> bytes:
-        """Everything, in the text form."""
+        """All metrics in the text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""What a process of the server is built from."""
+"""The plan of a server process: the values of all settings that the service needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from sottovoce.service.storage.data_folder import DataFolder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
-    """Whom we may talk to, how, and how many attempts of each kind one worker makes at a time."""
+    """Outbound connections, the policies of deliveries and fetches, and the slots for each in one worker."""
 
     outbound: Policy = field(default_factory=Policy)
     send: SendPolicy = field(default_factory=SendPolicy)
@@ -29,7 +29,7 @@ class TaskSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to build. URLs that are `None` mean the embedded default in *folder*."""
+    """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*."""
 
     folder: DataFolder
     region_number: int
@@ -63,5 +63,5 @@ class Plan:
 
     @property
     def embedded(self) -> bool:
-        """Whether jobs live in the folder, which then belongs to one server at a time."""
+        """True if the jobs are stored in the folder, which then serves only one process at a time."""
         return self.database_url is None

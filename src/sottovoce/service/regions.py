@@ -1,15 +1,15 @@
-"""The regions that the contract knows, an operator's own, and what each of them does (contract `batch-v2.md` §1)."""
+"""The regions of the contract, an operator's own regions, and the modes of each (contract `batch-v2.md` §1)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 NAME = r"^[a-z]{2,8}[0-9]{1,2}$"
-"""What a region may be called: it stands in paths, URLs and database names."""
+"""Pattern of region names, which are used in paths, URLs and database names."""
 
 
 class Mode(StrEnum):
-    """A way to be heard, which a region has or lacks; a server's role of the same name does it."""
+    """A mode of transcription that a region supports or lacks; the server role of the same name provides it."""
 
     BATCH = "batch"
     REALTIME = "realtime"
@@ -17,7 +17,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """*number*: the last two digits of its V1 job ids, by which they are disjoint. *place* `None`: the operator's own."""
+    """*number*: the last two digits of its V1 job ids, unique per region. *place*: `None` for an operator's own region."""
 
     name: str
     number: int
@@ -26,7 +26,7 @@ class Region:
 
     @property
     def label(self) -> str:
-        """Its name as people write it."""
+        """The name in upper case, for display."""
         return self.name.upper()
 
 
@@ -42,17 +42,19 @@ KNOWN: Mapping[str, Region] = {
 """The contract's regions."""
 
 GENERAL = ("eu1", "us1", "au1")
-"""Those of them that every client may expect; the other two are for who sets them up."""
+"""The generally available regions; the other two are for enterprise customers."""
 
 
 def region(name: str, *, number: int | None = None, modes: Collection[str] = ()) -> Region:
-    """The region called *name*. *number* and *modes*, where given, are the operator's; a known region may do less than the
-    contract says, never more. Raises `ValueError` that names the setting.
+    """The region *name*, with the operator's *number* and *modes* where given.
+
+    A region of the contract may support fewer modes than the contract lists, but not more. Raises `ValueError` that names the
+    setting.
     """
     known = KNOWN.get(name)
     found = number or (known.number if known else None)
     if found is None:
-        raise ValueError(f"region {name} needs SOTTOVOCE_REGION_NUMBER (1 to 99, of its own)")
+        raise ValueError(f"region {name} needs SOTTOVOCE_REGION_NUMBER: a number from 1 to 99 that no other region has")
     most = known.modes if known else _BOTH
     wanted = frozenset(map(Mode, modes)) or most
     if excess := sorted(wanted - most):
@@ -61,9 +63,9 @@ def region(name: str, *, number: int | None = None, modes: Collection[str] = ())
 
 
 def roles(here: Region, wanted: Collection[str], *, explicit: bool) -> frozenset[str]:
-    """*wanted* roles of a server in the region *here*: without those that it lacks, unless they were asked for in so many words.
+    """The *wanted* roles of a server in the region *here*, without the modes that the region lacks.
 
-    Raises `ValueError` that names the setting.
+    Raises `ValueError` that names the setting if *wanted* is *explicit* and has such a mode.
     """
     lacking = frozenset(map(str, Mode)) - here.modes
     if explicit and (excess := sorted(lacking & frozenset(wanted))):

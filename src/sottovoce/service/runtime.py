@@ -1,4 +1,7 @@
-"""The parts of one region's server, built in order and taken down in reverse. Knows no settings and no HTTP."""
+"""Builds the parts of one region's server in order and closes them in reverse. Independent of settings and HTTP.
+
+`Runtime` has, in order: `start` and the parts that it builds, the databases and the first API key, periodic tasks, and readiness.
+"""
 
 import asyncio
 import contextlib
@@ -39,29 +42,30 @@ _log = logging.getLogger(__name__)
 
 NO_MODELS = "run `sottovoce models pull whisper-base`, or use engine auto"
 READY_FOR = 1.0
+"""Seconds for which a result of the readiness check is cached."""
 READY_TIMEOUT = 5.0
-"""Seconds that a look at the parts is good for, and that each part may take."""
+"""Seconds that the check of one part may take."""
 INSPECTORS = 2
-"""Processes that look at uploads: one hostile file shall not hold up everybody."""
+"""Processes that inspect uploads: two, so that one hostile file does not block all uploads."""
 
 
 class NotMigrated(Exception):
-    """A database of the operator's own is not at the revision that this release needs."""
+    """An operator's database is not at the revision that this release needs."""
 
 
 class Runtime:
-    """Everything that a process of this server needs besides HTTP. `start` blocks; call it off the event loop."""
+    """All parts of a server process except HTTP. `start` blocks; call it outside the event loop."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.metrics = Metrics()
         self.first_key: str | None = None
         self._undo = contextlib.ExitStack()
-        self._looking = asyncio.Lock()
-        self._looked: tuple[float, dict[str, bool]] = (-READY_FOR * 2, {})
+        self._ready_lock = asyncio.Lock()
+        self._ready: tuple[float, dict[str, bool]] = (-READY_FOR * 2, {})
 
     def start(self) -> None:
-        """Build all parts; whatever was built is taken down again when a later part fails."""
+        """Build all parts. If one fails, the parts built before are closed."""
         try:
             self._start()
         except BaseException:
@@ -85,7 +89,7 @@ class Runtime:
         batch = "batch" in plan.roles
         self.offers = CapabilityTable(registry.offered(plan.engine_config, plan.engine) if batch else ())
         if batch and not self.offers.engines:
-            raise EngineUnavailable(f"engine {plan.engine} has nothing to recognise with: {NO_MODELS}", at=None)
+            raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.completion_waiter = CompletionWaiter(self.database)
         self.loader = JobDataLoader(self.database)
         self.queue_estimator = QueueEstimator(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
@@ -115,7 +119,7 @@ class Runtime:
             keep_ms=round(plan.keep * 1000),
         )
         tasks = self._start_worker(region) if batch else [self._capability_refresh()]
-        # only a process that uses the buckets knows when one is full again
+        # only a process that uses the buckets can detect which are full again and delete them
         if "api" in plan.roles and self.rates.shared:
             tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
         scheduler = Scheduler([*tasks, self._queue_refresh()])
@@ -162,62 +166,62 @@ class Runtime:
         return database
 
     def _check_control(self) -> None:
-        """A region that was served before must not make a control database anew: its jobs would be nobody's, its keys worthless.
+        """Raise `FileNotFoundError` if the region has jobs but the control database is missing.
 
-        Raises `FileNotFoundError`.
+        A new control database would have neither the owners of the jobs nor their API keys.
         """
         folder, ours = self.plan.folder, self.plan.embedded and self.plan.control_database_url is None
         if ours and folder.region_database.exists() and not folder.control_database.exists():
             raise FileNotFoundError(
-                f"region {folder.region} has jobs, and {folder.control_database.name} with their owners is missing beside it: "
-                "put it back (docs/backup.md)"
+                f"region {folder.region} has jobs, but the control database {folder.control_database.name} is missing: "
+                "restore it from the backup (docs/backup.md)"
             )
 
     def _first_key(self) -> None:
-        """On an empty control database: workspace, user 1 and a key, which is kept beside the data and shown once."""
-        kept = self.plan.folder.api_key
+        """In an empty control database, create a workspace, user 1 and an API key, stored in the data folder and shown once."""
+        file = self.plan.folder.api_key
         with self.control.writing() as connection:
-            # a file without a workspace: the last start was killed between the two, and the file is what people read
-            known = kept.read_text(encoding="utf-8").strip() if kept.exists() else ""
-            secret = self.plan.first_key or known or api_keys.new_secret()
+            # a file without a workspace: the last start was killed in between; keep its key, because people may have read it
+            stored = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+            secret = self.plan.first_key or stored or api_keys.new_secret()
             if not api_keys.bootstrap(connection, secret):
                 return
-            if secret != known:
-                kept.unlink(missing_ok=True)
-                write_secret(kept, secret + "\n")
+            if secret != stored:
+                file.unlink(missing_ok=True)
+                write_secret(file, secret + "\n")
         self.first_key = secret
 
     def _capability_refresh(self) -> PeriodicTask:
-        """What workers can do, learned from their rows; at once, for the first request."""
+        """The task that reads the capabilities from the workers' rows. Reads them once now, for the first request."""
 
-        async def learn() -> None:
+        async def refresh() -> None:
             self.offers.engines = worker_registry.union(await self.database.read(worker_registry.seen))
 
         with self.database.reading() as connection:
             self.offers.engines = worker_registry.union(worker_registry.seen(connection))
-        return PeriodicTask(name="capabilities", interval=self.plan.heartbeat, do=learn)
+        return PeriodicTask(name="capabilities", interval=self.plan.heartbeat, do=refresh)
 
     def _queue_refresh(self) -> PeriodicTask:
-        """The length of the queue and how long it will take, for metrics and for jobs that arrive."""
+        """The task that refreshes the queue estimate, for metrics and for the logs of new jobs."""
         return PeriodicTask(name="backlog", interval=self.plan.heartbeat, do=self.queue_estimator.refresh)
 
     async def fetched(self, job: model.Job) -> None:
-        """The transcript of *job* is on its way to its owner: one that is kept until then may go."""
+        """Record that the owner fetched the transcript of *job*, if the job is kept only until then."""
         keep = self.plan.keep * 1000 if job.keep_ms is None else job.keep_ms
         if keep == 0 and job.read_at is None:
             await self.database.write(lambda connection: repository.mark_read(connection, job.id))
 
     async def ready(self) -> dict[str, bool]:
-        """What works now, looked at once a second at most: whoever asks more often, with no key, costs nothing."""
-        async with self._looking:
-            at, state = self._looked
+        """The readiness of each part. The result is cached for 1 s, because requests without a key may call it at any rate."""
+        async with self._ready_lock:
+            at, state = self._ready
             if time.monotonic() - at > READY_FOR:
-                state = await self._look()
-                self._looked = time.monotonic(), state
+                state = await self._check_parts()
+                self._ready = time.monotonic(), state
         return state
 
-    async def _look(self) -> dict[str, bool]:
-        """Whether the database and the blobs can be written, and the engine processes are up."""
+    async def _check_parts(self) -> dict[str, bool]:
+        """Check that the database and the blob store accept writes and that the engine processes run."""
         checks = {"database": self._can_write(), "blobs": asyncio.wait_for(self.blobs.check(), READY_TIMEOUT)}
         results = await asyncio.gather(*checks.values(), return_exceptions=True)
         state = {name: not isinstance(result, BaseException) for name, result in zip(checks, results, strict=True)}
@@ -231,5 +235,5 @@ class Runtime:
             await self.database.write(repository.touch)
 
     def close(self) -> None:
-        """Let running work end for a while, then take everything down."""
+        """Drain running work, then close all parts."""
         self._undo.close()

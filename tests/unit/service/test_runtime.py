@@ -103,7 +103,7 @@ def test_a_region_with_jobs_does_not_make_a_control_database_anew(tmp_path: Path
     """Else its keys would be worthless, and its jobs nobody's."""
     started(tmp_path).close()
     (tmp_path / "control.db").rename(tmp_path / "elsewhere.db")
-    with pytest.raises(FileNotFoundError, match="put it back"):
+    with pytest.raises(FileNotFoundError, match="restore it from the backup"):
         started(tmp_path)
     assert not (tmp_path / "control.db").exists()
     (tmp_path / "elsewhere.db").rename(tmp_path / "control.db")

@@ -1,1 +1,1 @@
-"""The code that carries out queued work."""
+"""Runs queued work: jobs, deliveries, fetches and periodic tasks."""

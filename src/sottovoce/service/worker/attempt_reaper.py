@@ -1,8 +1,7 @@
-"""Errands that nobody runs any more go back into their queues: the reaper of deliveries and fetches. One turn at a time.
+"""Requeues lost attempts of deliveries and fetches. One worker of the region runs it at a time.
 
-Three things lose an errand's attempt: its worker dies in the middle of it, the queue loses the entry, or the entry's delay does not
-end. The last is not far-fetched: the queue counts delays by the clocks of processes, which may be an hour off and jump. What is due
-is judged here by the database's clock.
+An attempt is lost if its worker dies, if the queue loses the entry, or if the entry's delay does not end. The last can happen
+because the queue counts delays by the clocks of processes, which may be an hour off and jump. The reaper uses the database's clock.
 """
 
 import asyncio
@@ -23,12 +22,12 @@ from sottovoce.service.worker.job_reaper import ReaperPolicy
 _log = logging.getLogger(__name__)
 
 BATCH = 200
-"""Errands of one kind looked at in one tick."""
+"""Tasks of one kind checked per tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueAttempt:
-    """Attempt *number* at *subject*, which should have been recorded by now."""
+    """Attempt *number* of *subject*, which should have been recorded by now."""
 
     task_kind: TaskKind
     subject: str
@@ -36,16 +35,16 @@ class DueAttempt:
 
     @property
     def entry(self) -> str:
-        """The queue's name for it."""
+        """The id of its queue entry."""
         return entry_of(self.task_kind, self.subject, self.number)
 
 
 def _due(connection: sa.Connection, by_ms: int) -> list[DueAttempt]:
-    told = deliveries.overdue(connection, by_ms, BATCH)
-    found = media_fetcher.overdue(connection, by_ms, BATCH)
+    sends = deliveries.overdue(connection, by_ms, BATCH)
+    fetches = media_fetcher.overdue(connection, by_ms, BATCH)
     return [
-        *(DueAttempt(task_kind=TaskKind.DELIVERY, subject=each.id, number=each.attempts + 1) for each in told),
-        *(DueAttempt(task_kind=TaskKind.FETCH, subject=job_id, number=number) for job_id, number in found),
+        *(DueAttempt(task_kind=TaskKind.DELIVERY, subject=each.id, number=each.attempts + 1) for each in sends),
+        *(DueAttempt(task_kind=TaskKind.FETCH, subject=job_id, number=number) for job_id, number in fetches),
     ]
 
 
@@ -58,7 +57,7 @@ def _still_due(connection: sa.Connection, due: DueAttempt) -> bool:
 
 
 class AttemptReaper:
-    """Looks for attempts that nobody makes."""
+    """Finds and requeues lost attempts."""
 
     def __init__(self, database: Database, queue: DbosQueue, policy: ReaperPolicy) -> None:
         self._database = database
@@ -66,7 +65,7 @@ class AttemptReaper:
         self._policy = policy
 
     async def tick(self) -> int:
-        """Put every lost attempt back; how many."""
+        """Requeue the lost attempts; returns their number."""
         policy = self._policy
         due = await self._database.read(lambda connection: _due(connection, policy.stranded_ms))
         running = {task_kind: await asyncio.to_thread(self._queue.running, task_kind.value) for task_kind in TaskKind}
@@ -77,26 +76,26 @@ class AttemptReaper:
         count = 0
         for task_kind, entries in running.items():
             for entry, state in entries.items():
-                if state.executor not in alive:  # recorded or not: whoever gets it finds that out
+                if state.executor not in alive:  # even if recorded: the next worker detects that
                     await asyncio.to_thread(self._queue.resume, entry, task_kind.value)
-                    count += _requeue_if_lost(entry, state)
+                    count += _log_requeued(entry, state)
         for each in due:
-            count += await self._help(each, states.get(each.entry))
+            count += await self._requeue_if_lost(each, states.get(each.entry))
         return count
 
-    async def _help(self, due: DueAttempt, state: QueueState | None) -> bool:
-        """Whether the attempt needed help; one that runs, or waits for a slot, does not."""
+    async def _requeue_if_lost(self, due: DueAttempt, state: QueueState | None) -> bool:
+        """Requeue the attempt if it is lost; False if it runs or waits for a slot."""
         if state is None or state.ended:
             await asyncio.to_thread(self._queue.forget, [due.entry])
-            if not await self._database.write(self._again(due)):
+            if not await self._database.write(self._enqueue(due)):
                 return False
         elif state.delayed:
             await asyncio.to_thread(self._queue.resume, due.entry, due.task_kind.value)
         else:
             return False
-        return _requeue_if_lost(due.entry, state)
+        return _log_requeued(due.entry, state)
 
-    def _again(self, due: DueAttempt) -> Callable[[sa.Connection], bool]:
+    def _enqueue(self, due: DueAttempt) -> Callable[[sa.Connection], bool]:
         def enqueue(connection: sa.Connection) -> bool:
             if not _still_due(connection, due):
                 return False
@@ -106,6 +105,6 @@ class AttemptReaper:
         return enqueue
 
 
-def _requeue_if_lost(entry: str, state: QueueState | None) -> bool:
-    _log.warning("abandoned errand put back", extra={"entry": entry, "queue": str(state)})
+def _log_requeued(entry: str, state: QueueState | None) -> bool:
+    _log.warning("abandoned task requeued", extra={"entry": entry, "queue": str(state)})
     return True

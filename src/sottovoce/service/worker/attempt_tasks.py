@@ -1,4 +1,4 @@
-"""The handlers of tasks: what a worker does besides recognition, in attempts."""
+"""The handlers of tasks, which run in attempts beside recognition."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from sottovoce.service.worker.notification_sender import Sender
 
 
 def handlers(region: RegionContext, outbound: Outbound, settings: TaskSettings) -> Mapping[TaskKind, TaskHandler]:
-    """The handler of each kind of task but retention."""
+    """The handler of each kind of task except retention."""
     results = Results(region.blobs, region.encryptor)
     sender = Sender(
         region=region,

@@ -1,7 +1,7 @@
-"""Jobs whose worker is gone, and jobs that the queue has lost sight of, go back into the queue. One reaper per region.
+"""Requeues jobs whose worker is gone and jobs without a queue entry. One worker of the region runs it at a time.
 
-A verdict of "dead" that proves wrong costs work and never correctness: the next claim raises `attempt`, and whoever holds the old
-one can neither renew its lease nor publish (docs/decisions/0003).
+If the worker is alive after all, work is lost but the result stays correct: the next claim raises `attempt`, and the old attempt
+can neither renew its lease nor publish (docs/decisions/0003).
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from sottovoce.service.storage.database import Database
 _log = logging.getLogger(__name__)
 
 BATCH = 200
-"""Jobs looked at in one tick."""
+"""Jobs checked per tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperPolicy:
-    """*lease_ms* after which silence means death; jobs unclaimed for *stranded_ms* are looked into."""
+    """*lease_ms*: silence after which a worker counts as dead. *stranded_ms*: time after which an unclaimed job is checked."""
 
     lease_ms: int
     stranded_ms: int
 
 
 class Reaper:
-    """Looks for jobs that nobody works on."""
+    """Finds and requeues abandoned jobs."""
 
     def __init__(self, database: Database, queue: DbosQueue, metrics: Metrics, policy: ReaperPolicy) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class Reaper:
         self._policy = policy
 
     async def tick(self) -> int:
-        """Put every abandoned job back into its queue; how many."""
+        """Requeue the abandoned jobs; returns their number."""
         policy = self._policy
         suspects = await self._database.read(
             lambda connection: repository.abandoned(connection, stranded_ms=policy.stranded_ms, limit=BATCH)
@@ -54,38 +54,43 @@ class Reaper:
         states = await asyncio.to_thread(self._queue.states, [suspect.id for suspect in suspects])
         count = 0
         for suspect in suspects:
-            count += await self._help(suspect, states.get(suspect.id), alive)
-        await self._conclude(running, alive)
+            count += await self._requeue_if_abandoned(suspect, states.get(suspect.id), alive)
+        await self._resume_ended(running, alive)
         return count
 
-    async def _conclude(self, running: dict[str, QueueState], alive: dict[str, int]) -> None:
-        """Jobs that have ended, but not for the queue: their worker died, or could not write that down; another try tidies up."""
+    async def _resume_ended(self, running: dict[str, QueueState], alive: dict[str, int]) -> None:
+        """Resume workflows of ended jobs that the queue lists as running: their worker died or could not record the end.
+
+        The resumed workflow deletes leftover blobs and ends.
+        """
         ids, lost = list(running), [job_id for job_id, state in running.items() if state.executor not in alive]
 
-        def look(connection: sa.Connection) -> dict[str, str]:
+        def read_ended(connection: sa.Connection) -> dict[str, str]:
             return repository.ended(connection, lost) | repository.ended(
                 connection, ids, for_ms=self._policy.stranded_ms
             )
 
-        found = await self._database.read(look) if running else {}
+        found = await self._database.read(read_ended) if running else {}
         for job_id, queue in found.items():
             await asyncio.to_thread(self._queue.resume, job_id, queue)
-            _log.info("ended job given back to the queue, to be concluded", extra={"job": job_id})
+            _log.info("workflow of an ended job resumed", extra={"job": job_id})
 
-    async def _help(self, suspect: model.Abandoned, state: QueueState | None, alive: dict[str, int]) -> bool:
-        """Whether *suspect* needed help."""
+    async def _requeue_if_abandoned(
+        self, suspect: model.Abandoned, state: QueueState | None, alive: dict[str, int]
+    ) -> bool:
+        """Requeue *suspect* if it is abandoned; False if it is not."""
         if state is None or state.ended:
             await asyncio.to_thread(self._queue.forget, [suspect.id])
-            await self._database.write(lambda connection: self._again(connection, suspect))
+            await self._database.write(lambda connection: self._enqueue(connection, suspect))
         elif state.waiting or (suspect.state is State.QUEUED and state.executor in alive):
-            return False  # it waits for a slot, or its worker is about to claim it
+            return False  # it waits for a slot, or a live worker will claim it
         else:
             await asyncio.to_thread(self._queue.resume, suspect.id, suspect.queue)
         self._metrics.reaped()
-        _log.warning("abandoned job put back", extra={"job": suspect.id, "was": suspect.state, "queue": str(state)})
+        _log.warning("abandoned job requeued", extra={"job": suspect.id, "was": suspect.state, "queue": str(state)})
         return True
 
-    def _again(self, connection: sa.Connection, suspect: model.Abandoned) -> None:
+    def _enqueue(self, connection: sa.Connection, suspect: model.Abandoned) -> None:
         found = repository.get(connection, suspect.id)
         if found is not None and found.state in {State.QUEUED, State.RUNNING}:
             self._queue.submit(

@@ -1,7 +1,10 @@
-"""What is done with a queued job: claim it, recognise it in a child, publish the result. Fenced, leased, resumable.
+"""Runs a queued job: claim it, recognise the media in a child process, publish the result.
 
-Claiming belongs to the `work` step on purpose: the queue replays recorded results of finished steps, so a claim of its own
-would hand the same attempt number to the next process, and the fence would not be one (docs/decisions/0003).
+The claim is part of the `work` step: the queue replays the recorded results of finished steps, so a separate claim step would give
+the same attempt number to the next process, which would then not be fenced off (docs/decisions/0003).
+
+The parts, in order: messages for rejected jobs, policy and state, and `JobRunner`: the two steps `work` and `publish`, one attempt,
+and its ends.
 """
 
 import asyncio
@@ -43,16 +46,16 @@ REJECTED_BUG = "The job could not be processed because of an internal error"
 
 
 class LeaseLost(Exception):
-    """Another attempt has the job, or nobody wants it any more."""
+    """Another attempt holds the job, or the job was removed."""
 
 
 class TryAgain(Exception):
-    """The attempt's engine process died; the job deserves another."""
+    """The engine process of the attempt died, and the job may be tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkPolicy:
-    """Leases, patience and keeping. Times in seconds."""
+    """Limits and times of the work on jobs, in seconds."""
 
     owner: str
     scratch: Path
@@ -63,18 +66,21 @@ class WorkPolicy:
 
     @property
     def lease_ms(self) -> int:
-        """The lease in the database's unit."""
+        """The lease in ms, the database's unit."""
         return round(self.lease * 1000)
 
     @property
     def keep_ms(self) -> int:
-        """How long a finished job is kept, in the database's unit."""
+        """The retention of a finished job in ms, the database's unit."""
         return round(self.keep * 1000)
 
 
 @dataclass(slots=True)
 class _Live:
-    """What the child has told of the running attempt; written on the pool's thread, read by the heartbeat."""
+    """What the child process reported about the running attempt; written on the pool's thread, read by the heartbeat.
+
+    *done* and *total* count the work, *duration* is in samples at `RATE`.
+    """
 
     done: int = 0
     total: int | None = None
@@ -90,14 +96,14 @@ class _Live:
 
 
 @dataclass(slots=True)
-class _Turn:
-    """The last attempt of one run of `work`: it goes on only from its own, so that a run presumed dead steals nothing."""
+class _LastAttempt:
+    """The last attempt of one run of `work`, which claims again only after its own attempt and so takes over no newer one."""
 
     attempt: int | None = None
 
 
 class JobRunner:
-    """Does one job at a time for whoever calls; holds no state of its own between calls."""
+    """Runs jobs; keeps no state between calls."""
 
     def __init__(
         self,
@@ -119,38 +125,39 @@ class JobRunner:
     # ── the two steps ──
 
     async def work(self, job_id: str) -> dict[str, Any] | None:
-        """Claim and recognise *job_id*, trying again as often as it makes sense; what `publish` needs, or `None`.
+        """Claim and recognise *job_id*; returns the arguments of `publish`, or `None` if there is no result.
 
-        Only the outside world's trouble (database, blobs) is waited out; everything else ends in a result or a rejection.
+        Retries for as long as the database or the blob store is unavailable, and up to `max_failures` times if the engine process
+        dies. Any other error rejects the job.
         """
-        turn = _Turn()
+        last = _LastAttempt()
         with about(job=job_id):
             while True:
                 result = None
                 try:
-                    result = await retry_forever(lambda: self._once(job_id, turn), reraise=(TryAgain, LeaseLost))
+                    result = await retry_forever(lambda: self._run_attempt(job_id, last), reraise=(TryAgain, LeaseLost))
                 except TryAgain:
                     continue
                 except LeaseLost:
-                    _log.info("attempt given up: the job is somebody else's now")
-                except asyncio.CancelledError:  # the queue was told to stop it, or drains
+                    _log.info("attempt stopped: another attempt holds the job, or it was removed")
+                except asyncio.CancelledError:  # the job was cancelled, or the worker drains
                     with contextlib.suppress(Exception):
-                        await asyncio.shield(self._sweep(job_id))
+                        await asyncio.shield(self._delete_obsolete(job_id))
                     raise
-                # with a result too: the queue drops a removed job between this step and the next, which would sweep then
-                await retry_forever(lambda: self._sweep(job_id))
+                # also with a result: if the job is removed before `publish`, the queue never runs that step and its cleanup
+                await retry_forever(lambda: self._delete_obsolete(job_id))
                 return result
 
     async def publish(self, job_id: str, result: dict[str, Any]) -> None:
-        """Make the attempt's result the job's, unless the attempt has lost the job; then clean up after it."""
+        """Publish the result of the attempt if it still holds the job, then delete leftover blobs."""
         attempt = int(result["attempt"])
         with about(job=job_id, attempt=str(attempt)):
-            # a step that fails ends the workflow, and with it the job's last chance: trouble is waited out here too
+            # retry for ever: a failed step ends the workflow, and the job would never finish
             await retry_forever(lambda: self._publish(job_id, attempt, result))
 
     async def _publish(self, job_id: str, attempt: int, result: dict[str, Any]) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
-        envelopes = await self._outbox.prepare(found) if found else ()
+        pending = await self._outbox.prepare(found) if found else ()
 
         def finish(connection: sa.Connection) -> bool:
             finished = repository.finish(
@@ -165,26 +172,26 @@ class JobRunner:
             if finished:
                 usage.record(connection, job_id)
                 repository.append_log(connection, job_id, attempt=attempt, stage="done", text=str(result["summary"]))
-                self._outbox.post(connection, job_id, envelopes)
+                self._outbox.post(connection, job_id, pending)
             return finished
 
         if await self._database.write(finish):
             self._metrics.finished("done")
             _log.info("job done", extra={"engine": result["engine"], "summary": result["summary"]})
-            await self._sweep(job_id)
+            await self._delete_obsolete(job_id)
         else:
             await self._discard(job_id, attempt)
 
     async def _discard(self, job_id: str, attempt: int) -> None:
-        """Throw a late result away, unless it *is* the job's: a step killed after its commit runs once more."""
+        """Delete the late result of an attempt, unless it is the job's: a step killed after its commit runs again."""
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
         if found is None or found.result_key != result_key(job_id, attempt):
             await self._blobs.delete(result_key(job_id, attempt))
-            _log.info("late result thrown away")
-        await self._sweep(job_id)
+            _log.info("late result deleted")
+        await self._delete_obsolete(job_id)
 
-    async def _sweep(self, job_id: str) -> None:
-        """Remove what an ended job does not need: windows, results that lost, what was written after a removal."""
+    async def _delete_obsolete(self, job_id: str) -> None:
+        """Delete the blobs that an ended job does not need: windows, results of lost attempts, and writes after a removal."""
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
         if found is None or found.state in REMOVED:
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
@@ -194,42 +201,42 @@ class JobRunner:
 
     # ── one attempt ──
 
-    async def _once(self, job_id: str, turn: _Turn) -> dict[str, Any] | None:
+    async def _run_attempt(self, job_id: str, last: _LastAttempt) -> dict[str, Any] | None:
         policy = self._policy
         claimed = await self._database.write(
             lambda connection: repository.claim(
-                connection, job_id, owner=policy.owner, lease_ms=policy.lease_ms, after=turn.attempt
+                connection, job_id, owner=policy.owner, lease_ms=policy.lease_ms, after=last.attempt
             )
         )
         if claimed is None:
-            _log.info("job no longer wanted, or somebody else's")
+            _log.info("job not claimed: it is not live, or another attempt holds it")
             return None
-        turn.attempt = claimed.attempt
+        last.attempt = claimed.attempt
         with about(attempt=str(claimed.attempt)):
             try:
                 return await self._attempt(claimed)
             except Refused as refusal:
-                await self._reject(claimed, _reason(refusal), _told(refusal))
+                await self._reject(claimed, _reason(refusal), _error_text(refusal))
             except ProcessDied as death:
-                if await self._survive(claimed, death):
+                if await self._count_death(claimed, death):
                     raise TryAgain from death
-            except EngineMisconfigured as broken:  # to wait here would hold a slot that other engines' jobs could use
+            except EngineMisconfigured as broken:  # a retry would occupy a slot that jobs of other engines could use
                 _log.error("engine cannot be started", extra={"why": str(broken)})
                 await self._reject(claimed, Reason.ENGINE, REJECTED_ENGINE)
-            except _FINAL as bug:  # the same would happen again for ever, and hold a slot
-                _log.exception("attempt met a bug", extra={"why": str(bug)})
+            except _FINAL as bug:  # a retry would fail the same way and occupy a slot
+                _log.exception("attempt failed with an internal error", extra={"why": str(bug)})
                 await self._reject(claimed, Reason.ENGINE, REJECTED_BUG)
             return None
 
     async def _attempt(self, job: Job) -> dict[str, Any]:
         begun = time.monotonic()
-        request = await asyncio.to_thread(self._request, job)  # a hostile config may take most of a second
+        request = await asyncio.to_thread(self._request, job)  # a hostile config can take almost 1 s to parse
         choice = self._offers.choose(request)
         await self._note(job, "engine", f"{choice.engine} {choice.model} on {choice.device}: {choice.why}")
         _log.info("job claimed", extra={"engine": choice.engine, "model": choice.model, "why": choice.why})
         key = _key(choice)
-        outcome = await self._done(job, request, key)
-        result = await asyncio.to_thread(self._sealed, job, request, outcome.payload)
+        outcome = await self._recognise(job, request, key)
+        result = await asyncio.to_thread(self._encrypt_voiceprints, job, request, outcome.payload)
         await self._blobs.put(result_key(job.id, job.attempt), result)
         seconds = time.monotonic() - begun
         audio = outcome.finished.duration / RATE
@@ -246,8 +253,8 @@ class JobRunner:
             raise LeaseLost
         return parse_job_config(self._encryptor.decrypt(job.config))
 
-    def _sealed(self, job: Job, request: Request, payload: bytes) -> bytes:
-        """The result without voice prints that anybody could read."""
+    def _encrypt_voiceprints(self, job: Job, request: Request, payload: bytes) -> bytes:
+        """The result with its voice prints encrypted."""
         scope = self._scope(job)
         if scope is None or isinstance(request, AlignmentRequest) or not request.speaker_diarization.get_speakers:
             return payload
@@ -256,13 +263,13 @@ class JobRunner:
         )
 
     def _scope(self, job: Job) -> Scope | None:
-        """Where identifiers of speakers in *job* are good; `None` where nobody makes voice prints."""
+        """The scope of speaker identifiers in *job*; `None` if the diarizer makes no voice prints."""
         diarizer = self._offers.diarizer
         form = diarizer.capabilities.voiceprints if diarizer else None
         return Scope(workspace_id=job.workspace_id, project_id=job.project_id, form=form) if form else None
 
-    async def _done(self, job: Job, request: Request, key: m.EngineKey) -> Outcome:
-        """The child's outcome, with the lease kept and windows and notes stored meanwhile."""
+    async def _recognise(self, job: Job, request: Request, key: m.EngineKey) -> Outcome:
+        """Run the job in a child process and return its outcome; renew the lease and store windows and notes meanwhile."""
         loop = asyncio.get_running_loop()
         inbox: asyncio.Queue[tuple[m.Message, bytes] | None] = asyncio.Queue()
         live = _Live()
@@ -280,18 +287,18 @@ class JobRunner:
         scratch = self._policy.scratch / f"{job.id}-{job.attempt}"
         try:
             async with asyncio.TaskGroup() as group:
-                beat = group.create_task(self._keep_lease(job, live))  # from here on: fetching the media may take long
+                beat = group.create_task(self._keep_lease(job, live))  # before the media is read, which may take long
                 recorder = group.create_task(self._record(job, key, inbox))
                 async with self._blobs.as_file(media_key(job.id), scratch) as path:
                     outcome = await self._pool.run(key, await self._task(job, request, key, path), listen)
-                loop.call_soon_threadsafe(inbox.put_nowait, None)  # behind everything that the child said
+                loop.call_soon_threadsafe(inbox.put_nowait, None)  # the end mark, after all messages of the child
                 await recorder
                 beat.cancel()
-                # waited for here, not in the group's exit: a lost lease found there would look like a cancellation
+                # wait here, not at the group's exit, where a lost lease would look like a cancellation
                 await asyncio.wait({beat})
         except BaseExceptionGroup as several:
             if (task := asyncio.current_task()) and task.cancelling():
-                raise asyncio.CancelledError from several  # whatever else went wrong, nobody wants this attempt
+                raise asyncio.CancelledError from several  # a cancellation takes precedence over other errors
             raise several.exceptions[0] from several
         return outcome
 
@@ -299,7 +306,7 @@ class JobRunner:
         windows = await self._kept_windows(_windows_prefix(job.id, key))
         if isinstance(request, AlignmentRequest):
             text = await self._blobs.get(text_key(job.id))
-            await asyncio.to_thread(alignment_text.checked, text)  # what was fetched nobody has looked at yet
+            await asyncio.to_thread(alignment_text.checked, text)  # fetched texts are not checked before
             asked = m.Align(path=str(path), language=request.language, windows=len(windows))
             return Task(message=asked, payload=text, windows=windows)
         return Task(message=await self._transcription(job, request, path, len(windows)), windows=windows)
@@ -311,7 +318,12 @@ class JobRunner:
             speaker_identifiers.known(request, scope, SpeakerIdentifiers(self._encryptor)) if scope else ((), 0)
         )
         if ignored:
-            await self._note(job, "diarize", f"{ignored} speaker identifier(s) not good here, ignored", "WARNING")
+            await self._note(
+                job,
+                "diarize",
+                f"{ignored} speaker identifier(s) ignored: not valid in this project or for this diarizer",
+                "WARNING",
+            )
         return m.Transcribe(
             path=str(path),
             request=_without_secrets(request),
@@ -336,7 +348,7 @@ class JobRunner:
                         duration_ms=live.duration_ms,
                     )
                 )
-            except sa.exc.OperationalError as error:  # the database is away: no reason to throw the work away
+            except sa.exc.OperationalError as error:  # the database is unavailable: keep working and renew later
                 _log.warning("lease not renewed", extra={"why": str(error)})
                 continue
             if not kept:
@@ -345,9 +357,9 @@ class JobRunner:
     async def _record(
         self, job: Job, engine: m.EngineKey, inbox: "asyncio.Queue[tuple[m.Message, bytes] | None]"
     ) -> None:
-        """Store what the child hands out, in order, until the end mark."""
-        while (heard := await inbox.get()) is not None:
-            message, payload = heard
+        """Store the messages of the child in order, until the end mark."""
+        while (received := await inbox.get()) is not None:
+            message, payload = received
             match message:
                 case m.WindowDone():
                     key = f"{_windows_prefix(job.id, engine)}{message.channel:03}-{message.start:015}"
@@ -362,7 +374,7 @@ class JobRunner:
                     _log.warning("unexpected message from a child", extra={"kind": message.kind})
 
     async def _kept_windows(self, prefix: str) -> list[tuple[m.WindowDone, bytes]]:
-        """Windows of earlier attempts: per channel an unbroken chain from the start; what does not fit is ignored."""
+        """Windows of earlier attempts: per channel those that form a chain without gaps from the start. Others are ignored."""
         kept: list[tuple[m.WindowDone, bytes]] = []
         ends: dict[int, int] = {}
         for key in await self._blobs.keys(prefix):
@@ -374,15 +386,15 @@ class JobRunner:
 
     # ── endings ──
 
-    async def _survive(self, job: Job, death: ProcessDied) -> bool:
-        """Count a death of the engine process of this very attempt; whether the job deserves another try."""
+    async def _count_death(self, job: Job, death: ProcessDied) -> bool:
+        """Count the death of the engine process; True if the job may be tried again, else it is rejected."""
         failures = await self._database.write(
             lambda connection: repository.count_failure(connection, job.id, job.attempt)
         )
         self._metrics.child_died()
         _log.warning("engine process died", extra={"why": str(death), "failures": failures})
         if failures is None:
-            return False  # the attempt had lost the job already
+            return False  # another attempt holds the job
         limit = self._policy.max_failures
         await self._note(job, "engine", f"the engine process died ({failures} of {limit} times allowed)", "WARNING")
         if failures < limit:
@@ -391,19 +403,19 @@ class JobRunner:
         return False
 
     async def _reject(self, job: Job, reason: Reason, message: str) -> None:
-        envelopes = await self._outbox.prepare(job, reason)
+        pending = await self._outbox.prepare(job, reason)
 
         def reject(connection: sa.Connection) -> bool:
             keep_ms = self._policy.keep_ms
             rejected = repository.fail(connection, job.id, job.attempt, reason=reason, message=message, keep_ms=keep_ms)
             if rejected:
-                self._outbox.post(connection, job.id, envelopes)
+                self._outbox.post(connection, job.id, pending)
             return rejected
 
         if await self._database.write(reject):
             self._metrics.finished("rejected")
             await self._note(job, "rejected", message, "ERROR")
-            await self._sweep(job.id)
+            await self._delete_obsolete(job.id)
             _log.info("job rejected", extra={"reason": reason, "why": message})
 
     async def _note(self, job: Job, stage: str, text: str, level: str = "INFO") -> None:
@@ -415,7 +427,7 @@ class JobRunner:
 
 
 _FINAL = (TaskCrashed, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Failures that waiting does not mend: bugs, a config that no key opens, media that is gone."""
+"""Errors that a retry does not repair: bugs, a config that no key decrypts, missing media."""
 
 _REASONS = {
     Kind.INVALID_AUDIO: Reason.INVALID_AUDIO,
@@ -433,21 +445,21 @@ def _key(choice: Choice) -> m.EngineKey:
     return m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
 
 
-def _told(refusal: Refused) -> str:
-    """What the caller reads in `errors[]`."""
-    if refusal.kind is Kind.INVALID_TEXT:  # the contract's words (`batch-v2.md` §10), and why
+def _error_text(refusal: Refused) -> str:
+    """The text for `errors[]`."""
+    if refusal.kind is Kind.INVALID_TEXT:  # the contract's text (`batch-v2.md` §10) and the reason
         return f"{NOT_ALIGNED}: {refusal.why}" if refusal.why else NOT_ALIGNED
     return refusal.detail or str(refusal.kind)
 
 
 def _without_secrets(request: TranscriptionRequest) -> TranscriptionRequest:
-    """A child gets what it needs to transcribe, never a credential."""
+    """*request* for the child process, without credentials, identifiers and tracking."""
     speakers = replace(request.speaker_diarization, speakers=())
     return replace(request, fetch_data=None, notifications=(), tracking=None, speaker_diarization=speakers)
 
 
 def _window(frame: bytes) -> tuple[m.WindowDone | None, bytes]:
-    """A stored window; one that another release wrote differently counts as none."""
+    """Decode a stored window; None if another release wrote it in a different form."""
     try:
         header, payload = m.lengths(frame[: m.PREFIX])
         message = m.decode(frame[m.PREFIX : m.PREFIX + header])

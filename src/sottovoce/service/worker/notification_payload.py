@@ -1,4 +1,4 @@
-"""Bodies of deliveries: what a job has to give, in the layout that its receiver wants, made when it is sent."""
+"""Builds the bodies of notifications and callbacks, and the attachments of mails, when they are sent."""
 
 import asyncio
 import secrets
@@ -26,7 +26,7 @@ _TRANSCRIPTS = {Output.JSON: "json-v2", Output.TXT: "txt", Output.SRT: "srt"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Content that stays where it is until it is sent."""
+    """Content in the blob store, read when it is sent; *size* in bytes."""
 
     key: str
     size: int
@@ -37,26 +37,26 @@ Content = bytes | Stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """A body ready to be sent, as often as it takes."""
+    """A body that can be sent repeatedly."""
 
     blobs: Blobs
     form: Layout
-    contents: tuple[Content, ...]  # of each part
+    contents: tuple[Content, ...]  # one for each part
     boundary: str
 
     @property
     def content_type(self) -> str | None:
-        """Of the whole body; `None` when it is empty."""
+        """The content type of the whole body; `None` if it is empty."""
         return wire.content_type(self.form, self.boundary)
 
     @property
     def length(self) -> int:
-        """Bytes of the whole body."""
+        """The length of the whole body in bytes."""
         sizes = [each.size if isinstance(each, Stored) else len(each) for each in self.contents]
         return wire.length(self.form, sizes, self.boundary)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body from its start. Raises `Missing` when something was removed meanwhile."""
+        """The body in chunks, from its start. Raises `Missing` if a blob was removed since."""
         for part, content in zip(self.form.parts, self.contents, strict=True):
             if self.form.multipart:
                 yield wire.opening(part, self.boundary)
@@ -72,7 +72,7 @@ class Payload:
 
 
 class PayloadBuilder:
-    """Finds and renders what jobs have to give."""
+    """Collects and renders the contents of a job."""
 
     def __init__(self, blobs: Blobs, results: Results, legacy: V1ViewBuilder) -> None:
         self._blobs = blobs
@@ -82,8 +82,8 @@ class PayloadBuilder:
     async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Payload:
         """The body for *contents* of entry *number* of the job's `notification_config` (contract §9.2)."""
         default = Output.JSON if job.type is JobType.TRANSCRIPTION else Output.WORDS
-        asked = {default} if contents is None else {wire.CONTENTS[item] for item in contents}
-        found = await self._found(job, asked, number)
+        requested = {default} if contents is None else {wire.CONTENTS[item] for item in contents}
+        found = await self._collect(job, requested, number)
         form = wire.layout(contents, _names(job), frozenset(found), default)
         if any(part.output not in found for part in form.parts):
             found[Output.JOBINFO] = self._jobinfo(job, number)
@@ -95,7 +95,7 @@ class PayloadBuilder:
         )
 
     async def pack_callback(self, job: Job) -> Payload:
-        """The body of V1's callback. Raises `Refused` when the job has nothing to give any more."""
+        """The body of the V1 callback. Raises `Refused` if the job's result was removed."""
         aligns = job.type is JobType.ALIGNMENT
         if aligns:
             value: object = await self._results.aligned(job, WORD_START_AND_END)
@@ -110,34 +110,34 @@ class PayloadBuilder:
         )
 
     async def attachments(self, job: Job, contents: Sequence[str]) -> list[Attachment]:
-        """Those of *contents* that the job has, whole."""
-        asked = {wire.CONTENTS[item] for item in contents}
-        found = await self._found(job, asked, None)
+        """Those of *contents* that the job has, as attachments in memory."""
+        requested = {wire.CONTENTS[item] for item in contents}
+        found = await self._collect(job, requested, None)
         names = _names(job)
         parts = [wire.part(item, wire.CONTENTS[item], names) for item in contents if wire.CONTENTS[item] in found]
         return [
             Attachment(
-                filename=part.filename, content_type=part.content_type, content=await self._whole(found[part.output])
+                filename=part.filename, content_type=part.content_type, content=await self._read(found[part.output])
             )
             for part in parts
         ]
 
-    async def _whole(self, content: Content) -> bytes:
+    async def _read(self, content: Content) -> bytes:
         return await self._blobs.get(content.key) if isinstance(content, Stored) else content
 
-    async def _found(self, job: Job, asked: Iterable[Output], number: int | None) -> dict[Output, Content]:
-        """What there is of *asked*."""
+    async def _collect(self, job: Job, requested: Iterable[Output], number: int | None) -> dict[Output, Content]:
+        """Those of the *requested* outputs that the job has."""
         found: dict[Output, Content] = {}
-        wanted = {output: _TRANSCRIPTS[output] for output in asked if output in _TRANSCRIPTS}
+        wanted = {output: _TRANSCRIPTS[output] for output in requested if output in _TRANSCRIPTS}
         if wanted and job.state is State.DONE and job.type is JobType.TRANSCRIPTION:
             found |= await self._transcripts(job, wanted)
-        for output in asked:
+        for output in requested:
             if output in _ALIGNMENTS and job.state is State.DONE and job.type is JobType.ALIGNMENT:
                 found |= await self._aligned(job, output)
         for output, key in ((Output.DATA, media_key(job.id)), (Output.TEXT, text_key(job.id))):
-            if output in asked and (stored := await self._stored(key)):
+            if output in requested and (stored := await self._stored(key)):
                 found[output] = stored
-        if Output.JOBINFO in asked:
+        if Output.JOBINFO in requested:
             found[Output.JOBINFO] = self._jobinfo(job, number)
         return found
 

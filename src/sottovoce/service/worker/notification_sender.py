@@ -1,4 +1,7 @@
-"""One attempt at a delivery: make the body, send it, write down how that went, and see to the next attempt."""
+"""Makes one attempt at a delivery: builds the body, sends it, records the outcome and enqueues the next attempt.
+
+The parts, in order: `Outcome`, and `Sender`: one attempt, notifications and callbacks, mail, and the record of the outcome.
+"""
 
 import asyncio
 import contextlib
@@ -44,19 +47,19 @@ from sottovoce.wire.v1 import notification_texts
 _log = logging.getLogger(__name__)
 
 DELIVERY_ID = "Idempotency-Key"
-"""The header that carries the delivery's id, the same at every attempt; ours (draft-ietf-httpapi-idempotency-key-header)."""
+"""The header with the delivery's id, equal at every attempt; not in the contract (draft-ietf-httpapi-idempotency-key-header)."""
 SLOWEST = 64 << 10
-"""Bytes a second at which a body must go out on the whole: what a gigabyte of media may take at most."""
+"""Minimum mean rate of sending a body, in bytes per second; it limits the time for large media."""
 
-_LATE = frozenset({FailureKind.TIMEOUT, FailureKind.TOO_SLOW})
-_OURS = frozenset(name.lower() for name in (DELIVERY_ID, ID, TIMESTAMP, SIGNATURE))
+_TIMEOUTS = frozenset({FailureKind.TIMEOUT, FailureKind.TOO_SLOW})
+_RESERVED_HEADERS = frozenset(name.lower() for name in (DELIVERY_ID, ID, TIMESTAMP, SIGNATURE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt went: *public_text* may be seen by anybody; *failure* (shown, and whole) is for the job's `errors[]`.
+    """The outcome of an attempt. *public_text* has no secrets; *failure* is the public and the full text for the job's `errors[]`.
 
-    *final*: another attempt would meet the same.
+    *final*: do not retry, because the next attempt fails the same way.
     """
 
     delivered: bool
@@ -66,7 +69,7 @@ class Outcome:
 
 
 class Sender:
-    """Attempts deliveries; holds no state between attempts."""
+    """Makes attempts at deliveries; keeps no state between them."""
 
     def __init__(
         self,
@@ -86,9 +89,9 @@ class Sender:
         self._policy = policy
 
     async def attempt(self, delivery_id: str, number: int) -> None:
-        """Make attempt *number* at *delivery_id*, unless it was recorded before or nobody wants it any more.
+        """Make attempt *number* at *delivery_id*. Does nothing if it is recorded already or the delivery is no longer needed.
 
-        Our own trouble (database, blobs) is waited out and counts for nothing.
+        Errors of the database and the blob store do not count as an attempt: the call retries until they are over.
         """
         with about(delivery=delivery_id):
             await retry_forever(lambda: self._attempt(delivery_id, number))
@@ -105,12 +108,15 @@ class Sender:
 
         found = await self._database.read(wanted)
         if found is None:
-            _log.info("delivery no longer wanted, or attempted before", extra={"attempt": number})
+            _log.info(
+                "delivery skipped: it is no longer needed, or the attempt is recorded already",
+                extra={"attempt": number},
+            )
             return
         delivery, job = found
         with about(job=job.id) if job else contextlib.nullcontext():
             outcome = await self._send(delivery, job)
-            # not to be sent again for our own trouble
+            # retry only the record, so that a database error does not send twice
             await retry_forever(lambda: self._record(delivery, job, number, outcome))
 
     async def _send(self, delivery: Delivery, job: Job | None) -> Outcome:
@@ -121,24 +127,24 @@ class Sender:
                 return await self._call(delivery, job, model.callback_of(self._encryptor, delivery.target))
             return await self._notify(delivery, job, model.notification_of(self._encryptor, delivery.target))
         except Missing:
-            return Outcome(delivered=False, public_text="the job was removed while it was sent")
-        except ValueError as error:  # no key opens it, or it is none of ours: waiting does not mend that
-            _log.exception("delivery met a bug", extra={"why": str(error)})
+            return Outcome(delivered=False, public_text="the job was removed during the delivery")
+        except ValueError as error:  # the target cannot be decrypted or parsed: a retry fails the same way
+            _log.exception("delivery failed with an internal error", extra={"why": str(error)})
             return Outcome(delivered=False, public_text="internal error", final=True)
 
     # ── notifications ──
 
     async def _notify(self, delivery: Delivery, job: Job, entry: Notification) -> Outcome:
         url = wire.address(entry.url, job.id, wire.Status(delivery.status))
-        parcel = await self._payload_builder.pack(job, entry.contents, delivery.number)
-        keep = _OURS | {"content-type"} if parcel.form.multipart else _OURS
+        payload = await self._payload_builder.pack(job, entry.contents, delivery.number)
+        keep = _RESERVED_HEADERS | {"content-type"} if payload.form.multipart else _RESERVED_HEADERS
         ask = OutboundRequest(
             url=url,
             method=cast("Method", entry.method.upper()),
-            headers=await self._headers(delivery, parcel),
+            headers=await self._headers(delivery, payload),
             auth_headers=wire.callers_lines(entry.auth_headers, keep),
-            body=Streamed(start=parcel.chunks, length=parcel.length),
-            limits=_limits(self._policy.timeout, parcel.length),
+            body=Streamed(start=payload.chunks, length=payload.length),
+            limits=_limits(self._policy.timeout, payload.length),
         )
         answer = await self._ask(ask)
         if isinstance(answer, int):
@@ -148,43 +154,43 @@ class Sender:
             )
         if isinstance(answer, OutboundRefused):
             return _transport_failure(entry.method, url, delivery.place, answer.detail, final=True)
-        if answer.kind in _LATE:
-            told = wire.timed_out(entry.method, delivery.place), wire.timed_out(entry.method, url)
-            return Outcome(delivered=False, public_text=answer.text, failure=told)
+        if answer.kind in _TIMEOUTS:
+            failure = wire.timed_out(entry.method, delivery.place), wire.timed_out(entry.method, url)
+            return Outcome(delivered=False, public_text=answer.text, failure=failure)
         return _transport_failure(entry.method, url, delivery.place, answer.text)
 
     async def _ask(self, ask: OutboundRequest) -> int | OutboundRefused | OutboundFailed:
-        """The status of the answer, or why there is none."""
+        """The status of the response, or the error."""
         try:
             async with self._outbound.open(ask) as answer:
                 return answer.status
         except (OutboundRefused, OutboundFailed) as error:
             return error
 
-    async def _headers(self, delivery: Delivery, parcel: Payload) -> Sequence[tuple[str, str]]:
+    async def _headers(self, delivery: Delivery, payload: Payload) -> Sequence[tuple[str, str]]:
         headers = {"User-Agent": wire.USER_AGENT, DELIVERY_ID: delivery.id}
-        if parcel.content_type is not None:
-            headers["Content-Type"] = parcel.content_type
+        if payload.content_type is not None:
+            headers["Content-Type"] = payload.content_type
         if self._policy.signing is not None:
             signing = Signing(self._policy.signing, delivery.id, int(time.time()))
-            async for piece in parcel.chunks():  # a header stands before the body: media is read twice for it
+            async for piece in payload.chunks():  # the signature header precedes the body, so the body is read twice
                 signing.update(piece)
             headers |= signing.headers()
         return tuple(headers.items())
 
     async def _call(self, delivery: Delivery, job: Job, callback: Callback) -> Outcome:
-        """V1's: the job's number in the address, its transcript in a form (contract `legacy-v1.md` §3)."""
+        """Send the V1 callback: the job's number is in the URL, its transcript in a form (contract `legacy-v1.md` §3)."""
         try:
-            parcel = await self._payload_builder.pack_callback(job)
-        except Refused as refused:  # removed meanwhile
+            payload = await self._payload_builder.pack_callback(job)
+        except Refused as refused:  # the job was removed
             return Outcome(delivered=False, public_text=refused.detail or str(refused.kind), final=True)
         timeout = self._policy.callback_timeout(delivery.tries - delivery.attempts)
         ask = OutboundRequest(
             url=notification_texts.callback_address(callback.url, job.v1_id),
             method="POST",
-            headers=await self._headers(delivery, parcel),
-            body=Streamed(start=parcel.chunks, length=parcel.length),
-            limits=_limits(timeout, parcel.length),
+            headers=await self._headers(delivery, payload),
+            body=Streamed(start=payload.chunks, length=payload.length),
+            limits=_limits(timeout, payload.length),
         )
         answer = await self._ask(ask)
         if isinstance(answer, int):
@@ -206,9 +212,9 @@ class Sender:
             await asyncio.to_thread(mail.send, smtp, made)
         except MailFailed as failed:
             return Outcome(delivered=False, public_text=failed.text, final=failed.final)
-        return Outcome(delivered=True, public_text="taken by the mail server")
+        return Outcome(delivered=True, public_text="accepted by the mail server")
 
-    # ── afterwards ──
+    # ── outcome ──
 
     async def _record(self, delivery: Delivery, job: Job | None, number: int, outcome: Outcome) -> None:
         left = delivery.tries - number
@@ -216,7 +222,7 @@ class Sender:
         pause = self._policy.pause(delivery.kind, left) if again else None
         state = State.WAITING if again else State.DELIVERED if outcome.delivered else State.FAILED
         messages = _messages(outcome, last=not again)
-        told = self._failure_mail(delivery, job, outcome) if job and state is State.FAILED else ()
+        failure_mail = self._failure_mail(delivery, job, outcome) if job and state is State.FAILED else ()
 
         def write(connection: sa.Connection) -> bool:
             if not deliveries.record(
@@ -228,22 +234,22 @@ class Sender:
             if job is not None:
                 repository.append_log(connection, job.id, stage=delivery.kind.value, text=text, level=level)
                 repository.add_errors(connection, self._encryptor, job.id, messages)
-                self._outbox.post(connection, job.id, told)
+                self._outbox.post(connection, job.id, failure_mail)
             if pause is not None:
                 self._queue.go(connection, TaskKind.DELIVERY, delivery.id, number + 1, delay=pause)
             return True
 
         if not await self._database.write(write):
             return
-        said = {"place": delivery.place, "attempt": number, "outcome": outcome.public_text}
+        fields = {"place": delivery.place, "attempt": number, "outcome": outcome.public_text}
         self._metrics.delivered(delivery.kind.value, "retried" if again else state.value)
         if state is State.FAILED:
-            _log.warning("delivery given up", extra=said)
+            _log.warning("delivery failed permanently", extra=fields)
         else:
-            _log.info("delivery attempted", extra={**said, "state": state.value})
+            _log.info("delivery attempted", extra={**fields, "state": state.value})
 
     def _failure_mail(self, delivery: Delivery, job: Job, outcome: Outcome) -> tuple[PendingDelivery, ...]:
-        """The mail about a callback that nobody took, if its owner has an address."""
+        """The mail about a failed callback, if its owner has an email address."""
         if delivery.kind is not Kind.CALLBACK or not self._outbox.mails:
             return ()
         try:
@@ -252,10 +258,10 @@ class Sender:
             return ()
         if not email:
             return ()
-        told = notification_texts.not_called(
+        text = notification_texts.not_called(
             number=job.v1_id, name=job.data_name, place=delivery.place, outcome=outcome.public_text
         )
-        return (self._outbox.mailed(Mail(to=email, subject=told.subject, body=told.body)),)
+        return (self._outbox.mailed(Mail(to=email, subject=text.subject, body=text.body)),)
 
 
 def _is_success(status: int) -> bool:
@@ -267,7 +273,7 @@ def _limits(timeout: float, length: int) -> Limits:
 
 
 def _messages(outcome: Outcome, *, last: bool) -> list[Message]:
-    """The entries of `errors[]`."""
+    """The entries for `errors[]`."""
     if outcome.failure is None:
         return []
     public_text, whole = (wire.entries(text, last=last) for text in outcome.failure)
@@ -278,5 +284,5 @@ def _messages(outcome: Outcome, *, last: bool) -> list[Message]:
 
 
 def _transport_failure(method: str, url: str, place: str, why: str, *, final: bool = False) -> Outcome:
-    told = wire.broken(method, place, why), wire.broken(method, url, why)
-    return Outcome(delivered=False, public_text=why, failure=told, final=final)
+    failure = wire.broken(method, place, why), wire.broken(method, url, why)
+    return Outcome(delivered=False, public_text=why, failure=failure, final=final)

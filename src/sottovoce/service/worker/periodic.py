@@ -1,4 +1,4 @@
-"""What has to happen again and again beside requests and jobs, on one thread with an event loop of its own."""
+"""Runs periodic tasks on one thread with its own event loop."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodicTask:
-    """Something to do every *interval* seconds, first after *delay*; a failure is logged and does not end it."""
+    """A task that runs every *interval* seconds, first after *delay* seconds. A failure is logged, and the task runs again."""
 
     name: str
     interval: float
@@ -20,35 +20,35 @@ class PeriodicTask:
 
 
 class Scheduler:
-    """Runs chores until told to stop."""
+    """Runs periodic tasks until `close`."""
 
-    def __init__(self, chores: Sequence[PeriodicTask]) -> None:
-        self._chores = chores
+    def __init__(self, tasks: Sequence[PeriodicTask]) -> None:
+        self._tasks = tasks
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._live, name="housekeeping", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin; every chore has a first turn after its delay."""
+        """Start the thread; each task first runs after its delay."""
         self._thread.start()
 
-    def _live(self) -> None:
+    def _run_loop(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._run())
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for chore in self._chores:
-                group.create_task(self._repeat(chore), name=chore.name)
+            for task in self._tasks:
+                group.create_task(self._repeat(task), name=task.name)
 
-    async def _repeat(self, chore: PeriodicTask) -> None:
-        pause = chore.delay
+    async def _repeat(self, task: PeriodicTask) -> None:
+        pause = task.delay
         while not await self._stopped(pause):
-            pause = chore.interval
+            pause = task.interval
             try:
-                await chore.do()
-            except Exception:  # noqa: BLE001 - tomorrow is another day
-                _log.exception("chore failed", extra={"chore": chore.name})
+                await task.do()
+            except Exception:  # noqa: BLE001 - one failing task must not stop the scheduler
+                _log.exception("periodic task failed", extra={"chore": task.name})
 
     async def _stopped(self, pause: float) -> bool:
         try:
@@ -59,7 +59,7 @@ class Scheduler:
         return True
 
     def close(self) -> None:
-        """Stop, after the chores that are under way."""
+        """Stop after the tasks that run now."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()

@@ -1,4 +1,4 @@
-"""The part of a process that carries out queued work: engines, the queue's worker, and the tasks that keep both in order."""
+"""Starts the worker of a process: engines, the queue's worker, the handlers of tasks, and the periodic tasks."""
 
 import asyncio
 import contextlib
@@ -43,9 +43,9 @@ from sottovoce.service.worker.periodic import PeriodicTask
 _log = logging.getLogger(__name__)
 
 SETTLING = 2.0
-"""Seconds between looks for jobs that ended and are still to be paid for, or paid back."""
+"""Seconds between two settlements of ended jobs: their credits are charged or released."""
 COPYING = 5.0
-"""Seconds between looks for usage that the control database has no copy of."""
+"""Seconds between two copies of new usage rows to the control database."""
 EMBEDDED_EXECUTOR = "embedded"
 """The executor id of a server that holds its folder's lock: constant, so that a restart recovers its own jobs at once."""
 
@@ -74,17 +74,19 @@ class Worker:
         self._undo = contextlib.ExitStack()
 
     def close(self) -> None:
-        """Drain the worker, remove its row and its scratch folder."""
+        """Drain the worker, deregister it and delete its scratch folder."""
         self._undo.close()
 
     def start(self) -> list[PeriodicTask]:
-        """Start the engines and begin to take work; returns the tasks to repeat from now on. Blocks."""
+        """Start the engines and take work; returns the periodic tasks to schedule. Blocks until the engines are ready."""
         plan = self._plan
-        if self._offers.engines:  # the one that most jobs will want; others start when the first job wants them
-            known = self._offers.languages
-            choice = registry.choose("en" if "en" in known else known[0], OperatingPoint.STANDARD, self._offers.engines)
+        if self._offers.engines:  # the engine of most jobs; others start with their first job
+            languages = self._offers.languages
+            choice = registry.choose(
+                "en" if "en" in languages else languages[0], OperatingPoint.STANDARD, self._offers.engines
+            )
             self._pool.prestart(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device), plan.slots)
-            _log.info("engine warm", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
+            _log.info("engine ready", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
         owner = EMBEDDED_EXECUTOR if plan.embedded else f"{socket.gethostname()}-{uuid4()}"
         policy = WorkPolicy(
             owner=owner,
@@ -116,7 +118,7 @@ class Worker:
         ]
 
     def _task_handlers(self) -> Mapping[TaskKind, TaskHandler]:
-        """Deliveries and fetches: what a worker does out in the world."""
+        """The handlers of deliveries, fetches and retention."""
         outbound = Outbound(self._plan.task_settings.outbound)
         self._undo.callback(_close, outbound)
         sweeps = TaskHandler(attempt=self._retention().attempt, slots=1, alone=True)
@@ -139,21 +141,21 @@ class Worker:
         )
 
     def _scratch(self, owner: str) -> Path:
-        """Where this worker puts files: the region's folder for an embedded server, else a part that is its own."""
+        """The folder for temporary files: the region's for an embedded server, else a locked subfolder for this worker."""
         folder = self._plan.folder
         if self._plan.embedded:
             return folder.scratch
-        place, descriptor = folder.own_scratch(owner)
+        path, descriptor = folder.own_scratch(owner)
         self._undo.callback(os.close, descriptor)
-        self._undo.callback(shutil.rmtree, place, ignore_errors=True)
-        return place
+        self._undo.callback(shutil.rmtree, path, ignore_errors=True)
+        return path
 
     def _deregister(self, owner: str) -> None:
         with contextlib.suppress(sa.exc.SQLAlchemyError), self._region.database.writing() as connection:
             worker_registry.leave(connection, owner)
 
     def _reaper_tasks(self) -> list[PeriodicTask]:
-        """The region's reaper and sweeper, in whichever worker has the turn."""
+        """The region's periodic tasks. At each interval, one of the region's workers runs them."""
         plan = self._plan
         lease_ms = round(plan.lease * 1000)
         policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
@@ -161,30 +163,32 @@ class Worker:
         attempt_reaper = AttemptReaper(self._region.database, self._queue, policy)
         sweep_scheduler = SweepScheduler(self._region.database, self._queue, plan.retention)
 
-        def in_turn(name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]) -> PeriodicTask:
-            turns = IntervalLock(self._region.database, name, interval)
+        def once_per_region(
+            name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]
+        ) -> PeriodicTask:
+            lock = IntervalLock(self._region.database, name, interval)
 
-            async def done() -> None:
-                if await turns.acquire():
+            async def run() -> None:
+                if await lock.acquire():
                     await do()
 
-            return PeriodicTask(name=name, interval=interval, delay=delay, do=done)
+            return PeriodicTask(name=name, interval=interval, delay=delay, do=run)
 
-        # not at once: what this process recovers itself at its start shall have claimed its jobs again by then
+        # the reapers wait for one lease, so that jobs which this process recovers at its start are claimed again by then
         return [
-            in_turn("reaper", plan.lease / 2, plan.lease, reaper.tick),
-            in_turn("errand reaper", plan.lease / 2, plan.lease, attempt_reaper.tick),
-            in_turn(
+            once_per_region("reaper", plan.lease / 2, plan.lease, reaper.tick),
+            once_per_region("errand reaper", plan.lease / 2, plan.lease, attempt_reaper.tick),
+            once_per_region(
                 "credits",
                 SETTLING,
                 0.0,
                 SettlementJob(self._control, self._region.database, plan.folder.region, plan.pricing).tick,
             ),
-            in_turn("retention", plan.retention, plan.lease, sweep_scheduler.tick),
-            in_turn(
+            once_per_region("retention", plan.retention, plan.lease, sweep_scheduler.tick),
+            once_per_region(
                 "usage", COPYING, 0.0, UsageReplicator(self._control, self._region.database, plan.folder.region).tick
             ),
-            in_turn(
+            once_per_region(
                 "deleted projects",
                 300.0,
                 60.0,
@@ -194,6 +198,6 @@ class Worker:
 
 
 def _close(outbound: Outbound) -> None:
-    """Let go of *outbound* after its worker has drained; what is cut off now is attempted again after the next start."""
-    with contextlib.suppress(Exception):  # its loop has ended: what was open on it goes with the process
+    """Close *outbound* after the worker has drained; interrupted attempts are made again after the next start."""
+    with contextlib.suppress(Exception):  # its event loop has ended: open connections close with the process
         asyncio.run(outbound.aclose())
