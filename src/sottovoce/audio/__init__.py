@@ -1,1 +1,1 @@
-"""From media of any kind to 16 kHz samples, and where in them somebody speaks."""
+"""Media decoding to 16 kHz samples, and voice activity detection."""

@@ -1,6 +1,8 @@
-"""Where there is speech, and how loud it is: cutting a stream of samples into utterances, volumes per 10 ms.
+"""Voice activity detection: a stream of samples is cut into utterances; volumes per 10 ms.
 
-Everything here is a stream: what is held is bounded by the longest utterance, but for `VolumeTrack`'s 4 bytes a chunk.
+All parts are streams: memory is bounded by the longest utterance, except for the 4 bytes per chunk of `VolumeTrack`.
+In order: `Span` and `Speech`; `ActivityPolicy`; `Endpointer`, probabilities to spans; `Segmenter`, samples to utterances;
+volumes.
 """
 
 from array import array
@@ -24,7 +26,7 @@ CHUNK: Samples = RATE // 100
 class Span:
     """A stretch of the media, end exclusive.
 
-    *voiced*: the runs of speech inside it, in order, without pads; empty where the maker of the span does not know them.
+    *voiced*: the runs of speech inside it, in order, without padding; empty where they are unknown.
     """
 
     start: Samples
@@ -34,9 +36,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """A stretch of speech: *audio* is float32[n] in -1..1 at 16 kHz, *start* its first sample's place in the media.
+    """A stretch of speech: *audio* is float32[n] in -1..1 at 16 kHz, *start* the media time of its first sample.
 
-    *voiced*: the runs of speech inside it, with media times; empty where they are not known.
+    *voiced*: the runs of speech inside it, in media times; empty where they are unknown.
     """
 
     start: Samples
@@ -50,26 +52,26 @@ class Speech:
 
 
 class SpeechProbability(Protocol):
-    """A stateful judge of frames: how likely is speech in each. One instance per audio stream."""
+    """A stateful speech detector: the probability of speech in each frame. One instance per audio stream."""
 
     frame: Samples
-    """Samples a frame."""
+    """Length of a frame in samples."""
 
     def __call__(self, audio: "Floats") -> "Floats":
-        """Probabilities float32[k] of the k frames in *audio* (float32[k * frame]); its state goes on."""
+        """Return probabilities float32[k] of the k frames in *audio* (float32[k * frame]); the state carries over."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityPolicy:
-    """When speech begins and ends. The defaults cut utterances for a recogniser (research `engines.md` §6).
+    """When speech begins and ends; lengths in samples. The defaults suit a recogniser (research `engines.md` §6).
 
-    A frame of *threshold* or more begins speech; *min_silence* of frames under *threshold* - *hysteresis*, not broken
-    by one of *threshold*, ends it. Speech shorter than *min_speech* is dropped; the rest gets *pad* on both sides, as
-    far as there is audio that no other span has. No span is longer than *max_speech*: one that would be is cut at the
-    least speech-like moment of its last quarter, the middle of a pause where there is one. A pause of *inner_pause*
-    parts two runs of speech of one span.
-    Errors: ValueError for a *max_speech* that its pads would fill, or negative lengths.
+    A frame with a probability of *threshold* or more begins speech; *min_silence* without such a frame, from the first
+    frame under *threshold* - *hysteresis* on, ends it. Speech shorter than *min_speech* is dropped; other speech is padded
+    by *pad* on both sides, as far as there is audio outside other spans. A span that would exceed *max_speech* is cut at
+    the least speech-like moment of its last quarter, in the middle of a pause if there is one. A pause of *inner_pause*
+    separates two runs of speech in one span.
+    Errors: ValueError for a *max_speech* too short for its padding, or negative lengths.
     """
 
     threshold: float = 0.5
@@ -82,41 +84,41 @@ class ActivityPolicy:
 
     def __post_init__(self) -> None:
         if min(self.min_speech, self.min_silence, self.pad) < 0 or self.max_speech < 4 * self.pad + RATE // 2:
-            raise ValueError("an activity policy needs lengths >= 0, and room between the pads")
+            raise ValueError("an activity policy needs lengths >= 0, and a max_speech of at least 4 pads plus 0.5 s")
 
 
 class Endpointer:
-    """Probabilities of consecutive frames in, spans out: a machine of two states, knowing nothing of samples' values.
+    """A state machine from the speech probabilities of consecutive frames to spans.
 
-    Spans come in order and never overlap; each is decided as early as the policy allows. *start* is the place of the
-    first frame in the media.
+    Spans are in order and do not overlap; each is returned as early as the policy allows. *start* is the media time of
+    the first frame.
     """
 
     def __init__(self, policy: ActivityPolicy, frame: Samples, *, start: Samples = 0) -> None:
         self._policy = policy
         self._frame = frame
-        self._now = start  # one past the last frame judged
-        self._free = start  # one past the last span: the earliest that the next one may begin
-        self._begin: Samples | None = None  # padded start of the speech under way; None in silence
-        self._voiced = start  # unpadded start of it
-        self._least: Samples = policy.min_speech  # what it must last not to be dropped
-        self._silent: Samples | None = None  # where the silence within it began
-        self._runs: list[Span] = []  # of speech, in the speech under way, all but the last
-        self._run: Samples | None = None  # where the last one began; None in a pause that has ended it
+        self._now = start  # end of the last frame pushed
+        self._free = start  # end of the last span: the earliest start of the next one
+        self._begin: Samples | None = None  # padded start of the current speech; None in silence
+        self._voiced = start  # its start without padding
+        self._least: Samples = policy.min_speech  # shorter speech is dropped
+        self._silent: Samples | None = None  # start of the silence at its end
+        self._runs: list[Span] = []  # completed runs of the current speech
+        self._run: Samples | None = None  # start of the current run; None in a pause
         self._probabilities: list[float] = []  # of the frames since _voiced
 
     @property
     def keep(self) -> Samples:
-        """Nothing before this place can be part of a span to come."""
+        """The earliest media time that a later span can include."""
         return max(self._free, self._now - self._policy.pad) if self._begin is None else self._begin
 
     @property
     def speaking(self) -> bool:
-        """Whether a span is under way."""
+        """True while a span has begun and not ended."""
         return self._begin is not None
 
     def push(self, probability: float) -> Span | None:
-        """Judge the next frame; the span that it ends, if it does."""
+        """Process the next frame; return the span that it ends, or None."""
         at = self._now
         self._now += self._frame
         if self._begin is None:
@@ -139,7 +141,7 @@ class Endpointer:
         return None
 
     def finish(self, end: Samples) -> Span | None:
-        """The stream ended at *end* (the last frame may have been filled up beyond it); the span under way."""
+        """End the stream at *end* (the last frame may be padded beyond it); return the current span, or None."""
         if self._begin is None:
             return None
         return self._leave(end if self._silent is None else min(self._silent, end), end)
@@ -158,7 +160,7 @@ class Endpointer:
         self._run = None
 
     def _leave(self, end: Samples, heard: Samples) -> Span | None:
-        """Close the speech under way at *end*, padded with what was *heard* after it."""
+        """End the current speech at *end*, padded up to *heard* at most; None if it is too short."""
         self._end_run(end)
         begin, self._begin = self._begin, None
         if begin is None or end - self._voiced < self._least:
@@ -167,9 +169,9 @@ class Endpointer:
         return Span(start=begin, end=self._free, voiced=tuple(self._runs))
 
     def _cut(self) -> Span | None:
-        """Close the speech under way where it sounds least like speech, and go on from there without a pad.
+        """End the current speech at its least speech-like moment, and continue from there without padding.
 
-        That is where half the length of a pause on both sides sounds least like it: in the middle of a pause, if there is one.
+        The moment has the lowest probability summed over half an *inner_pause* on both sides: the middle of a pause, if any.
         """
         held = self._probabilities
         near = max(self._policy.inner_pause // self._frame // 2, 1)
@@ -181,10 +183,10 @@ class Endpointer:
         before, after = _divided([*self._runs, *([Span(start=run, end=self._now)] if run is not None else [])], at)
         self._free = at
         self._enter(at)
-        self._least = 1  # the tail of an utterance may hold half a word
+        self._least = 1  # the rest of the utterance may be part of a word: never drop it
         self._probabilities = rest
         self._silent = None if silent is None else max(silent, at)
-        # the last run goes on, if there was one
+        # the current run, if any, continues after the cut
         self._runs, self._run = after, None
         if run is not None and after:
             self._run = after.pop().start
@@ -192,13 +194,13 @@ class Endpointer:
 
 
 def _around(values: list[float], at: int, near: int) -> float:
-    """The sum of *values* up to *near* places from *at*; a place beyond the ends counts as the value at *at*."""
+    """Sum *values* at most *near* indices from *at*; indices beyond the ends count as the value at *at*."""
     found = values[max(at - near, 0) : at + near + 1]
     return sum(found) + (2 * near + 1 - len(found)) * values[at]
 
 
 def _divided(runs: list[Span], at: Samples) -> tuple[list[Span], list[Span]]:
-    """*runs* before *at* and after it; one that goes across is in both."""
+    """Split *runs* at *at*; a run across it is divided."""
     before = [Span(start=run.start, end=min(run.end, at)) for run in runs if run.start < at]
     after = [Span(start=max(run.start, at), end=run.end) for run in runs if run.end > at]
     return before, after
@@ -207,9 +209,9 @@ def _divided(runs: list[Span], at: Samples) -> tuple[list[Span], list[Span]]:
 def segments(
     blocks: "Iterable[Floats]", make_vad: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0
 ) -> Iterator[Speech]:
-    """The utterances in *blocks* (float32[n] of any lengths, one stream; the first sample's place is *start*).
+    """Yield the utterances in *blocks* (float32[n] of any lengths, one stream whose media time begins at *start*).
 
-    Holds at most one block, one utterance and a pad.
+    Holds at most one block, one utterance and its padding.
     """
     segmenter = Segmenter(make_vad, policy, start=start)
     for block in blocks:
@@ -218,7 +220,7 @@ def segments(
 
 
 class Segmenter:
-    """The same, for a caller that has the samples as they come."""
+    """As `segments`, for a caller that pushes the samples."""
 
     def __init__(self, make_vad: SpeechProbability, policy: ActivityPolicy, *, start: Samples = 0) -> None:
         self._make_vad = make_vad
@@ -229,11 +231,11 @@ class Segmenter:
 
     @property
     def speaking(self) -> bool:
-        """Whether an utterance is under way."""
+        """True while an utterance has begun and not ended."""
         return self._endpointer.speaking
 
     def push(self, block: "Floats") -> list[Speech]:
-        """Utterances that *block* (float32[n], n >= 0) ends."""
+        """Process *block* (float32[n], n >= 0); return the utterances that it ends."""
         self._held.append(block)
         self._end += len(block)
         whole = (self._end - self._judged) // self._make_vad.frame * self._make_vad.frame
@@ -246,7 +248,7 @@ class Segmenter:
         return self._taken(found)
 
     def finish(self) -> list[Speech]:
-        """The utterance under way at the end, and what the last partial frame ends."""
+        """Process the last partial frame; return the utterances that it and the end of the stream end."""
         import numpy as np
 
         found: list[Span] = []
@@ -268,7 +270,7 @@ class Segmenter:
         return [span for span in spans if span]
 
     def _taken(self, spans: list[Span]) -> list[Speech]:
-        """The samples of *spans*; what no span to come can hold is let go."""
+        """Return the speech of *spans*; drop the samples that no later span can include."""
         audio = self._joined() if self._held else None
         if audio is None:
             return []
@@ -287,7 +289,7 @@ class Segmenter:
 
 
 def volumes(audio: "Floats") -> "Floats":
-    """RMS of each whole chunk of float32[n], float32[n // 160]: 0 = silence, 100 = a full-scale square wave (§7.4)."""
+    """Return the RMS of each whole chunk of float32[n], float32[n // 160]: 0 = silence, 100 = a full-scale square wave (§7.4)."""
     import numpy as np
 
     whole = audio[: len(audio) - len(audio) % CHUNK].reshape(-1, CHUNK)
@@ -296,10 +298,10 @@ def volumes(audio: "Floats") -> "Floats":
 
 
 def filter_quiet(blocks: "Iterable[Floats]", threshold: float) -> "Iterator[Floats]":
-    """The same samples, chunks quieter than *threshold* (0..100) silenced (contract `batch-v2.md` §7.4).
+    """Yield the same samples with chunks quieter than *threshold* (0..100) set to 0 (contract `batch-v2.md` §7.4).
 
-    Chunks are counted from the first sample on, whatever the lengths of *blocks* (float32[n]); what comes out is cut at
-    chunks, all but the last. A last partial chunk is judged by what there is of it.
+    Chunks are counted from the first sample on, independent of the lengths of *blocks* (float32[n]); all blocks that are
+    yielded end at a chunk border except the last. A partial chunk at the end is measured over its own samples.
     """
     import numpy as np
 
@@ -318,7 +320,7 @@ def filter_quiet(blocks: "Iterable[Floats]", threshold: float) -> "Iterator[Floa
 
 
 class VolumeTrack:
-    """The volume of every chunk of one stream, 4 bytes each; *start* is the place of the first sample."""
+    """The volume of every chunk of one stream, 4 bytes each; *start* is the media time of the first sample."""
 
     def __init__(self, *, start: Samples = 0) -> None:
         self._start = start
@@ -326,7 +328,7 @@ class VolumeTrack:
         self._rest: Floats | None = None
 
     def push(self, audio: "Floats") -> None:
-        """Take in float32[n]; samples of a chunk that is not complete wait for the next call."""
+        """Add float32[n]; samples of an incomplete chunk wait for the next call."""
         import numpy as np
 
         audio = audio if self._rest is None else np.concatenate([self._rest, audio])
@@ -334,16 +336,16 @@ class VolumeTrack:
         self._rest = audio[len(audio) - len(audio) % CHUNK :].copy()
 
     def through(self, blocks: "Iterable[Floats]") -> "Iterator[Floats]":
-        """*blocks* unchanged, each taken in on its way."""
+        """Yield *blocks* unchanged, pushing each."""
         for block in blocks:
             self.push(block)
             yield block
 
     def volume(self, start: Samples, end: Samples) -> float:
-        """How loud a word is, 0..100: the mean of its chunks, each weighted with its own volume.
+        """Return the volume of a word, 0..100: the mean of its chunks, each weighted with its own volume.
 
-        So a long word's silence hardly counts, while a steady one has its plain mean (contract `batch-v2.md` §7.4 says
-        no more than that silence is played down). 0.0 where nothing was heard.
+        The weights reduce the effect of silence within a word, which contract `batch-v2.md` §7.4 requires without giving a
+        formula. 0.0 for silence and for times without audio.
         """
         first = max((start - self._start) // CHUNK, 0)
         last = max(-(-(end - self._start) // CHUNK), first + 1)

@@ -1,8 +1,9 @@
-"""Media files: what they hold, and their sound as float32 at 16 kHz, in bounded blocks, as tolerantly as can be.
+"""Media files: their properties, and their audio as float32 at 16 kHz in blocks of bounded size.
 
-The bytes are hostile. They reach libavformat as an open file without a name, so only content is looked at; only listed
-demuxers and audio decoders may run, and no protocol but the one open file, so a playlist or session description that
-points elsewhere opens nothing. Time stamps are not looked at: samples are counted.
+Files are untrusted. libavformat gets an open file without a name, so the content alone decides the format; only listed
+demuxers and audio decoders may run, and the open file is the only protocol, so a playlist or session description cannot
+open anything else. Damaged packets are counted and skipped. Time stamps are ignored: samples are counted.
+In order: the limits; `Probe` and `probe`; `Decoder`; opening a file; frames to samples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,13 +36,13 @@ _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpeg,mpegts,nistsphere,ogg,tta,voc,"
     "w64,wav,wv"
 )
-_STUBBORN = 100  # failures in a row after which reading on is hopeless
+_STUBBORN = 100  # read errors in a row after which decoding stops
 _PLANES = 8  # AV_NUM_DATA_POINTERS
-_AV_TIME_BASE = 1_000_000
+_AV_TIME_BASE = 1_000_000  # units per second of a container's duration
 
 
 class MediaEmpty(MediaUnreadable):
-    """The file has no bytes at all."""
+    """The file has 0 bytes."""
 
     def __init__(self) -> None:
         super().__init__("the file is empty")
@@ -49,7 +50,7 @@ class MediaEmpty(MediaUnreadable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """The first audio stream of a file. *duration* is what the headers say (they may lie or guess), *rate* in Hz."""
+    """The first audio stream of a file. *duration* is what the headers claim and may be wrong; *rate* in Hz."""
 
     duration: Samples | None
     channels: int
@@ -59,9 +60,9 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """What *path* holds, from its headers: nothing is decoded for the duration, whatever the size.
+    """Return the properties of the media at *path* from its headers, without decoding it.
 
-    Errors: MediaEmpty for no bytes, MediaUnreadable for no media, no audio track or an impossible one.
+    Errors: MediaEmpty for 0 bytes; MediaUnreadable for an unknown format, no audio track or an unsupported one.
     """
     with _opened(path) as (container, stream):
         return Probe(
@@ -74,28 +75,28 @@ def probe(path: Path) -> Probe:
 
 
 def decode(source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> "Decoder":
-    """The sound of *source*, a path or an open descriptor; see `Decoder`."""
+    """Return a `Decoder` of *source*, a path or an open file descriptor."""
     return Decoder(source, split=split, start=start, block=block)
 
 
 class Decoder:
-    """Iterate to get float32[channels, n] in -1..1 at 16 kHz from sample *start* on; n = *block* but for the last.
+    """Iterate to get float32[channels, n] in -1..1 at 16 kHz from sample *start* on; n = *block* except for the last.
 
-    Without *split* there is one channel, the average of all: the sum would clip, and weights as for a cinema would drop
-    channels that a recorder filled. A silent second channel costs 6 dB, which activity and recognisers do not notice.
-    With *split* the first frame decides how many channels there are; should the file change its mind, missing ones are
-    silent and extra ones are dropped. *start* is exact: everything before it is decoded and dropped. Each iteration
-    reads a path anew; a descriptor, of a pipe too, is read once from where it stands and stays the caller's to close.
-    Errors while iterating: MediaEmpty, MediaUnreadable (also when a file that claims to hold sound gives none).
+    Without *split* there is one channel, the average of all: a sum would clip, and the weights of cinema downmixing would
+    suppress channels that a recorder used. A silent second channel costs 6 dB, to which speech detection and recognisers
+    are insensitive. With *split* the first frame sets the number of channels; if it changes later, missing channels are
+    silent and extra ones are dropped. *start* is exact: all audio before it is decoded and dropped. Each iteration reads
+    a path again; a descriptor (of a pipe too) is read once from its current position, and the caller closes it.
+    Errors while iterating: MediaEmpty, MediaUnreadable (also when no audio of a file can be decoded).
     """
 
     def __init__(self, source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> None:
         self.bad_packets = 0
-        """Packets so far that could not be read or decoded."""
+        """Number of packets so far that could not be read or decoded."""
         self.decoded: Samples = 0
-        """Samples so far from the beginning of the media, those before *start* and not yet in a block included."""
+        """Samples decoded so far, including those before *start* and those not yet in a block."""
         self.channels = 1
-        """Channels of every block; known from the first block on."""
+        """Channels of every block; set when the first block is decoded."""
         self._source, self._split, self._start, self._block = source, split, start, block
         self._heard = 0
 
@@ -104,12 +105,12 @@ class Decoder:
         self.channels = 0 if self._split else 1
         with _opened(self._source) as (container, stream):
             yield from self._blocks(self._resampled(self._sound(self._frames(container, stream))))
-            silent = not self.bad_packets and not _declared(container, stream)  # a header and no samples is no fault
+            silent = not self.bad_packets and not _declared(container, stream)  # a header without samples is valid
             if not self._heard and not silent:
                 raise MediaUnreadable("no audio in the file could be decoded")
 
     def _packets(self, container: "InputContainer", stream: "AudioStream") -> "Iterator[Packet[AudioStream]]":
-        """Compressed packets; a failure to read one is counted and survived."""
+        """Yield compressed packets; a read error is counted and reading continues."""
         from av import FFmpegError
 
         failures = 0
@@ -125,7 +126,7 @@ class Decoder:
                 return
 
     def _frames(self, container: "InputContainer", stream: "AudioStream") -> "Iterator[AudioFrame]":
-        """Decoded frames; a packet that does not decode (research `engines.md` §5: p001.flac has one) is counted."""
+        """Yield decoded frames; a packet that does not decode (research `engines.md` §5: p001.flac has one) is counted."""
         from av import FFmpegError
 
         for packet in self._packets(container, stream):
@@ -137,7 +138,7 @@ class Decoder:
             yield from frames
 
     def _sound(self, frames: "Iterable[AudioFrame]") -> "Iterator[tuple[int, Floats]]":
-        """(rate, float32[channels, n]) of every frame, mixed or split."""
+        """Yield (rate in Hz, float32[channels, n]) of every frame, mixed or split."""
         for frame in frames:
             audio = _floats(frame) if _possible(frame.sample_rate, frame.layout.nb_channels) else None
             if audio is None:
@@ -148,7 +149,7 @@ class Decoder:
             yield frame.sample_rate, _fit(audio, self.channels) if self._split else audio.mean(axis=0, keepdims=True)
 
     def _resampled(self, sound: "Iterable[tuple[int, Floats]]") -> "Iterator[Floats]":
-        """The same at 16 kHz; a change of rate in the middle starts another resampler."""
+        """Yield the same audio at 16 kHz; a change of the rate starts a new resampler."""
         for rate, run in groupby(sound, key=lambda piece: piece[0]):
             resampler = Resampler(rate, self.channels)
             least = min(self._block, RATE) * rate // (2 * RATE)
@@ -157,7 +158,7 @@ class Decoder:
             yield resampler.flush()
 
     def _blocks(self, pieces: "Iterable[Floats]") -> "Iterator[Floats]":
-        """Blocks of exactly the wanted length from *start* on, and the rest."""
+        """Yield blocks of exactly the requested length from *start* on, and the rest."""
         import numpy as np
 
         held: list[Floats] = []
@@ -165,7 +166,7 @@ class Decoder:
         for piece in pieces:
             skipped = min(max(self._start - self.decoded, 0), piece.shape[1])
             self.decoded += piece.shape[1]
-            held.append(np.clip(piece[:, skipped:], -1.0, 1.0))  # resampling overshoots
+            held.append(np.clip(piece[:, skipped:], -1.0, 1.0))  # resampling can overshoot
             size += piece.shape[1] - skipped
             if size >= self._block:
                 audio = np.concatenate(held, axis=1)
@@ -178,7 +179,7 @@ class Decoder:
 
 
 def _decoders() -> str:
-    """Every audio decoder there is, for `codec_whitelist`: no picture is ever decoded, not even to look at its size."""
+    """Return the names of all audio decoders for `codec_whitelist`, so that no video or image is decoded, even to probe it."""
     import av.codec
 
     found = []
@@ -194,7 +195,7 @@ def _decoders() -> str:
 
 @contextmanager
 def _opened(source: Path | int) -> "Iterator[tuple[InputContainer, AudioStream]]":
-    """The container and its first audio stream, every other stream switched off."""
+    """Open the container and its first audio stream; discard all other streams."""
     if isinstance(source, int):
         with _container(source) as container:
             yield container, _audio(container)
@@ -218,7 +219,7 @@ def _container(descriptor: int) -> "InputContainer":
     try:
         return av.open("fd:", mode="r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
-        raise MediaUnreadable("the file is not audio or video of a known format with its header") from error
+        raise MediaUnreadable("the file is not audio or video of a known format, or its header is missing") from error
 
 
 def _audio(container: "InputContainer") -> "AudioStream":
@@ -232,7 +233,7 @@ def _audio(container: "InputContainer") -> "AudioStream":
         raise MediaUnreadable("the audio track is in an unknown format")
     if not _possible(codec.sample_rate, codec.channels):
         raise MediaUnreadable(f"cannot read {codec.channels} channels at {codec.sample_rate} Hz")
-    codec.thread_count = 1  # the children's own number is what scales
+    codec.thread_count = 1  # work is parallel across child processes
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -240,11 +241,12 @@ def _audio(container: "InputContainer") -> "AudioStream":
 
 
 def _possible(rate: int, channels: int) -> bool:
+    """True if the rate (Hz) and the number of channels are within the limits."""
     return MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS
 
 
 def _declared(container: "InputContainer", stream: "AudioStream") -> Samples | None:
-    """The duration that the headers claim, in samples at 16 kHz."""
+    """Return the duration that the headers claim, in samples at 16 kHz; None without one."""
     if stream.duration is not None and stream.time_base is not None:
         claimed = stream.duration * stream.time_base
     elif container.duration is not None:
@@ -255,13 +257,13 @@ def _declared(container: "InputContainer", stream: "AudioStream") -> Samples | N
 
 
 def _floats(frame: "AudioFrame") -> "Floats | None":
-    """float32[channels, n] in -1..1; `None` for a sample format that cannot be read, or more than 64 planes."""
+    """Return float32[channels, n] in -1..1; None for an unsupported sample format, or more than 64 planes."""
     import numpy as np
 
     try:
         frame = _packed(frame)
         raw = frame.to_ndarray()
-    except ValueError:  # 64-bit integers; more channels than can be packed
+    except ValueError:  # 64-bit integers; more channels than libswresample can pack
         return None
     if not frame.format.is_planar:
         raw = raw.reshape(-1, frame.layout.nb_channels).T
@@ -274,10 +276,10 @@ def _floats(frame: "AudioFrame") -> "Floats | None":
 
 
 def _packed(frame: "AudioFrame") -> "AudioFrame":
-    """The same frame in a shape that may be looked at.
+    """Return the frame in a layout that PyAV reads safely: packed if it has eight planes or more.
 
-    PyAV 18.1 counts a frame's planes by reading pointers until one is null; with eight planes or more it reads on past
-    the table and hands out wild memory (an ADTS file with a few flipped bits killed the process).
+    PyAV 18.1 counts a frame's planes by reading pointers until one is null; with eight planes or more it reads beyond the
+    table and returns invalid memory (an ADTS file with a few flipped bits crashed the process).
     """
     from av.audio.resampler import AudioResampler
 
@@ -288,7 +290,7 @@ def _packed(frame: "AudioFrame") -> "AudioFrame":
 
 
 def _fit(audio: "Floats", channels: int) -> "Floats":
-    """Exactly *channels* rows: silence for missing ones, none of the extra ones."""
+    """Return exactly *channels* rows: missing ones are silent, extra ones are dropped."""
     import numpy as np
 
     missing = channels - audio.shape[0]
@@ -296,7 +298,7 @@ def _fit(audio: "Floats", channels: int) -> "Floats":
 
 
 def _gathered(pieces: "Iterable[Floats]", least: int) -> "Iterator[Floats]":
-    """The same samples in pieces of *least* or a little more: each call of the resampler has its price."""
+    """Yield the same samples in pieces of *least* or a little more, to reduce the number of resampler calls."""
     import numpy as np
 
     held: list[Floats] = []

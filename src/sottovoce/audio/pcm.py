@@ -1,7 +1,7 @@
-"""Samples as bytes, and samples at another rate: everything in becomes float32 at 16 kHz, exact over chunk boundaries.
+"""Raw PCM decoding and resampling to float32 at 16 kHz, exact across chunk boundaries.
 
-Both classes are streams: `push` gives what is certain so far, `flush` the rest. How the input is cut never changes the
-output.
+Both classes are streams: `push` returns the samples that are final, `flush` the rest. The output does not depend on how
+the input is cut.
 """
 
 from enum import StrEnum
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIN_RATE = 1_000
 MAX_RATE = 768_000
-"""Hz; beyond these nothing was ever recorded, and a filter for a made-up rate could eat all memory."""
+"""Hz. Real recordings are within these limits; the filter for an extreme rate could exhaust the memory."""
 
 
 class Encoding(StrEnum):
@@ -30,11 +30,11 @@ class Encoding(StrEnum):
     MULAW = "mulaw"
 
 
-_WIDTH = {Encoding.PCM_S16LE: 2, Encoding.PCM_F32LE: 4, Encoding.MULAW: 1}
+_WIDTH = {Encoding.PCM_S16LE: 2, Encoding.PCM_F32LE: 4, Encoding.MULAW: 1}  # bytes per sample
 
 
 def _mulaw(codes: "NDArray[np.uint8]") -> "Floats":
-    """G.711 µ-law codes to float32[n] in -1..1."""
+    """Decode G.711 µ-law codes to float32[n] in -1..1."""
     import numpy as np
 
     code = ~codes
@@ -44,7 +44,7 @@ def _mulaw(codes: "NDArray[np.uint8]") -> "Floats":
 
 
 def tidy(audio: "Floats") -> "Floats":
-    """The same shape with every sample finite and in -1..1: float input may hold anything."""
+    """Clip to -1..1 and replace NaN by 0; the shape stays the same. Float input may have any value."""
     import numpy as np
 
     if not np.isfinite(audio).all():
@@ -53,7 +53,7 @@ def tidy(audio: "Floats") -> "Floats":
 
 
 def samples_of(data: bytes, encoding: Encoding) -> "Floats":
-    """Whole samples as float32[n] in -1..1 at the rate they came in; n = len(data) // sample width."""
+    """Decode whole samples to float32[n] in -1..1 at the input rate; n = len(data) // sample width."""
     import numpy as np
 
     whole = data[: len(data) - len(data) % _WIDTH[encoding]]
@@ -67,6 +67,7 @@ def samples_of(data: bytes, encoding: Encoding) -> "Floats":
 
 
 def _lane() -> "AudioResampler":
+    """Return a resampler of one channel to 16 kHz."""
     from av.audio.resampler import AudioResampler
 
     return AudioResampler(format="fltp", layout="mono", rate=RATE)
@@ -75,20 +76,20 @@ def _lane() -> "AudioResampler":
 class Resampler:
     """float32[channels, n] at *rate* Hz to float32[channels, m] at 16 kHz; m = ceil(n · 16000 / rate) over the stream.
 
-    Channels are resampled one by one, so that any number of them in any arrangement will do: libswresample knows at
-    most 64 at once, and only named layouts. An input shorter than its filter (1–2 ms) gives nothing at all.
+    Channels are resampled one by one, because libswresample supports at most 64 at once, and named layouts only. An input
+    shorter than its filter (1–2 ms) returns no samples.
     Errors: ValueError for a rate outside `MIN_RATE … MAX_RATE`.
     """
 
     def __init__(self, rate: int, channels: int = 1) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
-            raise ValueError(f"cannot resample from {rate} Hz")
+            raise ValueError(f"cannot resample from {rate} Hz: the rate must be between {MIN_RATE} and {MAX_RATE}")
         self.rate = rate
         self.channels = channels
         self._lanes = tuple(_lane() for _ in range(channels)) if rate != RATE else ()
 
     def push(self, audio: "Floats") -> "Floats":
-        """What *audio* (float32[channels, n]) makes certain: float32[channels, m], m may be 0."""
+        """Add *audio* (float32[channels, n]); return the samples that are final: float32[channels, m], m may be 0."""
         import numpy as np
 
         if not self._lanes or not audio.shape[1]:
@@ -96,7 +97,7 @@ class Resampler:
         return np.stack([self._through(lane, samples) for lane, samples in zip(self._lanes, audio, strict=True)])
 
     def flush(self) -> "Floats":
-        """The rest of the stream, float32[channels, m]; nothing may be pushed afterwards."""
+        """End the stream; return the remaining samples, float32[channels, m]. Do not push afterwards."""
         import numpy as np
 
         if not self._lanes:
@@ -116,7 +117,7 @@ class Resampler:
 
 
 class PcmDecoder:
-    """Raw mono bytes of one stream, cut anywhere, to float32[n] in -1..1 at 16 kHz.
+    """Decode the raw mono bytes of one stream, cut anywhere, to float32[n] in -1..1 at 16 kHz.
 
     Errors: Refused(INVALID_CONFIG) for a rate outside `MIN_RATE … MAX_RATE`.
     """
@@ -131,13 +132,13 @@ class PcmDecoder:
         self._rest = b""
 
     def push(self, data: bytes) -> "Floats":
-        """What *data* makes certain; bytes of a sample that is not complete wait for the next call."""
+        """Add *data*; return the samples that are final. Bytes of an incomplete sample wait for the next call."""
         data = self._rest + data
         cut = len(data) - len(data) % _WIDTH[self._encoding]
         self._rest = data[cut:]
         return tidy(self._resampler.push(samples_of(data[:cut], self._encoding)[None])[0])
 
     def flush(self) -> "Floats":
-        """The rest of the stream; bytes of half a sample are dropped."""
+        """End the stream; return the remaining samples. Bytes of an incomplete sample are dropped."""
         self._rest = b""
         return tidy(self._resampler.flush()[0])
