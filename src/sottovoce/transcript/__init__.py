@@ -1,1 +1,1 @@
-"""Pure values of a transcript: no clock, no I/O, no numpy."""
+"""The transcript and the functions on it: no clock, no I/O, no numpy."""

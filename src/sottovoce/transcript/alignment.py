@@ -1,6 +1,6 @@
-"""The result of an alignment: when each word of a text is said. The text itself stays where it is, as it was submitted.
+"""The result of an alignment: the time of each word of a text. The submitted text is stored separately and unchanged.
 
-Stored as compact JSON with a version, like a transcript; both wire forms are rendered from it and the text.
+It is stored as compact JSON with a version, like a transcript; the output formats are made from it and the text.
 """
 
 import json
@@ -30,7 +30,7 @@ class AlignedWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """Every word of a text in order, times never falling. *engine* is for the log."""
+    """Every word of a text in order, with non-decreasing times. *engine* is for the log."""
 
     language: str
     duration: Samples
@@ -45,7 +45,7 @@ class Alignment:
 
 
 def encode(alignment: Alignment) -> bytes:
-    """The stored form; about 20 bytes a word."""
+    """The stored form of *alignment*, about 20 bytes per word."""
     words = alignment.words
     return json.dumps(
         {
@@ -66,7 +66,7 @@ def encode(alignment: Alignment) -> bytes:
 
 
 def decode(data: bytes) -> Alignment:
-    """The alignment that `encode` made *data* of. Raises ValueError for anything else; the message quotes no text."""
+    """The alignment from the output *data* of `encode`. Raises ValueError for other data; the message quotes no text."""
     try:
         raw = json.loads(data)
     except RecursionError as error:
@@ -74,13 +74,13 @@ def decode(data: bytes) -> Alignment:
     if not isinstance(raw, dict) or raw.keys() != _MEMBERS or type(raw["v"]) is not int or raw["v"] != VERSION:
         raise ValueError(f"not an alignment in version {VERSION}")
     if not isinstance(raw["l"], str) or not isinstance(raw["r"], str):
-        raise ValueError("the language or the engine is no text")  # noqa: TRY004 - one error for all bad data
+        raise ValueError("the language or the engine is not a string")  # noqa: TRY004 - one error for all bad data
     firsts, lengths, starts, spans, bridged = (_wholes(raw[name]) for name in "fnseb")
     if not len(firsts) == len(lengths) == len(starts) == len(spans):
         raise ValueError("columns of different lengths")
     unfound = frozenset(bridged)
     if not unfound <= frozenset(range(len(firsts))):
-        raise ValueError("a word that is not there is bridged")
+        raise ValueError("the number of a bridged word is out of range")
     return Alignment(
         language=raw["l"],
         duration=_wholes([raw["d"]])[0],

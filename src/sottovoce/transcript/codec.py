@@ -1,7 +1,10 @@
-"""How a transcript is stored: compact UTF-8 JSON with one-letter members and a version, read back strictly.
+"""The stored form of a transcript: compact UTF-8 JSON with one-letter members and a version, decoded strictly.
 
-What is unknown or at its default is left out, times are samples, nothing is rounded. Every other format is rendered
-from this one, so a change of shape raises `VERSION` and keeps the reader of the older one.
+Members that are `None` or have their default value are left out, times are samples, numbers are not rounded. All output
+formats are made from the stored form, so a change of its structure increases `VERSION` and keeps the decoder of the older
+version.
+
+In order: encoding and decoding of transcripts and items; generic reading and writing of members; the tables of members.
 """
 
 import json
@@ -24,58 +27,58 @@ from sottovoce.transcript.model import (
 )
 
 VERSION = 2
-"""The version that `encode` writes and the newest that `decode` reads. Since 2 a transcript has speakers."""
+"""The version that `encode` writes and the newest that `decode` reads. Version 2 added the speakers of a transcript."""
 
 _REQUIRED = object()
 
 
 def encode(transcript: Transcript) -> bytes:
-    """The stored form of *transcript*; about 60 bytes a word.
+    """The stored form of *transcript*, about 60 bytes per word.
 
-    Raises ValueError for what JSON in UTF-8 cannot hold (a lone surrogate, a number that is not finite).
+    Raises ValueError for values that JSON in UTF-8 cannot represent (a lone surrogate, a number that is not finite).
     """
     return _dump({"v": VERSION, **_write(transcript, _TRANSCRIPT)})
 
 
 def decode(data: bytes) -> Transcript:
-    """The transcript that `encode` made *data* of.
+    """The transcript from the output *data* of `encode`.
 
-    Raises ValueError for a newer version, for anything that is not JSON, and for any member that is missing, unknown or
-    of the wrong type. The message names members and never quotes the text.
+    Raises ValueError for a newer version, for data that is not JSON, and for a member that is missing, unknown or of the
+    wrong type. The message names members and never quotes the text.
     """
     raw = _load(data)
     if not isinstance(raw, dict):
-        raise ValueError("a stored transcript is a JSON object")  # noqa: TRY004 - one error for all bad data
+        raise ValueError("the stored transcript is not a JSON object")  # noqa: TRY004 - one error for all bad data
     return Transcript(**_read(raw, _SHAPES[_version(raw.pop("v", None))], "transcript"))
 
 
 def encode_items(items: Iterable[Item]) -> list[dict[str, object]]:
-    """*items* as values that JSON can hold."""
+    """*items* as values that JSON can represent."""
     return [_write_item(item) for item in items]
 
 
 def decode_items(raw: object) -> tuple[Item, ...]:
-    """The items that `encode_items` made *raw* of; raises ValueError like `decode`."""
+    """The items from the output *raw* of `encode_items`. Raises ValueError like `decode`."""
     return tuple(_read_item(each) for each in _list(raw))
 
 
 def dump_items(items: Iterable[Item]) -> bytes:
-    """*items* as bytes, for a window's result."""
+    """*items* as bytes: the stored result of one window."""
     return _dump({"v": VERSION, "i": encode_items(items)})
 
 
 def load_items(data: bytes) -> tuple[Item, ...]:
-    """The items that `dump_items` made *data* of, in any version up to ours; raises ValueError like `decode`."""
+    """The items from the output *data* of `dump_items`, of any version up to `VERSION`. Raises ValueError like `decode`."""
     raw = _load(data)
     if not isinstance(raw, dict) or raw.keys() != {"v", "i"}:
         raise ValueError("not the items of a window")
-    _version(raw["v"])  # an item has the same shape in each
+    _version(raw["v"])  # items are encoded the same way in all versions
     return decode_items(raw["i"])
 
 
 def _version(given: object) -> int:
     if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise ValueError("what is stored names its version")
+        raise ValueError("the stored version is missing or not a positive whole number")
     if given > VERSION:
         raise ValueError(f"stored by a newer release (version {given}); this one reads up to version {VERSION}")
     return given
@@ -94,7 +97,7 @@ def _load(data: bytes) -> object:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _same(value: Any) -> Any:
@@ -103,7 +106,7 @@ def _same(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """One attribute: how it is checked when read, how it is written, and the default that is left out."""
+    """One attribute *name*: the functions that decode and encode it, and the default value that is left out."""
 
     name: str
     read: Callable[[object], Any]
@@ -159,7 +162,7 @@ def _number(value: object) -> float:
     try:
         number = float(value)
     except OverflowError as error:
-        raise ValueError("not a number of any use") from error
+        raise ValueError("too large a number") from error
     if not math.isfinite(number):
         raise ValueError("not finite")
     return number

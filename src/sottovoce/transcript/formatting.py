@@ -1,6 +1,9 @@
-"""How words become text: marks and capitals for engines that give neither, joining, sentences, and clean removal.
+"""Turns words into text: punctuation and capitals for engines without them, joining, sentences, and removal of words.
 
-Everything is linear in the number of items, never changes a word's time, and leaves alone what it has no rule for.
+All functions take time linear in the number of items, do not change the times of words, and leave items without a rule
+unchanged.
+
+In order: punctuation; capitals; spellings of phrases; `join`; `sentences`; `remove_words`; `normalised`.
 """
 
 import re
@@ -13,7 +16,7 @@ from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Attaches, ChannelLabel, Entity, Item, Mark, Samples, SpeakerLabel, Word, samples
 
 SENTENCE_PAUSE: Samples = samples(0.5)
-"""A longer pause ends a sentence at sensitivity 0.5 (research/engines.md §6.6); halved at 1, doubled at 0."""
+"""A longer pause, in samples, ends a sentence at sensitivity 0.5 (research/engines.md §6.6); halved at 1, doubled at 0."""
 
 COMMA_SHARE = 0.6
 """A comma needs this share of the pause that ends a sentence: 0.3 s at sensitivity 0.5 (research/nlp.md §3)."""
@@ -27,18 +30,18 @@ def _names(names: str) -> tuple[str, ...]:
     return tuple(names.split(", "))
 
 
-# After these a pause is hesitation, not an end, unless it is three times as long.
+# After one of these words a pause is a hesitation, unless it is _HESITATION times as long as the end of a sentence.
 _DANGLING = _set("a an the and or but my your our their because if very")
 _HESITATION = 3
-# A clause that begins with one of these may stand behind a comma.
+# A comma may precede a clause that begins with one of these words.
 _CLAUSES = _set(
     "and but or so because which who although though while if when since unless until however yet where whereas"
 )
-_COMMA_AFTER = 3  # words that a sentence has at least before its first comma …
-_ANSWERS = _set("yes no yeah well okay oh ok sorry thanks hello hi")  # … or is one of these
+_COMMA_AFTER = 3  # minimum words of a sentence before its first comma …
+_ANSWERS = _set("yes no yeah well okay oh ok sorry thanks hello hi")  # … except after one of these
 
 _LEAD_INS = _set("and so but well oh okay ok now then um uh or yeah")
-_LONGEST_QUESTION = 20  # words; a longer run is more likely several sentences than a question
+_LONGEST_QUESTION = 20  # words; a longer sequence is more likely several sentences than a question
 _ANYONE = _set("i you he she it we they there this that anyone anybody someone somebody")
 _YOU = _set("i you we they")
 _AUXILIARIES = {
@@ -59,7 +62,7 @@ _QUESTION_WORDS = {
     "why": _DO | _BE | _HAVE | _set("not"),
     "how": _DO | _BE | _HAVE | _set("many much long old often far come about"),
     "when": _DO | _set("is are"),
-    # "who was …" and "which is …" after a pause go on with the sentence before more often than they ask
+    # after a pause, "who was …" and "which is …" more often continue the previous sentence than start a question
     "who": _DO | _set("is are wants else"),
     "which": _set("do does did one way of"),
     "whose": _BE,
@@ -68,7 +71,7 @@ _CONTRACTED = re.compile(r"(?:what|who|where|how|why)(?:'s|'re|'d|'ll)")
 
 
 def permit(items: Iterable[Item], overrides: PunctuationOverrides) -> tuple[Item, ...]:
-    """*items* without the marks that the caller does not permit (contract §6.2): for engines that punctuate."""
+    """*items* without the marks that the caller does not permit (contract §6.2), for engines that punctuate."""
     permitted = overrides.permitted_marks
     return tuple(item for item in items if permitted is None or not isinstance(item, Mark) or item.text in permitted)
 
@@ -76,12 +79,12 @@ def permit(items: Iterable[Item], overrides: PunctuationOverrides) -> tuple[Item
 def punctuate(
     items: Iterable[Item], pack: LanguagePack, overrides: PunctuationOverrides, *, end: Samples
 ) -> tuple[Item, ...]:
-    """*items* of one channel with marks guessed from pauses, for an engine that gives bare words.
+    """*items* of one channel with marks derived from pauses, for an engine without punctuation.
 
-    A pause over the threshold, a change of speaker and the end of the items end a sentence. English also gets commas
-    before clauses at shorter pauses and question marks for sentences that open like one. Only marks that the language
-    has and the caller permits appear; where the full stop is not among them, a statement ends without a mark (another
-    mark would say something that was not heard). Marks that are there already stay. No mark stands behind *end*.
+    A pause above the threshold, a change of speaker and the end of the items end a sentence. English also gets commas
+    before clauses at shorter pauses, and question marks for sentences that begin like a question. Only marks of the
+    language that the caller permits are added; if the full stop is not one of them, a statement ends without a mark,
+    because another mark would change its meaning. Existing marks are kept. No mark is later than *end*.
     """
     bare = permit(items, overrides)
     marks = [mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks]
@@ -124,14 +127,14 @@ def _mark(text: str, word: Word | Entity, end: Samples, *, ends_sentence: bool) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Punctuation:
-    """The rules of `punctuate` for one language, set of *marks* and *pause* that ends a sentence."""
+    """The rules of `punctuate` for a language, a set of *marks*, and the *pause* in samples that ends a sentence."""
 
     pack: LanguagePack
     marks: frozenset[str]
     pause: Samples
 
     def ends(self, item: Word | Entity, following: Item | None, sentence: Sequence[str]) -> bool:
-        """Whether a sentence ends behind *item*."""
+        """True if a sentence ends after *item*."""
         if isinstance(following, Mark):
             return False
         if following is None or _voice(following) != _voice(item):
@@ -140,14 +143,14 @@ class _Punctuation:
         return following.start - item.end > self.pause * (_HESITATION if dangling else 1)
 
     def final(self, sentence: Sequence[str]) -> str | None:
-        """The mark that ends *sentence*, if a fitting one is permitted."""
+        """The mark that ends *sentence*, or `None` if the suitable mark is not permitted."""
         if _english(self.pack) and "?" in self.marks and _asks(sentence):
             return "?"
         stop = self.pack.stops[0] if self.pack.stops else None
         return stop if stop in self.marks else None
 
     def comma(self, item: Word | Entity, following: Item | None, sentence: Sequence[str]) -> bool:
-        """Whether the pause behind *item* is a comma."""
+        """True if the pause after *item* gets a comma."""
         if "," not in self.marks or not _english(self.pack) or following is None or isinstance(following, Mark):
             return False
         if _voice(following) != _voice(item) or following.start - item.end <= self.pause * COMMA_SHARE:
@@ -171,7 +174,7 @@ def _spelled(text: str) -> str:
 
 
 def _asks(sentence: Sequence[str]) -> bool:
-    """Whether *sentence*, in lower case, opens like an English question. Conservative: an unsure one is a statement."""
+    """True if *sentence*, in lower case, begins like an English question; an uncertain case is a statement."""
     if len(sentence) > _LONGEST_QUESTION:
         return False
     skipped = 0
@@ -188,7 +191,7 @@ def _asks(sentence: Sequence[str]) -> bool:
 
 
 def _without_dot(item: Word | Entity) -> Word | Entity:
-    """A word that brings a dot lends it to the full stop behind: `t.` and `.` are written `T.`"""
+    """*item* without its final dot, before a full stop: `t.` followed by `.` becomes `T.`"""
     if not isinstance(item, Word) or not item.text[:-1] or not item.text.endswith("."):
         return item
     initials = _INITIALS.fullmatch(item.text) and item.text not in _ABBREVIATIONS
@@ -196,11 +199,11 @@ def _without_dot(item: Word | Entity) -> Word | Entity:
 
 
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+")
-_LOWER_INITIALS = re.compile(r"(?:[a-z]\.)+(?:['’]s)?")  # PocketSphinx spells letters so (research/engines.md §2)
+_LOWER_INITIALS = re.compile(r"(?:[a-z]\.)+(?:['’]s)?")  # as PocketSphinx writes letters (research/engines.md §2)
 _LONE_LETTERS = frozenset("bcdefghjklmnpqrstuvwxyz")  # spelled out; "a", "i" and "o" are words
 _ABBREVIATIONS = _set("a.m. p.m. e.g. i.e.")
 _FIRST_PERSON = re.compile(r"i(?:['’](?:m|ll|d|ve|d['’]ve|ll['’]ve))?")
-# Names that are no other English word: "may", "march", "china", "turkey", "polish" and the like stay as they are.
+# Names that are not also ordinary English words: "may", "march", "china", "turkey" and "polish" are left out.
 _PROPER = _names(
     "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, January, February, April, June, July, "
     "August, September, October, November, December, Mondays, Tuesdays, Wednesdays, Thursdays, Fridays, "
@@ -222,12 +225,11 @@ _PROPER = _names(
 
 
 def capitalise(items: Iterable[Item], pack: LanguagePack, keep: Collection[str] = ()) -> tuple[Item, ...]:
-    """*items* with capitals, for an engine that gives lower case.
+    """*items* with capitals, for an engine that writes lower case.
 
-    A word that opens a sentence gets one, per channel and speaker, if any mark ends a sentence (without such marks
-    there are no sentences to be seen). English also gets *I*, initials and a short list of names that are no other
-    word. The words and phrases of *keep* are written as they stand there. What has capitals already, or no case, stays
-    as it is.
+    The first word of a sentence gets one, per channel and speaker, if any mark ends a sentence (without such marks the
+    sentences are unknown). English also gets *I*, initials, and a short list of names that are not ordinary words. Words
+    and phrases in *keep* are written as they are there. Words that have a capital, or no case, are unchanged.
     """
     line = list(items)
     english = _english(pack)
@@ -255,21 +257,21 @@ def capitalise(items: Iterable[Item], pack: LanguagePack, keep: Collection[str] 
 
 
 def sentence_case(text: str, language: str | None = None) -> str:
-    """*text* as it opens a sentence; unchanged if it has a capital anywhere (`iPhone`), opens with a digit, or no case.
+    """*text* at the start of a sentence; unchanged if it contains a capital (`iPhone`), starts with a digit, or has no case.
 
     *language* matters for Turkish and Dutch.
     """
     if text != text.lower():
         return text
-    place = next((index for index, char in enumerate(text) if char.isalnum()), None)
-    if place is None:
+    first = next((index for index, char in enumerate(text) if char.isalnum()), None)
+    if first is None:
         return text
-    head, letter, tail = text[:place], text[place], text[place + 1 :]
+    head, letter, tail = text[:first], text[first], text[first + 1 :]
     if letter == "i" and language == "tr":
         return f"{head}İ{tail}"
-    if language == "nl" and text[place : place + 2] == "ij":  # a digraph
-        return f"{head}IJ{text[place + 2 :]}"
-    return head + letter.title() + tail  # titlecase: right for "ǆ", and none where a script has no sentence case
+    if language == "nl" and text[first : first + 2] == "ij":  # a digraph
+        return f"{head}IJ{text[first + 2 :]}"
+    return head + letter.title() + tail  # title case is correct for "ǆ" and changes nothing in scripts without case
 
 
 def _english_case(text: str) -> str:
@@ -284,7 +286,7 @@ def _english_case(text: str) -> str:
 
 
 def _rewritten(item: Word | Entity, text: str) -> Word | Entity:
-    """*item* with *text*, which differs in case at most; an entity's first piece follows."""
+    """*item* with *text*, which differs only in case; the first written part of an entity is changed too."""
     if text == item.text:
         return item
     if isinstance(item, Word):
@@ -295,19 +297,19 @@ def _rewritten(item: Word | Entity, text: str) -> Word | Entity:
     return replace(item, text=text, written=(replace(first, text=text[: len(first.text)]), *item.written[1:]))
 
 
-_LONGEST_PHRASE = 6  # words; the contract drops longer custom vocabulary (§11)
+_LONGEST_PHRASE = 6  # words; longer entries of the custom vocabulary are dropped (contract §11)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spellings:
-    """*forms*: words in lower case → as they are to be written; *lengths* of phrases by first word, longest first."""
+    """*forms*: words in lower case → their required spelling; *lengths* of the phrases by first word, longest first."""
 
     forms: Mapping[tuple[str, ...], tuple[str, ...]]
     lengths: Mapping[str, tuple[int, ...]]
 
 
 def _spellings(wanted: Iterable[str]) -> _Spellings:
-    """*wanted* for looking up; of two that differ in case only the first counts."""
+    """*wanted* as a lookup table; of two entries that differ only in case, the first is used."""
     forms: dict[tuple[str, ...], tuple[str, ...]] = {}
     lengths: dict[str, set[int]] = {}
     for spelling in wanted:
@@ -322,7 +324,7 @@ def _spellings(wanted: Iterable[str]) -> _Spellings:
 
 
 def _dictated(items: Sequence[Item], wanted: Iterable[str]) -> dict[int, str]:
-    """Index of a word → how *wanted* has it written; of phrases the longest wins."""
+    """Index of a word → its spelling in *wanted*; the longest matching phrase is used."""
     spellings = _spellings(wanted)
     written: dict[int, str] = {}
     for index, item in enumerate(items):
@@ -332,7 +334,7 @@ def _dictated(items: Sequence[Item], wanted: Iterable[str]) -> dict[int, str]:
 
 
 def _run_at(items: Sequence[Item], index: int, spellings: _Spellings) -> dict[int, str]:
-    """The spelling of several words from *index*, if they are a phrase of one voice; the last may be a possessive."""
+    """The spellings of the words from *index*, if they are a phrase of one speaker; the last may be a possessive."""
     first = items[index]
     for length in spellings.lengths.get(_spelled(first.text), ()):
         run = items[index : index + length]
@@ -348,7 +350,7 @@ def _run_at(items: Sequence[Item], index: int, spellings: _Spellings) -> dict[in
 
 
 def _whole_at(item: Word, index: int, spellings: _Spellings) -> dict[int, str]:
-    """The spelling of one word; an engine may also give a custom phrase as one."""
+    """The spelling of one word, which may be a custom phrase that the engine returns as one word."""
     base, ending = _possessive(item.text)
     for heard, suffix in ((_spelled(item.text), ""), (base, ending)):
         words = spellings.forms.get(tuple(heard.split()))
@@ -358,7 +360,7 @@ def _whole_at(item: Word, index: int, spellings: _Spellings) -> dict[int, str]:
 
 
 def _possessive(text: str) -> tuple[str, str]:
-    """*text* in lower case without its `'s`, and that ending as it was."""
+    """*text* in lower case without its `'s`, and the ending itself, empty if there is none."""
     for ending in ("'s", "’s"):
         if text.endswith(ending):
             return _spelled(text[: -len(ending)]), ending
@@ -366,10 +368,10 @@ def _possessive(text: str) -> tuple[str, str]:
 
 
 def join(items: Iterable[Item], pack: LanguagePack) -> str:
-    """The text of *items* in logical order, whatever its direction (the reference algorithm of contract §8.1).
+    """The text of *items* in logical order, for both writing directions (the reference algorithm of contract §8.1).
 
-    Words and the written form of entities are joined with the language's delimiter; none stands on a side of a mark
-    that attaches there. Nothing comes before the first or after the last item.
+    The delimiter of the language joins words and the written forms of entities; there is none on a side on which a mark
+    attaches, before the first item, or after the last.
     """
     pieces: list[str] = []
     glued = True
@@ -383,10 +385,10 @@ def join(items: Iterable[Item], pack: LanguagePack) -> str:
 
 
 def sentences(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
-    """*items* sentence by sentence, in the order in which the sentences begin.
+    """The sentences of *items*, in the order of their starts.
 
-    A sentence ends with its mark or where its channel's speaker changes. Channels are told apart, so that two people
-    who talk at once do not cut each other short.
+    A sentence ends with its mark or where the speaker of its channel changes. Each channel is processed separately, so that
+    simultaneous speech on two channels does not end a sentence.
     """
     begun: list[list[Item]] = []
     current: dict[ChannelLabel | None, list[Item]] = {}
@@ -402,11 +404,11 @@ def sentences(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
 
 
 def remove_words(items: Iterable[Item], gone: Callable[[Word], bool]) -> tuple[Item, ...]:
-    """*items* without the words that are *gone*, with capitals and marks repaired (contract §7.4).
+    """*items* without the words for which *gone* is true, with capitals and marks corrected (contract §7.4).
 
-    The next word of the sentence takes over a capital. A comma that followed such a word goes with it, and so does the
-    one before if the word stood between two. A final mark moves to the word before, or goes if none of its sentence is
-    left. Channels do not touch each other.
+    The next word of the sentence gets the capital of a removed word. The comma after a removed word is removed too, and so
+    is the comma before it if the word was between two. A final mark moves to the previous word, or is removed if no word
+    of its sentence is left. Channels are processed separately.
     """
     slots: list[list[Item]] = []
     lines: dict[ChannelLabel | None, _Removal] = {}
@@ -423,22 +425,22 @@ def remove_words(items: Iterable[Item], gone: Callable[[Word], bool]) -> tuple[I
 
 @dataclass(slots=True, kw_only=True)
 class _Removal:
-    """Where one channel stands: *slot* is its last kept word with marks, *fresh* = nothing of this sentence is kept."""
+    """The state of one channel. *slot*: its last kept word with marks; *fresh*: no word of the sentence is kept yet."""
 
     slot: list[Item] = field(default_factory=list)
     fresh: bool = True
     dropped: bool = False
-    owed: bool = False  # a dropped word had the capital of the sentence
+    owed: bool = False  # a removed word had the capital of the sentence
     speaker: SpeakerLabel | None = None
 
     def drop(self, word: Word) -> None:
-        """*word* goes."""
+        """Remove *word*."""
         self._turn(word)
         self.dropped = True
         self.owed = self.owed or (self.fresh and word.text[:1].isupper())
 
     def keep(self, item: Word | Entity, slots: list[list[Item]]) -> None:
-        """*item* stays."""
+        """Keep *item*, with the capital of a removed word."""
         self._turn(item)
         if self.owed and self.fresh:
             item = _rewritten(item, sentence_case(item.text, item.language))
@@ -447,7 +449,7 @@ class _Removal:
         self.fresh = self.dropped = self.owed = False
 
     def mark(self, mark: Mark, slots: list[list[Item]]) -> None:
-        """*mark* stays unless it belonged to a dropped word and has no other to stand behind."""
+        """Keep *mark*, unless it followed a removed word and no kept word can take it."""
         if not self.dropped or mark.attaches is Attaches.NEXT:
             self._append(mark, slots)
             return
@@ -478,5 +480,5 @@ class _Removal:
 
 
 def normalised(text: str) -> str:
-    """*text* as word lists are keyed: composed, without case, with straight apostrophes."""
+    """*text* as a key of the word lists: NFC, case-folded, with straight apostrophes."""
     return unicodedata.normalize("NFC", text).replace("’", "'").casefold()

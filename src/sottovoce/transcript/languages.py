@@ -1,4 +1,4 @@
-"""Language packs: what is true of a language whichever engine recognises it (contract §7.3, §7.4, §15)."""
+"""Language packs: the properties of each language that do not depend on the engine (contract §7.3, §7.4, §15)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguagePack:
-    """*delimiter* joins words; *marks* may appear, *stops* of them end a sentence (the first is the plain full stop)."""
+    """The properties of a language. *delimiter* joins words; *marks* are its punctuation marks; *stops* are the marks that end
+    a sentence, the plain full stop first.
+    """
 
     code: str
     description: str
@@ -18,12 +20,12 @@ class LanguagePack:
 
     @property
     def direction(self) -> str:
-        """The wire's `display.direction`."""
+        """`display.direction` of the API."""
         return "rtl" if self.rtl else "ltr"
 
     @property
     def writing_direction(self) -> str:
-        """The wire's `language_pack_info.writing_direction`."""
+        """`language_pack_info.writing_direction` of the API."""
         return "right-to-left" if self.rtl else "left-to-right"
 
 
@@ -53,12 +55,12 @@ _SPECIAL: dict[str, dict[str, Any]] = {
 PACKS: dict[str, LanguagePack] = {
     code: LanguagePack(code=code, description=name, **_SPECIAL.get(code, {})) for code, name in _NAMES.items()
 }
-"""Every language of the contract's table by its code."""
+"""The packs of the languages in the contract's table, by code."""
 
 AUTO = "auto"
-"""`language` when it is to be identified from the audio."""
+"""The value of `language` that requests identification from the audio."""
 
 
 def pack(code: str) -> LanguagePack:
-    """The pack of *code*; an unknown code (an engine of the operator's own) gets the common rules under its own name."""
+    """The pack of *code*; a new pack with the default properties for an unknown code, which a custom engine may use."""
     return PACKS.get(code) or LanguagePack(code=code, description=code)

@@ -1,6 +1,6 @@
-"""A text with markup, as a caller submits it for alignment: where its words are, with everything else left as it is.
+"""Finds the words and the markup of a text that a caller submits for alignment.
 
-Words are runs of non-blanks; `<…>` and `<!-- … -->` are comments, which nobody says (contract `batch-v2.md` §10).
+Words are runs of non-blanks; `<…>` and `<!-- … -->` are comments, which are not spoken (contract `batch-v2.md` §10).
 """
 
 import re
@@ -15,7 +15,7 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextWord:
-    """A word of the text: characters *first* … *last* (exclusive) of it."""
+    """A word of a text: its characters *first* … *last* (exclusive)."""
 
     first: int
     last: int
@@ -23,7 +23,7 @@ class TextWord:
 
 
 def words(text: str) -> Iterator[TextWord]:
-    """The words of *text* in order; markup inside a word divides it. Takes time in proportion to the length."""
+    """The words of *text* in order; markup inside a word divides it. Time linear in the length."""
     at = 1 if text.startswith(_BOM) else 0
     for first, last in chain(comments(text), [(len(text), len(text))]):
         for match in _WORD.finditer(text, at, first):
@@ -32,7 +32,10 @@ def words(text: str) -> Iterator[TextWord]:
 
 
 def comments(text: str) -> Iterator[tuple[int, int]]:
-    """Where the markup of *text* is. A comment may hold `>`, a tag ends at the first one; what never ends is no markup."""
+    """The start and end (exclusive) of each tag and comment of *text*.
+
+    A comment may contain `>`, a tag ends at the first one. A tag or comment without an end is text.
+    """
     at = 0
     last_tag, last_comment = text.rfind(">"), text.rfind(_CLOSE)
     while 0 <= (at := text.find("<", at)) < last_tag:

@@ -1,35 +1,35 @@
-"""The transcript as we hold it: words, punctuation and entities on a 16 kHz time line.
+"""The internal model of a transcript: words, punctuation and entities on a 16 kHz time line.
 
-Times are integer samples, start inclusive and end exclusive; seconds exist only on the wire, through `seconds`. What is
-unknown is `None`, never a missing key or 0.0.
+Times are integer samples, start inclusive and end exclusive; only the API uses seconds, converted by `seconds`. An unknown
+value is `None`, never a missing key or 0.0.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 RATE = 16_000
-"""Samples a second of every time inside."""
+"""Samples per second of all internal times."""
 
 Samples = int
 SpeakerLabel = str
 ChannelLabel = str
 
 UNKNOWN_SPEAKER: SpeakerLabel = "UU"
-"""The contract's label for "nobody in particular": diarization off, or undecidable."""
+"""The contract's label of an unknown speaker: diarization is off, or found no speaker."""
 
 
 def seconds(at: Samples) -> float:
-    """Seconds with the two decimals that clients compare against: the only way out of samples."""
+    """*at* in seconds, rounded to the two decimals that clients compare. All conversions to seconds use it."""
     return round(at / RATE, 2)
 
 
 def samples(at: float) -> Samples:
-    """Samples nearest to *at* seconds: the only way in."""
+    """The sample nearest to *at* seconds. All conversions from seconds use it."""
     return round(at * RATE)
 
 
 class Attaches(StrEnum):
-    """Which neighbour a mark sticks to (no delimiter on that side)."""
+    """The neighbour that a mark attaches to: there is no delimiter on that side."""
 
     PREVIOUS = "previous"
     NEXT = "next"
@@ -39,7 +39,7 @@ class Attaches(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """One spoken word as it is written. *confidence* 0..1; *volume* 0..100; *tags* e.g. `disfluency`, `profanity`."""
+    """One word. *confidence* 0..1; *volume* 0..100; *tags* e.g. `disfluency`, `profanity`."""
 
     text: str
     start: Samples
@@ -54,7 +54,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A punctuation mark: zero-length, at the end of the word that it follows; *ends_sentence* is the wire's `is_eos`."""
+    """A punctuation mark of zero length, at the end of the word before it; *ends_sentence* is `is_eos` of the API."""
 
     text: str
     at: Samples
@@ -67,18 +67,18 @@ class Mark:
 
     @property
     def start(self) -> Samples:
-        """Where the mark stands; the same as `end`."""
+        """The time of the mark, equal to `end`."""
         return self.at
 
     @property
     def end(self) -> Samples:
-        """Where the mark stands; the same as `start`."""
+        """The time of the mark, equal to `start`."""
         return self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """Spoken words that are written as one thing (`$20`). *spoken* are the words heard, *written* the pieces shown."""
+    """Spoken words with one written form (`$20`). *spoken*: the recognised words; *written*: the parts of the written form."""
 
     text: str
     entity_class: str
@@ -99,7 +99,10 @@ Item = Word | Mark | Entity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageError:
-    """A stage that failed alone: the transcript exists, this part of it does not. *feature* names the wire's list."""
+    """The failure of one stage: the transcript exists without the result of that stage.
+
+    *feature* is the name of the list `<feature>_errors` in the API.
+    """
 
     feature: str  # translation | summarization | sentiment_analysis | topic_detection | auto_chapters
     type: str
@@ -108,7 +111,7 @@ class StageError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageScore:
-    """How likely *language* is spoken, 0..1; its code is the contract's, or the engine's own where the contract has none."""
+    """The probability 0..1 that *language* is spoken; its code is the contract's, or the engine's if the contract has none."""
 
     language: str
     confidence: float
@@ -116,9 +119,9 @@ class LanguageScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identification:
-    """Which languages were heard between *start* and *end*, likeliest first.
+    """The languages identified between *start* and *end*, most probable first.
 
-    *error* and *message*: why the job went on all the same (contract `batch-v2.md` §7.3).
+    *error* and *message*: the problem despite which the job continued (contract `batch-v2.md` §7.3).
     """
 
     alternatives: tuple[LanguageScore, ...]
@@ -130,10 +133,10 @@ class Identification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
-    """A voice that says at least one word. *pitch*: its median in Hz, where it is known.
+    """A speaker with at least one word. *pitch*: the median in Hz, if known.
 
-    *prints* are its voice prints, when the request wants them: URL-safe base64 of what the diarizer made, until the service
-    turns them into identifiers that only it can read.
+    *prints*: the voice prints, if the request asks for them, as URL-safe base64 of the diarizer's output. The service replaces
+    them with identifiers that only the service can read.
     """
 
     label: SpeakerLabel
@@ -146,9 +149,9 @@ class Transcript:
     """The result of one job. *items* are in wire order: start rising, then end falling; marks follow their word.
 
     *language* is the code of the language pack (`languages.py`), *duration* the length of the audio, *channels* the labels
-    in channel order when channel diarization was asked for, *engine* what recognised it (for the log, not the wire),
-    *identification* how the language was found when the request left it open, *speakers* the voices that were told apart,
-    in the order of their first words.
+    in channel order if the request asks for channel diarization, *engine* the name of the recogniser (for the log, not the
+    API), *identification* the result of language identification if the request asks for it, *speakers* the speakers that
+    diarization found, in the order of their first words.
     """
 
     language: str

@@ -1,14 +1,16 @@
-"""The caller's rules for writing words differently (contract §6.2, "Replacement rules").
+"""Applies the caller's replacement rules to the words of a transcript (contract §6.2, "Replacement rules").
 
-Case-sensitive, after transcription: plain words first, then `/regex/` rules in listed order, each on all of its matches
-in a word; a word that matched once is not touched again.
+Rules are case-sensitive and run after transcription: plain words first, then `/regex/` rules in listed order, each on all
+of its matches in a word; the first rule that matches a word is the only one applied to it.
 
-A regex is the caller's, so it is hostile. It is translated from ECMAScript to `re`, which has no time limit: rules are
-at most `MAX_PATTERN` characters, words longer than `MAX_WORD` are left alone, and loops directly inside loops, `(a+)+`,
-are refused. What remains: alternatives that overlap, `(a|a)*b`, and several loops in a row, `.*.*.*x`, can still keep
-the process busy for very long on an unlucky word. Rules are therefore only ever applied in a child process that its
-parent can kill. What `re` does differently and is left so: a reference to a group that did not match fails instead of
-matching nothing, look-behind must have a fixed width, and case is folded by Unicode's simple rules.
+A regex is untrusted input. It is translated from ECMAScript to `re`, which has no time limit: rules have at most
+`MAX_PATTERN` characters, words longer than `MAX_WORD` are left unchanged, and loops directly inside loops, `(a+)+`, are
+refused. Overlapping alternatives, `(a|a)*b`, and several loops in a row, `.*.*.*x`, can still take very long on some words.
+Rules are therefore applied only in a child process that its parent can kill. Differences of `re` that remain: a reference to
+a group that did not match fails instead of matching the empty string, look-behind must have a fixed width, and case is
+folded by Unicode's simple rules.
+
+In order: compiled rules; `compile_rules`; `apply`; targets of regexes; translation of ECMAScript patterns.
 """
 
 import re
@@ -32,18 +34,18 @@ MAX_WORD = 100
 _LITERAL = re.compile(r"/(.+)/([dgimsuvy]*)", re.DOTALL)
 _SHARED_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE}
 _FREE_FLAGS = frozenset("dgsu")  # always global; `s` is translated; `u` and `d` change nothing here
-_MANY = 4  # a bounded loop of loops is refused from here
+_MANY = 4  # repetitions from which a bounded loop around a loop is refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Regex:
-    """A translated pattern and its target: literal text, and group numbers or names where `$…` stood."""
+    """A translated pattern and its target: literal text, and group numbers or names in place of `$…`."""
 
     pattern: re.Pattern[str]
     target: tuple[str | int, ...]
 
     def rewrite(self, text: str) -> str | None:
-        """*text* with every match replaced, or None if nothing matches."""
+        """*text* with every match replaced; None without a match."""
         rewritten, count = self.pattern.subn(self._expand, text)
         return rewritten if count else None
 
@@ -64,7 +66,9 @@ def _group(match: re.Match[str], number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Compiled rules: *plain* runs of words, the *lengths* of those by first word (longest first), *regexes* in order."""
+    """Compiled rules: *plain* word sequences with their targets, the *lengths* of the sequences by first word (longest first),
+    and the *regexes* in order.
+    """
 
     plain: Mapping[tuple[str, ...], str]
     lengths: Mapping[str, tuple[int, ...]]
@@ -72,10 +76,10 @@ class Rules:
 
 
 def compile_rules(replacements: Sequence[Replacement]) -> Rules:
-    """*replacements* ready for `apply`.
+    """*replacements* compiled for `apply`.
 
-    Raises `Refused` (invalid_config) for a `from` that is empty or of more than `MAX_RUN` words, and for a regex that is
-    malformed, too long, of a kind that `re` does not know, or a loop of loops. A `from` that opens with a slash and does
+    Raises `Refused` (invalid_config) for a `from` that is empty or has more than `MAX_RUN` words, and for a regex that is
+    malformed, too long, not supported by `re`, or a loop directly inside a loop. A `from` that starts with a slash and does
     not end like a regex is a plain word.
     """
     plain: dict[tuple[str, ...], str] = {}
@@ -99,17 +103,17 @@ def compile_rules(replacements: Sequence[Replacement]) -> Rules:
 def apply(items: Iterable[Item], rules: Rules) -> tuple[Item, ...]:
     """*items* of one channel with *rules* applied.
 
-    A `from` of several words matches that run of words of one speaker; the new word spans their times. A word whose new
-    text is blank goes, with its comma. Entities are matched as they are written.
+    A `from` of several words matches consecutive words of one speaker; the new word spans their times. A word whose new
+    text is blank is removed with its comma. Entities are matched by their written form.
     """
     line = list(items)
     written: list[Item] = []
-    blank: set[int] = set()  # identities in `written` of words to remove
+    blank: set[int] = set()  # `id` of the words in `written` to remove
     index = 0
     while index < len(line):
         taken, item = _rewritten(line, index, rules)
         if item is not line[index] and isinstance(item, Word) and not item.text.strip():
-            item = replace(item, text=line[index].text)  # its capital is handed on to the next word
+            item = replace(item, text=line[index].text)  # its capital moves to the next word
             blank.add(id(item))
         written.append(item)
         index += taken
@@ -117,7 +121,7 @@ def apply(items: Iterable[Item], rules: Rules) -> tuple[Item, ...]:
 
 
 def _rewritten(line: Sequence[Item], index: int, rules: Rules) -> tuple[int, Item]:
-    """How many items from *index* become which one."""
+    """The number of items from *index* that are replaced, and the item that replaces them."""
     item = line[index]
     if not isinstance(item, Word | Entity):
         return 1, item
@@ -127,7 +131,7 @@ def _rewritten(line: Sequence[Item], index: int, rules: Rules) -> tuple[int, Ite
         if target is not None and len(run) == length and _together(run):
             return length, _merged(run, target)
     whole = rules.plain.get(tuple(item.text.split(" ")))
-    if whole is not None:  # an engine or a table may give a phrase as one item
+    if whole is not None:  # an engine or a lookup table may return a phrase as one item
         return 1, _with_text(item, whole)
     if len(item.text) <= MAX_WORD:
         for regex in rules.regexes:
@@ -161,7 +165,7 @@ def _with_text(item: Word | Entity, text: str) -> Word | Entity:
 
 
 def _merged(run: Sequence[Item], text: str) -> Word | Entity:
-    """One word over the times of *run*, as sure as the least sure of them."""
+    """One word with *text* over the times of *run*, with the lowest confidence and the mean volume of its words."""
     words = [each for each in run if isinstance(each, Word | Entity)]
     if len(words) == 1:
         return _with_text(words[0], text)
@@ -201,7 +205,7 @@ _SPECIAL: Mapping[str, str | int] = {"$": "$", "&": 0, "`": _BEFORE, "'": _AFTER
 
 
 def _target(target: str, pattern: re.Pattern[str]) -> tuple[str | int, ...]:
-    """The parts of *target*, as ECMAScript's GetSubstitution reads it; a `$` that means nothing is itself."""
+    """The parts of *target*, parsed like ECMAScript's GetSubstitution; a `$` without a meaning is literal."""
     parts: list[str | int] = []
     rest = 0
     for match in _DOLLAR.finditer(target):
@@ -227,7 +231,7 @@ def _numbered(digits: str, groups: int) -> Iterable[str | int]:
     return (f"${digits}",)
 
 
-_SETS = {"d": "0-9", "w": "A-Za-z0-9_"}  # ECMAScript's are ASCII
+_SETS = {"d": "0-9", "w": "A-Za-z0-9_"}  # these classes are ASCII in ECMAScript
 _ASCII = {"b": r"(?a:\b)", "B": r"(?a:\B)", "d": "[0-9]", "D": "[^0-9]", "w": "[A-Za-z0-9_]", "W": "[^A-Za-z0-9_]"}
 _AS_THEY_ARE = frozenset("sSfnrtv0123456789")
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d+)(,?)(\d*)\})\??", re.ASCII)
@@ -237,7 +241,7 @@ _HEX = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6
 
 @dataclass(slots=True)
 class _Branch:
-    """What one alternative of a group holds so far; a *loop* with nothing *fixed* beside it is not to be looped again."""
+    """The state of one alternative of a group; it must not be repeated if it has a *loop* and no *fixed* element."""
 
     loop: bool = False
     fixed: bool = False
@@ -245,17 +249,17 @@ class _Branch:
 
 @dataclass(slots=True)
 class _Open:
-    """A group that is not closed yet. *width* is false for a look-around, which consumes nothing."""
+    """A group that is not closed yet. *width* is False for a look-around, which consumes no text."""
 
     width: bool
     branch: _Branch
-    loops: bool = False  # an alternative that ended is such a loop
+    loops: bool = False  # one of its alternatives must not be repeated
 
 
 class _Translation:
-    """One ECMAScript pattern on its way to `re`: a single pass that also looks for loops of loops.
+    """Translates one ECMAScript pattern to `re` in a single pass, and finds loops directly inside loops.
 
-    Raises ValueError for what is malformed or not supported; what is left to find, `re.compile` finds.
+    Raises ValueError for syntax that is malformed or not supported; `re.compile` reports the remaining errors.
     """
 
     def __init__(self, source: str, *, dot_all: bool, lines: bool) -> None:
@@ -267,7 +271,7 @@ class _Translation:
         self._groups = [_Open(width=True, branch=_Branch())]
 
     def run(self) -> str:
-        """The pattern for `re`."""
+        """The translated pattern. Raises ValueError."""
         while self._at < len(self._source):
             self._step()
         if len(self._groups) > 1:
@@ -325,7 +329,7 @@ class _Translation:
         group.loops = group.loops or (group.branch.loop and not group.branch.fixed)
 
     def _atom(self, written: str, *, loops: bool = False, width: bool = True) -> None:
-        """Something that can be repeated, and how often it is."""
+        """Append the element *written* that can be repeated, then its quantifier."""
         self._written.append(written)
         least, most = self._quantifier()
         if loops and most >= _MANY:
@@ -347,7 +351,7 @@ class _Translation:
         return least, most
 
     def _class(self) -> str:
-        """A character class; `[]` matches nothing and `[^]` anything, as in ECMAScript."""
+        """A character class; as in ECMAScript, `[]` matches no character and `[^]` every character."""
         end = self._class_end()
         inner = self._source[self._at + 1 : end]
         negated = inner.startswith("^")
@@ -410,7 +414,7 @@ def _class_escape(char: str) -> str:
     if char in _SETS:
         return _SETS[char]
     if char in "DW":
-        return f"\\{char}"  # `re` cannot say "not ASCII" inside a class
+        return f"\\{char}"  # `re` has no ASCII-only form of these inside a class
     return f"\\{char}" if char == "b" or char in _AS_THEY_ARE else re.escape(char)
 
 

@@ -1,9 +1,11 @@
-"""Whose words they are: a diarizer's turns laid over the items of one line, corrected by sentence, numbered.
+"""Assigns the speakers of a diarizer's turns to the items of one channel, corrects them by sentence, and numbers them.
 
-Two stages. First each word goes to the voice that holds most of its time. A turn's edge is seldom exact, so then, inside
-each sentence, a few words of another voice go back to the voice that says the rest (contract `batch-v2.md` §7.4). What
-both do is read from one table, `Reluctance`. Time and memory are linear in the items and turns; no item is moved,
-changed but for its label, or lost.
+There are two stages. First each word gets the speaker that covers most of its time. The boundaries of turns are rarely
+exact, so the second stage gives a few words of another speaker inside a sentence to the speaker of the rest (contract
+`batch-v2.md` §7.4). `Reluctance` contains the thresholds of both. Time and memory are linear in the number of items and
+turns; only the labels of items change.
+
+In order: thresholds; `assign`, `numbered` and `spoken_by`; assignment by time; correction by sentence; labels of marks.
 """
 
 from collections import Counter
@@ -24,18 +26,18 @@ from sottovoce.transcript.model import (
 )
 
 REACH: Samples = samples(0.5)
-"""A word that no turn touches goes to the nearest one, if it is no farther away."""
+"""A word that overlaps no turn gets the speaker of the nearest turn within this distance, in samples."""
 
 LONGEST_WORD: Samples = samples(10)
-"""Nobody says a longer word: of one that claims to be, only so much is laid under the turns."""
+"""Maximum duration of a word, in samples: of a longer one, only this much is compared with the turns."""
 
 LONGEST_SENTENCE = 100
-"""Words; what has more without an end is no sentence (marks may be switched off) and is not corrected."""
+"""Words; a longer sequence without an end is not corrected, since it is no sentence (punctuation may be off)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """From *start* to *end* speaks *label*, in the words of whoever told the voices apart."""
+    """A turn: *label* speaks from *start* to *end*. *label* is the name that the diarizer gave."""
 
     start: Samples
     end: Samples
@@ -44,12 +46,12 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reluctance:
-    """What it takes to believe in a change of speakers.
+    """The thresholds for a change of speaker.
 
-    A word leaves the current speaker for one who holds more than *margin* times as much of it. In a sentence most of
-    which (words and time) one voice says, another is in the minority with less than one in *minority* of both; its runs
-    of words are given to the first, but for those with a pause of *pause* or more beside them, those of *words* or more,
-    and those that last *time* or more.
+    A word gets another speaker than the current one only if that speaker covers more than *margin* times as much of it. In
+    a sentence of which one speaker says most (by words and by time), another speaker is a minority with less than
+    1/*minority* of both. The runs of words of a minority get the majority's speaker, except runs with a pause of at least
+    *pause* next to them, of at least *words* words, or of at least *time*. *pause* and *time* are in samples.
     """
 
     margin: int
@@ -61,13 +63,13 @@ class Reluctance:
 
 ORDINARY = Reluctance(margin=1, minority=3, pause=samples(0.5), words=5, time=samples(2))
 PREFER_CURRENT = Reluctance(margin=2, minority=2, pause=samples(1), words=8, time=samples(3))
-"""The same with `prefer_current_speaker` (contract §6.2)."""
+"""The thresholds with `prefer_current_speaker` (contract §6.2)."""
 
 
 def assign(items: Iterable[Item], turns: Iterable[Spoken], *, prefer_current: bool = False) -> tuple[Item, ...]:
-    """*items* of one line, in the same order, with the label of a turn or `UNKNOWN_SPEAKER` on each.
+    """*items* of one channel, in the same order, each with the label of a turn or `UNKNOWN_SPEAKER`.
 
-    Turns of different voices may overlap. An entity has one label, and so have its parts; a mark has its word's.
+    Turns of different speakers may overlap. An entity and its parts have the same label; a mark has that of its word.
     """
     line = tuple(items)
     rule = PREFER_CURRENT if prefer_current else ORDINARY
@@ -78,9 +80,10 @@ def assign(items: Iterable[Item], turns: Iterable[Spoken], *, prefer_current: bo
 def numbered(
     items: Iterable[Item], named: Collection[SpeakerLabel] = ()
 ) -> tuple[tuple[Item, ...], dict[SpeakerLabel, SpeakerLabel]]:
-    """*items* with the voices called S1, S2, … by first word (contract §7.4), but for *named* ones, who keep their names.
+    """*items* with the speakers labelled S1, S2, … by first word (contract §7.4), except *named* ones, which keep their labels.
 
-    Also the new label of each voice by its old one, in the order of first words. A voice without a word has none.
+    The second value is the new label of each speaker by its old one, in the order of first words, without speakers that have
+    no word.
     """
     line = tuple(items)
     labels: dict[SpeakerLabel, SpeakerLabel] = {}
@@ -95,7 +98,7 @@ def numbered(
 
 
 def spoken_by(item: Item, label: SpeakerLabel) -> Item:
-    """*item*, and what an entity is made of, with *label*."""
+    """*item*, with the parts of an entity, with the speaker *label*."""
     if not isinstance(item, Entity):
         return item if item.speaker == label else replace(item, speaker=label)
     spoken = tuple(replace(each, speaker=label) for each in item.spoken)
@@ -107,14 +110,14 @@ def _renamed(item: Item, labels: dict[SpeakerLabel, SpeakerLabel]) -> Item:
     return item if item.speaker is None else spoken_by(item, labels.get(item.speaker, UNKNOWN_SPEAKER))
 
 
-# ── first: by time ──
+# ── first stage: by time ──
 
 
 def _by_time(line: Sequence[Item], turns: Iterable[Spoken], rule: Reluctance) -> list[SpeakerLabel]:
-    """A label for each item; those of marks mean nothing."""
+    """A label for each item; the labels of marks are placeholders."""
     around = _Around(turns)
     labels: list[SpeakerLabel] = []
-    current: SpeakerLabel = UNKNOWN_SPEAKER  # the last voice that was known
+    current: SpeakerLabel = UNKNOWN_SPEAKER  # the last known speaker
     for item in line:
         if isinstance(item, Mark):
             labels.append(UNKNOWN_SPEAKER)
@@ -126,7 +129,7 @@ def _by_time(line: Sequence[Item], turns: Iterable[Spoken], rule: Reluctance) ->
 
 
 def _holder(claims: dict[SpeakerLabel, Samples], current: SpeakerLabel, margin: int) -> SpeakerLabel:
-    """Whose word it is: of equal claims the current speaker's counts most, then that of the turn which began first."""
+    """The speaker of a word with *claims*: of equal ones the current speaker, then the one whose turn began first."""
     if not claims:
         return UNKNOWN_SPEAKER
     best = max(claims, key=claims.__getitem__)
@@ -134,7 +137,7 @@ def _holder(claims: dict[SpeakerLabel, Samples], current: SpeakerLabel, margin: 
 
 
 class _Around:
-    """The turns near a word, for words by rising start: each turn comes once and goes once."""
+    """Finds the turns near a word. Words must come by ascending start, so that each turn is added and removed once."""
 
     def __init__(self, turns: Iterable[Spoken]) -> None:
         self._coming = iter(_joined(turns))
@@ -142,7 +145,7 @@ class _Around:
         self._near: list[Spoken] = []
 
     def claims(self, word: Word | Entity) -> dict[SpeakerLabel, Samples]:
-        """How much of *word* each voice holds; where nobody does, how near each is, the more the nearer."""
+        """The samples of *word* that each speaker covers; if none does, the closeness of each, higher for nearer turns."""
         start, end = word.start, min(word.end, word.start + LONGEST_WORD)
         while self._next is not None and self._next.start <= end + REACH:
             self._near.append(self._next)
@@ -154,15 +157,15 @@ class _Around:
             shared = min(end, turn.end) - max(start, turn.start)
             if shared > 0:
                 held[turn.label] += shared
-            elif (closeness := REACH + min(shared, 0)) >= 0:  # not shared: the gap between, negative
+            elif (closeness := REACH + min(shared, 0)) >= 0:  # without overlap, `shared` is minus the gap
                 near[turn.label] = max(near.get(turn.label, 0), closeness)
         return held or near
 
 
 def _joined(turns: Iterable[Spoken]) -> list[Spoken]:
-    """*turns* by rising start, those of one voice without overlap."""
+    """*turns* by ascending start, with the overlapping turns of one speaker merged."""
     joined: list[Spoken] = []
-    last: dict[SpeakerLabel, int] = {}  # where in joined the last turn of a voice stands
+    last: dict[SpeakerLabel, int] = {}  # index in `joined` of the last turn of a speaker
     for turn in sorted(turns, key=lambda turn: turn.start):
         if turn.end <= turn.start:
             continue
@@ -175,12 +178,12 @@ def _joined(turns: Iterable[Spoken]) -> list[Spoken]:
     return joined
 
 
-# ── then: by sentence ──
+# ── second stage: by sentence ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """Words of a sentence, one after the other, that one voice says; *places* in the line."""
+    """Consecutive words of a sentence with the same speaker; *places* are their indexes in the line."""
 
     label: SpeakerLabel
     places: tuple[int, ...]
@@ -189,7 +192,7 @@ class _Run:
 
 
 def _by_sentence(line: Sequence[Item], labels: Sequence[SpeakerLabel], rule: Reluctance) -> list[SpeakerLabel]:
-    """*labels* with the small minorities of each sentence given to its majority."""
+    """*labels* with the runs of minorities in each sentence changed to the majority."""
     corrected = list(labels)
     for places in _sentences(line):
         if len(places) > LONGEST_SENTENCE:
@@ -204,7 +207,7 @@ def _by_sentence(line: Sequence[Item], labels: Sequence[SpeakerLabel], rule: Rel
 
 
 def _sentences(line: Sequence[Item]) -> Iterator[list[int]]:
-    """The places of the words of each sentence."""
+    """The indexes of the words of each sentence."""
     places: list[int] = []
     for place, item in enumerate(line):
         if not isinstance(item, Mark):
@@ -231,7 +234,7 @@ def _runs(line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Sequence
 def _parties(
     line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Sequence[int], rule: Reluctance
 ) -> tuple[SpeakerLabel, set[SpeakerLabel]]:
-    """Who says most of a sentence, and who so little that it may be a mistake; nobody where nobody says most of it."""
+    """The speaker of most of a sentence and the set of minorities; `UNKNOWN_SPEAKER` and no minorities without a majority."""
     words: Counter[SpeakerLabel] = Counter()
     time: Counter[SpeakerLabel] = Counter()
     for place in places:
@@ -249,7 +252,7 @@ def _parties(
 
 
 def _yields(run: _Run, beside: Sequence[_Run], rule: Reluctance) -> bool:
-    """Whether *run* is short and has no pause *beside* it, that is between it and its neighbours in the sentence."""
+    """True if *run* is short and no pause separates it from its neighbours in the sentence; *beside*: them and *run*."""
     if len(run.places) >= rule.words or run.end - run.start >= rule.time:
         return False
     return all(after.start - before.end < rule.pause for before, after in pairwise(beside))
@@ -259,7 +262,7 @@ def _yields(run: _Run, beside: Sequence[_Run], rule: Reluctance) -> bool:
 
 
 def _with_marks(line: Sequence[Item], labels: Sequence[SpeakerLabel]) -> list[SpeakerLabel]:
-    """*labels* with those of marks: an opening mark has the next word's, any other the last word's, if there is one."""
+    """*labels* with those of marks: an opening mark gets the next word's label, another mark the previous word's, if any."""
     before = _words_on(line, labels, range(len(line)))
     after = _words_on(line, labels, range(len(line) - 1, -1, -1))
     marked = list(labels)
@@ -273,7 +276,7 @@ def _with_marks(line: Sequence[Item], labels: Sequence[SpeakerLabel]) -> list[Sp
 def _words_on(
     line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Iterable[int]
 ) -> dict[int, SpeakerLabel | None]:
-    """For each of *places*, gone through in order, the label of the last word met."""
+    """For each index of *places*, visited in order, the label of the last word visited so far."""
     met: dict[int, SpeakerLabel | None] = {}
     last: SpeakerLabel | None = None
     for place in places:

@@ -1,7 +1,9 @@
-"""From items to subtitle cues: what is shown together, where its lines break, and how long it stays (contract §8.2).
+"""Makes subtitle cues from items: groups the words, breaks the lines and sets the times (contract §8.2).
 
-Words are never lost, reordered or shown twice; cues never overlap, also where two channels talk at once. The time taken
-is linear in the number of items.
+Every word is in exactly one cue, in the order of the items. Cues do not overlap, even if two channels speak at once. Time
+linear in the number of items.
+
+In order: limits; tokens (a word with its marks); groups of tokens, one per cue; lines; times.
 """
 
 import re
@@ -15,28 +17,28 @@ from sottovoce.transcript.model import RATE, Attaches, ChannelLabel, Item, Mark,
 from sottovoce.transcript.timeline import units
 
 GAP: Samples = 2 * RATE
-"""Silence that begins a new cue (contract §8.2, inferred)."""
+"""Minimum silence, in samples, that starts a new cue (contract §8.2, inferred)."""
 
 READING_SPEED = 17
-"""Characters a second that a reader is given where the silence behind allows (research/peers.md §5.7: 17 to 20)."""
+"""Characters per second of reading; a cue is extended to it if silence follows (research/peers.md §5.7: 17 to 20)."""
 
 READING_SPEEDS = {"ja": 4, "ko": 12, "cmn": 9, "yue": 9}
-"""The same for languages whose characters say more (research/peers.md §5.7)."""
+"""Reading speeds of languages whose characters carry more information (research/peers.md §5.7)."""
 
 SHORTEST: Samples = samples(0.833)
-"""A cue stays at least so long where the next one allows (research/peers.md §5.7)."""
+"""Minimum duration of a cue, in samples, unless the next cue starts earlier (research/peers.md §5.7)."""
 
 LONGEST: Samples = 7 * RATE
-"""A cue takes in no word that would make it longer, and is not extended beyond (research/peers.md §5.7)."""
+"""Maximum duration of a cue, in samples, except for a single longer word (research/peers.md §5.7)."""
 
 FRAME: Samples = samples(1 / 24)
-"""One frame of film: what a cue gets at the very least where others begin at the same time."""
+"""One frame of film, in samples: the minimum duration of cues whose words start at the same time."""
 
 PAUSE: Samples = 2 * FRAME
-"""An extended cue keeps this distance from the next (research/peers.md §5.7)."""
+"""Gap, in samples, between an extended cue and the next (research/peers.md §5.7)."""
 
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-_EFFORT = 100_000  # steps to balance one cue; beyond, its lines are filled greedily
+_EFFORT = 100_000  # steps to balance the lines of one cue; if it needs more, the lines are filled greedily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ _Voice = tuple[ChannelLabel | None, SpeakerLabel | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Token:
-    """What no line break divides: a word with its marks. *marked* = a mark closes it, *ends* = it ends a sentence."""
+    """A word with its marks, which no line break divides. *marked*: a mark is at its end; *ends*: it ends a sentence."""
 
     text: str
     start: Samples
@@ -68,10 +70,10 @@ class _Token:
 def cues(items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, end: Samples) -> tuple[Cue, ...]:
     """The cues of *items*, all inside 0 … *end* (the length of the audio).
 
-    A cue is filled word by word and closed when the next word does not fit in its last line, after a sentence, at a
-    change of speaker or channel, at a gap of `GAP`, and before it would last longer than `LONGEST`. A word with its
-    marks that is longer than a line has a line of its own; where the language has no delimiter it is broken instead.
-    A cue stays beyond its last word, until `PAUSE` before the next, if that helps to read it.
+    A cue ends when the next word does not fit in its last line, after a sentence, at a change of speaker or channel, at a
+    silence of `GAP`, and before its duration exceeds `LONGEST`. A word with its marks that is longer than a line gets its
+    own line; in a language without a delimiter it is split instead. A cue is extended beyond its last word, at most until
+    `PAUSE` before the next cue, up to the time needed for reading.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
     groups = list(_groups(_tokens(items, pack, width), pack.delimiter, width, rows))
@@ -101,7 +103,7 @@ def _reaches_on(item: Item) -> bool:
 
 
 def _inseparable(unit: Sequence[Item]) -> Iterator[tuple[Sequence[Item], _Voice | None]]:
-    """*unit* and whose it is, cut before a mark that stands alone, and where a mark joins words of two voices."""
+    """The parts of *unit* with their voices, split before a separate mark and where a mark joins words of two voices."""
     begin, voice = 0, _voice(unit[0])
     for index, item in enumerate(unit):
         own = _voice(item)
@@ -115,7 +117,7 @@ def _inseparable(unit: Sequence[Item]) -> Iterator[tuple[Sequence[Item], _Voice 
 
 
 def _voice(item: Item) -> _Voice | None:
-    """Whose *item* is; None for a mark without labels, which is its neighbour's."""
+    """The channel and speaker of *item*; None for a mark without labels, which takes those of its neighbour."""
     own = (item.channel, item.speaker)
     return None if isinstance(item, Mark) and own == (None, None) else own
 
@@ -133,7 +135,7 @@ def _token(unit: Sequence[Item], voice: _Voice | None) -> _Token:
 
 
 def _pieces(token: _Token, pack: LanguagePack, width: int) -> Iterator[_Token]:
-    """*token* cut into lines between characters, its time shared out by length."""
+    """*token* cut into lines between characters, with its time divided in proportion to their lengths."""
     text, total, begin = token.text, len(token.text), 0
     while begin < total:
         stop = _cut(text, begin, min(begin + width, total), pack)
@@ -147,10 +149,10 @@ def _pieces(token: _Token, pack: LanguagePack, width: int) -> Iterator[_Token]:
 
 
 def _cut(text: str, begin: int, stop: int, pack: LanguagePack) -> int:
-    """The last place up to *stop* where *text* may be cut, else *stop*."""
-    for place in range(stop, max(begin, stop - 16), -1):
-        if place == len(text) or _parts(text[place - 1], text[place], pack):
-            return place
+    """The last index up to *stop* at which *text* may be split, or *stop* if there is none within 16 characters."""
+    for index in range(stop, max(begin, stop - 16), -1):
+        if index == len(text) or _divisible(text[index - 1], text[index], pack):
+            return index
     return stop
 
 
@@ -158,8 +160,8 @@ _JOINER = "\u200d"
 _LEADING_VOWELS = "เแโใไ"  # Thai: written before the consonant that they follow
 
 
-def _parts(before: str, after: str, pack: LanguagePack) -> bool:
-    """Whether a line may end between two characters: not inside what is seen as one, nor before a mark."""
+def _divisible(before: str, after: str, pack: LanguagePack) -> bool:
+    """True if a line may end between two characters: not inside a grapheme, and not before a punctuation mark."""
     if after in pack.marks or before == _JOINER or before in _LEADING_VOWELS:
         return False
     skin_tone = "\U0001f3fb" <= after <= "\U0001f3ff"
@@ -167,7 +169,7 @@ def _parts(before: str, after: str, pack: LanguagePack) -> bool:
 
 
 def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> Iterator[list[_Token]]:
-    """The tokens of each cue."""
+    """The tokens of each cue, by the rules of `cues`."""
     group: list[_Token] = []
     row, column, until = 0, 0, 0
     for token in tokens:
@@ -185,7 +187,7 @@ def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> 
 
 
 def _parted(group: Sequence[_Token], token: _Token, until: Samples) -> bool:
-    """Whether *token* belongs to another cue than *group*, which lasts until *until*, although there is room."""
+    """True if *token* starts a new cue after *group*, which lasts until *until*, even if the text fits."""
     last = group[-1]
     return (
         last.ends
@@ -196,7 +198,7 @@ def _parted(group: Sequence[_Token], token: _Token, until: Samples) -> bool:
 
 
 def _lines(group: Sequence[_Token], delimiter: str, width: int) -> tuple[str, ...]:
-    """*group* in as few lines as hold it, of even length, broken behind marks where that costs little."""
+    """*group* in the minimum number of lines, of similar length, broken after marks if that costs little balance."""
     starts = _greedy(group, delimiter, width)
     rows, words = len(starts), len(group)
     if 1 < rows < words and rows * words * words <= _EFFORT:
@@ -218,27 +220,27 @@ def _greedy(group: Sequence[_Token], delimiter: str, width: int) -> list[int]:
 
 
 def _balanced(group: Sequence[_Token], delimiter: str, width: int, rows: int) -> list[int]:
-    """Where each of *rows* lines begins, at the least sum of squared lengths; a break inside a phrase costs extra."""
+    """The first token of each of *rows* lines, with the least sum of squared lengths; a break without a mark costs extra."""
     words = len(group)
-    reach = [0]  # characters up to each token, with a delimiter behind each
+    reach = [0]  # characters up to each token, with a delimiter after each
     for token in group:
         reach.append(reach[-1] + len(token.text) + len(delimiter))
     unmarked = width * width // 8  # worth an imbalance of half a line
     best: list[tuple[int, tuple[int, ...]] | None] = [(0, ())] + [None] * words
     for _ in range(rows):
         longer: list[tuple[int, tuple[int, ...]] | None] = [None] * (words + 1)
-        for begin, known in enumerate(best):
-            if known is None:
+        for begin, shorter in enumerate(best):
+            if shorter is None:
                 continue
             for stop in range(begin + 1, words + 1):
                 length = reach[stop] - reach[begin] - len(delimiter)
                 if length > width and stop - begin > 1:
                     break
                 extra = 0 if stop == words or group[stop - 1].marked else unmarked
-                cost = known[0] + length * length + extra
+                cost = shorter[0] + length * length + extra
                 other = longer[stop]
                 if other is None or cost < other[0]:
-                    longer[stop] = (cost, (*known[1], begin))
+                    longer[stop] = (cost, (*shorter[1], begin))
         best = longer
     found = best[words]
     return list(found[1]) if found else _greedy(group, delimiter, width)
@@ -247,7 +249,7 @@ def _balanced(group: Sequence[_Token], delimiter: str, width: int, rows: int) ->
 def _times(
     groups: Sequence[Sequence[_Token]], reading: Sequence[Samples], end: Samples
 ) -> list[tuple[Samples, Samples]]:
-    """Start and end of each cue; *reading* is the time that each takes to read."""
+    """Start and end of each cue; *reading* is the time in samples to read each."""
     starts = _starts([group[0].start for group in groups], end)
     times = []
     for index, (group, start) in enumerate(zip(groups, starts, strict=True)):
@@ -261,7 +263,7 @@ def _times(
 
 
 def _starts(wanted: Sequence[Samples], end: Samples) -> list[Samples]:
-    """*wanted* moved just so that every cue has a frame: later where several begin at once, earlier at the very end."""
+    """*wanted* with the least changes that give every cue one frame: later where several start at once, earlier at *end*."""
     starts: list[Samples] = []
     floor = 0
     for at in wanted:

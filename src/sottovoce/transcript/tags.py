@@ -1,6 +1,6 @@
-"""Words with a tag of their own: hesitations and swear words, found by membership in short lists (contract §7.4).
+"""Tags for hesitations and swear words, found by membership in short lists (contract §7.4).
 
-No stems and no substrings: a place name never trips a list, and a lookup costs the same whatever was said.
+Only whole words match, so that place names do not, and a lookup takes constant time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,15 +19,15 @@ def _set(words: str) -> frozenset[str]:
 
 
 DISFLUENCIES: Mapping[str, frozenset[str]] = {
-    # the contract's own list, whole; it publishes none for the other languages
+    # the complete list of the contract, which publishes none for other languages
     "en": _set(
         "huh aha ah aw eh err hmm mm um uh uh-oh uh-huh uh-uh mhm a-ha aah aahh aaw ah-ha ahaa ahh ahha aww "
         "eeh erm hhm hhmm hm huh-uh m-hm uggh ugh ughh uhh uhhm uhm uhmm umm uuh uuhh uum"
     ),
 }
-"""Language code → hesitations, as `normalised` writes them."""
+"""Language code → hesitations in the form of `normalised`."""
 
-# Strong words only, with their inflections; mild and ambiguous ones (god, kill, cock, gay) are no business of ours.
+# Strong words only, with their inflections; mild and ambiguous ones (god, kill, cock, gay) are left out.
 PROFANITIES: Mapping[str, frozenset[str]] = {
     "en": _set(
         "fuck fucks fucked fucker fuckers fuckin fuckin' fucking motherfucker motherfuckers motherfucking "
@@ -45,7 +45,7 @@ PROFANITIES: Mapping[str, frozenset[str]] = {
         "puttane troia troie coglione cogliona coglioni minchia bastardo bastarda bastardi"
     ),
 }
-"""Language code → strong words, as `normalised` writes them; the contract tags these three languages."""
+"""Language code → swear words in the form of `normalised`; the contract tags these three languages."""
 
 
 def tag_disfluencies(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ...]:
@@ -59,7 +59,7 @@ def tag_profanities(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ..
 
 
 def remove_disfluencies(items: Iterable[Item], pack: LanguagePack) -> tuple[Item, ...]:
-    """*items* without hesitations, tagged already or not; capitals, marks and with them spacing are repaired."""
+    """*items* without hesitations, tagged or not, with capitals and marks corrected."""
     return remove_words(tag_disfluencies(items, pack), lambda word: DISFLUENCY in word.tags)
 
 
@@ -75,6 +75,6 @@ def _tagged(
 
 
 def _list(word: Word, pack: LanguagePack, lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """The list of the word's own language, or the pack's; the lists of both languages for a bilingual pack."""
+    """The list of the word's language, or of the pack's if it has none; the lists of all languages of a bilingual code."""
     parts = (word.language or pack.code).split("_")
     return frozenset[str]().union(*(lists[part] for part in parts if part in lists))

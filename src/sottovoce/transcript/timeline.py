@@ -1,6 +1,6 @@
-"""Order and sanity of a time line: units of a word with its marks, merging of channels, clamping into the audio.
+"""Functions on the time line of items: units of a word with its marks, merging of channels, clamping into the audio.
 
-Everything is linear in the number of items and keeps every one of them.
+All keep every item, and take time linear in the number of items.
 """
 
 import heapq
@@ -10,13 +10,13 @@ from dataclasses import replace
 from sottovoce.transcript.model import Attaches, ChannelLabel, Entity, Item, Mark, Samples, Word
 
 Unit = tuple[Item, ...]
-"""A word or entity and the marks that stick to it; marks alone where there is no word."""
+"""A word or entity with the marks that attach to it; marks alone if there is no word."""
 
 
 def units(items: Iterable[Item]) -> Iterator[Unit]:
-    """*items* in the same order, cut before each word or entity; an opening mark (`attaches` next) leads its unit."""
+    """*items* in order, divided before each word or entity; an opening mark (`attaches` next) is first in its unit."""
     unit: list[Item] = []
-    opened = False  # the last item waits for what follows
+    opened = False  # the last item is a mark that attaches to the next item
     for item in items:
         follows = isinstance(item, Mark) and item.attaches is not Attaches.NEXT
         if unit and not follows and not opened:
@@ -29,7 +29,7 @@ def units(items: Iterable[Item]) -> Iterator[Unit]:
 
 
 def labelled(item: Item, channel: ChannelLabel) -> Item:
-    """*item*, and what an entity is made of, on *channel*."""
+    """*item*, with the parts of an entity, on *channel*."""
     if not isinstance(item, Entity):
         return replace(item, channel=channel)
     spoken = tuple(replace(each, channel=channel) for each in item.spoken)
@@ -38,10 +38,10 @@ def labelled(item: Item, channel: ChannelLabel) -> Item:
 
 
 def merge_channels(by_channel: Mapping[ChannelLabel, Sequence[Item]]) -> tuple[Item, ...]:
-    """One line of all channels: by start rising, then end falling (contract §7.4), then in the order of *by_channel*.
+    """The items of all channels by ascending start, then descending end (contract §7.4), then in the order of *by_channel*.
 
-    Each item gets its channel's label. The order inside a channel stays, and marks stay with their word even where
-    another channel's word begins before the mark does.
+    Each item gets the label of its channel. The order within a channel does not change, and marks stay with their word even
+    if a word of another channel starts before the mark.
     """
     lines = [
         [tuple(labelled(item, channel) for item in unit) for unit in units(items)]
@@ -52,15 +52,15 @@ def merge_channels(by_channel: Mapping[ChannelLabel, Sequence[Item]]) -> tuple[I
 
 
 def clamp(items: Iterable[Item], duration: Samples) -> tuple[Item, ...]:
-    """*items* of one channel, in the same order, moved as little as makes their times sane.
+    """*items* of one channel, in the same order, with the least changes that make their times valid.
 
-    Afterwards `0 <= start <= end <= duration`, starts never fall, a mark stands where the word before it ends, and the
+    Afterwards `0 <= start <= end <= duration`, starts do not decrease, a mark is at the end of the word before it, and the
     parts of an entity lie inside it.
     """
     duration = max(0, duration)
     sane: list[Item] = []
-    floor = 0  # no later item starts before this
-    behind: Samples | None = None  # where the last word ends
+    floor = 0  # the minimum start of the following items
+    behind: Samples | None = None  # the end of the last word
     for item in items:
         if isinstance(item, Mark):
             alone = behind is None or item.attaches is Attaches.NEXT
@@ -75,7 +75,7 @@ def clamp(items: Iterable[Item], duration: Samples) -> tuple[Item, ...]:
 
 
 def shift(items: Iterable[Item], by: Samples) -> tuple[Item, ...]:
-    """*items* later by *by* samples (earlier if negative), parts of entities included."""
+    """*items* and the parts of entities, later by *by* samples (earlier if negative)."""
     return tuple(_shifted(item, by) for item in items)
 
 

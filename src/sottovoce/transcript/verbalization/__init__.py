@@ -1,7 +1,7 @@
-"""How written words are said, for finding them in audio: `$5`, `1984`, `Dr.`, `3:45pm`, `www.example.com`.
+"""The spoken forms of written words, for alignment: `$5`, `1984`, `Dr.`, `3:45pm`, `www.example.com`.
 
-Pure text. English is read with its neighbours (`spoken_english.py`); other languages get their words and numbers. What is
-returned times an alignment and nothing else: the transcript stays as it was written.
+English words are read in the context of their neighbours (`english.py`); other languages get words and numbers only. The
+result is used only to find the times of words: the text itself does not change. No I/O.
 """
 
 import re
@@ -12,19 +12,19 @@ from sottovoce.transcript.verbalization import english as spoken_english
 from sottovoce.transcript.verbalization.numbers import NUMBER, foreign
 from sottovoce.transcript.verbalization.variants import Way, best, joined, tidy, tokens
 
-# Codes of the contract for speech in more than one language: the one whose numerals are heard when the word does not tell.
+# Codes of the contract for mixed speech → the language of numerals and of words that are not in Latin letters.
 _MIXED = {"ar_en": "ar", "cmn_en": "cmn", "cmn_en_ms_ta": "cmn", "en_ms": "en", "en_ta": "en", "tl": "en"}
 _PART = re.compile(rf"({NUMBER})|([^\d]+)")
-_QUOTE = re.compile('(?<=[^\\W\\d])"(?=[^\\W\\d])')  # of a Hebrew acronym
+_QUOTE = re.compile('(?<=[^\\W\\d])"(?=[^\\W\\d])')  # inside a Hebrew acronym
 _TURKISH = str.maketrans("Iİ", "ıi")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
 def spoken(words: Sequence[str], language: str) -> list[tuple[Way, ...]]:
-    """For each written word the ways in which it is said, likeliest first, at most 6 of at most 200 tokens each.
+    """The spoken forms of each written word, most probable first, at most 6 of at most 200 tokens each.
 
-    *words* are runs of non-blanks with their punctuation; a word that nobody says (`—`) has no way. *language* is a code
-    of the contract; of an unknown one the letters are read. No word makes this fail.
+    *words* are runs of non-blanks with their punctuation; a word that is not spoken (`—`) has no spoken form. *language* is a
+    code of the contract; for an unknown code only letters are read. Raises no error for any word.
     """
     if language == "en":
         return spoken_english.read(words)
@@ -39,14 +39,14 @@ def spoken(words: Sequence[str], language: str) -> list[tuple[Way, ...]]:
 
 
 def _in_english(word: str, home: str) -> bool:
-    """Whether a word of mixed speech is English's to read: by its letters, else by the numerals at home."""
+    """True if a word of mixed speech is read as English: it has Latin letters, or no letters and *home* is `en`."""
     if _LATIN.search(word):
         return True
     return home == "en" and not any(sign.isalpha() for sign in word)
 
 
 def _foreign(word: str, language: str) -> tuple[Way, ...]:
-    """Letters as they are, numbers where CLDR knows the language; symbols and numbers of others are left out."""
+    """Letters unchanged, and numbers if CLDR has the language; symbols and other numbers are left out."""
     parts: list[Sequence[Way]] = []
     text = _QUOTE.sub("", word.translate(_TURKISH) if language == "tr" else word)
     for number, other in _PART.findall(text):

@@ -1,4 +1,4 @@
-"""Web and mail addresses as they are said in English: `www.example.com/a` → w w w dot example dot com slash a. Pure."""
+"""The English spoken forms of web and mail addresses: `www.example.com/a` → w w w dot example dot com slash a."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ ADDRESS = re.compile(
     r"| [\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|tv|ai|co\.uk|ac\.uk|org\.uk|uk|de|eu|fr)(?:[/?\#]\S*)?",
     re.VERBOSE | re.IGNORECASE,
 )
-"""What is read as an address: a scheme, `www.`, an at sign between names, or an ending that no sentence has."""
+"""An address: it has a scheme, `www.`, an at sign between names, or a top-level domain."""
 
 _SCHEME = re.compile(r"(https?|ftp)://", re.IGNORECASE)
 _SCAN = re.compile(r"(\d+)|([^\W\d_]+)|(.)", re.DOTALL)
 
 
 def address(text: str) -> Sequence[Way]:
-    """The ways of reading an address, first without the scheme, which few people say."""
+    """The spoken forms of an address, first those without the scheme, which few people say."""
     scheme = _SCHEME.match(text)
     rest = text[scheme.end() :] if scheme else text
     said = joined(_part(*match.groups()) for match in _SCAN.finditer(rest.rstrip("/") or rest))

@@ -1,4 +1,7 @@
-"""English shapes with digits: clocks, dates, money, ranges, units, ordinals, telephone numbers. Pure; a table of patterns."""
+"""The English spoken forms of text with digits: times, dates, money, ranges, units, ordinals, telephone numbers.
+
+In order: amounts and units; one reader for each pattern; `SHAPES`, the table of patterns and readers.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,7 +13,7 @@ from sottovoce.transcript.verbalization.tokenizer import Piece
 from sottovoce.transcript.verbalization.variants import Way, best, joined
 
 Reader = Callable[[re.Match[str], Piece], Sequence[Way]]
-"""What a shape reads; nothing when it finds that the text is no such thing after all."""
+"""Returns the spoken forms of text that matches a pattern; empty if the text does not have that meaning."""
 
 AMOUNT = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _COIN = "|".join(map(re.escape, CURRENCIES))
@@ -23,7 +26,7 @@ _NOON, _HOURS, _SIXTY = 12, 24, 60
 
 
 def amount(text: str) -> tuple[Way, ...]:
-    """The ways of reading a number of the shape `AMOUNT`, likeliest first."""
+    """The spoken forms of a number that matches `AMOUNT`, most probable first."""
     whole, point, rest = text.partition(".")
     if point:
         return numbers.english_decimal(whole.replace(",", ""), rest)
@@ -31,7 +34,7 @@ def amount(text: str) -> tuple[Way, ...]:
 
 
 def measure(text: str) -> tuple[Way, ...]:
-    """The ways of reading an amount of something: never a year's or a telephone's digits one by one."""
+    """The spoken forms of a quantity, which is not read digit by digit like a telephone number."""
     if not text.isdecimal() or text[0] == "0" or len(text) > MAX_DIGITS:
         return amount(text)
     whole = numbers.cardinals(int(text))
@@ -39,14 +42,14 @@ def measure(text: str) -> tuple[Way, ...]:
 
 
 def is_month(text: str) -> bool:
-    """Whether *text*, in capitals as the month is, names one."""
+    """True if *text* is the name or abbreviation of a month with a capital first letter."""
     return text[:1].isupper() and (
         text.lower() in MONTHS or DOTTED.get(text.lower(), ((),))[0][:1] in {(m,) for m in MONTHS}
     )
 
 
 def unit(name: str, number: str) -> tuple[Way, ...]:
-    """What the unit *name* is called after *number*: one or many, then how else it is said."""
+    """The spoken forms of the unit *name* after *number*: singular or plural, then the alternatives."""
     one, many, *more = UNITS[name]
     return best((one, many, *more) if number in {"1", "one", "a"} else (many, *more[:2], one, *more[2:]))
 
@@ -72,7 +75,7 @@ def _clock(match: re.Match[str], _: Piece) -> Sequence[Way]:
 
 
 def _two(digits: str) -> tuple[Way, ...]:
-    """Two digits of a clock: `oh five`, `thirty`."""
+    """The spoken forms of two digits of a time: `oh five`, `thirty`."""
     value = int(digits)
     return (("oh", *named(value, "en")), named(value, "en")) if digits.startswith("0") else (named(value, "en"),)
 
@@ -98,7 +101,7 @@ def _quarters(hour: int, minute: int) -> list[Way]:
 
 
 def _hour(match: re.Match[str], _: Piece) -> Sequence[Way]:
-    """3pm, and 9.30 when a clock is meant or may be."""
+    """A time with `am` or `pm`: 3pm, 9.30am."""
     half = (match["half"] or "").lower().replace(".", "")
     if int(match["hour"]) > _HOURS:
         return ()
@@ -126,7 +129,7 @@ def _date(match: re.Match[str], _: Piece) -> Sequence[Way]:
     if match[2] == "." and not 1 <= second <= len(MONTHS):
         return ()
     american, british = _full_date(year, first, second), _full_date(year, second, first)
-    british[:2] = reversed(british[:2])  # the day first, as it is written
+    british[:2] = reversed(british[:2])  # the form with the day first precedes, as in the text
     plain = [way for text in (match[1], match[3]) for way in _plain_pair(text)]
     bare = (*plain[0], *plain[1], *(numbers.english(year)[0] if len(year) > 2 else _two(year)[0]))  # noqa: PLR2004
     ordered = (american, british) if match[2] != "." else (british, american)
@@ -162,7 +165,7 @@ def _money(match: re.Match[str], piece: Piece) -> Sequence[Way]:
     names = (one, many) if total == "1" else (many, one)
     ways: Sequence[Way]
     heads: Sequence[Way]
-    if not scale and piece.after.lower() in SCALES and len(piece.after) > 2:  # noqa: PLR2004 - $5 million: said there
+    if not scale and piece.after.lower() in SCALES and len(piece.after) > 2:  # noqa: PLR2004 - $5 million: `_scale` reads it
         heads = measure(total)
         return [minus + way for way in (*heads[:4], *_after(heads[:1], many))]
     if scale:
@@ -186,7 +189,7 @@ def _coined(match: re.Match[str], _: Piece) -> Sequence[Way]:
 
 
 def _coins(whole: str, rest: str, names: tuple[str, str], *, dotted: bool) -> list[Way]:
-    """`one pound fifty`, `three dollars and ninety nine cents`, `three ninety nine`."""
+    """The spoken forms of a price: `one pound fifty`, `three dollars and ninety nine cents`, `three ninety nine`."""
     name, cents = names
     heads = measure(whole)[:2]
     if rest == "00":
@@ -229,7 +232,9 @@ _PARTS: dict[int, tuple[tuple[str, str], ...]] = {
 }
 
 
-_COMMON = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100})  # of these there are halves and thirds
+_COMMON = frozenset(
+    {2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100}
+)  # denominators that have a name such as half or third
 
 
 def _fraction(match: re.Match[str], piece: Piece) -> Sequence[Way]:
@@ -265,7 +270,7 @@ def _range(match: re.Match[str], _: Piece) -> Sequence[Way]:
 def _signed(match: re.Match[str], _: Piece) -> Sequence[Way]:
     heads: tuple[Way, ...] = (("minus",), ("negative",), ()) if match[1] in "-−" else (*SIGNS[match[1]], ())
     ways = joined((measure(match[2])[:2], unit(match[3], match[2])[:2] if match[3] else ((),)))
-    if match[1] == "+" and match[2].isdecimal() and not match[3]:  # of a country's telephones
+    if match[1] == "+" and match[2].isdecimal() and not match[3]:  # a country code of telephone numbers
         ways = best((ways[0], numbers.digitwise(match[2])[-1], *ways[1:]))
     return joined((heads, ways))
 
@@ -302,7 +307,7 @@ def _short_year(match: re.Match[str], _: Piece) -> Sequence[Way]:
 
 
 def _bare(match: re.Match[str], piece: Piece) -> Sequence[Way]:
-    """A number with nothing to it: the day of a month, a price or a length by its neighbours, else itself."""
+    """A plain number: by its neighbours a day of a month, an area code, a time or a length, else the number itself."""
     text, ways = match[0], amount(match[0])
     if text.isdecimal() and len(text) <= 2 and 1 <= int(text) <= 31:  # noqa: PLR2004 - days of a month
         day = _day(int(text))
@@ -353,4 +358,4 @@ SHAPES: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (MONEY, _money),
     *((re.compile(pattern, re.IGNORECASE if "half" in pattern else 0), reader) for pattern, reader in _SHAPES),
 )
-"""Tried in this order; the first that fits and finds something to say reads the piece."""
+"""Patterns and readers, tried in this order; the first that matches and returns spoken forms is used."""

@@ -1,4 +1,7 @@
-"""Written English as it is said: each piece by the first of a few tables that knows it. Pure; nothing fails."""
+"""The spoken forms of written English: the first of a list of readers that recognises a piece reads it. Raises no errors.
+
+In order: `read`; the dispatch `_ways`; one reader for each kind of piece; pieces that no reader recognises.
+"""
 
 import re
 from collections.abc import Sequence
@@ -24,9 +27,9 @@ from sottovoce.transcript.verbalization.tables import (
 from sottovoce.transcript.verbalization.tokenizer import Piece, pieces
 from sottovoce.transcript.verbalization.variants import Way, best, joined, tokens
 
-_ACRONYM = 5  # capitals; a longer word in capitals is shouted, not spelled
-_NAME = 3  # letters from which a capitalised word is taken for a name that a numeral may follow
-_SIGNS = 3  # in a row; more of them are a drawing
+_ACRONYM = 5  # letters; a longer word in capitals is emphasis, not an acronym
+_NAME = 3  # minimum letters of a capitalised word that may be a name before a Roman numeral
+_SIGNS = 3  # consecutive signs; a longer sequence is decoration
 _AMOUNT = re.compile(AMOUNT)
 _PLAIN = re.compile("[a-z]+")
 _SPECIAL = {*ABBREVIATIONS, *DOTTED, *COUNTED, *UNITS, *SCALES}
@@ -38,7 +41,7 @@ _AMPERSAND = re.compile("[A-Z]{1,2}(?:&[A-Z]{1,2})+")
 
 
 def read(words: Sequence[str]) -> list[tuple[Way, ...]]:
-    """For each written word the ways in which it is said, likeliest first; none for what nobody says."""
+    """The spoken forms of each written word, most probable first; none for a word that is not spoken."""
     said: list[tuple[Way, ...]] = [()] * len(words)
     for word, parts in groupby(pieces(words, _whole), key=lambda piece: piece.word):
         said[word] = best(joined([_ways(piece) for piece in parts]))
@@ -46,7 +49,7 @@ def read(words: Sequence[str]) -> list[tuple[Way, ...]]:
 
 
 def _whole(core: str) -> bool:
-    """Whether hyphens and strokes in *core* belong to it."""
+    """True if *core* is not split at its hyphens and slashes."""
     if core.isalpha() or not any(sign.isalnum() for sign in core):
         return True
     return bool(ADDRESS.fullmatch(core)) or core.lower() in ABBREVIATIONS or core in UNITS or _shaped(core)
@@ -57,7 +60,7 @@ def _shaped(core: str) -> bool:
 
 
 def _ways(piece: Piece) -> Sequence[Way]:
-    """The ways of one piece, likeliest first; silence is one where it may be passed over."""
+    """The spoken forms of one piece, most probable first; an empty one if the piece may be left out."""
     core = piece.core
     if _PLAIN.fullmatch(core) and core not in _SPECIAL and "'" not in piece.lead + piece.tail:
         return ((core,),)
@@ -79,10 +82,10 @@ def _address(piece: Piece) -> Sequence[Way]:
 
 
 def _sign(piece: Piece) -> Sequence[Way]:
-    """A sign that stands alone; between the letters of a word some are passed over."""
+    """A sign on its own, or between the letters of a word, where some signs are not spoken."""
     if any(sign.isalnum() for sign in piece.core):
         return ()
-    if len(piece.core) > _SIGNS or (len(piece.core) > 1 and len(set(piece.core)) == 1):  # ### and +---+ are drawn
+    if len(piece.core) > _SIGNS or (len(piece.core) > 1 and len(set(piece.core)) == 1):  # ### and +---+ are decoration
         return ((),)
     if piece.inside and piece.core in INSIDE:
         return INSIDE[piece.core]
@@ -109,7 +112,7 @@ def _abbreviation(piece: Piece) -> Sequence[Way]:
 
 
 def _unit(piece: Piece) -> Sequence[Way]:
-    """A unit after its number, or one that is nothing else."""
+    """A unit after its number, or a unit in `LONELY` without one."""
     name = piece.core
     if name not in UNITS or name in ATTACHED:
         return ()
@@ -119,7 +122,7 @@ def _unit(piece: Piece) -> Sequence[Way]:
 
 
 def _scale(piece: Piece) -> Sequence[Way]:
-    """`million` after `$5`: the money is named here."""
+    """`million` after `$5`: the spoken form includes the currency."""
     money = MONEY.fullmatch(piece.before)
     scale = piece.core.lower()
     if not money or money["scale"] or scale not in SCALES:
@@ -129,7 +132,7 @@ def _scale(piece: Piece) -> Sequence[Way]:
 
 
 def _month(piece: Piece) -> Sequence[Way]:
-    """A month whose name is cut short beside its day, and `of` between day and month."""
+    """A month, possibly abbreviated, after its day, with or without `of`."""
     if not is_month(piece.core) or not re.fullmatch(r"\d{1,2}(?:st|nd|rd|th)?", piece.before):
         return ()
     name = DOTTED.get(piece.core.lower(), (tokens(piece.core),))[0]
@@ -137,7 +140,7 @@ def _month(piece: Piece) -> Sequence[Way]:
 
 
 def _numeral(piece: Piece) -> Sequence[Way]:
-    """A Roman numeral after a name (`Louis XIV`) or after what is counted (`Part II`)."""
+    """A Roman numeral after a name (`Louis XIV`) or after a numbered thing (`Part II`)."""
     value = numbers.roman(piece.core)
     if value is None or not piece.before[:1].isupper() or len(piece.before) < _NAME or not piece.before.isalpha():
         return ()
@@ -145,20 +148,20 @@ def _numeral(piece: Piece) -> Sequence[Way]:
     counted, ordinal = numbers.cardinals(value)[0], numbers.ordinals(value)[0]
     if piece.before.lower() in NUMBERED:
         return (counted, ("the", *ordinal), letter, spelled)
-    if len(piece.core) == 1:  # I, V, X: far more often letters
+    if len(piece.core) == 1:  # I, V and X are usually letters
         return (letter, ("the", *ordinal), counted) if not piece.opens or piece.core != "I" else (letter,)
     return (("the", *ordinal), counted, spelled, letter)
 
 
 def _initials(piece: Piece) -> Sequence[Way]:
-    """`U.S.`, `e.g.`, `BBC`, `CEOs`, `AT&T`: letters."""
+    """Initials, read letter by letter: `U.S.`, `e.g.`, `BBC`, `CEOs`, `AT&T`."""
     core = piece.core
     if match := _DOTTED.fullmatch(core):
         letters = re.findall(r"[^\W\d_]", core[: match.start(1)] if match[1] else core)
         spelled = tokens(" ".join(letters))
         key = "".join(spelled)
-        known = ABBREVIATIONS.get(key, ()) if key in {"eg", "ie"} else ()
-        return (*known, _ending(spelled, match[1]), (key + (match[1] or ""),))
+        full = ABBREVIATIONS.get(key, ()) if key in {"eg", "ie"} else ()
+        return (*full, _ending(spelled, match[1]), (key + (match[1] or ""),))
     if _AMPERSAND.fullmatch(core):
         return joined(
             (("and",),) if run == "&" else (tuple(run.lower()), (run.lower(),)) for run in re.findall("&|[A-Z]+", core)
@@ -178,7 +181,7 @@ def _shouted(text: str) -> bool:
 
 
 def _letters(piece: Piece) -> Sequence[Way]:
-    """A plain word; with the apostrophe at its edge as a further way where it may belong to it."""
+    """A plain word, also with the apostrophe at its start or end if that may belong to it."""
     if not _WORD.fullmatch(piece.core):
         return ()
     said = tokens(piece.core)
@@ -191,7 +194,7 @@ def _letters(piece: Piece) -> Sequence[Way]:
 
 
 def _scanned(digits: str | None, letters: str | None, sign: str | None) -> Sequence[Way]:
-    """A part of what no table knows: `mp3`, `B2B`, `rock&roll`."""
+    """A part of a piece that no reader recognises: `mp3`, `B2B`, `rock&roll`."""
     if digits:
         return numbers.grouped(digits) if "," in digits and "." not in digits else _runs(digits)
     if letters:
@@ -206,6 +209,6 @@ def _scanned(digits: str | None, letters: str | None, sign: str | None) -> Seque
 
 
 def _runs(digits: str) -> Sequence[Way]:
-    """Digits in a word, `.` and `,` between them."""
+    """The spoken forms of digits inside a word, with `.` and `,` between them."""
     whole, _, rest = digits.replace(",", "").partition(".")
     return numbers.english_decimal(whole, rest) if rest else numbers.english(whole)

@@ -1,4 +1,4 @@
-"""The words of numbers in the languages of Unicode's CLDR: its rules, read by `unicode-rbnf`, and what they get wrong."""
+"""The words of numbers in the languages of Unicode's CLDR, from its rules by `unicode-rbnf`, with corrections."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from unicode_rbnf import RbnfEngine
 
 MAX_DIGITS = 15
-"""A longer run of digits is read digit by digit: the rules of Chinese end at 10^16, floats count to 2^53."""
+"""A longer run of digits is read digit by digit: the Chinese rules end at 10^16, and floats are exact up to 2^53."""
 
 Kind = Literal["cardinal", "ordinal", "year"]
 
 _NAMES = {"cmn": "zh"}
-"""Languages that CLDR calls otherwise."""
+"""Language codes of the contract → of CLDR, where they differ."""
 _RULES: dict[tuple[str, Kind], str] = {
     ("en", "cardinal"): "spellout-cardinal-verbose",  # with `and`
     ("en", "ordinal"): "spellout-ordinal-verbose",
@@ -28,17 +28,17 @@ _CORRECTIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("spellout-cardinal", "1000", "هزار[ و →→];"),
         ("spellout-cardinal", "2000", "←← هزار[ و →→];"),
     ),
-    "ga": (  # thousands after tens; a remainder of zero is passed over where it is not named
+    "ga": (  # thousands after tens; a remainder of zero is not spoken
         ("is", "10", "→%%is→;"),
         ("thousand", "11", "→%%thousand→;"),
         ("million", "11", "→%%million→;"),
         ("trillion", "11", "→%%trillion→;"),
     ),
-    "lt": (  # hundreds of thousands, as above
+    "lt": (  # hundreds of thousands: a remainder of zero is not spoken
         ("spellout-thousands", "100", "šimtas →%%spellout-thousands→;"),
         ("spellout-thousands", "200", "←%spellout-cardinal-masculine← šimtai →%%spellout-thousands→;"),
     ),
-    "sl": (  # ones before tens; CLDR has 2000 for 3000 and 4000, and so above
+    "sl": (  # ones before tens; CLDR uses the word for 2000 also for 3000 and 4000, and so for larger units
         ("spellout-cardinal-masculine", "20", "[→→in]dvajset;"),
         ("spellout-cardinal-masculine", "30", "[→→in]←←deset;"),
         ("spellout-cardinal-masculine", "3000", "←← tisoč[ →→];"),
@@ -47,11 +47,11 @@ _CORRECTIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("spellout-cardinal-masculine", "3000000000000", "←← bilijoni[ →→];"),
     ),
 }
-"""Rules by language, each of a rule set from a value upwards, in the notation of CLDR."""
+"""Corrected rules by language: rule set, lowest value, and rule in the notation of CLDR."""
 
 _SPELLING = {
     "be": (("i", "і"),),  # a Latin letter
-    "cmn": (("〇", "零"),),  # the first is a number to Unicode, no letter
+    "cmn": (("〇", "零"),),  # Unicode classifies the first as a number, not a letter
     "el": (("χίλιά", "χιλιά"),),
     "ja": (("〇", "零"),),
     "ro": (("ş", "ș"), ("ţ", "ț")),
@@ -60,11 +60,11 @@ _SPELLING = {
 
 @lru_cache(maxsize=16)
 def _engine(language: str) -> "RbnfEngine | None":
-    """The rules of *language*; None where CLDR has none."""
+    """The rules of *language*; None if CLDR has none."""
     from unicode_rbnf import RbnfEngine
 
     name = _NAMES.get(language, language)
-    if name not in RbnfEngine.get_supported_languages():  # the name becomes that of a file
+    if name not in RbnfEngine.get_supported_languages():  # the library uses the name as a file name
         return None
     engine = RbnfEngine.for_language(name)
     for rules, value, text in _CORRECTIONS.get(language, ()):
@@ -74,9 +74,9 @@ def _engine(language: str) -> "RbnfEngine | None":
 
 @lru_cache(maxsize=16_384)
 def named(number: int, language: str, kind: Kind = "cardinal") -> Way:
-    """The words of *number*, of at most `MAX_DIGITS` digits; () when the language has none for that *kind*.
+    """The words of *number*, of at most `MAX_DIGITS` digits; () if the language has no rules for *kind*.
 
-    Ordinals are known of English alone.
+    Only English has ordinals.
     """
     from unicode_rbnf.engine import RbnfError
 
@@ -92,9 +92,9 @@ def named(number: int, language: str, kind: Kind = "cardinal") -> Way:
 
 @lru_cache(maxsize=64)
 def point(language: str) -> Way:
-    """What is said between the whole part and the rest, `komma`; () when that is not known.
+    """The words of the decimal separator, such as `komma`; () if they are unknown.
 
-    Some rules name the rest in fractions, which only one of many rule sets does not: 7.4 tells which.
+    Some rule sets read the fractional part as tenths or hundredths. The words of 7.4 show a rule set that does not.
     """
     from unicode_rbnf.engine import RbnfError
 

@@ -1,4 +1,7 @@
-"""Numbers as they are said: the words come from `spoken_words.py`, here are the ways of reading a run of digits. Pure."""
+"""The spoken forms of a run of digits; `number_words.py` has the words of numbers.
+
+In order: English numbers; Roman numerals; numbers of other languages.
+"""
 
 import re
 from typing import Literal
@@ -6,34 +9,36 @@ from typing import Literal
 from sottovoce.transcript.verbalization.number_words import MAX_DIGITS, named, point
 from sottovoce.transcript.verbalization.variants import MAX_TOKENS, Way, best, joined
 
-_SHORT, _PAIR, _YEAR, _PLACE = 1, 2, 4, 3  # lengths of runs that are read in a way of their own
-_PHONE = 7  # digits without commas from which they are no amount but a telephone's or an account's
+_SHORT, _PAIR, _YEAR, _PLACE = 1, 2, 4, 3  # numbers of digits with a special reading
+_PHONE = 7  # minimum digits without commas of a telephone or account number
 
 Reading = Literal["cardinal", "year", "digits"]
 
-# How years are read, likeliest first, where that is not as any number. CLDR has those of Russian in the genitive, those of
-# Chinese and Japanese without their zeros.
+# The readings of years, most probable first, in languages that do not read them as cardinals. Other year rules of CLDR are
+# not used: Russian years are in the genitive, Chinese and Japanese years lack their zeros.
 _YEARS: dict[str, tuple[Reading, ...]] = {
     "cmn": ("digits", "cardinal"), "yue": ("digits", "cardinal"), "da": ("year", "cardinal"), "de": ("year", "cardinal"),
     "nl": ("year", "cardinal"), "no": ("year", "cardinal"), "sv": ("year", "cardinal"), "et": ("cardinal", "year"),
     "fr": ("cardinal", "year"),
 }  # fmt: skip
 _DOTTED = {"cmn", "cy", "ga", "he", "hi", "ja", "ko", "ms", "mt", "sw", "ta", "th", "yue"}
-"""Languages that write 3.14; the others write 3,14."""
+"""Languages with a decimal point, 3.14; the others have a decimal comma, 3,14."""
 
 NUMBER = r"\d+(?:[.,' ]\d+)*"
-"""A number of any language: digits and single marks between them."""
-_GROUPED = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*|\d{1,2}(?:,\d{2})+,\d{3}")  # 1.000.000, 1,00,000 of India
+"""A number in any language: digits with single separators between them."""
+_GROUPED = re.compile(
+    r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*|\d{1,2}(?:,\d{2})+,\d{3}"
+)  # 1.000.000, and 1,00,000 as in India
 
 
 def digitwise(digits: str) -> tuple[Way, ...]:
-    """English, digit by digit: `zero` or `oh`."""
+    """English spoken forms digit by digit, with `zero` or `oh`."""
     way = tuple(named(int(digit), "en")[0] for digit in digits)
     return best((way, tuple("oh" if name == "zero" else name for name in way)))
 
 
 def cardinals(number: int) -> tuple[Way, ...]:
-    """English: without `and`, with it, and `a hundred` for `one hundred`."""
+    """English cardinals: without `and`, with `and`, and with `a hundred` for `one hundred`."""
     full = named(number, "en")
     short = tuple(name for name in full if name != "and")
     ways = [short, full]
@@ -43,13 +48,13 @@ def cardinals(number: int) -> tuple[Way, ...]:
 
 
 def ordinals(number: int) -> tuple[Way, ...]:
-    """English: `hundred first`, `hundred and first`."""
+    """English ordinals: `hundred first`, `hundred and first`."""
     full = named(number, "en", "ordinal")
     return best((tuple(name for name in full if name != "and"), full))
 
 
 def pairs(digits: str) -> tuple[Way, ...]:
-    """English, the last two digits apart: `nineteen eighty four`, `nine oh five`, `twenty five hundred`."""
+    """English, the last two digits separately: `nineteen eighty four`, `nine oh five`, `twenty five hundred`."""
     high, low = int(digits[:-2]), int(digits[-2:])
     if not high or (not low and high % 10 == 0):
         return ()
@@ -62,7 +67,7 @@ def pairs(digits: str) -> tuple[Way, ...]:
 
 
 def english(digits: str) -> tuple[Way, ...]:
-    """The ways of reading a bare run of digits in English: a number, a year, pairs, one by one."""
+    """The English spoken forms of digits without separators: as a number, a year, pairs, or digit by digit."""
     if len(digits) > MAX_DIGITS or (digits[0] == "0" and len(digits) > 1):
         short = cardinals(int(digits)) if len(digits) == _PAIR and digits != "00" else ()
         return best((*digitwise(digits), *short))
@@ -81,12 +86,12 @@ def english(digits: str) -> tuple[Way, ...]:
 
 
 def _is_year(number: int) -> bool:
-    """Whether pairs are the likelier reading: not for 1066, 2005 and 3200."""
+    """True if reading in pairs is more probable: not for 1066, 2005 and 3200."""
     return 1_100 <= number < 2_000 or 2_010 <= number < 2_100  # noqa: PLR2004 - centuries
 
 
 def english_decimal(whole: str, rest: str) -> tuple[Way, ...]:
-    """English: `three point one four`, `three point fourteen`, `point five`."""
+    """English decimals: `three point one four`, `three point fourteen`, `point five`."""
     tails = [("point", *way) for way in digitwise(rest)]
     if len(rest) == _PAIR and rest[0] != "0":
         tails.insert(1, ("point", *named(int(rest), "en")))
@@ -102,7 +107,7 @@ def _whole(digits: str) -> tuple[Way, ...]:
 
 
 def grouped(text: str) -> tuple[Way, ...]:
-    """English: a number whose commas say that it is an amount, `1,234,567`."""
+    """The English spoken forms of a number with thousands separators, `1,234,567`, which is always an amount."""
     return _whole(text.replace(",", ""))
 
 
@@ -110,7 +115,7 @@ _PLURALS = {"six": "sixes", "zero": "zeroes"}
 
 
 def plural(way: Way) -> Way:
-    """English: `nineteen eighties`, `sixes`, `hundreds`."""
+    """The English plural of *way*: `nineteen eighties`, `sixes`, `hundreds`."""
     *head, last = way
     if last.endswith("y"):
         return (*head, last[:-1] + "ies")
@@ -122,7 +127,7 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 
 
 def roman(text: str) -> int | None:
-    """1 … 59 from capitals; larger ones are words or letters (CD, DC, MIX) far more often."""
+    """The value 1 … 59 of a Roman numeral in capitals, else None; larger ones are usually words or letters (CD, DC, MIX)."""
     if not text or not _ROMAN.fullmatch(text):
         return None
     values = [_ROMAN_VALUES[letter] for letter in text]
@@ -130,14 +135,14 @@ def roman(text: str) -> int | None:
 
 
 def foreign(text: str, language: str) -> tuple[Way, ...]:
-    """The ways of reading a number of the shape `NUMBER` in a language that is not English; () when nothing is known."""
+    """The spoken forms of a number that matches `NUMBER` in another language than English; () for an unknown language."""
     whole, _, rest = _parted(text, language).partition("|")
     runs = re.findall(r"\d+", whole)
     if rest:
         head = _runs(runs, language, "cardinal")
         tails = (_one_by_one(rest, language), _run(rest, language, "cardinal"))
         return best((*head, *point(language), *tail) for tail in tails if head)
-    marked = whole != text  # with marks of thousands it is no year
+    marked = whole != text  # a number with thousands separators is not a year
     readings: tuple[Reading, ...] = ("cardinal",) if marked else _YEARS.get(language, ("cardinal",))
     digits = "".join(runs)
     ways = [_runs(runs, language, reading) for reading in readings]
@@ -145,7 +150,7 @@ def foreign(text: str, language: str) -> tuple[Way, ...]:
 
 
 def _parted(text: str, language: str) -> str:
-    """*text* without the marks of thousands and with a bar for the decimal sign."""
+    """*text* without thousands separators and with a bar for the decimal separator."""
     sign, group = (".", ",") if language in _DOTTED else (",", ".")
     if (match := _GROUPED.fullmatch(text)) and match[1] != sign:
         return re.sub(r"\D", "", text)
@@ -162,7 +167,7 @@ def _runs(runs: list[str], language: str, reading: Reading) -> Way:
 
 
 def _run(digits: str, language: str, reading: Reading) -> Way:
-    """One run of digits as a number, or in the *reading* of years where it may be one."""
+    """One run of digits as a number, or in the *reading* of years if it may be a year."""
     if len(digits) > MAX_DIGITS or (digits[0] == "0" and len(digits) > 1):
         return _one_by_one(digits, language)
     number = int(digits)

@@ -1,10 +1,10 @@
-"""What English abbreviations, units and signs stand for. Data: ways are parted by bars, likeliest first."""
+"""Tables of the spoken forms of English abbreviations, units and signs, separated by bars, most probable first."""
 
 from sottovoce.transcript.verbalization.variants import Way
 
 
 def _table(text: str) -> dict[str, tuple[Way, ...]]:
-    """Lines of `key: way | way`, a few keys to a line parted by `;`."""
+    """The table in *text*: lines of `key: way | way`, with several keys on a line separated by `;`."""
     entries = (entry.split(":", 1) for line in text.strip().splitlines() for entry in line.split(";"))
     return {key.strip(): tuple(tuple(way.split()) for way in ways.split("|")) for key, ways in entries}
 
@@ -15,7 +15,7 @@ vs: versus | v s; etc: et cetera; eg: for example | e g; ie: i e | that is; appr
 blvd: boulevard; ltd: limited; corp: corporation; sgt: sergeant; capt: captain; cmdr: commander
 ph.d: p h d | doctor of philosophy; ok: okay | o k; w/o: without; w/: with; b/c: because; c/o: care of
 """)
-"""Said in full with or without their full stop."""
+"""Abbreviations that are spoken in full with or without a full stop."""
 
 DOTTED = _table("""
 st: saint | street; ave: avenue; rd: road; ln: lane; hwy: highway; ft: fort | feet; col: colonel; maj: major; rev: reverend
@@ -27,7 +27,7 @@ assn: association; univ: university; intl: international; apt: apartment; bldg: 
 c: circa | c; misc: miscellaneous; min: minutes | minimum; mt: mount; mts: mountains; tel: telephone; ext: extension
 gov: governor; gen: general; lt: lieutenant; hon: honorable; hrs: hours; mins: minutes
 """)
-"""Said in full where a full stop follows."""
+"""Abbreviations that are spoken in full only before a full stop."""
 
 COUNTED = _table("""
 no: number; nos: numbers; p: page | p; pp: pages; fig: figure; figs: figures; vol: volume; ch: chapter; sec: section
@@ -35,7 +35,7 @@ art: article; pt: part; par: paragraph; eq: equation; ex: example; op: opus; rm:
 jan: january; feb: february; mar: march; apr: april; jun: june; jul: july; aug: august; sep: september; sept: september
 oct: october; nov: november; dec: december
 """)
-"""Said in full before a number."""
+"""Abbreviations that are spoken in full before a number."""
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
@@ -52,7 +52,7 @@ CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "₩": ("won", "won", "jeon", "jeon"), "₽": ("ruble", "rubles", "kopek", "kopeks"), "₿": ("bitcoin", "bitcoins", "", ""),
     "₪": ("shekel", "shekels", "agora", "agorot"), "₺": ("lira", "lira", "kurus", "kurus"),
 }  # fmt: skip
-"""One and many of the whole and of its hundredth."""
+"""Singular and plural of the currency and of its hundredth."""
 
 _UNITS = """
 km: kilometer, kilometers, k | m: meter, meters | cm: centimeter, centimeters | mm: millimeter, millimeters
@@ -82,7 +82,7 @@ UNITS: dict[str, tuple[Way, ...]] = {
     key.strip(): tuple(tuple(way.split()) for way in ways.split(","))
     for key, ways in (entry.split(":", 1) for line in _UNITS.strip().splitlines() for entry in line.split("|"))
 }
-"""One, many, and what else is said."""
+"""Singular, plural, and further spoken forms of each unit."""
 
 LONELY = frozenset(
     {
@@ -108,9 +108,9 @@ LONELY = frozenset(
         "°F",
     }
 )
-"""Units that are nothing else, so that they are known after `five` too."""
+"""Units without another meaning, which are recognised without a number in digits, as in `five km`."""
 ATTACHED = frozenset({"in", "x", "p", "c", "t", "sq", "s", "M", "B"})
-"""Units that are known only where they touch their number."""
+"""Units that are recognised only directly after their number, without a blank."""
 
 SIGNS = _table("""
 &: and; +: plus; =: equals | is; @: at; #: number | hashtag | hash | pound; /: slash; °: degrees | degree; ×: times | by
@@ -119,7 +119,7 @@ SIGNS = _table("""
 −: minus; →: to; ∞: infinity; §: section; ©: copyright; ™: trademark; ®: registered
 $: dollars | dollar; £: pounds | pound; €: euros | euro; ¥: yen; ₹: rupees | rupee; ¢: cents | cent; ‰: per mille
 """)
-"""Signs that stand alone."""
+"""Signs on their own."""
 
 INSIDE = {sign: SIGNS[sign] for sign in "&+=@/%°×÷^§$£€¥₹¢−"} | {
     "#": (("hashtag",), ("hash",)),
@@ -131,18 +131,18 @@ IN_ADDRESSES = _table("""
 .: dot; @: at; /: slash; -: dash | hyphen; _: underscore; ?: question mark; =: equals; &: and; #: hash; %: percent; +: plus
 ~: tilde
 """) | {":": (("colon",),)}
-"""Signs of web and mail addresses."""
+"""Signs in web and mail addresses."""
 
 SPELLED = frozenset(
     {"www", "http", "https", "html", "php", "pdf", "uk", "eu", "io", "tv", "us", "ai", "de", "fr", "ftp"}
 )
-"""Parts of addresses that are said letter by letter."""
+"""Parts of addresses that are spelled letter by letter."""
 
 NUMBERED = frozenset({
     "chapter", "part", "act", "scene", "war", "volume", "section", "phase", "type", "class", "stage", "title", "article",
     "appendix", "mark", "bowl", "book", "level", "grade", "episode", "figure", "table", "step", "vatican", "rocky", "group",
 })  # fmt: skip
-"""Words after which a Roman numeral is a plain number."""
+"""Words after which a Roman numeral is read as a cardinal number."""
 
 CLIPPED = frozenset({"em", "til", "cause", "tis", "twas", "bout", "round", "n", "s", "course", "neath"})
-"""Words that begin with an apostrophe of their own."""
+"""Words that may begin with an apostrophe: 'em, 'til."""

@@ -1,4 +1,4 @@
-"""Written English words cut into the pieces that are read one by one, each with its neighbours. Pure."""
+"""Splits written English words into the pieces that are read separately, each with its neighbours."""
 
 import re
 import unicodedata
@@ -9,15 +9,15 @@ from itertools import islice
 from sottovoce.transcript.verbalization.variants import MAX_LENGTH, MAX_TOKENS, tidy
 
 MAX_PIECES = 2 * MAX_TOKENS
-"""Pieces looked at in one word: every second may be silent."""
+"""Maximum pieces of one word: twice the tokens of a spoken form, since every second piece may be silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A part of the word number *word*: *core* without the punctuation at its edges, *lead* and *tail*.
+    """A part of the word number *word*: its *core*, and the punctuation before it (*lead*) and after it (*tail*).
 
-    *inside*: a word of several pieces. *before* and *after*: the cores next to it, empty at the ends. *opens*: the piece
-    before begins a sentence.
+    *inside*: the word has several pieces. *before* and *after*: the cores of the neighbours, empty at the ends. *opens*: the
+    previous piece begins a sentence.
     """
 
     word: int
@@ -31,16 +31,16 @@ class Piece:
 
     @property
     def dotted(self) -> bool:
-        """Whether a full stop touches the piece."""
+        """True if a full stop follows the piece directly."""
         return self.tail.startswith(".")
 
     @property
     def stops(self) -> bool:
-        """Whether a sentence may end here."""
+        """True if a sentence may end after the piece."""
         return any(mark in self.tail for mark in ".!?")
 
 
-_OPENING = frozenset('"«»‹›()[]{}¿¡*_|\\,;:!?')  # never a part of what is said
+_OPENING = frozenset('"«»‹›()[]{}¿¡*_|\\,;:!?')  # never spoken at the start of a word
 _CLOSING = "\"«»‹›()[]{}*_|\\,;:!?'.-"
 _SPLIT = re.compile("([-/])")
 _THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
@@ -50,11 +50,11 @@ _ALIKE = {
     "Ø": "O", "ẞ": "SS", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "“": '"', "”": '"', "„": '"', "″": '"', "⁄": "/",
     "∕": "/", "℃": "°C", "℉": "°F", "№": "No. ", "™": "", "®": "", "º": "°", "…": " ", "²": "²", "³": "³",
 } | dict.fromkeys("‐‑‒–—―﹘﹣", "-")  # fmt: skip
-"""Signs and letters that English writes otherwise and Unicode does not decompose, or not so; units want their ² and ³."""
+"""Signs and letters → their English spelling, where Unicode has no or another decomposition; units keep their ² and ³."""
 
 
 def clean(text: str) -> str:
-    """*text* with letters that English has, plain quotes and hyphens; accents, ligatures and what is invisible are gone."""
+    """*text* with English letters, plain quotes and hyphens, without accents, ligatures and invisible characters."""
     text = tidy(text)
     if text.isascii():
         return text
@@ -69,7 +69,9 @@ def _bare(sign: str) -> str:
 
 
 def pieces(words: Sequence[str], whole: Callable[[str], bool]) -> list[Piece]:
-    """The pieces of all *words* in order with their neighbours; *whole* tells of a core that hyphens and strokes do not cut."""
+    """The pieces of all *words* in order with their neighbours; *whole* is true for a core that is not split at hyphens and
+    slashes.
+    """
     found = [
         piece for number, word in enumerate(words) for piece in islice(_cut(number, clean(word), whole), MAX_PIECES)
     ]
@@ -78,7 +80,7 @@ def pieces(words: Sequence[str], whole: Callable[[str], bool]) -> list[Piece]:
             piece,
             before=found[at - 1].core if at else "",
             after=found[at + 1].core if at + 1 < len(found) else "",
-            opens=at < 2 or found[at - 2].stops,  # noqa: PLR2004 - the one before the one before
+            opens=at < 2 or found[at - 2].stops,  # noqa: PLR2004 - the last but one
         )
         for at, piece in enumerate(found)
     ]
@@ -102,13 +104,13 @@ def _piece(number: int, text: str, *, inside: bool) -> Piece:
     while start < len(text) and _leads(text[start], text[start + 1 : start + 3]):
         start += 1
     core = text[start:].rstrip(_CLOSING)
-    if not core:  # punctuation alone: a sign may be said
+    if not core:  # punctuation only: a sign may be spoken
         return Piece(word=number, lead="", core=text, tail="", inside=inside)
     return Piece(word=number, lead=text[:start], core=core, tail=text[start + len(core) :], inside=inside)
 
 
 def _leads(sign: str, following: str) -> bool:
-    """Whether *sign* at the beginning is mere punctuation: not the dot of .5, the dash of -5, the apostrophe of '90s."""
+    """True if *sign* at the beginning is punctuation: not the dot of .5, the minus of -5, the apostrophe of '90s."""
     if sign in {".", "-"}:
         return not following[:1].isdecimal() and not (sign == "-" and following[:1] in {".", "$", "£", "€"})
     if sign == "'":

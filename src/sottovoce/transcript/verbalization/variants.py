@@ -1,31 +1,31 @@
-"""The ways in which a piece of text is said: values and the few things one does with them. Pure."""
+"""The type of a spoken form (`Way`), its limits, and the basic functions on spoken forms and on text."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 Way = tuple[str, ...]
-"""One way of saying something: lower-case tokens of letters (with the marks that sit on them) and apostrophes."""
+"""One spoken form: lower-case tokens of letters (with their combining marks) and apostrophes."""
 
 MAX_WAYS = 6
-"""Ways kept of one word, the likeliest."""
+"""Maximum spoken forms of one word; the most probable are kept."""
 MAX_TOKENS = 200
-"""Tokens kept of one way."""
+"""Maximum tokens of one spoken form."""
 MAX_LENGTH = 2_000
-"""Characters read of one word; far more than any word, web address or line of Japanese needs."""
+"""Characters of one word that are read; far more than any word, web address or line of Japanese needs."""
 
-_OPEN_PARTS = 12  # parts of a word whose further ways are looked at; beyond, a choice more changes nothing
+_OPEN_PARTS = 12  # parts of a word whose alternatives are combined; later parts have only their first form
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʹ′＇`´"), "'")
-_JOINERS = dict.fromkeys(map(ord, "·־״׳"), "")  # inside words of Catalan and Hebrew, where they separate nothing
+_JOINERS = dict.fromkeys(map(ord, "·־״׳"), "")  # signs inside Catalan and Hebrew words that do not separate tokens
 _COMPATIBLE = (("\uff01", "\uff5e"), ("\ufb00", "\ufdff"), ("\ufe70", "\ufefc"))  # full width, ligatures, Arabic shapes
 
 
 def best(ways: Iterable[Way]) -> tuple[Way, ...]:
-    """*ways* without doubles and silence, in their order, within the limits."""
+    """*ways* in order, without duplicates and empty ones, cut to `MAX_WAYS` and `MAX_TOKENS`."""
     return tuple(way for way in dict.fromkeys(way[:MAX_TOKENS] for way in ways) if way)[:MAX_WAYS]
 
 
 def joined(parts: Iterable[Sequence[Way]]) -> tuple[Way, ...]:
-    """The ways of saying *parts* one after the other, likeliest first: those with the fewest unlikely choices."""
+    """The spoken forms of *parts* in sequence, ordered by the sum of the ranks of the chosen alternatives."""
     ranked: list[tuple[int, Way]] = [(0, ())]
     rest: list[str] = []
     for number, ways in enumerate(parts):
@@ -40,14 +40,16 @@ def joined(parts: Iterable[Sequence[Way]]) -> tuple[Way, ...]:
 
 
 def digits_plain(text: str) -> str:
-    """*text* with the decimal digits of every script as 0-9."""
+    """*text* with the decimal digits of all scripts converted to 0-9."""
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in text)
 
 
 def tidy(text: str) -> str:
-    """The beginning of *text* in NFC: straight apostrophes, plain digits and letters, nothing invisible, any blank a blank."""
+    """The first `MAX_LENGTH` characters of *text* in NFC, with straight apostrophes, plain digits and letters, and blanks for
+    all white space, without invisible characters.
+    """
     text = text[:MAX_LENGTH]
     if text.isascii() and text.isprintable():
         return text
@@ -67,7 +69,7 @@ def _plain(sign: str) -> str:
 
 
 def tokens(text: str) -> Way:
-    """The runs of letters of a tidy *text*, lower-case; apostrophes stay inside a run, all else separates."""
+    """The runs of letters in *text*, which `tidy` returned, in lower case; apostrophes are part of a run, other signs separate."""
     found: list[str] = []
     run = ""
     for sign in unicodedata.normalize("NFC", text.translate(_JOINERS).lower()) + " ":
