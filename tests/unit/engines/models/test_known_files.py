@@ -175,7 +175,7 @@ def test_a_manifest_of_the_pinned_commit_does_not_outweigh_the_catalogue(shelf):
 def test_an_operator_s_own_model_has_nothing_to_be_held_against(shelf):
     put(shelf).rename(shelf.folder / "mine")
     assert shelf.verify("mine").recorded is False
-    with pytest.raises(ModelFault, match="is not here"):
+    with pytest.raises(ModelFault, match="is not in the model store"):
         shelf.verify(MODEL)
 
 

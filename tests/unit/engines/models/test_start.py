@@ -150,7 +150,7 @@ def test_each_fault_is_logged_once_with_its_remedy(tmp_path, monkeypatch, caplog
         "model.bin has 1000 bytes, and that of whisper-base in the catalogue has 3000000",
     )
     assert "`sottovoce models pull whisper-base`" in str(fault["remedy"])
-    (nothing,) = events(caplog, "no model is here")
+    (nothing,) = events(caplog, "no model is installed")
     assert "`sottovoce models pull whisper-base`" in str(nothing["remedy"])
 
 
@@ -210,7 +210,7 @@ def test_a_named_model_is_fetched_by_its_short_name(tmp_path, monkeypatch):
 def test_what_cannot_be_had_ends_the_start_of_a_server_that_needs_it(tmp_path, monkeypatch):
     install(monkeypatch, ())
     monkeypatch.setenv("SOTTOVOCE_MODEL_SOURCES", "index")
-    with pytest.raises(click.ClickException, match="no wheel of it is pinned"):
+    with pytest.raises(click.ClickException, match="this release pins no wheel of it"):
         prepare_models(settings(engine="whisper"))
 
 

@@ -129,7 +129,7 @@ def test_a_vocabulary_that_is_none_is_a_fault(shelf, text):
     (folder / "vocabulary.txt").unlink()
     (folder / "vocabulary.json").write_text(text)
     assert shelf.present() == ()
-    assert shelf.faults() == (("mine", "vocabulary.json is no list of words"),)
+    assert shelf.faults() == (("mine", "vocabulary.json is not a list of words"),)
 
 
 def test_the_operator_s_note_decides(shelf):
@@ -170,7 +170,7 @@ def test_a_note_that_cannot_be_read_takes_its_model_out_and_is_told(shelf, note,
 def test_an_own_onnx_model_must_say_its_languages(shelf):
     folder = nemo(shelf.folder / "mine", ".int8")
     assert shelf.present() == ()
-    assert "which languages it knows" in shelf.faults()[0][1]
+    assert "do not name its languages" in shelf.faults()[0][1]
     put(folder, sottovoce__json='{"languages": ["lv"]}')
     (model,) = shelf.present()
     assert (model.engine, model.languages) == ("onnx-asr", frozenset({"lv"}))
@@ -279,7 +279,7 @@ def test_a_model_that_was_not_pulled_cannot_be_judged(shelf):
 
 
 def test_what_is_not_here_cannot_be_verified(shelf):
-    with pytest.raises(ModelFault, match="whisper-small is not here"):
+    with pytest.raises(ModelFault, match="whisper-small is not in the model store"):
         shelf.verify("whisper-small")
 
 
@@ -310,7 +310,7 @@ def test_removing_frees_what_the_model_took(shelf):
     size = sum(file.stat().st_size for file in folder.iterdir())
     assert shelf.remove("mine") == size
     assert not folder.exists()
-    with pytest.raises(ModelFault, match="mine is not here"):
+    with pytest.raises(ModelFault, match="mine is not in the model store"):
         shelf.remove("mine")
 
 
