@@ -60,7 +60,7 @@ class _Lease:
 
 
 class SharedBuckets:
-    """This process's leases of buckets in *database*. *clock* gives monotonic seconds. For one event loop."""
+    """The leases of one process on buckets in *database*. *clock* gives monotonic seconds. For one event loop."""
 
     def __init__(self, database: Database, clock: Callable[[], float], *, patience: float = PATIENCE) -> None:
         self._database = database

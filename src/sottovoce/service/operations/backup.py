@@ -1,7 +1,7 @@
-"""A copy of an embedded server's data that can be started as it is, taken while the server runs.
+"""Online backup of an embedded server: a copy of its data folder that a server can start on.
 
-Databases first, by SQLite's own online backup; blobs after them. A blob is whole before its row exists and never changes, so
-every row of the copy finds its bytes; a job deleted meanwhile is missing its files, as it is in the original.
+Copies the databases first, with SQLite's online backup, and then the blobs. A blob is complete before its row exists and never
+changes, so every row of the copy has its blobs; only the blobs of jobs that are deleted during the backup are missing.
 """
 
 import contextlib
@@ -14,20 +14,20 @@ from sottovoce.service.storage.data_folder import DataFolder
 
 
 def copy(folder: DataFolder, target: Path) -> int:
-    """Copy *folder*'s control database, keys and region to *target*; how many blobs. Raises `FileExistsError`."""
+    """Copy *folder*'s control database, keys and region to *target*. Returns the number of blobs. Raises `FileExistsError`."""
     copied = DataFolder(root=target, region=folder.region)
     if copied.home.exists():
-        raise FileExistsError(f"{target} holds a copy of region {folder.region} already")
+        raise FileExistsError(f"{target} contains a copy of region {folder.region} already; choose another folder")
     copied.prepare()
-    for source, place in (
+    for source, destination in (
         (folder.control_database, copied.control_database),
         (folder.region_database, copied.region_database),
     ):
         if source.exists():
-            _copy_database(source, place)
-    for source, place in ((folder.secrets_key, copied.secrets_key), (folder.api_key, copied.api_key)):
+            _copy_database(source, destination)
+    for source, destination in ((folder.secrets_key, copied.secrets_key), (folder.api_key, copied.api_key)):
         if source.exists():
-            shutil.copy2(source, place)
+            shutil.copy2(source, destination)
     return _copy_blobs(folder.blobs, copied.blobs)
 
 
@@ -38,14 +38,14 @@ def _copy_database(source: Path, target: Path) -> None:
 
 def _copy_blobs(source: Path, target: Path) -> int:
     count = 0
-    for folder, _, names in os.walk(source):  # not rglob: that raises for a folder that goes away below it
+    for folder, _, names in os.walk(source):  # not rglob, which raises when a folder is deleted meanwhile
         for name in names:
             path = Path(folder, name)
-            place = target / path.relative_to(source)
+            destination = target / path.relative_to(source)
             if "#" in name:  # still being written
                 continue
-            place.parent.mkdir(parents=True, exist_ok=True)
+            destination.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                shutil.copy2(path, place)
+                shutil.copy2(path, destination)
                 count += 1
     return count

@@ -1,6 +1,12 @@
-"""What works here, what does not, and what to do about it: everything that an operator would otherwise find out job by job.
+"""The checks of `sottovoce doctor`: what works on this machine, what does not, and what the operator can do about it.
 
-Nothing is left behind, nothing is changed, and a running server is not disturbed.
+The checks leave no files, change no data, and do not disturb a running server.
+
+Parts, in order:
+- `Level` and `Finding`;
+- engines: the model of each language, aligners and diarizers;
+- the machine: disk, models, memory and GPUs;
+- storage, the server's lock, the mail server, the port, and espeak-ng.
 """
 
 import asyncio
@@ -33,14 +39,15 @@ from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.transcript.languages import AUTO, PACKS
 
 TIMEOUT = 10.0
-"""Seconds that a look at a part may take."""
+"""Seconds allowed for the check of one part."""
 LOW_DISK = 5 << 30
-_FALLBACK_MEMORY = 300 << 20  # of a PocketSphinx process (research `engines.md` §2)
+"""Free bytes below which the disk gets a note."""
+_FALLBACK_MEMORY = 300 << 20  # bytes of a PocketSphinx process (research `engines.md` §2)
 _GPU_LIBRARIES = ("libcublas.so.12", "libcudnn.so.9")
 
 
 class Level(StrEnum):
-    """How a part is."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -49,7 +56,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line: which part, how it is, and what to know or do."""
+    """One line of the report: the part, the severity, and a text that names the next step."""
 
     part: str
     level: Level
@@ -73,7 +80,7 @@ def _fault(part: str, text: str) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What recognises *languages* at each operating point, and the models that would do better but are not here."""
+    """The model that transcribes *languages* at each operating point, and better models that are not installed."""
 
     languages: tuple[str, ...]
     standard: str
@@ -82,7 +89,10 @@ class Row:
 
 
 def rows(plan: Plan) -> list[Row]:
-    """Every language of the contract and `auto`, those with the same answers together. Raises `EngineUnavailable`."""
+    """Return a row for each group of languages (those of the contract and `auto`) that have the same models.
+
+    Raises `EngineUnavailable`.
+    """
     offers = registry.offered(plan.engine_config, plan.engine)
     answers: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for language in (*PACKS, AUTO):
@@ -104,30 +114,30 @@ def _choice(language: str, point: OperatingPoint, offers: tuple[Capabilities, ..
 
 
 def _described(choice: Choice, engine_config: EngineConfig) -> str:
-    place = str(ModelStore(engine_config.models).path(choice.model)) if choice.engine in ENGINES else "its package"
-    return f"{choice.engine} {choice.model} on {choice.device}, from {place}"
+    source = str(ModelStore(engine_config.models).path(choice.model)) if choice.engine in ENGINES else "its package"
+    return f"{choice.engine} {choice.model} on {choice.device}, from {source}"
 
 
 def other_engines(plan: Plan) -> Iterator[Finding]:
-    """Who aligns which languages, and who tells speakers apart. Raises `EngineUnavailable`."""
+    """Yield the aligner of each language, and the diarizer. Raises `EngineUnavailable`."""
     offers = registry.offered(plan.engine_config, plan.engine)
     codes = sorted({code for entry in registry.skilled(offers, Skill.ALIGNMENT) for code in entry.languages})
     for code in codes:
         yield _ok("alignment", f"{code}: {_described(registry.choose_aligner(code, offers), plan.engine_config)}")
     if not codes:
-        yield _note("alignment", "no aligner is here: jobs of type alignment are refused")
+        yield _note("alignment", "no aligner is installed: jobs of type alignment are rejected")
     diarizer = registry.choose_diarizer(offers)
     if diarizer is None:
-        yield _note("speakers", "no diarizer is here: every word is labelled UU")
+        yield _note("speakers", "no diarizer is installed: every word is labelled UU")
     elif diarizer.engine == "builtin":
-        cure = "a voice encoder can be added, which is better on telephone sound (docs/speakers.md)"
+        cure = "you can install a voice encoder, which is more accurate on telephone audio (docs/speakers.md)"
         yield _note("speakers", f"{_described(diarizer, plan.engine_config)}; {cure}")
     else:
         yield _ok("speakers", _described(diarizer, plan.engine_config))
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
-    """Models of the catalogue that know *language* and are graded above all that is here, and how to get them."""
+    """Return the catalogue's models for *language* with a higher grade than all installed ones, and the command for each."""
     offers = registry.skilled(offers, Skill.TRANSCRIPTION)
     here = max((entry.grade for entry in offers if _serves(entry, language)), default=-1)
     return tuple(
@@ -144,7 +154,7 @@ def _serves(entry: Capabilities, language: str) -> bool:
 
 
 def machine(plan: Plan) -> Iterator[Finding]:
-    """Disk, memory and GPUs."""
+    """Yield findings about disk, models, memory and GPUs."""
     yield _disk(plan)
     yield _models(plan.engine_config)
     yield _memory(plan)
@@ -152,21 +162,21 @@ def machine(plan: Plan) -> Iterator[Finding]:
 
 
 def _nearest(path: Path) -> Path:
-    """The deepest folder of *path* that exists."""
+    """Return *path*, or its deepest parent that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
 def _disk(plan: Plan) -> Finding:
-    place = _nearest(plan.folder.root)
-    if not os.access(place, os.W_OK | os.X_OK):
-        return _fault("disk", f"{place} cannot be written by this user")
-    free = shutil.disk_usage(place).free
-    text = f"{free / 1e9:.1f} GB free at {place}"
+    folder = _nearest(plan.folder.root)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return _fault("disk", f"{folder} is not writable for this user")
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free at {folder}"
     if plan.blob_url is None and free <= plan.reserve:
         return _fault(
-            "disk", f"{text}: less than the reserve of {plan.reserve / 1e9:.1f} GB, so media are refused (507)"
+            "disk", f"{text}: less than the reserve of {plan.reserve / 1e9:.1f} GB, so media are rejected (507)"
         )
-    return _note("disk", f"{text}: media, transcripts and models need room") if free < LOW_DISK else _ok("disk", text)
+    return _note("disk", f"{text}: media, transcripts and models need space") if free < LOW_DISK else _ok("disk", text)
 
 
 def _models(engine_config: EngineConfig) -> Finding:
@@ -175,16 +185,16 @@ def _models(engine_config: EngineConfig) -> Finding:
 
 
 def models(plan: Plan, *, read: bool) -> Iterator[Finding]:
-    """What is wrong with models; with *read* every byte of them is checked, and those that are in use are loaded."""
-    looked = [*model_checks.folders(plan.engine_config, read=read)]
+    """Yield faults of models; with *read*, also check all checksums, and load the models in use."""
+    results = [*model_checks.folders(plan.engine_config, read=read)]
     if read:
-        looked += model_checks.loads(plan.engine_config, registry.offered(plan.engine_config, plan.engine))
-    for each in looked:
+        results += model_checks.loads(plan.engine_config, registry.offered(plan.engine_config, plan.engine))
+    for each in results:
         yield (_ok if each.sound else _fault)("model", each.text)
 
 
 def _memory(plan: Plan) -> Finding:
-    """Whether the engine processes that will be warm fit into what is free."""
+    """Compare the memory of the engine processes that stay loaded with the available memory."""
     available = _available_memory()
     need = plan.slots * _largest(plan)
     text = f"{available / 1e9:.1f} GB available; {plan.slots} engine process(es) will take about {need / 1e9:.1f} GB"
@@ -194,7 +204,7 @@ def _memory(plan: Plan) -> Finding:
 
 
 def _largest(plan: Plan) -> int:
-    """Bytes of the largest model that a job may want: weights in float16 or int8 come to about their file at most."""
+    """Return the bytes of an engine process with the largest model: weights in float16 or int8 need about their file size."""
     with contextlib.suppress(EngineUnavailable):
         offers = registry.offered(plan.engine_config, plan.engine)
         wanted = {entry.model for entry in offers if entry.engine in ENGINES}
@@ -228,11 +238,11 @@ def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
             yield _fault("gpu", f"{name} cannot be loaded: install NVIDIA's CUDA 12 and cuDNN 9 libraries")
 
 
-# ── where things are kept, and the port ──
+# ── storage, mail and the port ──
 
 
 def storage(plan: Plan) -> Iterator[Finding]:
-    """Both databases and the blobs."""
+    """Yield findings about both databases, the blob store, and the lock of the data folder."""
     yield _database("region database", plan.database_url, plan.folder.region_database, migrate.REGION)
     yield _database("control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL)
     yield _blobs(plan)
@@ -241,41 +251,41 @@ def storage(plan: Plan) -> Iterator[Finding]:
 
 def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
     if url is None and not file.exists():
-        return _ok(part, f"{file} will be made by the first start")
+        return _ok(part, f"the first start creates {file}")
     database = Database(url or sqlite_url(file))
     try:
         has, wants = migrate.current(database, branch)
     except (sa.exc.SQLAlchemyError, OSError) as error:
-        return _fault(part, f"cannot be used: {_said(error)}")
+        return _fault(part, f"cannot be used: {_one_line(error)}")
     finally:
         database.close()
     if has == wants:
         return _ok(part, f"{'SQLite' if database.embedded else 'PostgreSQL'}, revision {has}")
-    cure = "the next start brings it up to date" if url is None else "run `sottovoce migrate`"
+    cure = "the next start upgrades it" if url is None else "run `sottovoce migrate`"
     return (_note if url is None else _fault)(part, f"revision {has}, this release needs {wants}: {cure}")
 
 
 def _blobs(plan: Plan) -> Finding:
     if plan.blob_url is None and not plan.folder.blobs.exists():
-        return _ok("blobs", f"{plan.folder.blobs} will be made by the first start")
+        return _ok("blobs", f"the first start creates {plan.folder.blobs}")
     try:
         blobs = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
         asyncio.run(asyncio.wait_for(blobs.check(), TIMEOUT))
-    except Exception as error:  # noqa: BLE001 - whatever the store's library raises, the operator is to know
-        return _fault("blobs", f"cannot be written: {_said(error)}")
+    except Exception as error:  # noqa: BLE001 - the report shows every error of the store's library
+        return _fault("blobs", f"cannot be written: {_one_line(error)}")
     return _ok("blobs", "can be written and read")
 
 
-def _said(error: BaseException) -> str:
-    """What *error* says, on one line."""
+def _one_line(error: BaseException) -> str:
+    """Return the type and the first line of *error*, at most 300 characters."""
     return " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])[:300]
 
 
 def _lock(plan: Plan) -> Finding:
-    """Whether a server runs on the folder. The kernel is asked: taking the lock to see would keep a starting server out."""
+    """Report if a server uses the data folder. Reads `/proc/locks`: taking the lock could make a starting server fail."""
     path = plan.folder.home / "lock"
     if not plan.embedded or not path.exists():
-        return _ok("server", "none has this folder" if plan.embedded else "a fleet: every process is its own")
+        return _ok("server", "none uses this folder" if plan.embedded else "PostgreSQL: several servers may run")
     held = f":{path.stat().st_ino} "
     locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     if any("FLOCK" in line and held in line for line in locks):
@@ -284,19 +294,19 @@ def _lock(plan: Plan) -> Finding:
 
 
 def smtp(plan: Plan) -> Finding:
-    """Whether the mail server takes us."""
+    """Connect and log in to the mail server."""
     server = plan.task_settings.send.smtp
     if server is None:
-        return _ok("mail", "no mail server is set: mails of jobs end as `not configured`")
+        return _ok("mail", "no mail server is set: e-mails about jobs end as `not configured`")
     try:
         mail.greet(replace(server, timeout=TIMEOUT))
     except mail.MailFailed as failed:
         return _fault("mail", f"{server.host} port {server.port}: {failed.text}")
-    return _ok("mail", f"{server.host} port {server.port} takes mails from {server.sender}")
+    return _ok("mail", f"{server.host} port {server.port} accepts mails from {server.sender}")
 
 
 def port(host: str, number: int, *, running: bool) -> Finding:
-    """Whether *number* can be listened on; taken is right when a server is *running*."""
+    """Check that port *number* is free; a used port is correct while a server is *running*."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -309,15 +319,15 @@ def port(host: str, number: int, *, running: bool) -> Finding:
 
 
 def sounds() -> Finding:
-    """Whether custom words that no dictionary has can be pronounced."""
+    """Check for espeak-ng, which gives pronunciations of custom words that are not in the dictionary."""
     found = shutil.which("espeak-ng")
     if found is None:
         return _note(
-            "espeak-ng", "not found: PocketSphinx spells custom words that its dictionary lacks by simple rules"
+            "espeak-ng", "not found: PocketSphinx uses simple spelling rules for custom words outside its dictionary"
         )
-    return _ok("espeak-ng", f"{found}: sounds out custom words for PocketSphinx")
+    return _ok("espeak-ng", f"{found}: gives PocketSphinx the pronunciation of custom words")
 
 
 def faults(findings: Sequence[Finding]) -> int:
-    """How many findings are faults."""
+    """Return the number of faults."""
     return sum(finding.level is Level.FAULT for finding in findings)

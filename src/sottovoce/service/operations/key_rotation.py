@@ -1,7 +1,7 @@
-"""A new key for the vault, beside running servers: added in front, everything sealed again, the old one dropped.
+"""Rotation of the encryption key, beside running servers: adds a new key, encrypts every value again, drops the old keys.
 
-Each part may be killed and started again: the key file tells that a rotation is under way, and what is sealed with the newest key
-is left alone.
+Each step can be killed and repeated: a key file with several keys marks an unfinished rotation, and values that are encrypted
+with the newest key are skipped.
 """
 
 import fcntl
@@ -23,20 +23,20 @@ from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, 
 SEALED: tuple[sa.Column[Any], ...] = tuple(
     column for table in t.region.sorted_tables for column in table.columns if isinstance(column.type, sa.LargeBinary)
 )
-"""The sealed columns of a region's database: all that hold bytes, each a value of the vault."""
+"""The encrypted columns of a region's database: all columns of type bytes."""
 BATCH = 200
-"""Rows in one look and one transaction."""
+"""Rows of one query and one transaction."""
 SETTLED = 60.0
-"""Seconds after a change of the key file in which a server may still store something sealed with the keys from before."""
+"""Seconds after a change of the key file in which a server may still store values encrypted with the previous keys."""
 
 
 class Busy(Exception):
-    """Another rotation is under way."""
+    """Another rotation of the same key file is running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """A region whose configs are sealed with the keys of the file."""
+    """A region whose values are encrypted with the keys of the file."""
 
     name: str
     database: Database
@@ -44,7 +44,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How many values were *checked*, *changed*, and how many no key of the file opens (*closed*)."""
+    """Number of values that were *checked*, were *changed*, and that no key of the file decrypts (*closed*)."""
 
     checked: int = 0
     changed: int = 0
@@ -59,62 +59,65 @@ class Count:
 
 
 def rotate(path: Path, control: Database, regions: Sequence[Region]) -> Count:
-    """Put a new key in front of *path*, or go on with the rotation that did so, and seal everything with it.
+    """Add a new key at the front of *path*, or continue an unfinished rotation, and encrypt every value with it.
 
-    Raises `Busy`, `OSError` when the file cannot be written.
+    Raises `Busy`, and `OSError` when the file cannot be written.
     """
     with _alone(path):
         keys = read_keys(path)
         if len(keys) == 1:
             replace_keys(path, [new_key(), *keys])
             with control.writing() as connection:
-                audit_log.record(connection, _entry("vault key added"))
-        return _seal_again(Encryptor.open_file(path, create=False), control, regions)
+                audit_log.record(connection, _entry("encryption key added"))
+        return _reencrypt(Encryptor.open_file(path, create=False), control, regions)
 
 
 def drop_old(
     path: Path, control: Database, regions: Sequence[Region], pause: Callable[[float], None] = time.sleep
 ) -> Count:
-    """Leave only the newest key in *path*, once nothing needs another. Raises `Busy`, `OSError`.
+    """Encrypt the remaining values with the newest key, and remove the other keys from *path*. Raises `Busy`, `OSError`.
 
-    Waits until servers have noticed the newest key, and stored what they had sealed before.
+    First waits until servers have read the newest key and stored the values that they had encrypted before.
     """
     with _alone(path):
         keys = read_keys(path)
         if len(keys) == 1:
             return Count()
         pause(min(SETTLED, max(0.0, path.stat().st_mtime + SETTLED - time.time())))
-        total = _seal_again(Encryptor(keys), control, regions)
+        total = _reencrypt(Encryptor(keys), control, regions)
         replace_keys(path, keys[:1])
         with control.writing() as connection:
-            audit_log.record(connection, _entry("old vault keys dropped"))
+            audit_log.record(connection, _entry("old encryption keys dropped"))
         return total
 
 
 def _entry(action: str) -> audit_log.Entry:
-    return audit_log.Entry(actor=audit_log.OPERATOR, action=action, target="vault")
+    return audit_log.Entry(actor=audit_log.OPERATOR, action=action, target="encryption keys")
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep other rotations out: two at once could lose a key that the other has sealed with."""
+    """Lock out other rotations: of two at once, one could remove a key that the other has encrypted values with.
+
+    Raises `Busy`.
+    """
     descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Busy("another rotation of this key file is under way") from error
+            raise Busy("another rotation of this key file is running; wait until it ends") from error
         yield
     finally:
         os.close(descriptor)
 
 
-def _seal_again(encryptor: Encryptor, control: Database, regions: Sequence[Region]) -> Count:
+def _reencrypt(encryptor: Encryptor, control: Database, regions: Sequence[Region]) -> Count:
     total = Count()
     for region in regions:
         with control.reading() as connection:
-            encrypted = temporary_keys.opens(connection, encryptor, region.name)
-        if not encrypted:  # whoever has the old key could sign with it: a new one, not the same sealed again
+            newest = temporary_keys.opens(connection, encryptor, region.name)
+        if not newest:  # replaced, not encrypted again: a person who has the old key could sign with it
             with control.writing() as connection:
                 temporary_keys.renew(connection, encryptor, region.name)
         for column in SEALED:
@@ -124,7 +127,7 @@ def _seal_again(encryptor: Encryptor, control: Database, regions: Sequence[Regio
 
 
 def _column(database: Database, encryptor: Encryptor, column: sa.Column[Any]) -> Iterator[Count]:
-    """Seal every value of *column* with the newest key, in batches by the key of its table."""
+    """Encrypt every value of *column* with the newest key, in batches ordered by the table's primary key."""
     (key,) = column.table.primary_key.columns
     last: Any = None
     while rows := _rows(database, key, column, last):
@@ -141,7 +144,7 @@ def _column(database: Database, encryptor: Encryptor, column: sa.Column[Any]) ->
         if fresh:
             with database.writing() as connection:
                 for row_key, old, new in fresh:
-                    # unless it was changed meanwhile: then whoever did sealed it, or the job is gone
+                    # a value that changed meanwhile was encrypted by a server, or its job was removed
                     unchanged = (key == row_key, column == old)
                     connection.execute(sa.update(column.table).where(*unchanged).values({column: new}))
         yield Count(checked=len(rows), changed=len(fresh), closed=closed)

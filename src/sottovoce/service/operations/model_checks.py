@@ -1,4 +1,4 @@
-"""The part of `doctor` that looks into models: every byte of them, and whether the ones in use can be loaded."""
+"""The model checks of `doctor`: the checksums of installed models, and a test load of the models in use."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,51 +15,49 @@ from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO, PACKS
 
 LOAD_TIMEOUT = 120.0
-"""Seconds that a model may take to load; large-v3 from a slow disk takes a minute."""
+"""Seconds allowed for loading a model; large-v3 from a slow disk takes a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What was found out about one model: *sound*, and in words."""
+    """The result of one check of a model: *sound* if it passed, and a *text* for the operator."""
 
     sound: bool
     text: str
 
 
 def folders(engine_config: EngineConfig, *, read: bool) -> Iterator[Looked]:
-    """Every folder of the models folder: those that no engine can load, and with *read* every byte of the others."""
-    shelf = ModelStore(engine_config.models)
-    for name, fault in shelf.faults():
+    """Yield a result for each model folder that no engine can load and, with *read*, for the checksums of each other one."""
+    store = ModelStore(engine_config.models)
+    for name, fault in store.faults():
         yield Looked(sound=False, text=f"{name} cannot be used: {fault}; {remedies.of_fault(name)}")
-    for model in shelf.present() if read else ():
+    for model in store.present() if read else ():
         try:
-            verdict = shelf.verify(model.name)
+            checked = store.verify(model.name)
         except ModelFault as fault:
             yield Looked(sound=False, text=str(fault))
             continue
         wrong = [
             f"{word} {', '.join(names)}"
             for word, names in (
-                ("missing", verdict.missing),
-                ("changed", verdict.changed),
-                ("not of it", verdict.extra),
+                ("missing", checked.missing),
+                ("changed", checked.changed),
+                ("unexpected", checked.extra),
             )
             if names
         ]
         if wrong:
             yield Looked(sound=False, text=f"{model.name}: {'; '.join(wrong)}; {remedies.of_changed(model.name)}")
-        elif verdict.recorded:
-            yield Looked(
-                sound=True, text=f"{model.name}: {verdict.checked} files have the SHA-256 that they should have"
-            )
+        elif checked.recorded:
+            yield Looked(sound=True, text=f"{model.name}: the SHA-256 of all {checked.checked} files is correct")
         else:
-            yield Looked(sound=True, text=f"{model.name}: a model of your own, no checksums are known")
+            yield Looked(sound=True, text=f"{model.name}: a model of your own, without recorded checksums")
 
 
 def loads(
     engine_config: EngineConfig, offers: tuple[Capabilities, ...], timeout: float = LOAD_TIMEOUT
 ) -> Iterator[Looked]:
-    """Whether each model that answers for some language can be loaded, one after the other, each in a process of its own.
+    """Load each model that is in use, one after the other, each in its own process, and yield the results.
 
     A process that does not answer within *timeout* seconds is killed.
     """
@@ -70,7 +68,7 @@ def loads(
         except (EngineUnavailable, ProcessDied, OSError) as error:
             why = error.detail if isinstance(error, EngineUnavailable) else str(error)
             yield Looked(
-                sound=False, text=f"{key.model} cannot be loaded: {why}; `sottovoce models verify {key.model}`"
+                sound=False, text=f"{key.model} cannot be loaded: {why}; run `sottovoce models verify {key.model}`"
             )
         else:
             yield Looked(sound=True, text=f"{key.model}: {key.engine} loads it on {key.device}")
@@ -79,7 +77,7 @@ def loads(
 
 
 def _in_use(offers: tuple[Capabilities, ...]) -> set[m.EngineKey]:
-    """The models in folders that some language and operating point is answered by."""
+    """Return the models in folders that are chosen for at least one language and operating point."""
     found = set()
     for language in (*PACKS, AUTO):
         for point in OperatingPoint:

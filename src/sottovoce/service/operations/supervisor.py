@@ -1,7 +1,8 @@
-"""Several servers on one machine, one a region: started, watched, started again when they end, and stopped together.
+"""Supervisor of several servers on one machine, one per region: starts, watches, restarts and stops them.
 
-Each is a process of its own: a process serves one queue (design §4), and the death of one region must not touch another. They die
-with this one: each asks the kernel for that (`inference.host.die_with_parent`), so they must be started on the main thread.
+Each server is a separate process, because a process serves one queue (design §4) and the crash of one region must not affect
+another. The servers end with this process: each asks the kernel for that (`inference.host.die_with_parent`), so they must be
+started on the main thread.
 """
 
 import asyncio
@@ -16,12 +17,12 @@ from dataclasses import dataclass
 _log = logging.getLogger(__name__)
 
 LISTENING = re.compile(r"\blistening on (\S+)")
-"""What a server says on its standard output once it takes connections."""
+"""The line that a server writes to its standard output once it accepts connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionProcess:
-    """The server of *region*, with all that it starts: what to run, in which environment."""
+    """The command and environment of the server of *region*."""
 
     region: str
     command: tuple[str, ...]
@@ -30,8 +31,10 @@ class RegionProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """Seconds. The pause before a server that ended is started again doubles from *first* to *longest*, and begins anew for one
-    that was up for *steady*. A stop may take *grace*: whatever is left then is killed.
+    """Restart pauses and stop time, in seconds.
+
+    The pause before a restart doubles from *first* to *longest*, and is *first* again for a server that ran for *steady*.
+    After *grace*, servers that have not stopped are killed.
     """
 
     first: float = 1.0
@@ -40,12 +43,12 @@ class RestartPolicy:
     grace: float = 60.0
 
     def after(self, pause: float, lasted: float) -> float:
-        """The pause after a server that was up for *lasted*, the one before it being *pause* (0: there was none)."""
+        """Return the pause after a run of *lasted* seconds; *pause*: the previous pause (0: none)."""
         return self.first if lasted >= self.steady else min(max(self.first, 2 * pause), self.longest)
 
 
 class Supervisor:
-    """Keeps *trees* running. *say* gets each line of their standard outputs, with the region."""
+    """Keeps *trees* running. *say* gets the region and each line of its server's standard output."""
 
     def __init__(
         self, trees: Sequence[RegionProcess], say: Callable[[str, str], None], patience: RestartPolicy
@@ -55,9 +58,9 @@ class Supervisor:
         self._keepers = [_Keeper(tree, say, patience, self._stopping) for tree in trees]
 
     async def run(self) -> bool:
-        """Run until SIGTERM or Ctrl-C. False: every one of them ended before it had ever listened, and they were given up.
+        """Run until SIGTERM or Ctrl-C. False if every server ended before it listened; then none is restarted.
 
-        The first is started alone: on a new folder it makes the control database and the key, which the others find.
+        The first server is started alone: in a new folder it creates the control database and the keys that the others use.
         """
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -70,12 +73,12 @@ class Supervisor:
             for keeper in self._keepers:
                 await keeper.settled.wait()
             if self._stopping.is_set() or any(keeper.listened for keeper in self._keepers):
-                return True  # once all have ended
+                return True  # leaving the task group waits until all servers have ended
             self._stopping.set()
         return False
 
     def _stop(self, name: signal.Signals) -> None:
-        """Pass the wish on; a second Ctrl-C as what it is, for which servers break off what they drain."""
+        """Send SIGTERM to the servers; a second signal is passed on unchanged, and makes them stop draining."""
         again = self._stopping.is_set()
         self._stopping.set()
         for keeper in self._keepers:
@@ -89,7 +92,7 @@ class Supervisor:
 
 
 class _Keeper:
-    """Keeps one tree running until *stopping*. *settled* is set once it has listened, or ended without."""
+    """Keeps one server running until *stopping*. *settled* is set once the server has listened or ended."""
 
     def __init__(
         self, tree: RegionProcess, say: Callable[[str, str], None], patience: RestartPolicy, stopping: asyncio.Event
@@ -103,13 +106,13 @@ class _Keeper:
         self._process: asyncio.subprocess.Process | None = None
 
     def signal(self, name: signal.Signals) -> None:
-        """Send it to the server, if there is one."""
+        """Send the signal to the server if it runs."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(name)
 
     async def keep(self) -> None:
-        """Start the server, and again whenever it ends."""
+        """Start the server, and restart it each time it ends."""
         pause = 0.0
         while not self._stopping.is_set():
             begun = time.monotonic()
@@ -124,19 +127,19 @@ class _Keeper:
         self.settled.set()
 
     async def _run(self) -> int | str:
-        """One life of the server: its exit status, or why it could not even be started."""
+        """Run the server once. Returns its exit status, or the error if it could not be started."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._tree.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 env=self._tree.environment,
-                start_new_session=True,  # a Ctrl-C is passed on by us, once
+                start_new_session=True,  # the terminal must not send Ctrl-C to the server too
             )
         except OSError as error:
             return str(error)
         self._process = process
-        if self._stopping.is_set():  # meanwhile: it was not there to be told
+        if self._stopping.is_set():  # the stop came while the process was being created
             self.signal(signal.SIGTERM)
         listening = asyncio.create_task(self._listen(process.stdout))
         try:
@@ -147,11 +150,11 @@ class _Keeper:
                 await listening
 
     async def _listen(self, output: asyncio.StreamReader | None) -> None:
-        """Pass on what the server says, to the end: one that nobody listens to would stand still at last."""
+        """Read the server's output to the end, and pass it on: a full pipe would block the server."""
         while output is not None:
             try:
                 line = await output.readline()
-            except ValueError:  # longer than the reader takes; it has dropped it
+            except ValueError:  # the line exceeds the reader's limit; the reader has dropped it
                 continue
             if not line:
                 return

@@ -172,7 +172,7 @@ def models_found(result: Result) -> list[tuple[str, str]]:
 def test_a_model_is_read_and_loaded(run, tmp_path):
     build(tmp_path / "data" / "models" / "court")
     found = models_found(run("--json"))
-    assert ("ok", "court: a model of your own, no checksums are known") in found
+    assert ("ok", "court: a model of your own, without recorded checksums") in found
     assert ("ok", "court: whisper loads it on cpu") in found
     assert models_found(run("--json", "--quick")) == []
 

@@ -214,4 +214,4 @@ def test_the_audit_log_tells(place: Place) -> None:
     place.drop_old()
     with place.control.reading() as connection:
         told = [(recorded.entry.actor, recorded.entry.action) for recorded in audit_log.latest(connection, 9)]
-    assert told == [("operator", "old vault keys dropped"), ("operator", "vault key added")]
+    assert told == [("operator", "old encryption keys dropped"), ("operator", "encryption key added")]
