@@ -9,6 +9,7 @@ from sottovoce.service.identity.api_keys import Caller
 
 _ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH = 10
+"""Characters of a job id (contract §4)."""
 
 
 def new_id() -> str:

@@ -3,8 +3,7 @@
 A change of state is one `UPDATE … WHERE id AND state IN (…) [AND attempt = n]`, with the states from the table in `job.py`. If it
 changes no row, the caller has lost a race and must change nothing else.
 
-The parts, in order: insert, lookups and lists, claim and lease, ends of a job, errors, retry, removal, log, and queries of the
-reapers.
+The parts, in order: insert, lookups and lists, claim and lease, ends of a job, errors, retries, removal, log, states of jobs.
 """
 
 import json
@@ -38,6 +37,9 @@ def _job(row: Any) -> Job:
     values["reason"] = Reason(values["reason"]) if values["reason"] else None
     values["errors"] = tuple(JobError(**entry) for entry in values["errors"])
     return Job(**values)
+
+
+# --- insert ----------------------------------------------------------------------------------------------------------
 
 
 def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) -> None:
@@ -101,6 +103,9 @@ def _next_instant(connection: sa.Connection, project_id: int) -> int:
     newest_one = sa.select(sa.func.max(t.jobs.c.created_at)).where(t.jobs.c.project_id == project_id)
     now, last = connection.execute(sa.select(now_ms(), newest_one.scalar_subquery())).one()
     return max(now, last + 1) if last is not None and last - now < SAME_INSTANT_MS else int(now)
+
+
+# --- lookups and lists -----------------------------------------------------------------------------------------------
 
 
 def get(connection: sa.Connection, job_id: str) -> Job | None:
@@ -176,6 +181,9 @@ def list_by_v1_id(
     return sorted((_job(row) for row in connection.execute(statement).mappings()), key=lambda each: each.v1_id)
 
 
+# --- claim and lease -------------------------------------------------------------------------------------------------
+
+
 def claim(connection: sa.Connection, job_id: str, *, owner: str, lease_ms: int, after: int | None = None) -> Job | None:
     """Take the job for a new attempt.
 
@@ -209,6 +217,9 @@ def renew(
 
 def _held(statement: sa.Update, job_id: str, attempt: int) -> sa.Update:
     return statement.where(t.jobs.c.id == job_id, t.jobs.c.attempt == attempt, t.jobs.c.state == State.RUNNING)
+
+
+# --- ends of a job ---------------------------------------------------------------------------------------------------
 
 
 def finish(
@@ -271,6 +282,9 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
     return connection.execute(statement).rowcount == 1
 
 
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
 def with_error(connection: sa.Connection, found: Job, *messages: str) -> list[dict[str, Any]]:
     """The stored form of *found*'s errors followed by *messages* with the current time."""
     now = int(connection.execute(sa.select(now_ms())).scalar_one())
@@ -303,6 +317,9 @@ def whole_errors(encryptor: Encryptor, found: Job) -> dict[int, str]:
     if found.whole_errors is None:
         return {}
     return {int(place): text for place, text in json.loads(encryptor.decrypt(found.whole_errors)).items()}
+
+
+# --- retries, failures, the operator's list --------------------------------------------------------------------------
 
 
 def retry(connection: sa.Connection, job_id: str) -> Job | None:
@@ -347,6 +364,9 @@ def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int |
     statement = _held(sa.update(t.jobs), job_id, attempt).values(failures=t.jobs.c.failures + 1)
     row = connection.execute(statement.returning(t.jobs.c.failures)).first()
     return int(row.failures) if row else None
+
+
+# --- removal and retention -------------------------------------------------------------------------------------------
 
 
 def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool:
@@ -398,6 +418,9 @@ def mark_read(connection: sa.Connection, job_id: str) -> None:
     connection.execute(sa.update(t.jobs).where(*first).values(read_at=now_ms()))
 
 
+# --- log -------------------------------------------------------------------------------------------------------------
+
+
 def append_log(
     connection: sa.Connection, job_id: str, *, stage: str, text: str, level: str = "INFO", attempt: int = 0
 ) -> None:
@@ -414,6 +437,9 @@ def log_lines(connection: sa.Connection, job_id: str) -> list[LogLine]:
     columns = [t.job_events.c[name] for name in LogLine.__dataclass_fields__]
     statement = sa.select(*columns).where(t.job_events.c.job_id == job_id).order_by(t.job_events.c.seq)
     return [LogLine(**row) for row in connection.execute(statement).mappings()]
+
+
+# --- states of jobs, and readiness -----------------------------------------------------------------------------------
 
 
 def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> list[Abandoned]:

@@ -45,6 +45,7 @@ LOOK_TIMEOUT = 60.0
 HOLD_FOR = 120.0
 """Maximum seconds between credit hold and insert of the job. Settlement releases a hold without a job after 600 s (`GRACE_MS`)."""
 MAX_IDEMPOTENCY_KEY = 255
+"""Characters of an `Idempotency-Key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

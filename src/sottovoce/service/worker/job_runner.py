@@ -127,8 +127,8 @@ class JobRunner:
     async def work(self, job_id: str) -> dict[str, Any] | None:
         """Claim and recognise *job_id*; returns the arguments of `publish`, or `None` if there is no result.
 
-        Retries for as long as the database or the blob store is unavailable, and up to `max_failures` times if the engine process
-        dies. Any other error rejects the job.
+        Retries for as long as the database, the blob store or the engine is unavailable, and until the engine process has died
+        `max_failures` times. Every other error rejects the job.
         """
         last = _LastAttempt()
         with about(job=job_id):

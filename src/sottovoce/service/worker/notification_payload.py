@@ -144,7 +144,7 @@ class PayloadBuilder:
     async def _transcripts(self, job: Job, wanted: dict[Output, str]) -> dict[Output, Content]:
         try:
             values = await self._results.values(job, wanted.values())
-        except Refused:  # removed meanwhile
+        except Refused:  # the job was removed
             return {}
 
         def encoded() -> dict[Output, Content]:
@@ -155,7 +155,7 @@ class PayloadBuilder:
     async def _aligned(self, job: Job, output: Output) -> dict[Output, Content]:
         try:
             return {output: _bytes(await self._results.aligned(job, _ALIGNMENTS[output]))}
-        except Refused:  # removed meanwhile
+        except Refused:  # the job was removed
             return {}
 
     async def _stored(self, key: str) -> Stored | None:
