@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from sottovoce import __version__
+from sottovoce.web.docs import job_options, schemas
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
 from sottovoce.web.routing import Handler, Route
@@ -32,7 +33,6 @@ def openapi() -> dict[str, Any]:
     }
     for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
         paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
-    error = {"code": {"type": "integer", "minimum": 100}, "error": {"type": "string"}, "detail": {"type": "string"}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +44,7 @@ def openapi() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"ErrorResponse": {"type": "object", "required": ["code", "error"], "properties": error}},
+            "schemas": schemas.components(),
         },
     }
 
@@ -60,6 +60,7 @@ def markdown() -> str:
     ]
     for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
         parts += _section(operation)
+    parts += ["## JobConfig\n", job_options.table()]
     return "\n".join(parts) + "\n"
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sottovoce.web.docs import schemas
+
 _LEGACY_WORDS = {
     401: "No key, or the key of another user: `Invalid User Id or Token`.",
     429: "`Too Many requests`; wait for the seconds of `Retry-After`.",
@@ -65,7 +67,7 @@ class Operation:
             "security": [{"bearer": []}] if self.stranger else [],
             "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
             "responses": {
-                str(self.status): {"description": self.returns, "content": {kind: {} for kind in self.media_types}},
+                str(self.status): {"description": self.returns, "content": self._content()},
                 **{str(code): _error_response(when) for code, when in self.all_errors},
             },
         }
@@ -76,6 +78,15 @@ class Operation:
         if self.body:
             body["requestBody"] = _json_body(self.body)
         return body
+
+    def _content(self) -> dict[str, Any]:
+        return {kind: {"schema": _schema_of(kind, self.id)} for kind in self.media_types}
+
+
+def _schema_of(media_type: str, operation_id: str) -> dict[str, Any]:
+    if media_type.endswith("json"):
+        return schemas.answer(operation_id)
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _query_parameter(entry: tuple[str, str, str]) -> dict[str, Any]:
@@ -93,16 +104,20 @@ def _error_response(when: str) -> dict[str, Any]:
 
 
 def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-    properties = {
-        name: {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
-        for name, kind, meaning in parts
-    }
+    properties = {name: _part(kind, meaning) for name, kind, meaning in parts}
     schema = {
         "type": "object",
         "required": [name for name, kind, _ in parts if kind not in {"file", "optional"}],
         "properties": properties,
     }
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    encoding = {name: {"contentType": "application/json"} for name, kind, _ in parts if kind == "json"}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
+
+
+def _part(kind: str, meaning: str) -> dict[str, Any]:
+    if kind == "json":
+        return {"$ref": "#/components/schemas/JobConfig", "description": meaning}
+    return {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
 
 
 def _json_body(members: Iterable[tuple[str, str, str]]) -> dict[str, Any]:

@@ -11,12 +11,21 @@ In order: limits, validators, the types of values, one model for each object of 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 MAX_VOCAB_ENTRIES = 1_000
 """Entries of `additional_vocab` (contract §6.2, §11)."""
@@ -88,25 +97,39 @@ def _refuse(sentence: str, kind: Literal["refused", "refused_with_value"] = "ref
     raise PydanticCustomError(kind, sentence)
 
 
+class _Described(AfterValidator):
+    """An `AfterValidator` that also states its rule in the JSON Schema of the field."""
+
+    rule: Mapping[str, object]
+
+    def __init__(self, check: Callable[[Any], Any], **rule: object) -> None:
+        super().__init__(check)
+        object.__setattr__(self, "rule", rule)  # the base class is frozen
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the value with the members of the rule, for example `enum`."""
+        return {**handler(schema), **self.rule}
+
+
 def _one_of(*values: str) -> AfterValidator:
     def check(value: str) -> str:
         return value if value in values else _refuse(f"must be one of {', '.join(values)}")
 
-    return AfterValidator(check)
+    return _Described(check, enum=list(values))
 
 
 def _between(low: float, high: float) -> AfterValidator:
     def check(value: float) -> float:
         return value if low <= value <= high else _refuse(f"must be between {low:,} and {high:,}")
 
-    return AfterValidator(check)
+    return _Described(check, minimum=low, maximum=high)
 
 
 def _matching(pattern: re.Pattern[str], sentence: str) -> AfterValidator:
     def check(value: str) -> str:
         return value if pattern.fullmatch(value) else _refuse(sentence)
 
-    return AfterValidator(check)
+    return _Described(check, pattern=f"^{pattern.pattern}$")
 
 
 def _unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
@@ -181,7 +204,9 @@ PlainCode = Annotated[
 Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, dots, dashes and underscores")]
 Fraction = Annotated[float, _between(0, 1)]
 Percentage = Annotated[float, _between(0, 100)]
-Seconds = Annotated[float, _unless(lambda value: value < 0, "must not be negative")]
+Seconds = Annotated[
+    float, _unless(lambda value: value < 0, "must not be negative"), Field(json_schema_extra={"minimum": 0})
+]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Topic = Annotated[str, Field(max_length=MAX_TEXT), _unless(_blank, "must not be empty")]
 Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_url)]
