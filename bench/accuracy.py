@@ -1,12 +1,12 @@
-"""How right an engine is, how honest its confidence, how fast: `python -m bench.accuracy [--manifest FILE …]`.
+"""Measures an engine's accuracy, calibration of confidence, and speed: `python -m bench.accuracy [--manifest FILE …]`.
 
-Every file goes through the service's own way (a process of the inference pool, as `sottovoce transcribe` has it) and, in the
-same run, through the engine called directly. JSON goes to standard output, tables and listings to standard error. The exit
-code is 1 when the service is worse than the direct call by more than the tolerance and by no chance, 2 when nothing could be
-measured.
+Every file goes through the service (a process of the inference pool, as in `sottovoce transcribe`) and, in the same run,
+through the engine called directly. JSON goes to standard output, tables and listings to standard error. The exit code is 1
+when the service is worse than the direct call by more than the tolerance and the difference is significant, 2 when nothing
+could be measured.
 
 `--long`, `--nonspeech`, `--custom-words` and `--throughput` measure something else instead, with the same files and the same
-two ways; several of them make one report.
+two methods; several of them make one report.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MEASUREMENTS: Mapping[str, Callable[[Plan], dict[str, Any]]] = {
     "custom_words": custom_words.measure,
     "throughput": throughput.measure,
 }
-"""What an option of that name asks for; without any of them the files are measured one by one."""
+"""The measurement of each option; without these options the files are measured one by one."""
 
 
 def _head(plan: Plan, skipped: Counter[str]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _head(plan: Plan, skipped: Counter[str]) -> dict[str, Any]:
 
 
 def _measured(plan: Plan) -> dict[str, Any]:
-    """Everything that the options ask for."""
+    """The results of all measurements that the options select."""
     wanted = plan.options
     if wanted.calibrate:
         found = fitting.calibrate(plan.rows, plan.choice, plan.engine_config, wanted.fit, wanted.calibrate)
@@ -66,7 +66,7 @@ def _measured(plan: Plan) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _folder(given: Path | None) -> Iterator[Path]:
-    """The folder *given*, made if need be, or one that is removed afterwards."""
+    """The folder *given*, created if missing, or a temporary one that is removed afterwards."""
     if given:
         given.mkdir(parents=True, exist_ok=True)
         yield given
@@ -90,7 +90,7 @@ def _plan(
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure what was asked for, print it, and say with the exit code whether the service is the worse."""
+    """Run the selected measurements and print them. The exit code is 1 if the service is worse, 2 on an error."""
     wanted = options.arguments(given, __doc__ or "")
     try:
         asked, skipped = options.rows(wanted)

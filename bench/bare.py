@@ -1,9 +1,11 @@
-"""Engines called directly, each in a process of its own, with nothing of the service around them: what it is held against.
+"""Baselines: engines called directly, each in a process of its own, without the service.
 
-`prototype` is the recipe that the PocketSphinx adapter grew from: faster-whisper's decoder and speech detector, then each
-stretch with batch mean normalisation and default settings. `bare` is the library's own way with a whole file; for Whisper
+`prototype` is the method that the PocketSphinx adapter was developed from: faster-whisper's decoder and speech detector, then
+each stretch with batch mean normalisation and default settings. `bare` is the library's own call for a whole file; for Whisper
 that is one sequential call with word times. `bare-batched` is faster-whisper's batched pipeline, `bare-vad` the sequential
 call with the library's own speech detector.
+
+Parts: results (`Run`), PocketSphinx, engines with models, the process (`Bare`), the evidence for a confidence (`evidence`).
 """
 
 import json
@@ -24,7 +26,7 @@ from sottovoce.transcript.languages import pack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """One word as an engine writes it, its confidence 0..1, and its start in seconds, where the engine tells them."""
+    """One word as an engine writes it; its confidence 0..1 and its start in seconds, if the engine gives them."""
 
     text: str
     confidence: float | None = None
@@ -32,14 +34,14 @@ class Spoken:
 
 
 Call = Callable[[Path, str, Sequence[str]], list[Spoken]]
-"""A loaded engine: a file, the contract's code of its language, and custom words to the words that it hears."""
+"""A loaded engine: maps a file, the contract's code of its language, and custom words to the recognised words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What came of one file, and what it took: seconds of processor and of the clock, most bytes so far.
+    """The result of one file and its cost: seconds of processor time and of wall time, peak resident bytes so far.
 
-    *text* is the whole with its marks, where the way has marks apart from the words.
+    *text* is the whole text with its marks, if the method returns marks apart from the words.
     """
 
     words: tuple[Spoken, ...]
@@ -56,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which *method* of which engine, model and device."""
+    """The selected *method* of an engine, with model and device."""
 
     method: str
     engine: str
@@ -66,7 +68,7 @@ class Wanted:
 
 
 class NoBaseline(Exception):
-    """There is no such method for the engine."""
+    """The engine has no such method."""
 
 
 # ── PocketSphinx ──
@@ -161,7 +163,7 @@ def _whisper_batched(wanted: Wanted) -> Call:
 
 
 def _whisper_call(model: Any, **options: Any) -> Call:
-    """One call of *model* a file, with word times; custom words go in as `hotwords`."""
+    """One call of *model* for each file, with word times; custom words are passed as `hotwords`."""
     from sottovoce.engines.whisper.languages import whisper_codes
 
     def transcribe(path: Path, language: str, vocab: Sequence[str]) -> list[Spoken]:
@@ -175,7 +177,7 @@ def _whisper_call(model: Any, **options: Any) -> Call:
 
 
 def joined(pieces: Sequence[tuple[str, float, float]], language: str) -> list[Spoken]:
-    """Words out of *pieces* (text, confidence, start): what has no blank before it belongs to the word before.
+    """Words made of *pieces* (text, confidence, start): a piece without a leading blank belongs to the word before.
 
     faster-whisper cuts `1,813` and `well-known` in two. The confidence of a word is the mean of its pieces.
     """
@@ -204,7 +206,7 @@ def _onnx_asr(wanted: Wanted) -> Call:
 
     folder = ModelStore(wanted.engine_config.models).path(wanted.model)
     name = f"nemo-{wanted.model}"
-    if wanted.model not in CATALOGUE:  # the library knows it by its architecture
+    if wanted.model not in CATALOGUE:  # the library identifies it by its architecture
         name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     small = (folder / "encoder-model.int8.onnx").exists()
     kind, _, number = wanted.device.partition(":")
@@ -234,7 +236,7 @@ _METHODS: dict[tuple[str, str], Callable[[Wanted], Call]] = {
 
 
 def method_for(engine: str, wanted: str | None) -> str:
-    """The method *wanted*, or the best that *engine* has. Raises `NoBaseline`; `none` for an engine without any."""
+    """The method *wanted*, or the first one of *engine*; `none` for an engine without any. Raises `NoBaseline`."""
     known = [method for name, method in _METHODS if name == engine]
     if wanted is None:
         return known[0] if known else "none"
@@ -243,7 +245,7 @@ def method_for(engine: str, wanted: str | None) -> str:
     return wanted
 
 
-# ── its process ──
+# ── the process ──
 
 _loaded: list[Call] = []
 
@@ -260,10 +262,10 @@ def _transcribe(path: Path, language: str, vocab: Sequence[str]) -> Run:
 
 
 class Bare:
-    """One process with the engine in it; making one loads the engine. Raises whatever the engine raises."""
+    """One process that holds the engine; the constructor loads the engine. Raises the engine's own errors."""
 
     def __init__(self, wanted: Wanted) -> None:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the service's own processes have them
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the service's own processes
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         self._process = ProcessPoolExecutor(1, get_context("spawn"))
         try:
@@ -274,7 +276,7 @@ class Bare:
             raise
 
     def transcribe(self, path: Path, language: str, vocab: Sequence[str] = ()) -> Run:
-        """What the engine hears in *path*. Raises whatever the engine raises."""
+        """The words that the engine recognises in *path*. Raises the engine's own errors."""
         return self._process.submit(_transcribe, path, language, tuple(vocab)).result()
 
     def close(self) -> None:
@@ -282,7 +284,7 @@ class Bare:
         self._process.shutdown(cancel_futures=True)
 
 
-# ── what a confidence could follow from ──
+# ── evidence for a confidence ──
 
 
 def _pocketsphinx_evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
@@ -299,6 +301,6 @@ def _pocketsphinx_evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[
 
 
 def evidence(paths: Sequence[Path]) -> list[list[tuple[str, tuple[float, ...]]]]:
-    """What PocketSphinx hears in each of *paths*, cut as the service cuts it, with what speaks for each word."""
+    """The words that PocketSphinx recognises in each of *paths*, cut as in the service, with the evidence for each word."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(_pocketsphinx_evidence, paths).result()

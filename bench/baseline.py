@@ -1,4 +1,4 @@
-"""The least that a server must do: a constant answer, and a raw body written to a durable file. Started by `bench.jobs`."""
+"""A minimal server as a baseline: a constant answer, and a raw body written to a durable file. Started by `bench.jobs`."""
 
 import asyncio
 import os
@@ -18,12 +18,12 @@ BODY += (
 
 
 async def constant(_request: Request) -> Response:
-    """The same bytes every time."""
+    """Answer with the same bytes every time."""
     return Response(BODY, media_type="application/json")
 
 
 async def raw(request: Request) -> Response:
-    """The body into a file, synced, as it comes."""
+    """Write the body into a file as it arrives, and sync the file."""
     path = Path(sys.argv[2]) / "raw"
     with path.open("wb") as file:
         pending = bytearray()

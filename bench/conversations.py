@@ -1,4 +1,4 @@
-"""Recordings of which is known who speaks when: those of the shared folder, and some that flite speaks."""
+"""Recordings with known speaker turns: those of the shared folder, and some that flite synthesises."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "audio"
 
 Sound = NDArray[np.float32]
 
-_WORDS_ONLY = ("speechmatics/audio_01_16kHz.rttm",)  # its turns are single words: only who says them can be scored
+_WORDS_ONLY = ("speechmatics/audio_01_16kHz.rttm",)  # its turns are single words: only their speakers can be scored
 
 SENTENCES = (
     "The committee met on Tuesday to talk about the new bridge across the river.",
@@ -33,7 +33,7 @@ SENTENCES = (
     "Bring the maps with you, please, and a little more patience than last time.",
     "It was raining so hard that the road had vanished under brown water.",
 )
-"""What is said where somebody must say something."""
+"""The sentences of synthesised talks."""
 
 CASTS: tuple[tuple[str, ...], ...] = (
     ("slt",),
@@ -44,12 +44,12 @@ CASTS: tuple[tuple[str, ...], ...] = (
     ("rms", "awb", "kal16"),
     ("slt", "rms", "awb", "kal16"),
 )
-"""Voices of flite that talk with one another."""
+"""The voices of flite in each synthesised talk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """In seconds: from *start* to *end* speaks *speaker*."""
+    """A turn of *speaker* from *start* to *end*, in seconds."""
 
     start: float
     end: float
@@ -58,7 +58,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """*audio* float32[n] at 16 kHz and who speaks when. *words_only*: the turns are words, not all of the speech."""
+    """*audio* float32[n] at 16 kHz with its turns. *words_only*: the turns are single words, not all of the speech."""
 
     source: str
     name: str
@@ -68,12 +68,12 @@ class Conversation:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The duration in seconds."""
         return len(self.audio) / RATE
 
 
 def read_rttm(path: Path) -> tuple[Told, ...]:
-    """The turns of a file in NIST's format. Raises `Wrong` for a line that is none."""
+    """The turns of a file in NIST's RTTM format. Raises `Wrong` for a malformed line."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         fields = line.split()
@@ -88,7 +88,7 @@ def read_rttm(path: Path) -> tuple[Told, ...]:
 
 
 def shared(folder: Path) -> Iterator[Conversation]:
-    """Every recording under *folder*/audio that has turns beside it."""
+    """Every recording under *folder*/audio with a file of turns beside it."""
     audio = folder / "audio"
     for turns in sorted(audio.glob("*/*.rttm")):
         sounds = [path for end in (".flac", ".wav") if (path := turns.with_suffix(end)).is_file()]
@@ -120,7 +120,7 @@ def heard(path: Path) -> Sound:
 
 
 def can_speak() -> bool:
-    """Whether flite is installed."""
+    """True if flite is installed."""
     return shutil.which("flite") is not None
 
 
