@@ -17,12 +17,12 @@ _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # 
 _NAMES = r"auth_token|access_token|token|jwt|api_?key|key_value|password|secret|signature|sig|credential|x-amz-[a-z-]+"
 _HEADERS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
 # what follows a name: `=` of a query, `:` of JSON or of a header, with or without quotes, or the comma of a pair
-_THEN = r"(?:[\"']*\s*[:=]\s*[\"']*|[\"'],\s*b?[\"'])"
+_SEPARATOR = r"(?:[\"']*\s*[:=]\s*[\"']*|[\"'],\s*b?[\"'])"
 _VALUE = re.compile(  # the scheme (`Basic`) is kept
-    rf"(?i)((?<![a-z0-9])(?:{_NAMES}|{_HEADERS}){_THEN}(?:(?:bearer|basic|digest|token)\s+)?)[^&\s\"',;]+"
+    rf"(?i)((?<![a-z0-9])(?:{_NAMES}|{_HEADERS}){_SEPARATOR}(?:(?:bearer|basic|digest|token)\s+)?)[^&\s\"',;]+"
 )
-_GIVEN = re.compile(r"=|[A-Za-z\"']\s?:|[\"'],")
-_COOKIE = re.compile(rf"(?i)(\b(?:set-)?cookie{_THEN})[^\r\n\"']+")
+_HAS_VALUE = re.compile(r"=|[A-Za-z\"']\s?:|[\"'],")
+_COOKIE = re.compile(rf"(?i)(\b(?:set-)?cookie{_SEPARATOR})[^\r\n\"']+")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@]+@")
@@ -38,7 +38,7 @@ def redact(text: str) -> str:
     """*text* with keys and tokens (in URLs, headers and JSON) and the credentials in URLs replaced by `***`."""
     # the regular expressions are slow and most texts are names, numbers, paths and timestamps: check for a character first
     marked = "=" in text or ":" in text or "," in text
-    if marked and _GIVEN.search(text):
+    if marked and _HAS_VALUE.search(text):
         text = _VALUE.sub(r"\1***", text)
         if "ookie" in text.lower():
             text = _COOKIE.sub(r"\1***", text)

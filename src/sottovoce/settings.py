@@ -376,14 +376,14 @@ class Settings(BaseSettings):
 
     @field_validator("regions")
     @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _no_duplicates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("a region is listed twice")
         return value
 
     @field_validator("database_url", "blob_url", "public_url")
     @classmethod
-    def _of_the_region(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _with_region(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         if REGION not in value and len(info.data.get("regions", ())) > 1 and info.field_name != "public_url":
@@ -391,7 +391,7 @@ class Settings(BaseSettings):
         return value.replace(REGION, info.data.get("region", ""))
 
     @model_validator(mode="after")
-    def _beats_within_lease(self) -> "Settings":
+    def _heartbeat_within_lease(self) -> "Settings":
         if self.heartbeat * 2 > self.lease:
             raise ValueError("heartbeat must be at most half of lease, otherwise the leases of running jobs expire")
         return self

@@ -168,7 +168,7 @@ def _number(value: object) -> float:
     return number
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("not true or false")  # noqa: TRY004
     return value
@@ -245,7 +245,7 @@ _MARK: _Shape = {
     "m": _Field(name="text", read=_text, default=_REQUIRED),
     "s": _Field(name="at", read=_whole, default=_REQUIRED),
     "a": _Field(name="attaches", read=_attaches, write=str, default=Attaches.PREVIOUS),
-    "z": _Field(name="ends_sentence", read=_truth, default=False),
+    "z": _Field(name="ends_sentence", read=_boolean, default=False),
     **_VOICE,
 }
 _ENTITY: _Shape = {
@@ -292,13 +292,13 @@ _SPEAKER: _Shape = {
     "f": _Field(name="pitch", read=_number),
     "p": _Field(name="prints", read=_texts, write=list, default=()),
 }
-_FIRST: _Shape = {
+_TRANSCRIPT_V1: _Shape = {
     "l": _Field(name="language", read=_text, default=_REQUIRED),
     "d": _Field(name="duration", read=_whole, default=_REQUIRED),
     "t": _Field(name="created_at", read=_whole, default=_REQUIRED),
     "h": _Field(name="channels", read=_texts, write=list, default=()),
     "r": _Field(name="engine", read=_text, default=""),
-    "a": _Field(name="adapted", read=_truth, default=False),
+    "a": _Field(name="adapted", read=_boolean, default=False),
     "x": _Field(
         name="errors",
         read=lambda raw: tuple(_read_error(each) for each in _list(raw)),
@@ -313,13 +313,13 @@ _FIRST: _Shape = {
     "i": _Field(name="items", read=decode_items, write=encode_items, default=()),
 }
 _TRANSCRIPT: _Shape = {
-    **{key: field for key, field in _FIRST.items() if key != "i"},
+    **{key: field for key, field in _TRANSCRIPT_V1.items() if key != "i"},
     "p": _Field(
         name="speakers",
         read=lambda raw: tuple(_read_speaker(each) for each in _list(raw)),
         write=lambda speakers: [_write(speaker, _SPEAKER) for speaker in speakers],
         default=(),
     ),
-    "i": _FIRST["i"],
+    "i": _TRANSCRIPT_V1["i"],
 }
-_SHAPES: dict[int, _Shape] = {1: _FIRST, 2: _TRANSCRIPT}
+_SHAPES: dict[int, _Shape] = {1: _TRANSCRIPT_V1, 2: _TRANSCRIPT}

@@ -101,7 +101,7 @@ def punctuate(
             if item.ends_sentence:
                 sentence.clear()
             continue
-        sentence.append(_spelled(item.text))
+        sentence.append(_lower(item.text))
         ends = rules.ends(item, following, sentence)
         text = rules.final(sentence) if ends else None
         if text is None and rules.comma(item, following, sentence):
@@ -144,7 +144,7 @@ class _Punctuation:
 
     def final(self, sentence: Sequence[str]) -> str | None:
         """The mark that ends *sentence*, or `None` if the suitable mark is not permitted."""
-        if _english(self.pack) and "?" in self.marks and _asks(sentence):
+        if _english(self.pack) and "?" in self.marks and _is_question(sentence):
             return "?"
         stop = self.pack.stops[0] if self.pack.stops else None
         return stop if stop in self.marks else None
@@ -157,7 +157,7 @@ class _Punctuation:
             return False
         if len(sentence) == 1:
             return sentence[0] in _ANSWERS
-        opens = _spelled(following.text) in _CLAUSES
+        opens = _lower(following.text) in _CLAUSES
         return opens and len(sentence) >= _COMMA_AFTER and sentence[-1] not in _DANGLING | _CLAUSES
 
 
@@ -169,11 +169,11 @@ def _voice(item: Item) -> tuple[ChannelLabel | None, SpeakerLabel | None]:
     return item.channel, item.speaker
 
 
-def _spelled(text: str) -> str:
+def _lower(text: str) -> str:
     return text.replace("’", "'").lower()
 
 
-def _asks(sentence: Sequence[str]) -> bool:
+def _is_question(sentence: Sequence[str]) -> bool:
     """True if *sentence*, in lower case, begins like an English question; an uncertain case is a statement."""
     if len(sentence) > _LONGEST_QUESTION:
         return False
@@ -233,9 +233,9 @@ def capitalise(items: Iterable[Item], pack: LanguagePack, keep: Collection[str] 
     """
     line = list(items)
     english = _english(pack)
-    written = _dictated(line, keep)
+    written = _required_spellings(line, keep)
     if english:
-        names = _dictated(line, _PROPER)
+        names = _required_spellings(line, _PROPER)
         written |= {at: name for at, name in names.items() if at not in written and line[at].text.islower()}
     sentences_seen = any(isinstance(item, Mark) and item.ends_sentence for item in line)
     speakers: dict[ChannelLabel | None, SpeakerLabel | None] = {}
@@ -314,7 +314,7 @@ def _spellings(wanted: Iterable[str]) -> _Spellings:
     lengths: dict[str, set[int]] = {}
     for spelling in wanted:
         words = tuple(spelling.split())
-        key = tuple(_spelled(word) for word in words)
+        key = tuple(_lower(word) for word in words)
         if 0 < len(words) <= _LONGEST_PHRASE:
             forms.setdefault(key, words)
             lengths.setdefault(key[0], set()).add(len(words))
@@ -323,7 +323,7 @@ def _spellings(wanted: Iterable[str]) -> _Spellings:
     )
 
 
-def _dictated(items: Sequence[Item], wanted: Iterable[str]) -> dict[int, str]:
+def _required_spellings(items: Sequence[Item], wanted: Iterable[str]) -> dict[int, str]:
     """Index of a word → its spelling in *wanted*; the longest matching phrase is used."""
     spellings = _spellings(wanted)
     written: dict[int, str] = {}
@@ -336,14 +336,14 @@ def _dictated(items: Sequence[Item], wanted: Iterable[str]) -> dict[int, str]:
 def _run_at(items: Sequence[Item], index: int, spellings: _Spellings) -> dict[int, str]:
     """The spellings of the words from *index*, if they are a phrase of one speaker; the last may be a possessive."""
     first = items[index]
-    for length in spellings.lengths.get(_spelled(first.text), ()):
+    for length in spellings.lengths.get(_lower(first.text), ()):
         run = items[index : index + length]
         if length == 1 or not all(isinstance(item, Word) and _voice(item) == _voice(first) for item in run):
             continue
         *heads, last = (item.text for item in run)
         base, ending = _possessive(last)
-        for tail, suffix in ((_spelled(last), ""), (base, ending)):
-            words = spellings.forms.get((*map(_spelled, heads), tail))
+        for tail, suffix in ((_lower(last), ""), (base, ending)):
+            words = spellings.forms.get((*map(_lower, heads), tail))
             if words is not None:
                 return {index + at: word for at, word in enumerate((*words[:-1], words[-1] + suffix))}
     return {}
@@ -352,7 +352,7 @@ def _run_at(items: Sequence[Item], index: int, spellings: _Spellings) -> dict[in
 def _whole_at(item: Word, index: int, spellings: _Spellings) -> dict[int, str]:
     """The spelling of one word, which may be a custom phrase that the engine returns as one word."""
     base, ending = _possessive(item.text)
-    for heard, suffix in ((_spelled(item.text), ""), (base, ending)):
+    for heard, suffix in ((_lower(item.text), ""), (base, ending)):
         words = spellings.forms.get(tuple(heard.split()))
         if words is not None:
             return {index: " ".join(words) + suffix}
@@ -363,8 +363,8 @@ def _possessive(text: str) -> tuple[str, str]:
     """*text* in lower case without its `'s`, and the ending itself, empty if there is none."""
     for ending in ("'s", "’s"):
         if text.endswith(ending):
-            return _spelled(text[: -len(ending)]), ending
-    return _spelled(text), ""
+            return _lower(text[: -len(ending)]), ending
+    return _lower(text), ""
 
 
 def join(items: Iterable[Item], pack: LanguagePack) -> str:
@@ -430,23 +430,23 @@ class _Removal:
     slot: list[Item] = field(default_factory=list)
     fresh: bool = True
     dropped: bool = False
-    owed: bool = False  # a removed word had the capital of the sentence
+    capital_pending: bool = False  # a removed word had the capital of the sentence
     speaker: SpeakerLabel | None = None
 
     def drop(self, word: Word) -> None:
         """Remove *word*."""
         self._turn(word)
         self.dropped = True
-        self.owed = self.owed or (self.fresh and word.text[:1].isupper())
+        self.capital_pending = self.capital_pending or (self.fresh and word.text[:1].isupper())
 
     def keep(self, item: Word | Entity, slots: list[list[Item]]) -> None:
         """Keep *item*, with the capital of a removed word."""
         self._turn(item)
-        if self.owed and self.fresh:
+        if self.capital_pending and self.fresh:
             item = _rewritten(item, sentence_case(item.text, item.language))
         self.slot = [item]
         slots.append(self.slot)
-        self.fresh = self.dropped = self.owed = False
+        self.fresh = self.dropped = self.capital_pending = False
 
     def mark(self, mark: Mark, slots: list[list[Item]]) -> None:
         """Keep *mark*, unless it followed a removed word and no kept word can take it."""
@@ -455,7 +455,7 @@ class _Removal:
             return
         self.dropped = False
         if self.fresh:
-            self.owed = self.owed and not mark.ends_sentence
+            self.capital_pending = self.capital_pending and not mark.ends_sentence
             return
         while len(self.slot) > 1 and isinstance(self.slot[-1], Mark) and not self.slot[-1].ends_sentence:
             self.slot.pop()
@@ -470,12 +470,12 @@ class _Removal:
             slots.append(self.slot)
         if mark.ends_sentence:
             self.fresh = True
-            self.owed = False
+            self.capital_pending = False
 
     def _turn(self, item: Word | Entity) -> None:
         if item.speaker != self.speaker:
             self.fresh = True
-            self.owed = False
+            self.capital_pending = False
             self.speaker = item.speaker
 
 

@@ -333,7 +333,7 @@ class _Translation:
         self._written.append(written)
         least, most = self._quantifier()
         if loops and most >= _MANY:
-            raise ValueError("a loop inside a loop can take for ever")
+            raise ValueError("a loop directly inside a loop is not supported")
         branch = self._groups[-1].branch
         loop = width and (loops or most >= _MANY > least)
         branch.loop = branch.loop or loop

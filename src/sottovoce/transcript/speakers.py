@@ -115,14 +115,14 @@ def _renamed(item: Item, labels: dict[SpeakerLabel, SpeakerLabel]) -> Item:
 
 def _by_time(line: Sequence[Item], turns: Iterable[Spoken], rule: Reluctance) -> list[SpeakerLabel]:
     """A label for each item; the labels of marks are placeholders."""
-    around = _Around(turns)
+    nearby = _NearbyTurns(turns)
     labels: list[SpeakerLabel] = []
     current: SpeakerLabel = UNKNOWN_SPEAKER  # the last known speaker
     for item in line:
         if isinstance(item, Mark):
             labels.append(UNKNOWN_SPEAKER)
             continue
-        label = _holder(around.claims(item), current, rule.margin)
+        label = _holder(nearby.claims(item), current, rule.margin)
         labels.append(label)
         current = current if label == UNKNOWN_SPEAKER else label
     return labels
@@ -136,11 +136,11 @@ def _holder(claims: dict[SpeakerLabel, Samples], current: SpeakerLabel, margin: 
     return current if claims[best] <= margin * claims.get(current, -1) else best
 
 
-class _Around:
+class _NearbyTurns:
     """Finds the turns near a word. Words must come by ascending start, so that each turn is added and removed once."""
 
     def __init__(self, turns: Iterable[Spoken]) -> None:
-        self._coming = iter(_joined(turns))
+        self._coming = iter(_merged_turns(turns))
         self._next = next(self._coming, None)
         self._near: list[Spoken] = []
 
@@ -162,20 +162,20 @@ class _Around:
         return held or near
 
 
-def _joined(turns: Iterable[Spoken]) -> list[Spoken]:
+def _merged_turns(turns: Iterable[Spoken]) -> list[Spoken]:
     """*turns* by ascending start, with the overlapping turns of one speaker merged."""
-    joined: list[Spoken] = []
-    last: dict[SpeakerLabel, int] = {}  # index in `joined` of the last turn of a speaker
+    merged: list[Spoken] = []
+    last: dict[SpeakerLabel, int] = {}  # index in `merged` of the last turn of a speaker
     for turn in sorted(turns, key=lambda turn: turn.start):
         if turn.end <= turn.start:
             continue
         at = last.get(turn.label)
-        if at is not None and turn.start <= joined[at].end:
-            joined[at] = replace(joined[at], end=max(joined[at].end, turn.end))
+        if at is not None and turn.start <= merged[at].end:
+            merged[at] = replace(merged[at], end=max(merged[at].end, turn.end))
             continue
-        last[turn.label] = len(joined)
-        joined.append(turn)
-    return joined
+        last[turn.label] = len(merged)
+        merged.append(turn)
+    return merged
 
 
 # ── second stage: by sentence ──
@@ -183,10 +183,10 @@ def _joined(turns: Iterable[Spoken]) -> list[Spoken]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """Consecutive words of a sentence with the same speaker; *places* are their indexes in the line."""
+    """Consecutive words of a sentence with the same speaker; *indexes* are their indexes in the line."""
 
     label: SpeakerLabel
-    places: tuple[int, ...]
+    indexes: tuple[int, ...]
     start: Samples
     end: Samples
 
@@ -194,53 +194,53 @@ class _Run:
 def _by_sentence(line: Sequence[Item], labels: Sequence[SpeakerLabel], rule: Reluctance) -> list[SpeakerLabel]:
     """*labels* with the runs of minorities in each sentence changed to the majority."""
     corrected = list(labels)
-    for places in _sentences(line):
-        if len(places) > LONGEST_SENTENCE:
+    for indexes in _sentences(line):
+        if len(indexes) > LONGEST_SENTENCE:
             continue
-        runs = _runs(line, labels, places)
-        majority, minority = _parties(line, labels, places, rule)
+        runs = _runs(line, labels, indexes)
+        majority, minority = _majority_and_minorities(line, labels, indexes, rule)
         for number, run in enumerate(runs):
             if run.label in minority and _yields(run, runs[max(number - 1, 0) : number + 2], rule):
-                for place in run.places:
-                    corrected[place] = majority
+                for index in run.indexes:
+                    corrected[index] = majority
     return corrected
 
 
 def _sentences(line: Sequence[Item]) -> Iterator[list[int]]:
     """The indexes of the words of each sentence."""
-    places: list[int] = []
-    for place, item in enumerate(line):
+    indexes: list[int] = []
+    for index, item in enumerate(line):
         if not isinstance(item, Mark):
-            places.append(place)
-        elif item.ends_sentence and places:
-            yield places
-            places = []
-    if places:
-        yield places
+            indexes.append(index)
+        elif item.ends_sentence and indexes:
+            yield indexes
+            indexes = []
+    if indexes:
+        yield indexes
 
 
-def _runs(line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Sequence[int]) -> list[_Run]:
+def _runs(line: Sequence[Item], labels: Sequence[SpeakerLabel], indexes: Sequence[int]) -> list[_Run]:
     runs: list[_Run] = []
     first = 0
-    for after in range(1, len(places) + 1):
-        if after < len(places) and labels[places[after]] == labels[places[first]]:
+    for after in range(1, len(indexes) + 1):
+        if after < len(indexes) and labels[indexes[after]] == labels[indexes[first]]:
             continue
-        held = tuple(places[first:after])
-        runs.append(_Run(label=labels[held[0]], places=held, start=line[held[0]].start, end=line[held[-1]].end))
+        held = tuple(indexes[first:after])
+        runs.append(_Run(label=labels[held[0]], indexes=held, start=line[held[0]].start, end=line[held[-1]].end))
         first = after
     return runs
 
 
-def _parties(
-    line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Sequence[int], rule: Reluctance
+def _majority_and_minorities(
+    line: Sequence[Item], labels: Sequence[SpeakerLabel], indexes: Sequence[int], rule: Reluctance
 ) -> tuple[SpeakerLabel, set[SpeakerLabel]]:
     """The speaker of most of a sentence and the set of minorities; `UNKNOWN_SPEAKER` and no minorities without a majority."""
     words: Counter[SpeakerLabel] = Counter()
     time: Counter[SpeakerLabel] = Counter()
-    for place in places:
-        if labels[place] != UNKNOWN_SPEAKER:
-            words[labels[place]] += 1
-            time[labels[place]] += line[place].end - line[place].start
+    for index in indexes:
+        if labels[index] != UNKNOWN_SPEAKER:
+            words[labels[index]] += 1
+            time[labels[index]] += line[index].end - line[index].start
     most, all_words, all_time = max(words, key=words.__getitem__, default=""), words.total(), time.total()
     if words[most] * 2 <= all_words or time[most] * 2 <= all_time:
         return UNKNOWN_SPEAKER, set()
@@ -253,7 +253,7 @@ def _parties(
 
 def _yields(run: _Run, beside: Sequence[_Run], rule: Reluctance) -> bool:
     """True if *run* is short and no pause separates it from its neighbours in the sentence; *beside*: them and *run*."""
-    if len(run.places) >= rule.words or run.end - run.start >= rule.time:
+    if len(run.indexes) >= rule.words or run.end - run.start >= rule.time:
         return False
     return all(after.start - before.end < rule.pause for before, after in pairwise(beside))
 
@@ -263,24 +263,24 @@ def _yields(run: _Run, beside: Sequence[_Run], rule: Reluctance) -> bool:
 
 def _with_marks(line: Sequence[Item], labels: Sequence[SpeakerLabel]) -> list[SpeakerLabel]:
     """*labels* with those of marks: an opening mark gets the next word's label, another mark the previous word's, if any."""
-    before = _words_on(line, labels, range(len(line)))
-    after = _words_on(line, labels, range(len(line) - 1, -1, -1))
+    before = _last_word_labels(line, labels, range(len(line)))
+    after = _last_word_labels(line, labels, range(len(line) - 1, -1, -1))
     marked = list(labels)
-    for place, item in enumerate(line):
+    for index, item in enumerate(line):
         if isinstance(item, Mark):
             first, second = (after, before) if item.attaches is Attaches.NEXT else (before, after)
-            marked[place] = first[place] or second[place] or UNKNOWN_SPEAKER
+            marked[index] = first[index] or second[index] or UNKNOWN_SPEAKER
     return marked
 
 
-def _words_on(
-    line: Sequence[Item], labels: Sequence[SpeakerLabel], places: Iterable[int]
+def _last_word_labels(
+    line: Sequence[Item], labels: Sequence[SpeakerLabel], indexes: Iterable[int]
 ) -> dict[int, SpeakerLabel | None]:
-    """For each index of *places*, visited in order, the label of the last word visited so far."""
-    met: dict[int, SpeakerLabel | None] = {}
+    """For each index of *indexes*, visited in order, the label of the last word visited so far."""
+    seen: dict[int, SpeakerLabel | None] = {}
     last: SpeakerLabel | None = None
-    for place in places:
-        if not isinstance(line[place], Mark):
-            last = labels[place]
-        met[place] = last
-    return met
+    for index in indexes:
+        if not isinstance(line[index], Mark):
+            last = labels[index]
+        seen[index] = last
+    return seen

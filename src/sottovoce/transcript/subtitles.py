@@ -38,7 +38,7 @@ PAUSE: Samples = 2 * FRAME
 """Gap, in samples, between an extended cue and the next (research/peers.md §5.7)."""
 
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-_EFFORT = 100_000  # steps to balance the lines of one cue; if it needs more, the lines are filled greedily
+_MAX_BALANCE_STEPS = 100_000  # steps to balance the lines of one cue; if it needs more, the lines are filled greedily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def _tokens(items: Iterable[Item], pack: LanguagePack, width: int) -> Iterator[_
                 yield from _pieces(token, pack, width)
 
 
-def _reaches_on(item: Item) -> bool:
+def _attaches_to_next(item: Item) -> bool:
     return isinstance(item, Mark) and item.attaches in {Attaches.NEXT, Attaches.BOTH}
 
 
@@ -107,7 +107,7 @@ def _inseparable(unit: Sequence[Item]) -> Iterator[tuple[Sequence[Item], _Voice 
     begin, voice = 0, _voice(unit[0])
     for index, item in enumerate(unit):
         own = _voice(item)
-        alone = isinstance(item, Mark) and item.attaches is Attaches.NONE and not _reaches_on(unit[index - 1])
+        alone = isinstance(item, Mark) and item.attaches is Attaches.NONE and not _attaches_to_next(unit[index - 1])
         if index > begin and (alone or not (own is None or voice is None or own == voice)):
             yield unit[begin:index], voice
             begin, voice = index, own or voice
@@ -175,7 +175,7 @@ def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> 
     for token in tokens:
         added = column + len(delimiter) + len(token.text)
         row, column = (row, added) if added <= width else (row + 1, len(token.text))
-        if group and (row >= rows or _parted(group, token, until)):
+        if group and (row >= rows or _starts_new_cue(group, token, until)):
             yield group
             group = []
         if not group:
@@ -186,7 +186,7 @@ def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> 
         yield group
 
 
-def _parted(group: Sequence[_Token], token: _Token, until: Samples) -> bool:
+def _starts_new_cue(group: Sequence[_Token], token: _Token, until: Samples) -> bool:
     """True if *token* starts a new cue after *group*, which lasts until *until*, even if the text fits."""
     last = group[-1]
     return (
@@ -201,7 +201,7 @@ def _lines(group: Sequence[_Token], delimiter: str, width: int) -> tuple[str, ..
     """*group* in the minimum number of lines, of similar length, broken after marks if that costs little balance."""
     starts = _greedy(group, delimiter, width)
     rows, words = len(starts), len(group)
-    if 1 < rows < words and rows * words * words <= _EFFORT:
+    if 1 < rows < words and rows * words * words <= _MAX_BALANCE_STEPS:
         starts = _balanced(group, delimiter, width, rows)
     ends = [*starts[1:], words]
     return tuple(

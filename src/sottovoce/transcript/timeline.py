@@ -58,20 +58,20 @@ def clamp(items: Iterable[Item], duration: Samples) -> tuple[Item, ...]:
     parts of an entity lie inside it.
     """
     duration = max(0, duration)
-    sane: list[Item] = []
+    clamped: list[Item] = []
     floor = 0  # the minimum start of the following items
-    behind: Samples | None = None  # the end of the last word
+    word_end: Samples | None = None  # the end of the last word
     for item in items:
         if isinstance(item, Mark):
-            alone = behind is None or item.attaches is Attaches.NEXT
-            floor = max(floor, _within(item.at, floor, duration) if alone or behind is None else behind)
-            sane.append(item if floor == item.at else replace(item, at=floor))
+            alone = word_end is None or item.attaches is Attaches.NEXT
+            floor = max(floor, _within(item.at, floor, duration) if alone or word_end is None else word_end)
+            clamped.append(item if floor == item.at else replace(item, at=floor))
         else:
             start = _within(item.start, floor, duration)
-            behind = _within(item.end, start, duration)
-            sane.append(_moved(item, start, behind))
+            word_end = _within(item.end, start, duration)
+            clamped.append(_moved(item, start, word_end))
             floor = start
-    return tuple(sane)
+    return tuple(clamped)
 
 
 def shift(items: Iterable[Item], by: Samples) -> tuple[Item, ...]:

@@ -82,13 +82,13 @@ def regions(here: str, places: Sequence[RegionInfo]) -> dict[str, Any]:
         "region": here,
         "regions": [
             {
-                "name": place.name,
-                "label": place.label,
-                "place": place.place,
-                "modes": None if place.modes is None else list(place.modes),
-                "url": place.url,
-                "here": place.name == here,
+                "name": region.name,
+                "label": region.label,
+                "place": region.place,
+                "modes": None if region.modes is None else list(region.modes),
+                "url": region.url,
+                "here": region.name == here,
             }
-            for place in places
+            for region in places
         ],
     }

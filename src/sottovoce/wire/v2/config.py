@@ -108,7 +108,7 @@ def _tree(raw: bytes) -> dict[str, Any]:
     except ValueError as failure:  # the message contains a position, not the text
         raise _invalid(f"is not valid JSON: {str(failure)[:100]}") from None
     if not isinstance(tree, dict):
-        raise _invalid(f"must be a JSON object, got {_sort(tree)}")
+        raise _invalid(f"must be a JSON object, got {_json_type(tree)}")
     _check_values(tree)
     return tree
 
@@ -127,8 +127,8 @@ def _check_values(tree: dict[str, Any]) -> None:
         if not containers:
             return
         level = [child for container in containers for child in _children(container)]
-        if any(map(_flaw, level)):
-            raise _flawed(tree)
+        if any(map(_value_problem, level)):
+            raise _value_refusal(tree)
     if any(isinstance(value, dict | list) for value in level):
         raise _invalid(f"must not be nested more than {MAX_DEPTH} levels deep")
 
@@ -137,7 +137,7 @@ def _children(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return (*container.keys(), *container.values()) if isinstance(container, dict) else container
 
 
-def _flaw(value: object) -> str:
+def _value_problem(value: object) -> str:
     if isinstance(value, str):
         return "must not hold the NUL character" if "\0" in value else ""
     if isinstance(value, float):
@@ -146,14 +146,14 @@ def _flaw(value: object) -> str:
     return "is too large a number" if isinstance(value, int) and not -(2**63) <= value < 2**64 else ""
 
 
-def _flawed(tree: dict[str, Any]) -> Refused:
+def _value_refusal(tree: dict[str, Any]) -> Refused:
     pending: list[tuple[Path, Any]] = [((), tree)]
     while pending:
         path, container = pending.pop()
         for name, child in container.items() if isinstance(container, dict) else enumerate(container):
-            if isinstance(name, str) and _flaw(name):
+            if isinstance(name, str) and _value_problem(name):
                 return _invalid("must not have a member whose name holds the NUL character", _dotted(path))
-            if why := _flaw(child):
+            if why := _value_problem(child):
                 return _invalid(why, _dotted((*path, name)))
             if isinstance(child, dict | list):
                 pending.append(((*path, name), child))
@@ -178,20 +178,20 @@ def _sentence(error: ErrorDetails) -> str:
     kind = error["type"]
     ours = kind in {"refused", "refused_with_value"}
     sentence = error["msg"] if ours else _SENTENCES.get(kind, "is not valid").format(**error.get("ctx", {}))
-    got = "" if kind in _WITHOUT_VALUE else _got(error)
+    got = "" if kind in _WITHOUT_VALUE else _shown_input(error)
     return f"{sentence}, got {got}" if got else sentence
 
 
-def _got(error: ErrorDetails) -> str:
+def _shown_input(error: ErrorDetails) -> str:
     value, ours = error["input"], error["type"] == "refused"
     if error["type"] in _CONTAINER_WANTED:
-        return _sort(value)
+        return _json_type(value)
     if isinstance(value, dict | list) or _SECRET.intersection(error["loc"]) or "://" in str(value):
-        return "" if ours else _sort(value)
+        return "" if ours else _json_type(value)
     return _shown(value)
 
 
-def _sort(value: object) -> str:
+def _json_type(value: object) -> str:
     """The JSON type of *value*, with its article."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
@@ -267,7 +267,7 @@ def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values or ()))
 
 
-def _given(**members: Any) -> dict[str, Any]:
+def _without_none(**members: Any) -> dict[str, Any]:
     """The *members* that are not `None`, so that the defaults are defined only in `request.py`."""
     return {name: value for name, value in members.items() if value is not None}
 
@@ -302,14 +302,15 @@ def _vocabulary(items: list[models.VocabItem]) -> tuple[VocabEntry, ...]:
     # contract §6.2: an entry or a pronunciation that is too long is dropped without an error
     return tuple(
         VocabEntry(
-            content=_tidy(item.content), sounds_like=_distinct(_tidy(s) for s in item.sounds_like or () if _fits(s))
+            content=_single_spaced(item.content),
+            sounds_like=_distinct(_single_spaced(s) for s in item.sounds_like or () if _fits(s)),
         )
         for item in items
         if _fits(item.content)
     )
 
 
-def _tidy(phrase: str) -> str:
+def _single_spaced(phrase: str) -> str:
     return " ".join(phrase.split())
 
 
@@ -324,11 +325,11 @@ def _punctuation(asked: models.PunctuationConfig | None) -> PunctuationOverrides
     marks = None if asked.permitted_marks is None else frozenset(asked.permitted_marks)
     if marks and "all" in marks:
         marks = None
-    return PunctuationOverrides(permitted_marks=marks, **_given(sensitivity=asked.sensitivity))
+    return PunctuationOverrides(permitted_marks=marks, **_without_none(sensitivity=asked.sensitivity))
 
 
 def _audio_filtering(asked: models.AudioFilteringConfig | None) -> AudioFiltering | None:
-    return None if asked is None else AudioFiltering(**_given(volume_threshold=asked.volume_threshold))
+    return None if asked is None else AudioFiltering(**_without_none(volume_threshold=asked.volume_threshold))
 
 
 def _speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> SpeakerDiarization:
@@ -339,7 +340,7 @@ def _speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> Speak
             KnownSpeaker(label=one.label, speaker_identifiers=tuple(one.speaker_identifiers))
             for one in asked.speakers or ()
         ),
-        **_given(
+        **_without_none(
             speaker_sensitivity=asked.speaker_sensitivity,
             prefer_current_speaker=asked.prefer_current_speaker,
             get_speakers=asked.get_speakers,
@@ -360,7 +361,7 @@ def _identification(
     return LanguageIdentification(
         expected_languages=_distinct(how.expected_languages),
         default_language=how.default_language,
-        **_given(low_confidence_action=how.low_confidence_action),
+        **_without_none(low_confidence_action=how.low_confidence_action),
     )
 
 
@@ -385,7 +386,7 @@ def _notifications(config: models.JobConfig) -> tuple[Notification, ...]:
             if one.contents is None
             else _distinct(one.contents),  # contract §9.2: absent differs from empty
             auth_headers=tuple(one.auth_headers or ()),
-            **_given(method=one.method),
+            **_without_none(method=one.method),
         )
         for one in config.notification_config or ()
     )
