@@ -545,7 +545,7 @@ def test_forms_change_nothing(still: House, kind: str) -> None:
     [
         (b"", 400, "not valid JSON"), (b"{", 400, "not valid JSON"), (b"[]", 400, "must be a JSON object"), (b"{}", 400, "email: is required"),
         (b'{"email": 1, "password": "x"}', 400, "email: must be a text"), (b'{"email": null, "password": "x"}', 400, "email: must be a text"),
-        (b'{"email": "a@b", "password": "x", "extra": 1}', 400, "known are email, password"),
+        (b'{"email": "a@b", "password": "x", "extra": 1}', 400, "allowed are email, password"),
         (b'{"email": "\\ud800", "password": "x"}', 400, "not valid JSON"), (b"[" * 4000, 400, "not valid JSON"),
         (b'"' + b"x" * 9000 + b'"', 413, "larger than 8192 bytes"), (b'{"email": "\xff", "password": "x"}', 400, "not valid JSON"),
     ],

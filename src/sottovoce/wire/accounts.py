@@ -70,8 +70,8 @@ def parsed(model: type[Model], body: bytes) -> Model:
         fault = error.errors(include_input=False, include_url=False)[0]
         name = str(fault["loc"][0])
         if name not in model.model_fields:
-            known = ", ".join(model.model_fields)
-            raise Refused(Kind.BAD_REQUEST, f"the body has a member that is not known; known are {known}") from error
+            allowed = ", ".join(model.model_fields)
+            raise Refused(Kind.BAD_REQUEST, f"the body has an unknown member; allowed are {allowed}") from error
         raise Refused(Kind.BAD_REQUEST, _WHY.get(fault["type"], "cannot be used"), at=name) from error
 
 

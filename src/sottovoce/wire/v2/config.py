@@ -292,7 +292,7 @@ def _locale(asked: models.TranscriptionConfig) -> str | None:
         raise _invalid(f"must not be given when language is {AUTO}", at)
     legal = [name for part in asked.language.split("_") for name in _LOCALES.get(part, ())]
     if not legal:
-        raise _invalid(f"is known for English and Mandarin only, not for {_shown(asked.language)}", at)
+        raise _invalid(f"is available for English and Mandarin only, not for {_shown(asked.language)}", at)
     if locale not in legal:
         raise _invalid(f"must be one of {', '.join(legal)}, got {_shown(locale)}", at)
     return locale
