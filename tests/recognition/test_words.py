@@ -54,6 +54,6 @@ def test_the_small_english_model_is_not_much_worse(service, rows, file):
 @pytest.mark.shared
 def test_another_language_than_asked_for_is_told(service, shared):
     said = service(shared / "audio" / "speechmatics" / "fr_fr_000378.wav", "en")
-    assert any("sounds like fr" in note and "en was asked for" in note for note in said.notes)
+    assert any("sounds like fr" in note and "en was requested" in note for note in said.notes)
     right = service(shared / "audio" / "speechmatics" / "fr_fr_000378.wav", "fr")
     assert not any("sounds like" in note for note in right.notes)

@@ -1,7 +1,7 @@
-"""How sure a model is, and how often it is right: a line between measured points, kept beside the model's files.
+"""Calibration of word probabilities: maps a model's probability to the measured share of correct words.
 
-`calibration.json` holds `[[probability, accuracy], …]`, both 0..1: of the words that the model gave about so much
-probability, so many were right. `bench/accuracy.py` measures and writes it.
+`calibration.json`, in the model's folder, holds `[[probability, accuracy], …]`, both 0..1: the share of correct words
+(accuracy) among the words to which the model gave about that probability. `bench/accuracy.py` measures and writes it.
 """
 
 import json
@@ -12,17 +12,21 @@ from itertools import pairwise
 from pathlib import Path
 
 FILE = "calibration.json"
+"""Name of the file in the model's folder."""
 MAX_POINTS = 1_000
+"""Most points of a calibration."""
 MAX_BYTES = 100_000
+"""Most bytes of the file: room for `MAX_POINTS` pairs of numbers."""
 
 Point = tuple[float, float]
+"""A probability and its accuracy, both 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Points with strictly rising probability and accuracy that never falls, both 0..1; one point at least.
+    """At least one point; probabilities rise strictly and accuracies never fall, both 0..1.
 
-    Errors: ValueError for anything else.
+    Errors: ValueError for other points.
     """
 
     points: tuple[Point, ...]
@@ -36,7 +40,7 @@ class Calibration:
             raise ValueError("probability must rise from point to point, and accuracy not fall")
 
     def __call__(self, probability: float) -> float:
-        """The accuracy at *probability*, 0..1: linear between points, level outside them. Not a number counts as 0."""
+        """The accuracy 0..1 at *probability*: linear between points, constant outside them. NaN counts as 0."""
         if math.isnan(probability):
             probability = 0.0
         after = bisect_right(self.points, probability, key=lambda point: point[0])
@@ -49,19 +53,19 @@ class Calibration:
 
 
 IDENTITY = Calibration(((0.0, 0.0), (1.0, 1.0)))
-"""What a model says of itself, taken at its word: for one that nobody has measured."""
+"""Accuracy equals probability: for a model without a measured calibration."""
 
 
 def parse(text: str) -> Calibration:
-    """The calibration in *text* (JSON). Errors: ValueError for text that holds none."""
+    """The calibration in *text* (JSON). Errors: ValueError for text that is not a valid calibration."""
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is no JSON") from error
+        raise ValueError("it is not JSON") from error
     if not isinstance(raw, list) or not all(isinstance(point, list) and len(point) == 2 for point in raw):  # noqa: PLR2004
-        raise ValueError("it is no list of pairs")
+        raise ValueError("it is not a list of pairs")
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for point in raw for value in point):
-        raise ValueError("its pairs are not of numbers")
+        raise ValueError("its pairs are not numbers")
     try:
         return Calibration(tuple((float(x), float(y)) for x, y in raw))
     except OverflowError as error:
@@ -69,14 +73,14 @@ def parse(text: str) -> Calibration:
 
 
 def dump(calibration: Calibration) -> str:
-    """*calibration* as `parse` reads it."""
+    """*calibration* as JSON text for `parse`."""
     return json.dumps([list(point) for point in calibration.points]) + "\n"
 
 
 def load(folder: Path) -> Calibration:
-    """The calibration of the model in *folder*; `IDENTITY` where it has none.
+    """The calibration of the model in *folder*; `IDENTITY` if it has none.
 
-    Errors: ValueError for a file that holds none; OSError where it cannot be read.
+    Errors: ValueError for an invalid file; OSError if it cannot be read.
     """
     path = folder / FILE
     if not path.is_file():
@@ -86,4 +90,4 @@ def load(folder: Path) -> Calibration:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text") from error
+        raise ValueError("it is not UTF-8 text") from error

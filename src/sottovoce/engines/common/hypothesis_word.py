@@ -1,4 +1,4 @@
-"""A word as an engine wrote it: with the marks that cling to it, before it becomes an item of the transcript."""
+"""A word of an engine's hypothesis, with attached punctuation, before it becomes an item of the transcript."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -8,7 +8,10 @@ from sottovoce.transcript.model import Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypothesisWord:
-    """*text* as written, marks and a leading blank included; *probability* 0..1 as the engine gives it."""
+    """*text* as written, with punctuation and a leading blank; *start* and *end* in samples at 16 kHz.
+
+    *probability* 0..1 as the engine reports it, not calibrated.
+    """
 
     text: str
     start: Samples
@@ -17,11 +20,14 @@ class HypothesisWord:
 
     @property
     def middle(self) -> Samples:
-        """Where the word is, when it must be at one place."""
+        """The middle of the word, in samples: its position where one number is needed."""
         return (self.start + self.end) // 2
 
 
 def comparison_key(text: str) -> str:
-    """What of *text* is compared: letters with their vowel signs, and digits, without case; empty for marks alone."""
+    """The part of *text* used in comparisons: letters with their vowel signs, and digits, case-folded.
+
+    Empty if *text* has only punctuation.
+    """
     composed = unicodedata.normalize("NFC", text).casefold()
     return "".join(char for char in composed if char.isalnum() or unicodedata.category(char).startswith("M"))

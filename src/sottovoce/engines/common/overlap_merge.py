@@ -1,8 +1,8 @@
-"""Where continuous speech was cut in two and both sides were recognised with some overlap: one line of words again.
+"""Merges the words of two overlapping windows into one sequence, where continuous speech was cut in two.
 
-Both sides wrote down the words around the cut. The same word has about the same time in both, so the two lines are laid
-over each other, and the change from one to the other happens at the common word nearest to the cut. Where they have no
-word in common, time alone decides, and what only one of them heard is kept.
+Both windows contain the words around the cut. The same word has about the same time in both, so the two sequences are
+aligned, and the result switches from one to the other at the common word nearest to the cut. If they have no common word,
+time alone decides, and words that only one of them has are kept.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,22 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_
 from sottovoce.transcript.model import RATE, Samples
 
 TOLERANCE: Samples = RATE // 2
-"""How far apart two hearings of one word may be: Whisper's times are good to about 0.2 s, worse at the edge of a chunk."""
+"""Largest distance (0.5 s) between the times of one word in both windows.
+
+Whisper's times are accurate to about 0.2 s, less so at the edge of a window.
+"""
 
 EDGE: Samples = RATE // 5
-"""So near to the end of what a side could hear, a word may be half a word, or half a word's echo."""
+"""Within this distance (0.2 s) of the edge of a window's audio, a word may be cut off or wrong."""
 
 
 def merge(
     left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], cut: Samples, *, before: Samples, after: Samples
 ) -> list[HypothesisWord]:
-    """The words of both sides, in order, each once.
+    """The words of both windows, in order, each once.
 
-    *left* heard everything up to *after* the *cut*, *right* everything from so much *before* it; both have media times in
-    rising order.
+    The audio of *left* ends *after* samples behind the *cut*; that of *right* begins *before* samples ahead of it. All
+    times are media times in samples at 16 kHz, rising within *left* and *right*.
     """
     first = next((n for n, word in enumerate(left) if word.middle >= cut - before - TOLERANCE), len(left))
     last = next((n for n in range(len(right), 0, -1) if right[n - 1].middle <= cut + after + TOLERANCE), 0)
@@ -33,7 +36,7 @@ def merge(
         return _by_time(left, right, cut, Span(start=cut - before, end=cut + after))
     ours, theirs = min(pairs, key=lambda pair: _distance(left[first + pair[0]], right[pair[1]], cut))
     mine, other = left[first + ours], right[theirs]
-    # each side knows the words best that are far from where its hearing ends
+    # A window is most reliable far from the edge of its audio, so the side of the cut decides.
     common = mine if mine.middle + other.middle <= 2 * cut else other
     return [*left[: first + ours], common, *right[theirs + 1 :]]
 
@@ -43,7 +46,7 @@ def _distance(mine: HypothesisWord, other: HypothesisWord, cut: Samples) -> Samp
 
 
 def _pairs(left: Sequence[HypothesisWord], right: Sequence[HypothesisWord]) -> list[tuple[int, int]]:
-    """Indices of the words that both sides have, in order: the alignment with most of them, and of those the nearest."""
+    """Indices of the words that both sides have, in order: the alignment with the most common words, closest in time."""
     scores = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in range(len(left) - 1, -1, -1):
         for j in range(len(right) - 1, -1, -1):
@@ -65,7 +68,7 @@ def _pairs(left: Sequence[HypothesisWord], right: Sequence[HypothesisWord]) -> l
 
 
 def _likeness(mine: HypothesisWord, other: HypothesisWord) -> float:
-    """0 for different words; for the same one 1 … 0.5 by how far apart they are."""
+    """0 for different words, or words further apart than `TOLERANCE`; else 1 (same time) down to 0.5 (`TOLERANCE` apart)."""
     apart = abs(mine.middle - other.middle)
     if apart > TOLERANCE or (comparison_key(mine.text) or mine.text) != (comparison_key(other.text) or other.text):
         return 0.0
@@ -75,9 +78,12 @@ def _likeness(mine: HypothesisWord, other: HypothesisWord) -> float:
 def _by_time(
     left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], cut: Samples, both: Span
 ) -> list[HypothesisWord]:
-    """Left's words before the cut, right's after it, and what fills a hole between them; *both* sides heard that."""
+    """Words of *left* before the cut, of *right* after it, and words that fill a gap between them.
+
+    *both*: the span of audio, in samples, that both windows contain.
+    """
     kept = [word for word in left if word.middle < cut]
-    same = [word for word in kept if word.end > cut]  # one that right may have too, spelled otherwise
+    same = [word for word in kept if word.end > cut]  # words across the cut, which right may spell differently
     kept += [
         word
         for word in right
@@ -92,5 +98,5 @@ def _by_time(
 
 
 def _covers(one: HypothesisWord, other: HypothesisWord) -> bool:
-    """Whether the middle of *other* lies in *one*."""
+    """True if the middle of *other* lies in *one*."""
     return one.start <= other.middle < max(one.end, one.start + 1)

@@ -1,4 +1,4 @@
-"""Silero VAD v6, the ONNX model inside faster-whisper's wheel, as a streaming judge of 32 ms frames."""
+"""Silero VAD v6, the ONNX model inside faster-whisper's wheel: streaming speech probability of 32 ms frames."""
 
 from functools import lru_cache
 from importlib.util import find_spec
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-_STATE = (1, 1, 128)
-_CONTEXT = 64  # samples of the frame before that each frame is judged with
-_AT_ONCE = 157  # frames a run: 5 s of audio
+_STATE = (1, 1, 128)  # shape of each of the two recurrent states of the model, `h` and `c`
+_CONTEXT = 64  # samples of the previous frame that the model takes as input with each frame
+_AT_ONCE = 157  # frames per run of the model: 5 s of audio
 
 QUIET = 0.15
-"""Under this probability a frame counts as no speech at all."""
+"""Speech probability below which a frame counts as silent."""
 FORGET = 157
-"""Quiet frames in a row, 5 s, after which the model's state is set back to zeros.
+"""Silent frames in a row (5 s) after which the model's state is reset to zeros.
 
-The state drifts over a minute of silence or steady noise, and the speech that follows is not found (Silero v6: `sil_jfk.flac`,
-`silence_then_speech.flac`; with the state set back, ten of ten such clips are found: research `whisper-real.md`).
+The state drifts over a minute of silence or steady noise, and the speech that follows is missed (Silero v6: `sil_jfk.flac`,
+`silence_then_speech.flac`; with the reset, ten of ten such clips are detected: research `whisper-real.md`).
 """
 
 
 def model_path() -> Path:
-    """Where the model is. faster-whisper itself is not imported: that would load CTranslate2.
+    """The path of the model file. faster-whisper is not imported, because that would load CTranslate2.
 
-    Errors: EngineUnavailable when the wheel or the file in it is missing.
+    Errors: EngineUnavailable if the wheel or the file in it is missing.
     """
     spec = find_spec("faster_whisper")
     for folder in spec.submodule_search_locations or () if spec else ():
@@ -43,13 +43,13 @@ def model_path() -> Path:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    """The loaded model: it has no state of its own, so one serves every judge of this process."""
+    """The loaded model. It is stateless, so every `SileroVad` of the process shares it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # as faster-whisper does: the arena would keep the largest run's memory
-    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # as in faster-whisper: the arena would keep the memory of the largest run
+    options.log_severity_level = 4  # fatal only: errors are raised as exceptions
     try:
         return onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
     except EngineUnavailable:
@@ -59,9 +59,9 @@ def _session() -> Any:
 
 
 class SileroVad:
-    """`SpeechProbability` of one stream of 16 kHz audio; the first of a process loads the model (0.1 s).
+    """`SpeechProbability` of one stream of 16 kHz audio. The first instance of a process loads the model (0.1 s).
 
-    Errors: EngineUnavailable when there is no model.
+    Errors: EngineUnavailable if the model is missing or cannot be loaded.
     """
 
     frame: Samples = 512
@@ -71,13 +71,13 @@ class SileroVad:
 
         self._session = _session()
         self._h = self._c = np.zeros(_STATE, np.float32)
-        self._quiet = 0  # frames in a row
+        self._quiet = 0  # silent frames in a row
         self._context = np.zeros(_CONTEXT, np.float32)
 
     def __call__(self, audio: "Floats") -> "Floats":
-        """Probabilities float32[k] of the k frames in *audio* (float32[k * 512]); the state goes on to the next call.
+        """Probabilities float32[k] of the k frames in *audio* (float32[k * 512]). The next call continues with the state.
 
-        Errors: ValueError for a length that is not a multiple of the frame.
+        Errors: ValueError for a length that is not a multiple of 512 samples.
         """
         import numpy as np
 
@@ -87,7 +87,7 @@ class SileroVad:
         frames = audio.reshape(-1, self.frame)
         at = 0
         while at < len(frames):
-            # a run may end where the state is set back: what follows it is judged anew
+            # A run ends at a reset of the state; the frames after it run again with the new state.
             run = self._until_quiet(self._run(frames[at : at + _AT_ONCE]))
             if len(run) < len(frames[at : at + _AT_ONCE]):
                 self._context = frames[at + len(run) - 1, -_CONTEXT:].copy()
@@ -96,7 +96,7 @@ class SileroVad:
         return np.concatenate(runs) if runs else np.zeros(0, np.float32)
 
     def _until_quiet(self, probabilities: "Floats") -> "Floats":
-        """*probabilities* up to the frame after which the state is set back, which is done here; all of them without one."""
+        """*probabilities* up to the frame after which the state is reset, or all of them. Resets the state."""
         import numpy as np
 
         for number, quiet in enumerate(probabilities < QUIET, start=1):

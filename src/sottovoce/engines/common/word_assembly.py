@@ -1,7 +1,7 @@
-"""Whisper's pieces of text put together to written words, and those turned into items of the transcript.
+"""Joins Whisper's pieces of text into written words, and turns these into items of the transcript.
 
-faster-whisper cuts text before blanks and at every mark: `$5,000` comes as ` $5` and `,000`, `25%` as ` 25` and `%`. In
-scripts without blanks a piece is what a token or two happen to hold, from a letter to a few.
+faster-whisper splits text before blanks and at every mark: `$5,000` comes as ` $5` and `,000`, `25%` as ` 25` and `%`. In
+scripts without blanks, a piece is the text of one or two tokens: one letter or a few.
 """
 
 import re
@@ -15,22 +15,22 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Item, Word
 
-_UNITS = frozenset("%‰°€£¥₹₽₩₺₪$¢")  # after a number they belong to it, blank or not
-_HARD_BLANK = "\u00a0"  # contract §7.4: `10 $` is one piece of text
+_UNITS = frozenset("%‰°€£¥₹₽₩₺₪$¢")  # they belong to the number before them, with or without a blank
+_HARD_BLANK = "\u00a0"  # contract §7.4: `10 $` is one word
 
-# Within one piece a blank parts two words, and so do a dash or dots between letters; the dots stay with the first.
+# Within one piece, a blank separates two words, as do a dash or dots between letters; the dots stay with the first word.
 _PARTED = re.compile(r"[^\S\u00a0]+|(?<=[^\W_])(?:[—–](?!\d)|--+)(?=[^\W_])|(?<=…)(?=[^\W_])|(?<=\.\.)(?=[^\W_.])")
 
-# Scripts without blanks: these never begin a word, and those never end one.
+# In scripts without blanks, `_TRAILING` characters never begin a word and `_LEADING` ones never end one.
 _TRAILING = frozenset("ーっゃゅょぁぃぅぇぉッャュョァィゥェォんン々ゝゞヽヾๆฯะาำๅ")
 _LEADING = frozenset("เแโใไ")
-_INSIDE = frozenset(".,:'’-/")  # between letters or digits they part no word
+_INSIDE = frozenset(".,:'’-/")  # between letters or digits they do not separate words
 
 
 def joined(pieces: Iterable[HypothesisWord], pack: LanguagePack) -> list[HypothesisWord]:
-    """*pieces* as words with their marks, in the same order; what has no text is left out."""
+    """*pieces* joined into words with their marks, in the same order; pieces without text are left out."""
     words: list[HypothesisWord] = []
-    apart = True  # a blank came before
+    apart = True  # a blank precedes the piece
     for piece in pieces:
         text = "".join(char for char in piece.text if char != "\ufffd" and unicodedata.category(char) != "Cc")
         core = text.strip()
@@ -46,7 +46,10 @@ def joined(pieces: Iterable[HypothesisWord], pack: LanguagePack) -> list[Hypothe
 
 
 def items(words: Sequence[HypothesisWord], pack: LanguagePack, calibration: Calibration) -> tuple[Item, ...]:
-    """Words and marks of one stretch; *words* have media times. A word has one mark; none stands before the first word."""
+    """Words and marks of one stretch; *words* have media times. At most one mark follows a word; none precedes the first.
+
+    A word's confidence is its probability mapped by *calibration*, 0..1.
+    """
     found: list[Item] = []
     for index, word in enumerate(words):
         following = words[index + 1].text if index + 1 < len(words) else ""
@@ -68,7 +71,7 @@ def items(words: Sequence[HypothesisWord], pack: LanguagePack, calibration: Cali
 
 
 def _glue(before: str, core: str, pack: LanguagePack, *, blank: bool) -> str | None:
-    """What stands between *before* and *core* in one word; `None` if they are two."""
+    """The text that joins *before* and *core* into one word; `None` if they are two words."""
     if core in _UNITS and before[-1].isdigit():
         return _HARD_BLANK if blank else ""
     if _marks_only(core):
@@ -83,12 +86,12 @@ def _marks_only(text: str) -> bool:
 
 
 def _opens(mark: str) -> bool:
-    """Whether *mark*, behind a blank, belongs to what follows."""
+    """True if *mark*, after a blank, belongs to the word that follows."""
     return mark in "\"'¿¡" or unicodedata.category(mark) in {"Pd", "Ps", "Pi", "Pf"}
 
 
 def _clings(before: str, core: str) -> bool:
-    """Whether *core* goes on with the word *before*, in a script without blanks."""
+    """True if *core* continues the word *before*, in a script without blanks."""
     last, first = before[-1], core[0]
     if unicodedata.category(first).startswith("M") or first in _TRAILING or last in _LEADING:
         return True
@@ -102,15 +105,19 @@ def _clings(before: str, core: str) -> bool:
 
 
 def _spaced(char: str) -> bool:
-    """Whether *char* is a digit, or a letter of a script that puts blanks between words."""
+    """True if *char* is a digit, or a letter of a script that puts blanks between words."""
     return char.isalnum() and not any(low <= ord(char) <= high for low, high in _UNSPACED)
 
 
+# Code points of scripts without blanks between words: Thai and Lao; CJK and Kana; Yi; CJK compatibility; CJK extensions.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x2E80, 0x9FFF), (0xA000, 0xA4CF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
 
 def _together(before: HypothesisWord, piece: HypothesisWord, glue: str) -> HypothesisWord:
-    """One word of both. A mark adds nothing to its time, and nothing to how sure the model is."""
+    """*before* and *piece* as one word. A mark changes neither its times nor its probability.
+
+    The probability of the word is the mean of both, weighted by their letters.
+    """
     text = before.text + glue + piece.text
     ours, theirs = len(comparison_key(before.text)), len(comparison_key(piece.text))
     if not theirs:
@@ -122,7 +129,7 @@ def _together(before: HypothesisWord, piece: HypothesisWord, glue: str) -> Hypot
 
 
 def _parted(word: HypothesisWord) -> Iterator[HypothesisWord]:
-    """*word* as it is, or its words where it holds several: they share its time by their length."""
+    """*word*, or the words that it holds if there are several; these share its time in proportion to their length."""
     texts = [text for text in _PARTED.split(word.text) if text]
     whole = sum(map(len, texts))
     said = 0

@@ -1,1 +1,1 @@
-"""Whisper on CTranslate2: windows of speech, decoded until every stretch of speech has its words."""
+"""Whisper on CTranslate2: windows of speech, decoded again where speech has no words."""

@@ -1,8 +1,9 @@
-"""Does every run of speech have its words? Pure functions over words and runs of speech, all in samples of one window.
+"""Compares words with runs of speech to find speech without words, and words without speech.
 
-Whisper ends a decode early, skips a passage, or goes on after the audio has ended. Neither its scores nor its
-probabilities show it; the length of the words does: of 671 words of real speech, one in a hundred lasted for more than
-0.3 s and 0.08 s a letter of speech (Whisper base, `../shared/audio`). Where a word takes more, other words are missing.
+Pure functions; all times are in samples at 16 kHz from the start of one window. Whisper may end a decode early, skip a
+passage, or continue after the end of the audio. Its scores and probabilities do not show this, but the duration of the
+words does: of 671 words of real speech, one in a hundred covered more than 0.3 s plus 0.08 s per letter of speech (Whisper
+base, `../shared/audio`). Where a word covers more, other words are missing.
 """
 
 from collections.abc import Sequence
@@ -15,24 +16,25 @@ from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
 MISSED: Samples = RATE // 2
-"""Speech without words, from this length on, is decoded again."""
+"""Speech without words of at least this length (0.5 s) is decoded again."""
 
 TOLD: Samples = RATE
-"""Speech that stays without words is told in the job's log from this length on."""
+"""Speech that remains without words is reported in the job's log from this length (1 s) on."""
 
-_BASE: Samples = 3 * RATE // 10
-_LETTER: Samples = 8 * RATE // 100
-_DIGIT: Samples = 3 * RATE // 10
-_SIGN: Samples = 45 * RATE // 100  # of a script that writes syllables or words
-_INSTANT: Samples = 2 * RATE // 100  # one step of the model's time
-_EDGE: Samples = 6 * RATE // 100
-_SURE = 0.8
-_SHARE = 0.6  # of the time that two words take when they are said quickly
-_NEAR: Samples = RATE // 5  # of a word to the nearest speech
+# Longest duration of a word: `_BASE` plus a time per character, from the measurement above.
+_BASE: Samples = 3 * RATE // 10  # 0.3 s
+_LETTER: Samples = 8 * RATE // 100  # 0.08 s
+_DIGIT: Samples = 3 * RATE // 10  # 0.3 s
+_SIGN: Samples = 45 * RATE // 100  # 0.45 s, a sign of a script that writes syllables or words
+_INSTANT: Samples = 2 * RATE // 100  # 0.02 s, one step of the model's time
+_EDGE: Samples = 6 * RATE // 100  # 0.06 s; a word that begins this close to the end of the audio was not spoken
+_SURE = 0.8  # probability from which a last word is kept if there is speech for it
+_SHARE = 0.6  # share of the time for quickly spoken words (`loops.seconds`) that must be speech
+_NEAR: Samples = RATE // 5  # 0.2 s, the largest distance between a word and speech
 
 
 def longest(text: str, pack: LanguagePack) -> Samples:
-    """As much speech as the word *text* takes at most."""
+    """The longest duration of the word *text*, in samples of speech."""
     letters = comparison_key(text)
     digits = sum(char.isdigit() for char in letters)
     each = _LETTER if pack.delimiter else _SIGN
@@ -40,7 +42,7 @@ def longest(text: str, pack: LanguagePack) -> Samples:
 
 
 def spoken(voiced: Sequence[Span], start: Samples, end: Samples) -> Samples:
-    """How much of *start … end* is speech."""
+    """Samples of speech between *start* and *end*."""
     return sum(max(0, min(run.end, end) - max(run.start, start)) for run in voiced)
 
 
@@ -49,9 +51,9 @@ def spoken(voiced: Sequence[Span], start: Samples, end: Samples) -> Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """Speech without words from *start* to *end*, *missed* samples of it; words *first* to before *last* are drawn out over it.
+    """A span *start* … *end* in which *missed* samples of speech have no words; words[first:last] lie in it, stretched out.
 
-    *most* of them are missed at one place, in one word or between two: words that are all said slowly add up to little there.
+    *most*: the largest part of *missed* in one word or gap. Words that are all spoken slowly have a small *most*.
     """
 
     start: Samples
@@ -63,30 +65,30 @@ class Hole:
 
     @property
     def told(self) -> bool:
-        """Whether it is worth a line in the job's log."""
+        """True if the hole is long enough to be reported in the job's log."""
         return self.most >= TOLD
 
 
 def holes(words: Sequence[HypothesisWord], voiced: Sequence[Span], end: Samples, pack: LanguagePack) -> list[Hole]:
-    """Where in the audio, which ends at *end*, words are missing; in order."""
+    """The spans in which words are missing, in order; the audio ends at *end*."""
     found: list[Hole] = []
     open_: Hole | None = None
     for cell in _cells(words, end):
         word = words[cell.first] if cell.last > cell.first else None
         room = spoken(voiced, cell.start, cell.end) - (longest(word.text, pack) if word else 0)
         if room > 0:
-            open_ = _grown(open_, replace(cell, missed=room, most=room))
+            open_ = _extended(open_, replace(cell, missed=room, most=room))
             continue
         if open_ is not None and (word is not None or cell.end - cell.start > _NEAR):
             found.append(open_)
             open_ = None
     if open_ is not None:
         found.append(open_)
-    return [_closer(hole, words, voiced) for hole in found if hole.missed >= MISSED and 2 * hole.most >= MISSED]
+    return [_reduced(hole, words, voiced) for hole in found if hole.missed >= MISSED and 2 * hole.most >= MISSED]
 
 
-def _closer(hole: Hole, words: Sequence[HypothesisWord], voiced: Sequence[Span]) -> Hole:
-    """*hole* from the first to the last speech in it; the *words* that are drawn out over it stay inside."""
+def _reduced(hole: Hole, words: Sequence[HypothesisWord], voiced: Sequence[Span]) -> Hole:
+    """*hole* reduced to the speech in it, from first to last; its own *words* remain inside."""
     runs = [run for run in voiced if run.start < hole.end and run.end > hole.start]
     if not runs:
         return hole
@@ -97,7 +99,7 @@ def _closer(hole: Hole, words: Sequence[HypothesisWord], voiced: Sequence[Span])
 
 
 def _cells(words: Sequence[HypothesisWord], end: Samples) -> list[Hole]:
-    """The whole audio, cut into words and what lies between them."""
+    """The whole audio, divided into words and the gaps between them, each as a `Hole` with *missed* 0."""
     cells: list[Hole] = []
     at = 0
     for number, word in enumerate(words):
@@ -112,7 +114,7 @@ def _cells(words: Sequence[HypothesisWord], end: Samples) -> list[Hole]:
     return cells
 
 
-def _grown(hole: Hole | None, cell: Hole) -> Hole:
+def _extended(hole: Hole | None, cell: Hole) -> Hole:
     if hole is None:
         return cell
     return Hole(
@@ -131,10 +133,10 @@ def _grown(hole: Hole | None, cell: Hole) -> Hole:
 def within_audio(
     words: Sequence[HypothesisWord], voiced: Sequence[Span], end: Samples, pack: LanguagePack
 ) -> tuple[HypothesisWord, ...]:
-    """*words* without those that the model wrote after the audio had ended, at *end*.
+    """*words* without those that the model wrote after the *end* of the audio.
 
-    Such words begin at its very end, or have no length, two in a row. A last word that the model is sure of stays if the
-    word before it was drawn out over speech enough for both.
+    Such words begin at the very end of the audio, or two in a row have no duration. A single such word of high probability
+    is kept if the word before it covers enough speech for both.
     """
     count = next((number for number in range(len(words)) if _exhausted(words, number, end)), len(words))
     if 0 < count == len(words) - 1 and words[count].probability >= _SURE:
@@ -156,7 +158,7 @@ def _exhausted(words: Sequence[HypothesisWord], number: int, end: Samples) -> bo
 
 
 def fitted(words: Sequence[HypothesisWord], voiced: Sequence[Span], pack: LanguagePack) -> list[HypothesisWord]:
-    """*words* with times that lie in speech as far as they can, none longer than a word lasts; in order."""
+    """*words* in order, their times moved into speech where possible, and none longer than `longest`."""
     found: list[HypothesisWord] = []
     floor = 0
     for word in words:
@@ -168,16 +170,19 @@ def fitted(words: Sequence[HypothesisWord], voiced: Sequence[Span], pack: Langua
 
 
 def _trimmed(word: HypothesisWord, voiced: Sequence[Span], most: Samples) -> tuple[Samples, Samples]:
-    """Start and end of *word* in the run of speech that has most of it; unchanged where there is none."""
+    """Start and end of *word* in the run of speech that overlaps it most, at most *most* samples apart.
+
+    Without speech, the start does not change.
+    """
     runs = [Span(start=max(run.start, word.start), end=min(run.end, word.end)) for run in voiced]
     runs = [run for run in runs if run.end > run.start]
     if not runs:
         return word.start, min(word.end, word.start + most)
-    # attention comes late rather than early: of equal runs the later one
+    # Times from attention tend to be late, so of equal runs the later one is chosen.
     best = max(runs, key=lambda run: (min(run.end - run.start, most), run.start))
     return max(best.start, best.end - most), best.end
 
 
 def unvoiced(word: HypothesisWord, voiced: Sequence[Span]) -> bool:
-    """Whether there is no speech in *word*, nor near it."""
+    """True if there is no speech in *word* or within 0.2 s of it."""
     return not spoken(voiced, word.start - _NEAR, word.end + _NEAR)

@@ -1,7 +1,10 @@
 """One decode of Whisper: audio in, words with times and probabilities out, by CTranslate2's `encode`, `generate`, `align`.
 
-faster-whisper loads the model and brings features and tokens; its `transcribe` is not used. It pads every decode to 30 s,
-though CTranslate2 encodes any even number of frames, at a fifteenth of the cost for 4 s (research `streaming.md` §1).
+faster-whisper loads the model and computes features and tokens. Its `transcribe` is not used, because it pads every decode
+to 30 s, although CTranslate2 encodes any even number of frames, at a fifteenth of the cost for 4 s (research `streaming.md`
+§1).
+
+Parts, in order: constants; `Clip` and `Task`; `Decoder`; from CTranslate2's result to tokens and words; empty results.
 """
 
 import threading
@@ -24,56 +27,59 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 PAD: Samples = RATE
-"""Zeros behind the audio. With less the model repeats its last words, with more it begins to lose some (`streaming.md` §2)."""
+"""Zeros appended to the audio (1 s). With fewer, the model repeats its last words; with more, it loses some (`streaming.md` §2)."""
 
 FRAME: Samples = RATE // 100
-"""One frame of features."""
+"""Samples per frame of features (10 ms)."""
 
 SHORTEST: Samples = RATE // 10
-"""Shorter audio is not decoded: no word is so short."""
+"""Audio shorter than this (0.1 s) is not decoded: no word is that short."""
 
-_STEP: Samples = RATE // 50  # one step of the model's time
-_SLACK: Samples = RATE // 10  # by which a time stamp may come before the end of the speech that it ends
-_BLANK_STAMPS = 50  # a first time stamp lies within the first second (openai/whisper, `max_initial_timestamp`)
-_SAMPLED = 5  # texts drawn at a temperature above 0, of which the likeliest is taken (openai/whisper, `best_of`)
+_STEP: Samples = RATE // 50  # 20 ms, one step of the model's time
+_SLACK: Samples = RATE // 10  # 0.1 s by which a time stamp may precede the end of its speech
+_BLANK_STAMPS = 50  # steps (1 s) in which the first time stamp must lie (openai/whisper, `max_initial_timestamp`)
+_SAMPLED = 5  # texts sampled at a temperature above 0; the likeliest is used (openai/whisper, `best_of`)
 _MEDIAN = 7  # steps over which attention is smoothed (openai/whisper, `find_alignment`)
 
-# tokens that a second of speech may take; a decode that goes on for longer is a loop
+# Most tokens per second of speech, by language (Whisper's codes); a longer decode is a loop.
 _PER_SECOND = 9.0
 _PER_SECOND_MORE = 14.0
 _PER_SECOND_MOST = 25.0
 _MORE = "ba be bg el he ja ko mk mn ru sr tg tt uk yue zh ar fa ur hy vi"
 _MOST = "am as bn bo gu hi ka kn km lo ml mr my ne pa sa sd si ta te th yi"
 _RATES = {**dict.fromkeys(_MORE.split(), _PER_SECOND_MORE), **dict.fromkeys(_MOST.split(), _PER_SECOND_MOST)}
-_ALWAYS = 16  # tokens besides, time stamps among them
+_ALWAYS = 16  # additional tokens of every decode, for time stamps and the like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """Audio to decode: float32[n], at most 29 s, and the runs of speech in it; all of it where none are given."""
+    """Audio to decode: float32[n] at 16 kHz, at most 29 s, and the runs of speech in it, in samples from its start.
+
+    Without *voiced*, the text may extend to the end of the audio.
+    """
 
     audio: "Floats"
     voiced: tuple[Span, ...]
 
     @property
     def length(self) -> Samples:
-        """Of the audio."""
+        """Samples of audio."""
         return len(self.audio)
 
     @property
     def speech(self) -> Samples:
-        """How much of it is speech."""
+        """Samples of speech in it."""
         return sum(run.end - run.start for run in self.voiced)
 
     def part(self, start: Samples, end: Samples) -> "Clip":
-        """The clip from *start* to *end*."""
+        """The part of the clip from *start* to *end*, in samples."""
         runs = (Span(start=max(run.start, start) - start, end=min(run.end, end) - start) for run in self.voiced)
         return Clip(audio=self.audio[start:end], voiced=tuple(run for run in runs if run.end > run.start))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked of a decode: the language as a *pack* and as Whisper's *code*, and *previous*: tokens as if said before."""
+    """Parameters of a decode: the language as a *pack* and as Whisper's *code*, and *previous*, tokens of preceding text."""
 
     pack: LanguagePack
     code: str
@@ -82,7 +88,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """Tokens of the text of one decode, before its words have times; *written* of at most *limit*, time stamps too."""
+    """Tokens of the text of one decode, before its words have times.
+
+    *written*: the number of tokens with time stamps, at most *limit*. *avg_logprob*: mean log probability per token.
+    *no_speech*: probability 0..1 that there is no speech.
+    """
 
     tokens: tuple[int, ...]
     written: int
@@ -92,9 +102,10 @@ class _Draft:
 
 
 class Decoder:
-    """A loaded faster-whisper model. Safe to be called from several threads; how many decode at once is the model's matter.
+    """A loaded faster-whisper model. Thread-safe; the model's `num_workers` limits how many decodes run at once.
 
-    *beam*: hypotheses kept while searching. *full_window*: pad every decode to 30 s (a GPU decodes several at once so).
+    *beam*: beam size, the hypotheses kept during the search. *full_window*: pad every decode to 30 s, as a GPU needs to
+    decode several together.
     """
 
     def __init__(self, model: Any, *, beam: int, full_window: bool) -> None:
@@ -120,14 +131,14 @@ class Decoder:
             return self._tokenizers[code]
 
     def languages(self, clip: Clip) -> dict[str, float]:
-        """Whisper's codes and their probabilities for *clip*."""
+        """Probability 0..1 of each language (Whisper's codes) for *clip*; empty for a clip shorter than `SHORTEST`."""
         if clip.length < SHORTEST:
             return {}
         found = self._model.model.detect_language(self._encoded([clip]))[0]
         return {token.strip("<|>"): float(probability) for token, probability in found}
 
     def decode(self, clips: Sequence[Clip], task: Task, *, temperature: float = 0.0) -> list[Hypothesis]:
-        """What is said in each of *clips*, decoded together; times are those inside it."""
+        """One hypothesis for each of *clips*, decoded together; times are in samples from the start of the clip."""
         found = [nothing(task.pack)] * len(clips)
         numbers = [number for number, clip in enumerate(clips) if clip.length >= SHORTEST]
         if not numbers:
@@ -140,7 +151,7 @@ class Decoder:
         return found
 
     def _encoded(self, clips: Sequence[Clip]) -> Any:
-        """The encoder's output for *clips*. That of a thread's last clip is kept: a clip is often decoded more than once."""
+        """The encoder's output for *clips*. Each thread caches that of its last clip, which is often decoded again."""
         if len(clips) > 1:
             return self._encode([clip.audio for clip in clips])
         if getattr(self._last, "clip", None) is not clips[0]:
@@ -189,21 +200,22 @@ class Decoder:
         return [_draft(result, clip, tokenizer, task.pack, limit) for result, clip in zip(results, clips, strict=True)]
 
     def _limits(self, length: Samples, code: str, prompt: int) -> tuple[int, int]:
-        """CTranslate2's `max_length` for *length* of audio, and how many tokens it then writes at most.
+        """CTranslate2's `max_length` for *length* samples of speech, and the most tokens that it then writes.
 
-        It writes half of `max_length`, or what a prompt of *prompt* tokens leaves of it (CTranslate2 4.8, `whisper.cc`).
+        It writes at most half of `max_length`, and at most `max_length` less the *prompt* tokens (CTranslate2 4.8,
+        `whisper.cc`).
         """
         wanted = int(length / RATE * _RATES.get(code, _PER_SECOND)) + _ALWAYS
         most = min(self._model.max_length, max(2 * wanted, prompt + wanted))
         return most, min(most // 2, most - prompt)
 
     def _placed(self, encoded: Any, clips: Sequence[Clip], drafts: Sequence[_Draft], task: Task) -> list[Hypothesis]:
-        """*drafts* with words that have times."""
+        """The hypotheses of *drafts*: aligns their tokens with the audio to get the times of words."""
         tokenizer = self.tokenizer(task.code)
         texts = [list(draft.tokens) for draft in drafts]
         alignments: list[Any] = [None] * len(texts)
         if any(texts):
-            # the frames of the audio alone: else the last word is drawn out into the zeros
+            # Only the frames of the audio: with the padding, the last word would extend into the zeros.
             frames = [max(clip.length // FRAME, 2) for clip in clips]
             alignments = self._model.model.align(
                 encoded,
@@ -227,12 +239,12 @@ class Decoder:
 
 
 def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int) -> _Draft:
-    """What CTranslate2's *result* for *clip* says, without what the model wrote after the audio had ended."""
+    """The draft of CTranslate2's *result* for *clip*, without tokens that the model wrote after the end of the speech."""
     written = result.sequences_ids[0]
     return _Draft(
         tokens=_unlooped(_before_end(written, clip, tokenizer), clip, tokenizer, pack),
         written=len(written),
-        # the score is a mean over the tokens; the end of the text counts as one more
+        # The score is a mean over the written tokens; Whisper's measure also counts the end token.
         avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
         no_speech=float(result.no_speech_prob),
         limit=limit,
@@ -240,7 +252,7 @@ def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: i
 
 
 def _before_end(written: Sequence[int], clip: Clip, tokenizer: Any) -> list[int]:
-    """The text up to the first time stamp behind the last speech: what follows it repeats the text, or is made up."""
+    """The text tokens up to the first time stamp at the end of the speech; later ones repeat the text or are invented."""
     end = (clip.voiced[-1].end if clip.voiced else clip.length) - _SLACK
     text: list[int] = []
     for token in written:
@@ -252,7 +264,7 @@ def _before_end(written: Sequence[int], clip: Clip, tokenizer: Any) -> list[int]
 
 
 def _unlooped(text: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack) -> tuple[int, ...]:
-    """*text* without the rounds of a loop at its end that there is no speech for; one round stays."""
+    """*text* without those repetitions of a loop at its end for which there is no speech; one is kept."""
     words, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
     words, tokens = words[:-1], tokens[:-1]
     count = loops.end(words, clip.speech, pack)
@@ -261,7 +273,7 @@ def _unlooped(text: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack) -
 
 
 def _suppressed(tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that are never written: signs of speakers and sounds, and control tokens (faster-whisper, `get_suppressed_tokens`)."""
+    """Tokens that the model must not write: signs for speakers and sounds, control tokens (as `get_suppressed_tokens`)."""
     control = (
         tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech,
     )  # fmt: skip
@@ -269,7 +281,7 @@ def _suppressed(tokenizer: Any) -> tuple[int, ...]:
 
 
 def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[HypothesisWord]:
-    """The pieces of *text* that the tokenizer takes for words or marks, with the times that attention gives them."""
+    """The pieces of *text* (words or marks, as the tokenizer splits it), with times from attention, in samples."""
     import numpy as np
 
     texts, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
@@ -293,10 +305,10 @@ def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[HypothesisWord
 
 
 def nothing(pack: LanguagePack) -> Hypothesis:
-    """The hypothesis of a decode that wrote no word."""
+    """The empty hypothesis."""
     return Hypothesis(words=(), text="", avg_logprob=0.0, no_speech=1.0, tokens=0, fastest=fastest(pack))
 
 
 def fastest(pack: LanguagePack) -> float:
-    """Words a second that no speaker reaches in the language of *pack*."""
+    """Words (in scripts without blanks: characters) per second that no speaker exceeds in the language of *pack*."""
     return hallucination.MAX_WORDS_PER_SECOND if pack.delimiter else hallucination.MAX_CHARACTERS_PER_SECOND

@@ -1,9 +1,12 @@
 """Whisper on CTranslate2: many languages, punctuation and capitals, word times, language identification.
 
-Each stretch of speech becomes one window of real audio (`windows`), which is heard until all its speech has words
-(`listener`). Windows do not know each other's text, so they can be heard at once, and what is heard in one depends on its
-audio alone. Then custom words (`vocabulary`) and, where they are missing, capitals and marks (`style`) are put in, and the
-words are cut into words and marks of the transcript (`pieces`).
+Each stretch of speech becomes one or more windows of real audio (`windows`), which are decoded until all their speech has
+words (`listener`). Windows do not use each other's text, so they can be decoded in parallel, and the result for one depends
+on its audio only. Then custom words (`vocabulary`) and missing capitals and marks (`style`) are inserted, and the result
+is split into words and marks of the transcript (`word_assembly`).
+
+Parts, in order: constants; `Whisper`, the recogniser; notes for the job's log; joining windows to stretches; loading the
+model; preparing audio.
 """
 
 import os
@@ -39,30 +42,30 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FILES = ("model.bin", "config.json", "tokenizer.json")
-"""Files without which a model cannot be loaded, or the library would go and fetch them."""
+"""Required files of a model: without them it cannot be loaded, or the library would try to download them."""
 
 IDENTIFIED: Samples = 120 * RATE
-"""Speech that is listened to when the language is identified."""
+"""Most speech (120 s) that language identification uses."""
 
 TOP = 10
-"""Languages that an identification tells (contract §7.3)."""
+"""Most languages in the result of an identification (contract §7.3)."""
 
 COMPARED = 4
-"""Windows at the beginning of a job whose language is held against the one that was asked for."""
+"""Windows at the beginning of a job whose language is compared with the requested one."""
 
 CLEAR = 0.9
-"""Probability from which on another language than the one asked for is told in the job's log."""
+"""Probability 0..1 from which a language other than the requested one is reported in the job's log."""
 
 _COMPUTE_TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 _DEVICE = re.compile(r"(cpu)|(cuda)(?::(\d{1,3}))?")
-_LEAST_WINDOW = 10  # s
-_LEAST_COMPARED: Samples = 3 * RATE
+_LEAST_WINDOW = 10  # seconds, the shortest input window of a supported model
+_LEAST_COMPARED: Samples = 3 * RATE  # 3 s of speech, the least for a comparison of languages
 _END = "<|endoftext|>"  # the first of the control tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What one call of `recognize` asks of every window: Whisper's languages to choose from, and its custom words."""
+    """Parameters of one call of `recognize` for every window: Whisper's languages to choose from, and the custom words."""
 
     pack: LanguagePack
     codes: tuple[str, ...]
@@ -70,8 +73,8 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Listened:
-    """A window and the words in it, with media times, and what the job's log should say."""
+class _WindowWords:
+    """A window, the words in it with media times, and *notes* for the job's log."""
 
     window: Window
     words: tuple[HypothesisWord, ...]
@@ -82,10 +85,9 @@ class Whisper:
     """A `Recognizer` and `LanguageIdentifier` with a loaded model from *folder* (CTranslate2's files).
 
     *device* is `cpu`, `cuda` or `cuda:N`; *compute_type* one of CTranslate2's, or `auto`: int8 on a CPU, float16 on a GPU,
-    the next best where that is not supported. *threads*: of one decode on a CPU, 0 for every core of the process.
-    *workers*: decodes that may go on at once on a CPU. *batch*: windows that a GPU decodes together. *beam*: hypotheses kept
-    while searching.
-    Errors: EngineUnavailable when the model, the device or the package is not to be had.
+    or the next best if that is not supported. *threads*: of one decode on a CPU, 0 for every core of the process.
+    *workers*: decodes that may run at once on a CPU. *batch*: windows that a GPU decodes together. *beam*: beam size.
+    Errors: EngineUnavailable if the model, the device or the package is missing or cannot be used.
     """
 
     def __init__(
@@ -118,7 +120,7 @@ class Whisper:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What was announced, without the languages that this model turns out not to have."""
+        """The capabilities given to the constructor, without the languages that the loaded model lacks."""
         return self._capabilities
 
     @property
@@ -127,35 +129,35 @@ class Whisper:
         return ACTIVITY
 
     def allow(self, width: Callable[[], int]) -> None:
-        """Ask *width* before each window how many may be heard at once; `workers` is the most."""
+        """Call *width* before each window for the number of windows that may be decoded at once; at most `workers`."""
         self._width = width
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
-        """Words, and marks as the model sets them, for each stretch; reads some windows ahead.
+        """Words and marks of the model for each stretch; reads some windows ahead.
 
-        Errors: EngineUnavailable for a language that the model does not have.
+        Errors: EngineUnavailable for a language that the model does not support.
         """
         if hints.language not in self._capabilities.languages:
-            raise EngineUnavailable(f"Whisper {self._name} does not know the language {hints.language!r}")
+            raise EngineUnavailable(f"Whisper {self._name} does not support the language {hints.language!r}")
         job = _Job(pack=pack(hints.language), codes=self._codes(hints.language), vocabulary=Vocabulary(hints.vocab))
-        notes = _left_out(job.vocabulary)
-        for stretch, words, more in _woven(self._listened(speech, job)):
+        notes = _note_left_out(job.vocabulary)
+        for stretch, words, more in _by_stretch(self._decoded_windows(speech, job)):
             items = word_assembly.items(words, job.pack, self._calibration)
             yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
             notes = ()
             release_memory()
 
     def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
-        """The likeliest languages by falling confidence, `TOP` at most, over the first `IDENTIFIED` samples of *speech*.
+        """The likeliest languages by falling confidence, at most `TOP`, over the first `IDENTIFIED` samples of *speech*.
 
-        The mean of the model's probabilities over the windows, each as heavy as it is long.
+        The confidence is the mean of the model's probabilities over the windows, weighted by their length.
         Errors: EngineUnavailable for a model of one language.
         """
         if not self._capabilities.identifies_language:
-            raise EngineUnavailable(f"Whisper {self._name} identifies no language")
+            raise EngineUnavailable(f"Whisper {self._name} cannot identify languages")
         scores: defaultdict[str, float] = defaultdict(float)
         total = 0
-        for window in windows(_beginning(speech, IDENTIFIED)):
+        for window in windows(_first_samples(speech, IDENTIFIED)):
             if window.length >= SHORTEST:
                 total += window.length
                 for code, probability in self._decoder.languages(_clip(window)).items():
@@ -168,7 +170,7 @@ class Whisper:
         return bool(self._model.model.is_multilingual)
 
     def _codes(self, language: str) -> tuple[str, ...]:
-        """Whisper's codes for the contract's *language* as far as this model has them; empty without the first."""
+        """Whisper's codes for the contract's *language* that this model has; empty if it lacks the first of them."""
         codes = whisper_codes(language)
         if not self._multilingual:
             return codes if codes == ("en",) else ()
@@ -177,8 +179,8 @@ class Whisper:
 
     # ── windows ──
 
-    def _listened(self, speech: Iterable[Speech], job: _Job) -> Iterator[_Listened]:
-        """Every window with its words, in order: several at once on a CPU, in batches on a GPU."""
+    def _decoded_windows(self, speech: Iterable[Speech], job: _Job) -> Iterator[_WindowWords]:
+        """Every window with its words, in order: in parallel on a CPU, in batches on a GPU."""
         numbered = enumerate(windows(speech))
         if self._batch == 1:
             hear = partial(self._window, job)
@@ -187,8 +189,8 @@ class Whisper:
         while group := list(islice(numbered, self._batch)):
             yield from self._group(job, group)
 
-    def _group(self, job: _Job, group: Sequence[tuple[int, Window]]) -> Iterator[_Listened]:
-        """A batch: the first decode of all windows of one language together, the rest one by one."""
+    def _group(self, job: _Job, group: Sequence[tuple[int, Window]]) -> Iterator[_WindowWords]:
+        """Decode a batch: the first decode of all windows of one language together, further decodes one by one."""
         clips = [_clip(window) for _, window in group]
         chosen = [self._language(number, clip, job) for (number, _), clip in zip(group, clips, strict=True)]
         first: dict[int, Hypothesis] = {}
@@ -199,12 +201,12 @@ class Whisper:
         for place, (_, window) in enumerate(group):
             yield self._words(window, clips[place], job, chosen[place], first[place])
 
-    def _window(self, job: _Job, number: int, window: Window) -> _Listened:
+    def _window(self, job: _Job, number: int, window: Window) -> _WindowWords:
         clip = _clip(window)
         return self._words(window, clip, job, self._language(number, clip, job), None)
 
     def _language(self, number: int, clip: Clip, job: _Job) -> tuple[str, tuple[str, ...]]:
-        """Whisper's code for the language of window *number*, and a note if it clearly is another than was asked for."""
+        """Whisper's code for window *number*, and a note if the language clearly differs from the requested one."""
         compared = self._multilingual and number < COMPARED and clip.speech >= _LEAST_COMPARED
         if len(job.codes) == 1 and not compared:
             return job.codes[0], ()
@@ -214,28 +216,28 @@ class Whisper:
         if not compared or best in job.codes or scores[best] < CLEAR:
             return code, ()
         asked, found = job.pack.code, contract_code(best)
-        return code, (f"the speech sounds like {found} ({scores[best]:.2f}), and {asked} was asked for",)
+        return code, (f"the speech sounds like {found} ({scores[best]:.2f}), but {asked} was requested",)
 
     def _words(
         self, window: Window, clip: Clip, job: _Job, chosen: tuple[str, tuple[str, ...]], first: Hypothesis | None
-    ) -> _Listened:
+    ) -> _WindowWords:
         code, notes = chosen
         task = Task(pack=job.pack, code=code)
-        words, unheard = listener.hear(self._decoder, clip, task, first)
+        words, holes = listener.hear(self._decoder, clip, task, first)
         words = coverage.fitted(words, clip.voiced, job.pack)
         words, more = self._customised(words, clip, task, job.vocabulary)
         if style.plain(words, job.pack):
             words = self._styled(words, clip, task)
-        return _Listened(
+        return _WindowWords(
             window=window,
             words=tuple(replace(word, start=word.start + window.start, end=word.end + window.start) for word in words),
-            notes=(*notes, *more, *(_unheard(hole, window) for hole in unheard)),
+            notes=(*notes, *more, *(_note_hole(hole, window) for hole in holes)),
         )
 
     def _customised(
         self, words: list[HypothesisWord], clip: Clip, task: Task, custom: Vocabulary
     ) -> tuple[list[HypothesisWord], tuple[str, ...]]:
-        """*words* with the custom words that the audio supports."""
+        """*words* with the custom words that a second decode confirms, and notes for the job's log."""
         matches = custom.candidates(words) if custom.entries else []
         chosen = vocabulary.wanted(matches, words)
         if not chosen:
@@ -245,11 +247,11 @@ class Whisper:
         if not tokens:
             return words, ()
         other = self._decoder.decode([clip], replace(task, previous=tuple(tokens)))[0]
-        notes = (f"{dropped} custom words did not fit before one passage",) if dropped else ()
+        notes = (f"{dropped} custom words did not fit into the prompt of one passage",) if dropped else ()
         return vocabulary.adopted(words, other.words, matches), notes
 
     def _styled(self, words: list[HypothesisWord], clip: Clip, task: Task) -> list[HypothesisWord]:
-        """*words* with capitals and marks."""
+        """*words* with capitals and marks, from a decode after an example text, else from pauses."""
         example = style.EXAMPLES.get(task.code)
         if example:
             tokens = tuple(self._decoder.tokenizer(task.code).encode(" " + example))
@@ -261,36 +263,34 @@ class Whisper:
 
 
 def _clip(window: Window) -> Clip:
-    return Clip(audio=_sound(window.audio), voiced=window.voiced)
+    return Clip(audio=_sanitized(window.audio), voiced=window.voiced)
 
 
-def _left_out(custom: Vocabulary) -> tuple[str, ...]:
+def _note_left_out(custom: Vocabulary) -> tuple[str, ...]:
     if not custom.left_out:
         return ()
     most = f"more than {vocabulary.MAX_WORDS} words or {vocabulary.MAX_LETTERS} letters, or no text"
     return (f"{custom.left_out} custom words are not used: {most}",)
 
 
-def _unheard(hole: Hole, window: Window) -> str:
+def _note_hole(hole: Hole, window: Window) -> str:
     begin, end = ((window.start + at) / RATE for at in (hole.start, hole.end))
     return f"no words in {hole.missed / RATE:.1f} s of speech between {begin:.1f} and {end:.1f} s"
 
 
-def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[HypothesisWord], tuple[str, ...]]]:
-    """Every stretch with its words, in order; where speech was cut, the words of both sides are laid over each other."""
+def _by_stretch(decoded: Iterable[_WindowWords]) -> Iterator[tuple[Span, list[HypothesisWord], tuple[str, ...]]]:
+    """Every stretch with its words and notes, in order; where speech was cut, the words of both windows are merged."""
     words: list[HypothesisWord] = []
     notes: list[str] = []
-    held: _Listened | None = (
-        None  # the window before, whose stretch is complete but for words that the next one may have
-    )
-    before: HypothesisWord | None = None  # the last word that was given out
-    for each in heard:
+    held: _WindowWords | None = None  # the previous window; the next one may still add words to its stretch
+    before: HypothesisWord | None = None  # the last word of the stretch yielded before
+    for each in decoded:
         if held is not None:
-            merged = _merged(words, held.window, each) if each.window.joins else [*words, *each.words]
+            merged = _merge_cut(words, held.window, each) if each.window.joins else [*words, *each.words]
             words = merged
             if held.window.ends:
-                count = _until(words, held, each)
-                done = _fitted(style.opened(words[:count], before), held.window.stretch)
+                count = _count_of_stretch(words, held, each)
+                done = _within(style.opened(words[:count], before), held.window.stretch)
                 yield held.window.stretch, done, tuple(notes)
                 before, words, notes = done[-1] if done else before, words[count:], []
         else:
@@ -298,24 +298,24 @@ def _woven(heard: Iterable[_Listened]) -> Iterator[tuple[Span, list[HypothesisWo
         notes += each.notes
         held = each
     if held is not None:
-        yield held.window.stretch, _fitted(style.opened(words, before), held.window.stretch), tuple(notes)
+        yield held.window.stretch, _within(style.opened(words, before), held.window.stretch), tuple(notes)
 
 
-def _merged(words: list[HypothesisWord], left: Window, right: _Listened) -> list[HypothesisWord]:
+def _merge_cut(words: list[HypothesisWord], left: Window, right: _WindowWords) -> list[HypothesisWord]:
     cut = right.window.own.start
     after = left.start + left.length - cut
     return overlap_merge.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
 
 
-def _until(words: Sequence[HypothesisWord], held: _Listened, following: _Listened) -> int:
-    """How many of *words* belong to the stretch that ends with *held*."""
+def _count_of_stretch(words: Sequence[HypothesisWord], held: _WindowWords, following: _WindowWords) -> int:
+    """The number of *words* that belong to the stretch that ends with *held*."""
     if not following.window.joins:
         return len(words) - len(following.words)
     return next((n for n, word in enumerate(words) if word.middle >= held.window.stretch.end), len(words))
 
 
-def _fitted(words: Iterable[HypothesisWord], span: Span) -> list[HypothesisWord]:
-    """*words* inside *span*, none before the end of the one before, none shorter than can be helped."""
+def _within(words: Iterable[HypothesisWord], span: Span) -> list[HypothesisWord]:
+    """*words* inside *span*, without overlap, each at least 20 ms long where *span* has room."""
     found: list[HypothesisWord] = []
     floor = span.start
     for word in words:
@@ -326,7 +326,7 @@ def _fitted(words: Iterable[HypothesisWord], span: Span) -> list[HypothesisWord]
 
 
 def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: int, workers: int) -> Any:
-    """The model of faster-whisper. Errors: EngineUnavailable, with no word about this machine's folders."""
+    """The loaded faster-whisper model. Errors: EngineUnavailable, whose message contains no path."""
     kind, number = _device(device)
     if missing := [file for file in FILES if not (folder / file).is_file()]:
         raise EngineUnavailable(
@@ -337,7 +337,7 @@ def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: i
         from faster_whisper import WhisperModel
 
         _require(kind, number, ctranslate2.get_cuda_device_count())
-        ctranslate2.set_random_seed(0)  # samples of a second decode are the same in every process
+        ctranslate2.set_random_seed(0)  # decodes at a temperature above 0 sample the same texts in every process
         if compute_type == "auto":
             supported = ctranslate2.get_supported_compute_types(kind, number)
             compute_type = next((each for each in _COMPUTE_TYPES[kind] if each in supported), "default")
@@ -350,7 +350,7 @@ def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: i
             num_workers=workers,
             local_files_only=True,
         )
-        _try(model, encode=kind == "cuda")
+        _check_model(model, encode=kind == "cuda")
     except EngineUnavailable:
         raise
     except Exception as error:
@@ -361,23 +361,23 @@ def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: i
 
 
 def _device(device: str) -> tuple[str, int]:
-    """`cuda:1` as (cuda, 1). Errors: EngineUnavailable for what is no device."""
+    """*device* as kind and number: `cuda:1` as (cuda, 1). Errors: EngineUnavailable for any other text."""
     match = _DEVICE.fullmatch(device)
     if match is None:
-        raise EngineUnavailable(f"no such device: {device!r}; there are cpu, cuda and cuda:N", at=None)
+        raise EngineUnavailable(f"no such device: {device!r}; use cpu, cuda or cuda:N", at=None)
     return match[1] or match[2], int(match[3] or 0)
 
 
 def _require(kind: str, number: int, gpus: int) -> None:
-    """Errors: EngineUnavailable for a GPU beyond the *gpus* that are there."""
+    """Check the device. Errors: EngineUnavailable for a GPU *number* that is not below the number of *gpus*."""
     if kind == "cuda" and number >= gpus:
         raise EngineUnavailable(f"this machine has no GPU {number}; it has {gpus}", at=None)
 
 
-def _try(model: Any, *, encode: bool) -> None:
-    """See whether the files of the model fit together, and with *encode* whether it runs: GPU libraries load that late.
+def _check_model(model: Any, *, encode: bool) -> None:
+    """Check that the files of the model match and, with *encode*, that it runs: GPU libraries load at the first run.
 
-    Errors: ValueError, or whatever the libraries raise.
+    Errors: ValueError, and any exception of the libraries.
     """
     import numpy as np
 
@@ -400,15 +400,15 @@ def _calibration(folder: Path, name: str) -> calibration.Calibration:
         raise EngineUnavailable(f"the calibration of Whisper {name} cannot be used: {error}", at=None) from error
 
 
-def _sound(audio: "Floats") -> "Floats":
-    """*audio* as numbers that a model bears: float32 in -1..1, not a number and infinite ones silenced."""
+def _sanitized(audio: "Floats") -> "Floats":
+    """*audio* as float32[n] clipped to -1..1, with NaN and infinities replaced by 0."""
     import numpy as np
 
     return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
 
 
-def _beginning(speech: Iterable[Speech], length: Samples) -> Iterator[Speech]:
-    """The first *length* samples of *speech*."""
+def _first_samples(speech: Iterable[Speech], length: Samples) -> Iterator[Speech]:
+    """The first *length* samples of *speech*, without its runs of speech."""
     for stretch in speech:
         if length <= 0:
             return

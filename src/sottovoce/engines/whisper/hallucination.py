@@ -1,8 +1,11 @@
-"""What Whisper writes without having heard it, told from what it heard: guards over one chunk's words and scores.
+"""Detects text that Whisper invents: checks of the words and scores of one chunk.
 
-Pure. A chunk that looks wrong is decoded again first; only then may words go, and never one that the model is sure of,
-save the repetitions of a loop. Thresholds without a source of their own are ours and were set on made-up hypotheses, not
-on recordings (`docs/whisper.md`).
+Pure functions. A suspicious chunk is decoded again first; only then are words removed, and words of high probability only
+as repetitions of a loop. Thresholds without a named source were set by this project on synthetic hypotheses, not on
+recordings (`docs/whisper.md`).
+
+Parts, in order: thresholds; `Hypothesis` and `Loop`; checks of a whole hypothesis; removal of words; loops; too fast words;
+stock phrases.
 """
 
 import zlib
@@ -13,45 +16,45 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_
 from sottovoce.transcript.model import RATE, Samples
 
 NO_SPEECH = 0.6
-"""More than this probability of no speech … (openai/whisper, `transcribe`: `no_speech_threshold`)"""
+"""Probability of no speech above which a chunk may be silent (openai/whisper, `transcribe`: `no_speech_threshold`)."""
 UNLIKELY = -1.0
-"""… with a mean log probability of tokens under this is silence; alone it is a failed decode (`logprob_threshold`)."""
+"""Mean log probability per token. Below it, a decode failed, or with `NO_SPEECH` is silence (`logprob_threshold`)."""
 REPETITIVE = 2.4
-"""Text that zlib makes so many times smaller repeats itself (`compression_ratio_threshold`)."""
+"""Compression ratio of zlib above which text is repetitive (`compression_ratio_threshold`)."""
 FULL = 224
-"""Tokens after which CTranslate2 ends a decode by itself: half of the model's 448 places."""
+"""Tokens after which CTranslate2 ends a decode: half of the model's 448 positions."""
 
 SURE = 0.7
-"""A word of this probability is never taken for an invention."""
+"""Probability from which a word is never removed as invented, except in a loop."""
 WEAK = 0.5
-"""Less than this speaks against a word, and as a mean against a stock phrase or a loop."""
+"""Probability below which a word may be removed; also the limit of the mean for a stock phrase or a loop."""
 GUESSED = 0.5
-"""A text of this mean probability is guessed, so none of it is kept …"""
+"""Mean word probability below which a text counts as guessed, so that none of it is kept."""
 GUESSED_UNLIKELY = 0.55
-"""… nor one of this mean whose tokens are unlikely too …"""
+"""The same limit for a text whose mean log probability is below `_UNLIKELY_GUESS`."""
 GUESSED_FEW = 0.35
-"""… nor one of three words or fewer under this mean, which says less of so few, and of languages that Whisper knows little."""
-_FEW = 4
-_UNLIKELY_GUESS = -0.85
+"""The same limit for texts of fewer than `_FEW` words, whose mean says little, and for languages that Whisper learned poorly."""
+_FEW = 4  # words
+_UNLIKELY_GUESS = -0.85  # mean log probability per token
 
 MAX_WORDS_PER_SECOND = 12.0
-"""Words a second that nobody speaks: record holders manage 11 (655 words a minute)."""
+"""Words per second that no speaker reaches: the record is 11 (655 words a minute)."""
 MAX_CHARACTERS_PER_SECOND = 30.0
 """The same for scripts without blanks, where a piece of Whisper's text may be a single letter."""
 HURRY = 5
-"""So many words in a row must be that fast: single words get a length of nothing in honest alignments too."""
+"""Words in a row over which the rate is measured: single words may have no duration in correct alignments too."""
 LONGEST_PERIOD = 30
-"""Words of the longest phrase that is looked for as a loop."""
-_REPEATS = 3
-_INSTANT: Samples = RATE // 50  # one step of the model's time
+"""Words of the longest phrase that is checked for repetition."""
+_REPEATS = 3  # repetitions from which a phrase is a loop
+_INSTANT: Samples = RATE // 50  # 20 ms, one step of the model's time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypothesis:
-    """What a model wrote for one chunk, with its scores: see the thresholds above.
+    """The text that a model wrote for one chunk, with its scores (see the thresholds above).
 
-    *text*: as it wrote it; *tokens*: how many, of at most *limit*; *fastest*: the words a second that no speaker reaches in
-    this language.
+    *avg_logprob*: mean log probability per token. *no_speech*: probability 0..1 that there is no speech. *tokens*: number
+    of tokens written, at most *limit*. *fastest*: words per second that no speaker reaches in this language.
     """
 
     words: tuple[HypothesisWord, ...]
@@ -64,13 +67,13 @@ class Hypothesis:
 
     @property
     def full(self) -> bool:
-        """Whether the decode was ended for its length: what comes after the last word was not written down."""
+        """True if the decode reached its limit of tokens, so that later speech is not in it."""
         return self.tokens >= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """*count* times the same *period* words, from index *start* to before *end*; the last time may be broken off."""
+    """The same *period* words *count* times, in words[start:end]; the last repetition may be incomplete."""
 
     start: int
     period: int
@@ -78,47 +81,47 @@ class Loop:
 
     @property
     def count(self) -> int:
-        """Whole repetitions."""
+        """The number of complete repetitions."""
         return (self.end - self.start) // self.period
 
 
 def compression(text: str) -> float:
-    """How many times smaller zlib makes *text*: Whisper's measure of repetition; 0 for no text."""
+    """The compression ratio of *text* with zlib, Whisper's measure of repetition; 0 for empty text."""
     raw = text.encode("utf-8", "replace")
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 
 
-def silent(heard: Hypothesis) -> bool:
-    """Whether the model itself thinks that nobody spoke, and has no faith in what it wrote either."""
-    return heard.no_speech > NO_SPEECH and heard.avg_logprob < UNLIKELY
+def silent(hypothesis: Hypothesis) -> bool:
+    """True if the model reports no speech (over `NO_SPEECH`) and its text is unlikely too (under `UNLIKELY`)."""
+    return hypothesis.no_speech > NO_SPEECH and hypothesis.avg_logprob < UNLIKELY
 
 
-def unintelligible(heard: Hypothesis, *, well_known: bool = True) -> bool:
-    """Whether the model guessed: babble, speech played backwards, or speech that noise drowns.
+def unintelligible(hypothesis: Hypothesis, *, well_known: bool = True) -> bool:
+    """True if the model guessed: babble, reversed speech, or speech masked by noise.
 
-    *well_known*: the language is one of those that Whisper learned well; in others it is unsure of right words too.
+    *well_known*: Whisper learned the language well; in other languages, correct words have low probabilities too.
 
-    Measured with Whisper base and tiny.en: clean speech keeps a mean probability over 0.53, text for babble and reversed
-    speech seldom reaches 0.5, and of real words in white noise of their own loudness half or more are wrong below it.
+    Measured with Whisper base and tiny.en: clean speech has a mean probability over 0.53; text for babble and reversed
+    speech seldom reaches 0.5; and below 0.5, half or more of the words of speech in white noise of equal loudness are wrong.
     """
-    if not heard.words:
+    if not hypothesis.words:
         return False
-    mean = _mean(heard.words)
-    if len(heard.words) < _FEW or not well_known:
+    mean = _mean(hypothesis.words)
+    if len(hypothesis.words) < _FEW or not well_known:
         return mean < GUESSED_FEW
-    return mean < GUESSED or (mean < GUESSED_UNLIKELY and heard.avg_logprob < _UNLIKELY_GUESS)
+    return mean < GUESSED or (mean < GUESSED_UNLIKELY and hypothesis.avg_logprob < _UNLIKELY_GUESS)
 
 
-def needs_fallback(heard: Hypothesis) -> bool:
-    """Whether another decode is worth its time: text that repeats itself, is unlikely, or is too fast to be said."""
-    if not heard.words or silent(heard):
+def needs_fallback(hypothesis: Hypothesis) -> bool:
+    """True if the chunk should be decoded again: its text is repetitive, unlikely, or faster than speech."""
+    if not hypothesis.words or silent(hypothesis):
         return False
-    repetitive = compression(heard.text) > REPETITIVE
-    return repetitive or heard.avg_logprob < UNLIKELY or bool(hurried(heard.words, heard.fastest))
+    repetitive = compression(hypothesis.text) > REPETITIVE
+    return repetitive or hypothesis.avg_logprob < UNLIKELY or bool(hurried(hypothesis.words, hypothesis.fastest))
 
 
 def pick_decode(first: Hypothesis, second: Hypothesis) -> Hypothesis:
-    """The one to keep: as in Whisper, one that passes, else the likelier of those that do not repeat themselves."""
+    """The better hypothesis: as in Whisper, *second* if it needs no fallback, else the likelier of those not repetitive."""
     if not second.words:
         return first
     if not needs_fallback(second):
@@ -127,21 +130,21 @@ def pick_decode(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     return max(found, key=lambda each: each.avg_logprob)
 
 
-def filter_words(heard: Hypothesis) -> tuple[HypothesisWord, ...]:
-    """The words of *heard* that were said."""
-    words = heard.words
-    if silent(heard):
+def filter_words(hypothesis: Hypothesis) -> tuple[HypothesisWord, ...]:
+    """The words of *hypothesis* without those that count as invented."""
+    words = hypothesis.words
+    if silent(hypothesis):
         return tuple(word for word in words if word.probability >= SURE)
-    words = unlooped(words, heard.fastest, full=heard.full)
-    words = without_stock(words, no_speech=heard.no_speech)
-    gone = hurried(words, heard.fastest)
+    words = unlooped(words, hypothesis.fastest, full=hypothesis.full)
+    words = without_stock(words, no_speech=hypothesis.no_speech)
+    gone = hurried(words, hypothesis.fastest)
     return tuple(word for index, word in enumerate(words) if index not in gone)
 
 
 def loops(words: Sequence[HypothesisWord]) -> list[Loop]:
-    """Phrases said over and over without a word between, first to last; only where zlib finds the repetition striking.
+    """Phrases repeated at least three times without other words between, in order, if their compression is `REPETITIVE`.
 
-    So `no no no`, `bye bye` and `five five five` are none.
+    So `no no no`, `bye bye` and `five five five` are not loops.
     """
     keys = [comparison_key(word.text) or word.text for word in words]
     found: list[Loop] = []
@@ -169,10 +172,10 @@ def _loops_at(keys: Sequence[str], at: int) -> Iterable[Loop]:
 def unlooped(
     words: Sequence[HypothesisWord], fastest: float = MAX_WORDS_PER_SECOND, *, full: bool = False
 ) -> tuple[HypothesisWord, ...]:
-    """*words* with each loop that cannot have been said cut to its first round.
+    """*words*, with each loop that cannot have been spoken reduced to its first repetition.
 
-    It cannot if it goes faster than speech, if the model is unsure of it, or if it went on until the decode was ended
-    (*full*). A chorus of fifteen `la`, sung in time, stays.
+    A loop cannot have been spoken if it is faster than speech, if its mean probability is below `WEAK`, or if it continued
+    until the decode reached its limit (*full*). A chorus of fifteen `la`, sung in time, is kept.
     """
     kept: list[HypothesisWord] = []
     at = 0
@@ -195,14 +198,14 @@ def _mean(words: Sequence[HypothesisWord]) -> float:
 
 
 def _rate(words: Sequence[HypothesisWord]) -> float:
-    """Words a second, from the first one's start to the last one's end."""
+    """Words per second, from the start of the first one to the end of the last one."""
     return len(words) * RATE / max(words[-1].end - words[0].start, 1)
 
 
 def hurried(words: Sequence[HypothesisWord], fastest: float = MAX_WORDS_PER_SECOND) -> frozenset[int]:
-    """Indices of weak words in a run of `HURRY` that goes faster than anybody speaks.
+    """Indices of words under `WEAK` in a run of `HURRY` words that is faster than *fastest* words per second.
 
-    An invention has no sound of its own: the alignment squeezes it into a corner.
+    No audio corresponds to invented words, so the alignment compresses them into a short time.
     """
     fast = {
         index
@@ -214,10 +217,11 @@ def hurried(words: Sequence[HypothesisWord], fastest: float = MAX_WORDS_PER_SECO
 
 
 def without_stock(words: Sequence[HypothesisWord], *, no_speech: float) -> tuple[HypothesisWord, ...]:
-    """*words* without the sentences that Whisper learned from subtitles, where little speaks for them.
+    """*words* without stock sentences that Whisper learned from subtitles, if their probability is low.
 
-    Little: a mean probability under `WEAK`; under `SURE` where the model also doubts that there is speech. Of the short
-    ones (`Thank you.`), which people say all day, it must both doubt that and have written nothing else.
+    The limit of the mean probability is `WEAK`, or `SURE` if *no_speech* is over `NO_SPEECH`. Short courtesies
+    (`Thank you.`), which are common in speech, are removed only if *no_speech* is over `NO_SPEECH`, their mean is under
+    `SURE`, and there is no other text.
     """
     kept: list[HypothesisWord] = []
     at = 0
@@ -233,7 +237,7 @@ def without_stock(words: Sequence[HypothesisWord], *, no_speech: float) -> tuple
 
 
 def _stock_at(words: Sequence[HypothesisWord], at: int) -> int:
-    """How many words of a stock sentence begin at *at*; 0 if none does. It stands between marks that end sentences."""
+    """The number of words of the stock sentence that begins at *at*, between sentence ends; 0 if there is none."""
     if at and not _ends_sentence(words[at - 1]):
         return 0
     text = ""
@@ -250,8 +254,8 @@ def _ends_sentence(word: HypothesisWord) -> bool:
     return word.text.rstrip("\"'”’»)】」 ").endswith((".", "!", "?", "…", "。", "！", "？", "।", "؟", "۔", "♪"))
 
 
-# Reported again and again for music, noise and silence: openai/whisper discussions 679, 928 and 1606, and Barański et al.,
-# "Investigation of Whisper ASR Hallucinations Induced by Non-Speech Audio" (2025), who collect them for removal.
+# Stock phrases, reported for music, noise and silence: openai/whisper discussions 679, 928 and 1606, and Barański et al.,
+# "Investigation of Whisper ASR Hallucinations Induced by Non-Speech Audio" (2025), who list them for removal.
 _PHRASES = """
 thanks for watching | thank you for watching | thank you so much for watching | thanks for watching and see you next time
 thank you for watching and see you next time | please subscribe to my channel | please subscribe | like and subscribe

@@ -1,8 +1,8 @@
-"""The contract's language codes and Whisper's, both ways.
+"""Conversion between the contract's language codes and Whisper's.
 
-Whisper knows a hundred languages by codes of its own (`zh`, `jw`, `nn` …); the contract's packs are partly bilingual. A
-bilingual pack is served by choosing for each half minute of speech the likelier of its languages: what is said in the
-other one inside that half minute is written as well as the model can.
+Whisper has its own codes for a hundred languages (`zh`, `jw`, `nn` …); some of the contract's packs are bilingual. For a
+bilingual pack, each window (up to half a minute) of speech is decoded in the likelier of its languages; speech in the other
+language inside that window is transcribed as well as the model can.
 """
 
 from collections.abc import Mapping
@@ -19,28 +19,28 @@ _OTHERWISE: Mapping[str, tuple[str, ...]] = {
     "cmn_en_ms_ta": ("en", "zh", "ms", "ta"),
     "en_ms": ("en", "ms"),
     "en_ta": ("en", "ta"),
-    "tl": ("tl", "en"),  # the contract's Tagalog is a bilingual pack (§15)
+    "tl": ("tl", "en"),  # the contract's Tagalog pack is bilingual (§15)
 }
 
 _CODES: Mapping[str, tuple[str, ...]] = {code: _OTHERWISE.get(code, (code,)) for code in PACKS if code not in UNKNOWN}
 
 LANGUAGES = frozenset(_CODES)
-"""The contract's codes that a multilingual model can serve."""
+"""The contract's codes that a multilingual model can transcribe."""
 
 YOUNG = frozenset({"yue"})
-"""Those of them that came with large-v3: a model's vocabulary shows whether it has them."""
+"""Those of `LANGUAGES` that were added with large-v3; a model has them if they are in its vocabulary."""
 
 ENGLISH = frozenset({"en"})
-"""The contract's codes that an English-only model can serve."""
+"""The contract's codes that an English-only model can transcribe."""
 
 _HOME: Mapping[str, str] = {"zh": "cmn", "nn": "no", "jw": "jv", "iw": "he"}
 
 
 def whisper_codes(language: str) -> tuple[str, ...]:
-    """Whisper's codes for the contract's *language*, the likelier of several first; empty where it has none."""
+    """Whisper's codes for the contract's *language*, the likelier of several first; empty if it has none."""
     return _CODES.get(language, ())
 
 
 def contract_code(code: str) -> str:
-    """The contract's code for Whisper's *code*; Whisper's own, or ISO 639's, where the contract has none."""
+    """The contract's code for Whisper's *code*; *code* itself, or its ISO 639 code, if the contract has none."""
     return _HOME.get(code, code)

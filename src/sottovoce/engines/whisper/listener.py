@@ -1,8 +1,8 @@
-"""A window heard until every run of speech in it has its words, or is known to have none.
+"""Decodes a window until every run of speech in it has words, or repeated decodes find none.
 
-The window is decoded with time stamps, and what looks wrong is decoded once more with rising temperature, as Whisper itself
-would. Then the words are held against the speech that was found in the audio (`coverage`): where words are missing, that
-part is decoded again, first with some of the words around it, then alone.
+The window is decoded with time stamps; a suspicious result is decoded again at rising temperatures, as in Whisper itself.
+Then the words are compared with the detected speech (`coverage`): a part without words is decoded again, first with its
+surroundings, then alone.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.transcript.model import RATE, Samples
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""For decodes after the first one (openai/whisper, `transcribe`)."""
+"""Sampling temperatures of the decodes after the first one, in order (openai/whisper, `transcribe`)."""
 
 AROUND: Samples = 3 * RATE // 2
-"""What is heard on both sides of a hole, so that the model knows where it is."""
+"""Audio (1.5 s) on both sides of a hole that is decoded with it, so that words around the hole anchor the result."""
 
 CLOSE: Samples = 2 * RATE // 5
-"""The same where a hole is heard alone."""
+"""Audio (0.4 s) on both sides of a hole that is decoded alone; also the tolerance when holes are compared."""
 
 REPAIRS = 12
-"""Holes of one window that are decoded again, at most."""
+"""Most holes of one window that are decoded again."""
 
-_CLEAR = 0.65  # mean probability of words that were a guess without an example before them …
-_CLEAR_FEW = 0.5  # … and of so few that their mean says little
-_FEW = 4
-_LEAST = 0.55  # mean probability of the words that fill a hole
+_CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
+_CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
+_FEW = 4  # words
+_LEAST = 0.55  # least mean probability of the words that fill a hole
 
 
 def attempt(
@@ -43,26 +43,28 @@ def attempt(
     first: Hypothesis | None = None,
     temperatures: Sequence[float] = TEMPERATURES,
 ) -> Hypothesis:
-    """The best hypothesis for *clip*, its words cleaned of what was not said; *first*: one that is there."""
-    heard = _ended(first or decoder.decode([clip], task)[0], clip, task)
-    if hallucination.needs_fallback(heard):
+    """The best hypothesis for *clip*, without invented words. *first*: the result of the first decode, if already done."""
+    hypothesis = _limited_to_audio(first or decoder.decode([clip], task)[0], clip, task)
+    if hallucination.needs_fallback(hypothesis):
         for temperature in temperatures:
-            other = _ended(decoder.decode([clip], task, temperature=temperature)[0], clip, task)
-            heard = hallucination.pick_decode(heard, other)
-            if not hallucination.needs_fallback(heard):
+            other = _limited_to_audio(decoder.decode([clip], task, temperature=temperature)[0], clip, task)
+            hypothesis = hallucination.pick_decode(hypothesis, other)
+            if not hallucination.needs_fallback(hypothesis):
                 break
-    return replace(heard, words=_said(heard, clip.voiced))
+    return replace(hypothesis, words=_spoken_words(hypothesis, clip.voiced))
 
 
-def _ended(heard: Hypothesis, clip: Clip, task: Task) -> Hypothesis:
-    words = coverage.within_audio(heard.words, clip.voiced, clip.length, task.pack)
+def _limited_to_audio(hypothesis: Hypothesis, clip: Clip, task: Task) -> Hypothesis:
+    words = coverage.within_audio(hypothesis.words, clip.voiced, clip.length, task.pack)
     return (
-        heard if len(words) == len(heard.words) else replace(heard, words=words, text=" ".join(w.text for w in words))
+        hypothesis
+        if len(words) == len(hypothesis.words)
+        else replace(hypothesis, words=words, text=" ".join(w.text for w in words))
     )
 
 
-def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[HypothesisWord, ...]:
-    words = hallucination.filter_words(heard)
+def _spoken_words(hypothesis: Hypothesis, voiced: Sequence[Span]) -> tuple[HypothesisWord, ...]:
+    words = hallucination.filter_words(hypothesis)
     return tuple(
         word for word in words if word.probability >= hallucination.SURE or not coverage.unvoiced(word, voiced)
     )
@@ -71,17 +73,17 @@ def _said(heard: Hypothesis, voiced: Sequence[Span]) -> tuple[HypothesisWord, ..
 def hear(
     decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None
 ) -> tuple[list[HypothesisWord], list[Hole]]:
-    """The words of *clip* and the holes that stay: speech that the model has no words for."""
-    heard = attempt(decoder, clip, task, first)
-    guessed = _guessed(heard, task)
-    if guessed or not heard.words:
-        heard = _in_sentences(decoder, clip, task)
-    words = list(heard.words)
+    """The words of *clip*, and the remaining holes: speech for which the model has no words."""
+    hypothesis = attempt(decoder, clip, task, first)
+    guessed = _guessed(hypothesis, task)
+    if guessed or not hypothesis.words:
+        hypothesis = _in_sentences(decoder, clip, task)
+    words = list(hypothesis.words)
     tried: list[Hole] = []
-    # a part of a guess is a guess too
+    # After a guess without a better result, its parts are not decoded: they would be guesses too.
     for _ in range(0 if guessed and not words else REPAIRS):
         found = coverage.holes(words, clip.voiced, clip.length, task.pack)
-        hole = next((each for each in found if not _known(each, tried)), None)
+        hole = next((each for each in found if not _already_tried(each, tried)), None)
         if hole is None:
             break
         tried.append(hole)
@@ -90,16 +92,16 @@ def hear(
     return words, [hole for hole in left if hole.told]
 
 
-def _guessed(heard: Hypothesis, task: Task) -> bool:
-    """Whether the words of *heard* are a guess; languages without an example of their style are not well known."""
-    return hallucination.unintelligible(heard, well_known=task.code in style.EXAMPLES)
+def _guessed(hypothesis: Hypothesis, task: Task) -> bool:
+    """True if the words of *hypothesis* are a guess. Languages without a style example count as not well known to Whisper."""
+    return hallucination.unintelligible(hypothesis, well_known=task.code in style.EXAMPLES)
 
 
 def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
-    """*clip* decoded after a text of whole sentences; without words if that is a guess too.
+    """*clip* decoded after a text of short sentences; empty if the result is a guess too.
 
-    Words said one by one, with long pauses, are unlikely to the model as long as it takes them for one sentence: after such a
-    text their mean probability rose from 0.47 to 0.74, that of babble and of reversed speech to 0.59 at most.
+    Single words with long pauses have a low probability while the model takes them for one sentence. After such a text,
+    their mean probability rose from 0.47 to 0.74; that of babble and reversed speech rose to 0.59 at most.
     """
     example = style.EXAMPLES.get(task.code)
     if example is None:
@@ -110,35 +112,36 @@ def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
     repeated = sum(comparison_key(word.text) in known for word in found.words)
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
     clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW
-    # in babble such a text starts loops, of words that grow surer with every round
+    # With babble, such a text starts loops, in which the probability of words grows with each repetition.
     looped = hallucination.needs_fallback(found) or bool(hallucination.loops(found.words))
     return found if mean >= clear and not looped and 2 * repeated <= len(found.words) else nothing(task.pack)
 
 
-def _known(hole: Hole, tried: Sequence[Hole]) -> bool:
-    """Whether *hole* is one that was decoded again before, and stayed."""
+def _already_tried(hole: Hole, tried: Sequence[Hole]) -> bool:
+    """True if *hole* was decoded again before (within `CLOSE`) and remained."""
     return any(abs(hole.start - other.start) <= CLOSE and abs(hole.end - other.end) <= CLOSE for other in tried)
 
 
 def _repaired(
     decoder: Decoder, clip: Clip, task: Task, words: list[HypothesisWord], hole: Hole
 ) -> list[HypothesisWord]:
-    """*words* with those that another decode finds in *hole*."""
+    """*words* with the words that another decode finds in *hole*; unchanged if it finds none."""
     for part, anchored in _parts(hole, clip):
         found = attempt(decoder, clip.part(part.start, part.end), task, temperatures=())
         if not found.words or hallucination.silent(found) or _guessed(found, task):
             continue
         new = [replace(word, start=word.start + part.start, end=word.end + part.start) for word in found.words]
         if _fits(new, words, hole, anchored=anchored):
-            return _merged(words, new, hole, part)
+            return _merge_repair(words, new, hole, part)
     return words
 
 
 def _parts(hole: Hole, clip: Clip) -> list[tuple[Span, bool]]:
-    """What of *clip* to decode again for *hole*, and whether it must have some of the words around it again.
+    """The parts of *clip* to decode again for *hole*; the flag requires words around the hole in the result.
 
-    With what is around it, and, where more is missing, alone. The whole clip was decoded before: where these are no other
-    cut, the hole is heard without anything around it, and each half of it.
+    First the hole with its surroundings, then, if at least `coverage.TOLD` samples are missing, the hole alone. A part that
+    equals the whole clip is left out, since that was decoded before; if the second part does, the exact hole and each half
+    of it are decoded instead.
     """
     whole = Span(start=0, end=clip.length)
     parts = [(_within(hole.start - AROUND, hole.end + AROUND, whole), True)]
@@ -156,7 +159,7 @@ def _within(start: Samples, end: Samples, whole: Span) -> Span:
 
 
 def _halves(hole: Hole, voiced: Sequence[Span]) -> list[tuple[Samples, Samples]]:
-    """*hole* on both sides of the longest pause in it, or of its middle where it has none."""
+    """The two parts of *hole* around its longest pause, or its two halves if it has no pause."""
     runs = [run for run in voiced if run.start < hole.end and run.end > hole.start]
     if len(runs) < 2:  # noqa: PLR2004 - one run has no pause
         middle = (hole.start + hole.end) // 2
@@ -166,7 +169,10 @@ def _halves(hole: Hole, voiced: Sequence[Span]) -> list[tuple[Samples, Samples]]
 
 
 def _fits(new: Sequence[HypothesisWord], words: Sequence[HypothesisWord], hole: Hole, *, anchored: bool) -> bool:
-    """Whether *new* has more words in *hole* than *words* have, likely ones; *anchored*: and some of those around it."""
+    """True if *new* has more words in *hole* than *words*, with a mean probability of at least `_LEAST`.
+
+    With *anchored*, *new* must also contain one of the two words before or after the hole at about the same time.
+    """
     inside = [word for word in new if hole.start <= word.middle < hole.end]
     if len(inside) <= hole.last - hole.first or sum(word.probability for word in inside) < _LEAST * len(inside):
         return False
@@ -183,8 +189,10 @@ def _fits(new: Sequence[HypothesisWord], words: Sequence[HypothesisWord], hole: 
     )
 
 
-def _merged(words: list[HypothesisWord], new: list[HypothesisWord], hole: Hole, known: Span) -> list[HypothesisWord]:
-    """*words* with *new*, which was heard in *known*, in the place of those that were drawn out over *hole*."""
+def _merge_repair(
+    words: list[HypothesisWord], new: list[HypothesisWord], hole: Hole, known: Span
+) -> list[HypothesisWord]:
+    """*words* in which *new*, decoded from the span *known* of audio, replaces the words in *hole*."""
     before, after = words[: hole.first], words[hole.last :]
     if before:
         new = overlap_merge.merge(before, new, hole.start, before=hole.start - known.start, after=0)

@@ -1,6 +1,6 @@
-"""The loop after the last word: in short windows Whisper says its text over and over until it is stopped.
+"""Removes loops at the end of a text: in short windows, Whisper may repeat its text until the decode is stopped.
 
-The rounds are told from words that were said again by the time that they would take.
+The time that the words would take to speak distinguishes such repetitions from spoken ones.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from sottovoce.engines.common.hypothesis_word import comparison_key
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
-_LONGEST_PERIOD = 60  # pieces of text in a round
-_ROUNDS = 2  # whole ones, from which on a text loops
+_LONGEST_PERIOD = 60  # pieces of text in one repetition, at most
+_ROUNDS = 2  # complete repetitions from which a text is a loop
 
-# how long a word takes at a quick pace
+# Duration of a quickly spoken word, in seconds: `_WORD` plus a time per character.
 _WORD = 0.10
 _LETTER = 0.045
 _DIGIT = 0.22
-_SIGN = 0.15  # of a script that writes syllables or words
+_SIGN = 0.15  # a sign of a script that writes syllables or words
 
 
 def seconds(text: str, pack: LanguagePack) -> float:
-    """As long as the piece *text* takes when it is said quickly; 0 for marks."""
+    """The duration, in seconds, of the piece *text* when it is spoken quickly; 0 for marks."""
     letters = comparison_key(text)
     if not letters:
         return 0.0
@@ -30,9 +30,9 @@ def seconds(text: str, pack: LanguagePack) -> float:
 
 
 def end(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
-    """How many of *words* (pieces of text, marks among them) were said in *speech* samples of speech.
+    """The number of *words* (pieces of text, including marks) that were spoken in *speech* samples of speech.
 
-    All of them, if they do not end in a loop or there is speech enough for it; else as many rounds as there is speech for.
+    All of them if they do not end in a loop or if there is enough speech; else up to the last repetition that has speech.
     """
     keys = [comparison_key(word) or word.strip() for word in words]
     lasts = [seconds(word, pack) for word in words]
@@ -45,12 +45,12 @@ def end(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
             start -= 1
         start -= period
         if len(keys) - start >= _ROUNDS * period:
-            return _rounds(lasts, start, period, room)
+            return _end_of_rounds(lasts, start, period, room)
     return len(words)
 
 
 def stutter(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
-    """How many of *words* stay when a last one that repeats the one before it goes, for want of speech for both."""
+    """The number of *words* without a last one that repeats the word before it, if *speech* (samples) is too short for both."""
     spoken = [number for number, word in enumerate(words) if comparison_key(word)]
     room = speech / RATE - sum(seconds(word, pack) for word in words)
     if len(spoken) > 1 and room < 0 and comparison_key(words[spoken[-1]]) == comparison_key(words[spoken[-2]]):
@@ -58,8 +58,11 @@ def stutter(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
     return len(words)
 
 
-def _rounds(lasts: Sequence[float], start: int, period: int, room: float) -> int:
-    """The end of the last round, of those that begin at *start*, for which there is *room*; of the first, if for none."""
+def _end_of_rounds(lasts: Sequence[float], start: int, period: int, room: float) -> int:
+    """The end index of the last repetition, counted from *start*, that fits into *room* seconds; at least of the first one.
+
+    *lasts*: duration of each piece in seconds; *period*: pieces per repetition.
+    """
     count = start + period
     while count + period <= len(lasts) and sum(lasts[: count + period]) <= room:
         count += period

@@ -1,4 +1,4 @@
-"""Work on several items at once, results in order; how many at once may change while it goes on."""
+"""Processes several items at once and yields results in order; the degree of parallelism may change meanwhile."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,14 +9,14 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 AHEAD = 8
-"""Results that may wait for an earlier one, for each item that is worked on at once."""
+"""Most submitted items, finished or not, per parallel slot: it bounds the results that wait for an earlier one."""
 
 
 def in_order(work: Callable[[A], B], items: Iterable[A], width: Callable[[], int], most: int) -> Iterator[B]:
-    """*work* on each of *items*, at most *width*() of them at once, and never more than *most*.
+    """The results of *work* on *items*, in order; at most *width*() items run at once, and never more than *most*.
 
-    *items* are taken on the caller's thread, one at a time, and no earlier than needed. An exception of *work* is raised
-    in the place of its result. Nothing goes on in the background when the iterator is closed.
+    *items* are consumed on the caller's thread, one at a time, and no earlier than needed. An exception of *work* is raised
+    in place of its result. Closing the iterator waits for running items and cancels the others.
     """
     if most <= 1:
         yield from map(work, items)
@@ -38,5 +38,5 @@ def in_order(work: Callable[[A], B], items: Iterable[A], width: Callable[[], int
 
 
 def _full(waiting: "deque[Future[B]]", width: int) -> bool:
-    """Whether no further item may be begun: enough are at work, or too many results wait."""
+    """True if no further item may be started: *width* items are running, or too many results are waiting."""
     return sum(not each.done() for each in waiting) >= width or len(waiting) >= AHEAD * width

@@ -1,8 +1,8 @@
 """Capitals and marks for a passage that the model wrote without them. Pure functions over words.
 
-Now and then Whisper writes a whole window in lower case or without a mark. The window is decoded again with a text before
-it that shows how to write; only its capitals and marks are taken over, so no word of that text can get into the transcript.
-Where that does not help, pauses make the sentences.
+Whisper sometimes writes a whole window in lower case or without marks. The window is then decoded again after an example
+text with capitals and marks. Only capitals and marks of the result are used, so no word of the example can get into the
+transcript. If that fails, sentences are derived from pauses.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
 SENTENCE: Samples = 7 * RATE // 10
-"""A pause of this length ends a sentence, where nothing else shows its end."""
+"""A pause of this length (0.7 s) ends a sentence if there are no marks."""
 
-_WORDS = 8  # from which on a passage without a mark is strange
-_SIGNS = 14  # the same in scripts without blanks, in letters
-_ALIKE = 0.7  # of the letters of a passage must come again, for marks to be taken over
+_WORDS = 8  # words from which a passage is expected to have a mark
+_SIGNS = 14  # letters, the same for scripts without blanks
+_ALIKE = 0.7  # least similarity of the letters of two decodes, 0..1, for the marks of one to be used in the other
 
 EXAMPLES: Mapping[str, str] = {
     "en": "Good morning, everyone. Shall we begin? Yes, I think so. Let us start with the first point.",
@@ -38,14 +38,14 @@ EXAMPLES: Mapping[str, str] = {
     "ja": "皆さん、おはようございます。それでは、始めましょうか。はい、まず最初の点です。",
     "ko": "여러분, 안녕하세요. 시작할까요? 네, 좋습니다. 그럼 첫 번째 안건부터 보겠습니다.",
 }
-"""Text that shows how each language is written, by Whisper's codes; our own words."""
+"""Example text with capitals and marks for each language, by Whisper's codes; written for this project."""
 
 _MARKS = frozenset(".,!?;:…。，、？！；：।॥؟،؛")
 _STOPS = frozenset(".!?…。？！।॥؟")
 
 
 def plain(words: Sequence[HypothesisWord], pack: LanguagePack) -> bool:
-    """Whether *words* are so many that a mark or a capital must be among them, and none is."""
+    """True if *words* are enough to expect a mark and a capital, but have no mark or no capital."""
     letters = sum(len(comparison_key(word.text)) for word in words)
     if (len(words) < _WORDS) if pack.delimiter else (letters < _SIGNS):
         return False
@@ -56,7 +56,9 @@ def plain(words: Sequence[HypothesisWord], pack: LanguagePack) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Letter:
-    """A letter of a passage: as it compares, as it is written, its word and place, and the marks right behind it."""
+    """A letter of a passage: its comparison *key*, the *char* as written, the index of its word, its *place* in the word's
+    text, and the marks directly after it.
+    """
 
     key: str
     char: str
@@ -76,7 +78,7 @@ def _letters(words: Sequence[HypothesisWord]) -> Iterator[_Letter]:
 
 
 def styled(words: Sequence[HypothesisWord], model: Sequence[HypothesisWord]) -> list[HypothesisWord] | None:
-    """*words* with the capitals and marks of *model*, another writing of the same passage; None if it is of another one."""
+    """*words* with the capitals and marks of *model*, another decode of the same passage; None if the two differ too much."""
     ours, theirs = list(_letters(words)), list(_letters(model))
     if not ours or not theirs:
         return None
@@ -97,7 +99,7 @@ def styled(words: Sequence[HypothesisWord], model: Sequence[HypothesisWord]) -> 
 
 
 def by_pauses(words: Sequence[HypothesisWord], pack: LanguagePack) -> list[HypothesisWord]:
-    """*words* with a full stop at the end and at each long pause, and a capital after it."""
+    """*words* with a full stop at the end and at each pause of at least `SENTENCE`, and a capital after it."""
     stop = pack.stops[0]
     found: list[HypothesisWord] = []
     opens = True
@@ -113,12 +115,12 @@ def by_pauses(words: Sequence[HypothesisWord], pack: LanguagePack) -> list[Hypot
 
 
 def opened(words: Sequence[HypothesisWord], before: HypothesisWord | None) -> list[HypothesisWord]:
-    """*words* with a capital at their beginning where the word *before* ended a sentence, or there is none."""
+    """*words* with a capital at their beginning if the word *before* ended a sentence or is None."""
     if words and (before is None or before.text[-1:] in _STOPS) and words[0].text[:1].islower():
         return [replace(words[0], text=_capital(words[0].text)), *words[1:]]
     return list(words)
 
 
 def _capital(text: str) -> str:
-    """*text* with a capital first letter; a word with a capital inside (iPhone) keeps its form."""
+    """*text* with a capital first letter; a word with a capital inside (iPhone) is unchanged."""
     return text[:1].upper() + text[1:] if text[1:] == text[1:].lower() else text

@@ -1,9 +1,12 @@
-"""Custom words: found where the audio supports them, and nowhere else. Pure functions over words.
+"""Custom words, inserted only where the audio supports them. Pure functions over words.
 
-A list of names before the speech makes Whisper write them where they were not said, and changes how it writes all else
-(research `whisper-real.md`). So a passage is decoded without them first. Where what it wrote sounds like a custom word,
-the passage is decoded once more with those words as text before it, and a custom word takes the place of the words that
-sound like it if the second decode has it there. Everything else stays as the first decode wrote it.
+A list of names in the prompt makes Whisper write them where they were not spoken, and changes the rest of its text
+(research `whisper-real.md`). So a passage is first decoded without them. If some of its words sound like a custom word, the
+passage is decoded again with the custom word in the prompt, and it replaces those words if the second decode has it in the
+same place. The rest of the first decode is unchanged.
+
+Parts, in order: limits; `Entry` and `Match`; similarity of sounds; `Vocabulary`, which finds candidates; choosing and
+adopting words of the second decode; the prompt.
 """
 
 import re
@@ -17,28 +20,29 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_
 from sottovoce.request import VocabEntry
 
 CANDIDATE = 70.0
-"""Likeness, 0 to 100, from which on a custom word is looked for in the second decode."""
+"""Similarity of sounds, 0 to 100, from which a custom word is a candidate for the second decode."""
 
 MAX_WORDS = 6
+"""Most words of an entry; longer ones are ignored, as in contract §6.2."""
 MAX_LETTERS = 200
-"""Of an entry; longer ones are left out (contract §6.2 leaves out more than six words, and words over 4,000 letters)."""
+"""Most letters of an entry; longer ones are ignored (contract §6.2 ignores words over 4,000 letters)."""
 
 BUDGET = 200
-"""Tokens of the text before a passage: with it and Whisper's control tokens 224 are left of its 448 for what it writes."""
+"""Most tokens of the prompt: with these and Whisper's control tokens, 224 of its 448 remain for the text."""
 
 MOST = 40
-"""Custom words before one passage: the likeliest ones."""
+"""Most custom words in one prompt, the most similar ones first."""
 
-_LETTERS = 0.1  # weight of letters beside sounds
-_LONGEST_RUN = 5  # words of a hypothesis that one entry may take the place of
-_SHORT = 4  # sounds; words this short look like too many others
-_FAITH = 0.1  # of the probability of the words before, that a short custom word must have
-_UNSURE = 0.7  # under this the first decode was not sure of its words
+_LETTERS = 0.1  # weight of the similarity of letters, relative to that of sounds
+_LONGEST_RUN = 5  # words of a hypothesis that one entry may replace
+_SHORT = 4  # sounds; shorter words resemble too many others
+_FAITH = 0.1  # least probability of a short custom word, relative to the words that it replaces
+_UNSURE = 0.7  # mean probability below which the first decode counts as unsure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A custom word as it is written, and how it and its `sounds_like` sound (`sounds`)."""
+    """A custom word as written, and in *heard* the sounds (`sounds`) of it and of its `sounds_like`."""
 
     content: str
     heard: tuple[str, ...]
@@ -47,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Words *first* to before *last* of a hypothesis sound like *entry*; *likeness* 0 to 110, sounds before letters."""
+    """words[first:last] of a hypothesis sound like *entry*; *likeness* 0 to 110: sounds up to 100, letters up to 10."""
 
     entry: Entry
     first: int
@@ -63,7 +67,7 @@ _SOUNDS = (
 
 
 def sounds(text: str) -> str:
-    """*text* as it roughly sounds in languages with Latin letters: consonants in classes, runs of vowels as one.
+    """An approximation of the sound of *text* in languages with Latin letters: classes of consonants, one vowel per run.
 
     Other scripts keep their letters.
     """
@@ -77,14 +81,17 @@ def sounds(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """*text* on one line, without what control tokens are written with, nor half characters."""
+    """*text* on one line, without the brackets of control tokens and without unpaired surrogates."""
     text = text.encode("utf-8", "ignore").decode("utf-8")
     text = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
     return " ".join(text.replace("<|", " ").replace("|>", " ").split())
 
 
 def entries(vocab: Iterable[VocabEntry]) -> tuple[tuple[Entry, ...], int]:
-    """The usable ones of *vocab*, once each, and how many are left out: of more than six words or 200 letters, or no text."""
+    """The usable entries of *vocab*, without duplicates, and the number of ignored ones.
+
+    An entry is ignored if it has more than `MAX_WORDS` words, more than `MAX_LETTERS` letters, or no text.
+    """
     found: dict[str, Entry] = {}
     left_out = 0
     for each in vocab:
@@ -99,7 +106,7 @@ def entries(vocab: Iterable[VocabEntry]) -> tuple[tuple[Entry, ...], int]:
 
 
 class Vocabulary:
-    """The custom words of one request, ready to be looked for."""
+    """The custom words of one request, prepared for the search."""
 
     def __init__(self, vocab: Iterable[VocabEntry]) -> None:
         self.entries, self.left_out = entries(vocab)
@@ -107,7 +114,7 @@ class Vocabulary:
         self._sounds = [sound for entry in self.entries for sound in entry.heard]
 
     def candidates(self, words: Sequence[HypothesisWord]) -> list[Match]:
-        """Where *words* sound like a custom word, the likeliest first; one match an entry and place."""
+        """Matches of *words* with custom words, the most similar first; matches of one entry do not overlap."""
         import numpy as np
         from rapidfuzz import fuzz, process
 
@@ -120,14 +127,14 @@ class Vocabulary:
             first, last, _ = runs[row]
             entry = self._owners[column]
             letters = fuzz.ratio(_joined(words[first:last]), comparison_key(entry.content))
-            # vowels count for nothing in sounds, so letters decide between "Confu" and "Confu i" for ComfyUI
+            # Sounds ignore which vowel it is, so letters decide between "Confu" and "Confu i" for ComfyUI.
             likeness = float(scores[row][column]) + _LETTERS * letters
             found.append(Match(entry=entry, first=first, last=last, likeness=likeness))
         return _apart(sorted(found, key=lambda match: -match.likeness))
 
 
 def _apart(matches: Iterable[Match]) -> list[Match]:
-    """*matches*, the likeliest first, without those of an entry in a place where the same entry has a likelier one."""
+    """*matches*, the most similar first, without those that overlap a more similar match of the same entry."""
     kept: list[Match] = []
     places: dict[str, set[int]] = {}
     for match in matches:
@@ -140,7 +147,7 @@ def _apart(matches: Iterable[Match]) -> list[Match]:
 
 
 def _runs(words: Sequence[HypothesisWord]) -> list[tuple[int, int, str]]:
-    """Every run of up to `_LONGEST_RUN` words, and how it sounds."""
+    """Every run of up to `_LONGEST_RUN` words: first index, end index, sounds."""
     return [
         (first, last, sounds("".join(word.text for word in words[first:last])))
         for first in range(len(words))
@@ -149,7 +156,7 @@ def _runs(words: Sequence[HypothesisWord]) -> list[tuple[int, int, str]]:
 
 
 def wanted(matches: Sequence[Match], words: Sequence[HypothesisWord]) -> list[str]:
-    """The custom words that a second decode is to look out for: not those that stand there already as they should."""
+    """The custom words for the second decode, at most `MOST`: those of *matches* that *words* do not already have."""
     chosen = dict.fromkeys(match.entry.content for match in matches if not _written(match, words))
     return list(chosen)[:MOST]
 
@@ -162,7 +169,7 @@ def _written(match: Match, words: Sequence[HypothesisWord]) -> bool:
 def adopted(
     words: Sequence[HypothesisWord], other: Sequence[HypothesisWord], matches: Sequence[Match]
 ) -> list[HypothesisWord]:
-    """*words* with the custom words that *other*, the second decode, has in the same places."""
+    """*words* with the custom words of *matches* that *other*, the second decode, has in the same places."""
     said = {comparison_key("".join(word.text for word in run)) for run in _all_runs(other)}
     keys = [comparison_key(word.text) for word in words], [comparison_key(word.text) for word in other]
     blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
@@ -196,9 +203,11 @@ def _supported(
     blocks: Sequence[Block],
     said: Container[str],
 ) -> bool:
-    """Whether *other* has the custom word of *match* in its place, or the caller's `sounds_like` is what was written.
+    """True if *other* has the custom word of *match* in its place.
 
-    *blocks*: what both have in common; *said*: the letters of every run of words of *other*.
+    Also true if *words* have one of its `sounds_like` there, at a mean probability below `_UNSURE`. A custom word of fewer
+    than `_SHORT` sounds must also have `_FAITH` times the mean probability of the words that it replaces.
+    *blocks*: runs of words that *words* and *other* have in common; *said*: the letters of every run of words of *other*.
     """
     place = words[match.first : match.last]
     mean = sum(word.probability for word in place) / len(place)
@@ -221,7 +230,7 @@ def _joined(words: Sequence[HypothesisWord]) -> str:
 
 
 def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[HypothesisWord]) -> Sequence[HypothesisWord]:
-    """What *other* has where the words of *match* are: between the nearest words that both have."""
+    """The words of *other* in the place of *match*: between the nearest words that both have in common."""
     low = max(
         (block.b + min(block.size, match.first - block.a) for block in blocks if block.a < match.first), default=0
     )
@@ -233,7 +242,7 @@ def _opposite(match: Match, blocks: Sequence[Block], other: Sequence[HypothesisW
 
 
 def _replaced(match: Match, words: Sequence[HypothesisWord]) -> HypothesisWord:
-    """One word in the place of those of *match*, with the marks that stood around them."""
+    """The custom word that replaces the words of *match*, with the marks around them, their time and mean probability."""
     place = words[match.first : match.last]
     before, _, after = _core("".join(word.text for word in place))
     return HypothesisWord(
@@ -245,7 +254,7 @@ def _replaced(match: Match, words: Sequence[HypothesisWord]) -> HypothesisWord:
 
 
 def _core(text: str) -> tuple[str, str, str]:
-    """*text* in three parts: marks, what lies between, marks."""
+    """*text* in three parts: leading marks, core, trailing marks."""
     inner = [number for number, char in enumerate(text) if char.isalnum()]
     if not inner:
         return text, "", ""
@@ -255,9 +264,9 @@ def _core(text: str) -> tuple[str, str, str]:
 def previous(
     chosen: Sequence[str], code: str, encode: Callable[[str], Sequence[int]], plain: int
 ) -> tuple[list[int], int]:
-    """Tokens of a text that has the words *chosen*, as many as `BUDGET` holds, and how many do not fit.
+    """Tokens of a prompt with the words *chosen* as far as `BUDGET` allows, and the number of words left out.
 
-    *encode* turns text into tokens; those from *plain* on are control tokens, and a word that becomes one is left out.
+    *encode* turns text into tokens. Tokens from *plain* on are control tokens; a word that contains one is left out.
     """
     kept: list[str] = []
     used = len(encode(_sentence([], code))) + 1
@@ -271,6 +280,6 @@ def previous(
 
 
 def _sentence(words: Sequence[str], code: str) -> str:
-    """A sentence with *words*: a bare list would make the model write lists."""
+    """A sentence with *words*: after a bare list, the model would write lists."""
     listed = ", ".join(words)
     return f" They talked about {listed} for a while." if code == "en" else f" {listed}."

@@ -1,9 +1,9 @@
-"""Windows of audio as Whisper hears them: one stretch of speech each, with real audio on both sides.
+"""Windows of audio for Whisper: each holds a stretch of speech, or a part of one, with real audio on both sides.
 
-A stretch comes with what was around it (`ACTIVITY`), so a window is one piece of the media without gaps: the model
-loses words, capitals and marks where silence of zeros is put between pieces of speech (research `whisper-real.md`). Where
-speech went on for longer than a window holds, the windows on both sides of the cut share some audio, and
-`engines.seams` joins their words.
+A stretch includes the audio around its speech (`ACTIVITY`), so a window is one piece of the media without gaps: if zeros
+are inserted between pieces of speech, the model loses words, capitals and marks (research `whisper-real.md`). Where speech
+is longer than a window, the windows on both sides of the cut share some audio, and `engines.common.overlap_merge` merges
+their words.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SHARED: Samples = RATE
-"""What a window has of its neighbour where speech was cut."""
+"""Audio (1 s) that a window takes from its neighbour where speech was cut."""
 
 CONTEXT: Samples = 2 * RATE // 5
-"""Real audio on both sides of speech, as far as there is no other speech."""
+"""Real audio (0.4 s) on both sides of speech, or less if other speech is nearer."""
 
 LONGEST: Samples = 27 * RATE
-"""Of a window without what it shares: with that and a second of zeros behind it, it fills the model's 30 s."""
+"""Longest window (27 s) without shared audio: with 1 s shared on each side and 1 s of zeros, it fills the model's 30 s."""
 
 ACTIVITY = ActivityPolicy(min_silence=2 * RATE, pad=CONTEXT, max_speech=LONGEST, inner_pause=RATE // 8)
-"""How speech is cut for Whisper: pauses under 2 s stay inside a stretch, 0.4 s of real audio lie on both sides of it.
+"""Policy for cutting speech: pauses under 2 s stay inside a stretch, which has 0.4 s of real audio on both sides.
 
 Measured with Whisper base and tiny.en (docs/accuracy.md): windows of 28 s lose fewer words than windows of 15 or 20 s, and
 pauses of 2 s inside a window fewer than pauses of 1.2 or 3 s.
@@ -39,10 +39,10 @@ pauses of 2 s inside a window fewer than pauses of 1.2 or 3 s.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """*audio* float32[n], whose first sample lies at *start* of the media; *own*: the part that this window answers for.
+    """*audio* float32[n] at 16 kHz; its first sample is at *start* of the media. *own*: the part without shared audio.
 
-    *voiced*: runs of speech, in samples from *start*. *ends*: the stretch ends with this window (a long stretch has several).
-    *joins*: speech goes on from the window before without a pause.
+    *voiced*: runs of speech, in samples from *start*. *stretch*: the stretch that the window belongs to. *ends*: the
+    stretch ends with this window (a long stretch has several). *joins*: *own* begins where that of the window before ends.
     """
 
     start: Samples
@@ -55,13 +55,13 @@ class Window:
 
     @property
     def length(self) -> Samples:
-        """Of the audio."""
+        """Samples of audio."""
         return len(self.audio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """A stretch, or a part of one that is longer than a window."""
+    """A stretch, or a part of one that is too long for a window."""
 
     speech: Speech
     stretch: Span
@@ -69,9 +69,9 @@ class _Piece:
 
 
 def windows(speech: Iterable[Speech]) -> Iterator[Window]:
-    """One window a stretch, or several where it is longer than `LONGEST`; stretches in order, without overlap.
+    """One window per stretch, or several if it is longer than `LONGEST`; stretches come in order, without overlap.
 
-    Holds three pieces at most.
+    Keeps at most three pieces in memory.
     """
     before: Speech | None = None
     held: _Piece | None = None
@@ -97,7 +97,7 @@ def _pieces(speech: Iterable[Speech]) -> Iterator[_Piece]:
 
 
 def _voiced(stretch: Speech, first: Samples, last: Samples) -> tuple[Span, ...]:
-    """The runs of speech in samples *first* to *last* of *stretch*; all of it where they are not known."""
+    """The runs of speech in samples *first* to *last* of *stretch*, in media time; all of it if its runs are unknown."""
     runs = stretch.voiced or (Span(start=stretch.start, end=stretch.end),)
     low, high = stretch.start + first, stretch.start + last
     return tuple(
@@ -106,7 +106,7 @@ def _voiced(stretch: Speech, first: Samples, last: Samples) -> tuple[Span, ...]:
 
 
 def _window(before: Speech | None, piece: _Piece, after: Speech | None) -> Window:
-    """*piece* with what it shares with its neighbours, where there is no gap between them."""
+    """The window of *piece*, with audio shared by neighbours that follow without a gap."""
     import numpy as np
 
     speech = piece.speech
@@ -127,9 +127,9 @@ def _window(before: Speech | None, piece: _Piece, after: Speech | None) -> Windo
 
 
 def _shared(one: Speech | None, other: Speech | None, *, side: int) -> "Floats":
-    """What the window of *other* (*side* -1) or *one* (1) has of its neighbour: real audio, up to `CONTEXT` of a pause.
+    """Audio that the window of *other* (*side* -1) or of *one* (*side* 1) takes from its neighbour.
 
-    Where speech was cut, `SHARED` of it. Nothing where there is a gap between the two.
+    In a pause, up to `CONTEXT` samples of it; where speech was cut, `SHARED` samples; none if there is a gap between them.
     """
     import numpy as np
 
@@ -145,7 +145,7 @@ def _shared(one: Speech | None, other: Speech | None, *, side: int) -> "Floats":
 
 
 def _joined(runs: Iterable[Span], start: Samples, end: Samples) -> tuple[Span, ...]:
-    """*runs* in samples from *start* on, as far as they lie before *end*; runs that touch are one."""
+    """*runs* in samples from *start*, limited to *start* … *end*; runs that touch are joined."""
     found: list[Span] = []
     for run in runs:
         low, high = max(run.start, start) - start, min(run.end, end) - start

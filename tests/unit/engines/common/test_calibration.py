@@ -69,7 +69,7 @@ def test_anything_else_is_an_error(text, tmp_path):
 
 def test_a_file_that_is_no_text_or_too_large_is_an_error(tmp_path):
     (tmp_path / FILE).write_bytes(b"\xff\xfe[[0, 0]]")
-    with pytest.raises(ValueError, match="no text"):
+    with pytest.raises(ValueError, match="not UTF-8 text"):
         load(tmp_path)
     (tmp_path / FILE).write_text("[[0, 0]]" + " " * MAX_BYTES)
     with pytest.raises(ValueError, match="too large"):
