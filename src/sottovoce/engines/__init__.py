@@ -1,1 +1,1 @@
-"""Adapters around recognisers, and the table that chooses among them."""
+"""Engine adapters (recognition, alignment, diarization), their models, and the registry that chooses among them."""

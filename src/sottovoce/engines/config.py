@@ -1,4 +1,4 @@
-"""What an operator decides about engines: where models lie, which of them to use, on what."""
+"""The operator's settings for engines: the model folder, the models to use, and the devices to run them on."""
 
 import ctypes
 from dataclasses import dataclass, field
@@ -9,12 +9,13 @@ from sottovoce.request import OperatingPoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """Goes to every engine process as it is, so it holds no secret.
+    """Settings of the engines. They are passed to every engine process unchanged, so they must not contain a secret.
 
-    *pinned*: the model that an operating point shall use, by name. *devices*: where engine processes run, in turn: `cpu`,
-    or GPUs by number (`cuda:0`, `cuda:1`). *compute_type*: `auto` is int8 on a CPU and float16 on a GPU. *threads*: of one
-    decode in an engine process. *workers*: decodes that one process may have at once on a CPU, while other slots are idle.
-    *batch*: stretches of at most 30 s that a GPU recognises together; *beam*: hypotheses kept while searching.
+    *models*: the model store's folder. *pinned*: name of the model that an operating point must use. *devices*: assigned
+    to engine processes in turn: `cpu`, or GPUs by number (`cuda:0`, `cuda:1`). *compute_type*: a CTranslate2 type; `auto`
+    is int8 on a CPU and float16 on a GPU. *threads*: CPU threads of one decode. *workers*: decodes that one process may
+    run at once on a CPU, while other slots are idle. *batch*: stretches of at most 30 s that a GPU recognises together.
+    *beam*: beam size, the hypotheses kept during the search.
     """
 
     models: Path = Path("data/models")
@@ -28,14 +29,14 @@ class EngineConfig:
 
     @property
     def kind_of_device(self) -> str:
-        """`cpu` or `cuda`: what decides about speed and memory; the number of a GPU does not."""
+        """`cpu` or `cuda`, without the number of the GPU."""
         return self.devices[0].partition(":")[0]
 
 
 def visible_devices(wanted: str) -> tuple[str, ...]:
     """The devices that the setting *wanted* names: `auto`, `cpu`, `cuda`, or `cuda:0,2`.
 
-    `auto` is every GPU that the driver shows, else the CPU. Raises ValueError for a GPU that is not there.
+    `auto` is every GPU that the driver reports, or the CPU if there is none. Raises ValueError for an absent GPU.
     """
     if wanted == "cpu":
         return ("cpu",)
@@ -45,12 +46,15 @@ def visible_devices(wanted: str) -> tuple[str, ...]:
     _, _, numbers = wanted.partition(":")
     asked = [int(number) for number in numbers.split(",")] if numbers else list(range(count))
     if not asked or max(asked) >= count:
-        raise ValueError(f"device {wanted}: this machine shows {count} GPU(s); use `cpu`, or mend the driver")
+        raise ValueError(f"device {wanted}: the driver reports {count} GPU(s); use `cpu`, or repair the driver")
     return tuple(f"cuda:{number}" for number in dict.fromkeys(asked))
 
 
 def _gpus() -> int:
-    """How many GPUs the driver shows to this process. The driver alone is asked: it costs nothing where there is none."""
+    """The number of GPUs that the driver reports to this process; 0 without a driver.
+
+    Calls the driver library directly, which is cheap where there is none.
+    """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

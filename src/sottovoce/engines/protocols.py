@@ -1,7 +1,10 @@
-"""What an engine must be able to say of itself and to do.
+"""The interfaces of engines: what they report of themselves, and what they must do.
 
-Narrow on purpose: a recogniser turns speech into words, an aligner finds known words in speech, a diarizer tells voices
-apart. The caller owns decoding, activity, time, labels, punctuation and formatting.
+They are narrow on purpose: a recogniser turns speech into words, an aligner finds known words in speech, a diarizer
+separates voices. The caller owns audio decoding, speech activity, time, labels, punctuation and formatting. Times are in
+samples at 16 kHz (`Samples`), probabilities 0..1.
+
+Parts, in order: skills, hints and capabilities; recognition; alignment; diarization.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +42,7 @@ __all__ = [
 
 
 class Skill(StrEnum):
-    """What an engine is for."""
+    """A task that an engine can perform."""
 
     TRANSCRIPTION = "transcription"
     ALIGNMENT = "alignment"
@@ -48,9 +51,9 @@ class Skill(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognized:
-    """What was heard in `start … end` of the media; *items* have media times and lie inside that span.
+    """What was recognised in `start … end` of the media; *items* have media times and lie inside that span.
 
-    *notes*: what the job's log should say about it, each a short sentence without anything that was said.
+    *notes*: lines for the job's log, each a short sentence that contains no spoken text.
     """
 
     start: Samples
@@ -61,7 +64,7 @@ class Recognized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """What the request tells an engine."""
+    """The parts of a request that an engine needs: language, operating point, custom vocabulary."""
 
     language: str
     operating_point: OperatingPoint = OperatingPoint.STANDARD
@@ -70,13 +73,13 @@ class Hints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can do with one model that it has here and now.
+    """What an engine can do with one model that is present on this machine.
 
-    *skills*: what it is for; *languages* (the contract's codes) hold for all of them but diarization, which needs none.
-    *punctuates*: its items carry marks and capitals, so our punctuation stage is skipped. *grade* orders models by
-    accuracy (0: a fallback); *suits* is the operating point that a model of its cost is meant for, *pinned* those that
-    the operator gave it. *device*: `cpu` or `cuda`. *voiceprints*: the name and version of the form in which a diarizer
-    writes voice prints; only prints of one form can be compared.
+    *skills*: the tasks it performs; *languages* (the contract's codes) apply to all of them except diarization, which is
+    independent of the language. *punctuates*: its items have marks and capitals, so the punctuation stage is skipped.
+    *grade* orders models by accuracy (0: a fallback). *suits* is the operating point that a model of its cost is meant
+    for, *pinned* those for which the operator chose it. *device*: `cpu` or `cuda`. *voiceprints*: name and version of the
+    format of the diarizer's voice prints; only prints of the same format can be compared.
     """
 
     engine: str
@@ -97,7 +100,7 @@ class Capabilities:
 
 
 class Recognizer(Protocol):
-    """Speech to words. One call per job; an engine may read ahead to batch, and yields in order."""
+    """Speech to words. `recognize` is called once per job; an engine may read ahead to batch, and yields in order."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,17 +108,17 @@ class Recognizer(Protocol):
         ...
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
-        """Words for each stretch, in order, one `Recognized` per stretch; nothing said gives empty items."""
+        """One `Recognized` per stretch, in order; its items are empty if there is no speech."""
         ...
 
 
 @runtime_checkable
 class ChoosesActivity(Protocol):
-    """A recogniser that wants speech cut in its own way; others get `ActivityPolicy()`."""
+    """A recogniser with its own policy for cutting speech into stretches; others get `ActivityPolicy()`."""
 
     @property
     def activity(self) -> ActivityPolicy:
-        """Where its stretches begin and end, and what audio they have around the speech."""
+        """Where stretches begin and end, and how much audio they have around the speech."""
         ...
 
 
@@ -124,16 +127,16 @@ class Parallel(Protocol):
     """A recogniser that can work on several stretches of one job at once."""
 
     def allow(self, width: Callable[[], int]) -> None:
-        """Ask *width* before each piece of work how many may go on at once, 1 or more."""
+        """Call *width* before each stretch for the number of stretches that may be processed at once, 1 or more."""
         ...
 
 
 @runtime_checkable
 class LanguageIdentifier(Protocol):
-    """Speech to languages; an engine with `identifies_language` is one."""
+    """Speech to languages; an engine with `identifies_language` implements it."""
 
     def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
-        """Languages by falling confidence, over all of *speech* together (at most two minutes); empty for no speech."""
+        """Languages by falling confidence, over all of *speech* together (at most two minutes); empty without speech."""
         ...
 
 
@@ -142,7 +145,7 @@ class LanguageIdentifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardWord:
-    """A spoken word as an aligner heard it, spelled as in `Reading.spoken`, with media times."""
+    """A word that an aligner recognised, spelled as in `AlignmentSession.spoken`, with media times in samples."""
 
     text: str
     start: Samples
@@ -151,7 +154,7 @@ class HeardWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedWord:
-    """Where a word of the text lies in the media. *score* 0..1: how well the audio there fits it; under 0.5 it is doubtful."""
+    """The position of a word of the text in the media. *score* 0..1: how well the audio fits; below 0.5 it is doubtful."""
 
     start: Samples
     end: Samples
@@ -159,28 +162,28 @@ class PlacedWord:
 
 
 class AlignmentSession(Protocol):
-    """A text that an aligner has made itself ready for. Its words are counted from 0."""
+    """A text that an aligner has prepared. Its words are numbered from 0."""
 
     @property
     def spoken(self) -> Sequence[tuple[str, ...]]:
-        """For each word of the text what is said for it, lower case; empty for a word that nobody says (a lone dash)."""
+        """For each word of the text its spoken words, in lower case; empty for an unspoken word (a lone dash)."""
         ...
 
     def recognize(self, stretch: Speech) -> tuple[HeardWord, ...]:
-        """What is said in *stretch* (at most 30 s), found without knowing where in the text it stands."""
+        """The words spoken in *stretch* (at most 30 s), recognised without knowledge of their position in the text."""
         ...
 
     def align(self, stretch: Speech, words: Sequence[int]) -> tuple[PlacedWord | None, ...]:
-        """Where *words* (their numbers, rising; nothing else of the text is said there) lie in *stretch* (at most 90 s).
+        """Positions of *words* in *stretch* (at most 90 s).
 
-        In order and without overlap, one entry a word, `None` for a word that nobody says and for those that cannot be
-        placed there.
+        *words*: rising numbers of the words spoken there; no other words of the text are. Returns one entry per word, in
+        order and without overlap; `None` for an unspoken word and for one that cannot be placed.
         """
         ...
 
 
 class Aligner(Protocol):
-    """Known words to times. One reading per job."""
+    """Known words to times. `read` is called once per job."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -188,7 +191,7 @@ class Aligner(Protocol):
         ...
 
     def read(self, words: Sequence[str], language: str) -> AlignmentSession:
-        """Make ready for the text *words* (as they are written, with their marks). Raises `EngineUnavailable`."""
+        """Prepare the text *words* (as written, with their marks). Raises `EngineUnavailable`."""
         ...
 
 
@@ -196,12 +199,12 @@ class Aligner(Protocol):
 
 
 SpeechSource = Callable[[], Iterator[Speech]]
-"""The speech of a medium from its beginning, the same at every call: stretches in order, without overlap."""
+"""Yields the speech of a medium from its beginning, the same at every call: stretches in order, without overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiarizationHints:
-    """*sensitivity* 0..1: more finds more speakers (contract §6.2). *prefer_current*: change speakers less readily."""
+    """*sensitivity* 0..1: a higher value finds more speakers (contract §6.2). *prefer_current*: fewer speaker changes."""
 
     sensitivity: float = 0.5
     prefer_current: bool = False
@@ -209,7 +212,7 @@ class DiarizationHints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """From *start* to *end* speaks *voice*, an index into `Diarized.voices`."""
+    """A span in which *voice*, an index into `Diarized.voices`, speaks."""
 
     start: Samples
     end: Samples
@@ -218,7 +221,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """One speaker: the voice print (at most 8 kB, in the diarizer's own form), median pitch in Hz where there is one."""
+    """One speaker: the voice print (at most 8 kB, in the diarizer's format), and the median pitch in Hz, or None."""
 
     voiceprint: bytes
     pitch: float | None = None
@@ -226,24 +229,24 @@ class Voice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diarized:
-    """Who speaks when: *turns* by rising start; those of different voices may overlap."""
+    """Speaker turns by rising start; turns of different voices may overlap."""
 
     turns: tuple[Turn, ...] = ()
     voices: tuple[Voice, ...] = ()
 
 
 class Diarizer(Protocol):
-    """Speech to turns. Holds no more of the audio than one stretch at a time."""
+    """Speech to turns. Keeps at most one stretch of the audio in memory."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this loaded engine can do; `voiceprints` names the form of its prints."""
+        """What this loaded engine can do; `voiceprints` names the format of its prints."""
         ...
 
     def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
-        """Who speaks when in what *listen* gives; it may be called more than once. No speech gives no turns."""
+        """Speaker turns in the speech of *listen*, which may be called more than once. No turns without speech."""
         ...
 
     def similarity(self, one: bytes, other: bytes) -> float:
-        """How likely two prints of its form are one speaker's, 0..1 (0.5: undecided). Raises ValueError for no print."""
+        """Probability 0..1 that two prints are of one speaker (0.5: undecided). Raises ValueError for invalid prints."""
         ...

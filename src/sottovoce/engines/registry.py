@@ -1,4 +1,10 @@
-"""Which engine recognises, aligns or diarizes what, and why: the one table behind refusals at submit, discovery and `doctor`."""
+"""Registry of engines: chooses the engine and model for a language and operating point, and loads it.
+
+The same table decides which jobs are rejected at submit, what discovery lists, and what `doctor` reports.
+
+Parts, in order: `Engine` and `Choice`; what each engine of this release offers and how it is loaded; the table `ENGINES`;
+listing offers; choosing a recogniser, aligner or diarizer; refusals; loading.
+"""
 
 import contextlib
 import importlib
@@ -22,9 +28,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """An engine as known before it is loaded: what it could do here, how to load it, and which package it needs.
+    """An engine before it is loaded: what it offers on this machine, how to load it, and the package it needs.
 
-    *load*, *align* and *diarize* take the model's name, the device (`cpu`, `cuda:0` …) and the setup; None: not its skill.
+    *load*, *align* and *diarize* take the model's name, the device (`cpu`, `cuda:0` …) and the `EngineConfig`; None if
+    the engine lacks that skill.
     """
 
     name: str
@@ -37,7 +44,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The engine and model for one language and operating point, and *why* in words for the job's log."""
+    """The engine and model chosen for one language and operating point; *why* is the reason, for the job's log."""
 
     engine: str
     model: str
@@ -50,7 +57,7 @@ class Choice:
 
 
 def _pocketsphinx_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    del engine_config  # its one model comes in its package
+    del engine_config  # its only model is part of its package
     if importlib.util.find_spec("pocketsphinx") is None:
         return ()
     from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES
@@ -77,7 +84,7 @@ def _whisper_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
         return ()
     return tuple(
         replace(
-            _described(model, engine_config, remedies.languages_of(model)),
+            _store_capabilities(model, engine_config, remedies.languages_of(model)),
             custom_vocab=True,
             identifies_language=model.languages is None,
         )
@@ -105,7 +112,7 @@ def _onnx_asr_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
     if importlib.util.find_spec("onnx_asr") is None or not _has_onnxruntime(engine_config):
         return ()
     return tuple(
-        _described(model, engine_config, model.languages)
+        _store_capabilities(model, engine_config, model.languages)
         for model in ModelStore(engine_config.models).present()
         if model.engine == "onnx-asr" and model.languages
     )
@@ -125,7 +132,7 @@ def _load_onnx_asr(model: str, device: str, engine_config: EngineConfig) -> Reco
 
 
 def _has_onnxruntime(engine_config: EngineConfig) -> bool:
-    """Whether ONNX models can run where *engine_config* wants them; graded high, they would be chosen and then not load."""
+    """True if ONNX models can run on the configured device. If not, they must not be offered: they would fail to load."""
     return engine_config.kind_of_device != "cuda" or _installed("onnxruntime-gpu")
 
 
@@ -184,8 +191,8 @@ def _installed(package: str) -> bool:
     return False
 
 
-def _described(model: Model, engine_config: EngineConfig, languages: frozenset[str]) -> Capabilities:
-    """What every model from the shelf has in common: it punctuates, knows its confidence, and has a grade."""
+def _store_capabilities(model: Model, engine_config: EngineConfig, languages: frozenset[str]) -> Capabilities:
+    """Capabilities common to all transcription models of the model store: punctuation, word confidence, and a grade."""
     return Capabilities(
         engine=model.engine,
         model=model.name,
@@ -199,11 +206,11 @@ def _described(model: Model, engine_config: EngineConfig, languages: frozenset[s
 
 
 def _offer(name: str, model: str, engine_config: EngineConfig) -> Capabilities:
-    """The capabilities of *model*. Raises `EngineUnavailable` when it is not there (any more)."""
+    """The capabilities of *model* of the engine *name*. Raises `EngineUnavailable` if it is absent or was removed."""
     for entry in ENGINES[name].offers(engine_config):
         if entry.model == model:
             return entry
-    raise EngineUnavailable(f"the model {model} is not complete on this machine: {_pull(model)}", at=None)
+    raise EngineUnavailable(f"the model {model} is not complete on this machine: {_pull_command(model)}", at=None)
 
 
 ENGINES: Mapping[str, Engine] = {
@@ -224,13 +231,14 @@ ENGINES: Mapping[str, Engine] = {
 }
 """Every engine that this release has an adapter for."""
 
-_WHY = {
+_DESCRIPTIONS = {
     "pocketsphinx": "the embedded English engine: small, offline, tens of percent of words wrong",
 }
+"""Descriptions of engines for the job's log, in place of engine and model name."""
 
 
 def engine(name: str) -> Engine:
-    """The engine called *name*; `package.module:ATTRIBUTE` imports an operator's own. Raises `EngineUnavailable`."""
+    """The engine called *name*; `package.module:ATTRIBUTE` imports the operator's own. Raises `EngineUnavailable`."""
     if name in ENGINES:
         return ENGINES[name]
     module, _, attribute = name.partition(":")
@@ -239,20 +247,21 @@ def engine(name: str) -> Engine:
     except (ImportError, AttributeError, ValueError) as error:
         known = ", ".join(ENGINES)
         raise EngineUnavailable(
-            f"no engine {name!r}; there are {known}, or name your own as package.module:ENGINE", at=None
+            f"no engine {name!r}; use {known}, or name your own as package.module:ENGINE", at=None
         ) from error
     if not isinstance(found, Engine):
-        raise EngineUnavailable(f"{name} is no Engine", at=None)
+        raise EngineUnavailable(f"{name} is not an instance of sottovoce.engines.registry.Engine", at=None)
     return found
 
 
 def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capabilities, ...]:
-    """Capabilities of every engine and model that is present; for transcription only those that *configured* allows.
+    """Capabilities of every engine and model on this machine; *configured* limits the engine for transcription.
 
-    Raises `EngineUnavailable` for a pinned model that nobody here has.
+    *configured*: `auto`, or the name of the only engine that may transcribe. Raises `EngineUnavailable` for a pinned model
+    that is absent or cannot be used.
     """
     names = dict.fromkeys([*ENGINES, *([] if configured == "auto" else [configured])])
-    # an operator's own engine is known to everybody by the name under which it can be imported again
+    # The operator's own engine is listed under its import name, so that every process can import it again.
     every = [replace(entry, engine=name) for name in names for entry in engine(name).offers(engine_config)]
     found = every if configured == "auto" else [each for entry in every for each in _allowed(entry, configured)]
     for point, model in engine_config.pinned.items():
@@ -260,13 +269,13 @@ def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capa
             fault = dict(ModelStore(engine_config.models).faults()).get(model)
             state = f"cannot be used, {fault}" if fault else "is not present"
             raise EngineUnavailable(
-                f"the model for {point}, {model}, {state}: {_pull(model)}, or unset the setting", at=None
+                f"the model for {point}, {model}, {state}: {_pull_command(model)}, or unset the setting", at=None
             )
     return tuple(replace(entry, pinned=_pins(entry.model, engine_config)) for entry in found)
 
 
 def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
-    """*entry* with the skills that remain when only the engine *configured* may transcribe."""
+    """*entry* without transcription unless it is of the engine *configured*; empty if no skill remains."""
     if entry.engine == configured:
         return (entry,)
     others = entry.skills - {Skill.TRANSCRIPTION}
@@ -277,21 +286,21 @@ def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
     return frozenset(point for point, pinned in engine_config.pinned.items() if pinned == model)
 
 
-def _pull(model: str) -> str:
+def _pull_command(model: str) -> str:
     return f"run `sottovoce models pull {model}`"
 
 
 def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...]) -> Choice:
-    """The best of *offers* for *language* (or `auto`: one that identifies it) and *point*.
+    """The best of *offers* for *language* (`auto`: one that identifies the language) and *point*.
 
-    Raises `EngineUnavailable` that says what is there and what to do about it.
+    Raises `EngineUnavailable` with the available languages and the command that adds this one.
     """
     offers = skilled(offers, Skill.TRANSCRIPTION)
-    fitting = [entry for entry in offers if point in entry.operating_points and _knows(entry, language)]
+    fitting = [entry for entry in offers if point in entry.operating_points and _supports(entry, language)]
     if not fitting:
         raise EngineUnavailable(refusal(language, offers))
     best = max(fitting, key=lambda entry: _preference(entry, point))
-    known = _WHY.get(best.engine, f"{best.engine} {best.model}")
+    known = _DESCRIPTIONS.get(best.engine, f"{best.engine} {best.model}")
     reason = f"the model set for {point}" if point in best.pinned else f"best of {len(fitting)} present"
     why = f"{known}; {reason} for {language}/{point}"
     return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
@@ -303,7 +312,7 @@ def skilled(offers: Iterable[Capabilities], skill: Skill) -> tuple[Capabilities,
 
 
 def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:
-    """The best aligner of *offers* for *language*. Raises `EngineUnavailable` that says what is there."""
+    """The best aligner of *offers* for *language*. Raises `EngineUnavailable` with the available languages."""
     aligners = skilled(offers, Skill.ALIGNMENT)
     fitting = [entry for entry in aligners if language in entry.languages]
     if not fitting:
@@ -315,7 +324,7 @@ def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:
 
 
 def choose_diarizer(offers: tuple[Capabilities, ...]) -> Choice | None:
-    """The best diarizer of *offers*; None where there is none."""
+    """The best diarizer of *offers*; None if there is none."""
     fitting = skilled(offers, Skill.DIARIZATION)
     return _graded(fitting, "diarizer") if fitting else None
 
@@ -326,14 +335,15 @@ def _graded(fitting: Sequence[Capabilities], what: str) -> Choice:
     return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
 
 
-def _knows(entry: Capabilities, language: str) -> bool:
+def _supports(entry: Capabilities, language: str) -> bool:
     return entry.identifies_language if language == AUTO else language in entry.languages
 
 
 def _preference(entry: Capabilities, point: OperatingPoint) -> tuple[bool, bool, bool, int]:
-    """What the operator set, then no fallback; then for `enhanced` accuracy, and for `standard` a model of its cost.
+    """Sort key, highest first: pinned by the operator; not a fallback (grade 0); suited to *point*; grade.
 
-    Where only costlier models are present, `standard` takes the smallest.
+    Every model suits `enhanced`. For `standard`, a model meant for `enhanced` does not suit, and of those models the one
+    with the lowest grade, the cheapest, is preferred.
     """
     suits = point is OperatingPoint.ENHANCED or entry.suits in (None, point)
     grade = entry.grade if suits else -entry.grade
@@ -341,7 +351,7 @@ def _preference(entry: Capabilities, point: OperatingPoint) -> tuple[bool, bool,
 
 
 def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
-    """Why *language* cannot be transcribed here, for the caller, and the command that would change it."""
+    """The message to the caller that *language* cannot be transcribed here, with the command that adds it."""
     model = remedies.to_pull(language)
     if language == AUTO:
         what = "language identification is not available on this server; name the language"
@@ -353,17 +363,17 @@ def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
 
 
 def load(name: str, model: str, device: str, engine_config: EngineConfig) -> Recognizer:
-    """The loaded recogniser. Raises `EngineUnavailable` when it cannot be loaded, whatever its library raised."""
+    """The loaded recogniser. Raises `EngineUnavailable` for any failure to load it."""
     return _loaded(engine(name).load, name, model, device, engine_config)
 
 
 def load_aligner(name: str, model: str, device: str, engine_config: EngineConfig) -> Aligner:
-    """The loaded aligner. Raises `EngineUnavailable`."""
+    """The loaded aligner. Raises `EngineUnavailable` for any failure to load it."""
     return _loaded(engine(name).align, name, model, device, engine_config)
 
 
 def load_diarizer(name: str, model: str, device: str, engine_config: EngineConfig) -> Diarizer:
-    """The loaded diarizer. Raises `EngineUnavailable`."""
+    """The loaded diarizer. Raises `EngineUnavailable` for any failure to load it."""
     return _loaded(engine(name).diarize, name, model, device, engine_config)
 
 
@@ -375,7 +385,7 @@ def _loaded(
     engine_config: EngineConfig,
 ) -> T:
     if loader is None:
-        raise EngineUnavailable(f"{name} is not an engine for this", at=None)
+        raise EngineUnavailable(f"the engine {name} does not have the requested skill", at=None)
     try:
         return loader(model, device, engine_config)
     except EngineUnavailable:

@@ -1,6 +1,6 @@
-"""Which model of the catalogue to pull: for a language that no model here knows, and for a folder that cannot be used.
+"""Chooses the model of the catalogue to pull for a language without a model, or for a folder that cannot be used.
 
-Refusals at submit, `sottovoce doctor` and `sottovoce models list` all ask here, so that they give the same advice.
+Rejections at submit, `sottovoce doctor` and `sottovoce models list` all use this module, so they give the same advice.
 """
 
 import importlib.util
@@ -14,9 +14,9 @@ from sottovoce.transcript.languages import AUTO
 
 
 def languages_of(model: Model) -> frozenset[str]:
-    """The contract's codes that *model* can transcribe, before it is loaded.
+    """The contract's codes that *model* can transcribe, known before it is loaded.
 
-    Cantonese came to Whisper with large-v3; an operator's own multilingual model gets the benefit of the doubt.
+    Cantonese was added to Whisper with large-v3. An operator's own multilingual model is assumed to support it.
     """
     if model.engine not in {WHISPER, ONNX_ASR}:
         return frozenset()
@@ -27,16 +27,17 @@ def languages_of(model: Model) -> frozenset[str]:
 
 
 def serves(model: Model, language: str) -> bool:
-    """Whether *model* can transcribe *language*, or identify it if it is `auto`."""
+    """True if *model* can transcribe *language*; for `auto`, True if it can identify languages."""
     if language == AUTO:
         return model.engine == WHISPER and model.languages is None
     return language in languages_of(model)
 
 
 def to_pull(language: str) -> Model | None:
-    """The model to begin with for *language* (or `auto`); None where no model of the catalogue knows it.
+    """The recommended model for *language* (or `auto`); None if no model of the catalogue supports it.
 
-    One that the package index carries comes first, then one that needs no further package, then the smallest.
+    Models in the package index come first, then those that need no further package, then multilingual ones, then smaller
+    ones.
     """
     candidates = [model for model in CATALOGUE.values() if serves(model, language)]
     return min(candidates, key=_effort, default=None)
@@ -47,8 +48,9 @@ def _effort(model: Model) -> tuple[bool, bool, bool, int]:
 
 
 def better(language: str, grade: int) -> tuple[Model, ...]:
-    """Models that know *language* and are graded above *grade* (what is here), by grade: one to begin with, and the best
-    for each operating point.
+    """Models for *language* with a grade above *grade*, that of the present model, sorted by grade.
+
+    They are the recommended one (`to_pull`; else the smallest) and the best for each operating point.
     """
     above = [model for model in CATALOGUE.values() if serves(model, language) and model.grade > grade]
     if not above:
@@ -69,27 +71,27 @@ def _grade(model: Model) -> int:
 
 
 def command(model: Model) -> str:
-    """What to run to get *model*, its package included."""
+    """The shell commands that install *model* and, if it is missing, its package."""
     lacks = model.engine == ONNX_ASR and importlib.util.find_spec("onnx_asr") is None
     extra = " after `pip install 'sottovoce[onnx-asr]'`" if lacks else ""
     return f"`sottovoce models pull {model.name}`{extra}"
 
 
 def of_fault(name: str) -> str:
-    """What to do about the folder *name* that cannot be used."""
+    """The advice for the folder *name*, which holds a model that cannot be used."""
     if name in CATALOGUE:
         return f"run {command(CATALOGUE[name])}, or rename the folder if the model is your own"
     return f"copy the folder again, or run `sottovoce models remove {name}`"
 
 
 def of_changed(name: str) -> str:
-    """What to do about the model *name*, of which `verify` found files changed, missing or too many."""
-    back = f"then {command(CATALOGUE[name])}" if name in CATALOGUE else "then import it anew"
+    """The advice for the model *name*, in which `verify` found changed, missing or extra files."""
+    back = f"then {command(CATALOGUE[name])}" if name in CATALOGUE else "then import it again"
     return f"run `sottovoce models remove {name}`, {back}"
 
 
 def by_model(languages: Iterable[str]) -> dict[str, list[str]]:
-    """*languages* by the name of the model to pull for them; those that no model knows under an empty name."""
+    """*languages* grouped by the name of the recommended model; unsupported languages under the empty name."""
     found: dict[str, list[str]] = {}
     for language in languages:
         model = to_pull(language)

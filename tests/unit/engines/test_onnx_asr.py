@@ -216,7 +216,7 @@ def test_odd_audio_breaks_nothing(engine, n, value):
 
 def test_a_language_that_the_model_lacks_is_refused(engine):
     for language in ("fr", "auto"):
-        with pytest.raises(EngineUnavailable, match=f"tiny-0.1 does not know the language '{language}'"):
+        with pytest.raises(EngineUnavailable, match=f"tiny-0.1 does not support the language '{language}'"):
             hear(engine, [speech(1)], language)
 
 
