@@ -148,7 +148,7 @@ def test_a_failed_delivery_is_sent_again_by_hand_under_the_same_id(here: Server)
         until(lambda: listed(here, job_id) == ["failed 4/4"], "failed delivery")
         delivery_id = there.about(job_id)[0].headers[DELIVERY_ID]
         assert cli(here, "deliveries", "list", "--job", job_id, "--state", "failed").startswith(delivery_id)
-        assert cli(here, "deliveries", "retry", delivery_id) == f"{delivery_id} is to be sent again, to {there.url}\n"
+        assert cli(here, "deliveries", "retry", delivery_id) == f"{delivery_id} will be sent again to {there.url}\n"
         until(lambda: listed(here, job_id) == ["delivered 5/8"], "delivery")
     assert {each.headers[DELIVERY_ID] for each in there.about(job_id)} == {delivery_id}
 

@@ -144,7 +144,7 @@ def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, dem
         assert server.wait(job_id)["status"] == "done"
         (line,) = until(lambda: server.events("job done"), "line about the end")
         assert "whisper whisper-base" in line["engine"]
-        assert server.events("model wanted")
+        assert server.events("model pull progress")
     asked_so_far = len(hub.seen)
     with Server(tmp_path, **environment) as server:
         assert server.wait(server.submit(demo, asked("fr")))["status"] == "done"
@@ -176,7 +176,7 @@ def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_
     with Server(tmp_path) as server:
         (fault,) = server.events("model cannot be used")
         assert (fault["model"], "models pull whisper-base" in fault["remedy"]) == ("whisper-base", True)
-        (nothing,) = server.events("no model is here: English alone is recognised, by the embedded engine")
+        (nothing,) = server.events("no model is installed: only English is transcribed, by the embedded engine")
         assert "models pull whisper-base" in nothing["remedy"]
         assert server.wait(server.submit(demo))["status"] == "done"
 

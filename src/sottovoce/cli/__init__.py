@@ -1,4 +1,4 @@
-"""The command `sottovoce`. Heavy parts are imported inside the commands that need them: `--help` is instant.
+"""The command `sottovoce`. Slow modules are imported inside the commands that need them, so that `--help` is fast.
 
 Every option of `serve` has an environment variable `SOTTOVOCE_…`; `docs/settings.md` lists them.
 """
@@ -29,7 +29,7 @@ from sottovoce.cli.server.serve import serve, worker
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sottovoce")
 def main() -> None:
-    """Speech-to-text on your own machines, behind the API that your clients speak already."""
+    """Self-hosted speech-to-text with the API of Speechmatics."""
 
 
 for _command in (

@@ -1,4 +1,4 @@
-"""What the commands share: settings, the data folder, the databases."""
+"""Helpers of all commands: settings, the data folder, the databases."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def settings_of(**flags: object) -> "Settings":
-    """Settings of this command, or a usage error that names what is wrong."""
+    """The settings, with *flags* first. Raises `click.UsageError`, which names each invalid setting."""
     from pydantic import ValidationError
 
     from sottovoce.settings import load
@@ -31,25 +31,25 @@ def settings_of(**flags: object) -> "Settings":
 data_dir = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of databases, media and keys (SOTTOVOCE_DATA_DIR; data).",
+    help="Folder with databases, media and keys (SOTTOVOCE_DATA_DIR; data).",
 )
-region = click.option("--region", help="The region that this server is (SOTTOVOCE_REGION; eu1).")
+region = click.option("--region", help="The region of the server (SOTTOVOCE_REGION; eu1).")
 
 
 @contextmanager
 def control(flags: dict[str, object]) -> "Iterator[Database]":
-    """The control database that `serve` uses with the same settings. Fails clearly when there is none yet."""
+    """The control database that `serve` uses with the same settings. Raises `ClickException` when it does not exist."""
     settings, folder = folder_of(flags)
     if settings.control_database_url is None and not folder.control_database.exists():
         raise click.ClickException(
-            f"no database in {settings.data_dir}: start `sottovoce serve` once, or name its --data-dir"
+            f"no database in {settings.data_dir}; start `sottovoce serve` once, or give the server's --data-dir"
         )
     with opened(settings.control_database_url, folder.control_database) as database:
         yield database
 
 
 def folder_of(flags: dict[str, object]) -> "tuple[Settings, DataFolder]":
-    """Settings of this command, and the data folder that they name."""
+    """The settings, and the data folder that they name."""
     from sottovoce.service.storage.data_folder import DataFolder
 
     settings = settings_of(**flags)
@@ -70,11 +70,11 @@ def opened(url: str | None, file: Path) -> "Iterator[Database]":
 
 @contextmanager
 def region_database(flags: dict[str, object]) -> "Iterator[Database]":
-    """The region database that `serve` uses with the same settings."""
+    """The region database that `serve` uses with the same settings. Raises `ClickException` when it does not exist."""
     settings, folder = folder_of(flags)
     if settings.database_url is None and not folder.region_database.exists():
         raise click.ClickException(
-            f"no region {settings.region} in {settings.data_dir}; name its --data-dir and --region"
+            f"no region {settings.region} in {settings.data_dir}; give the server's --data-dir and --region"
         )
     with opened(settings.database_url, folder.region_database) as database:
         yield database

@@ -85,7 +85,7 @@ def test_with_whisper_base_cantonese_alone_is_missing(tmp_path):
     build(tmp_path / "models" / "whisper-base")
     listed = CliRunner().invoke(main, ["models", "list"]).stdout.splitlines()
     assert "not served: yue: run `sottovoce models pull whisper-large-v3-turbo`" in listed
-    assert "not served: eo ia ga ug: no model of the catalogue knows them" in listed
+    assert "not served: eo ia ga ug: no model of the catalogue supports them" in listed
     base = next(line for line in listed if line.startswith("whisper-base "))
     assert "all of Whisper's but yue" in base
 

@@ -1,4 +1,4 @@
-"""`audit`: who made, revoked and deleted what."""
+"""`audit`: shows the audit log."""
 
 import click
 
@@ -11,7 +11,7 @@ MOST = 10_000
 @click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
 @data_dir
 def audit(limit: int, **flags: object) -> None:
-    """Show who made, revoked and deleted what, newest first."""
+    """Show the audit log (who created, revoked or deleted what), newest first."""
     from sottovoce.service.identity import audit_log as log
     from sottovoce.wire.timestamps import milliseconds
 

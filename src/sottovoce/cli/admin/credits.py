@@ -1,4 +1,4 @@
-"""`credits`: give and take credits, and look into the ledger."""
+"""`credits`: adds and removes credits, and shows and checks the ledger."""
 
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from sottovoce.service.identity.audit_log import Entry
 
 MOST = 10**12
-"""Credits of one command."""
+"""Credits that one command may add or remove, at most."""
 
 _amount = click.argument("amount", type=click.IntRange(1, MOST))
 
 
 @click.group("credits")
 def credits_() -> None:
-    """Give and take credits, and look into the ledger. WHO is a user's number or e-mail address."""
+    """Add and remove credits, and show the ledger. WHO is a user's id or e-mail address."""
 
 
 @credits_.command("add")
@@ -28,7 +28,7 @@ def credits_() -> None:
 @_amount
 @data_dir
 def credits_add(who: str, amount: int, **flags: object) -> None:
-    """Give AMOUNT credits to the workspace of WHO."""
+    """Add AMOUNT credits to the workspace of WHO."""
     from sottovoce.service.billing import ledger
     from sottovoce.service.identity import audit_log
 
@@ -44,7 +44,7 @@ def credits_add(who: str, amount: int, **flags: object) -> None:
 @_amount
 @data_dir
 def credits_remove(who: str, amount: int, **flags: object) -> None:
-    """Take AMOUNT credits away from the workspace of WHO, if it has so many."""
+    """Remove AMOUNT credits from the workspace of WHO; fails if the balance is lower."""
     from sottovoce.service.billing import ledger
     from sottovoce.service.identity import audit_log
 
@@ -60,7 +60,7 @@ def credits_remove(who: str, amount: int, **flags: object) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @data_dir
 def credits_list(who: str, limit: int, **flags: object) -> None:
-    """Show the balance of WHO's workspace and the entries of its ledger, newest first."""
+    """Show the balance of WHO's workspace and its ledger entries, newest first."""
     from sottovoce.service.billing import ledger
     from sottovoce.wire.timestamps import milliseconds
 
@@ -70,14 +70,14 @@ def credits_list(who: str, limit: int, **flags: object) -> None:
         entries = ledger.newest(connection, workspace_id, limit)
     click.echo(f"balance {balance}")
     for entry in entries:
-        of = f"  {entry.region} {entry.job_id}" if entry.job_id else ""
-        click.echo(f"{milliseconds(entry.at)}  {entry.amount:>+12}  {entry.kind:<9}{of}")
+        job = f"  {entry.region} {entry.job_id}" if entry.job_id else ""
+        click.echo(f"{milliseconds(entry.at)}  {entry.amount:>+12}  {entry.kind:<9}{job}")
 
 
 @credits_.command("check")
 @data_dir
 def credits_check(**flags: object) -> None:
-    """Say whether every balance is the sum of its entries; fails if not."""
+    """Check that every balance is the sum of its ledger entries; fails if not."""
     from sottovoce.service.billing import ledger
 
     with control(flags) as database, database.reading() as connection:
@@ -98,7 +98,7 @@ def _entry(action: str, workspace_id: int, amount: int) -> "Entry":
 
 
 def _workspace(connection: "sa.Connection", who: str) -> int:
-    """The workspace of the user with that number or e-mail address."""
+    """The workspace of the user with the id or e-mail address *who*. Raises `ClickException`."""
     from sottovoce.service.identity import users
 
     found = users.find(connection, who)

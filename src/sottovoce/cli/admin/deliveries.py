@@ -1,4 +1,4 @@
-"""`deliveries`: look at notifications and mails of all jobs, and have those that failed sent again."""
+"""`deliveries`: shows notifications and mails of all jobs, and sends failed ones again."""
 
 import click
 
@@ -7,17 +7,17 @@ from sottovoce.cli.common import data_dir, folder_of, region, region_database
 
 @click.group()
 def deliveries() -> None:
-    """Look at notifications and mails of all jobs, and have those that failed sent again."""
+    """Show notifications and mails of all jobs, and send failed ones again."""
 
 
 @deliveries.command("list")
-@click.option("--job", "job_id", help="Those of one job only.")
+@click.option("--job", "job_id", help="Only deliveries of this job.")
 @click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @data_dir
 @region
 def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: object) -> None:
-    """List deliveries, newest first: whose, how and where to, how often it was tried of how often at most, and how that went."""
+    """List deliveries, newest first: id, job, kind, target, state, attempts out of the maximum, next attempt and outcome."""
     from sottovoce.service.notifications import model, repository
     from sottovoce.wire.timestamps import milliseconds
 
@@ -37,7 +37,7 @@ def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: 
 @data_dir
 @region
 def deliveries_retry(delivery_id: str, **flags: object) -> None:
-    """Have DELIVERY_ID, which failed, attempted again, under the same id; a running server takes it up."""
+    """Send the failed delivery DELIVERY_ID again, under the same id; a running server or worker sends it."""
     from sottovoce.bootstrap import task_settings
     from sottovoce.service.notifications import repository
     from sottovoce.service.queue.dbos_queue import DbosQueue
@@ -51,8 +51,10 @@ def deliveries_retry(delivery_id: str, **flags: object) -> None:
             with database.writing() as connection:
                 found = repository.retry(connection, delivery_id, tries)
                 if found is None:
-                    raise click.ClickException(f"no delivery {delivery_id} that failed in this region")
+                    raise click.ClickException(
+                        f"no failed delivery {delivery_id} in this region; see `deliveries list`"
+                    )
                 queue.go(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
         finally:
             queue.close()
-    click.echo(f"{delivery_id} is to be sent again, to {found.place}")
+    click.echo(f"{delivery_id} will be sent again to {found.place}")

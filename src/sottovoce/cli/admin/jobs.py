@@ -1,4 +1,4 @@
-"""`jobs`: look at jobs of all projects, and give rejected ones another chance."""
+"""`jobs`: shows jobs of all projects, and retries rejected ones."""
 
 import contextlib
 import time
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from sottovoce.service.jobs.model import Job
 
 IN_TIME = 120.0
-"""Seconds between holding credits and queueing the job; the settler takes it for given up only much later."""
+"""Seconds that `jobs retry` may take between holding credits and queueing the job; the settlement returns the credits of a job
+that is not queued only much later."""
 
 
 def _now() -> float:
-    """Seconds that go on while the machine sleeps."""
+    """Seconds of a clock that also runs while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs of all projects, and give rejected ones another chance."""
+    """Show jobs of all projects, and retry rejected ones."""
 
 
 @jobs.command("list")
@@ -32,7 +33,7 @@ def jobs() -> None:
 @data_dir
 @region
 def jobs_list(state: str | None, limit: int, **flags: object) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first: id, creation, state, duration, progress and reason."""
     from sottovoce.job import State
     from sottovoce.service.jobs import repository as store
     from sottovoce.wire.timestamps import milliseconds
@@ -51,7 +52,7 @@ def jobs_list(state: str | None, limit: int, **flags: object) -> None:
 @data_dir
 @region
 def jobs_show(job_id: str, **flags: object) -> None:
-    """Show the job JOB_ID: its row without the config, and its log."""
+    """Show the job JOB_ID: its database row without the config, and its log."""
     from dataclasses import asdict
 
     from sottovoce.service.jobs import repository as store
@@ -75,7 +76,7 @@ def jobs_show(job_id: str, **flags: object) -> None:
 @data_dir
 @region
 def jobs_retry(job_id: str, **flags: object) -> None:
-    """Put the rejected job JOB_ID back into the queue; a running server takes it up. With billing it costs credits again."""
+    """Put the rejected job JOB_ID back into the queue of a running server or worker. With billing it costs credits again."""
     from sottovoce.job import State
     from sottovoce.service.jobs import media_fetcher
     from sottovoce.service.jobs import repository as store
@@ -84,35 +85,41 @@ def jobs_retry(job_id: str, **flags: object) -> None:
     with region_database(flags) as database:
         with database.reading() as connection:
             held = store.get(connection, job_id)
-        if held is None or held.state is not State.REJECTED:  # before its queue entry is touched: it may be at work
+        if (
+            held is None or held.state is not State.REJECTED
+        ):  # checked before its queue entry is removed: it may be running
             raise click.ClickException(f"no rejected job {job_id} in this region")
         begun = _now()
-        _paid(flags, held)
+        _hold_credits(flags, held)
         queue = DbosQueue(database)
         try:
             queue.forget([job_id, *media_fetcher.entries(job_id, held.fetch_attempts or 0)])
             with database.writing() as connection:
                 found = store.retry(connection, job_id)
                 if found is None:
-                    raise click.ClickException(f"job {job_id} was changed by somebody else meanwhile")
+                    raise click.ClickException(f"job {job_id} was changed by another process; see `jobs show {job_id}`")
                 if _now() - begun > IN_TIME:
-                    raise click.ClickException("this took so long that its credits may have been given back; try again")
+                    raise click.ClickException(
+                        f"the retry took more than {IN_TIME:.0f} s, so its credits may have been returned; try again"
+                    )
                 media_fetcher.start(connection, queue, found)
         finally:
             queue.close()
-    _written_down(flags, job_id)
+    _record_retry(flags, job_id)
     click.echo(f"{job_id} is queued again")
 
 
-def _paid(flags: dict[str, object], found: "Job") -> None:
-    """Hold credits for *found* once more, if jobs cost any: should it not be run again after all, they come back by themselves."""
+def _hold_credits(flags: dict[str, object], found: "Job") -> None:
+    """Hold credits for *found* again, if jobs are billed. The settlement returns them if the job is not queued after all."""
     from sottovoce.job import Reason
     from sottovoce.service.billing import ledger
     from sottovoce.service.billing.credit_holds import Pricing
 
     settings, folder = folder_of(flags)
     pricing = Pricing(billing=settings.billing, per_minute=settings.credits_per_minute)
-    size = None if found.reason is Reason.FETCH else found.media_bytes  # what was never fetched may be of any size
+    size = (
+        None if found.reason is Reason.FETCH else found.media_bytes
+    )  # the size of media that was never fetched is unknown
     cost = pricing.cost(found.duration_ms, size)
     if not pricing.billing or cost == 0:
         return
@@ -127,8 +134,8 @@ def _paid(flags: dict[str, object], found: "Job") -> None:
         )
 
 
-def _written_down(flags: dict[str, object], job_id: str) -> None:
-    """Put the retry into the audit log, where there is one in reach: a region's machine may have no control database."""
+def _record_retry(flags: dict[str, object], job_id: str) -> None:
+    """Record the retry in the audit log, if the control database is available: a region's machine may have none."""
     from sottovoce.service.identity import audit_log
 
     with contextlib.suppress(click.ClickException), control(flags) as database, database.writing() as connection:

@@ -1,4 +1,4 @@
-"""`keys`: make, list and revoke API keys."""
+"""`keys`: creates, lists and revokes API keys."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the service refuses, as one line."""
+    """Turn `Refused` into a `ClickException` of one line."""
     from sottovoce.errors import Refused
 
     try:
@@ -27,14 +27,14 @@ def refusals() -> Iterator[None]:
 
 
 def entry(action: str, target: str, **details: str | int | bool) -> "Entry":
-    """What the audit log keeps of a command."""
+    """An entry of the audit log for a command of the operator."""
     from sottovoce.service.identity.audit_log import OPERATOR, Entry
 
     return Entry(actor=OPERATOR, action=action, target=target, details=details)
 
 
 def user_of(connection: "sa.Connection", who: str) -> "User":
-    """The user with *who* for an id or an address."""
+    """The user with the id or e-mail address *who*. Raises `ClickException`."""
     from sottovoce.service.identity import users
 
     if (user := users.find(connection, who)) is None:
@@ -43,7 +43,7 @@ def user_of(connection: "sa.Connection", who: str) -> "User":
 
 
 def _project(connection: "sa.Connection", project_id: int | None, user: "User | None") -> int:
-    """The project *project_id*, if it is there; without it the default one, of *user*'s workspace if one is given."""
+    """*project_id* if it exists; for `None` the default project, of *user*'s workspace if given. Raises `ClickException`."""
     from sottovoce.service.identity import api_keys
     from sottovoce.service.identity import projects as store
 
@@ -59,20 +59,24 @@ def _project(connection: "sa.Connection", project_id: int | None, user: "User | 
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Create, list and revoke API keys."""
 
 
 @keys.command("create")
 @click.argument("name")
-@click.option("--project", type=int, help="The project it belongs to (as `projects list` shows it; the default one).")
-@click.option("--user", "who", metavar="WHO", help="Whose it is: an id or e-mail address (the workspace's first user).")
-@click.option("--manages", is_flag=True, help="It may make and revoke keys and projects through the management API.")
-@click.option("--client-ref", help="It reaches only jobs with this reference.")
+@click.option("--project", type=int, help="Id of the key's project, as `projects list` shows it (the default project).")
+@click.option(
+    "--user", "who", metavar="WHO", help="Id or e-mail address of the key's user (the workspace's first user)."
+)
+@click.option(
+    "--manages", is_flag=True, help="The key may create and revoke keys and projects through the management API."
+)
+@click.option("--client-ref", help="The key reaches only jobs with this reference.")
 @data_dir
 def keys_create(
     name: str, project: int | None, who: str | None, manages: bool, client_ref: str | None, **flags: object
 ) -> None:
-    """Make a key called NAME and print its secret, once."""
+    """Create a key called NAME and print its id and its secret; the secret is shown only once."""
     from sottovoce.service.identity import api_keys, audit_log
 
     secret = api_keys.new_secret()
@@ -94,7 +98,7 @@ def keys_create(
 @keys.command("list")
 @data_dir
 def keys_list(**flags: object) -> None:
-    """List every key, without secrets."""
+    """List all keys, without secrets."""
     from sottovoce.service.identity import api_keys
     from sottovoce.wire.timestamps import milliseconds
 
@@ -110,7 +114,7 @@ def keys_list(**flags: object) -> None:
 @click.argument("key_id")
 @data_dir
 def keys_revoke(key_id: str, **flags: object) -> None:
-    """Make the key KEY_ID (as `keys list` shows it) and temporary keys in its name worthless; servers notice within two seconds."""
+    """Revoke the key KEY_ID (as `keys list` shows it) and the temporary keys that it issued; takes effect within two seconds."""
     from sottovoce.service.identity import api_keys, audit_log
 
     with control(flags) as database, database.writing() as connection:
@@ -122,13 +126,13 @@ def keys_revoke(key_id: str, **flags: object) -> None:
 
 @keys.command("temporary")
 @click.argument("key_id")
-@click.option("--ttl", type=int, default=3600, show_default=True, help="Seconds that it is good for, 60 to 86400.")
+@click.option("--ttl", type=int, default=3600, show_default=True, help="Lifetime in seconds, 60 to 86400.")
 @click.option("--type", "product", type=click.Choice(["batch", "rt"]), default="batch", show_default=True)
-@click.option("--client-ref", help="It reaches only jobs with this reference; not for rt.")
+@click.option("--client-ref", help="The key reaches only jobs with this reference; not for rt.")
 @data_dir
 @region
 def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, **flags: object) -> None:
-    """Print a temporary key in the name of the key KEY_ID, with which it dies."""
+    """Create a temporary key for the key KEY_ID and print it. Revoking KEY_ID revokes it, too."""
     import asyncio
 
     from sottovoce.service.identity import api_keys
@@ -163,11 +167,11 @@ def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, 
 @data_dir
 @region
 def keys_forget_temporary(**flags: object) -> None:
-    """Make every temporary key that this region gave worthless; servers notice within two seconds."""
+    """Revoke all temporary keys that this region issued; takes effect within two seconds."""
     from sottovoce.service.identity import audit_log, temporary_keys
 
     _, folder = folder_of(flags)
     with control(flags) as database, database.writing() as connection:
         temporary_keys.forget(connection, folder.region)
         audit_log.record(connection, entry("temporary keys forgotten", folder.region))
-    click.echo(f"every temporary key of {folder.region} is worthless")
+    click.echo(f"revoked all temporary keys of {folder.region}")

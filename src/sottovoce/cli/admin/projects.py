@@ -1,4 +1,4 @@
-"""`projects`: walls between keys."""
+"""`projects`: creates and lists projects, which separate the jobs of different keys."""
 
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def projects() -> None:
-    """Make and list projects; keys of different projects do not see each other's jobs."""
+    """Create and list projects; keys of different projects do not see each other's jobs."""
 
 
 @projects.command("create")
 @click.argument("name")
 @data_dir
 def projects_create(name: str, **flags: object) -> None:
-    """Make a project called NAME and print its number."""
+    """Create a project called NAME and print its id."""
     from sottovoce.service.identity import audit_log
     from sottovoce.service.identity import projects as store
 
@@ -33,7 +33,7 @@ def projects_create(name: str, **flags: object) -> None:
 @projects.command("list")
 @data_dir
 def projects_list(**flags: object) -> None:
-    """List every project."""
+    """List all projects."""
     from sottovoce.service.identity import projects as store
     from sottovoce.wire.timestamps import milliseconds
 
@@ -44,7 +44,7 @@ def projects_list(**flags: object) -> None:
 
 
 def _workspace(connection: "sa.Connection") -> int:
-    """The workspace of the default project: the command line knows no other."""
+    """The workspace of the default project, the only one in which this command creates projects."""
     from sottovoce.service.identity import api_keys
     from sottovoce.service.identity import projects as store
 

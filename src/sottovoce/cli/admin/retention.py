@@ -1,4 +1,4 @@
-"""`retention`: what is kept, what is about to go, and removing it now."""
+"""`retention`: reports which jobs are stored and due for removal, and removes due ones now."""
 
 from typing import TYPE_CHECKING
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 @click.group()
 def retention() -> None:
-    """See what is kept and for how long, and remove what is over."""
+    """Report stored jobs and jobs due for removal, and remove due jobs now."""
 
 
 @retention.command("report")
 @data_dir
 @region
 def retention_report(**flags: object) -> None:
-    """Say how many jobs are kept in this region, and which are about to be removed."""
+    """Show the number of jobs stored in this region, due for removal, and removed."""
     from sottovoce.service.retention import policy
     from sottovoce.wire.timestamps import milliseconds
 
     settings, _ = folder_of(flags)
     with region_database(flags) as database, database.reading() as connection:
-        seen = policy.report(connection, _policy(settings))
-    oldest = "" if seen.oldest_end is None else f", the oldest ended {milliseconds(seen.oldest_end)}"
-    click.echo(f"kept: {seen.kept} jobs with {seen.kept_bytes} bytes of media{oldest}")
-    click.echo(f"due now: {seen.due} jobs; within a day: {seen.due_in_a_day}; never ended: {seen.stuck}")
-    click.echo(f"removed: {seen.tombstones} tombstones, {seen.uncleaned} with something left to remove")
+        found = policy.report(connection, _policy(settings))
+    oldest = "" if found.oldest_end is None else f", the oldest ended {milliseconds(found.oldest_end)}"
+    click.echo(f"stored: {found.kept} jobs with {found.kept_bytes} bytes of media{oldest}")
+    click.echo(f"due now: {found.due} jobs; within a day: {found.due_in_a_day}; never ended: {found.stuck}")
+    click.echo(f"removed: {found.tombstones} tombstones, {found.uncleaned} with files left to remove")
 
 
 @retention.command("run")
 @data_dir
 @region
 def retention_run(**flags: object) -> None:
-    """Remove now what is due, and what nobody owns, also beside a running server; it does the same by itself every minute."""
+    """Remove due jobs and orphaned blobs now. A running server does this every minute; the command is safe beside it."""
     import asyncio
 
     from sottovoce.service.jobs.deletion import JobDeletion
@@ -68,7 +68,10 @@ def retention_run(**flags: object) -> None:
             )
         finally:
             queue.close()
-    click.echo(f"removed {swept.expired} jobs, went on with {swept.cleaned}, forgot {swept.forgotten} tombstones")
+    click.echo(
+        f"removed {swept.expired} jobs, completed {swept.cleaned} interrupted removals, "
+        f"deleted {swept.forgotten} tombstones"
+    )
     click.echo(f"removed {swept.orphans} orphans")
 
 

@@ -1,4 +1,4 @@
-"""`secrets`: the key file that seals stored configs."""
+"""`secrets`: rotates the key that encrypts stored configs."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def secrets() -> None:
-    """Change the key that seals stored configs."""
+    """Rotate the key that encrypts stored configs."""
 
 
 @secrets.command("rotate")
-@click.option("--drop-old", is_flag=True, help="Afterwards: keep only the newest key, once nothing needs another.")
+@click.option(
+    "--drop-old", is_flag=True, help="The last step: keep only the newest key, if no value needs another one."
+)
 @data_dir
 @region
 def secrets_rotate(drop_old: bool, **flags: object) -> None:
-    """Put a new key in front of the key file and seal every stored config with it, beside running servers.
+    """Add a new key to the front of the key file and encrypt every stored config with it, while servers run.
 
-    A rotation that was interrupted goes on when the command is given again.
+    Run the command again to continue an interrupted rotation.
     """
     from sottovoce.service.operations import key_rotation
 
@@ -41,26 +43,30 @@ def secrets_rotate(drop_old: bool, **flags: object) -> None:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(f"{path.name} cannot be changed: {error.strerror}") from error
-    click.echo(f"{count.checked} values looked at, {count.changed} sealed again")
+    click.echo(f"{count.checked} values checked, {count.changed} encrypted again")
     if count.closed:
-        click.echo(f"{count.closed} values are sealed with a key that is lost: they stay as they are", err=True)
+        click.echo(
+            f"{count.closed} values are encrypted with a key that is not in {path.name}; left unchanged", err=True
+        )
     click.echo(
-        f"{path.name} holds only the newest key" if drop_old else "when every server has the new key: --drop-old"
+        f"{path.name} holds only the newest key"
+        if drop_old
+        else "when every server has the new key, run the command again with --drop-old"
     )
 
 
 def _pause(seconds: float) -> None:
-    """Wait for servers to let go of the old key, and say so."""
+    """Wait *seconds* until servers stop using the old key, and print that."""
     import time
 
     if seconds > 0:
-        click.echo(f"waiting {seconds:.0f} s for servers to let go of the old key", err=True)
+        click.echo(f"waiting {seconds:.0f} s until servers stop using the old key", err=True)
         time.sleep(seconds)
 
 
 @contextmanager
 def _regions(flags: dict[str, object]) -> "Iterator[list[Region]]":
-    """Every region whose configs the key file seals: all of the data folder, or the one whose database is named."""
+    """The regions whose configs the key file encrypts: all in the data folder, or the one of `database_url`."""
     from sottovoce.service.operations.key_rotation import Region
     from sottovoce.service.storage.data_folder import DataFolder
 

@@ -1,4 +1,4 @@
-"""`status`: how this region does, as `/v1.0/status` says it, and the operator's word on known issues."""
+"""`status`: shows the queue of this region, as `/v1.0/status` reports it, and sets the flag for known issues."""
 
 import click
 
@@ -7,12 +7,12 @@ from sottovoce.cli.common import data_dir, folder_of, region, region_database
 
 @click.command()
 @click.option(
-    "--known-issues/--no-known-issues", default=None, help="Tell callers that something is wrong, or that nothing is."
+    "--known-issues/--no-known-issues", default=None, help="Set or clear the flag for known issues in `/v1.0/status`."
 )
 @data_dir
 @region
 def status(known_issues: bool | None, **flags: object) -> None:
-    """Show how much waits and how long jobs take; with an option, say whether there are known issues."""
+    """Show the waiting jobs, the slots and the turnaround of this region; with an option, set the flag for known issues."""
     from sottovoce.service.jobs import queue_estimate
 
     settings, _ = folder_of(flags)

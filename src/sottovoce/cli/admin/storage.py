@@ -1,4 +1,4 @@
-"""`migrate` and `backup`: the databases and the data folder as a whole."""
+"""`migrate` and `backup`: migrates the databases, and copies the data folder."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sottovoce.cli.common import data_dir, region, settings_of
 @data_dir
 @region
 def migrate(**flags: object) -> None:
-    """Bring both databases, and the queue's tables, to the shape of this release."""
+    """Migrate both databases and the queue's tables to the schema of this release."""
     from sottovoce.service.storage import migrate as migrations
     from sottovoce.service.storage.data_folder import DataFolder
     from sottovoce.service.storage.database import Database, sqlite_url
@@ -39,13 +39,13 @@ def migrate(**flags: object) -> None:
 @data_dir
 @region
 def backup(target: Path, **flags: object) -> None:
-    """Copy an embedded server's data to the folder TARGET, while it runs; see docs/backup.md for the way back."""
+    """Copy the data folder of an embedded server to the folder TARGET, while it runs; docs/backup.md describes the restore."""
     from sottovoce.service.operations import backup as copies
     from sottovoce.service.storage.data_folder import DataFolder
 
     settings = settings_of(**flags)
     if settings.database_url is not None or settings.blob_url is not None:
-        raise click.UsageError("only a data folder can be copied; use your database's and your bucket's own backups")
+        raise click.UsageError("only a data folder can be copied; use the backup tools of your database and bucket")
     try:
         count = copies.copy(DataFolder(root=settings.data_dir, region=settings.region), target)
     except OSError as error:

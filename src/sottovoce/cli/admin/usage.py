@@ -1,4 +1,4 @@
-"""`usage`: how much was done, in all regions, for whom."""
+"""`usage`: shows finished jobs and their hours of media in all regions, by day, project or other keys."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from sottovoce.service.billing.usage import UsageBreakdown
 
 KEYS = ("day", "app", "language", "project", "region", "workspace")
-"""The values of `service.usage.By`, which is not imported for `--help` alone."""
+"""The values of `service.billing.usage.GroupBy`, which is not imported to keep `--help` fast."""
 NAMED = frozenset({"project", "workspace"})
-"""Keys that are numbers, beside which a name stands."""
+"""Keys that are ids, which are shown with a name."""
 FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
-"""What spreadsheets take for the beginning of a formula, also in its wide forms."""
+"""Characters that start a formula in spreadsheets, with their full-width forms."""
 
 
 class _Day(click.ParamType[int]):
@@ -30,20 +30,25 @@ class _Day(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else parse_day(value)
         except ValueError:
-            self.fail(f"{value} is no day; write YYYY-MM-DD", param, ctx)
+            self.fail(f"{value} is not a date; write YYYY-MM-DD", param, ctx)
 
 
 @click.command()
-@click.option("--since", type=_Day(), help="First day, UTC; default: the first of all.")
-@click.option("--until", type=_Day(), help="Last day; default: yesterday. The current one is never told.")
+@click.option("--since", type=_Day(), help="First day, UTC; default: the first day with a job.")
+@click.option("--until", type=_Day(), help="Last day; default: yesterday. The current day is not included.")
 @click.option("--by", type=click.Choice(KEYS), default="day", show_default=True)
-@click.option("--workspace", type=int, help="Only what this one used.")
-@click.option("--csv", "file", type=click.File("w", encoding="utf-8", lazy=True), help="Write CSV to a file, or - .")
+@click.option("--workspace", type=int, help="Id of a workspace; default: all.")
+@click.option(
+    "--csv",
+    "file",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    help="Write CSV to this file; - is standard output.",
+)
 @data_dir
 def usage(
     since: int | None, until: int | None, by: str, workspace: int | None, file: TextIO | None, **flags: object
 ) -> None:
-    """Show how many jobs were done, and how many hours of media they had."""
+    """Show the number of finished jobs and their hours of media."""
     from sottovoce.service.billing import usage as store
     from sottovoce.wire.v2.usage import hours
 
@@ -61,7 +66,7 @@ def usage(
 
 
 def _key(by: str, share: "UsageBreakdown") -> list[Any]:
-    """What *share* is of: a day, a number and its name, or a word."""
+    """The cells of *share*'s key: a date, an id and its name, or a word."""
     from sottovoce.wire.v2.usage import written
 
     if by == "day" and isinstance(share.key, int):
@@ -70,7 +75,7 @@ def _key(by: str, share: "UsageBreakdown") -> list[Any]:
 
 
 def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write *rows* so that no spreadsheet takes a cell for a formula: names come from whoever calls the server."""
+    """Write *rows* so that a spreadsheet reads no cell as a formula: names come from callers of the server."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([_safe(cell) for cell in row] for row in rows)

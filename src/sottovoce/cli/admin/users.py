@@ -1,4 +1,4 @@
-"""`users`: make, list and shut out people with accounts."""
+"""`users`: creates, lists, disables and enables users, and sets their passwords."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -18,20 +18,20 @@ _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the pass
 
 @click.group()
 def users() -> None:
-    """Make, list and shut out users. WHO is an id or an e-mail address, as `users list` shows them."""
+    """Create, list, disable and enable users. WHO is an id or an e-mail address, as `users list` shows them."""
 
 
 @users.command("add")
 @click.argument("email")
-@click.option("--workspace", type=int, help="The workspace that it joins (one of its own).")
+@click.option("--workspace", type=int, help="Id of the user's workspace (a new one).")
 @_from_stdin
-@click.option("--no-password", is_flag=True, help="It uses the API alone, until it has a password.")
-@click.option("--no-key", is_flag=True, help="Make no API key.")
+@click.option("--no-password", is_flag=True, help="Set no password; the user can only use the API.")
+@click.option("--no-key", is_flag=True, help="Create no API key.")
 @data_dir
 def users_add(
     email: str, workspace: int | None, password_stdin: bool, no_password: bool, no_key: bool, **flags: object
 ) -> None:
-    """Make a user with the address EMAIL, and print its id and its first API key, once."""
+    """Create a user with the address EMAIL, and print the id and a first API key; the key is shown only once."""
     from sottovoce.service.identity import api_keys, audit_log
     from sottovoce.service.identity import users as store
 
@@ -56,7 +56,7 @@ def users_add(
 @users.command("list")
 @data_dir
 def users_list(**flags: object) -> None:
-    """List every user."""
+    """List all users."""
     from sottovoce.service.identity import users as store
     from sottovoce.wire.timestamps import milliseconds
 
@@ -70,7 +70,7 @@ def users_list(**flags: object) -> None:
 @click.argument("who")
 @data_dir
 def users_disable(who: str, **flags: object) -> None:
-    """Shut WHO out: logged out at once, and servers refuse its keys within two seconds. Its jobs stay."""
+    """Disable WHO: end all sessions at once, and refuse the keys within two seconds. The jobs are kept."""
     from sottovoce.service.identity import users as store
 
     with control(flags) as database, database.writing() as connection:
@@ -84,7 +84,7 @@ def users_disable(who: str, **flags: object) -> None:
 @click.argument("who")
 @data_dir
 def users_enable(who: str, **flags: object) -> None:
-    """Let WHO in again; an address that was not confirmed counts as confirmed."""
+    """Enable WHO again; an unconfirmed address becomes confirmed."""
     from sottovoce.service.identity import users as store
 
     with control(flags) as database, database.writing() as connection:
@@ -99,7 +99,7 @@ def users_enable(who: str, **flags: object) -> None:
 @_from_stdin
 @data_dir
 def users_password(who: str, password_stdin: bool, **flags: object) -> None:
-    """Set another password for WHO, who is logged out everywhere."""
+    """Set a new password for WHO and end all sessions."""
     from sottovoce.service.identity import login_throttle
     from sottovoce.service.identity import users as store
     from sottovoce.service.identity.registration import login_allowances
@@ -108,7 +108,9 @@ def users_password(who: str, password_stdin: bool, **flags: object) -> None:
         with database.reading() as reading:
             user = user_of(reading, who)
         if user.email is None:
-            raise click.ClickException(f"user {user.id} has no e-mail address to log in with; `users add` makes one")
+            raise click.ClickException(
+                f"user {user.id} has no e-mail address to log in with; `users add` creates a user with one"
+            )
         kept = _hashed(user.email, password_stdin)
         with database.writing() as connection:
             store.set_password(connection, user, kept)
@@ -124,7 +126,7 @@ def _record(connection: "sa.Connection", user: "User", action: str) -> None:
 
 
 def _hashed(email: str, from_stdin: bool) -> str:
-    """The hash of a password from standard input, or typed twice without echo."""
+    """The hash of a password, read from standard input, or typed twice without echo."""
     from sottovoce.service.identity import passwords
 
     if from_stdin:

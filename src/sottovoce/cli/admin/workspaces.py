@@ -1,4 +1,4 @@
-"""`workspaces`: which regions serve them, and how long their jobs are kept."""
+"""`workspaces`: lists workspaces, binds them to regions, and sets how long their jobs are kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspaces() -> None:
-    """List workspaces, bind them to regions, and say how long their jobs are kept. ID is as `workspaces list` shows it."""
+    """List workspaces, bind them to regions, and set how long their jobs are kept. ID is as `workspaces list` shows it."""
 
 
 @workspaces.command("list")
 @data_dir
 def workspaces_list(**flags: object) -> None:
-    """List every workspace."""
+    """List all workspaces."""
     from sottovoce.service.identity import workspaces as store
     from sottovoce.wire.timestamps import milliseconds
 
@@ -39,7 +39,7 @@ def workspaces_list(**flags: object) -> None:
 @click.argument("regions")
 @data_dir
 def workspaces_bind(workspace_id: int, regions: str, **flags: object) -> None:
-    """Let only REGIONS (eu1,us1) serve the workspace ID: others answer its keys with 403, within two seconds."""
+    """Bind the workspace ID to REGIONS (e.g. eu1,us1); within two seconds the other regions answer its keys with 403."""
     from sottovoce.service.identity import workspaces as store
 
     names = [part.strip() for part in regions.split(",") if part.strip()]
@@ -63,27 +63,27 @@ def workspaces_unbind(workspace_id: int, **flags: object) -> None:
 @workspaces.command("retention")
 @click.argument("workspace_id", metavar="ID", type=int)
 @click.argument("days", type=float, required=False)
-@click.option(
-    "--default", "default", is_flag=True, help="As long as each region keeps jobs (SOTTOVOCE_RETENTION_DAYS)."
-)
+@click.option("--default", "default", is_flag=True, help="Use the retention of each region (SOTTOVOCE_RETENTION_DAYS).")
 @data_dir
 def workspaces_retention(workspace_id: int, days: float | None, default: bool, **flags: object) -> None:
-    """Keep jobs of the workspace ID for DAYS after their end, those submitted from now on; 0: until they were delivered."""
+    """Keep new jobs of the workspace ID for DAYS after their end; 0: until they were delivered."""
     from sottovoce.service.identity import workspaces as store
 
     if (days is None) is not default:
         raise click.UsageError("give either DAYS or --default")
     with _changing(flags, workspace_id, "retention set", days="default" if days is None else str(days)) as connection:
         store.keep(connection, workspace_id, days)
-    said = "as long as each region does" if days is None else f"{days:g} days" if days else "until they were delivered"
-    click.echo(f"workspace {workspace_id} keeps new jobs {said}")
+    period = (
+        "as long as each region does" if days is None else f"{days:g} days" if days else "until they were delivered"
+    )
+    click.echo(f"workspace {workspace_id} keeps new jobs {period}")
 
 
 @contextmanager
 def _changing(
     flags: dict[str, object], workspace_id: int, action: str, **details: str | int | bool
 ) -> "Iterator[sa.Connection]":
-    """A transaction of the control database in which *action* is also kept in the audit log."""
+    """A transaction of the control database that also records *action* in the audit log."""
     from sottovoce.service.identity import audit_log
 
     with refusals(), control(flags) as database, database.writing() as connection:

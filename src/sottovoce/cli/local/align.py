@@ -1,4 +1,4 @@
-"""`align`: a text put to a recording, here and now, without a server."""
+"""`align`: aligns a text with a recording, without a server."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from sottovoce.cli.local.engine_session import friendly_errors, local_pool, prog
     type=click.Choice(["word_start_and_end", "one_per_line", "json", "srt"]),
     default="word_start_and_end",
     show_default=True,
-    help="What is printed; json and srt (a cue a line) are our additions.",
+    help="Output format; json and srt (one cue per line) exist in this command only.",
 )
 @click.option("--language", default="en", show_default=True, help="Language code of the text.")
 @data_dir
 def align(audio: Path, text: Path, *, tags: str, language: str, **flags: object) -> None:
-    """Print TEXT (plain UTF-8, markup in angle brackets) with the times at which AUDIO says it."""
+    """Print TEXT (plain UTF-8, markup in angle brackets) with the times at which its words are spoken in AUDIO."""
     from sottovoce.engines import registry
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Task

@@ -1,4 +1,4 @@
-"""`doctor`: what works here, what does not, and what to do about it."""
+"""`doctor`: checks engines, models, storage and network of this machine, and prints remedies."""
 
 import json
 import sys
@@ -18,50 +18,50 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--language", help="Only this language (or auto).")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.option("--quick", is_flag=True, help="Load no model, and read none of them to the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quick", is_flag=True, help="Do not load models and do not check their SHA-256.")
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @data_dir
 @region
 def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:
-    """Say which engine serves which language and why no better one does, and whether every part can work.
+    """Show the engine of each language, how to get a better one, and the state of every part of the server.
 
-    Every file of every model is checked against its SHA-256, and those in use are loaded, unless --quick is given.
-    Ends with 1 when something is at fault.
+    Unless --quick is given, the command checks every model file against its SHA-256 and loads the models in use.
+    The exit code is 1 when a fault is found.
     """
     from sottovoce.bootstrap import plan
     from sottovoce.errors import EngineUnavailable
-    from sottovoce.service.operations import doctor as looks
+    from sottovoce.service.operations import doctor as checks
 
     settings = settings_of(**flags)
     try:
         planned = plan(settings)
-        rows = [row for row in looks.rows(planned) if language is None or language in row.languages]
+        rows = [row for row in checks.rows(planned) if language is None or language in row.languages]
     except (EngineUnavailable, ValueError) as error:
         detail = error.detail if isinstance(error, EngineUnavailable) else str(error)
         raise click.ClickException(detail) from error
     if language is not None and not rows:
-        raise click.UsageError(f"{language} is no language of the contract")
+        raise click.UsageError(f"{language} is not a language of the API")
     findings = list(_findings(settings, planned, read=not quick))
     if as_json:
         click.echo(json.dumps({"engines": [asdict(row) for row in rows], "findings": [asdict(f) for f in findings]}))
     else:
         _show(rows, findings)
-    sys.exit(1 if looks.faults(findings) else 0)
+    sys.exit(1 if checks.faults(findings) else 0)
 
 
 def _findings(settings: "Settings", planned: "Plan", *, read: bool) -> "Iterator[Finding]":
-    from sottovoce.service.operations import doctor as looks
+    from sottovoce.service.operations import doctor as checks
 
-    yield from looks.other_engines(planned)
-    yield from looks.machine(planned)
-    yield from looks.models(planned, read=read)
-    storage = list(looks.storage(planned))
+    yield from checks.other_engines(planned)
+    yield from checks.machine(planned)
+    yield from checks.models(planned, read=read)
+    storage = list(checks.storage(planned))
     yield from storage
     running = any(finding.part == "server" and finding.text.startswith("one is running") for finding in storage)
-    yield looks.port(settings.host, settings.port, running=running)
-    yield looks.smtp(planned)
-    yield looks.sounds()
+    yield checks.port(settings.host, settings.port, running=running)
+    yield checks.smtp(planned)
+    yield checks.sounds()
 
 
 def _show(rows: "Sequence[Row]", findings: "Sequence[Finding]") -> None:

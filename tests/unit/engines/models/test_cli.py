@@ -76,7 +76,7 @@ def test_pull_list_verify_remove(hub):
     assert result.exit_code == 0
     assert result.stdout == "whisper-tiny: 2 MB fetched, at d90ca5fe2602\n"
     assert "whisper-tiny: fetching 50% of 2 MB\n" in result.stderr
-    assert run("pull", "whisper-tiny").stdout == "whisper-tiny: was here already, at d90ca5fe2602\n"
+    assert run("pull", "whisper-tiny").stdout == "whisper-tiny: already present, at d90ca5fe2602\n"
     assert listed()["whisper-tiny"]["present"]
     assert run("verify").stdout == "whisper-tiny: sound, 4 files\n"
     assert run("remove", "whisper-tiny").stdout.startswith("whisper-tiny: removed, 2 MB freed")
@@ -207,7 +207,7 @@ def test_an_interrupted_pull_is_shown(hub):
     hub.faults.spoilt.add("tokenizer.json")  # the last but one
     assert run("pull", "whisper-tiny").exit_code == 1
     assert listed()["whisper-tiny"]["bytes_of_unfinished_pull"] >= len(FILES["model.bin"])
-    assert "2 MB of it" in run("list").stdout
+    assert "2 MB fetched" in run("list").stdout
 
 
 def test_on_a_terminal_there_is_a_bar(hub, tmp_path):

@@ -184,7 +184,7 @@ def test_the_command_imports_verifies_and_lists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wheels = sorted(map(str, (tmp_path / "wheels").glob("*.whl")))
     assert run("import", *wheels).stdout == f"{MODEL}: 3 MB imported, at ebe41f70d5b6\n"
-    assert run("import", *wheels).stdout == f"{MODEL}: was here already, at ebe41f70d5b6\n"
+    assert run("import", *wheels).stdout == f"{MODEL}: already present, at ebe41f70d5b6\n"
     assert run("verify", "base").stdout == f"{MODEL}: sound, 4 files\n"
     shutil.rmtree(tmp_path / "wheels")
     failed = run("import", *wheels)
