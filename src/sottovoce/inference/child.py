@@ -1,6 +1,6 @@
-"""One child process as its parent sees it: started, spoken to, killed.
+"""The parent's handle of one child process: start it, exchange frames, kill it. In order: `SpawnSpec`; `Child`.
 
-PDEATHSIG is bound to the thread that starts a child: everything here belongs on the pool's permanent thread.
+PDEATHSIG is bound to the thread that starts a child, so everything here runs on the pool's permanent thread.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 
 _log = logging.getLogger(__name__)
-_LAST_WORDS = 1.0  # seconds: what a dying process wrote to its standard error is worth reading
-_SETUP = TypeAdapter(EngineConfig)
+_LAST_WORDS = 1.0  # seconds to wait for the rest of a killed process's standard error
+_ENGINE_CONFIG = TypeAdapter(EngineConfig)
 
 
 class ProcessDied(Exception):
-    """The child ended, or was killed for silence, before its task was done. Trying again may help, or may not."""
+    """The child ended, or was killed for a stall, before its task was done. A retry may succeed."""
 
 
 _SECRET = re.compile(
     r"^(SOTTOVOCE|AWS|AZURE|GOOGLE|PG)|SECRET|TOKEN|PASSW|CREDENTIAL|API_?KEY|DATABASE_URL", re.IGNORECASE
 )
-"""Environment variables that a child does not get: it gets a file to read, never a credential."""
+"""Environment variables that are withheld from children: a child reads a file and needs no credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnSpec:
-    """What a child is to be: which engine, on which very device, with which setup; *timeout* in seconds to load it.
+    """How to start a child: engine and model, the exact device, the configuration; *timeout*: seconds to load the engine.
 
-    *share*: the descriptor of the memory that says how many pieces of a job it may work on at once (`Share`).
+    *share*: the descriptor of the shared memory with its degree of parallelism (`Share`).
     """
 
     key: m.EngineKey
@@ -51,25 +51,25 @@ class SpawnSpec:
     share: int
 
 
-def _spawn(birth: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
-    """The process of a new child, which speaks on *line*. To be called on the pool's thread: PDEATHSIG is bound to it."""
+def _spawn(spec: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start a child process that exchanges frames on *line*. Call it on the pool's thread, to which PDEATHSIG is bound."""
     environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    # -P: what lies in the working directory must not be taken for a module
+    # -P: do not import modules from the working directory
     command = [sys.executable, "-P", "-m", "sottovoce.inference.host", str(line.fileno()), str(os.getpid())]
     return subprocess.Popen(
         [
             *command,
-            str(birth.share),
-            birth.key.engine,
-            birth.key.model,
-            birth.device,
-            _SETUP.dump_json(birth.engine_config).decode(),
+            str(spec.share),
+            spec.key.engine,
+            spec.key.model,
+            spec.device,
+            _ENGINE_CONFIG.dump_json(spec.engine_config).decode(),
         ],
-        pass_fds=[line.fileno(), birth.share],
+        pass_fds=[line.fileno(), spec.share],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        # onnxruntime reports its use to its makers (1.31.1, seen with strace: a device id in ~/.cache, an HTTPS collector)
-        # MKL keeps freed memory for itself: 40 MB of a process with Whisper base
+        # onnxruntime 1.31.1 sends telemetry (seen with strace: a device id in ~/.cache, an HTTPS collector)
+        # MKL does not return freed memory: 40 MB in a process with Whisper base
         env={
             **environment,
             "OMP_NUM_THREADS": "1",
@@ -82,17 +82,17 @@ def _spawn(birth: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
 
 
 class Child:
-    """One process and the line to it. Lives on the pool's loop."""
+    """One child process and the socket to it. Use it on the pool's event loop."""
 
     def __init__(
         self,
-        birth: SpawnSpec,
+        spec: SpawnSpec,
         process: "subprocess.Popen[bytes]",
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self.key = birth.key
-        self.device = birth.device
+        self.key = spec.key
+        self.device = spec.device
         self.process = process
         self.tasks = 0
         self.idle_since = time.monotonic()
@@ -101,8 +101,11 @@ class Child:
         self._errors = asyncio.create_task(self._log_errors())
 
     @classmethod
-    async def start(cls, birth: SpawnSpec) -> "Child":
-        """A child with its engine loaded. Raises `EngineUnavailable` when it cannot load, `OSError` when none can be made."""
+    async def start(cls, spec: SpawnSpec) -> "Child":
+        """Start a child and wait until its engine is loaded.
+
+        Raises `EngineUnavailable` if the engine cannot be loaded, `OSError` if no process can be started.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -111,32 +114,32 @@ class Child:
                 ours.close()
                 raise
             try:
-                process = _spawn(birth, theirs)
+                process = _spawn(spec, theirs)
             except BaseException:
                 writer.close()
                 raise
-        child = cls(birth, process, reader, writer)
+        child = cls(spec, process, reader, writer)
         try:
-            async with asyncio.timeout(birth.timeout):
+            async with asyncio.timeout(spec.timeout):
                 message, _ = await child.receive()
         except (TimeoutError, ProcessDied) as error:
             await child.kill()
-            raise EngineUnavailable(f"engine {birth.key.engine} did not start", at=None) from error
+            raise EngineUnavailable(f"engine {spec.key.engine} did not start", at=None) from error
         except BaseException:
             await child.kill()
             raise
         if isinstance(message, m.Broken):
             await child.kill()
-            raise EngineUnavailable(message.why or f"engine {birth.key.engine} did not start", at=None)
+            raise EngineUnavailable(message.why or f"engine {spec.key.engine} did not start", at=None)
         return child
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there; one that ended is reaped."""
+        """True if the process is running; a process that has ended is reaped."""
         return self.process.poll() is None
 
     def resident(self) -> int:
-        """Resident bytes of the process now; 0 when it has ended."""
+        """Return the resident memory of the process in bytes; 0 when it has ended."""
         try:
             pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
         except (OSError, IndexError):
@@ -152,22 +155,22 @@ class Child:
             raise ProcessDied(self._ending()) from error
 
     async def receive(self) -> tuple[m.Message, bytes]:
-        """The next frame. Raises `ProcessDied`."""
+        """Return the next frame. Raises `ProcessDied`, also for an invalid frame."""
         try:
             header, payload = m.lengths(await self._reader.readexactly(m.PREFIX))
             message = m.decode(await self._reader.readexactly(header))
             return message, await self._reader.readexactly(payload)
         except (asyncio.IncompleteReadError, ConnectionError, OSError) as error:
             raise ProcessDied(self._ending()) from error
-        except ValueError as error:  # no frame of ours: whatever wrote this cannot be trusted with the line
-            raise ProcessDied(f"pid {self.process.pid} broke the line: {type(error).__name__}") from error
+        except ValueError as error:  # the frame borders are lost, so the socket cannot be used any more
+            raise ProcessDied(f"pid {self.process.pid} sent an invalid frame: {type(error).__name__}") from error
 
     def _ending(self) -> str:
         code = self.process.poll()
         return f"pid {self.process.pid} ended" + (f" with code {code}" if code is not None else "")
 
     async def kill(self) -> None:
-        """End the process and everything it started, and reap it."""
+        """Kill the process and everything it started, and reap it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await asyncio.to_thread(self.process.wait)
@@ -180,7 +183,7 @@ class Child:
             self.process.stderr.close()
 
     async def _log_errors(self) -> None:
-        """Native libraries speak on stderr: each line goes to our log, cut to a sane length."""
+        """Log each line that the child's libraries write to stderr, cut to 1,000 characters."""
         reader = asyncio.StreamReader(limit=1 << 16)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), self.process.stderr
@@ -188,8 +191,8 @@ class Child:
         try:
             while not reader.at_eof():
                 if line := await _line(reader):
-                    said = {"engine": self.key.engine, "pid": self.process.pid, "text": line[:1000]}
-                    _log.info("engine says", extra=said)
+                    extra = {"engine": self.key.engine, "pid": self.process.pid, "text": line[:1000]}
+                    _log.info("engine says", extra=extra)
         finally:
             transport.close()
 
@@ -198,4 +201,4 @@ async def _line(reader: asyncio.StreamReader) -> str:
     try:
         return (await reader.readline()).decode("utf-8", "replace").rstrip("\n")
     except ValueError:  # longer than the limit; the reader has dropped it
-        return "(a line too long to show)"
+        return "(a line longer than 64 KiB)"

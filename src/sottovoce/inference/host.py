@@ -1,8 +1,9 @@
-"""A child process: loads one engine, then does one task after another until its parent goes away.
+"""A child process: loads one engine, then runs one task after another until its parent closes the socket.
 
-Started as `python -m sottovoce.inference.host FD PARENT SHARE ENGINE MODEL DEVICE SETUP`, the last as JSON. It speaks frames on
-FD, reads from SHARE how much it may do at once (`share`), and nothing else: its standard output is turned into standard
-error before any library is loaded, since native code likes to print.
+Started as `python -m sottovoce.inference.host FD PARENT SHARE ENGINE MODEL DEVICE CONFIG`, the last as JSON. It exchanges
+frames on FD and reads its degree of parallelism from SHARE (`share`). Standard output is redirected to standard error
+before any library is loaded, because native libraries print.
+In order: the socket; progress reports; the handlers of tasks; the main loop.
 """
 
 import ctypes
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from sottovoce.engines.protocols import Aligner, Diarizer, Recognizer
     from sottovoce.pipeline.windows import Window
 
-_PR_SET_PDEATHSIG = 1
-_NICENESS = 5  # the parent answers clients; recognition takes what is left
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+_NICENESS = 5  # below the parent's priority, which must answer clients promptly
 
 
 def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when the thread that started it ends; leave at once if it is gone already."""
+    """Ask the kernel to kill this process when the thread that started it ends; exit at once if *parent* has ended."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
@@ -46,7 +47,7 @@ class FrameSocket:
         self._sock.sendall(m.encode(message, payload))
 
     def receive(self) -> tuple[m.Message, bytes]:
-        """The next frame. Raises `EOFError` when the parent has gone."""
+        """Return the next frame. Raises `EOFError` when the parent has closed the socket."""
         header, payload = m.lengths(self._exactly(m.PREFIX))
         message = m.decode(self._exactly(header))
         return message, self._exactly(payload)
@@ -62,29 +63,29 @@ class FrameSocket:
 
 
 class ProgressReporter:
-    """A pipeline observer that tells the parent; progress at most ten times a second."""
+    """A pipeline observer that sends events to the parent; progress at most ten times a second."""
 
     def __init__(self, line: FrameSocket) -> None:
         self._line = line
         self._last = 0.0
 
     def media(self, probe: object) -> None:
-        """What the media is."""
+        """Send the properties of the media."""
         self._line.send(_media(probe))
 
     def stage(self, name: str, note: str = "") -> None:
-        """A stage begins."""
+        """Send that a stage begins."""
         self._line.send(m.Stage(name=name, note=note))
 
     def progress(self, done: int, total: int | None) -> None:
-        """How far the work is."""
+        """Send the progress, in samples, unless it was sent less than 0.1 s ago."""
         now = time.monotonic()
-        if now - self._last >= 0.1:  # noqa: PLR2004 - often enough for a progress bar
+        if now - self._last >= 0.1:  # noqa: PLR2004 - frequent enough for a progress bar
             self._last = now
             self._line.send(m.Progress(done=done, total=total))
 
     def window(self, window: object) -> None:
-        """A window to keep."""
+        """Send a finished window, which the parent stores."""
         from sottovoce.pipeline.windows import Window
         from sottovoce.transcript import codec
 
@@ -107,20 +108,20 @@ TaskHandler = Callable[[FrameSocket, m.Message, bytes], None]
 
 
 def _inspector() -> TaskHandler:
-    """A doer that only looks at media; it needs no engine."""
+    """Return a handler that inspects media; it needs no engine."""
     from sottovoce.audio import media
 
-    def look(line: FrameSocket, message: m.Message, _: bytes) -> None:
+    def inspect(line: FrameSocket, message: m.Message, _: bytes) -> None:
         if not isinstance(message, m.Inspect):
             raise TypeError(message.kind)
         line.send(_media(media.probe(Path(message.path))))
         line.send(m.Finished(rss=rss()))
 
-    return look
+    return inspect
 
 
 class _Engine:
-    """A doer with one engine: it transcribes or aligns, whichever it was made for."""
+    """A handler with one engine, which transcribes or aligns."""
 
     def __init__(self, engine: str, model: str, device: str, engine_config: str, part: Part) -> None:
         from pydantic import TypeAdapter
@@ -135,7 +136,7 @@ class _Engine:
         self._recognizer: Recognizer | None = None
         self._aligner: Aligner | None = None
         self._diarizers: dict[m.EngineKey, Diarizer] = {}
-        # load now what can be: the first job shall find everything warm
+        # load everything now, so that the first job does not wait for it
         if registry.engine(engine).load is not None:
             self._recognizer = registry.load(*self._key, self._engine_config)
             if isinstance(self._recognizer, Parallel):
@@ -145,10 +146,10 @@ class _Engine:
         SileroVad()
 
     def __call__(self, line: FrameSocket, message: m.Message, payload: bytes) -> None:
-        """Do what *message* asks."""
+        """Run the task *message*."""
         if not isinstance(message, m.Transcribe | m.Align):
             raise TypeError(message.kind)
-        # all of them before any is looked at: a frame left on the line would be taken for the next task
+        # receive all frames before parsing any: an unread frame would be taken for the next task
         kept = _windows([line.receive() for _ in range(message.windows)])
         if isinstance(message, m.Align):
             self._align(line, message, payload.decode(), kept)
@@ -170,9 +171,9 @@ class _Engine:
             windows=kept,
             known=message.known,
         )
-        telling = ProgressReporter(line)
-        diarizer = self._diarizer(message.diarizer, telling) if message.diarizer else None
-        transcript = batch.transcribe(work, self._recognizer, SileroVad, telling, diarizer)
+        reporter = ProgressReporter(line)
+        diarizer = self._diarizer(message.diarizer, reporter) if message.diarizer else None
+        transcript = batch.transcribe(work, self._recognizer, SileroVad, reporter, diarizer)
         line.send(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
 
     def _align(self, line: FrameSocket, message: m.Align, text: str, kept: "list[Window]") -> None:
@@ -193,25 +194,26 @@ class _Engine:
         found = alignment.align(work, self._aligner, SileroVad, ProgressReporter(line))
         line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
 
-    def _diarizer(self, key: m.EngineKey, telling: ProgressReporter) -> "Diarizer | None":
-        """None when it cannot be loaded: a transcript without speakers is better than none."""
+    def _diarizer(self, key: m.EngineKey, reporter: ProgressReporter) -> "Diarizer | None":
+        """Return the diarizer, loaded once; None if it cannot be loaded, since a transcript without speakers is still useful."""
         from sottovoce.engines import registry
 
         if key not in self._diarizers:
             try:
                 self._diarizers[key] = registry.load_diarizer(key.engine, key.model, key.device, self._engine_config)
             except EngineUnavailable as error:
-                telling.stage("diarize", error.why)
+                reporter.stage("diarize", error.why)
                 return None
         return self._diarizers[key]
 
 
 def _clock() -> int:
+    """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def _windows(kept: list[tuple[m.Message, bytes]]) -> "list[Window]":
-    """The windows in *kept*; from the first on that another release wrote differently, its channel is done again."""
+    """Return the windows in *kept*, up to the first unreadable one of each channel (another release may have written it)."""
     from sottovoce.pipeline.windows import Window
     from sottovoce.transcript import codec
 
@@ -230,43 +232,43 @@ def _windows(kept: list[tuple[m.Message, bytes]]) -> "list[Window]":
 
 
 def rss() -> int:
-    """Resident bytes of this process."""
+    """Return the resident memory of this process in bytes."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a kernel file, read often
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def serve(line: FrameSocket, doer: TaskHandler) -> None:
-    """Do what the parent asks, one task at a time, until it closes the line."""
+def serve(line: FrameSocket, handler: TaskHandler) -> None:
+    """Run the parent's tasks with *handler*, one at a time, until the parent closes the socket."""
     while True:
         try:
             message, payload = line.receive()
         except EOFError:
             return
         try:
-            doer(line, message, payload)
+            handler(line, message, payload)
         except Refused as refusal:
             line.send(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
-        except Exception:  # noqa: BLE001 - told to the parent, who logs it and decides
+        except Exception:  # noqa: BLE001 - sent to the parent, which logs it and decides on a retry
             line.send(m.Broken(error=traceback.format_exc()))
 
 
 def main(arguments: list[str]) -> int:
-    """Entry of the child."""
+    """Run the child process; return its exit code."""
     descriptor, parent, share, engine, model, device, engine_config = arguments
     die_with_parent(int(parent))
-    os.dup2(2, 1)  # nothing that a library prints may reach anyone but the log
-    for stop in (signal.SIGINT, signal.SIGTERM):  # a stop of the whole service is the parent's to handle: it drains
+    os.dup2(2, 1)  # what libraries print goes to the log
+    for stop in (signal.SIGINT, signal.SIGTERM):  # the parent handles the stop of the service and drains its jobs
         signal.signal(stop, signal.SIG_IGN)
     os.nice(_NICENESS)
     line = FrameSocket(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        doer = _inspector() if engine == "media" else _Engine(engine, model, device, engine_config, Part(int(share)))
+        handler = _inspector() if engine == "media" else _Engine(engine, model, device, engine_config, Part(int(share)))
     except Refused as refusal:
         line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1
     line.send(m.Ready(seconds=time.monotonic() - begun))
-    serve(line, doer)
+    serve(line, handler)
     return 0
 
 

@@ -1,7 +1,7 @@
-"""What parent and child say to each other: one frozen dataclass a message, framed as header and payload.
+"""The messages between parent and child: one frozen dataclass per message, framed as header and payload.
 
-A frame is two big-endian 32-bit lengths, a JSON header, and a binary payload (items, a transcript). JSON and raw bytes only:
-neither side can make the other run code.
+A frame is two big-endian 32-bit lengths, a JSON header, and a binary payload (items, a transcript). JSON and raw bytes
+only: neither side can make the other execute code.
 """
 
 import struct
@@ -17,13 +17,15 @@ from sottovoce.transcript.model import Samples, StageError
 
 MAX_HEADER = 8 << 20
 MAX_PAYLOAD = 512 << 20
+"""Bytes."""
 _LENGTHS = struct.Struct(">II")
 PREFIX = _LENGTHS.size
+"""Bytes of the two lengths before a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKey:
-    """What a child has loaded: which engine with which model on which device."""
+    """The engine, model and device that a child has loaded."""
 
     engine: str
     model: str = ""
@@ -35,9 +37,9 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcribe:
-    """Make a transcript of the file at *path*; *windows* frames of finished windows follow.
+    """Transcribe the file at *path*; *windows* frames of finished windows follow.
 
-    *diarizer* tells speakers apart, where the request wants that; *known* are the voices that it names.
+    *diarizer*: the engine for speaker diarization, if the request asks for it; *known*: the voices that it names.
     """
 
     kind: Literal["transcribe"] = "transcribe"
@@ -51,7 +53,7 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align:
-    """Find the words of a text in the file at *path*; payload: the text in UTF-8. *windows* frames of windows follow."""
+    """Align a text with the file at *path*; payload: the text in UTF-8. *windows* frames of finished windows follow."""
 
     kind: Literal["align"] = "align"
     path: str
@@ -61,7 +63,7 @@ class Align:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspect:
-    """Say what media the file at *path* is."""
+    """Report the media properties of the file at *path*."""
 
     kind: Literal["inspect"] = "inspect"
     path: str
@@ -72,7 +74,7 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowDone:
-    """A window of one channel is recognised; payload: its items. `start … end` in samples, *end* is where to go on."""
+    """A window of one channel is recognised; payload: its items. *start* and *end* in samples; the next window begins at *end*."""
 
     kind: Literal["window"] = "window"
     channel: int
@@ -85,7 +87,7 @@ class WindowDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The engine is loaded."""
+    """The engine is loaded; *seconds*: the time it took."""
 
     kind: Literal["ready"] = "ready"
     seconds: float
@@ -93,7 +95,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """What the media is. *duration* `None`: only decoding will tell."""
+    """The properties of the media. *duration* in samples, None if the headers have none; *rate* in Hz."""
 
     kind: Literal["media"] = "media"
     duration: Samples | None
@@ -114,7 +116,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Samples recognised of all (`None`: unknown): also the sign of life that the watchdog waits for."""
+    """Samples processed, and in all (None: unknown). The parent's stall timeout restarts with each message."""
 
     kind: Literal["progress"] = "progress"
     done: Samples
@@ -123,7 +125,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The task is done; payload: the stored form of the transcript or alignment (empty for an inspection). *rss* in bytes."""
+    """The task is done; payload: the stored form of the transcript or alignment (empty for an inspection).
+
+    *duration* in samples; *rss*: resident memory of the child in bytes.
+    """
 
     kind: Literal["finished"] = "finished"
     duration: Samples = 0
@@ -132,7 +137,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declined:
-    """The task cannot be done, whoever tries: the caller's fault."""
+    """The task is rejected because of its input; a retry cannot succeed."""
 
     kind: Literal["declined"] = "declined"
     refusal: Kind
@@ -142,7 +147,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """Our fault: the child could not load its engine or met a bug. *error* is for the log only."""
+    """The child could not load its engine, or a task raised an unexpected exception. *error* is for the log only."""
 
     kind: Literal["broken"] = "broken"
     error: str
@@ -159,7 +164,7 @@ _MESSAGES: TypeAdapter[Message] = TypeAdapter(
 
 
 def encode(message: Message, payload: bytes = b"") -> bytes:
-    """The frame of *message*."""
+    """Return the frame of *message*. Raises ValueError for one that exceeds `MAX_HEADER` or `MAX_PAYLOAD`."""
     header = _MESSAGES.dump_json(message)
     if len(header) > MAX_HEADER or len(payload) > MAX_PAYLOAD:
         raise ValueError(f"{message.kind} frame too large: {len(header)} + {len(payload)} bytes")
@@ -167,9 +172,9 @@ def encode(message: Message, payload: bytes = b"") -> bytes:
 
 
 def lengths(prefix: bytes) -> tuple[int, int]:
-    """Header and payload lengths of the frame that begins with *prefix* (8 bytes). Raises ValueError."""
+    """Return the header and payload lengths, in bytes, of the frame that begins with *prefix* (8 bytes). Raises ValueError."""
     if len(prefix) != PREFIX:
-        raise ValueError(f"{len(prefix)} bytes are no beginning of a frame")
+        raise ValueError(f"a frame begins with {PREFIX} bytes of lengths, not {len(prefix)}")
     header, payload = _LENGTHS.unpack(prefix)
     if header > MAX_HEADER or payload > MAX_PAYLOAD:
         raise ValueError(f"frame too large: {header} + {payload} bytes")
@@ -177,5 +182,5 @@ def lengths(prefix: bytes) -> tuple[int, int]:
 
 
 def decode(header: bytes) -> Message:
-    """The message of a frame's header. Raises ValueError."""
+    """Return the message in a frame's header. Raises ValueError."""
     return _MESSAGES.validate_json(header)

@@ -1,7 +1,8 @@
-"""The parent's side: warm children, one task each at a time, watched, killed on cancel, replaced when worn.
+"""The parent's pool of child processes: loaded in advance, one task at a time each, killed on cancellation and stalls.
 
-The pool lives on one permanent thread with an event loop of its own, for two reasons: PDEATHSIG is bound to the *thread* that
-started a child, and its callers sit on different loops (the web server's, the queue's) or on none (the command line).
+The pool runs on one permanent thread with its own event loop, because PDEATHSIG is bound to the *thread* that starts a
+child, and because its callers use different loops (the web server's, the queue's) or none (the command line).
+In order: `Outcome` and `Task`; starting children; the memory budget; running a task; closing.
 """
 
 import asyncio
@@ -46,15 +47,15 @@ MEDIA = m.EngineKey(engine="media")
 """The key of children that only inspect media."""
 
 Listener = Callable[[m.Message, bytes], None]
-"""Hears every message of a task on the pool's thread; must return at once."""
+"""Receives every message of a task on the pool's thread; must not block."""
 
-_LOOK = 5.0
-"""Seconds between looks for children that rest, and for memory that others free, at most."""
+_CHECK_INTERVAL = 5.0
+"""Longest time in seconds between two checks for children to unload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a finished task leaves: its last message and payload."""
+    """The result of a finished task: its last message and payload."""
 
     finished: m.Finished
     payload: bytes
@@ -62,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What to ask of a child, with the message's *payload*; *windows* are sent after it."""
+    """A task for a child: *message* with its *payload*; *windows* are sent after it."""
 
     message: m.Transcribe | m.Align | m.Inspect
     payload: bytes = b""
@@ -70,9 +71,9 @@ class Task:
 
 
 class Pool:
-    """Children for every key that is asked for: warmed beforehand, or started when first needed, *slots* of each at most.
+    """Child processes for every requested key, at most *slots* of each: started in advance, or when first needed.
 
-    A child that can work on several pieces of its job at once may use the slots that no other child is using.
+    A child that can process several pieces of its job in parallel may use the slots that are free.
     """
 
     def __init__(
@@ -110,16 +111,16 @@ class Pool:
         )
 
     def _divide(self) -> None:
-        """Share the slots among the children at work; looks at media count for nothing."""
+        """Divide the slots among the busy children; media inspectors do not count."""
         self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key != MEDIA))
 
     def _team(self, key: m.EngineKey) -> WorkerGroup:
         return self._teams.setdefault(key, self._new_team(key, self._slots))
 
     async def _unload(self) -> None:
-        """End children that rest for too long, and those of the inspector never: they are small, and wanted at once."""
+        """End children that are idle for too long, except media inspectors, which are small and must answer at once."""
         while True:
-            await asyncio.sleep(min(_LOOK, self._policy.idle_unload / 2))
+            await asyncio.sleep(min(_CHECK_INTERVAL, self._policy.idle_unload / 2))
             for key, team in tuple(self._teams.items()):
                 if key != MEDIA and (gone := await team.unload(rested_for=self._policy.idle_unload)):
                     _log.info(
@@ -127,7 +128,7 @@ class Pool:
                     )
 
     async def _room(self, wanted: WorkerGroup) -> None:
-        """Return when one more child of *wanted* fits into the budget, or when there is nothing left to wait for."""
+        """Wait until one more child of *wanted* fits into the memory budget, or until no child is left to end or wait for."""
         budget = self._policy.memory_budget
         if budget is None:
             return
@@ -137,14 +138,15 @@ class Pool:
                 if await self._end_one(wanted):
                     continue
                 if not any(team.busy for key, team in self._teams.items() if key != MEDIA):
-                    return  # it would not fit into an empty machine either: better slow than never
-                await asyncio.sleep(min(_LOOK, 0.2))
+                    return  # it exceeds the budget alone; start it anyway, so that its job can run
+                await asyncio.sleep(min(_CHECK_INTERVAL, 0.2))
 
     def _used(self) -> int:
+        """Return the resident memory of all children in bytes."""
         return sum(child.resident() for team in self._teams.values() for child in team.children)
 
     async def _end_one(self, wanted: WorkerGroup) -> bool:
-        """End the child of another engine that has rested longest; whether there was one."""
+        """End the longest idle child of another engine; True if there was one."""
         resting = [
             (child.idle_since, team)
             for key, team in self._teams.items()
@@ -161,11 +163,11 @@ class Pool:
         return True
 
     def alive(self) -> bool:
-        """Whether every team that was asked for has a child at work, at rest or on its way."""
+        """True if the pool's thread runs and every group has a child, is starting one, or has needed none yet."""
         return self._thread.is_alive() and bool(self._teams) and all(team.alive for team in self._teams.values())
 
     def occupancy(self) -> dict[str, tuple[int, int]]:
-        """Busy and all slots, by engine."""
+        """Return (busy, total) slots by engine."""
         found: dict[str, tuple[int, int]] = {}
         for key, team in tuple(self._teams.items()):
             busy, slots = found.get(key.engine, (0, 0))
@@ -173,19 +175,19 @@ class Pool:
         return found
 
     def busy_pids(self) -> list[int]:
-        """Processes at work now; for the operator and for fault tests."""
+        """Return the process ids of the busy children, for the operator and for fault tests."""
         return [child.process.pid for team in self._teams.values() for child in team.busy]
 
     async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
-        """*task* done by a child of *key*; cancelling kills the child.
+        """Run *task* in a child of *key* and return its outcome; cancellation kills the child.
 
-        Raises `Refused` (the caller's fault), `ProcessDied` (worth another try), `TaskCrashed` (our bug),
-        `EngineTemporarilyUnavailable` (wait), `EngineMisconfigured` (the operator has to mend it).
+        Raises `Refused` (the input is invalid), `ProcessDied` (retry), `TaskCrashed` (a bug),
+        `EngineTemporarilyUnavailable` (retry later), `EngineMisconfigured` (the operator has to fix it).
         """
         return await asyncio.wrap_future(self._submit(self._run(key, task, listen)))
 
     def run_blocking(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
-        """The same for a caller without a loop; Ctrl-C cancels."""
+        """As `run`, for a caller without an event loop; Ctrl-C cancels."""
         future = self._submit(self._run(key, task, listen))
         try:
             return future.result()
@@ -208,12 +210,12 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        """The body may wait for the child as long as a silence may last. Raises `ProcessDied` after that."""
+        """Limit the body to the stall timeout. Raises `ProcessDied` after that."""
         try:
             async with asyncio.timeout(self._policy.stall_timeout):
                 yield
         except TimeoutError as error:
-            raise ProcessDied(f"no sign of life for {self._policy.stall_timeout:.0f} s") from error
+            raise ProcessDied(f"no message from the child for {self._policy.stall_timeout:.0f} s") from error
 
     async def _follow(self, child: Child, listen: Listener) -> Outcome:
         while True:
@@ -230,7 +232,7 @@ class Pool:
                     listen(message, payload)
 
     def close(self) -> None:
-        """Kill every child and end the thread. Tasks still running are cancelled."""
+        """Kill every child, cancel running tasks and end the thread."""
         if not self._thread.is_alive():
             return
         self._submit(self._close()).result()

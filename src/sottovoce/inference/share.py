@@ -1,8 +1,7 @@
-"""How many pieces of one job a child may work on at once: one number, written by the pool, read by every child.
+"""The number of pieces of its job that each child may process in parallel; written by the pool, read by every child.
 
-A child with a long job alone on the machine would leave all cores but its own idle. So it may use the slots that no other
-job needs, and gives them back as soon as one does. The number lies in memory that parent and children share, because a
-child at work reads nothing from its line.
+A single long job would otherwise leave all cores but one idle: its child uses the slots that no other job needs, and
+stops using them when another job starts. The number is in shared memory, because a busy child does not read its socket.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ _SIZE = mmap.PAGESIZE
 
 
 class Share:
-    """The parent's end: *slots* cores' worth of work, divided among the children at work."""
+    """The parent's end: *slots* (one core each), divided among the busy children."""
 
     def __init__(self, slots: int) -> None:
         self._slots = max(slots, 1)
@@ -23,23 +22,23 @@ class Share:
         self.divide(0)
 
     def divide(self, busy: int) -> None:
-        """Let each of *busy* children have an equal part of the slots, one at least."""
+        """Give each of *busy* children an equal part of the slots: at least 1, at most 255 (the number is one byte)."""
         self._memory[0] = min(max(self._slots // max(busy, 1), 1), 255)
 
     def close(self) -> None:
-        """Let the memory go. A child that still reads it has its own hold on it."""
+        """Close the shared memory. A child keeps its own mapping of it."""
         self._memory.close()
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 
 
 class Part:
-    """The child's end, over the *descriptor* that it was started with."""
+    """The child's end, over the inherited *descriptor*, which it closes."""
 
     def __init__(self, descriptor: int) -> None:
         self._memory = mmap.mmap(descriptor, _SIZE, prot=mmap.PROT_READ)
         os.close(descriptor)
 
     def width(self) -> int:
-        """How many pieces this child may work on at once now; 1 or more."""
+        """Return the number of pieces that this child may process in parallel now; 1 or more."""
         return max(self._memory[0], 1)

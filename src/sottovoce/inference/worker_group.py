@@ -1,4 +1,7 @@
-"""All children of one engine and model: how many may work, who rests, who is worn, and when to let them go."""
+"""All children of one engine and model: the number of busy ones is limited, idle ones are reused, worn ones replaced.
+
+In order: the errors; `PoolPolicy`; `WorkerGroup`.
+"""
 
 import asyncio
 import contextlib
@@ -17,23 +20,25 @@ _log = logging.getLogger(__name__)
 
 
 class EngineTemporarilyUnavailable(Exception):
-    """No engine process can be started at the moment, although it could be before; waiting may help."""
+    """No engine process can be started now, although one was started before; a later attempt may succeed."""
 
 
 class EngineMisconfigured(Exception):
-    """An engine that never could be started here: somebody has to mend it; waiting does not help."""
+    """The engine has never started in this process; the operator has to fix it, waiting does not help."""
 
 
 class TaskCrashed(Exception):
-    """The child met a bug of ours; it lives, and the same task would meet the bug again."""
+    """The task raised an unexpected exception (a bug); the child still runs, and a retry would raise it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolPolicy:
-    """When children are watched, worn and replaced. Times in seconds, sizes in bytes.
+    """When children are killed and replaced. Times in seconds, sizes in bytes.
 
-    *idle_unload*: children that rested for so long are ended, 0 = never. *memory_budget*: resident memory of all children
-    together beyond which resting ones of other engines are ended before another is started, `None` = no limit.
+    *stall_timeout*: longest time without a message during a task. *load_timeout*: to load the engine. *recycle_after*
+    tasks, or with more than *max_rss* of resident memory, a child is replaced. *idle_unload*: children that are idle for
+    this time are ended, 0 = never. *memory_budget*: resident memory of all children together; above it, idle children of
+    other engines are ended before another is started, None = no limit.
     """
 
     stall_timeout: float = 300.0
@@ -45,9 +50,10 @@ class PoolPolicy:
 
 
 class WorkerGroup:
-    """Idle children wait in a stack, the semaphore counts how many may work.
+    """The children of one `EngineKey`: idle ones wait in a stack, a semaphore limits the busy ones to *slots*.
 
-    *room* is awaited before one is started; *changed* is called when more or fewer are at work; *share*: see `Birth`.
+    *room* is awaited before a child is started; *changed* is called when the number of busy children changes; *share*: see
+    `SpawnSpec`.
     """
 
     def __init__(
@@ -65,7 +71,7 @@ class WorkerGroup:
         self.slots = slots
         self.busy: set[Child] = set()
         self.idle: list[Child] = []
-        self.resident = 0  # bytes, the most that a child of this team was seen to take
+        self.resident = 0  # bytes: the largest resident memory measured of a child of this group
         self._free = asyncio.Semaphore(slots)
         self._policy = policy
         self._engine_config = engine_config
@@ -73,49 +79,49 @@ class WorkerGroup:
         self._share = share
         self._changed = changed
         self._starting: set[asyncio.Task[None]] = set()
-        self._births: Counter[str] = Counter()
-        self._started = False  # ever
-        self._down = False  # the last start failed
+        self._starts: Counter[str] = Counter()  # children being started, by device
+        self._started = False  # True once any start has succeeded
+        self._down = False  # True if the last start failed
         self._closed = False
 
     @property
     def alive(self) -> bool:
-        """Whether there is a child, one is being started, or one can be: none is there because none was needed."""
+        """True if a child is running or being started, or if there is none only because none was needed."""
         resting = any(child.alive for child in list(self.idle))
         return bool(self.busy or self._starting or resting or not (self.idle or self._down))
 
     @property
     def children(self) -> list[Child]:
-        """Every child there is."""
+        """All children, idle and busy."""
         return [*self.idle, *self.busy]
 
     async def prestart(self) -> None:
-        """Start every child and wait until each has its engine."""
+        """Start *slots* children and wait until all have loaded their engine. Raises as `Child.start` does."""
         results = await asyncio.gather(*(self._start() for _ in range(self.slots)), return_exceptions=True)
         self.idle.extend(result for result in results if isinstance(result, Child))
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
-            await self.close()  # those that did start
+            await self.close()  # kill those that started
             raise failures[0]
 
     async def _start(self) -> Child:
-        """A child on the device that has the fewest. Raises as `Child.start` does."""
+        """Start a child on the device with the fewest children. Raises as `Child.start` does."""
         device = self._device()
-        self._births[device] += 1
+        self._starts[device] += 1
         try:
-            birth = SpawnSpec(
+            spec = SpawnSpec(
                 key=self.key,
                 device=device,
                 engine_config=self._engine_config,
                 timeout=self._policy.load_timeout,
                 share=self._share,
             )
-            child = await Child.start(birth)
+            child = await Child.start(spec)
         except BaseException:
             self._down = True
             raise
         finally:
-            self._births[device] -= 1
+            self._starts[device] -= 1
         self._started, self._down = True, False
         self.resident = max(self.resident, child.resident())
         return child
@@ -124,27 +130,30 @@ class WorkerGroup:
         devices = (
             self._engine_config.devices if self.key.device == self._engine_config.kind_of_device else (self.key.device,)
         )
-        taken = Counter(child.device for child in self.children) + self._births
+        taken = Counter(child.device for child in self.children) + self._starts
         return min(devices, key=lambda device: taken[device])
 
     @contextlib.asynccontextmanager
     async def child(self) -> AsyncIterator[Child]:
-        """A warm child of one's own. It is killed if the body is cancelled or the child died, else given back."""
+        """Yield a loaded child for exclusive use; wait for a free slot first.
+
+        Afterwards the child is killed if the body was cancelled or the child died, else it becomes idle.
+        """
         async with self._free:
             child = await self._take()
             self.busy.add(child)
             self._changed()
-            whole = False
+            reusable = False
             try:
                 yield child
-                whole = True
+                reusable = True
             except (Refused, TaskCrashed):
-                whole = True
+                reusable = True
                 raise
             finally:
                 self.busy.discard(child)
                 self._changed()
-                await asyncio.shield(self._give_back(child, whole=whole))
+                await asyncio.shield(self._give_back(child, reusable=reusable))
 
     async def _take(self) -> Child:
         while self._starting and not self.idle:
@@ -160,16 +169,17 @@ class WorkerGroup:
         except (EngineUnavailable, OSError) as error:
             if not self._started and isinstance(error, EngineUnavailable):
                 raise EngineMisconfigured(f"{self.key.engine} {self.key.model}: {error.detail}") from error
-            # it has started before: nothing that a caller could mend
+            # it has started before, so the cause may be temporary
             raise EngineTemporarilyUnavailable(f"engine {self.key.engine} cannot be started: {error}") from error
 
-    async def _give_back(self, child: Child, *, whole: bool) -> None:
+    async def _give_back(self, child: Child, *, reusable: bool) -> None:
+        """Make *child* idle, or kill and replace it if it is not *reusable* or is worn."""
         child.tasks += 1
         child.idle_since = time.monotonic()
         resident = child.resident()
         self.resident = max(self.resident, resident)
         exhausted = child.tasks >= self._policy.recycle_after or resident > self._policy.max_rss
-        if whole and not exhausted and not self._closed:
+        if reusable and not exhausted and not self._closed:
             self.idle.append(child)
             return
         await child.kill()
@@ -185,7 +195,7 @@ class WorkerGroup:
             _log.error("engine cannot be restarted", extra={"engine": self.key.engine, "why": str(error)})
 
     async def unload(self, *, rested_for: float = 0.0) -> int:
-        """End the children that have rested for *rested_for* seconds; how many."""
+        """End the children that have been idle for *rested_for* seconds; return their number."""
         now = time.monotonic()
         going = [child for child in self.idle if now - child.idle_since >= rested_for]
         self.idle = [child for child in self.idle if child not in going]
@@ -194,7 +204,7 @@ class WorkerGroup:
         return len(going)
 
     async def close(self) -> None:
-        """End every child; nobody gets one any more."""
+        """Kill every child and stop replacing them."""
         self._closed = True
         for task in tuple(self._starting):
             task.cancel()

@@ -114,7 +114,7 @@ def test_noise_is_a_value_error_or_nothing(noise: bytes) -> None:
 
 @pytest.mark.parametrize("prefix", [b"", b"\0" * 7, b"\0" * 9])
 def test_a_prefix_has_its_length(prefix: bytes) -> None:
-    with pytest.raises(ValueError, match="beginning of a frame"):
+    with pytest.raises(ValueError, match="a frame begins with 8 bytes"):
         m.lengths(prefix)
 
 

@@ -233,7 +233,7 @@ def test_cancelling_kills_the_child_and_what_it_started(pool: Pool, home: Path, 
 def test_a_silent_child_is_killed(home: Path, how: str) -> None:
     with pool_of(1, stall_timeout=0.3) as pool:
         (pid,) = pids(pool)
-        with pytest.raises(ProcessDied, match="no sign of life"):
+        with pytest.raises(ProcessDied, match="no message from the child"):
             look(pool, home / how)
         until(lambda: not exists(pid), "death")
 
@@ -243,7 +243,7 @@ def test_a_child_that_does_not_listen_is_killed_too(home: Path) -> None:
         (pid,) = pids(pool)
         os.kill(pid, signal.SIGSTOP)
         big = (m.WindowDone(channel=0, start=0, end=1), bytes(4 << 20))
-        with pytest.raises(ProcessDied, match="no sign of life"):
+        with pytest.raises(ProcessDied, match="no message from the child"):
             pool.run_blocking(
                 MEDIA, Task(message=m.Inspect(path=str(home / "tone.wav")), windows=[big] * 4), lambda *_: None
             )
