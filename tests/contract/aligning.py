@@ -146,8 +146,8 @@ HOPELESS = {
     "marks alone": Hopeless(text=b"--- ... !!!", why="no words"),
     "silence": Hopeless(text=TEXT, media=(AUDIO / "silence.wav").read_bytes(), why="no speech"),
     "no samples": Hopeless(text=TEXT, media=(AUDIO / "no_samples.wav").read_bytes(), why="no speech"),
-    "a hundred thousand words": Hopeless(text=b"word " * 100_000, why="far longer than anybody could say"),
-    "ten million bytes": Hopeless(text=b"everything    " * 750_000, why="far longer than anybody could say"),
+    "a hundred thousand words": Hopeless(text=b"word " * 100_000, why="far too long to be spoken"),
+    "ten million bytes": Hopeless(text=b"everything    " * 750_000, why="far too long to be spoken"),
     "a word without end": Hopeless(text=b"w" * 200_000, why=""),
 }
 

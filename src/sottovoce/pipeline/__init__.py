@@ -1,1 +1,1 @@
-"""The stages of a transcript, in order."""
+"""The processing of a job: media to transcript, or media and text to alignment."""

@@ -1,7 +1,9 @@
-"""From a recording and its text to the time of every word: hear, find what was heard in the text, place, bridge.
+"""From a recording and its text to the time of every word: recognise, match with the text, align, interpolate.
 
-The audio is streamed three times and never held: to hear it, to try what was not heard, to place everything. What was heard
-is handed out in windows, as recognition does it, and what was placed in segments, so that an interrupted job goes on.
+The audio is streamed three times and never held as a whole: to recognise it, to align words that were not recognised, to
+place all words. Recognised words are stored in windows and placed words in segments, so that an interrupted job resumes.
+In order: the messages and constants; `Work` and `align`; `_Listener`, the recognition; `_Placement`; stored segments; the
+anchors.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,26 +36,26 @@ if TYPE_CHECKING:
 
 NO_WORDS = "there are no words in the text"
 NO_SPEECH = "there is no speech in the audio"
-TOO_LONG = "the text is far longer than anybody could say in the time of the audio"
+TOO_LONG = "the text is far too long to be spoken in the time of the audio"
 OTHER = "the text is not what is said in the audio"
 
 LEAST = 0.15
-"""Share of the text, or of what was heard, that must have been heard in its order: of a wrong text it is at most 0.06."""
+"""Least share of the text, or of the recognised words, in trusted runs; of a wrong text it is at most 0.06 (measured)."""
 
-_SHORT = 25  # words of a text that is placed before it is called another
-_PACE = 20  # words a second that nobody reaches, over the whole of the audio
-_GRACE = 2_000  # words that are allowed besides: part of a text may have been said
-_HEARING, _PLACING = 0, 1  # channels of windows
+_SHORT = 25  # words: a text of up to this length is aligned before it is rejected
+_PACE = 20  # words per second over the whole audio: faster than any speaker
+_GRACE = 2_000  # words allowed in addition: only part of a text may be spoken
+_HEARING, _PLACING = 0, 1  # channel numbers of windows: recognised words, placed words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One alignment: the media, the words of the text, and the windows that earlier attempts left behind."""
+    """One alignment: the media, the words of the text, and the windows of earlier attempts."""
 
     path: Path
     words: Sequence[TextWord]
     language: str
-    clock: Callable[[], int]  # epoch ms; asked at the end
+    clock: Callable[[], int]  # epoch ms; called at the end
     windows: Sequence[Window] = ()
 
 
@@ -61,7 +63,10 @@ VadFactory = Callable[[], SpeechProbability]
 
 
 def align(work: Work, aligner: Aligner, make_vad: VadFactory, observer: Observer) -> Alignment:
-    """A time for every word of *work*. Raises `MediaUnreadable`, and `Refused(INVALID_TEXT)` for a text that is not said."""
+    """Return a time for every word of *work*.
+
+    Raises `MediaUnreadable`, and `Refused(INVALID_TEXT)` for a text that is empty, too long, or not spoken in the audio.
+    """
     probe = media.probe(work.path)
     observer.media(probe)
     if not work.words:
@@ -79,7 +84,7 @@ def align(work: Work, aligner: Aligner, make_vad: VadFactory, observer: Observer
 
 
 class _Listener:
-    """Hears the audio and keeps count of it."""
+    """Recognises the audio and reports the progress; *duration* in samples is set at the end."""
 
     def __init__(self, work: Work, make_vad: VadFactory, observer: Observer, expected: Samples | None) -> None:
         self._work = work
@@ -90,7 +95,7 @@ class _Listener:
         self._furthest: Samples = 0
 
     def heard(self, reading: AlignmentSession) -> Iterator[HeardWord]:
-        """Words in order: those of earlier attempts, then the rest of the audio."""
+        """Yield the recognised words in order: those of earlier attempts, then those of the rest of the audio."""
         earlier = [window for window in self._work.windows if window.channel == _HEARING]
         start = earlier[-1].end if earlier else 0
         if start:
@@ -112,7 +117,7 @@ class _Listener:
             yield Recognized(start=stretch.start, end=stretch.end, items=items)
 
     def alive(self, at: Samples) -> None:
-        """Say how far the work is: hearing is one half of it, placing the other."""
+        """Report the progress at sample *at*: recognition is the first half of the work, placement the second."""
         self._furthest = max(self._furthest, at)
         self._observer.progress(self._furthest, None if self._expected is None else 2 * self._expected)
 
@@ -124,7 +129,7 @@ def _words(window: Window) -> Iterator[HeardWord]:
 
 
 class _Placement:
-    """What follows when everything was heard."""
+    """The steps after recognition: anchors, alignment, interpolation."""
 
     def __init__(self, work: Work, reading: AlignmentSession, listener: _Listener, observer: Observer) -> None:
         self._work = work
@@ -134,7 +139,7 @@ class _Placement:
         self._behind = 0
 
     def finish(self, heard: Sequence[HeardWord], engine: str) -> Alignment:
-        """The alignment. Raises `Refused` when the text is another than what is said."""
+        """Return the alignment. Raises `Refused` if the text is not what is said in the audio."""
         duration = self._listener.duration
         if not heard:
             raise Refused(Kind.INVALID_TEXT, NO_SPEECH)
@@ -145,7 +150,9 @@ class _Placement:
         if max(alone / sayable, share_heard) < LEAST and sayable > _SHORT:
             raise Refused(Kind.INVALID_TEXT, OTHER)
         trial = self._placer()
-        known = trial.fill_gaps(trial.fill_gaps(known))  # a word that was found may make sense of those around it
+        known = trial.fill_gaps(
+            trial.fill_gaps(known)
+        )  # twice: words found in the first pass are anchors of the second
         placed = self._placed(known)
         if not placed or not self._convinces(placed, sayable, len(heard), share_heard):
             raise Refused(Kind.INVALID_TEXT, OTHER)
@@ -167,7 +174,7 @@ class _Placement:
 
     @staticmethod
     def _convinces(placed: dict[int, PlacedWord], sayable: int, heard: int, share_heard: float) -> bool:
-        """Whether enough of the text, or of what was heard, is accounted for by words that fit."""
+        """True if words that fit account for enough of the text, or of the recognised words."""
         score = fmean(word.score for word in placed.values())
         explained = score * len(placed) / sayable
         return score >= segment_alignment.FITS and (
@@ -175,19 +182,19 @@ class _Placement:
         )
 
     def _placer(self) -> SegmentAligner:
-        """One for a single course through the audio."""
+        """Return an aligner for one pass through the audio."""
         duration = self._listener.duration
         clips = SeekableAudio(self._work.path)
         alive = self._listener.alive
         return SegmentAligner(self._reading, clips, duration, lambda at: alive(duration + at), letters=self._letters())
 
     def _letters(self) -> list[int]:
-        """How long each word is as it is written, unless nobody says it: an engine's tokens may be mere names."""
+        """Return the written length of each word, 0 for a word without sound; an engine's tokens may be generated names."""
         words = zip(self._work.words, self._reading.spoken, strict=True)
         return [len(word.text) if tokens else 0 for word, tokens in words]
 
     def _placed(self, known: Sequence[Anchor]) -> dict[int, PlacedWord]:
-        """Times of *known*, segment by segment; those that an earlier attempt placed are taken over."""
+        """Align *known* segment by segment and return times by word number; segments of an earlier attempt are reused."""
         placer = self._placer()
         by_number = {each.number: each for each in known}
         done = {window.start: window for window in self._work.windows if window.channel == _PLACING}
@@ -197,7 +204,7 @@ class _Placement:
             last = segment.words[-1] + 1
             window = done.get(first)
             if window is None or tuple(_unpacked(window)) != segment.words:
-                done.clear()  # whatever follows was placed under other circumstances
+                done.clear()  # the later segments were cut differently
                 found = placer.align(segment, by_number)
                 window = _window(first, last, found)
                 self._observer.window(window)
@@ -207,12 +214,13 @@ class _Placement:
 
 
 def _window(first: int, last: int, found: dict[int, PlacedWord]) -> Window:
-    """A segment as it is kept: *start* and *end* are numbers of words here, and each word's text is its number."""
+    """Return a placed segment as a window: *start* and *end* are word numbers here, and the text of a word is its number."""
     items = tuple(Word(text=str(n), start=w.start, end=w.end, confidence=w.score) for n, w in found.items())
     return Window(channel=_PLACING, start=first, end=last, items=items)
 
 
 def _unpacked(window: Window) -> dict[int, PlacedWord]:
+    """Return the placed words in a window that `_window` made, by number."""
     return {
         int(item.text): PlacedWord(start=item.start, end=item.end, score=item.confidence or 0.0)
         for item in window.items
@@ -221,10 +229,10 @@ def _unpacked(window: Window) -> dict[int, PlacedWord]:
 
 
 def _needed(count: int) -> float:
-    """The share of *count* words that must be accounted for: of a few words chance alone accounts for many.
+    """Return the share of *count* words that must be accounted for; it is larger for few words, which fit by chance.
 
-    Measured on texts of 4 to 116 words: of the right ones 0.85 and more is, of wrong ones at most 0.59 where there are up
-    to 25 words, 0.25 of 44.
+    Measured on texts of 4 to 116 words: 0.85 and more of right texts, at most 0.59 of wrong ones of up to 25 words, 0.25
+    of wrong ones of 44.
     """
     return LEAST + 0.5 * min(1.0, _SHORT / count)
 
@@ -232,8 +240,8 @@ def _needed(count: int) -> float:
 def _known(
     reading: AlignmentSession, heard: Sequence[HeardWord], alive: Callable[[], None]
 ) -> tuple[list[Anchor], int, int]:
-    """The words of which every token was heard in its order; how many tokens make themselves sure of that; and how many
-    words were heard behind the last of them.
+    """Return the words whose tokens were all recognised in order; the number of tokens in trusted runs; and the number of
+    words recognised after the last of these words.
     """
     tokens = [(token, number) for number, said in enumerate(reading.spoken) for token in said]
     trusted = anchors.trusted_runs([token for token, _ in tokens], [word.text for word in heard], alive)

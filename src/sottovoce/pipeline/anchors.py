@@ -1,7 +1,7 @@
-"""Which words of a text were heard, and where: the longest common course of two sequences, and the runs of it that can be trusted.
+"""Anchors between a text and its recognised words: a weighted longest common subsequence, and its trusted runs.
 
-Quadratic in time but not in memory: rows of the table are kept at every square root of their number and the stretches
-between are done again on the way back. Two hours of speech take seconds.
+Time is quadratic, memory is not: of the n rows of the table only every √n-th is kept, and the rows between are computed
+again on the way back. Two hours of speech take seconds.
 """
 
 import math
@@ -17,28 +17,26 @@ if TYPE_CHECKING:
     Row = NDArray[np.int32]
 
 RUN = 3
-"""Words heard one after another as they stand in the text that make each other sure. Measured with the text's own language
-model: of a right text over 94 of 100 words are in such runs, of a wrong one (another sonnet) at most 6."""
+"""Words in a row, in the text and as recognised, that make a trusted run. Measured with the text's own language model:
+over 94 of 100 words of a right text are in such runs, at most 6 of a wrong one (another sonnet)."""
 
 NEAR = 12
-"""Words between two runs, in the text and as heard, among which a single word that was heard in order counts too."""
+"""Largest distance in words between two runs, in the text and as recognised, for single matches between them to count."""
 
-_MATCH, _AFTER = (
-    2,
-    1,
-)  # points for a word, and for one whose neighbour before matches too: runs win over scattered words
+_MATCH = 2  # points of a matching word
+_AFTER = 1  # additional points if the word before matches too, so that runs win over scattered words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Place *text* of one sequence is place *heard* of the other."""
+    """A match: index *text* in the text's words, index *heard* in the recognised words."""
 
     text: int
     heard: int
 
 
 def runs(pairs: Sequence[Pair], least: int) -> Iterator[list[Pair]]:
-    """The parts of *pairs* (rising in both) without a gap on either side, of at least *least*."""
+    """Yield the runs of *pairs* (rising in both sequences) without a gap in either, of at least *least* pairs."""
     run: list[Pair] = []
     for pair in pairs:
         if run and (pair.text != run[-1].text + 1 or pair.heard != run[-1].heard + 1):
@@ -52,16 +50,16 @@ def runs(pairs: Sequence[Pair], least: int) -> Iterator[list[Pair]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchors:
-    """Pairs that can be trusted, rising in both sequences; *alone* of them make themselves sure, by runs."""
+    """Trusted pairs, rising in both sequences; *alone*: the number of them that are in runs."""
 
     pairs: tuple[Pair, ...]
     alone: int
 
 
 def trusted_runs(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> Anchors:
-    """Pairs in runs of `RUN` (or of all of a shorter *text*), and scattered ones where runs before and behind are close.
+    """Return the pairs in runs of `RUN` (or of all words of a shorter *text*), and scattered ones between two near runs.
 
-    *alive* is called now and then.
+    *alive* is called regularly, so that the watchdog sees progress.
     """
     pairs = common(text, heard, alive)
     solid = list(runs(pairs, max(1, min(RUN, len(text)))))
@@ -71,7 +69,7 @@ def trusted_runs(text: Sequence[str], heard: Sequence[str], alive: Callable[[], 
 
 
 def _scattered(pairs: Sequence[Pair], solid: Sequence[Sequence[Pair]]) -> Iterator[Pair]:
-    """Those of *pairs* in no run whose neighbours in runs are at most `NEAR` words away from each other."""
+    """Yield those of *pairs* that lie between two runs of *solid* at most `NEAR` words apart."""
     waiting = iter(pairs)
     for one, two in pairwise(solid):
         last, first = one[-1], two[0]
@@ -84,7 +82,7 @@ def _scattered(pairs: Sequence[Pair], solid: Sequence[Sequence[Pair]]) -> Iterat
 
 
 def common(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] = lambda: None) -> list[Pair]:
-    """The common course of both sequences with the most points: every word counts, words in a row count more."""
+    """Return the common subsequence with the most points: `_MATCH` per word, `_AFTER` more if its predecessor matches too."""
     import numpy as np
 
     if not text or not heard:
@@ -104,7 +102,7 @@ def common(text: Sequence[str], heard: Sequence[str], alive: Callable[[], None] 
 
 
 def _points(rows: "Row", columns: "Row", at: int) -> "Row":
-    """Points for pairing row *at* with each column; -1 where the words differ."""
+    """Return the points for pairing row *at* with each column; -1 where the words differ."""
     import numpy as np
 
     same = columns == rows[at]
@@ -115,13 +113,14 @@ def _points(rows: "Row", columns: "Row", at: int) -> "Row":
 
 
 def _worth(rows: "Row", columns: "Row", at: int, column: int) -> int:
-    """Points for pairing row *at* with *column*; 0 where the words differ."""
+    """Return the points for pairing row *at* with *column*; 0 where the words differ."""
     if rows[at] != columns[column]:
         return 0
     return _MATCH + (_AFTER if at and column and rows[at - 1] == columns[column - 1] else 0)
 
 
 def _next(before: "Row", rows: "Row", columns: "Row", at: int) -> "Row":
+    """Return the table's row after *before*: the best points up to row *at* and each column."""
     import numpy as np
 
     if rows[at] < 0:
@@ -133,7 +132,7 @@ def _next(before: "Row", rows: "Row", columns: "Row", at: int) -> "Row":
 
 
 def _back(kept: "list[Row]", rows: "Row", columns: "Row", stride: int, alive: Callable[[], None]) -> list[Pair]:
-    """From the last cell to the first: on along a run while that costs no points, else by the first pairs that lead there."""
+    """Trace the pairs back from the last cell: along a run while it costs no points, else by the first column of each score."""
     found: list[Pair] = []
     run = False
     column = len(columns)
@@ -149,7 +148,7 @@ def _back(kept: "list[Row]", rows: "Row", columns: "Row", stride: int, alive: Ca
             worth = _worth(rows, columns, at, column - 1) if run else 0
             run = worth > 0 and bool(row[column] == above[column - 1] + worth)
             if not run and row[column] == row[column - 1]:
-                column = int((row[: column + 1] == row[column]).argmax())  # straight to where this score was reached
+                column = int((row[: column + 1] == row[column]).argmax())  # the first column with this score
                 continue
             if not run and row[column] == above[column]:
                 at -= 1

@@ -1,7 +1,8 @@
-"""From a media file to a transcript: decode, find speech, recognise window by window, finish.
+"""From a media file to a transcript: decode, detect speech, recognise window by window, format, assign speakers.
 
-Long media are recognised in windows of about five minutes that end in a pause. Each is handed out as soon as it is done,
-and a later attempt begins where the last one ended, so that ten hours are never redone for the sake of the last minute.
+Long media are recognised in windows of about five minutes that end in a pause. Each is reported as soon as it is done, and
+a later attempt resumes after the last one.
+In order: `Work`; `transcribe`; formatting, speakers and language; labels of channels; recognition of one channel.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,20 +45,20 @@ if TYPE_CHECKING:
 MAX_CHANNELS = 100  # contract §11
 
 LANGUAGE = "{language}"
-"""In a stage's error: the language, which may not be known before it is identified."""
+"""Placeholder in a stage's error for the language, which is unknown until it is identified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One transcription: the file, what is wanted, and the windows that earlier attempts left behind.
+    """One transcription: the file, the request, and the windows of earlier attempts.
 
-    *known*: voices that the request names, their prints in the form of the diarizer that will be asked.
+    *known*: voices that the request names, with prints in the form of the diarizer that is used.
     """
 
     path: Path
     request: TranscriptionRequest
-    clock: Callable[[], int]  # epoch ms; asked at the end for the date of the transcript (contract §7.3)
-    errors: tuple[StageError, ...] = ()  # what is known beforehand to be left out; `LANGUAGE` stands for the language
+    clock: Callable[[], int]  # epoch ms; called at the end for the date of the transcript (contract §7.3)
+    errors: tuple[StageError, ...] = ()  # stages that the server cannot run; `LANGUAGE` stands for the language
     windows: Sequence[Window] = ()
     known: tuple[diarization.KnownVoice, ...] = ()
 
@@ -68,9 +69,10 @@ VadFactory = diarization.VadFactory
 def transcribe(
     work: Work, recognizer: Recognizer, make_vad: VadFactory, observer: Observer, diarizer: Diarizer | None = None
 ) -> Transcript:
-    """The transcript of *work*; *make_vad* makes a fresh speech detector for each channel. Without *diarizer* nobody is told apart.
+    """Return the transcript of *work*.
 
-    Raises `MediaUnreadable` for media without audio, `Refused` for a request that only now proves impossible.
+    *make_vad* returns a new speech detector for each channel. Without *diarizer* words get no speakers.
+    Raises `MediaUnreadable` for media without audio, `Refused` for a request that cannot be fulfilled for this media.
     """
     probe = media.probe(work.path)
     observer.media(probe)
@@ -121,7 +123,7 @@ def transcribe(
 
 
 def _finished(items: tuple[Item, ...], scene: stages.StageContext, observer: Observer) -> tuple[Item, ...]:
-    """One channel's *items* as they are written."""
+    """Return one channel's *items* after the formatting stages."""
     sane = timeline.clamp(items, scene.end)
     return stages.run_stages(sane, scene, lambda name, error: _left_out(observer, name, error))
 
@@ -129,10 +131,10 @@ def _finished(items: tuple[Item, ...], scene: stages.StageContext, observer: Obs
 def _assign_speakers(
     items: tuple[Item, ...], work: Work, source: diarization.Source, diarizer: Diarizer, observer: Observer
 ) -> tuple[tuple[Item, ...], tuple[Speaker, ...]]:
-    """Finished *items* with a speaker each, and who the speakers are; nobody known where *diarizer* fails.
+    """Return finished *items* with a speaker each, and the speakers; all words are labelled UU if *diarizer* fails.
 
-    Windows keep words alone: an attempt that goes on after a crash listens again from the beginning, which costs little
-    beside recognition.
+    Windows contain words only: a resumed attempt repeats the diarization from the beginning, which is cheap compared with
+    recognition.
     """
     engine = diarizer.capabilities
     prefer_current = work.request.speaker_diarization.prefer_current_speaker
@@ -142,7 +144,7 @@ def _assign_speakers(
         items, voices = diarization.label(items, found, prefer_current=prefer_current)
     except Refused:
         raise
-    except Exception as error:  # noqa: BLE001 - words of nobody in particular are better than none
+    except Exception as error:  # noqa: BLE001 - a transcript without speakers is better than none
         _left_out(observer, "diarize", error)
         return speakers.assign(items, ()), ()
     known = sum(voice.label in found.named for voice in voices)
@@ -151,9 +153,9 @@ def _assign_speakers(
 
 
 def _identified(work: Work, recognizer: Recognizer, make_vad: VadFactory) -> tuple[str, Identification]:
-    """The language of *work*, from all channels together. Raises `LanguageRejected`."""
+    """Return the language of *work*, from all channels mixed. Raises `LanguageRejected`."""
     if not isinstance(recognizer, LanguageIdentifier):
-        raise LanguageRejected(identification.FAILED)  # whoever chose this engine was mistaken
+        raise LanguageRejected(identification.FAILED)  # the engine chosen for this job cannot identify languages
     blocks = (block[0] for block in media.decode(work.path, split=False))
     speech = identification.beginning(activity.segments(blocks, make_vad(), _activity(recognizer)))
     found = identification.identify(speech, recognizer)
@@ -162,12 +164,12 @@ def _identified(work: Work, recognizer: Recognizer, make_vad: VadFactory) -> tup
 
 
 def _activity(recognizer: Recognizer) -> activity.ActivityPolicy:
-    """How *recognizer* wants speech cut."""
+    """Return the activity policy of *recognizer*, the default one if it has none."""
     return recognizer.activity if isinstance(recognizer, ChoosesActivity) else activity.ActivityPolicy()
 
 
 def _heard(language: str, found: Identification) -> str:
-    """For the job's log."""
+    """Return the identified language and its scores as a note for the job's log."""
     scores = ", ".join(f"{score.language} {score.confidence:.2f}" for score in found.alternatives[:3]) or "no speech"
     return f"{language} ({scores})" + (f", {found.error}" if found.error else "")
 
@@ -177,21 +179,21 @@ def _left_out(observer: Observer, name: str, error: Exception) -> None:
 
 
 def _labels(request: TranscriptionRequest, channels: int) -> tuple[ChannelLabel, ...]:
-    """One label a channel in channel diarization (contract §7.4: `channel_1` …, the caller's first), else none."""
+    """Return one label per channel for channel diarization (contract §7.4: the caller's, then `channel_N`), else none."""
     if request.diarization is not Diarization.CHANNEL:
         return ()
     labels: list[ChannelLabel] = []
     for number in range(1, min(channels, MAX_CHANNELS) + 1):
         given = request.channel_labels[number - 1 : number]
         label = given[0] if given else f"channel_{number}"
-        while label in labels:  # a caller may give two channels one name: neither may swallow the other
+        while label in labels:  # a caller may give two channels the same name
             label += "_"
         labels.append(label)
     return tuple(labels)
 
 
 class _ChannelRecognizer:
-    """Recognises one channel after another and keeps count of the audio."""
+    """Recognises one channel after another; *done* and *duration* are in samples, of all channels and of the longest."""
 
     def __init__(
         self,
@@ -213,7 +215,7 @@ class _ChannelRecognizer:
         self.duration: Samples = 0
 
     def channel(self, index: int) -> tuple[Item, ...]:
-        """Every item of channel *index*: those of earlier attempts, then the rest of the audio."""
+        """Return every item of channel *index*: those of earlier attempts, then those of the rest of the audio."""
         earlier = [window for window in self._work.windows if window.channel == index]
         items = [item for window in earlier for item in window.items]
         start = earlier[-1].end if earlier else 0
@@ -245,20 +247,20 @@ class _ChannelRecognizer:
         self.done += decoder.decoded
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
-        """*speech*, telling how far the audio has been read before each stretch."""
+        """Yield *speech*; report the progress before each stretch."""
         for stretch in speech:
             self._observer.progress(self.done + stretch.start, self._total)
             yield stretch
 
     def _noted(self, recognized: Iterable[Recognized]) -> Iterator[Recognized]:
-        """*recognized*, telling what the engine has to say for the job's log."""
+        """Yield *recognized*; report the engine's notes for the job's log."""
         for part in recognized:
             for note in part.notes:
                 self._observer.stage("recognise", note)
             yield part
 
     def _loud(self, recognized: Iterable[Recognized], track: activity.VolumeTrack | None) -> Iterator[Recognized]:
-        """*recognized* with a volume on every word, when the request asks for it (contract §7.4)."""
+        """Yield *recognized* with the volume of every word if there is a *track* (contract §7.4)."""
         for part in recognized:
             yield replace(part, items=tuple(_with_volume(item, track) for item in part.items)) if track else part
 

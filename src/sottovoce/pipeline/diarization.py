@@ -1,7 +1,7 @@
-"""Who speaks when, and who says which word: a second pass over the media, after its words are known.
+"""Speaker diarization in a second pass over the media, after its words are recognised, and speaker labels for words.
 
-The pass hears all channels mixed, with a more generous idea of speech than a recogniser's: a voice that is left out cannot
-be told apart later.
+The pass mixes all channels and detects speech with a lower threshold than recognition, because speech that is missed here
+gets no speaker.
 """
 
 import math
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     from sottovoce.audio.activity import Floats
 
 POLICY = activity.ActivityPolicy(threshold=0.35, pad=3_200)
+"""Speech detection for diarization: 200 ms of padding (docs/speakers.md)."""
 
 ALIKE = 0.5
-"""Prints at least so alike are taken for one speaker's."""
+"""Least similarity of two prints of one speaker."""
 
 MAX_PRINT = 8_192
-"""Bytes of a voice print (`Voice`)."""
+"""Limit of a voice print (`Voice`) in bytes."""
 
 VadFactory = Callable[[], SpeechProbability]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownVoice:
-    """A speaker known beforehand: the label to show, and prints of the voice in the diarizer's own form."""
+    """A speaker from the request: the label to show, and prints of the voice in the diarizer's form."""
 
     label: SpeakerLabel
     prints: tuple[bytes, ...]
@@ -42,7 +43,7 @@ class KnownVoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Who speaks when, and the *speakers* whose labels the *turns* have; those *named* were known beforehand."""
+    """*turns* with their labels, and the *speakers* of these labels; *named*: the labels that come from the request."""
 
     turns: tuple[Spoken, ...] = ()
     speakers: tuple[Speaker, ...] = ()
@@ -51,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What to listen to. *alive* is called for every second of it: whoever watches us shall see that we are at work."""
+    """The media to diarize. *alive* is called for every second of it, so that the watchdog sees progress."""
 
     path: Path
     make_vad: VadFactory
@@ -59,10 +60,10 @@ class Source:
 
 
 def find(source: Source, request: TranscriptionRequest, known: Sequence[KnownVoice], diarizer: Diarizer) -> Found:
-    """Who speaks when in *source*. Voices like a *known* one have its label; several may be one speaker's.
+    """Diarize *source*. A voice that is similar to a *known* one gets its label; several voices may get the same label.
 
-    Speakers have prints only if the request asks for them. Raises what *diarizer* raises, ValueError for what its protocol
-    does not allow.
+    Speakers have prints only if the request asks for them. Passes on the exceptions of *diarizer*; raises ValueError for
+    a result that violates its protocol.
     """
     wanted = request.speaker_diarization
     hints = DiarizationHints(sensitivity=wanted.speaker_sensitivity, prefer_current=wanted.prefer_current_speaker)
@@ -78,7 +79,7 @@ def find(source: Source, request: TranscriptionRequest, known: Sequence[KnownVoi
 
 
 def label(items: Iterable[Item], found: Found, *, prefer_current: bool) -> tuple[tuple[Item, ...], tuple[Speaker, ...]]:
-    """*items* with a speaker each, and the speakers that have a word, by first word; their numbers have no gaps."""
+    """Return *items* with a speaker each, and the speakers that have a word, by first word; their numbers have no gaps."""
     line, labels = numbered(assign(items, found.turns, prefer_current=prefer_current), found.named)
     by_label = {speaker.label: speaker for speaker in found.speakers}
     return line, tuple(
@@ -87,7 +88,7 @@ def label(items: Iterable[Item], found: Found, *, prefer_current: bool) -> tuple
 
 
 def _speech(source: Source, request: TranscriptionRequest) -> Iterator[Speech]:
-    """All speech of the media; what the request wants silenced is silent here too (contract §7.4)."""
+    """Yield all speech of the media; audio under the request's volume threshold is silenced (contract §7.4)."""
     blocks = _watched((block[0] for block in media.decode(source.path, split=False)), source.alive)
     if request.audio_filtering:
         blocks = activity.filter_quiet(blocks, request.audio_filtering.volume_threshold)
@@ -102,13 +103,13 @@ def _watched(blocks: "Iterable[Floats]", alive: Callable[[], None]) -> "Iterator
 
 def _check(heard: Diarized) -> None:
     if any(not 0 <= turn.voice < len(heard.voices) for turn in heard.turns):
-        raise ValueError("a turn of a voice that there is not")
+        raise ValueError("the diarizer returned a turn with an unknown voice")
     if any(len(voice.voiceprint) > MAX_PRINT for voice in heard.voices):
-        raise ValueError("a voice print that is too large")
+        raise ValueError(f"the diarizer returned a voice print of more than {MAX_PRINT} bytes")
 
 
 def _name(voice: Voice, known: Sequence[KnownVoice], diarizer: Diarizer) -> SpeakerLabel | None:
-    """The label of the known voice that is most like *voice*, if any is like it; of equal ones the first."""
+    """Return the label of the known voice most similar to *voice*, None if none reaches `ALIKE`; the first of equal ones."""
     best, label = 0.0, None
     for one in known:
         similarity = max((_likeness(voice.voiceprint, print_, diarizer) for print_ in one.prints), default=0.0)
@@ -120,12 +121,12 @@ def _name(voice: Voice, known: Sequence[KnownVoice], diarizer: Diarizer) -> Spea
 def _likeness(one: bytes, other: bytes, diarizer: Diarizer) -> float:
     try:
         return diarizer.similarity(one, other)
-    except ValueError:  # one of them is no print, such as that of a voice too short for one
+    except ValueError:  # one of them is not a print, for example of a voice too short for one
         return 0.0
 
 
 def _speakers(heard: Diarized, labels: Sequence[SpeakerLabel], *, prints: bool) -> tuple[Speaker, ...]:
-    """A speaker for each label: all prints of its voices, the pitch of the one heard longest that has one."""
+    """Return a speaker for each label, with the prints of its voices (longest first) and the pitch of the longest with one."""
     time: Counter[int] = Counter()
     for turn in heard.turns:
         time[turn.voice] += turn.end - turn.start
@@ -143,10 +144,11 @@ def _speakers(heard: Diarized, labels: Sequence[SpeakerLabel], *, prints: bool) 
 
 
 def _texts(prints: Iterable[bytes]) -> tuple[str, ...]:
-    """Each of *prints* once; a voice that is too short for one has an empty one."""
+    """Encode *prints* in URL-safe Base64, each once; skip the empty print of a voice that is too short for one."""
     return tuple(urlsafe_b64encode(each).decode() for each in dict.fromkeys(prints) if each)
 
 
 def _pitch(heard: Diarized, voice: int) -> float | None:
+    """Return the pitch of *voice* in Hz, None unless it is finite and positive."""
     pitch = heard.voices[voice].pitch
     return float(pitch) if pitch is not None and math.isfinite(pitch) and pitch > 0 else None

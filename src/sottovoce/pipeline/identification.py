@@ -1,4 +1,4 @@
-"""Which language is spoken, when the request leaves it open, and what to do about an answer that is none.
+"""Language identification, and the decision when it is uncertain or fails.
 
 Rules and messages: contract `batch-v2.md` §6.6, §7.3 and the table of rejections in §4.
 """
@@ -12,17 +12,18 @@ from sottovoce.request import LanguageIdentification
 from sottovoce.transcript.model import RATE, Identification, LanguageScore, Samples
 
 LISTENED: Samples = 120 * RATE
-"""Speech that is listened to: the contract advises a minute; two bear an interviewer's other language at the beginning."""
+"""Speech that is used: 120 s. The contract advises a minute; two tolerate an opening in another language."""
 
 CONFIDENT = 0.5
-"""A language less likely than this is not identified: more likely than all others together."""
+"""Least probability of an identified language: more than all others together."""
 
 TOP = 10
+"""Number of alternatives in the result."""
 
 UNSUPPORTED = frozenset({"bn", "yue", "eo", "ia", "ga", "mt", "tl", "ur", "ug", "sw"})
 """Languages that the contract never identifies (§6.6)."""
 ONLY_EXPECTED = frozenset({"cy"})
-"""Languages that are taken only where the caller expects them (§6.6)."""
+"""Languages that are accepted only if the caller expects them (§6.6)."""
 
 NO_SPEECH = "No speech found for language identification"
 LOW_CONFIDENCE = "Language identification could not identify any language with sufficient confidence"
@@ -30,7 +31,7 @@ FAILED = "Language identification failed"
 
 
 def beginning(speech: Iterable[Speech]) -> list[Speech]:
-    """The first `LISTENED` samples of *speech*; all of it where there is less."""
+    """Return the stretches of *speech* until they have `LISTENED` samples in all; all of it if there is less."""
     heard: list[Speech] = []
     total = 0
     for stretch in speech:
@@ -42,7 +43,7 @@ def beginning(speech: Iterable[Speech]) -> list[Speech]:
 
 
 def identify(speech: Sequence[Speech], engine: LanguageIdentifier) -> Identification:
-    """What *engine* hears in *speech*. Raises `LanguageRejected` when it fails."""
+    """Return the languages that *engine* finds in *speech*. Raises `LanguageRejected` if the engine fails."""
     if not speech:
         return Identification(alternatives=(), start=0, end=0)
     try:
@@ -56,9 +57,9 @@ def identify(speech: Sequence[Speech], engine: LanguageIdentifier) -> Identifica
 def decide(
     found: Identification, wanted: LanguageIdentification, transcribable: frozenset[str]
 ) -> tuple[str, Identification]:
-    """The language to transcribe in, and *found* with the reason why the job goes on in spite of a poor answer.
+    """Return the language for the transcript, and *found*, with an error if the job continues despite low confidence.
 
-    Raises `LanguageRejected` in the contract's words.
+    Raises `LanguageRejected` with the contract's messages.
     """
     default = wanted.default_language if wanted.low_confidence_action == "use_default_language" else None
     if not found.alternatives:
@@ -90,7 +91,7 @@ def _unsure(
 
 
 def _check(language: str, expected: tuple[str, ...], transcribable: frozenset[str]) -> None:
-    """Raise `LanguageRejected` for a language that the caller does not expect, or that nobody here can write down."""
+    """Raise `LanguageRejected` for a language that the caller does not expect, or that cannot be transcribed here."""
     if expected and language not in expected:
         raise LanguageRejected(f"The identified language '{language}' is not one of the expected languages")
     if language not in transcribable or language in UNSUPPORTED | (ONLY_EXPECTED - set(expected)):

@@ -1,4 +1,4 @@
-"""Pieces of a recording by their place in it, asked for in rising order: decoded as a stream, only the piece is held."""
+"""Random access to a recording that is cheap in rising order: it is decoded as a stream, and only one piece is held."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SeekableAudio:
-    """The media at *path*, channels mixed. A piece that begins before the last one's start costs a decoding from there."""
+    """The media at *path*, channels mixed. A piece that begins before the last one's start restarts the decoder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,7 +24,7 @@ class SeekableAudio:
         self._open = False
 
     def take(self, start: Samples, end: Samples) -> Speech:
-        """The samples from *start* to *end*; fewer where the media ends before. Raises `MediaUnreadable`."""
+        """Return the samples from *start* to *end*; fewer if the media ends before. Raises `MediaUnreadable`."""
         import numpy as np
 
         start = max(start, 0)
@@ -46,6 +46,6 @@ class SeekableAudio:
         self._held, self._start, self._end, self._open = [], start, start, True
 
     def _drop(self, before: Samples) -> None:
-        """Let go of whole blocks that lie before *before*."""
+        """Drop whole blocks that end at or before *before*."""
         while self._held and self._start + len(self._held[0]) <= before:
             self._start += len(self._held.pop(0))

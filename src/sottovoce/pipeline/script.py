@@ -1,7 +1,7 @@
-"""Mandarin in the characters that the caller wants: simplified unless `output_locale` says traditional (contract §6.2).
+"""Conversion of Mandarin to simplified or, by `output_locale`, traditional characters (contract §6.2).
 
-Whisper writes either, as its training data did. OpenCC converts by words, since one simplified character may stand for
-several traditional ones.
+Whisper writes either, as in its training data. OpenCC converts whole words, because one simplified character may stand
+for several traditional ones.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from typing import Any
 from sottovoce.transcript.model import Item, Word
 
 SIMPLIFIED, TRADITIONAL = LOCALES = ("cmn-Hans", "cmn-Hant")
-"""Locales that this stage serves; the first is the contract's default."""
+"""Locales of this stage; the first is the contract's default."""
 
 LANGUAGES = frozenset({"cmn", "cmn_en", "cmn_en_ms_ta"})
-"""Language packs with Mandarin in them."""
+"""Language packs that include Mandarin."""
 
 _CONVERSIONS = {SIMPLIFIED: "t2s", TRADITIONAL: "s2t"}
 
 
 def written(items: Sequence[Item], language: str, locale: str | None) -> tuple[Item, ...]:
-    """*items* of the pack *language* in the characters of *locale*, one of `LOCALES`; None is the first of them.
+    """Convert *items* of the pack *language* to the characters of *locale*, one of `LOCALES`; None is the first of them.
 
-    Other languages stay as they are.
+    Items of languages without Mandarin are returned unchanged.
     """
     if language not in LANGUAGES:
         return tuple(items)
@@ -41,7 +41,7 @@ def _converter(name: str) -> Any:
 
 
 def _converted(texts: list[str], converter: Any) -> list[str]:
-    """Every one of *texts*, converted together: a word of Chinese may be cut into several of them."""
+    """Convert *texts* together, because a Chinese word may be split across several of them; one by one if the length changes."""
     whole: str = converter.convert("".join(texts))
     if len(whole) != sum(map(len, texts)):
         return [converter.convert(text) for text in texts]

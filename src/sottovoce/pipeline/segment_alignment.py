@@ -1,8 +1,9 @@
-"""From words that were heard to a time for every word of a text: what to align together, what to doubt, what to bridge.
+"""From anchors to a time for every word of a text: fill gaps, cut into segments, align, interpolate.
 
-Words heard in their order (`anchors.sure`) are known. What stands between two known words is tried there by forced
-alignment and kept if it fits; where it does not, or where other speech lies between, the text is cut in two, so that
-neither side is dragged. What is left together is placed in segments of at most a minute that end in pauses.
+Words recognised in order (`anchors.trusted_runs`) are the anchors. The words between two anchors are aligned there and
+kept if they fit. Where they do not fit, or where other speech lies between, the text is cut, so that neither side is
+displaced. The rest is aligned in segments of at most a minute that end in pauses.
+In order: the constants; `SegmentAligner` (gaps, segments, times); cutting; interpolation.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,30 +16,32 @@ from sottovoce.pipeline.media_reader import SeekableAudio
 from sottovoce.transcript.model import RATE, Samples
 
 SEGMENT: Samples = 60 * RATE
-"""Most audio that is aligned at once."""
+"""Most audio that is aligned at once: 60 s."""
 
 FITS = 0.5
-"""The fit from which a word counts as said."""
+"""Least score of `PlacedWord` with which a word counts as spoken."""
 
-_HOLDS = 0.02  # the fit from which a doubtful word is left in the place that it would just fill
-_CONTEXT = 10  # known words on either side of what is tried
-_REACH: Samples = 20 * RATE  # audio in which words before the first known one, or behind the last, are looked for
-_MARGIN: Samples = RATE // 4  # of audio around words that are placed
-_AROUND: Samples = 5 * RATE  # of it before the first word of all and behind the last
-_FOREIGN: Samples = RATE * 15 // 100  # other speech of this length between two known words divides them
-_TRIAL: Samples = 60 * RATE
-_LETTER: Samples = RATE * 7 // 100  # a letter said at leisure; a word takes a little longer than its letters
-_QUICK: Samples = RATE * 2 // 100  # and in greatest haste
-_EDGE: Samples = RATE * 3 // 100  # of audio beside other speech
-_GRID: Samples = RATE // 100  # segments begin on it, so that the frames of an aligner lie as over the whole recording
-_TRIES = 3  # halvings of a segment that cannot be placed
+_HOLDS = 0.02  # the same for words whose gap has about the length that they need
+_CONTEXT = 10  # anchors on either side that are aligned together with a gap
+_REACH: Samples = 20 * RATE  # 20 s: least audio searched for words before the first anchor or after the last
+_MARGIN: Samples = RATE // 4  # 0.25 s of audio around aligned words
+_AROUND: Samples = 5 * RATE  # 5 s of audio before the first word of the text and after the last
+_FOREIGN: Samples = RATE * 15 // 100  # 0.15 s: other speech of this length between two anchors separates them
+_TRIAL: Samples = 60 * RATE  # 60 s: most audio in which a gap is aligned
+_LETTER: Samples = RATE * 7 // 100  # 70 ms per letter of a slow speaker; a word takes two letters more
+_QUICK: Samples = RATE * 2 // 100  # 20 ms per letter of the fastest speaker
+_EDGE: Samples = RATE * 3 // 100  # 30 ms of audio beside other speech
+_GRID: Samples = (
+    RATE // 100
+)  # 10 ms: segments start on it, so that an aligner's frames match those of the whole recording
+_TRIES = 3  # times that a segment that cannot be placed is halved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """Word *number* of the text is at these times; *after* words were heard between the known word before and it.
+    """Word *number* of the text is at these times; *after*: words recognised between the previous anchor and it.
 
-    *heard*: without being told to, else only where it was tried.
+    *heard*: True if it was recognised, False if forced alignment found it.
     """
 
     number: int
@@ -50,7 +53,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Words to be placed together between *start* and *end* of the media."""
+    """The numbers of *words* that are aligned together between *start* and *end* of the media."""
 
     words: tuple[int, ...]
     start: Samples
@@ -58,9 +61,10 @@ class Segment:
 
 
 class SegmentAligner:
-    """Decides with *reading* over *clips* of media that is *duration* long; *alive* is called before each alignment.
+    """Aligns the text of *reading* with *clips* of media of *duration* samples.
 
-    *letters* of each word tell how long it takes to say, 0 for one that nobody says.
+    *letters*: the number of letters of each word, from which its length is estimated; 0 for a word without sound. *alive*
+    is called with the media time before each alignment.
     """
 
     def __init__(
@@ -79,13 +83,13 @@ class SegmentAligner:
         self._said = [number for number, tokens in enumerate(reading.spoken) if tokens]
         self._letters = letters
         self.guesses: dict[int, PlacedWord] = {}
-        """Where words would be that did not fit, between words that do."""
-        self._seen: set[tuple[int, ...]] = set()
+        """Times, by word number, of words that were aligned in a gap but did not fit."""
+        self._seen: set[tuple[int, ...]] = set()  # gaps that were aligned
 
-    # ── what was not heard ──
+    # ── gaps: words that were not recognised ──
 
     def fill_gaps(self, known: Sequence[Anchor]) -> list[Anchor]:
-        """*known* with those of the words between that fit where they should be; a gap is tried once as it is."""
+        """Return *known* with the words between that fit there; the same gap is aligned only once."""
         found: list[Anchor] = []
         said = iter(self._said)
         before: list[Anchor] = []
@@ -106,9 +110,9 @@ class SegmentAligner:
         return found
 
     def _tried(self, before: Sequence[Anchor], between: Sequence[int], after: Sequence[Anchor]) -> Iterator[Anchor]:
-        """Those of *between* that are said between the known words *before* and *after*.
+        """Yield those of *between* that are spoken between the anchors *before* and *after*.
 
-        Where they would just fill the time between, less of a fit will do: whatever was said there, they hold its place.
+        If their estimated length is within a factor of 3 of the gap, `_HOLDS` is enough, else `FITS`.
         """
         before, after = _close(before[::-1])[::-1], _close(after)
         gap = (after[0].start if after else self._duration) - (before[-1].end if before else 0)
@@ -127,7 +131,7 @@ class SegmentAligner:
         placed = dict(zip(numbers, self._reading.align(self._clips.take(start, end), numbers), strict=True))
         neighbours = [each.number for each in (*before[-1:], *after[:1])]
         if any((word := placed[number]) is None or word.score < FITS for number in neighbours):
-            return  # what is new was put where something else is said
+            return  # the new words displaced an anchor
         fills = bool(before and after) and need <= 3 * gap and gap <= 3 * need
         for number in between:
             if (word := placed[number]) is None:
@@ -138,14 +142,15 @@ class SegmentAligner:
                 self.guesses[number] = word
 
     def _leisurely(self, number: int) -> Samples:
+        """Return the length of word *number* by a slow speaker."""
         return (self._letters[number] + 2) * _LETTER
 
     # ── segments ──
 
     def segments(self, known: Sequence[Anchor], behind: int = 0) -> Iterator[Segment]:
-        """*known* in order, cut where something stands between that was not said, or was but is not in the text.
+        """Yield *known* in order, cut at words of the text that are not spoken and at speech that is not in the text.
 
-        *behind*: so many words were heard after the last known one.
+        *behind*: the number of words recognised after the last anchor.
         """
         if not known:
             return
@@ -166,7 +171,7 @@ class SegmentAligner:
     # ── times ──
 
     def align(self, segment: Segment, known: Mapping[int, Anchor], tries: int = _TRIES) -> dict[int, PlacedWord]:
-        """Every word of *segment*; as it was heard where it cannot be placed any better."""
+        """Align every word of *segment*, halving it up to *tries* times; a word that fails keeps its time as an anchor."""
         self._alive(segment.start)
         words = segment.words
         found = self._reading.align(self._clips.take(segment.start, segment.end), words)
@@ -182,7 +187,7 @@ class SegmentAligner:
 
 
 def _cut(held: Sequence[Anchor], begin: Samples, end: Samples) -> Iterator[Segment]:
-    """Segments of at most `SEGMENT` out of *held*, each ending in the longest pause of its second half."""
+    """Yield *held* in segments of at most `SEGMENT`, each ending in the longest pause of its second half."""
     first = 0
     while end - begin > SEGMENT and first + 1 < len(held):
         at = best = first + 1
@@ -199,23 +204,25 @@ def _cut(held: Sequence[Anchor], begin: Samples, end: Samples) -> Iterator[Segme
 
 
 def _segment(held: Sequence[Anchor], begin: Samples, end: Samples) -> Segment:
+    """Return the segment of *held*, with its start moved to the grid."""
     begin -= begin % _GRID
     return Segment(words=tuple(each.number for each in held), start=begin, end=max(begin, end))
 
 
 def _half(one: Anchor, two: Anchor) -> Samples:
+    """Return half of the pause between two anchors, at most `_MARGIN`."""
     return max(0, min((two.start - one.end) // 2, _MARGIN))
 
 
 def _close(known: Sequence[Anchor]) -> Sequence[Anchor]:
-    """The first of *known* and those that follow it without a gap of the text, in either direction."""
+    """Return the first of *known* and those that follow it directly in the text and within 5 s, in either direction."""
     for at, (one, two) in enumerate(pairwise(known), start=1):
         if abs(two.number - one.number) > 1 or abs(two.start - one.start) > 5 * RATE:
             return known[:at]
     return known
 
 
-# ── bridges ──
+# ── interpolation ──
 
 
 def interpolate(
@@ -224,11 +231,11 @@ def interpolate(
     duration: Samples,
     guesses: Mapping[int, PlacedWord] = MappingProxyType({}),
 ) -> list[tuple[Samples, Samples, bool]]:
-    """Start, end and whether it is a guess, for every word: those that were not *placed* share what is free by *weights*.
+    """Return (start, end, guessed) for every word; words that were not *placed* divide the free time by *weights* (letters).
 
-    Where there are *guesses* for all of them that lie there, those hold. A weight of 0 is a word that nobody says: it takes
-    no time, behind the word before it, and is no guess. Before the first placed word, behind the last one, and where there
-    is far more time than they could take, words take that of a leisurely speaker beside a placed one.
+    If there are *guesses* for all of them and these lie in the free time, the guesses are used. A word of weight 0 is not
+    spoken: it takes no time after the word before it, and is not guessed. Before the first placed word, after the last one,
+    and where the free time is over 3 times what a slow speaker needs, words take a slow speaker's time beside a placed word.
     """
     times: list[tuple[Samples, Samples, bool]] = []
     at: Samples = 0
@@ -259,7 +266,7 @@ def _between(
     *,
     last: bool,
 ) -> Iterator[tuple[Samples, Samples, bool]]:
-    """Times of *numbers*, none of which was placed, between *start* and *end*; *last*: no word comes behind them."""
+    """Yield times of *numbers*, none of which was placed, between *start* and *end*; *last*: no word follows them."""
     held = [guesses[number] for number in numbers if number in guesses]
     if len(held) == sum(weights[number] > 0 for number in numbers) and _inside(held, start, end):
         for number in numbers:
@@ -273,7 +280,7 @@ def _between(
         yield from _spread(numbers, weights, start, min(end, start + need))
     elif numbers[0] == 0:
         yield from _spread(numbers, weights, max(start, end - need), end)
-    elif end - start > 3 * need:  # something else is said there: nobody shall look for them in the midst of it
+    elif end - start > 3 * need:  # other speech fills the gap: keep the words at its edges
         half = len(numbers) - len(numbers) // 2
         yield from _spread(numbers[:half], weights, start, start + _leisurely(numbers[:half], weights))
         yield from _spread(numbers[half:], weights, end - _leisurely(numbers[half:], weights), end)
@@ -282,13 +289,14 @@ def _between(
 
 
 def _leisurely(numbers: Sequence[int], weights: Sequence[int]) -> Samples:
+    """Return the time that a slow speaker needs for *numbers*."""
     return sum((weights[number] + 2) * _LETTER for number in numbers if weights[number])
 
 
 def _spread(
     numbers: Sequence[int], weights: Sequence[int], start: Samples, end: Samples
 ) -> Iterator[tuple[Samples, Samples, bool]]:
-    """The time from *start* to *end* divided among *numbers*."""
+    """Yield the time from *start* to *end* divided among *numbers* by weight."""
     whole, done = sum(weights[number] for number in numbers), 0
     for number in numbers:
         begin = start + (end - start) * done // whole if whole else start
@@ -297,7 +305,7 @@ def _spread(
 
 
 def _inside(words: Sequence[PlacedWord], start: Samples, end: Samples) -> bool:
-    """Whether *words* follow one another between *start* and *end*, or nearly so: those were found at another time."""
+    """True if *words* follow one another between *start* and *end*, with a tolerance of `_EDGE`."""
     ends = [start, *(word.end for word in words)]
     follow = all(before - _EDGE <= word.start for before, word in zip(ends, words, strict=False))
     return follow and ends[-1] <= end + _EDGE

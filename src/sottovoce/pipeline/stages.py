@@ -1,6 +1,6 @@
-"""The stages between recognised words and a transcript: pure steps over one channel's items, in a fixed order.
+"""The formatting stages between recognised words and a transcript: pure steps over one channel's items, in fixed order.
 
-Each may fail alone: the transcript is then what the stages before made of it, and the job's log says so.
+A stage that fails is skipped: the next one gets the items of the stage before it, and the job's log reports the failure.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from sottovoce.transcript.model import Item, Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext:
-    """What every stage may look at besides the items."""
+    """The input of every stage besides the items; *end* is the duration of the media."""
 
     request: TranscriptionRequest
     pack: LanguagePack
     end: Samples
-    punctuated: bool  # the engine brought marks and capitals of its own
+    punctuated: bool  # the engine's items already have punctuation and capitals
     rules: replacements.Rules
 
     @property
     def custom_words(self) -> frozenset[str]:
-        """Words whose casing the caller decided."""
+        """Custom words, which keep the caller's casing."""
         return frozenset(entry.content for entry in self.request.additional_vocab)
 
 
@@ -60,8 +60,8 @@ def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
     return replacements.apply(items, scene.rules)
 
 
-# The script goes first, so that all others see the characters that are written. Disfluencies go before marks, so that pauses
-# and capitals are judged without them; replacements see words as they are written.
+# The script comes first, because all others work on the written characters. Disfluencies come before punctuation and casing,
+# which must not count removed words; replacements come last and match the words as they are written.
 STEPS: tuple[tuple[str, Step], ...] = (
     ("script", _script),
     ("disfluencies", _disfluencies),
@@ -75,10 +75,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
 def run_stages(
     items: tuple[Item, ...], scene: StageContext, failed: Callable[[str, Exception], None]
 ) -> tuple[Item, ...]:
-    """*items* of one channel through every step; *failed* hears of a step that broke and was left out."""
+    """Run *items* of one channel through every step; call *failed* with the name and error of a step that is skipped."""
     for name, step in STEPS:
         try:
             items = step(items, scene)
-        except Exception as error:  # noqa: BLE001 - one stage never takes the transcript with it
+        except Exception as error:  # noqa: BLE001 - one failing stage must not fail the transcript
             failed(name, error)
     return items

@@ -1,4 +1,4 @@
-"""Windows: what is kept of a long piece of work, so that an interrupted one goes on from there."""
+"""Windows: partial results of a long task, which are stored so that an interrupted task resumes after the last one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from sottovoce.engines.protocols import Recognized
 from sottovoce.transcript.model import RATE, Item, Samples
 
 WINDOW: Samples = 300 * RATE
-"""A window is closed by the first pause after this much audio: at most this much is done again after a crash."""
+"""300 s: a window ends at the first pause after this much audio; about this much is repeated after a crash."""
 
 GRID: Samples = 512
-"""Windows end on the frames of the speech detector, so that a later attempt sees the audio in the same frames."""
+"""Frame length of the speech detector. Windows end at frame borders, so that a resumed task has the same frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Recognised items of one channel between two pauses; *end* is where the next window begins."""
+    """Recognised items of one channel between two pauses; the next window begins at *end*."""
 
     channel: int
     start: Samples
@@ -26,26 +26,26 @@ class Window:
 
 
 class Observer(Protocol):
-    """Hears how the work goes; everything it is told happens in order."""
+    """Receives the events of a task, in order."""
 
     def media(self, probe: media.Probe) -> None:
-        """What the media is, before anything is decoded."""
+        """Receive the media's properties, before anything is decoded."""
 
     def stage(self, name: str, note: str = "") -> None:
-        """A stage begins, or has something to say for the job's log."""
+        """Receive that a stage begins, or a note of it for the job's log."""
 
     def progress(self, done: Samples, total: Samples | None) -> None:
-        """So much of the audio of all channels is recognised."""
+        """Receive how much audio of all channels is done, and how much there is (None: unknown)."""
 
     def window(self, window: Window) -> None:
-        """A window that a later attempt need not do again."""
+        """Receive a finished window, which a later attempt does not repeat."""
 
 
 def cut(recognized: Iterable[Recognized], channel: int, start: Samples) -> Iterator[Window]:
-    """Windows out of stretches: one is closed by the first pause `WINDOW` after its beginning.
+    """Group stretches into windows; a window ends at the first pause after `WINDOW` of audio.
 
-    Without a pause it is closed after twice as much: an engine that looks over the edge of a stretch then hears a little
-    less there when it goes on after a crash.
+    Without a pause it ends after twice `WINDOW`; an engine that uses context across stretches then has less of it there
+    when the task resumes.
     """
     items: list[Item] = []
     end = start
