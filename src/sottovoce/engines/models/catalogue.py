@@ -100,6 +100,7 @@ en  Xenova/wav2vec2-base-960h  a19f851b3d42865797e410752b4c570c871e4825 en 30 st
 
 
 def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[str, Model]]:
+    """Name and model for each row of *table*; the name gets *prefix*, and the size in MB becomes bytes."""
     for row in table.strip().splitlines():
         name, repository, commit, languages, grade, point, megabytes = row.split()
         yield (

@@ -236,6 +236,7 @@ class Hub:
             time.sleep(min(wait, _LONGEST_WAIT))
 
     def _append(self, address: str, part: "_Part", listen: Callable[[int], None]) -> None:
+        """Request the bytes after *part* and append them; restart *part* if the server does not send that range."""
         with self._open(address, {"Range": f"bytes={part.size}-"} if part.size else {}) as response:
             status = response.status_code
             content_range = response.headers.get("content-range", "")
@@ -322,6 +323,7 @@ class Hub:
         raise ModelFault(f"{self._source.host} redirects without end")
 
     def _check(self, response: "httpx2.Response") -> None:
+        """Raise `_Interrupted` for a status that a retry may cure, `ModelFault` for any other failure."""
         status, host = response.status_code, self._source.host
         if response.next_request or response.is_success or status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return

@@ -73,6 +73,7 @@ def _collect(paths: Sequence[Path]) -> list[Found]:
 
 
 def _files(path: Path) -> Iterator[Found]:
+    """The files in the folder or wheel *path*, or the file itself. Raises `ModelFault`, OSError."""
     if path.is_dir():
         for file in sorted(path.iterdir()):
             if file.is_file():

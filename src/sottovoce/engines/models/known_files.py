@@ -154,6 +154,7 @@ _TABLES = {
 
 
 def _known(model: str, table: str) -> dict[str, KnownFile]:
+    """The rows of *table* (name, size in bytes, SHA-256 or `-`) by file name."""
     onnx = CATALOGUE[model].engine in {ONNX_ASR, CTC}
     found = {}
     for row in table.split("\n"):

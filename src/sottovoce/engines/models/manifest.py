@@ -98,6 +98,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _read(file: Path, adapter: TypeAdapter[T]) -> T | None:
+    """The validated content of *file*; None if it does not exist. Raises `ModelFault`."""
     try:
         with file.open("rb") as opened:
             text = opened.read(MAX_BYTES + 1)

@@ -239,6 +239,7 @@ class ModelStore:
     # ── reading the folder ──
 
     def _scan(self) -> Iterator[tuple[str, Model | ModelFault]]:
+        """Name, and model or fault, of each folder that holds a model, sorted by name."""
         try:
             names = sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
@@ -325,6 +326,7 @@ class ModelStore:
             os.close(descriptor)  # the lock file is not deleted: waiting processes have it open
 
     def _fetch(self, model: Model, hub: Hub, staging: Path, listen: Listen, quantization: str | None) -> Pulled:
+        """Download *model* into *staging*, reusing unchanged files, and publish it. Raises `ModelFault`, OSError."""
         listen(Progress(model=model.name, step="asking"))
         choose = partial(catalogue.wanted, model.engine, quantization=quantization)
         listing = _with_catalogue_checksums(model, hub.listing(model.repository, model.revision, choose))

@@ -160,6 +160,7 @@ class Decoder:
         return self._last.encoded
 
     def _encode(self, audios: Sequence["Floats"]) -> Any:
+        """The encoder's output for *audios* (float32[n] each), padded to the longest plus `PAD`, or to 30 s."""
         import ctranslate2
         import numpy as np
 
@@ -177,6 +178,7 @@ class Decoder:
         )
 
     def _drafts(self, encoded: Any, clips: Sequence[Clip], task: Task, temperature: float) -> list[_Draft]:
+        """One draft for each clip: by beam search at *temperature* 0, else the likeliest of `_SAMPLED` sampled texts."""
         tokenizer = self.tokenizer(task.code)
         prompt = [*([tokenizer.sot_prev, *task.previous] if task.previous else []), *tokenizer.sot_sequence]
         most, limit = self._limits(max(clip.speech for clip in clips), task.code, len(prompt))

@@ -221,6 +221,7 @@ class Whisper:
     def _words(
         self, window: Window, clip: Clip, job: _Job, chosen: tuple[str, tuple[str, ...]], first: Hypothesis | None
     ) -> _WindowWords:
+        """Decode *window*, then insert custom words, capitals and marks; *first*: its first decode, if already done."""
         code, notes = chosen
         task = Task(pack=job.pack, code=code)
         words, holes = listener.hear(self._decoder, clip, task, first)
