@@ -1,9 +1,11 @@
-"""How well speakers are told apart: `python -m bench.diarization [--diarizer NAME …] [--shared DIR] [--models FOLDER]`.
+"""Measures diarization: `python -m bench.diarization [--diarizer NAME …] [--shared DIR] [--models FOLDER]`.
 
-Every recording that has turns beside it, and conversations that flite speaks on the spot (or those of the tests where
-there is no flite), go through each diarizer as the service would hear them: stretches that Silero finds, 200 ms padded. JSON
-goes to standard output, a table to standard error. The exit code is 1 when the builtin diarizer confuses more than the light
-method on a set of real recordings, 2 when nothing could be measured.
+Every recording with turns beside it, and conversations that flite synthesises during the run (without flite: those of the
+tests), go through each diarizer as in the service: stretches that Silero finds, 200 ms padded. JSON goes to standard output,
+a table to standard error. The exit code is 1 when the builtin diarizer confuses more than the light method on a set of real
+recordings, 2 when nothing could be measured.
+
+Parts: diarizers, scores (`errors`), one recording (`score`), the report, the command.
 """
 
 import argparse
@@ -33,7 +35,7 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
 
 POLICY = ActivityPolicy(threshold=0.35, pad=3_200)
-"""Quieter speech than a recogniser would take, and 200 ms around it."""
+"""Includes quieter speech than the recogniser's policy, and 200 ms around it (pad: 3,200 samples at 16 kHz)."""
 
 FRAMES = 100  # a second
 COLLAR = 0.25  # seconds around each border of the reference that are not scored
@@ -50,7 +52,7 @@ _Flags = NDArray[np.bool_]
 
 
 def _voice_encoder(models: Path | None) -> Diarizer:
-    """Raises `EngineUnavailable` where it, its model or the folder is not there."""
+    """The voice encoder. Raises `EngineUnavailable` if it, its model or the folder is missing."""
     if models is None:
         raise EngineUnavailable("no --models folder was given", at=None)
     try:
@@ -72,7 +74,7 @@ DIARIZERS: dict[str, Callable[[Path | None], Diarizer]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """Shares of the time that is spoken (two at once count twice): missed, heard where nobody spoke, of the wrong one."""
+    """Shares of the speech time (two at once count twice): missed, false alarm, given to the wrong speaker."""
 
     miss: float
     false_alarm: float
@@ -85,7 +87,7 @@ class Errors:
 
 
 def errors(told: Sequence[Told], heard: Sequence[Told], seconds: float) -> Errors:
-    """*heard* against *told*, 10 ms at a time, overlap scored, speakers mapped as fits best, `COLLAR` left out.
+    """The errors of *heard* against *told*, in frames of 10 ms: overlap scored, best speaker mapping, `COLLAR` left out.
 
     All zero where nothing is left to score.
     """
@@ -109,7 +111,7 @@ def errors(told: Sequence[Told], heard: Sequence[Told], seconds: float) -> Error
 
 
 def _active(turns: Sequence[Told], frames: int) -> _Flags:
-    """Who speaks when, [speakers, frames]."""
+    """The frames in which each speaker is active, bool[speakers, frames]."""
     speakers = sorted({turn.speaker for turn in turns})
     active = np.zeros((len(speakers), frames), bool)
     for turn in turns:
@@ -163,18 +165,18 @@ class Score:
 
     @property
     def told(self) -> int:
-        """How many speak."""
+        """The true number of speakers."""
         return len({turn.speaker for turn in self.conversation.told})
 
 
 def stretches(conversation: Conversation) -> list[Speech]:
-    """What a diarizer gets to hear."""
+    """The stretches of speech that a diarizer gets."""
     blocks = (conversation.audio[at : at + RATE] for at in range(0, len(conversation.audio), RATE))
     return list(segments(blocks, SileroVad(), POLICY))
 
 
 def score(conversation: Conversation, speech: Sequence[Speech], diarizer: Diarizer) -> Score:
-    """Let *diarizer* hear *speech* and hold what it says against what is known."""
+    """Run *diarizer* on *speech* and compare its turns with the known ones."""
     begun = time.process_time()
     diarized = diarizer.diarize(lambda: iter(speech), DiarizationHints())
     cpu = time.process_time() - begun
@@ -188,7 +190,7 @@ def score(conversation: Conversation, speech: Sequence[Speech], diarizer: Diariz
 
 
 def turns(diarized: Diarized) -> list[Told]:
-    """In seconds."""
+    """The turns of *diarized*, in seconds."""
     return [Told(start=turn.start / RATE, end=turn.end / RATE, speaker=str(turn.voice)) for turn in diarized.turns]
 
 
@@ -196,7 +198,7 @@ def turns(diarized: Diarized) -> list[Told]:
 
 
 def report(scores: Sequence[Score]) -> dict[str, Any]:
-    """By recording, and by set weighted with how long each recording is."""
+    """Figures for each recording, and for each set weighted by the duration of its recordings."""
     sets: dict[str, list[Score]] = defaultdict(list)
     for each in scores:
         sets[each.conversation.source].append(each)
@@ -242,7 +244,7 @@ def _total(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def verdict(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Whether the builtin diarizer confuses more than the light method on any of `JUDGED`; None for what is not there."""
+    """Compare the builtin diarizer's confusion with the light method's on `JUDGED`; `worse` is true if it is higher on any set."""
     if "builtin" not in results or BASELINE not in results:
         return {"worse": None}
     ours, theirs = (results[name]["sets"] for name in ("builtin", BASELINE))
@@ -272,7 +274,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--diarizer", nargs="+", choices=list(DIARIZERS), default=list(DIARIZERS))
     parser.add_argument("--shared", type=Path, default=conversations.SHARED, help="folder with audio/*/*.rttm")
     parser.add_argument("--models", type=Path, help="folder of the voice encoder's model")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the report there too")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report to this file")
     return parser.parse_args(given)
 
 
@@ -282,7 +284,7 @@ def _conversations(folder: Path) -> Iterable[Conversation]:
 
 
 def measure(wanted: argparse.Namespace) -> dict[str, Any]:
-    """Every recording through every diarizer that is there. Raises `Wrong` where there is nothing to measure."""
+    """Run every recording through every available diarizer. Raises `Wrong` if there is nothing to measure."""
     ready: dict[str, Diarizer] = {}
     missing: dict[str, str] = {}
     for name in wanted.diarizer:
@@ -306,7 +308,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure what was asked for, print it, and say with the exit code whether the builtin diarizer is the worse."""
+    """Measure and print. The exit code is 1 if the builtin diarizer is worse than the light method, 2 on an error."""
     wanted = _arguments(given)
     head = {
         "machine": machine.fingerprint(),

@@ -1,6 +1,7 @@
-"""A fleet on one machine: two API and four worker processes on PostgreSQL and S3, with an engine that only sleeps.
+"""Measures a fleet on one machine: two API and four worker processes on PostgreSQL and S3, with an engine that only sleeps.
 
-`python -m bench.fleet`: how throughput grows with workers, and how long small accounts wait beside a large one.
+`python -m bench.fleet` measures the throughput of one and of four workers, and the waiting time of small accounts beside a
+large one.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from tests.backends import S3, Postgres, fleet_environment
 from tests.servers import Server, Worker, until
 
 FACTOR = 1.0
-"""Seconds of sleep a second of speech."""
+"""Seconds that the engine sleeps for a second of speech."""
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def _fleet(home: Path, name: str, workers: int, slots: int) -> Iterator[tuple[li
 
 
 async def _submit(apis: list[Server], data: bytes, keys: list[str]) -> list[str]:
-    """One job for each of *keys*, over all APIs, eight at a time; their ids in order."""
+    """Submit one job for each of *keys*, over all APIs, eight at a time; return their ids in order."""
     ids = [""] * len(keys)
     todo = iter(range(len(keys)))
 
@@ -64,7 +65,7 @@ async def _submit(apis: list[Server], data: bytes, keys: list[str]) -> list[str]
 
 
 class ExitStackAsync:
-    """Several sessions at once."""
+    """Opens and closes several sessions together."""
 
     def __init__(self, sessions: list[aiohttp.ClientSession]) -> None:
         self._sessions = sessions
@@ -83,7 +84,7 @@ def _all_done(database: Database, count: int) -> bool:
 
 
 def throughput(home: Path, workers: int, count: int) -> float:
-    """Jobs a second from the first claim to the last end; submission is over before it begins to matter."""
+    """Jobs per second from the first claim to the last end; submission is too short to matter."""
     home.mkdir(parents=True, exist_ok=True)
     data = _wav(home / "short.wav", 2).read_bytes()
     with _fleet(home, f"fleet{workers}", workers, slots=1) as (apis, environment):
@@ -116,7 +117,7 @@ def _accounts(url: str, count: int) -> list[str]:
 
 
 def fairness(home: Path, flood: int = 5000, small: int = 20, each: int = 10) -> dict[str, Any]:
-    """One account floods, twenty others bring ten jobs each: how many of the flood are done before the last of theirs."""
+    """One account submits *flood* jobs, *small* others *each* jobs: waiting times, and jobs of the flood done meanwhile."""
     home.mkdir(parents=True, exist_ok=True)
     data = _wav(home / "short.wav", 0.5).read_bytes()
     with _fleet(home, "fair", workers=4, slots=2) as (apis, environment):

@@ -1,6 +1,9 @@
-"""How fast and how small the way around the engine is: `python -m bench.jobs [--only NAME …] [--out FILE]`.
+"""Measures the service's overhead around the engine, in time and memory: `python -m bench.jobs [--only NAME …] [--out FILE]`.
 
 Every figure is a ratio to a baseline measured in the same run. Nothing here runs in `make test`.
+
+Parts: the bare engine (`throughput`), latency and rates (`latency`, `accepts`, `status`), size (`upload`, `memory`), the list
+(`listing`).
 """
 
 import argparse
@@ -37,7 +40,7 @@ def _speech() -> bytes:
 
 
 def _wav(path: Path, seconds: float, *, every: float = 0.0) -> Path:
-    """*seconds* of the demo's speech over and over; *every* > 0: once in so many seconds, silence between."""
+    """A WAV file of *seconds* with the demo's speech repeated; *every* > 0: once in *every* seconds, silence between."""
     speech = _speech()
     unit = speech + bytes(max(0, round(every * RATE) * 2 - len(speech)))
     left = round(seconds * RATE) * 2
@@ -53,7 +56,7 @@ def _wav(path: Path, seconds: float, *, every: float = 0.0) -> Path:
 
 
 def _bare(paths: list[str]) -> float:
-    """Seconds of a warm engine process for *paths*, read and recognised by the same code without any service."""
+    """Seconds that a warm engine process takes for *paths*, with the same code for reading and recognising and no service."""
     from sottovoce.engines.common.silero_vad import SileroVad
     from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
     from sottovoce.pipeline import batch
@@ -75,7 +78,7 @@ def _bare(paths: list[str]) -> float:
 
 
 def throughput(home: Path) -> dict[str, Any]:
-    """Wall-clock of the service's slots against as many bare processes, for many short and few long files."""
+    """Wall time of the service's slots against the same number of bare processes, for many short and few long files."""
     slots = 2
     result: dict[str, Any] = {"slots": slots, "aim": 0.95}
     sets = {
@@ -100,7 +103,7 @@ def throughput(home: Path) -> dict[str, Any]:
 
 
 def latency(home: Path) -> dict[str, Any]:
-    """Submit to done of a one-second file, minus the engine's time for it."""
+    """Seconds from submission to done of a one-second file, minus the engine's time for it."""
     path = _wav(home / "one.wav", 1)
     bare = statistics.median(_bare([str(path)]) for _ in range(5))
     taken = []
@@ -124,7 +127,7 @@ def latency(home: Path) -> dict[str, Any]:
 async def _hammer(
     url: str, headers: dict[str, str], seconds: float, send: Callable[[aiohttp.ClientSession], Any]
 ) -> float:
-    """Requests a second with 16 connections."""
+    """Requests per second with 16 connections."""
     count = 0
     end = time.monotonic() + seconds
     async with aiohttp.ClientSession(url, headers=headers) as session:
@@ -143,7 +146,7 @@ async def _hammer(
 
 
 def accepts(home: Path) -> dict[str, Any]:
-    """Durable accepts a second: a one-second file each, in an API process without a worker's load."""
+    """Durable accepts per second of one-second files, in an API process without a worker's load."""
     data = _wav(home / "one.wav", 1).read_bytes()
     with Server(home / "service", SOTTOVOCE_ROLES="api,batch", SOTTOVOCE_POLL_INTERVAL="30") as server:
 
@@ -182,7 +185,7 @@ def _listens(port: int) -> bool:
 
 
 def status(home: Path) -> dict[str, Any]:
-    """Status requests a second against the same route that answers a constant, alternating, best of three each."""
+    """Status requests per second against the same route with a constant answer, alternating, best of three each."""
     with Server(home / "service", SOTTOVOCE_READ_RATE="1e9") as server, _plain(home) as plain:
         job_id = server.submit(DEMO)
         server.wait(job_id)
@@ -205,7 +208,7 @@ def status(home: Path) -> dict[str, Any]:
 
 
 def _send(url: str, head: bytes, prologue: bytes, size: int, epilogue: bytes) -> tuple[int, float]:
-    """Send a body of *size* bytes of silence between *prologue* and *epilogue*; status and seconds."""
+    """Send a body of *size* bytes of silence between *prologue* and *epilogue*; return status and seconds."""
     host, _, port = url.removeprefix("http://").partition(":")
     piece = bytes(1 << 20)
     begun = time.monotonic()
@@ -368,7 +371,7 @@ MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Run the measures that were asked for and print one JSON object."""
+    """Run the selected measurements and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--out", type=Path)

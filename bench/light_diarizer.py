@@ -1,4 +1,4 @@
-"""The method that the builtin diarizer must beat: windows of two seconds, each placed by how a mixture must move to fit it.
+"""The baseline of the builtin diarizer: clusters windows of two seconds by the adaptation of a mixture to each window.
 
 Cepstra and their differences, a mixture trained on the recording, its adapted means and the pitch per window, Ward's
 clustering, and a number of speakers read off the heights (research `engines.md` §3, "light", T = 1.8). Numpy alone.
@@ -53,7 +53,7 @@ class LightDiarizer:
         )
 
     def diarize(self, listen: SpeechSource, hints: DiarizationHints) -> Diarized:
-        """Who speaks when; *hints* change nothing."""
+        """The turns of the speakers; *hints* are ignored."""
         del hints
         stretches = [stretch for stretch in listen() if len(stretch.audio) >= RATE // 40]
         if not stretches:
@@ -70,7 +70,7 @@ class LightDiarizer:
         return Diarized(turns=tuple(turns), voices=tuple(Voice(voiceprint=b"") for _ in range(int(labels.max()) + 1)))
 
     def similarity(self, one: bytes, other: bytes) -> float:
-        """Nothing is a print of this one: always ValueError."""
+        """Always raises ValueError: this method has no prints."""
         del one, other
         raise ValueError("the light method has no prints")
 
@@ -137,7 +137,7 @@ def _pitch(audio: NDArray[np.float32]) -> float:
 
 
 def _points(features: list[Array], stretches: list[Speech], windows: list[_Window]) -> Array:
-    """Where each window lies: what a mixture's means do to fit it, in few dimensions, and the pitch."""
+    """The point of each window: the adapted means of the mixture, reduced to few dimensions, and the pitch."""
     every = np.concatenate(features)
     mixture = _mixture(every[:: max(1, len(every) // 6000)], 32 if len(every) > 3000 else 16)
     weights, means, variances = mixture
@@ -205,7 +205,7 @@ def _maximised(frames: Array, shares: Array) -> _Mixture:
 
 
 def _shares(frames: Array, mixture: _Mixture) -> tuple[Array, float]:
-    """What each component has of each frame, and the mean log likelihood."""
+    """Each component's share of each frame, and the mean log likelihood."""
     weights, means, variances = mixture
     constant = np.log(weights) - 0.5 * (np.log(2 * np.pi * variances) + means**2 / variances).sum(axis=1)
     scores = constant + frames @ (means / variances).T - 0.5 * frames**2 @ (1 / variances).T
@@ -253,7 +253,7 @@ def cut(merges: list[tuple[int, int]], speakers: int) -> Labels:
 
 
 def _speakers(heights: list[float]) -> int:
-    """Split on while the height of the merge stands out of those of the ninth to the fourteenth."""
+    """The number of speakers: splits count while the merge is higher than `_STANDS_OUT` times the ninth to the fourteenth."""
     falling = heights[::-1]
     ordinary = falling[min(_MOST, len(falling) - 1) : min(_MOST + 6, len(falling))]
     usual = float(np.mean(ordinary if len(falling) > _MOST else [np.median(falling)]))
@@ -264,7 +264,7 @@ def _speakers(heights: list[float]) -> int:
 
 
 def _turns(at: int, stretch: Speech, windows: list[_Window], labels: Labels) -> list[Turn]:
-    """Every 10 ms goes to the label whose windows reach it nearest to their middle."""
+    """Give every 10 ms the label of the window whose middle is nearest."""
     length = len(stretch.audio) // 160
     votes = np.zeros((length, int(labels.max()) + 1))
     for window, label in zip(windows, labels.tolist(), strict=True):

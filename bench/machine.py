@@ -1,4 +1,4 @@
-"""What was measured on."""
+"""The machine of a measurement: its fingerprint, memory of processes, rounding of figures."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def fingerprint() -> dict[str, Any]:
-    """Processor, memory, kernel, Python, and the packages whose speed shows in the figures."""
+    """Processor, memory, kernel, Python, and the packages whose speed affects the figures."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
     return {
@@ -31,13 +31,13 @@ def rss(pid: int) -> int:
 
 
 def peak_rss(pid: int) -> int:
-    """Most resident bytes that *pid* ever had."""
+    """Peak resident bytes of *pid*."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def reset_peak(pid: int) -> None:
-    """Let the peak begin anew."""
+    """Reset the peak of *pid*."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
@@ -48,7 +48,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def rounded(value: Any) -> Any:
-    """*value* with four decimals in every number: more would pretend."""
+    """*value* with every number rounded to four decimals, the precision of the measurements."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
@@ -57,5 +57,5 @@ def rounded(value: Any) -> Any:
 
 
 def tell(text: str) -> None:
-    """*text* for the person who waits, on standard error."""
+    """Print *text* to standard error, as progress for the user."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What is measured on: a table of audio files with what is said in them."""
+"""Reads manifests: tables of audio files with their reference texts."""
 
 import csv
 import math
@@ -16,12 +16,12 @@ _COLUMNS = ("file", "seconds", "language", "reference")
 
 
 class Wrong(Exception):
-    """What was asked for cannot be measured: one line for whoever asked."""
+    """The request cannot be measured; the message is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One file of a manifest: *name* as it stands there, *reference* as tokens."""
+    """One file of a manifest: *name* as written in it, *reference* as tokens."""
 
     name: str
     path: Path
@@ -31,12 +31,12 @@ class Row:
 
     @property
     def source(self) -> str:
-        """The set that it belongs to: its first folder."""
+        """The set that the file belongs to: its first folder."""
         return self.name.split("/")[0] if "/" in self.name else "."
 
 
 def read(path: Path, languages: Sequence[str]) -> tuple[list[Row], Counter[str]]:
-    """Rows of a tab-separated table that can be scored, and how many cannot, by reason. Files lie beside it.
+    """The rows of a tab-separated table that can be scored, and counts of the others by reason. Files are beside the table.
 
     Errors: Wrong for a table without the columns file, seconds, language, reference.
     """
@@ -55,7 +55,7 @@ def read(path: Path, languages: Sequence[str]) -> tuple[list[Row], Counter[str]]
 
 
 def _row(folder: Path, entry: dict[str, str], languages: Sequence[str]) -> tuple[Row | None, str]:
-    """The row, or why there is none."""
+    """The row, or the reason why the entry is skipped."""
     language, path = entry["language"], folder / entry["file"]
     try:
         seconds = float(entry["seconds"])
@@ -75,5 +75,5 @@ def _row(folder: Path, entry: dict[str, str], languages: Sequence[str]) -> tuple
 
 
 def fits(row: Row, patterns: Sequence[str]) -> bool:
-    """Whether the name of *row* matches one of *patterns* (`*`, `?`, `[abc]`)."""
+    """True if the name of *row* matches one of *patterns* (`*`, `?`, `[abc]`)."""
     return any(fnmatch(row.name, pattern) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""Whether a confidence says how often its word is right, and what to make of evidence so that it does."""
+"""Measures the calibration of confidence, and fits a confidence to evidence."""
 
 import math
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 BINS = 10
-"""Bins of equal width that confidence is sorted into, the last with its upper end."""
+"""Number of bins of equal width for confidence; the last one includes its upper end."""
 
-_RIDGE = 0.01  # keeps weights finite where the words of a fit can be told apart without a mistake
+_RIDGE = 0.01  # keeps weights finite when the evidence separates right and wrong words completely
 _STEPS = 50
-_BLOCK = 30  # words that one point of a line stands for, at least
-_POINTS = 12  # points of a line, at most
+_BLOCK = 30  # least words for one point of a line
+_POINTS = 12  # most points of a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One heard word: what was said of it, 0..1, and whether it was right."""
+    """One recognised word: its confidence 0..1, and whether it is right."""
 
     confidence: float
     right: bool
@@ -50,7 +50,7 @@ def expected_error(words: Sequence[Judged], bins: int = BINS) -> float | None:
 
 
 def area(words: Sequence[Judged]) -> float | None:
-    """Area under the ROC curve: how often a right word has more confidence than a wrong one, a tie counts half.
+    """Area under the ROC curve: the share of pairs in which the right word has more confidence than the wrong one; ties count half.
 
     None where all words are right, or none is.
     """
@@ -70,7 +70,7 @@ def area(words: Sequence[Judged]) -> float | None:
 
 
 def summary(words: Sequence[Judged]) -> dict[str, Any]:
-    """All of it, for the report."""
+    """All calibration figures, for the report."""
     share = sum(word.right for word in words) / len(words) if words else None
     ece, auc = expected_error(words), area(words)
     return {
@@ -84,7 +84,7 @@ def summary(words: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-# ── what to make of evidence ──
+# ── a confidence from evidence ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Logistic:
 
     @property
     def monotone(self) -> bool:
-        """Whether more evidence never makes a word less likely to be right."""
+        """True if more evidence never lowers the confidence."""
         return all(weight >= 0 for weight in self.weights)
 
 

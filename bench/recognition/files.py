@@ -1,4 +1,4 @@
-"""Every file by itself: wrong words, confidence, starts of words, speed, memory."""
+"""Measures every file by itself: wrong words, confidence, starts of words, speed, memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from bench.recognition.service import FAULTS
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Both ways over all rows of *plan*. Raises `EngineUnavailable`."""
+    """Run both methods over all rows of *plan*. Raises `EngineUnavailable`."""
     with pair(plan) as ways:
         pairs = list(_scores(plan, ways))
     ours, theirs = [a for a, _ in pairs], [b for _, b in pairs if b]
@@ -31,7 +31,7 @@ def measure(plan: Plan) -> dict[str, Any]:
 
 
 def _scores(plan: Plan, ways: Pair) -> Iterator[tuple[Score, Score | None]]:
-    """Both ways for one file after the other, so that a busy machine is as busy for both."""
+    """Run both methods for one file after the other, so that the machine's load affects both alike."""
     for number, row in enumerate(plan.rows, 1):
         ours = attempt(ways.service.transcribe, row, FAULTS)
         theirs = attempt(ways.direct.transcribe, row, (Exception,)) if ways.direct else None
@@ -46,7 +46,7 @@ def _scores(plan: Plan, ways: Pair) -> Iterator[tuple[Score, Score | None]]:
 
 
 def _tables(service: dict[str, Any], direct: dict[str, Any] | None) -> None:
-    """What a person wants to see first."""
+    """Print the main figures as a table."""
     tell(f"\n{'set':20}{'files':>6}{'words':>7}{'service':>9}{'direct':>9}")
     for name in service["sets"]:
         _row(name, service["sets"][name], direct["sets"][name] if direct else None)

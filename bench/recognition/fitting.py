@@ -1,4 +1,4 @@
-"""Confidence out of evidence: what an engine needs for its words to be as sure as they are right."""
+"""Fits an engine's confidence to the share of right words."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from sottovoce.engines.models.store import ModelStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clue:
-    """One heard word of a fit: what was known of it, and whether it was right."""
+    """One recognised word of a fit: its evidence, and whether it is right."""
 
     row: Row
     evidence: tuple[float, ...]
@@ -46,10 +46,10 @@ Fit = Callable[[Sequence[Clue]], Mapping]
 
 
 def fitted(clues: Sequence[Clue], fit: Fit, inside: Callable[[Row], bool]) -> dict[str, Any]:
-    """A mapping from the clues *inside*, judged on those and on the rest; the same the other way round; and each set
-    judged by a mapping from all other sets. What has too few words for a fit is None.
+    """A mapping fitted on the clues *inside*, measured on those and on the rest; the same the other way round; and each set
+    measured with a mapping from all other sets. An entry with too few words for a fit is None.
 
-    Errors: ValueError where those *inside* have too few.
+    Errors: ValueError if those *inside* are too few.
     """
     one, other = ([clue for clue in clues if inside(clue.row) is which] for which in (True, False))
     mapping = fit(one)
@@ -70,7 +70,7 @@ def _left_out(clues: Sequence[Clue], fit: Fit) -> list[Judged]:
 
 
 def _across(some: Sequence[Clue], others: Sequence[Clue], fit: Fit) -> list[Judged]:
-    """*others* judged by a mapping from *some*; empty where that cannot be fitted."""
+    """*others* measured with a mapping fitted on *some*; empty if the fit is not possible."""
     try:
         return _judged(fit(some), others)
     except ValueError:
@@ -78,7 +78,7 @@ def _across(some: Sequence[Clue], others: Sequence[Clue], fit: Fit) -> list[Judg
 
 
 def _clues(rows: Sequence[Row], choice: registry.Choice, engine_config: EngineConfig) -> list[Clue]:
-    """What is known of every word that is heard in *rows*."""
+    """The evidence of every word that is recognised in *rows*."""
     if choice.engine == "pocketsphinx":
         heard = bare.evidence([row.path for row in rows])
     else:
@@ -96,10 +96,10 @@ def _clues(rows: Sequence[Row], choice: registry.Choice, engine_config: EngineCo
 def calibrate(
     rows: Sequence[Row], choice: registry.Choice, engine_config: EngineConfig, patterns: Sequence[str], out: Path
 ) -> dict[str, Any]:
-    """Fit on the rows whose name fits one of *patterns* and write to *out* what the engine takes.
+    """Fit on the rows whose name matches one of *patterns* and write the mapping to *out* in the engine's format.
 
-    For PocketSphinx that is the constant and the weights in its module; for an engine with models `calibration.json`, to
-    be put into the model's folder. Errors: Wrong for a model that has one already: its confidence would be mapped twice.
+    For PocketSphinx that is the constant and the weights in its module; for an engine with models it is `calibration.json`
+    for the model's folder. Errors: Wrong for a model that already has one, because its confidence would be mapped twice.
     """
     if (
         choice.engine != "pocketsphinx"

@@ -1,4 +1,4 @@
-"""Several processes at once: the pool with its slots, and as many processes of the engine called directly."""
+"""Runs several processes at once: the pool with its slots, and the same number of processes of the engine called directly."""
 
 import contextlib
 import queue
@@ -19,7 +19,7 @@ from sottovoce.inference import messages as m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lap:
-    """What a batch of files took: seconds of the clock, and of processor in all processes."""
+    """The cost of a batch of files: seconds of wall time, and of processor time in all processes."""
 
     wall: float
     cpu: float
@@ -33,14 +33,14 @@ class Fleet(Protocol):
         """The processes that have been at work."""
 
     def run(self, paths: Sequence[Path], language: str) -> None:
-        """Transcribe *paths*, as many at once as there are slots. Raises Wrong when one of them cannot be."""
+        """Transcribe *paths*, one per slot at a time. Raises Wrong if one of them fails."""
 
     def close(self) -> None:
         """End the processes."""
 
 
 def lap(fleet: Fleet, paths: Sequence[Path], language: str) -> Lap:
-    """*paths* through *fleet*, whose processes have all been at work before."""
+    """Run *paths* through *fleet*, whose processes are all warm."""
     cpu, begun = _cpu(fleet), time.monotonic()
     fleet.run(paths, language)
     return Lap(wall=time.monotonic() - begun, cpu=_cpu(fleet) - cpu)
@@ -51,7 +51,7 @@ def _cpu(fleet: Fleet) -> float:
 
 
 def memory(fleet: Fleet) -> dict[str, Any]:
-    """Resident megabytes of the largest process of *fleet* at rest, and the most that one ever had."""
+    """Resident megabytes of the largest process of *fleet* at rest, and the highest peak of any process."""
     return {
         "rest_mb": max(machine.rss(pid) for pid in fleet.pids) / 1e6,
         "peak_mb": max(machine.peak_rss(pid) for pid in fleet.pids) / 1e6,

@@ -1,4 +1,4 @@
-"""Words where nothing is said: what each way writes for silence, noise, music, babble, reversed speech."""
+"""Counts invented words: the output of each method for silence, noise, music, babble and reversed speech."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _LONGEST = 200  # characters of a text in the report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one way writes for one item."""
+    """The output of one method for one item."""
 
     item: str
     group: str
@@ -34,7 +34,7 @@ class Answer:
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Both ways over all sounds, and over clips after a long silence. Raises `EngineUnavailable`."""
+    """Run both methods over all sounds, and over clips after a long silence. Raises `EngineUnavailable`."""
     rows = [row for row in plan.rows if row.language == plan.rows[0].language]
     clips = {row.name: audio.load(row.path) for row in rows}
     answers: dict[str, list[Answer]] = {}

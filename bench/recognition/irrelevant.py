@@ -1,4 +1,4 @@
-"""Custom words that have nothing to do with what is said, and what they do to a text."""
+"""Makes irrelevant custom words, and measures their effect on a text."""
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ RARE = (
     ),
     *("Addis Ababa", "San Bernardino", "Von Hindenburg", "De Klerk", "Terraform Enterprise", "Azure Synapse"),
 )
-"""Names and products that few people say, as they stand in custom dictionaries."""
+"""Rare names and products, as in custom dictionaries."""
 
 _ONSETS = "b br c ch d dr f fl g gr h j k kl l m n p pr qu r s sh st t th tr v w y z"
 _MIDDLES = "a e i o u ai ei io oa ya ie"
@@ -55,11 +55,11 @@ def _invented(chance: random.Random) -> Iterator[str]:
         yield (made + chance.choice(_ENDS)).capitalize()
 
 
-# ── what they do to a text ──
+# ── the effect on a text ──
 
 
 def leaked(vocab: Sequence[str], heard: Sequence[str], expected: Sequence[Sequence[str]]) -> list[str]:
-    """Words of *vocab* among the tokens *heard*, as often as they are there, that are in none of the texts *expected*."""
+    """Occurrences of *vocab* among the tokens *heard* that are in none of the texts *expected*."""
     text = _spaced(heard)
     known = [_spaced(tokens) for tokens in expected]
     found: list[str] = []

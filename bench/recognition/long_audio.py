@@ -1,4 +1,4 @@
-"""Long recordings: how much of what is right clip by clip is lost in one file, what it takes, and whether memory is flat."""
+"""Measures long recordings: words lost compared with single clips, time, and growth of memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ _TOLD = 12  # runs of lost words that the table shows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """The clips, written to *rows* and as samples; the ways, and the errors of each way in each clip *alone*."""
+    """The clips, as files in *rows* and as samples; the methods, and the errors of each method in each clip *alone*."""
 
     rows: Sequence[Row]
     clips: Mapping[str, Floats]
@@ -30,7 +30,7 @@ class Material:
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """A recording of each length that is asked for, through both ways, beside the clips that it is made of.
+    """Run both methods on a recording of each requested length, and on the clips that it is made of.
 
     Raises `EngineUnavailable`.
     """

@@ -1,4 +1,4 @@
-"""How much memory a process takes while it works."""
+"""Samples the memory of a process while it works."""
 
 import contextlib
 import threading
@@ -11,14 +11,14 @@ from bench import machine
 
 _EVERY = 0.25  # s
 MOMENTS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-"""Parts of the time of a measurement at which its memory is told."""
+"""Shares of a measurement's duration at which the report gives the memory."""
 
 Sample = tuple[float, int]
-"""Seconds since the beginning, and resident bytes."""
+"""Seconds since the start, and resident bytes."""
 
 
 class Track:
-    """Resident bytes of the process that *pid* names (0: not known yet), from the beginning of the context to its end."""
+    """Samples resident bytes of the process that *pid* returns (0: not started yet), while the context is open."""
 
     def __init__(self, pid: Callable[[], int]) -> None:
         self._pid = pid
@@ -27,7 +27,9 @@ class Track:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):  # without the right to reset it, the peak is that of the whole life
+        with contextlib.suppress(
+            OSError
+        ):  # without permission to reset it, the peak covers the whole life of the process
             machine.reset_peak(self._pid())
         self._thread.start()
         return self
@@ -47,7 +49,7 @@ class Track:
                 self._samples.append((time.monotonic() - begun, machine.rss(self._pid())))
 
     def report(self) -> dict[str, Any]:
-        """Megabytes at `MOMENTS`, and the most."""
+        """Megabytes at `MOMENTS`, and the peak."""
         return summary(self._samples)
 
 

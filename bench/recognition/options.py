@@ -1,4 +1,4 @@
-"""What the command line asks for: files, engine, model, and which measurements."""
+"""The command line of `bench.accuracy`: files, engine, model and measurements."""
 
 import argparse
 import os
@@ -47,7 +47,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--work", type=Path, metavar="DIR", help="keep generated audio there; default: a temporary folder"
     )
-    group.add_argument("--seed", type=int, default=1, help="of all generated audio and words (%(default)s)")
+    group.add_argument("--seed", type=int, default=1, help="seed of all generated audio and words (%(default)s)")
 
 
 def _add_engine(group: argparse._ArgumentGroup) -> None:
@@ -64,9 +64,9 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
 
 def _add_measurements(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--long", type=float, nargs="+", metavar="MIN", help="one long recording of so many minutes each"
+        "--long", type=float, nargs="+", metavar="MIN", help="one long recording of each number of minutes"
     )
-    group.add_argument("--nonspeech", action="store_const", const=True, help="words written where nothing is said")
+    group.add_argument("--nonspeech", action="store_const", const=True, help="words written for audio without speech")
     group.add_argument(
         "--custom-words",
         type=int,
@@ -75,25 +75,25 @@ def _add_measurements(group: argparse._ArgumentGroup) -> None:
         help="harm of N irrelevant custom words (50 and 1000), and help of right ones",
     )
     group.add_argument(
-        "--helpful", nargs="+", default=[], metavar="FILE=WORD", help="with --custom-words: more words to be found"
+        "--helpful", nargs="+", default=[], metavar="FILE=WORD", help="with --custom-words: more words to find"
     )
     group.add_argument("--throughput", action="store_const", const=True, help="many files at once, and a lone long one")
-    group.add_argument(
-        "--slots", type=int, help="with --throughput: processes at once; default: as the service has them"
-    )
-    group.add_argument("--rounds", type=int, default=2, help="with --throughput: how often the files run (%(default)s)")
+    group.add_argument("--slots", type=int, help="with --throughput: processes at once; default: the service's")
+    group.add_argument("--rounds", type=int, default=2, help="with --throughput: runs of the files (%(default)s)")
     group.add_argument(
         "--lone-minutes",
         type=float,
         default=60,
         help="with --throughput: length of the lone file, 0: none (%(default)s)",
     )
-    group.add_argument("--calibrate", type=Path, metavar="OUT", help="fit confidence and write it there, no more")
+    group.add_argument(
+        "--calibrate", type=Path, metavar="OUT", help="only fit confidence, and write the mapping to this file"
+    )
     group.add_argument("--fit", nargs="+", default=["*"], metavar="GLOB", help="files to fit on; the rest is held out")
 
 
 def _add_report(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--json", type=Path, metavar="OUT", help="write the report there too")
+    group.add_argument("--json", type=Path, metavar="OUT", help="also write the report to this file")
     group.add_argument("--errors", action="store_true", help="list every word that is wrong")
     group.add_argument("--tolerance", type=float, default=TOLERANCE, help="absolute word error rate (%(default)s)")
 
@@ -102,7 +102,7 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
 
 
 def models_folder(given: Path | None) -> Path:
-    """Where models lie, as the service decides it."""
+    """The models folder, chosen as in the service."""
     if given:
         return given.absolute()
     named = os.environ.get("SOTTOVOCE_MODELS_DIR")
@@ -111,7 +111,7 @@ def models_folder(given: Path | None) -> Path:
 
 
 def choice(wanted: argparse.Namespace) -> tuple[registry.Choice, EngineConfig]:
-    """The engine that the service would take, all cores its own. Raises `EngineUnavailable`, ValueError."""
+    """The engine that the service would choose, with all cores. Raises `EngineUnavailable`, ValueError."""
     models = models_folder(wanted.models_dir)
     present = [each.name for each in ModelStore(models).present()]
     model = catalogue.canonical(wanted.model, present) if wanted.model else None
@@ -132,7 +132,7 @@ def choice(wanted: argparse.Namespace) -> tuple[registry.Choice, EngineConfig]:
 
 
 def rows(wanted: argparse.Namespace) -> tuple[list[Row], Counter[str]]:
-    """The rows that are asked for, and how many are left out, by reason. Errors: Wrong when none is left."""
+    """The selected rows, and counts of the skipped ones by reason. Errors: Wrong when none is left."""
     asked = list(PACKS) if "all" in wanted.language else wanted.language
     found: list[Row] = []
     skipped = Counter[str]()

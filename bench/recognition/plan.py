@@ -1,4 +1,4 @@
-"""Both ways with their processes warm, and what every measurement needs to know."""
+"""The plan of a measurement, and the warm processes of both methods."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ from sottovoce.engines.config import EngineConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is measured: *rows* with the engine of *choice*, beside the direct call *method* (`none`: without one).
+    """The subject of a measurement: *rows* with the engine of *choice*, and the direct call *method* (`none`: without one).
 
     *work*: a folder for generated audio.
     """
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """The service and the direct call, where there is one, each with one process that has all cores."""
+    """The service and the direct call, if there is one, each with one process that has all cores."""
 
     service: Service
     direct: bare.Bare | None
@@ -51,7 +51,7 @@ class Pair:
 
 @contextlib.contextmanager
 def pair(plan: Plan) -> Iterator[Pair]:
-    """Both ways of *plan*, loaded; they end with the context. Raises `EngineUnavailable`, and what the engine raises."""
+    """Load both methods of *plan*; they end with the context. Raises `EngineUnavailable`, and the engine's own errors."""
     with contextlib.ExitStack() as stack:
         service = stack.enter_context(contextlib.closing(Service(plan.choice, plan.engine_config)))
         direct = None
@@ -60,19 +60,19 @@ def pair(plan: Plan) -> Iterator[Pair]:
         yield Pair(service=service, direct=direct)
 
 
-# ── the two ways seen alike ──
+# ── both methods behind one interface ──
 
 
 class Transcriber(Protocol):
-    """What the service and the direct call have in common."""
+    """The common interface of the service and the direct call."""
 
     def __call__(self, path: Path, language: str, vocab: Sequence[str] = (), /) -> bare.Run:
-        """What is heard in *path*, with the custom words *vocab*."""
+        """The words recognised in *path*, with the custom words *vocab*."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One of the two ways: how it transcribes, which process works, and what counts as a failed file."""
+    """One of the two methods: its call, its process, and the errors that count as a failed file."""
 
     transcribe: Transcriber
     pid: Callable[[], int]
@@ -80,7 +80,7 @@ class Way:
 
 
 def ways_of(both: Pair) -> dict[str, Way]:
-    """The ways of *both* by name: `service`, and `baseline` where there is one."""
+    """The methods of *both* by name: `service`, and `baseline` if there is one."""
     service, direct = both.service, both.direct
     ways = {"service": Way(transcribe=service.transcribe, pid=lambda: service.pid, faults=FAULTS)}
     if direct:

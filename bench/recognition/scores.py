@@ -1,4 +1,4 @@
-"""A run held against its reference, and the sums over files."""
+"""Compares a run with its reference, and sums over files."""
 
 import random
 from collections import defaultdict
@@ -29,7 +29,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One file through one of the two ways. *failure*: why nothing was heard; then every word of it is missing."""
+    """The score of one file with one method. *failure*: the reason of a failed run, whose words all count as missing."""
 
     row: Row
     comparison: scoring.Comparison
@@ -39,7 +39,7 @@ class Score:
 
     @property
     def words(self) -> list[Judged]:
-        """The heard words that have a confidence."""
+        """The recognised words that have a confidence."""
         return [
             Judged(confidence=token.confidence, right=right)
             for token, right in zip(self.tokens, self.comparison.right, strict=True)
@@ -48,12 +48,12 @@ class Score:
 
     @property
     def unsure(self) -> int:
-        """Heard words without a confidence."""
+        """The number of recognised words without a confidence."""
         return sum(token.confidence is None for token in self.tokens)
 
 
 def tokens(words: Sequence[bare.Spoken], language: str) -> list[Token]:
-    """*words* made comparable; each token of a word has the word's confidence."""
+    """*words* normalised; each token of a word has the word's confidence."""
     found: list[Token] = []
     before = -1
     for text, number in scoring.placed([word.text for word in words], language):
@@ -64,18 +64,18 @@ def tokens(words: Sequence[bare.Spoken], language: str) -> list[Token]:
 
 
 def score(row: Row, run: bare.Run, failure: str = "") -> Score:
-    """*run* held against the reference of *row*."""
+    """*run* compared with the reference of *row*."""
     heard = tokens(run.words, row.language)
     compared = scoring.compare(row.reference, [token.text for token in heard])
     return Score(row=row, comparison=compared, tokens=tuple(heard), run=run, failure=failure)
 
 
 Transcribe = Callable[[Path, str], bare.Run]
-"""A way from a file and its language to what is heard."""
+"""Maps a file and its language to the recognised words."""
 
 
 def attempt(transcribe: Transcribe, row: Row, faults: tuple[type[Exception], ...]) -> Score:
-    """The score of *row*; one of *faults* counts as nothing heard."""
+    """The score of *row*; one of *faults* counts as an empty result."""
     try:
         return score(row, transcribe(row.path, row.language))
     except faults as fault:
@@ -132,16 +132,16 @@ def _grouped(scores: Iterable[Score], key: Callable[[Row], str]) -> dict[str, An
 
 
 def unit(language: str) -> str:
-    """What errors are counted in."""
+    """The unit of errors: words or characters."""
     return "words" if pack(language).delimiter else "characters"
 
 
 def verdict(ours: Sequence[scoring.Tally], theirs: Sequence[scoring.Tally], tolerance: float) -> dict[str, Any]:
-    """Whether the service is worse on the same files, given in the same order.
+    """Compare the service with the direct call on the same files, given in the same order.
 
-    It is when the difference of word error rates is above *tolerance*, and by no chance: 95 % of the differences that come
-    of drawing as many files anew must lie above zero. Half a bit of noise in the samples alone moves PocketSphinx by a point
-    on ten minutes of speech (docs/accuracy.md).
+    The service is worse when the difference of word error rates is above *tolerance* and significant: 95 % of the differences
+    of bootstrap samples of the files must be above zero. Half a bit of noise in the samples alone moves PocketSphinx by a
+    point on ten minutes of speech (docs/accuracy.md).
     """
     chance = random.Random(0)  # the same files get the same verdict
     files = range(len(ours))

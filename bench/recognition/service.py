@@ -1,4 +1,4 @@
-"""The service's way with a file: a process of the inference pool, as `sottovoce transcribe` has it."""
+"""Transcribes a file as the service does: in a process of the inference pool, as in `sottovoce transcribe`."""
 
 import os
 import sys
@@ -26,13 +26,13 @@ from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE, Attaches, Item, Mark
 
 FAULTS = (Refused, ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable)
-"""What the pool raises when a file cannot be transcribed."""
+"""The errors that the pool raises when a file cannot be transcribed."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def lasting_pool(engine_config: EngineConfig, slots: int) -> Pool:
-    """A pool that replaces no child, so that every figure is of the same processes from their first file to their last."""
+    """A pool that replaces no child, so that the same processes serve all files."""
     return Pool(PoolPolicy(recycle_after=sys.maxsize, max_rss=sys.maxsize), engine_config, slots=slots)
 
 
@@ -50,7 +50,7 @@ class Service:
         self._key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
         self._pool = lasting_pool(engine_config, 1)
         self.pid = 0
-        """The child's process, once it has been at work."""
+        """The child's process id, once it has worked."""
         self._before = 0.0
         try:
             self._pool.prestart(self._key, 1)
@@ -59,7 +59,7 @@ class Service:
             raise
 
     def transcribe(self, path: Path, language: str, vocab: Sequence[str] = ()) -> bare.Run:
-        """What the service writes for *path*. Raises what the pool raises."""
+        """The service's transcript of *path*. Raises the pool's errors."""
         self._before = cpu_seconds(self.pid) if self.pid else 0.0
         begun = time.monotonic()
         outcome = self._pool.run_blocking(self._key, task(path, language, vocab), self._listen)
@@ -67,7 +67,7 @@ class Service:
         return run_of(outcome, cpu_seconds(self.pid) - self._before, wall, machine.peak_rss(self.pid))
 
     def _listen(self, _message: m.Message, _payload: bytes) -> None:
-        """The first message of a task tells which process is at work; on the pool's thread."""
+        """Store the process id from the first message of a task; called on the pool's thread."""
         busy = self._pool.busy_pids()
         if busy and self.pid != busy[0]:
             self.pid, self._before = busy[0], cpu_seconds(busy[0])
@@ -100,6 +100,6 @@ def _written(items: Sequence[Item]) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Seconds of processor that *pid* has used, all threads, kernel included."""
+    """Seconds of processor time that *pid* has used, all threads, kernel included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -1,4 +1,4 @@
-"""Sounds without words, and speech that says nothing: what a recogniser should answer with few words or none.
+"""Makes sounds without words and meaningless speech: a recogniser should write few words for them, or none.
 
 Everything is made by numpy from a seed; babble, reversed speech and fragments are made of the manifest's clips.
 """
@@ -24,7 +24,7 @@ _NOISE_LEVELS = (-20, -40, -60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One recording to be heard, and the *group* whose words are summed."""
+    """One recording, and the *group* whose words are summed."""
 
     name: str
     group: str
@@ -32,7 +32,7 @@ class Item:
 
 
 def items(clips: Mapping[str, Floats], seed: int) -> Iterator[Item]:
-    """All items, made one after the other; each follows from *seed* and its own name alone."""
+    """All items, made one after the other; each depends on *seed* and its own name only."""
     for name, make in _SOUNDS.items():
         yield Item(name=name, group=SILENT, audio=np.clip(make(_chance(seed, name)), -1, 1))
     yield from _short(seed)
@@ -61,7 +61,9 @@ def coloured(chance: np.random.Generator, length: Samples, slope: float, decibel
     spectrum = np.fft.rfft(chance.standard_normal(length))
     frequency = np.fft.rfftfreq(length, 1 / RATE)
     frequency[0] = frequency[1]
-    spectrum *= np.maximum(frequency, 20.0) ** (-slope / 2)  # below 20 Hz it would all be rumble
+    spectrum *= np.maximum(frequency, 20.0) ** (
+        -slope / 2
+    )  # floor of 20 Hz: lower frequencies would hold nearly all power
     return audio.at_level(np.fft.irfft(spectrum, length).astype(np.float32), decibels)
 
 
@@ -80,7 +82,7 @@ def _dither(chance: np.random.Generator) -> Floats:
 
 
 def _breath(chance: np.random.Generator) -> Floats:
-    """Noise of the band of breathing, that swells and falls 15 times a minute."""
+    """Noise in the band of breathing that swells and falls 15 times a minute."""
     noise = np.fft.rfft(chance.standard_normal(_SECONDS * RATE))
     frequency = np.fft.rfftfreq(_SECONDS * RATE, 1 / RATE)
     noise[(frequency < 300) | (frequency > 4_000)] = 0
@@ -172,11 +174,11 @@ def _short(seed: int) -> Iterator[Item]:
             yield Item(name=f"{name} {milliseconds} ms", group=SILENT, audio=sound)
 
 
-# ── speech that says nothing ──
+# ── meaningless speech ──
 
 
 def babble(voices: Sequence[Floats], chance: np.random.Generator, seconds: float = _SECONDS) -> Floats:
-    """`VOICES` of *voices* at once, equally loud, each over and over from a place of chance."""
+    """`VOICES` of *voices* at once, equally loud, each repeated from a random place."""
     length = round(seconds * RATE)
     chosen = chance.permutation(len(voices))[:VOICES]
     made = np.zeros(length, dtype=np.float32)

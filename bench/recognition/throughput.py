@@ -1,4 +1,4 @@
-"""Audio seconds in a second of the clock: the pool with its slots beside as many processes of the engine called directly."""
+"""Measures audio seconds per second of wall time: the pool with its slots beside the same number of direct processes."""
 
 import contextlib
 import os
@@ -19,17 +19,17 @@ from bench.recognition.plan import Plan
 from sottovoce.transcript.model import RATE, Samples
 
 MOST_SLOTS = 4
-"""Slots that the service takes of its own accord (`web/app.py`)."""
+"""The service's default number of slots (`web/app.py`)."""
 
 FILES = ((28.0, 6), (3.0, 8))
-"""Seconds of a file, and how many of them for each slot."""
+"""Seconds of a file, and the number of such files for each slot."""
 
 _PAUSE: Samples = RATE // 3
 _WARM = 5.0  # s
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Many files side by side, one long file, and the memory of a process. Raises `EngineUnavailable`, Wrong."""
+    """Measure many files side by side, one long file, and the memory of a process. Raises `EngineUnavailable`, Wrong."""
     cores = len(os.sched_getaffinity(0))
     slots = plan.options.slots or max(1, min(MOST_SLOTS, cores))
     plan = replace(plan, engine_config=replace(plan.engine_config, threads=max(1, cores // slots), workers=slots))
@@ -53,11 +53,11 @@ def measure(plan: Plan) -> dict[str, Any]:
     return result
 
 
-# ── what is transcribed ──
+# ── the material ──
 
 
 def _stream(clips: Sequence[Floats], seed: int) -> Iterator[Floats]:
-    """Clips without end in an order of chance, a third of a second between them."""
+    """An endless stream of clips in random order, a third of a second between them."""
     chance = random.Random(seed)
     pause = np.zeros(_PAUSE, dtype=np.float32)
     while True:
@@ -67,7 +67,7 @@ def _stream(clips: Sequence[Floats], seed: int) -> Iterator[Floats]:
 
 
 def _cut(stream: Iterator[Floats], seconds: float, count: int, name: Path) -> list[Path]:
-    """The next *count* pieces of *stream*, each of *seconds*, written beside *name*."""
+    """Write the next *count* pieces of *stream*, each of *seconds*, beside *name*; return their paths."""
     length = round(seconds * RATE)
     paths = []
     for number in range(count):
@@ -101,7 +101,7 @@ def _language(plan: Plan) -> str:
 
 
 def _batch(plan: Plan, running: Mapping[str, Fleet], paths: Sequence[Path], seconds: float) -> dict[str, Any]:
-    """*paths* through every fleet in turn, several rounds, so that a busy machine is as busy for each."""
+    """Run *paths* through every fleet in turn, several rounds, so that the machine's load affects each alike."""
     laps: dict[str, list[Lap]] = {name: [] for name in running}
     for _ in range(plan.options.rounds):
         for name, fleet in running.items():
@@ -110,7 +110,7 @@ def _batch(plan: Plan, running: Mapping[str, Fleet], paths: Sequence[Path], seco
 
 
 def compared(laps: Mapping[str, Sequence[Lap]], seconds: float) -> dict[str, Any]:
-    """Throughput of each way by its median lap; *ratio*: the service's in parts of the direct call's."""
+    """Throughput of each method by its median lap; *ratio*: the service's divided by the direct call's."""
     result: dict[str, Any] = {}
     for name, found in laps.items():
         wall = statistics.median(each.wall for each in found)
@@ -128,7 +128,7 @@ def compared(laps: Mapping[str, Sequence[Lap]], seconds: float) -> dict[str, Any
 
 
 def _lone(plan: Plan, slots: int, cores: int, prestart: Sequence[Path]) -> dict[str, Any]:
-    """One file while nothing else runs: all slots, one slot, and one process of the direct call with all cores."""
+    """Measure one file alone: with all slots, with one slot, and in one process of the direct call with all cores."""
     clips = {row.name: audio.load(row.path) for row in plan.rows}
     lengths = {name: len(clip) for name, clip in clips.items()}
     placed = concatenation.layout(plan.rows, lengths, plan.options.lone_minutes, plan.options.seed)
@@ -149,7 +149,7 @@ def _lone(plan: Plan, slots: int, cores: int, prestart: Sequence[Path]) -> dict[
 
 
 def _once(plan: Plan, fleet: Fleet, path: Path, prestart: Sequence[Path]) -> Lap:
-    """*path* through a *fleet* of its own, which ends with it."""
+    """Run *path* through a *fleet* of its own, then end the fleet."""
     with contextlib.closing(fleet):
         fleet.run(prestart, _language(plan))
         return fleets.lap(fleet, [path], _language(plan))

@@ -1,4 +1,4 @@
-"""How far the starts of words are from known ones.
+"""Measures the distance of word starts from known ones.
 
 Known times come in JSON: for each file of a manifest either `[[word, start, end], …]` or `{"words": [{"word": …,
 "start_time": …}, …]}`, seconds from the start of the file.
@@ -15,7 +15,7 @@ from bench.manifest import SHARED, Wrong
 from bench.recognition.scores import Score, Token, tokens
 
 KNOWN = SHARED.parents[1] / "prototypes" / "streaming" / "refs.json"
-"""Times that come with the shared recordings: a vendor's for `speechmatics/audio_01`, forced alignment (about 0.05 s exact)
+"""Word times of the shared recordings: the vendor's for `speechmatics/audio_01`, forced alignment (accurate to about 0.05 s)
 for the others."""
 
 Times = Mapping[str, Sequence[Token]]
@@ -23,7 +23,7 @@ Times = Mapping[str, Sequence[Token]]
 
 
 def read(paths: Sequence[Path], languages: Mapping[str, str]) -> dict[str, list[Token]]:
-    """The known times of the files that *languages* names. Raises Wrong for a file of another form."""
+    """The known times of the files that *languages* names. Raises Wrong for a malformed file."""
     found: dict[str, list[Token]] = {}
     for path in paths:
         try:
@@ -45,7 +45,7 @@ def _spoken(word: Any) -> Spoken:
 
 
 def errors(known: Sequence[Token], heard: Sequence[Token]) -> list[float]:
-    """Seconds between the known and the heard start of every word that is heard rightly."""
+    """Seconds between the known and the recognised start of every correctly recognised word."""
     if not known:
         return []
     compared = scoring.compare([token.text for token in known], [token.text for token in heard])
