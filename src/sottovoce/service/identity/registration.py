@@ -96,9 +96,7 @@ class AccountService:
     def _registered(self, connection: sa.Connection, email: str, kept: str) -> tuple[audit_log.Entry, Mail | None]:
         users.forget_unverified(connection)
         user, url = users.by_email(connection, email), self._policy.public_url
-        if (
-            user is not None and user.state == "unverified"
-        ):  # nobody owns it yet, so the latest registration replaces it
+        if user is not None and user.state == "unverified":  # without an owner yet: replace the password
             users.set_password(connection, user, kept)
             user = user if self.mails else users.verify(connection, user)
         elif user is not None and self.mails:

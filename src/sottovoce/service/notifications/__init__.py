@@ -1,1 +1,1 @@
-"""Notifications, V1 callbacks and e-mails: stored in the outbox, sent until they are delivered or given up."""
+"""Notifications, V1 callbacks and e-mails: stored in the outbox, and sent until they are delivered or have failed."""

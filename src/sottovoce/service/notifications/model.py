@@ -1,4 +1,4 @@
-"""A delivery and what is sent with it: values, and their encrypted form in the database."""
+"""Deliveries and their content: values, and their encrypted form in the database."""
 
 import json
 import logging
@@ -16,30 +16,31 @@ _log = logging.getLogger(__name__)
 
 _ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH = 20
+"""Characters of a delivery's id."""
 
 
 class Kind(StrEnum):
-    """How it goes out."""
+    """How a delivery is sent."""
 
     NOTIFICATION = "notification"
-    CALLBACK = "callback"  # V1's
+    CALLBACK = "callback"  # of the V1 API
     MAIL = "mail"
 
 
 class State(StrEnum):
-    """Where a delivery is; one whose job was removed is no more."""
+    """The state of a delivery. Removing a job removes its deliveries."""
 
-    WAITING = "waiting"  # for its next attempt, or in the middle of it
+    WAITING = "waiting"  # for its next attempt, or for the end of the current one
     DELIVERED = "delivered"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A delivery as stored. Instants in epoch ms; *target* is sealed, *place* and *outcome* may be shown."""
+    """A delivery as stored. Instants are epoch ms; *target* is encrypted, *place* and *outcome* contain no secrets."""
 
     id: str
-    job_id: str | None  # none: a mail about an account
+    job_id: str | None  # None: a mail about an account
     kind: Kind
     number: int
     status: str
@@ -55,13 +56,13 @@ class Delivery:
 
     @property
     def next_entry(self) -> str:
-        """The queue's name for the attempt that comes next, or is under way."""
+        """The name of the queue entry for the next attempt, or for the one that is running."""
         return entry_of(TaskKind.DELIVERY, self.id, self.attempts + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDelivery:
-    """Something ready to be posted: *target* is sealed, *place* may be shown."""
+    """A delivery that is not stored yet: *target* is encrypted, *place* contains no secrets."""
 
     kind: Kind
     number: int
@@ -71,14 +72,14 @@ class PendingDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """V1's notice of a finished job: the transcript to *url*; when nobody takes it, a mail to *email* says so."""
+    """V1's callback for a finished job: sends the transcript to *url*; if that fails, sends a mail to *email*."""
 
     url: str
     email: str | None
 
 
 def notification_of(encryptor: Encryptor, target: bytes) -> Notification:
-    """What *target* was sealed from. Raises `ValueError` when no key opens it."""
+    """Decrypt a notification. Raises `ValueError` when no key decrypts *target*."""
     plain = json.loads(encryptor.decrypt(target))
     contents = plain["contents"]
     return Notification(
@@ -90,24 +91,21 @@ def notification_of(encryptor: Encryptor, target: bytes) -> Notification:
 
 
 def mail_of(encryptor: Encryptor, target: bytes) -> Mail:
-    """What *target* was sealed from. Raises `ValueError` when no key opens it."""
+    """Decrypt a mail. Raises `ValueError` when no key decrypts *target*."""
     plain = json.loads(encryptor.decrypt(target))
     return Mail(**{**plain, "attachments": tuple(plain["attachments"])})
 
 
 def callback_of(encryptor: Encryptor, target: bytes) -> Callback:
-    """What *target* was sealed from. Raises `ValueError` when no key opens it."""
+    """Decrypt a callback. Raises `ValueError` when no key decrypts *target*."""
     return Callback(**json.loads(encryptor.decrypt(target)))
 
 
-def _seal(encryptor: Encryptor, content: Notification | Callback | Mail) -> bytes:
+def _encrypted(encryptor: Encryptor, content: Notification | Callback | Mail) -> bytes:
     return encryptor.encrypt(json.dumps(asdict(content)).encode())
 
 
 def display_host(url: str) -> str:
-    """As much of *url* as may be shown: a path or a query may be the secret itself."""
+    """Return the scheme and host of *url*, without the user, path and query, which may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-# --- posting ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""What is told to the world when a job ends: a row for each receiver, made in the transaction that ends the job.
+"""The outbox: one delivery for each receiver of a job's end, stored in the transaction that ends the job.
 
-A delivery's id never changes; receivers know repeated attempts by it. `attempts` fences as `jobs.attempt` does: an attempt is
-recorded once, whoever made it, and the next one is enqueued in the same transaction (docs/notifications.md).
+A delivery's id never changes, so that receivers can detect repeated attempts. `attempts` is a fencing counter as `jobs.attempt`
+is: each attempt is recorded once, and the next one is enqueued in the same transaction (docs/notifications.md).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from sottovoce.service.notifications.model import (
     Kind,
     PendingDelivery,
     State,
-    _seal,
+    _encrypted,
     display_host,
 )
 from sottovoce.service.queue.port import JobQueue, TaskKind
@@ -62,7 +62,7 @@ class EndedJob(Protocol):
 
 
 class Outbox:
-    """Where ends of jobs become deliveries. *tries*: how often each kind is attempted; *mails*: whether there is a mail server."""
+    """Stores deliveries. *tries*: the number of attempts of each kind; *mails*: true if a mail server is configured."""
 
     def __init__(self, encryptor: Encryptor, queue: JobQueue, tries: Mapping[Kind, int], *, mails: bool = True) -> None:
         self._encryptor = encryptor
@@ -71,15 +71,15 @@ class Outbox:
         self.mails = mails
 
     async def prepare(self, ended: EndedJob, reason: Reason | None = None) -> tuple[PendingDelivery, ...]:
-        """The notifications that *ended* asks for, now that it is done or was rejected for *reason*. Does not raise."""
+        """Return the deliveries that *ended*, done or rejected for *reason*, requests. Runs in a thread; does not raise."""
         return await asyncio.to_thread(self.envelopes, ended, reason)
 
     def envelopes(self, ended: EndedJob, reason: Reason | None = None) -> tuple[PendingDelivery, ...]:
-        """As `prepare`; a hostile config may take most of a second."""
+        """Like `prepare`, but blocking: a maliciously built config may take most of a second."""
         try:
             return self._legacy(ended, reason) if ended.legacy is not None else self._configured(ended)
         except (ValueError, Refused) as error:
-            _log.warning("nobody can be told of a job", extra={"job": ended.id, "why": type(error).__name__})
+            _log.warning("notifications of a job cannot be read", extra={"job": ended.id, "why": type(error).__name__})
             return ()
 
     def _configured(self, ended: EndedJob) -> tuple[PendingDelivery, ...]:
@@ -90,14 +90,14 @@ class Outbox:
             PendingDelivery(
                 kind=Kind.NOTIFICATION,
                 number=number,
-                target=_seal(self._encryptor, entry),
+                target=_encrypted(self._encryptor, entry),
                 place=display_host(entry.url),
             )
             for number, entry in enumerate(request.notifications)
         )
 
     def _legacy(self, ended: EndedJob, reason: Reason | None) -> tuple[PendingDelivery, ...]:
-        """V1 has no callback for a failed job: its owner gets a mail (contract `legacy-v1.md` §6)."""
+        """Return the callback or mail of a V1 job. For a failed job V1 sends a mail, no callback (contract `legacy-v1.md` §6)."""
         wanted = form.load(self._encryptor.decrypt(ended.legacy or b""))
         if wanted.notification is form.Notify.CALLBACK and wanted.callback and reason is None:
             target = Callback(url=wanted.callback, email=wanted.email)
@@ -105,52 +105,49 @@ class Outbox:
                 PendingDelivery(
                     kind=Kind.CALLBACK,
                     number=0,
-                    target=_seal(self._encryptor, target),
+                    target=_encrypted(self._encryptor, target),
                     place=display_host(wanted.callback),
                 ),
             )
         if wanted.notification is form.Notify.NONE or not wanted.email or not self.mails:
             return ()
-        told = notification_texts.ended(number=ended.v1_id, name=ended.data_name, status=responses.ended_as(reason))
-        return (self.mailed(Mail(to=wanted.email, subject=told.subject, body=told.body)),)
+        text = notification_texts.ended(number=ended.v1_id, name=ended.data_name, status=responses.ended_as(reason))
+        return (self.mailed(Mail(to=wanted.email, subject=text.subject, body=text.body)),)
 
     def mailed(self, mail: Mail) -> PendingDelivery:
-        """*mail*, ready to be posted."""
-        return PendingDelivery(kind=Kind.MAIL, number=0, target=_seal(self._encryptor, mail), place="mail")
+        """Return a pending delivery of *mail*."""
+        return PendingDelivery(kind=Kind.MAIL, number=0, target=_encrypted(self._encryptor, mail), place="mail")
 
     def enqueue_mail(self, connection: sa.Connection, mail: Mail) -> None:
-        """Post *mail*, which is about no job."""
+        """Store and enqueue *mail*, which belongs to no job."""
         self._insert(connection, self.mailed(mail), job_id=None, status="")
 
     def post(self, connection: sa.Connection, job_id: str, envelopes: Sequence[PendingDelivery]) -> None:
-        """Make *envelopes* deliveries of the job, in the transaction that has just ended it."""
+        """Store and enqueue the pending deliveries *envelopes* of the job, in the transaction that ends it."""
         statement = sa.select(t.jobs.c.state, t.jobs.c.reason).where(t.jobs.c.id == job_id)
         found = connection.execute(statement).one_or_none() if envelopes else None
         if found is None:
             return
         status = status_of(job.State(found.state), None if found.reason is None else Reason(found.reason))
-        for envelope in envelopes:
-            self._insert(connection, envelope, job_id=job_id, status=status.value)
+        for pending in envelopes:
+            self._insert(connection, pending, job_id=job_id, status=status.value)
 
-    def _insert(self, connection: sa.Connection, envelope: PendingDelivery, *, job_id: str | None, status: str) -> None:
+    def _insert(self, connection: sa.Connection, pending: PendingDelivery, *, job_id: str | None, status: str) -> None:
         delivery_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
         connection.execute(
             sa.insert(t.deliveries).values(
                 id=delivery_id,
                 job_id=job_id,
-                kind=envelope.kind.value,
-                number=envelope.number,
+                kind=pending.kind.value,
+                number=pending.number,
                 status=status,
-                target=envelope.target,
-                place=envelope.place,
+                target=pending.target,
+                place=pending.place,
                 state=State.WAITING.value,
                 attempts=0,
-                tries=self._tries[envelope.kind],
+                tries=self._tries[pending.kind],
                 next_at=now_ms(),
                 created_at=now_ms(),
             )
         )
         self._queue.go(connection, TaskKind.DELIVERY, delivery_id, 1)
-
-
-# --- statements ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The statements over the table of deliveries."""
+"""The SQL statements on the table of deliveries."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,8 @@ def _delivery(row: Any) -> Delivery:
     return Delivery(**{**row, "kind": Kind(row["kind"]), "state": State(row["state"])})
 
 
-# --- what is sealed --------------------------------------------------------------------------------------------------
-
-
 def get(connection: sa.Connection, delivery_id: str) -> Delivery | None:
-    """The delivery *delivery_id*."""
+    """Return the delivery *delivery_id*; `None` if there is none."""
     row = connection.execute(sa.select(*_COLUMNS).where(t.deliveries.c.id == delivery_id)).mappings().first()
     return _delivery(row) if row else None
 
@@ -31,7 +28,7 @@ def get(connection: sa.Connection, delivery_id: str) -> Delivery | None:
 def listing(
     connection: sa.Connection, *, job_id: str | None = None, state: State | None = None, limit: int = 1000
 ) -> list[Delivery]:
-    """Deliveries of one job or of all, newest first."""
+    """Return deliveries of one job, or of all jobs, newest first."""
     statement = sa.select(*_COLUMNS).order_by(t.deliveries.c.created_at.desc(), t.deliveries.c.id).limit(limit)
     if job_id is not None:
         statement = statement.where(t.deliveries.c.job_id == job_id)
@@ -41,14 +38,17 @@ def listing(
 
 
 def entries(connection: sa.Connection, job_id: str) -> list[str]:
-    """The queue's names of what is still to be attempted for a job: to be stopped when it is removed."""
+    """Return the names of the queue entries of a job's waiting deliveries, which are cancelled when the job is removed."""
     return [each.next_entry for each in listing(connection, job_id=job_id, state=State.WAITING)]
 
 
 def record(
     connection: sa.Connection, delivery_id: str, attempt: int, *, state: State, outcome: str, next_in: float | None
 ) -> bool:
-    """Write down how *attempt* went. False when that was done before, or the delivery is no more: then do nothing else."""
+    """Record the result of *attempt*. *next_in*: seconds until the next attempt.
+
+    False if it was recorded before, or the delivery was removed; then the caller must not enqueue the next attempt.
+    """
     ended = state is not State.WAITING
     statement = (
         sa.update(t.deliveries)
@@ -69,7 +69,10 @@ def record(
 
 
 def retry(connection: sa.Connection, delivery_id: str, tries: Mapping[Kind, int]) -> Delivery | None:
-    """Give a delivery that failed as many tries as it had at first; `None` when it has not failed. The caller enqueues it."""
+    """Give a failed delivery its initial number of attempts again, and return it; the caller enqueues it.
+
+    Returns `None` if the delivery has not failed.
+    """
     found = get(connection, delivery_id)
     if found is None:
         return None
@@ -87,13 +90,16 @@ def retry(connection: sa.Connection, delivery_id: str, tries: Mapping[Kind, int]
 
 
 def overdue(connection: sa.Connection, by_ms: int, limit: int) -> list[Delivery]:
-    """Deliveries whose next attempt should have been recorded *by_ms* ago, oldest first."""
+    """Return waiting deliveries whose next attempt was due more than *by_ms* ago, oldest first."""
     where = (t.deliveries.c.state == State.WAITING.value, t.deliveries.c.next_at < now_ms() - by_ms)
     statement = sa.select(*_COLUMNS).where(*where).order_by(t.deliveries.c.next_at).limit(limit)
     return [_delivery(row) for row in connection.execute(statement).mappings()]
 
 
 def forget(connection: sa.Connection, before_ms: int) -> int:
-    """Remove mails about accounts that ended *before_ms* ago or earlier: they hold addresses and links. How many."""
+    """Remove mails about accounts that ended *before_ms* ago or earlier, because they contain addresses and links.
+
+    Returns their number.
+    """
     theirs = (t.deliveries.c.job_id.is_(None), t.deliveries.c.ended_at < now_ms() - before_ms)
     return connection.execute(sa.delete(t.deliveries).where(*theirs)).rowcount

@@ -1,4 +1,4 @@
-"""How often and how patiently deliveries are attempted."""
+"""The number, timeouts and pauses of delivery attempts."""
 
 import logging
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from sottovoce.service.notifications.model import Kind
 _log = logging.getLogger(__name__)
 
 CALLBACK_PAUSE = 2.0
-"""Seconds between attempts at a callback; the contract names none (`legacy-v1.md` §6)."""
+"""Seconds between attempts of a callback; the contract gives no figure (`legacy-v1.md` §6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendPolicy:
-    """How deliveries are attempted. Seconds: *timeout* for an answer, and the pauses before each further attempt.
+    """Times in seconds: *timeout* for an answer, and the pauses before each further attempt. *signing*: the signature key.
 
-    The defaults of notifications are the contract's observed times (§9, inferred), those of V1's callbacks its own: so many
-    attempts, each with its time (`legacy-v1.md` §3). *signing* is the key of signatures.
+    The defaults for notifications are the contract's observed times (§9, inferred). *callback_timeouts* has one timeout for each
+    attempt of a V1 callback, as the contract gives them (`legacy-v1.md` §3).
     """
 
     timeout: float = 10.0
@@ -29,7 +29,7 @@ class SendPolicy:
 
     @property
     def tries(self) -> dict[Kind, int]:
-        """How often each kind is attempted."""
+        """The number of attempts of each kind."""
         return {
             Kind.NOTIFICATION: len(self.pauses) + 1,
             Kind.CALLBACK: len(self.callback_timeouts),
@@ -37,12 +37,12 @@ class SendPolicy:
         }
 
     def pause(self, kind: Kind, left: int) -> float:
-        """Seconds before the next attempt when *left* remain, that one included."""
+        """Return the seconds before the next attempt; *left*: the remaining attempts, including that one."""
         if kind is Kind.CALLBACK:
             return CALLBACK_PAUSE
         pauses = self.pauses if kind is Kind.NOTIFICATION else self.mail_pauses
         return pauses[max(0, len(pauses) - left)] if pauses else 0.0
 
     def callback_timeout(self, left: int) -> float:
-        """Seconds for an attempt of a callback when *left* remain, that one included."""
+        """Return the timeout, in seconds, of a callback's attempt; *left*: the remaining attempts, including that one."""
         return self.callback_timeouts[max(0, len(self.callback_timeouts) - left)]

@@ -1,4 +1,4 @@
-"""Removing what nobody owns: blobs of jobs that are no more, of attempts that lost, and what an interrupted write left."""
+"""The orphan sweep: removes blobs of removed jobs and of superseded attempts, and the remains of interrupted writes."""
 
 import asyncio
 import contextlib
@@ -19,22 +19,23 @@ from sottovoce.service.storage.s3_multipart import MultipartUploads
 _log = logging.getLogger(__name__)
 
 GRACE = 24 * 3600.0
-"""Seconds that a blob without a job is left alone: its upload may still be under way."""
+"""Seconds for which a blob without a job is kept, because its upload may still be running."""
 MAILS_KEPT_MS = 7 * 86_400_000
-"""How long an operator can look at mails about accounts."""
+"""ms for which ended mails about accounts are kept, so that an operator can inspect them."""
 PAGE = 500
+"""Jobs of one query."""
 
 
 @dataclass(slots=True)
 class _Found:
-    """The blobs of one job: when the newest was written, and the key of each."""
+    """The blobs of one job: when the newest was written (epoch seconds), and the key of each."""
 
     newest: float = 0.0
     keys: list[str] = field(default_factory=list)
 
 
 class Sweeper:
-    """Looks at every blob once a sweep; safe beside uploads, work and other sweeps."""
+    """Checks every blob in each sweep. Safe beside uploads, running jobs and other sweeps."""
 
     def __init__(
         self, database: Database, blobs: Blobs, bucket: MultipartUploads | None = None, grace: float = GRACE
@@ -45,7 +46,7 @@ class Sweeper:
         self._grace = grace
 
     async def sweep(self) -> int:
-        """Remove every orphan; how many jobs' worth."""
+        """Remove every orphan. Returns the number of jobs whose blobs were removed, plus the interrupted writes."""
         now = time.time()
         found: dict[str, _Found] = {}
         async for key, modified in self._blobs.listing("jobs/"):
@@ -67,11 +68,11 @@ class Sweeper:
         return count
 
     async def _page(self, found: dict[str, _Found], now: float) -> int:
-        known = await self._database.read(lambda connection: repository.get_many(connection, list(found)))
+        jobs = await self._database.read(lambda connection: repository.get_many(connection, list(found)))
         count = 0
         for job_id, entry in found.items():
-            job = known.get(job_id)
-            # a tombstone's bytes are late writes: nobody waits for them; a stranger's may be an upload in mid-air
+            job = jobs.get(job_id)
+            # blobs of a tombstone are late writes and can go at once; blobs without a job may be a running upload
             if (job is None and entry.newest < now - self._grace) or (job is not None and job.state in REMOVED):
                 await self._blobs.delete_prefix(f"jobs/{job_id}/")
                 count += 1
@@ -83,7 +84,7 @@ class Sweeper:
 
 
 def _abort(bucket: MultipartUploads, before: float) -> int:
-    """Multipart uploads that a killed process left in S3."""
+    """Abort multipart uploads that a killed process left in S3. Returns their number."""
     stale = [upload for upload in bucket.uploads() if upload.begun < before]
     for upload in stale:
         bucket.abort(upload)
@@ -91,9 +92,9 @@ def _abort(bucket: MultipartUploads, before: float) -> int:
 
 
 def _leftovers(root: Path, before: float) -> int:
-    """Staging files (`name#1`) that a killed process left in a local store (research/queue.md §6)."""
+    """Remove staging files (`name#1`) that a killed process left in a local store (research/queue.md §6); return their number."""
     count = 0
-    for folder, _, names in os.walk(root):  # which, unlike rglob, takes it when a folder vanishes meanwhile
+    for folder, _, names in os.walk(root):  # unlike rglob, it tolerates a folder that is deleted meanwhile
         for path in (Path(folder) / name for name in names if "#" in name):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:

@@ -1,4 +1,4 @@
-"""How long jobs are kept, and the statements that find those whose time is over."""
+"""The retention times of jobs, and the statements that find jobs whose retention time is over."""
 
 import logging
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from sottovoce.service.storage.database import DAY_MS, now_ms
 _log = logging.getLogger(__name__)
 
 UNDELIVERED_MS = 7 * DAY_MS
-"""How long a job that goes once it was delivered is kept for somebody to fetch it."""
+"""ms for which a job with retention 0 is kept if its result is never delivered or fetched."""
 AFTER_READING_MS = 60_000
-"""A transcript that was fetched is kept for so long: the answer may have got lost on its way."""
+"""ms for which a fetched transcript is kept, because the response may have been lost."""
 STUCK = 2
-"""Jobs that never end go after so many times their retention, and no sooner than so many weeks (contract §4, inferred)."""
+"""Jobs that never end are removed after this multiple of their retention, at least after as many weeks (contract §4, inferred)."""
 UNCLEANED_MS = 60_000
-"""A tombstone that is older than this and still has bytes was left so by a killed process."""
+"""ms after which a tombstone that still has blobs counts as left over by a killed process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """How long things are kept, in the database's unit. *keep_ms*: jobs that say nothing themselves."""
+    """Retention times in ms. *keep_ms*: of jobs without their own retention; *tombstone_ms*: of tombstones."""
 
     keep_ms: int = 7 * DAY_MS
     tombstone_ms: int = 30 * DAY_MS
 
 
 def _delivered() -> sa.ColumnElement[bool]:
-    """Somebody has had the result: every delivery has ended and there was one, or the transcript was fetched."""
+    """The result was received: the job has deliveries and all have ended, or the transcript was fetched."""
     theirs = t.deliveries.c.job_id == t.jobs.c.id
     some = sa.exists(sa.select(t.deliveries.c.id).where(theirs))
     waiting = sa.exists(sa.select(t.deliveries.c.id).where(theirs, t.deliveries.c.state == "waiting"))
@@ -39,21 +39,21 @@ def _delivered() -> sa.ColumnElement[bool]:
 
 
 def _due(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
-    """Jobs that ended long enough ago."""
+    """Ended jobs whose retention time is over."""
     keep = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
     over = sa.or_(keep > 0, _delivered(), t.jobs.c.finished_at < now_ms() - UNDELIVERED_MS)
     return sa.and_(t.jobs.c.state.in_([State.DONE, State.REJECTED]), t.jobs.c.delete_at <= now_ms(), over)
 
 
 def _stuck(policy: RetentionPolicy) -> sa.ColumnElement[bool]:
-    """Jobs that were not done in all that time: nobody may keep media for ever by not working on it."""
+    """Jobs that have not ended for `STUCK` times their retention, so that their media is not stored forever."""
     longest = sa.func.coalesce(t.jobs.c.keep_ms, policy.keep_ms)
     patience = STUCK * sa.case((longest > 7 * DAY_MS, longest), else_=7 * DAY_MS)
     return sa.and_(t.jobs.c.state.in_(job.LIVE), t.jobs.c.created_at < now_ms() - patience)
 
 
 def due(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> list[str]:
-    """Ids of jobs that are to go, those that ended first."""
+    """Return the ids of at most *limit* jobs to remove, ended jobs before stuck ones."""
     ended = sa.select(t.jobs.c.id).where(_due(policy)).order_by(t.jobs.c.delete_at).limit(limit)
     found = list(connection.scalars(ended))
     if len(found) < limit:
@@ -62,14 +62,17 @@ def due(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> list[
 
 
 def uncleaned(connection: sa.Connection, limit: int) -> list[str]:
-    """Ids of tombstones whose bytes may still be there."""
+    """Return the ids of tombstones whose blobs may still exist."""
     old = t.jobs.c.removed_at < now_ms() - UNCLEANED_MS
     statement = sa.select(t.jobs.c.id).where(t.jobs.c.cleaned_at.is_(None), old).order_by(t.jobs.c.removed_at)
     return list(connection.scalars(statement.limit(limit)))
 
 
 def make_tombstones(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> int:
-    """Forget tombstones whose time is over, and that nothing is left of; how many. From then on they are 404."""
+    """Remove tombstones whose time is over and whose blobs are gone. From then on their jobs are 404.
+
+    Returns the number of removed tombstones.
+    """
     old = (t.jobs.c.removed_at <= now_ms() - policy.tombstone_ms, t.jobs.c.cleaned_at.is_not(None))
     ids = list(connection.scalars(sa.select(t.jobs.c.id).where(*old).limit(limit)))
     if ids:
@@ -80,7 +83,7 @@ def make_tombstones(connection: sa.Connection, policy: RetentionPolicy, limit: i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionReport:
-    """What is kept, and what is about to go. Bytes are those of media."""
+    """Numbers of stored jobs, and of jobs that are to be removed. Bytes are those of media; *oldest_end* in epoch ms."""
 
     kept: int
     kept_bytes: int
@@ -93,7 +96,7 @@ class RetentionReport:
 
 
 def report(connection: sa.Connection, policy: RetentionPolicy) -> RetentionReport:
-    """How things stand now."""
+    """Return the current numbers."""
     kept = t.jobs.c.state.not_in(job.REMOVED)
     ended = t.jobs.c.state.in_([State.DONE, State.REJECTED])
 
@@ -112,6 +115,3 @@ def report(connection: sa.Connection, policy: RetentionPolicy) -> RetentionRepor
         uncleaned=count(t.jobs.c.state.in_(job.REMOVED), t.jobs.c.cleaned_at.is_(None)),
         oldest_end=oldest,
     )
-
-
-# ── the sweep ──

@@ -14,14 +14,14 @@ from sottovoce.service.storage.database import Database
 _log = logging.getLogger(__name__)
 
 BATCH = 100
-"""Jobs in one look."""
+"""Jobs of one query."""
 OVERLAP_MS = 600_000
-"""How far a look goes back behind the newest deletion that was seen: another may have been committed later than it says."""
+"""ms before the newest handled deletion that are checked again: a deletion may be committed later than its timestamp."""
 _SEEN = "deleted projects seen until"
 
 
 class ProjectCleanup:
-    """Removes what deleted projects left in this region: media, transcripts, configs; and what is known of their usage."""
+    """Removes the data of deleted projects in this region: media, transcripts, configs and usage."""
 
     def __init__(self, control: Database, database: Database, deletion: JobDeletion) -> None:
         self._control = control
@@ -29,7 +29,7 @@ class ProjectCleanup:
         self._deletion = deletion
 
     async def project(self, project_id: int) -> int:
-        """Remove the jobs of *project_id*; how many."""
+        """Remove the jobs and usage of *project_id*. Returns the number of jobs."""
         removed, last = 0, ""
         while ids := await self._database.read(lambda connection, last=last: _jobs_of(connection, project_id, last)):  # type: ignore[misc]
             for job_id in ids:
@@ -37,7 +37,7 @@ class ProjectCleanup:
             last = ids[-1]
         workspace_id = await self._control.read(lambda connection: _workspace_of(connection, project_id))
         if workspace_id is not None:
-            # nobody copies the usage of a deleted project, so none of it comes back
+            # the usage of a deleted project is not copied any more, so it does not come back
             for database, table in ((self._database, t.job_usage), (self._control, t.usage)):
                 await database.write(
                     partial(usage.forget, table=table, workspace_id=workspace_id, project_id=project_id)
@@ -45,7 +45,7 @@ class ProjectCleanup:
         return removed
 
     async def tick(self) -> None:
-        """Remove the jobs of every deleted project: also those that another region deleted, and the rest of a killed delete."""
+        """Remove the jobs of every deleted project, including those deleted in another region and interrupted deletions."""
         held = await self._database.read(_projects_with_jobs)
         seen = await self._database.read(_seen)
         deleted = await self._control.read(lambda connection: _deleted(connection, held, seen - OVERLAP_MS))
@@ -66,7 +66,7 @@ def _projects_with_jobs(connection: sa.Connection) -> list[int]:
 
 
 def _deleted(connection: sa.Connection, ids: list[int], since: int) -> dict[int, int]:
-    """When those of *ids* that are deleted were, and all that were since then."""
+    """Return the deletion times of the projects that were deleted after *since*, or are deleted and in *ids*."""
     deleted_at = t.projects.c.deleted_at
     theirs = (deleted_at.is_not(None), sa.or_(t.projects.c.id.in_(ids), deleted_at > since))
     return {row.id: row.deleted_at for row in connection.execute(sa.select(t.projects.c.id, deleted_at).where(*theirs))}
@@ -77,7 +77,7 @@ def _workspace_of(connection: sa.Connection, project_id: int) -> int | None:
 
 
 def _seen(connection: sa.Connection) -> int:
-    """Until when (epoch ms, by the control database's clock) deletions were carried out in this region."""
+    """Return the time (epoch ms, by the control database's clock) up to which deletions were handled in this region."""
     return connection.scalar(sa.select(t.counters.c.value).where(t.counters.c.name == _SEEN)) or 0
 
 

@@ -1,7 +1,7 @@
-"""Jobs whose time is over: their rows become tombstones, then every byte of them goes, then in time the tombstones.
+"""The retention sweep: turns jobs whose retention time is over into tombstones, deletes their blobs, and later the tombstones.
 
-A sweep is an errand of the queue: made once at a time however many workers there are, gone on with by another when its worker
-dies. Whatever it does can be done again; what is left between two of its steps is found by the next sweep.
+A sweep is a task of the queue: only one runs at a time, and another worker continues it if its worker dies. Each step can be
+repeated; the next sweep completes an interrupted one.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from sottovoce.service.storage.database import Database, now_ms
 _log = logging.getLogger(__name__)
 
 PAGE = 200
-"""Jobs in one transaction: others wait for it about as long as for an upload's commit."""
+"""Jobs of one transaction, which takes about as long as the commit of an upload."""
 REST = 0.02
-"""Seconds between two pages, for everybody else."""
+"""Seconds between two pages, in which other transactions can write."""
 HISTORY = timedelta(hours=1)
-"""How long the queue remembers what it has done with."""
+"""Time for which the queue keeps ended entries."""
 SCRATCH = 24 * 3600.0
-"""Seconds after which temporary files of no living job are left-overs."""
+"""Seconds after which temporary files of a job that does not run are removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """What a sweep removed."""
+    """The numbers of jobs expired, blobs cleaned, tombstones forgotten and orphans removed by a sweep."""
 
     expired: int = 0
     cleaned: int = 0
@@ -51,11 +51,8 @@ class SweepResult:
 
     @property
     def anything(self) -> bool:
-        """Whether there was something to do."""
+        """True if the sweep removed anything."""
         return bool(self.expired or self.cleaned or self.forgotten or self.orphans)
-
-
-# ── statements ──
 
 
 class Retention:
@@ -84,29 +81,29 @@ class Retention:
         self._scratch = scratch
         self._every = thorough_every
         self._last = time.monotonic()
-        self._turns = IntervalLock(database, "sweep", thorough_every)
+        self._interval_lock = IntervalLock(database, "sweep", thorough_every)
 
     async def attempt(self, _subject: str, _slot: int) -> None:
-        """A sweep as the queue has it made; all blobs are looked through once in *thorough_every* seconds only."""
-        thorough = time.monotonic() - self._last >= self._every and await self._turns.acquire()
+        """Run a sweep as a task of the queue. It searches all blobs for orphans only once in *thorough_every* seconds."""
+        thorough = time.monotonic() - self._last >= self._every and await self._interval_lock.acquire()
         if thorough:
             self._last = time.monotonic()
         try:
             await self.sweep(thorough=thorough)
-        except Exception:  # noqa: BLE001 - the next one is due soon, and finds whatever this one left
+        except Exception:  # noqa: BLE001 - the next sweep is due soon and completes this one
             _log.exception("retention sweep failed")
 
     async def sweep(self, *, thorough: bool = True) -> SweepResult:
-        """Remove what is to go; *thorough*: also what nobody owns any more."""
+        """Remove jobs and tombstones whose time is over, and left-over blobs; *thorough*: also orphans."""
         swept = SweepResult(
             expired=await self._expire(),
             cleaned=await self._clean(),
-            forgotten=await self._bury(),
+            forgotten=await self._remove_tombstones(),
             orphans=await self._orphans() if thorough else 0,
         )
         await asyncio.to_thread(self._queue.forget_ended, datetime.now(UTC) - HISTORY)
         if swept.expired or swept.cleaned or self._deletion.take_removed():
-            # what was overwritten in the database still stands in its log
+            # SQLite's write-ahead log still contains the overwritten data
             await asyncio.to_thread(self._database.truncate_log)
         if swept.anything:
             _log.info("retention swept", extra=asdict(swept))
@@ -118,7 +115,7 @@ class Retention:
             removed = await self._deletion.remove(ids, Event.EXPIRED_BY_RETENTION)
             self._metrics.removed("expired", len(removed))
             count += len(removed)
-            if not removed:  # all of them were somebody else's
+            if not removed:  # other processes removed all of them
                 break
             await asyncio.sleep(REST)
         return count
@@ -131,10 +128,10 @@ class Retention:
             await asyncio.sleep(REST)
         return count
 
-    async def _bury(self) -> int:
+    async def _remove_tombstones(self) -> int:
         count = 0
-        while buried := await self._database.write(lambda connection: make_tombstones(connection, self._policy, PAGE)):
-            count += buried
+        while removed := await self._database.write(lambda connection: make_tombstones(connection, self._policy, PAGE)):
+            count += removed
             await asyncio.sleep(REST)
         return count
 
@@ -147,7 +144,7 @@ class Retention:
 
 
 def _clear_scratch(folder: Path, live: Iterable[str], before: float) -> int:
-    """Remove temporary folders (`<job>-<attempt>`) of jobs that nobody works on, if they are old as well."""
+    """Remove temporary folders (`<job>-<attempt>`) last changed before *before* whose job is not in *live*; return their number."""
     alive, count = set(live), 0
     for entry in folder.iterdir():
         with contextlib.suppress(OSError):
@@ -158,7 +155,7 @@ def _clear_scratch(folder: Path, live: Iterable[str], before: float) -> int:
 
 
 class SweepScheduler:
-    """Has a sweep made every *interval* seconds, by whichever worker is free."""
+    """Enqueues a sweep every *interval* seconds; any free worker runs it."""
 
     def __init__(self, database: Database, queue: JobQueue, interval: float) -> None:
         self._database = database
@@ -166,7 +163,7 @@ class SweepScheduler:
         self._every = round(interval * 1000)
 
     async def tick(self) -> None:
-        """Enqueue the sweep of this stretch of time; whoever comes second with it adds none."""
+        """Enqueue the sweep of the current interval. A second call in the same interval adds none."""
 
         def enqueue(connection: sa.Connection) -> None:
             now = int(connection.execute(sa.select(now_ms())).scalar_one())

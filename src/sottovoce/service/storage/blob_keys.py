@@ -1,4 +1,4 @@
-"""Where the data of a job is stored: the keys of its blobs."""
+"""The keys of a job's blobs."""
 
 import logging
 
@@ -8,20 +8,20 @@ _log = logging.getLogger(__name__)
 
 
 def media_key(job_id: str) -> str:
-    """Where a job's media lies."""
+    """Return the key of a job's media."""
     return f"jobs/{job_id}/input"
 
 
 def text_key(job_id: str) -> str:
-    """Where the text of an alignment job lies."""
+    """Return the key of the text of an alignment job."""
     return f"jobs/{job_id}/text"
 
 
 def result_key(job_id: str, attempt: int) -> str:
-    """Where an attempt's transcript lies."""
+    """Return the key of an attempt's transcript."""
     return f"jobs/{job_id}/{attempt}/transcript"
 
 
 def _windows_prefix(job_id: str, key: m.EngineKey | None = None) -> str:
-    """Where kept windows lie; an engine goes on only from windows of its own."""
+    """Return the key prefix of a job's stored windows; with *key*, of one engine and model, which reuse only their own."""
     return f"jobs/{job_id}/windows/" + (f"{key.engine}-{key.model}/" if key else "")

@@ -1,4 +1,9 @@
-"""Media and results as bytes under keys, in a local folder or in S3. What is closed is durable."""
+"""The blob store: media and results as bytes under keys, in a local folder or in S3. A closed blob is durable.
+
+Parts, in order:
+- `BlobWriter` writes one blob;
+- `Blobs` is the store: opening, writing, reading, listing, deleting, and the health check.
+"""
 
 import asyncio
 import contextlib
@@ -11,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 BUFFER = 2 << 20
+"""Bytes that a writer collects before it passes them to the store."""
 S3_COPY = 5_000_000_000
+"""Bytes of the largest object that S3 copies in one request."""
 _PROBE = "health/probe"
+"""The key of the blob that the health check writes."""
 
 
 class Missing(Exception):
@@ -20,7 +28,7 @@ class Missing(Exception):
 
 
 class BlobWriter:
-    """One blob being written. Nothing is to be seen of it before `close`, and nothing after `abort`."""
+    """Writes one blob. The blob becomes visible with `close`, and is removed by `abort`."""
 
     def __init__(self, store: "Blobs", key: str) -> None:
         self._store = store
@@ -30,7 +38,7 @@ class BlobWriter:
         self.size = 0
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append *data*; waits while the store is slower than the caller."""
+        """Append *data*. Waits while the store is slower than the caller."""
         self._buffer += data
         self.size += len(data)
         if len(self._buffer) >= BUFFER:
@@ -48,8 +56,8 @@ class BlobWriter:
         await self._store.make_durable(self._key)
 
     async def abort(self) -> None:
-        """Give up: whatever was written is removed. Never raises on the store's own trouble."""
-        # the caller is on its way out with an error of its own; what cannot be closed (any more) may be visible all the same
+        """Remove the written data. Suppresses errors of the store, because the caller is handling an error already."""
+        # the delete is tried even if the close fails: the blob may be visible nevertheless
         with contextlib.suppress(Exception):
             await self._inner.close()
         with contextlib.suppress(Exception):
@@ -65,12 +73,12 @@ class Blobs:
 
     @property
     def movable(self) -> int:
-        """Bytes of the largest blob that can be given another key: S3 copies no more at once."""
+        """Bytes of the largest blob that `move` can rename: S3 limits the size of a copy."""
         return sys.maxsize if self.root else S3_COPY
 
     @classmethod
     def open(cls, url: str, options: Mapping[str, str]) -> "Blobs":
-        """The store at *url*: `file:///folder` or `s3://bucket/prefix` with obstore's S3 *options*."""
+        """Open the store at *url*: `file:///folder`, or `s3://bucket/prefix` with obstore's S3 *options*."""
         from obstore.store import LocalStore, from_url
 
         if url.startswith("file://"):
@@ -82,25 +90,25 @@ class Blobs:
         return cls(from_url(url, config=config, client_options=client), None)
 
     def open_writer(self, key: str) -> Any:
-        """Obstore's own writer."""
+        """Return obstore's writer of the blob *key*."""
         import obstore
 
         size, parallel = (BUFFER, 2) if self.root else (8 << 20, 4)
         return obstore.open_writer_async(self._store, key, buffer_size=size, max_concurrency=parallel)
 
     def writer(self, key: str) -> BlobWriter:
-        """A writer of a new blob."""
+        """Return a writer of the new blob *key*."""
         return BlobWriter(self, key)
 
     async def put(self, key: str, data: bytes) -> None:
-        """A small blob at once, durable on return; replaces."""
+        """Write a small blob, durable on return; replaces an existing one."""
         import obstore
 
         await obstore.put_async(self._store, key, data)
         await self.make_durable(key)
 
     async def get(self, key: str) -> bytes:
-        """The whole of a small blob. Raises `Missing`."""
+        """Return the content of a small blob. Raises `Missing`."""
         import obstore
 
         try:
@@ -110,7 +118,7 @@ class Blobs:
             raise Missing(key) from error
 
     async def stream(self, key: str, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
-        """A blob of any size, piece by piece. Raises `Missing` before the first piece."""
+        """Yield a blob of any size in pieces of at least *chunk* bytes. Raises `Missing` before the first piece."""
         import obstore
 
         try:
@@ -121,7 +129,7 @@ class Blobs:
             yield bytes(piece)
 
     async def size(self, key: str) -> int:
-        """Bytes of a blob. Raises `Missing`."""
+        """Return the number of bytes of a blob. Raises `Missing`."""
         import obstore
 
         try:
@@ -130,7 +138,7 @@ class Blobs:
             raise Missing(key) from error
 
     async def move(self, source: str, target: str) -> None:
-        """Give the blob *source* the key *target*, durable on return; replaces. Raises `Missing`."""
+        """Rename the blob *source* to *target*, durable on return; replaces an existing one. Raises `Missing`."""
         import obstore
 
         try:
@@ -140,14 +148,14 @@ class Blobs:
         await self.make_durable(target)
 
     async def keys(self, prefix: str) -> list[str]:
-        """Every key below *prefix*, sorted."""
+        """Return every key below *prefix*, sorted."""
         import obstore
 
         found = await obstore.list(self._store, prefix=prefix).collect_async()
         return sorted(str(item["path"]) for item in found)
 
     async def listing(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
-        """Every key below *prefix* and when it was written (epoch seconds), in pages: memory does not grow with the store."""
+        """Yield every key below *prefix* with its time of writing (epoch seconds). Reads in pages, to limit memory."""
         import obstore
 
         async for page in obstore.list(self._store, prefix=prefix, chunk_size=1000):
@@ -155,14 +163,14 @@ class Blobs:
                 yield str(item["path"]), item["last_modified"].timestamp()
 
     async def delete(self, key: str) -> None:
-        """Remove one blob; one that is gone already is fine."""
+        """Remove one blob. Does nothing if it does not exist."""
         import obstore
 
         with contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, key)
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every blob below *prefix*; how many there were."""
+        """Remove every blob below *prefix*. Returns their number."""
         keys = await self.keys(prefix)
         for key in keys:
             await self.delete(key)
@@ -172,7 +180,10 @@ class Blobs:
 
     @asynccontextmanager
     async def as_file(self, key: str, scratch: Path) -> AsyncIterator[Path]:
-        """The blob as a file to read: itself when local, else a copy below *scratch* for as long as the block lasts."""
+        """Provide the blob as a file to read: the local file itself, else a copy below *scratch* that the end of the block removes.
+
+        Raises `Missing`.
+        """
         if self.root:
             path = self.root / key
             if not path.exists():
@@ -188,25 +199,25 @@ class Blobs:
             yield path
         finally:
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # another copy lies beside it
+            with contextlib.suppress(OSError):  # not empty: another blob is copied there
                 await asyncio.to_thread(scratch.rmdir)
 
     async def check(self) -> None:
-        """Raise unless a blob can be written now."""
+        """Write a small blob. Raises if the store does not accept it."""
         await self.put(_PROBE, b"ok")
 
     async def make_durable(self, key: str) -> None:
-        """Obstore does not fsync (research/queue.md §6): do it for the file and every folder on the way."""
+        """Sync the file and its parent folders to disk, because obstore does not (research/queue.md §6)."""
         if self.root:
             await asyncio.to_thread(_sync, self.root, self.root / key)
 
 
 def _sync(root: Path, path: Path) -> None:
-    for place in (path, *path.parents):
-        descriptor = os.open(place, os.O_RDONLY)
+    for entry in (path, *path.parents):
+        descriptor = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if place == root:
+        if entry == root:
             return

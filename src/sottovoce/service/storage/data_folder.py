@@ -1,4 +1,4 @@
-"""The folder of an embedded server: where things lie, and the lock that keeps a second server out."""
+"""The data folder of an embedded server: its paths, and the lock that keeps a second server out."""
 
 import fcntl
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 class FolderInUse(Exception):
-    """Another server has this region's folder."""
+    """Another server uses this region's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFolder:
-    """Paths below one data folder for one region."""
+    """The paths of one region below a data folder."""
 
     root: Path
     region: str
@@ -27,12 +27,12 @@ class DataFolder:
 
     @property
     def control_database(self) -> Path:
-        """The global database."""
+        """The control database."""
         return self.root / "control.db"
 
     @property
     def region_database(self) -> Path:
-        """Jobs and queue of this region."""
+        """The database with the jobs and the queue of this region."""
         return self.home / "region.db"
 
     @property
@@ -42,26 +42,26 @@ class DataFolder:
 
     @property
     def scratch(self) -> Path:
-        """Temporary files, wiped at start."""
+        """Temporary files, removed at each start."""
         return self.home / "tmp"
 
     @property
     def secrets_key(self) -> Path:
-        """The default key file of the vault."""
+        """The default key file of the `Encryptor`."""
         return self.root / "secrets.key"
 
     @property
     def api_key(self) -> Path:
-        """The first API key, kept for the operator."""
+        """The file with the first API key, for the operator."""
         return self.root / "api-key"
 
     def prepare(self) -> None:
-        """Make the folders, private to their owner."""
+        """Create the folders, accessible only to their owner."""
         for folder in (self.root, self.home, self.blobs, self.scratch):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def lock(self) -> int:
-        """Take the region for this process and its life; the kernel lets go of it however the process ends.
+        """Lock the region for this process, and return the lock's descriptor. The kernel releases it when the process ends.
 
         Raises `FolderInUse`.
         """
@@ -74,24 +74,24 @@ class DataFolder:
         return descriptor
 
     def own_scratch(self, name: str) -> tuple[Path, int]:
-        """A temporary folder for one of several processes: its path, and what holds it for as long as it is open.
+        """Create a temporary folder for one of several processes. Returns its path, and the descriptor that locks it while open.
 
-        Those of processes that have ended without a goodbye are thrown away.
+        Removes the folders of processes that have ended. Raises `FolderInUse`.
         """
         with _locked(self.scratch):
             for entry in self.scratch.iterdir():
                 if (descriptor := _try_lock(entry)) is not None:
                     shutil.rmtree(entry, ignore_errors=True)
                     os.close(descriptor)
-            place = self.scratch / name
-            place.mkdir(mode=0o700)
-            descriptor = _try_lock(place)
+            folder = self.scratch / name
+            folder.mkdir(mode=0o700)
+            descriptor = _try_lock(folder)
         if descriptor is None:
-            raise FolderInUse(f"another process is using {place}")
-        return place, descriptor
+            raise FolderInUse(f"another process is using {folder}")
+        return folder, descriptor
 
     def wipe_scratch(self) -> None:
-        """Throw away what a killed process left in the temporary folder. Only with the lock held."""
+        """Remove what a killed process left in the temporary folder. Call it only while holding the lock."""
         for entry in self.scratch.iterdir():
             whole = entry.is_dir() and not entry.is_symlink()
             shutil.rmtree(entry, ignore_errors=True) if whole else entry.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _try_lock(folder: Path) -> int | None:
-    """The folder, locked for as long as the descriptor is open; `None` when somebody has it, or it is no folder."""
+    """Lock *folder* while the returned descriptor is open; `None` if another process has locked it, or it is not a folder."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

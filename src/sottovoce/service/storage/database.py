@@ -1,7 +1,13 @@
-"""One database, two ways in: many readers, one writer (docs/decisions/0002).
+"""A database with many readers and one writer (docs/decisions/0002). The same statements run on SQLite and PostgreSQL.
 
-SQLite: readers are deferred and cannot write, the writer begins IMMEDIATE on a single connection, so that nobody waits for a
-lock in mid-transaction. PostgreSQL: both are ordinary pools. The same statements run on both.
+SQLite: readers use deferred transactions and cannot write; the writer begins IMMEDIATE on a single connection, so that no
+transaction waits for a lock after its start. PostgreSQL: one ordinary pool serves both.
+
+Parts, in order:
+- constants and `now_ms`, the database's clock;
+- URLs;
+- engines for SQLite and PostgreSQL;
+- `Database`.
 """
 
 import asyncio
@@ -22,24 +28,27 @@ from sqlalchemy.sql.functions import FunctionElement
 T = TypeVar("T")
 Connection = sa.Connection
 DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.TimeoutError)
-"""What a statement raises while the database cannot be reached or is locked for too long."""
+"""Exceptions of a statement while the database is unreachable or locked too long."""
 DATABASE_ERROR = sa.exc.SQLAlchemyError
-"""What a statement raises for any reason."""
+"""The base class of all exceptions of a statement."""
 DAY_MS = 86_400_000
 """Milliseconds of a day."""
 READERS = 4
-BUSY_TIMEOUT = 30.0  # seconds
+"""Threads and connections for reading."""
+BUSY_TIMEOUT = 30.0
+"""Seconds that a statement waits for a lock of SQLite."""
 SILENCE_MS = 10_000
-"""How long a transaction may hang between two statements before PostgreSQL ends it, and its locks; ours take milliseconds."""
+"""ms that a transaction may be idle before PostgreSQL ends it and releases its locks; normal ones take milliseconds."""
 _SILENCED = "25P03"
+"""PostgreSQL's error code for a transaction that it ended for being idle."""
 LOG_PATIENCE = 0.5
-"""Seconds that emptying the log waits for readers; writers wait as long."""
+"""Seconds that truncating the write-ahead log waits for readers; writers wait for it meanwhile."""
 SUBSECONDS = (3, 42, 0)
-"""The first SQLite that knows `unixepoch('subsec')`, which DBOS asks for whenever Python is 3.12 or newer."""
+"""The first SQLite version with `unixepoch('subsec')`, which DBOS uses on Python 3.12 or newer."""
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
-    """The database's clock in epoch milliseconds: the only clock that leases are compared with."""
+    """The database's clock in epoch milliseconds, the only clock for leases."""
 
     type = sa.BigInteger()
     inherit_cache = True
@@ -47,7 +56,7 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
 
 @compiles(now_ms, "sqlite")
 def _now_sqlite(_element: now_ms, _compiler: Any, **_kw: Any) -> str:
-    # unixepoch('subsec') needs SQLite 3.42, Debian 12 has 3.40; a double holds a Julian day to 0.04 ms
+    # unixepoch('subsec') needs SQLite 3.42, Debian 12 has 3.40; a double stores a Julian day with a precision of 0.04 ms
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 
 
@@ -57,17 +66,17 @@ def _now_postgresql(_element: now_ms, _compiler: Any, **_kw: Any) -> str:
 
 
 def is_sqlite(url: str) -> bool:
-    """Whether *url* names an embedded database."""
+    """True if *url* is that of an SQLite database."""
     return sa.make_url(url).get_backend_name() == "sqlite"
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of the SQLite file at *path*."""
+    """Return the URL of the SQLite file at *path*."""
     return f"sqlite:///{path.resolve()}"
 
 
 def normal_url(url: str) -> str:
-    """*url* with the driver that we ship: `postgresql://` and `postgres://` mean psycopg 3."""
+    """Return *url* with the packaged driver: `postgresql://` and `postgres://` use psycopg 3."""
     parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1))
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -75,15 +84,15 @@ def normal_url(url: str) -> str:
 
 
 def _unixepoch(modifier: object) -> float | None:
-    """`unixepoch('subsec')` for an older SQLite."""
+    """Implement `unixepoch('subsec')` for an older SQLite."""
     return time.time() if modifier == "subsec" else None
 
 
 def sqlite_engine(url: str, *, pool: int, begin: str | None, query_only: bool = False) -> sa.Engine:
-    """An engine on a SQLite file with our pragmas.
+    """Return an engine on a SQLite file, with the project's pragmas.
 
-    *begin* is the statement that opens a transaction (`BEGIN IMMEDIATE`); `None` keeps the driver's own way, in which reads
-    open none, which is what DBOS was measured with.
+    *begin* is the statement that opens a transaction (`BEGIN IMMEDIATE`); `None` keeps the driver's default, in which reads open
+    no transaction: DBOS was measured with it.
     """
     engine = sa.create_engine(
         url,
@@ -114,10 +123,10 @@ def sqlite_engine(url: str, *, pool: int, begin: str | None, query_only: bool = 
 
 
 def postgres_engine(url: str, *, pool: int) -> sa.Engine:
-    """An engine on PostgreSQL that notices dead connections before it uses them.
+    """Return an engine on PostgreSQL that checks each pooled connection before use.
 
-    A process that is stopped, or a machine that vanishes, in mid-transaction holds its row locks for as long as the server
-    believes in the connection: the server is told to believe in silence for `SILENCE_MS` only.
+    A process or machine that stops in a transaction keeps its row locks as long as the server keeps the connection. So each
+    connection sets a limit of `SILENCE_MS` for an idle transaction.
     """
     engine = sa.create_engine(
         url,
@@ -125,12 +134,12 @@ def postgres_engine(url: str, *, pool: int) -> sa.Engine:
         max_overflow=2,
         pool_pre_ping=True,
         pool_timeout=30,
-        connect_args={"connect_timeout": 5},  # libpq would wait for minutes for a host that is gone
+        connect_args={"connect_timeout": 5},  # seconds; libpq's default would wait minutes for an unreachable host
     )
 
     @sa.event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:  # not by `options`: connection poolers refuse them
+        with connection.cursor() as cursor:  # not by `options`, which connection poolers reject
             cursor.execute(f"SET idle_in_transaction_session_timeout = {SILENCE_MS}")
         connection.commit()
 
@@ -139,7 +148,7 @@ def postgres_engine(url: str, *, pool: int) -> sa.Engine:
 
 
 def _silenced(context: sa.engine.ExceptionContext) -> BaseException | None:
-    """A transaction that the server ended for its silence is a lost connection, whatever the driver calls it."""
+    """Report a transaction that the server ended for being idle as a lost connection; the driver does not."""
     if getattr(context.original_exception, "sqlstate", None) != _SILENCED:
         return None
     context.is_disconnect = True
@@ -147,7 +156,7 @@ def _silenced(context: sa.engine.ExceptionContext) -> BaseException | None:
 
 
 class Database:
-    """Readers and a writer over one URL, and threads to use them from an event loop."""
+    """Readers and a writer of one database, and the threads that run them for an event loop."""
 
     def __init__(self, url: str, *, readers: int = READERS) -> None:
         self.url = normal_url(url)
@@ -162,22 +171,22 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection that sees one snapshot and writes nothing."""
+        """Provide a connection that sees one snapshot and does not write."""
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction that commits at the end of the block, or rolls back on any exception."""
+        """Provide a connection in a transaction that commits at the end of the block, or rolls back on an exception."""
         with self._writer.begin() as connection:
             yield connection
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """*work* on a reader's thread."""
+        """Run *work* on a reader's thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._reads, partial(self._with, self.reading, work))
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """*work* in one transaction on a writer's thread; once begun it is finished even if the caller is cancelled."""
+        """Run *work* in one transaction on a writer's thread; once begun, it completes even if the caller is cancelled."""
         return await asyncio.get_running_loop().run_in_executor(self._writes, partial(self._with, self.writing, work))
 
     @staticmethod
@@ -186,15 +195,15 @@ class Database:
             return work(connection)
 
     def engine_for_queue(self) -> sa.Engine:
-        """A third engine on the same database for DBOS alone: it nests connections, which a pool of one would deadlock."""
+        """Return a separate engine for DBOS, which nests connections: the writer's pool of one would deadlock."""
         if self.embedded:
             return sqlite_engine(self.url, pool=8, begin=None)
         return postgres_engine(self.url, pool=10)
 
     def truncate_log(self) -> bool:
-        """Empty SQLite's write-ahead log, where what was overwritten may still stand. False: somebody was reading; try again.
+        """Truncate SQLite's write-ahead log, which may still contain overwritten data. False if a reader prevented it: try again.
 
-        PostgreSQL recycles its own.
+        Does nothing on PostgreSQL, which recycles its log.
         """
         if not self.embedded:
             return True
@@ -203,7 +212,7 @@ class Database:
         return bool(row and row[0] == 0)
 
     def close(self) -> None:
-        """End the threads and connections."""
+        """Stop the threads and close the connections."""
         self._reads.shutdown(wait=True)
         self._writes.shutdown(wait=True)
         self._reader.dispose()

@@ -1,4 +1,4 @@
-"""Sealing what callers entrust to us: submitted configs hold notification and fetch credentials."""
+"""Encryption at rest: submitted configs contain credentials for notifications and fetches."""
 
 import logging
 import os
@@ -10,11 +10,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 _log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
-"""Inode, time of change and size of the key file: while they stay, so do its keys."""
+"""Inode, modification time (ns) and size of the key file; a change means that its keys may have changed."""
 
 
 class Encryptor:
-    """Seals with the first key of a file, opens with any of them. A changed file is noticed at the next use."""
+    """Encrypts with the first key of a file, decrypts with any of them. Reads a changed file again at the next use."""
 
     def __init__(self, keys: list[bytes]) -> None:
         self._fernets = _fernets(keys)
@@ -23,27 +23,27 @@ class Encryptor:
 
     @classmethod
     def open_file(cls, path: Path, *, create: bool) -> "Encryptor":
-        """The vault of the keys in *path*, one a line; made with one fresh key (mode 0600) if allowed and absent."""
+        """Return an encryptor with the keys in *path*, one per line. *create*: create a missing file with a new key (mode 0600)."""
         if create and not path.exists():
             write_secret(path, new_key().decode() + "\n")
-        stamp = _stamp(path)  # before the keys: what comes between the two is noticed
+        stamp = _stamp(path)  # read before the keys, so that a change in between is detected later
         encryptor = cls(read_keys(path))
         encryptor._path, encryptor._stamp = path, stamp
         return encryptor
 
     def encrypt(self, text: bytes) -> bytes:
-        """*text*, unreadable without the key file."""
+        """Return *text* encrypted with the first key."""
         return self._keys()[0].encrypt(text)
 
     def decrypt(self, encrypted: bytes) -> bytes:
-        """The text of *encrypted*. Raises `ValueError` when no key of the file opens it."""
+        """Return the text of *encrypted*. Raises `ValueError` if no key of the file decrypts it."""
         try:
             return MultiFernet(self._keys()).decrypt(encrypted)
         except InvalidToken as error:
-            raise ValueError("sealed with a key that is not in the key file") from error
+            raise ValueError("encrypted with a key that is not in the key file") from error
 
     def is_newest(self, encrypted: bytes) -> bool:
-        """Whether *encrypted* is sealed with the first key of the file."""
+        """True if *encrypted* is encrypted with the first key of the file."""
         try:
             self._keys()[0].decrypt(encrypted)
         except InvalidToken:
@@ -51,7 +51,7 @@ class Encryptor:
         return True
 
     def _keys(self) -> list[Fernet]:
-        """The keys as the file has them now; those from before while it cannot be read."""
+        """Return the current keys of the file, or the previous ones while it cannot be read."""
         if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
             try:
                 self._fernets = _fernets(read_keys(self._path))
@@ -62,12 +62,12 @@ class Encryptor:
 
 
 def new_key() -> bytes:
-    """A fresh key for a key file."""
+    """Return a new key for a key file."""
     return Fernet.generate_key()
 
 
 def read_keys(path: Path) -> list[bytes]:
-    """The keys in *path*, newest first. Raises `ValueError` when there is none, `OSError`."""
+    """Return the keys in *path*, newest first. Raises `ValueError` if there is none, and `OSError`."""
     keys = path.read_bytes().split()
     if not keys:
         raise ValueError(f"no key in {path.name}")
@@ -87,22 +87,22 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write *text* to a new file that only its owner may read, durably and whole. Raises `FileExistsError`."""
+    """Write *text* atomically and durably to a new file that only its owner can read. Raises `FileExistsError`."""
     draft = _drafted(path, text)
     try:
-        path.hardlink_to(draft)  # never half a key, whenever we are killed; and it replaces nothing
+        path.hardlink_to(draft)  # atomic, and fails if the file exists
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
 def replace_keys(path: Path, keys: list[bytes]) -> None:
-    """Put *keys*, newest first, in the place of what the file at *path* holds; its owner and mode stay. Raises `OSError`."""
+    """Replace the content of the file at *path* with *keys*, newest first; its owner and mode stay. Raises `OSError`."""
     path = path.resolve()  # a link stays a link
     before = path.stat()
     draft = _drafted(path, "".join(f"{key.decode()}\n" for key in keys))
     try:
-        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):  # else the server could read it no more
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):  # otherwise the server could not read it
             os.chown(draft, before.st_uid, before.st_gid)
         draft.chmod(before.st_mode & 0o777)
         draft.replace(path)
@@ -112,7 +112,7 @@ def replace_keys(path: Path, keys: list[bytes]) -> None:
 
 
 def _drafted(path: Path, text: str) -> Path:
-    """A file beside *path* that holds *text* and reached the disk."""
+    """Write *text* durably to a new temporary file beside *path*, and return its path."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

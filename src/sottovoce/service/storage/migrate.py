@@ -1,4 +1,4 @@
-"""Bringing a database to the shape of this release: our tables by Alembic, the queue's by DBOS itself."""
+"""Schema migration: Alembic upgrades the tables of Sottovoce, DBOS those of the queue."""
 
 from importlib import resources
 from typing import Any
@@ -24,7 +24,7 @@ def _config(branch: str, connection: sa.Connection) -> Any:
 
 
 def run(context: Any) -> None:
-    """What both `env.py` do: run the revisions on the connection that they were given."""
+    """Run the revisions on the connection in the context's attributes; both `env.py` call it."""
     attributes = context.config.attributes
     context.configure(
         connection=attributes["connection"], version_table=attributes["version_table"], transaction_per_migration=True
@@ -34,7 +34,7 @@ def run(context: Any) -> None:
 
 
 def upgrade(database: Database, branch: str) -> None:
-    """Run every revision of *branch* that *database* lacks; starting twice at once is safe on both databases."""
+    """Run every revision of *branch* that *database* lacks. Concurrent calls are safe on SQLite and PostgreSQL."""
     from alembic import command
 
     with database.writing() as connection:
@@ -54,7 +54,7 @@ def upgrade_queue(database: Database) -> None:
 
 
 def current(database: Database, branch: str) -> tuple[str | None, str | None]:
-    """The revision that *database* has, and the one that this release wants."""
+    """Return the revision of *database*, and the one that this release needs."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 

@@ -1,7 +1,8 @@
-"""What obstore does not offer of S3: finding and aborting multipart uploads that a killed process left behind.
+"""Lists and aborts the S3 multipart uploads that a killed process left behind; obstore cannot do this.
 
-They are invisible and cost storage until somebody aborts them. Signed with AWS Signature Version 4 as published (canonical
-request, string to sign, derived key), on the standard library: boto3 and DBOS want different versions of python-dateutil.
+Such uploads are invisible and cost storage until they are aborted. Requests are signed with AWS Signature Version 4 as published
+(canonical request, string to sign, derived key). The module uses the standard library only, because boto3 and DBOS need
+different versions of python-dateutil.
 """
 
 import hashlib
@@ -15,13 +16,16 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 TIMEOUT = 30.0
+"""Seconds for each answer of S3."""
 _EMPTY = hashlib.sha256(b"").hexdigest()
+"""The digest of an empty request body."""
 _MAX_ANSWER = 16 << 20
+"""Bytes of an answer that are read, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who signs."""
+    """The S3 credentials that requests are signed with."""
 
     access_key: str
     secret_key: str
@@ -31,7 +35,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A multipart upload under way since *begun* (epoch seconds)."""
+    """An unfinished multipart upload that began at *begun* (epoch seconds)."""
 
     key: str
     id: str
@@ -39,7 +43,7 @@ class Upload:
 
 
 class MultipartUploads:
-    """A bucket seen through the multipart part of the S3 API, path-style."""
+    """The multipart uploads of one bucket, with path-style URLs."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         split = urlsplit(url)
@@ -55,7 +59,7 @@ class MultipartUploads:
         )
 
     def uploads(self) -> list[Upload]:
-        """The first thousand uploads under way below our prefix; a sweep after this one finds the rest."""
+        """Return the first thousand unfinished uploads below the prefix; the next sweep finds the rest."""
         prefix = f"{self._prefix}/" if self._prefix else ""
         answer = self._call("GET", "", {"prefix": prefix, "uploads": ""})
         root = ET.fromstring(answer)  # noqa: S314 - from the operator's own store, and capped in size
@@ -70,7 +74,7 @@ class MultipartUploads:
         ]
 
     def abort(self, upload: Upload) -> None:
-        """Throw *upload* and its parts away."""
+        """Abort *upload* and delete its parts."""
         self._call("DELETE", "/" + quote(upload.key, safe="/~"), {"uploadId": upload.id})
 
     def _call(self, method: str, path: str, query: Mapping[str, str]) -> bytes:
@@ -83,7 +87,7 @@ class MultipartUploads:
 
 
 def signed(method: str, url: str, query: str, who: Credentials, now: datetime) -> dict[str, str]:
-    """The headers that make a bodyless request *who*'s (AWS documentation: "Create a signed AWS API request")."""
+    """Return the headers that sign a request without body as *who* (AWS documentation: "Create a signed AWS API request")."""
     split = urlsplit(url)
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": split.netloc, "x-amz-content-sha256": _EMPTY, "x-amz-date": stamp}

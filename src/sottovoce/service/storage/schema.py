@@ -1,11 +1,16 @@
-"""The tables of both databases, as the migrations leave them. Instants are epoch milliseconds, UTC."""
+"""The tables of both databases, as the migrations create them. Instants are epoch milliseconds, UTC.
+
+Parts, in order:
+- the control database: accounts, credits, projects, keys, copies of usage, the audit log;
+- the region database: counters, jobs, their events, deliveries, usage, token buckets, workers.
+"""
 
 import sqlalchemy as sa
 
 control = sa.MetaData()
 region = sa.MetaData()
 
-# ── control: who may do what, everywhere. No name of a file, no text. ──
+# ── control: accounts and permissions of all regions. It contains no file names and no texts of media. ──
 
 workspaces = sa.Table(
     "workspaces",
@@ -14,10 +19,8 @@ workspaces = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("balance", sa.BigInteger, nullable=False, server_default="0"),  # always the sum of its credit entries
-    sa.Column(
-        "retention_ms", sa.BigInteger
-    ),  # how long its jobs are kept after their end; none: as its regions have it
-    sa.Column("regions", sa.JSON(none_as_null=True)),  # names of those that serve it; none: all
+    sa.Column("retention_ms", sa.BigInteger),  # of its jobs after their end; NULL: the region's setting
+    sa.Column("regions", sa.JSON(none_as_null=True)),  # names of the regions that serve it; NULL: all
 )
 
 users = sa.Table(
@@ -29,10 +32,10 @@ users = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("disabled_at", sa.BigInteger),
-    sa.Column("verified_at", sa.BigInteger),  # when the address was shown to be the user's
+    sa.Column("verified_at", sa.BigInteger),  # when the address was verified
 )
 
-sessions = sa.Table(  # who is logged in
+sessions = sa.Table(  # login sessions
     "sessions",
     control,
     sa.Column("secret_sha256", sa.Text, primary_key=True),
@@ -41,7 +44,7 @@ sessions = sa.Table(  # who is logged in
     sa.Column("expires_at", sa.BigInteger, nullable=False),
 )
 
-mail_links = sa.Table(  # good once: for showing that an address is one's own, or for a new password
+mail_links = sa.Table(  # valid once: to verify an address, or to set a new password
     "mail_links",
     control,
     sa.Column("secret_sha256", sa.Text, primary_key=True),
@@ -50,7 +53,7 @@ mail_links = sa.Table(  # good once: for showing that an address is one's own, o
     sa.Column("expires_at", sa.BigInteger, nullable=False),
 )
 
-throttles = sa.Table(  # what was tried too often, by a digest of who and what
+throttles = sa.Table(  # counts of attempts; *subject* is a digest of purpose and user, address or network
     "throttles",
     control,
     sa.Column("subject", sa.Text, primary_key=True),
@@ -65,15 +68,15 @@ credit_entries = sa.Table(  # append-only; whole credits
     sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),  # added | removed | hold | settled | refund | withdrawn
-    sa.Column("region", sa.Text),  # of the job; none for what an operator did
+    sa.Column("region", sa.Text),  # of the job; NULL for an operator's entry
     sa.Column("job_id", sa.Text),
-    sa.Column("round", sa.Integer, nullable=False, server_default="0"),  # grows when a job is run again after its end
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),  # grows when a job is retried after its end
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("region", "job_id", "kind", "round", name="credit_entries_once"),
     sa.Index("credit_entries_newest", "workspace_id", "seq"),
 )
 
-credit_holds = sa.Table(  # holds that are still to be settled or refunded
+credit_holds = sa.Table(  # open holds
     "credit_holds",
     control,
     sa.Column("region", sa.Text, primary_key=True),
@@ -116,19 +119,19 @@ signing_keys = sa.Table(  # of temporary keys; each region signs with its own
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("region", sa.Text, nullable=False, index=True),
     sa.Column("public_key", sa.LargeBinary, nullable=False),
-    sa.Column("private_key", sa.LargeBinary),  # sealed; gone once the key is retired
+    sa.Column("private_key", sa.LargeBinary),  # encrypted; NULL once the key is retired
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("retired_at", sa.BigInteger),
 )
 
-usage = sa.Table(  # copies of what regions counted; no name, no text
+usage = sa.Table(  # copies of the regions' usage records; without names and texts
     "usage",
     control,
     sa.Column("region", sa.Text, primary_key=True),
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("workspace_id", sa.Integer, nullable=False),
     sa.Column("project_id", sa.Integer, nullable=False),
-    sa.Column("day", sa.Integer, nullable=False),  # of its end: days since 1970-01-01, UTC
+    sa.Column("day", sa.Integer, nullable=False),  # of the job's end: days since 1970-01-01, UTC
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("language", sa.Text, nullable=False),
     sa.Column("operating_point", sa.Text, nullable=False),
@@ -142,14 +145,14 @@ audit_log = sa.Table(
     control,
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("at", sa.BigInteger, nullable=False, index=True),
-    sa.Column("actor", sa.Text, nullable=False),  # a key's id, a temporary key's behind it; or the operator
+    sa.Column("actor", sa.Text, nullable=False),  # `<key>`, `<key>/<temporary key>`, `user <id>` or `operator`
     sa.Column("workspace_id", sa.Integer),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
 )
 
-# ── region: jobs and everything about them ──
+# ── region: jobs and their data ──
 
 counters = sa.Table(
     "counters",
@@ -175,7 +178,7 @@ jobs = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("language", sa.Text, nullable=False),
     sa.Column("operating_point", sa.Text, nullable=False),
-    sa.Column("config", sa.LargeBinary),  # the submitted text, sealed
+    sa.Column("config", sa.LargeBinary),  # the submitted text, encrypted
     sa.Column("data_name", sa.Text, nullable=False),
     sa.Column("text_name", sa.Text),
     sa.Column("media_bytes", sa.BigInteger, nullable=False, default=0),
@@ -184,7 +187,7 @@ jobs = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sa.Column("delete_at", sa.BigInteger),
-    sa.Column("removed_at", sa.BigInteger),  # a tombstone since then
+    sa.Column("removed_at", sa.BigInteger),  # when the job became a tombstone
     sa.Column("attempt", sa.Integer, nullable=False, default=0),  # fencing: grows with every claim
     sa.Column("failures", sa.Integer, nullable=False, default=0),  # attempts whose engine process died
     sa.Column("lease_owner", sa.Text),
@@ -197,11 +200,11 @@ jobs = sa.Table(
     sa.Column("errors", sa.JSON, nullable=False),
     sa.Column("idempotency_key", sa.Text),
     sa.Column("idempotency_digest", sa.Text),
-    sa.Column("fetch_attempts", sa.Integer),  # failed ones; NULL: nothing is to be fetched (any more)
-    sa.Column("fetch_at", sa.BigInteger),  # when the next one is due
-    sa.Column("whole_errors", sa.LargeBinary),  # of `errors`, by place: what callers entrusted, sealed
-    sa.Column("legacy", sa.LargeBinary),  # what only V1 knows of a job made through it, sealed
-    sa.Column("keep_ms", sa.BigInteger),  # after its end; none: as the region has it; 0: until it was delivered
+    sa.Column("fetch_attempts", sa.Integer),  # failed fetch attempts; NULL: nothing to fetch
+    sa.Column("fetch_at", sa.BigInteger),  # when the next fetch attempt is due
+    sa.Column("whole_errors", sa.LargeBinary),  # the entries of `errors` with secrets, by position, encrypted
+    sa.Column("legacy", sa.LargeBinary),  # the V1 request of a job that was submitted through V1, encrypted
+    sa.Column("keep_ms", sa.BigInteger),  # retention; NULL: the region's setting; 0: until it is delivered
     sa.Column("read_at", sa.BigInteger),  # when its transcript was first fetched
     sa.Column("cleaned_at", sa.BigInteger),  # of a tombstone: when its blobs and queue history were gone
     sa.Column("app", sa.Text),  # which application submitted it (`sm-app`)
@@ -227,16 +230,16 @@ job_events = sa.Table(
 deliveries = sa.Table(
     "deliveries",
     region,
-    sa.Column("id", sa.Text, primary_key=True),  # what receivers know it by, the same at every attempt
-    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), index=True),  # none: a mail about an account
+    sa.Column("id", sa.Text, primary_key=True),  # sent to receivers, the same at every attempt
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), index=True),  # NULL: a mail about an account
     sa.Column("kind", sa.Text, nullable=False),  # notification | callback | mail
     sa.Column("number", sa.Integer, nullable=False),  # of its entry in the job's config
-    sa.Column("status", sa.Text, nullable=False),  # how the job ended, in the words of the notification
-    sa.Column("target", sa.LargeBinary, nullable=False),  # address, headers, contents: sealed
-    sa.Column("place", sa.Text, nullable=False),  # as much of the address as may be shown
+    sa.Column("status", sa.Text, nullable=False),  # the job's result, as the notification's `status`
+    sa.Column("target", sa.LargeBinary, nullable=False),  # address, headers, contents: encrypted
+    sa.Column("place", sa.Text, nullable=False),  # scheme and host of the address, without secrets
     sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | failed
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # fencing: grows with every recorded one
-    sa.Column("tries", sa.Integer, nullable=False),  # attempts after which it is given up
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # fencing: grows with every recorded attempt
+    sa.Column("tries", sa.Integer, nullable=False),  # attempts after which it has failed
     sa.Column("next_at", sa.BigInteger),
     sa.Column("outcome", sa.Text),  # of the last attempt, without secrets
     sa.Column("created_at", sa.BigInteger, nullable=False),
@@ -256,7 +259,7 @@ job_usage = sa.Table(  # successful jobs, counted when they end; outlives the jo
     sa.Column("operating_point", sa.Text, nullable=False),
     sa.Column("duration_ms", sa.BigInteger, nullable=False),
     sa.Column("app", sa.Text),
-    sa.Column("told_at", sa.BigInteger, index=True),  # when the control database had its copy
+    sa.Column("told_at", sa.BigInteger, index=True),  # when it was copied to the control database
     sa.Index("job_usage_days", "workspace_id", "day"),
 )
 

@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("projects", sa.Column("description", sa.Text))
     op.add_column("api_keys", sa.Column("manages", sa.Boolean, nullable=False, server_default=sa.false()))
-    # only the first key has a user so far, and it is the operator's: as on a new installation, it manages
+    # only the operator's first key has a user in this version; it manages, as on a new installation
     op.execute("UPDATE api_keys SET manages = (1 = 1) WHERE user_id IS NOT NULL")
     op.create_table(
         "signing_keys",

@@ -1,4 +1,4 @@
-"""Logging in, links in mails, and credits. Every key belongs to a user."""
+"""Login, links in e-mails, and credits. Every key belongs to a user."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("workspaces", sa.Column("balance", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("users", sa.Column("verified_at", sa.BigInteger))
-    # V1 asks whose a key is; those of the command line were nobody's until now
+    # V1 needs the user of a key; keys from the command line had none before this version
     op.execute(
         "UPDATE api_keys SET user_id = (SELECT min(users.id) FROM users JOIN projects"
         " ON projects.workspace_id = users.workspace_id WHERE projects.id = api_keys.project_id) WHERE user_id IS NULL"

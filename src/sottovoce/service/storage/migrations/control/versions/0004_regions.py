@@ -1,4 +1,4 @@
-"""What a workspace's regions are and how long they keep its jobs, and usage."""
+"""The regions and the retention time of workspaces, and usage."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.BigInteger, nullable=False),
     )
-    # there from the start, so that two first jobs at once wait for each other instead of failing
+    # inserted here, so that two concurrent first jobs wait for this row instead of failing
     op.execute("INSERT INTO counters (name, value) VALUES ('v1', 0)")
     op.create_table(
         "jobs",

@@ -1,4 +1,4 @@
-"""What V1 knows of its jobs, and mails that are about no job."""
+"""The V1 requests of jobs, and mails that belong to no job."""
 
 import sqlalchemy as sa
 from alembic import op

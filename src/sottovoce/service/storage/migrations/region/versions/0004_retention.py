@@ -1,4 +1,4 @@
-"""How long each job is kept, usage, and shared token buckets."""
+"""The retention time of each job, usage, and shared token buckets."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_buckets_at", "buckets", ["at"])
-    # what was done before this release counts too, as far as it is known
+    # counts the jobs that were done before this release, as far as their rows still exist
     op.execute(
         "INSERT INTO job_usage (job_id, workspace_id, project_id, day, type, language, operating_point, duration_ms)"
         " SELECT id, workspace_id, project_id, finished_at / 86400000, type, language, operating_point, duration_ms"
