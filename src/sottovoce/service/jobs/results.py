@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -18,8 +18,8 @@ from sottovoce.service.storage.blobs import Blobs, Missing
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
-from sottovoce.transcript.model import Transcript
-from sottovoce.wire.formats import alignment, json_v2, srt, txt, vtt
+from sottovoce.wire.formats import alignment
+from sottovoce.wire.formats.table import FORMATS, Rendering
 from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import JobView
 
@@ -28,34 +28,12 @@ SMALL = 16 << 10
 REMEMBERED = 1000
 """Decrypted configs in the cache."""
 
-Render = Callable[[Transcript, JobView], Any]
-
-
-def _json(transcript: Transcript, view: JobView) -> dict[str, Any]:
-    return json_v2.render(json_v2.Source(transcript=transcript, job=view, version=__version__))
-
 
 def _request(view: JobView) -> TranscriptionRequest:
     parsed = parse_job_config(orjson.dumps(view.config))
     if not isinstance(parsed, TranscriptionRequest):
         raise Refused(Kind.NOT_TRANSCRIPTION)
     return parsed
-
-
-def _txt(transcript: Transcript, view: JobView) -> str:
-    return txt.render(transcript, diarization=_request(view).diarization)
-
-
-def _srt(transcript: Transcript, view: JobView) -> str:
-    return srt.render(transcript, _request(view).subtitles)
-
-
-def _vtt(transcript: Transcript, view: JobView) -> str:
-    return vtt.render(transcript, _request(view).subtitles)
-
-
-FORMATS: dict[str, Render] = {"json-v2": _json, "txt": _txt, "srt": _srt, "vtt": _vtt}
-"""Renderers by `format`; `vtt` is not in the vendor's API."""
 
 
 class Results:
@@ -106,7 +84,8 @@ class Results:
 
         def render() -> dict[str, Any]:
             transcript, view = codec.decode(stored), self.view(job)
-            return {form: FORMATS[form](transcript, view) for form in forms}
+            given = Rendering(transcript=transcript, job=view, request=_request(view), version=__version__)
+            return {form: FORMATS[form].render(given) for form in forms}
 
         return await asyncio.to_thread(render)  # a ten-hour transcript takes a second, too long for the event loop
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -20,8 +20,7 @@ from sottovoce.wire.notifications import body as wire
 from sottovoce.wire.notifications.body import Layout, Names, Output
 from sottovoce.wire.v1 import notification_texts
 
-_ALIGNMENTS = {Output.WORDS: WORD_START_AND_END, Output.LINES: ONE_PER_LINE}
-_TRANSCRIPTS = {Output.JSON: "json-v2", Output.TXT: "txt", Output.SRT: "srt"}
+_ALIGNMENTS: Mapping[str, str] = {Output.WORDS: WORD_START_AND_END, Output.LINES: ONE_PER_LINE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ class PayloadBuilder:
 
     async def pack(self, job: Job, contents: Sequence[str] | None, number: int) -> Payload:
         """The body for *contents* of entry *number* of the job's `notification_config` (contract §9.2)."""
-        default = Output.JSON if job.type is JobType.TRANSCRIPTION else Output.WORDS
+        default = wire.TRANSCRIPT if job.type is JobType.TRANSCRIPTION else Output.WORDS
         requested = {default} if contents is None else {wire.CONTENTS[item] for item in contents}
         found = await self._collect(job, requested, number)
         form = wire.layout(contents, _names(job), frozenset(found), default)
@@ -125,10 +124,10 @@ class PayloadBuilder:
     async def _read(self, content: Content) -> bytes:
         return await self._blobs.get(content.key) if isinstance(content, Stored) else content
 
-    async def _collect(self, job: Job, requested: Iterable[Output], number: int | None) -> dict[Output, Content]:
+    async def _collect(self, job: Job, requested: Iterable[str], number: int | None) -> dict[str, Content]:
         """Those of the *requested* outputs that the job has."""
-        found: dict[Output, Content] = {}
-        wanted = {output: _TRANSCRIPTS[output] for output in requested if output in _TRANSCRIPTS}
+        found: dict[str, Content] = {}
+        wanted = {output: form for output in requested if (form := wire.transcript_format(output))}
         if wanted and job.state is State.DONE and job.type is JobType.TRANSCRIPTION:
             found |= await self._transcripts(job, wanted)
         for output in requested:
@@ -141,18 +140,18 @@ class PayloadBuilder:
             found[Output.JOBINFO] = self._jobinfo(job, number)
         return found
 
-    async def _transcripts(self, job: Job, wanted: dict[Output, str]) -> dict[Output, Content]:
+    async def _transcripts(self, job: Job, wanted: dict[str, str]) -> dict[str, Content]:
         try:
             values = await self._results.values(job, wanted.values())
         except Refused:  # the job was removed
             return {}
 
-        def encoded() -> dict[Output, Content]:
+        def encoded() -> dict[str, Content]:
             return {output: _bytes(values[form]) for output, form in wanted.items()}
 
         return await asyncio.to_thread(encoded)
 
-    async def _aligned(self, job: Job, output: Output) -> dict[Output, Content]:
+    async def _aligned(self, job: Job, output: str) -> dict[str, Content]:
         try:
             return {output: _bytes(await self._results.aligned(job, _ALIGNMENTS[output]))}
         except Refused:  # the job was removed

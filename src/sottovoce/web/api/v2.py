@@ -22,7 +22,7 @@ from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.alignment_text import SubmittedText
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import FORMATS, Results
+from sottovoce.service.jobs.results import Results
 from sottovoce.service.jobs.submission import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.blob_keys import media_key, text_key
@@ -33,6 +33,7 @@ from sottovoce.web.docs.operations import OPERATIONS
 from sottovoce.web.routing import Handler, Route
 from sottovoce.web.uploads import Form, Limits, Received, announced, receive, submitted_text
 from sottovoce.wire.formats.alignment import TAGS, WORD_START_AND_END
+from sottovoce.wire.formats.table import DEFAULT, FORMATS
 from sottovoce.wire.v2 import job_log
 from sottovoce.wire.v2 import query as v2_query
 from sottovoce.wire.v2 import usage as usage_wire
@@ -163,7 +164,7 @@ class Batch:
             raise Refused(Kind.NOT_TRANSCRIPTION)
         value = await self._results.value(job, form)
         await self._runtime.fetched(job)
-        return responses.json(request, value) if form == "json-v2" else responses.text(str(value))
+        return responses.json(request, value) if FORMATS[form].is_json else responses.text(str(value))
 
     async def data(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/data`: the media as it was submitted."""
@@ -347,7 +348,7 @@ def _is_satisfiable(first: str, last: str, size: int) -> bool:
 
 
 def _format(request: Request) -> str:
-    form = request.query_params.get("format", "json-v2")
+    form = request.query_params.get("format", DEFAULT)
     if form not in FORMATS:
         raise Refused(Kind.FORMAT_NOT_SUPPORTED, f"formats are {', '.join(FORMATS)}", at="format")
     return form

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from sottovoce.job import Reason, State
+from sottovoce.wire.formats.table import DEFAULT, FORMATS
 from sottovoce.wire.v2.job import JobView, job_object
 
 USER_AGENT = "Speechmatics-API/2.0"
@@ -48,38 +49,41 @@ def status_of(state: State, reason: Reason | None) -> Status:
 
 
 class Output(StrEnum):
-    """An output of a job that a notification can contain."""
+    """An output of a job besides its transcript that a notification can contain."""
 
     JOBINFO = "jobinfo"
-    JSON = "json-v2"
-    TXT = "txt"
-    SRT = "srt"
     DATA = "data"
     TEXT = "text"
     WORDS = "alignment.word_start_and_end"
     LINES = "alignment.one_per_line"
 
 
-CONTENTS: Mapping[str, Output] = {
+_PREFIX = "transcript."
+TRANSCRIPT = _PREFIX + DEFAULT
+"""The output that is the transcript in the default format."""
+
+CONTENTS: Mapping[str, str] = {
     "jobinfo": Output.JOBINFO,
-    "transcript": Output.JSON,
-    "transcript.json-v2": Output.JSON,
-    "transcript.txt": Output.TXT,
-    "transcript.srt": Output.SRT,
+    "transcript": TRANSCRIPT,
+    **{_PREFIX + name: _PREFIX + name for name in FORMATS},
     "data": Output.DATA,
     "text": Output.TEXT,
     "alignment": Output.WORDS,
     "alignment.word_start_and_end": Output.WORDS,
     "alignment.one_per_line": Output.LINES,
 }
-"""Every value of `contents` (contract §9.1, §10) and the output that it requests."""
+"""Every value of `contents` (contract §9.1, §10) and the output that it requests: an `Output`, or `transcript.` and a format."""
+
+
+def transcript_format(output: str) -> str | None:
+    """The name of the format of *output*; None if it is no transcript."""
+    return output.removeprefix(_PREFIX) if output.startswith(_PREFIX) else None
+
 
 # suffix and media type; contract §9, inferred: a file is named after the job, media and text keep their submitted names
-_FILES = {
+_FILES: Mapping[str, tuple[str, str]] = {
     Output.JOBINFO: (".json", JSON),
-    Output.JSON: (".json", JSON),
-    Output.TXT: (".txt", TEXT),
-    Output.SRT: (".srt", TEXT),
+    **{_PREFIX + each.name: (each.suffix, each.media_type) for each in FORMATS.values()},
     Output.DATA: ("", BYTES),
     Output.TEXT: (".txt", TEXT),
     Output.WORDS: (".txt", TEXT),
@@ -106,7 +110,7 @@ class Part:
     """One item of a body: its *name* in a form, its *filename* (empty if unknown) and media type."""
 
     name: str
-    output: Output
+    output: str
     filename: str
     content_type: str
 
@@ -128,7 +132,7 @@ class Names:
     text_name: str | None = None
 
 
-def layout(contents: Sequence[str] | None, names: Names, has: frozenset[Output], default: Output) -> Layout:
+def layout(contents: Sequence[str] | None, names: Names, has: frozenset[str], default: str) -> Layout:
     """The layout of the body for *contents* of a job with the outputs *has*.
 
     *default* is the output that is sent as `data_file` when *contents* is `None`. Absent `contents` and two or more items
@@ -142,14 +146,14 @@ def layout(contents: Sequence[str] | None, names: Names, has: frozenset[Output],
     return Layout(parts=tuple(found), multipart=multipart)
 
 
-def part(name: str, output: Output, names: Names) -> Part:
+def part(name: str, output: str, names: Names) -> Part:
     """The part called *name* with *output* of a job."""
     suffix, content_type = _FILES[output]
     filename = names.job_id + suffix
-    if output is Output.DATA:
+    if output == Output.DATA:
         filename = names.data_name or names.job_id
         content_type = _MEDIA.get(names.data_name.rpartition(".")[2].lower(), BYTES)
-    elif output is Output.TEXT and names.text_name:
+    elif output == Output.TEXT and names.text_name:
         filename = names.text_name
     return Part(name=name, output=output, filename=filename, content_type=content_type)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sottovoce.wire.notifications.body import DATA_FILE, JSON, TEXT, Layout, Output, Part
+from sottovoce.wire.notifications.body import DATA_FILE, JSON, TEXT, TRANSCRIPT, Layout, Output, Part
 from sottovoce.wire.v1.responses import stem
 
 _ENDS = {
@@ -44,7 +44,7 @@ def _shown(name: str) -> str:
 def callback_layout(*, name: str, aligns: bool) -> Layout:
     """The layout of a callback: one part, the transcript or the aligned text. *name*: the file name of the media or text."""
     suffix, kind = (".txt", TEXT) if aligns else (".json", JSON)
-    output = Output.WORDS if aligns else Output.JSON
+    output = Output.WORDS if aligns else TRANSCRIPT
     part = Part(name=DATA_FILE, output=output, filename=stem(name or "transcript") + suffix, content_type=kind)
     return Layout(parts=(part,), multipart=True)
 

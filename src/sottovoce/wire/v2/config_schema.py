@@ -27,6 +27,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from sottovoce.wire.formats.table import FORMATS
+
 MAX_VOCAB_ENTRIES = 1_000
 """Entries of `additional_vocab` (contract §6.2, §11)."""
 MAX_SOUNDS_LIKE = 100
@@ -84,9 +86,9 @@ _DIARIZATION_GONE = {
     "channel_and_speaker": "must not be channel_and_speaker, which is for Realtime only: use channel or speaker",
 }
 
-# contract §9.1; the last three belong to alignment jobs (§10)
+# contract §9.1; `transcript.vtt` is ours, the last three belong to alignment jobs (§10)
 _CONTENTS = (
-    "jobinfo", "transcript", "transcript.json-v2", "transcript.txt", "transcript.srt", "data", "text",
+    "jobinfo", "transcript", *(f"transcript.{name}" for name in FORMATS), "data", "text",
     "alignment", "alignment.word_start_and_end", "alignment.one_per_line",
 )  # fmt: skip
 

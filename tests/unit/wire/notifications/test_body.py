@@ -15,7 +15,7 @@ from sottovoce.wire.v2.job import JobView
 
 ID = "q7f3k2m9xa"
 NAMES = Names(job_id=ID, data_name="Interview 3.WAV")
-EVERYTHING = frozenset(Output)
+EVERYTHING = frozenset(CONTENTS.values())
 FAILED = frozenset({Output.JOBINFO, Output.DATA})
 """What a transcription job has to give that failed after its media had come."""
 
@@ -23,7 +23,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
 def laid(contents: list[str] | None, has: frozenset[Output] = EVERYTHING, names: Names = NAMES) -> Layout:
-    return wire.layout(contents, names, has, Output.JSON)
+    return wire.layout(contents, names, has, wire.TRANSCRIPT)
 
 
 # ── layout (contract §9.2) ──
@@ -55,7 +55,7 @@ def test_absent_contents_are_the_transcript_as_a_file():
     made = laid(None)
     assert made.multipart
     (part,) = made.parts
-    assert (part.name, part.output, part.filename) == ("data_file", Output.JSON, f"{ID}.json")
+    assert (part.name, part.output, part.filename) == ("data_file", wire.TRANSCRIPT, f"{ID}.json")
 
 
 def test_absent_contents_of_an_alignment_are_the_aligned_text():
