@@ -47,7 +47,7 @@ class Speech:
 
     @property
     def end(self) -> Samples:
-        """One past the last sample."""
+        """The media time after the last sample."""
         return self.start + len(self.audio)
 
 

@@ -1,1 +1,1 @@
-"""Warm child processes that run engines, and the pool that owns them."""
+"""The pool of child processes that run the engines."""

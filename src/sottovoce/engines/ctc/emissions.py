@@ -76,12 +76,14 @@ class Emissions:
         first = max(0, begin - MARGIN) // self.frame  # the input starts at a frame border
         wanted = np.arange(-(-begin // self.frame), -(-end // self.frame), dtype=np.intp) - first  # rounded up
         heard = self._run(audio[first * self.frame : end + MARGIN])
-        return heard[
-            np.minimum(wanted, len(heard) - 1)
-        ]  # the audio's last part of a frame is heard with the one before
+        # a partial frame at the end of the audio has no output of its own: it gets that of the frame before
+        return heard[np.minimum(wanted, len(heard) - 1)]
 
     def _run(self, audio: "Floats") -> "Floats":
-        """The network on *audio*, float32[n]. Raises `EngineUnavailable` for an answer that is none."""
+        """Run the network on *audio*, float32[n]; return log probabilities float32[T, V].
+
+        Raises `EngineUnavailable` for outputs of another shape.
+        """
         import numpy as np
 
         if self._vocabulary.normalizes and len(audio):

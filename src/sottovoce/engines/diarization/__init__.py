@@ -1,1 +1,1 @@
-"""Diarizers: who speaks when."""
+"""Speaker diarization engines."""

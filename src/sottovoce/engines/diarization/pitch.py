@@ -18,7 +18,7 @@ SPAN: Samples = RATE // 25
 """Length of a frame: 40 ms, more than two periods of `LOWEST`."""
 
 _HOP: Samples = RATE // 50  # 20 ms from one frame to the next
-_SHORTEST, _LONGEST = int(RATE / HIGHEST), int(RATE / LOWEST) + 1  # periods in samples
+_SHORTEST, _LONGEST = int(RATE / HIGHEST), int(RATE / LOWEST) + 1  # lags in samples: the shortest and longest period
 _TRANSFORM = 1_024  # FFT length in samples: a frame plus the longest period
 _VOICED = 0.5  # least normalised autocorrelation of a voiced frame
 _FIRST = 0.9  # share of the highest peak that an earlier peak needs: multiples of the period peak almost as high

@@ -140,7 +140,7 @@ def _log_gammas(x: "Array", d: int) -> "Array":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mixture:
-    """*weights* [m], *means* [m, d], *variances* [m, d]; *fit*: log likelihood of the frames it was trained on."""
+    """*weights* [m], *means* [m, d], *variances* [m, d]; *fit*: log likelihood (nats) of its training frames."""
 
     weights: "Array"
     means: "Array"

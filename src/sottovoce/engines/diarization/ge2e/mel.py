@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 BANDS = 40
 HOP: Samples = RATE // 100
+"""10 ms."""
 WINDOW: Samples = RATE // 40
+"""25 ms."""
 
 _AT_ONCE = 3_000  # frames per FFT call: 30 s of audio, 10 MB
 
