@@ -1,4 +1,4 @@
-"""A real PostgreSQL and an S3 server over HTTP for tests, both out of packages in `.venv-servers`: no root, no Debian package."""
+"""A real PostgreSQL and an S3 server over HTTP for tests, both from packages in `.venv-servers`: no root, no Debian package."""
 
 import contextlib
 import json
@@ -23,16 +23,16 @@ from tests.servers import PATIENCE, ROOT, until
 SERVERS = ROOT / ".venv-servers"
 PASSWORD = "fleet-password"
 PATIENT_LEASE = {"SOTTOVOCE_LEASE": "6", "SOTTOVOCE_HEARTBEAT": "1"}
-"""A dead worker's job comes back within seconds, and yet a machine must stall for five before a living one is taken for dead."""
+"""A dead worker's job is requeued within seconds; a live worker counts as dead only if the machine stalls for five seconds."""
 
 _TRIES = 5
-"""How often to look for a port: nobody can reserve one for a process that is yet to start."""
+"""Attempts to find a port: a port cannot be reserved for a process that has not started yet."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, and that no outgoing connection will be given: those have a range of their own.
+    """A port that was free a moment ago and is outside the range of outgoing connections.
 
-    A server that is restarted would else find its port taken by one of its clients, even by a client's connection to itself.
+    A port inside that range could be taken by a client of the server, even by a connection to itself, before a restart.
     """
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 class _PortTaken(Exception):
-    """Somebody else was quicker, or the server has another reason to end."""
+    """Another process took the port first, or the server ended for another reason."""
 
 
 def _package(name: str) -> Path:
@@ -54,15 +54,15 @@ def _package(name: str) -> Path:
 
 
 def _unprivileged() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then run it as nobody."""
+    """Options of `subprocess` for PostgreSQL, which refuses to run as root: as root, run it as the user `nobody`."""
     return {"user": pwd.getpwnam("nobody").pw_uid} if os.getuid() == 0 else {}
 
 
 class Postgres:
-    """A cluster of its own, which can be restarted and thrown away.
+    """A temporary cluster, which can be restarted.
 
-    Without *fsync* no slow disk stalls it. What is committed outlives a kill of the server all the same: only a machine that
-    loses power needs an fsync.
+    Without *fsync* a slow disk does not stall it. Committed data survives a kill of the server all the same: fsync matters only
+    for a loss of power.
     """
 
     def __init__(self, *, fsync: bool = True) -> None:
@@ -111,12 +111,12 @@ class Postgres:
     def _answers(self) -> bool:
         if self._process and self._process.poll() is not None:
             raise _PortTaken((self._home / "log").read_text()[-2000:])
-        # asked on its socket, which is nobody else's
+        # on its own socket: another server cannot answer there
         command = [str(self._bin / "pg_isready"), "-h", str(self._home), "-p", str(self.port)]
         return subprocess.run(command, capture_output=True).returncode == 0
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT fast, SIGQUIT at once and without a goodbye."""
+        """Stop it: SIGINT is the fast shutdown, SIGQUIT the immediate one."""
         if self._process:
             self._process.send_signal(how)
             self._process.wait(PATIENCE)
@@ -135,7 +135,7 @@ class Postgres:
 
 
 class S3:
-    """moto's server in front of nothing but memory: every request over HTTP."""
+    """moto's server, which keeps objects in memory; every request goes over HTTP."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -145,7 +145,7 @@ class S3:
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -179,7 +179,7 @@ class S3:
         return [part.split("</Key>")[0] for part in text.split("<Key>")[1:]]
 
     def uploads(self, name: str) -> int:
-        """Multipart uploads under way."""
+        """The number of unfinished multipart uploads."""
         return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=PATIENCE).text.count("<Upload>")
 
 

@@ -1,4 +1,4 @@
-"""What every test may use: fixtures of our own, the shared folder, real servers."""
+"""Fixtures for all tests: samples, the shared folder, real servers."""
 
 import itertools
 import os
@@ -16,8 +16,8 @@ from tests.servers import Server
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
-# no test is about speed: Hypothesis would fail an example that takes 0.2 s, and a search that is slow to begin
-# the same examples at every run, so that a change is judged by what it changes; SEARCH=1 looks for new ones
+# no test is about speed: by default Hypothesis fails an example that takes 0.2 s, and a search that starts slowly
+# the same examples in every run, so that a failure comes from a change of the code; SEARCH=1 searches for new ones
 settings.register_profile(
     "patient",
     deadline=None,
@@ -28,7 +28,7 @@ settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without ../shared its tests are left out of the run and counted aloud; with it they all run."""
+    """Without ../shared, deselect the tests that need it, so that pytest reports their number."""
     if SHARED.is_dir():
         return
     away = [item for item in items if item.get_closest_marker("shared")]
@@ -44,7 +44,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def real_models() -> Path:
-    """The models folder with the real `whisper-base` and `whisper-tiny.en`; without them the test fails and says how to get them."""
+    """The models folder with the real `whisper-base` and `whisper-tiny.en`; without them the test fails with the command to run."""
     folder = Path(os.environ.get("SOTTOVOCE_TEST_MODELS") or ROOT / "data" / "models").absolute()
     lacking = {"whisper-base", "whisper-tiny.en"} - {model.name for model in ModelStore(folder).present()}
     if lacking:
@@ -62,20 +62,20 @@ def demo() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_text() -> str:
-    """What is said in it."""
+    """The text of the demo sample."""
     return (ROOT / "samples" / "demo.txt").read_text(encoding="utf-8").strip()
 
 
 @pytest.fixture(scope="session")
 def backends() -> Iterator[tuple[Postgres, S3]]:
-    """A real PostgreSQL and an S3 server over HTTP, for everybody in this worker process."""
+    """A real PostgreSQL and an S3 server over HTTP, shared by all tests of this worker process."""
     with Postgres(fsync=False) as postgres, S3() as s3:
         yield postgres, s3
 
 
 @pytest.fixture(scope="session")
 def environment_of(request: pytest.FixtureRequest) -> Callable[[str, Path], dict[str, str]]:
-    """What a server needs for a backend: nothing for `sqlite`; fresh databases and a bucket for `fleet`."""
+    """A function that gives the environment of a backend: empty for `sqlite`; fresh databases and a bucket for `fleet`."""
     numbers = itertools.count(1)
 
     def environment(backend: str, home: Path) -> dict[str, str]:
@@ -90,7 +90,7 @@ def environment_of(request: pytest.FixtureRequest) -> Callable[[str, Path], dict
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """A closed gate, for servers whose jobs shall stay at work until the test opens it."""
+    """A closed gate, for servers whose jobs must keep running until the test opens it."""
     return Gate(tmp_path / "gate")
 
 
@@ -100,7 +100,7 @@ def server(
     tmp_path_factory: pytest.TempPathFactory,
     environment_of: Callable[[str, Path], dict[str, str]],
 ) -> Iterator[Server]:
-    """A server for everybody in this worker process: on the embedded default, then on PostgreSQL and S3."""
+    """A server shared by all tests of this worker process: on the embedded default, then on PostgreSQL and S3."""
     home = tmp_path_factory.mktemp("server")
     with Server(home, **environment_of(request.param, home)) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Small wheels with the files of a made-up model, and a package index to get them from: nothing of them is real but their form."""
+"""Small wheels in the real format with the files of a made-up model, and a package index that serves them."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ PARTS = (
 
 
 def known(files: Mapping[str, bytes] = FILES) -> dict[str, KnownFile]:
-    """What the catalogue would know of *files*."""
+    """The catalogue's entries for *files*."""
     return {
         name: KnownFile(size=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in files.items()
@@ -91,19 +91,19 @@ def made(folder: Path) -> tuple[Wheel, ...]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, wheels: tuple[Wheel, ...]) -> None:
-    """Let the catalogue know the made-up files and *wheels* as those of `MODEL`, and no other."""
+    """Replace the catalogue's files and wheels with the made-up files and *wheels* of `MODEL`."""
     monkeypatch.setattr(known_files, "FILES", {MODEL: known()})
     monkeypatch.setattr(known_files, "WHEELS", {MODEL: wheels} if wheels else {})
 
 
 def spoilt(wheel: Wheel, **changes: Any) -> Wheel:
-    """*wheel* with other figures."""
+    """*wheel* with wrong fields: *changes*."""
     return replace(wheel, **changes)
 
 
 @dataclass
 class Seen:
-    """One request: its path, and who asks."""
+    """One request: its path and its credentials."""
 
     path: str
     authorization: str | None
@@ -111,7 +111,7 @@ class Seen:
 
 @dataclass
 class Index:
-    """A package index on loopback over *folder*, which wants *user* and *password* if they are given."""
+    """A package index on loopback over *folder*; it requires *user* and *password* if they are given."""
 
     folder: Path
     user: str = ""
@@ -120,7 +120,7 @@ class Index:
 
     @property
     def url(self) -> str:
-        """What pip takes for an index, credentials included."""
+        """The index URL for pip, credentials included."""
         login = f"{self.user}:{self.password}@" if self.user else ""
         return f"http://{login}127.0.0.1:{self._server.server_port}/simple"
 

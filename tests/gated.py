@@ -1,11 +1,11 @@
-"""An engine for tests that lay hands on a job at work: PocketSphinx, but it waits in mid-job until the test opens a gate.
+"""An engine for tests that act on a running job: PocketSphinx that waits in the middle of a job until the test opens a gate.
 
-Use: `gate = Gate(folder)`, a server with `**gate.environment()`, a job, then `gate.held(server)`: from now on an engine process has
-the job and keeps it, however fast the recogniser or slow the machine, until `gate.open()`. Words are PocketSphinx's own, so
-transcripts can be compared with those of any other server.
+Use: `gate = Gate(folder)`, a server with `**gate.environment()`, a job, then `gate.held(server)`: from now on an engine process
+has the job and keeps it until `gate.open()`, independent of the speed of the recogniser and the machine. Words are
+PocketSphinx's own, so transcripts can be compared with those of any other server.
 
-Engine processes inherit the folder's name, since it is no `SOTTOVOCE_…` variable. Whoever waits at the gate says nothing, so the
-server is told to bear a long silence; one whose server dies dies with it, as every engine process does.
+Engine processes inherit the folder's name because the variable does not begin with `SOTTOVOCE_`. A process that waits at the
+gate sends no messages, so the environment raises the server's stall timeout. It ends with its server, like every engine process.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ from tests.servers import ROOT, Server, until
 NAME = "tests.gated:ENGINE"
 _FOLDER = "GATE_FOLDER"
 _SILENCE = 3600
-"""Seconds: longer than any test, which has a deadline of its own."""
+"""Seconds; longer than the deadline of any test."""
 
 
 class Gate:
-    """The test's side, closed at first. A job is held after its first stretch of speech, again at each attempt."""
+    """The test's side of the gate, closed at first. It holds each attempt of a job after the first stretch of speech."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def environment(self) -> dict[str, str]:
-        """What a server needs in its environment for its jobs to be held at this gate."""
+        """The environment of a server whose jobs wait at this gate."""
         return {
             "SOTTOVOCE_ENGINE": NAME,
             "SOTTOVOCE_STALL_TIMEOUT": str(_SILENCE),
@@ -43,15 +43,15 @@ class Gate:
         }
 
     def open(self) -> None:
-        """Let everybody through, now and from now on."""
+        """Let all jobs pass, now and later."""
         (self._folder / "open").touch()
 
     def close(self) -> None:
-        """Hold every job again that has not been let through yet."""
+        """Hold every job again that has not passed yet."""
         (self._folder / "open").unlink(missing_ok=True)
 
     def held(self, server: Server) -> int:
-        """Wait until an engine process of *server* stands at the gate with a job; its process id."""
+        """Wait until an engine process of *server* waits at the gate with a job; return its process id."""
         return until(
             lambda: next((pid for pid in server.children() if (self._folder / str(pid)).exists()), None),
             "job at the gate",

@@ -1,6 +1,6 @@
-"""A client process that asks as fast as it is answered: `python -m tests.hammer URL KEY TIMES`, in step with others.
+"""A client process that sends requests without a pause: `python -m tests.hammer URL KEY TIMES`, started together with others.
 
-It says `ready`, waits for a line, asks for the newest job so many times over one connection, and says what it got, as JSON.
+It prints `ready`, waits for a line, requests the newest job TIMES times over one connection, and prints the results as JSON.
 """
 
 import http.client
@@ -20,7 +20,7 @@ PATH = "/v2/jobs?limit=1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What one client got: answers by status, refusals that do not say when to come again, and from when to when (monotonic)."""
+    """The results of one client: answers by status, refusals without `Retry-After`, and start and end (monotonic seconds)."""
 
     statuses: dict[str, int]
     unsaid: int
@@ -29,12 +29,12 @@ class Told:
 
     @property
     def granted(self) -> int:
-        """Answers that were none of a limit's."""
+        """The number of answers with status 200."""
         return self.statuses.get("200", 0)
 
 
 def hammer(urls: Sequence[str], key: str, times: int) -> list[Told]:
-    """What clients got that asked, all at once, one of each of *urls*."""
+    """Run one client for each of *urls*, all at once, and return their results."""
     command = [sys.executable, "-m", "tests.hammer"]
     clients = [
         subprocess.Popen([*command, url, key, str(times)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)

@@ -1,7 +1,7 @@
-"""A model hub on loopback: repositories in memory, over the addresses that the real one and its mirrors have.
+"""A model hub on loopback: repositories in memory, at the same paths as on the real hub and its mirrors.
 
-Large files are redirected to a store of another origin, with ranges, small ones to another path; faults are set by tests.
-`test_the_hub_s_own_client_understands_the_stand_in` holds it against huggingface_hub.
+Requests for large files are redirected to a store of another origin, with ranges, those for small ones to another path. Tests
+set faults. `test_the_hub_s_own_client_understands_the_stand_in` checks it with huggingface_hub.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from urllib.parse import unquote, urlsplit
 
 PATIENCE = 60.0
 LARGE = 10_000
-"""Bytes from which on a file is kept in the store, with its SHA-256 in the description."""
+"""Least size in bytes of a file that is in the store, with its SHA-256 in the description."""
 STEP = 1 << 14
 
 
 @dataclass
 class Repository:
-    """Files at one commit; *key*: the token that must be shown for it."""
+    """Files at one commit; *key*: the token that requests need."""
 
     files: dict[str, bytes]
     commit: str = "c" * 40
@@ -41,12 +41,12 @@ class Repository:
 
 
 def blob(content: bytes) -> str:
-    """Git's name of *content*."""
+    """Git's blob id of *content*."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def tag(content: bytes) -> str:
-    """What the hub gives as ETag: SHA-256 of a large file, git's name of a small one."""
+    """The hub's ETag of *content*: SHA-256 of a large file, git's blob id of a small one."""
     return hashlib.sha256(content).hexdigest() if len(content) >= LARGE else blob(content)
 
 
@@ -64,9 +64,9 @@ class Seen:
 
 @dataclass
 class Faults:
-    """What goes wrong. *cut*: bytes after which connections that bring a file break, one after the other. *hold*: bytes
-    after which a file stops until `release` is set. *spoilt*: files with a wrong byte. *answers*: statuses that are given
-    first for paths with that text in them. *location*: where a file is redirected to. *description*: told of all
+    """Faults of the hub. *cut*: bytes after which the connections for a file break, one number for each connection. *hold*:
+    bytes after which a file stops until `release` is set. *spoilt*: files with a wrong byte. *answers*: the first statuses
+    for paths that contain the text. *location*: the target of a file's redirect. *description*: replaces that of all
     repositories.
     """
 
@@ -97,16 +97,16 @@ class Hub:
 
     @property
     def url(self) -> str:
-        """What clients take for the hub."""
+        """The URL of the hub for clients."""
         return f"{self._scheme}://127.0.0.1:{self._front.server_port}"
 
     @property
     def store(self) -> str:
-        """Where large files come from."""
+        """The URL of the store of large files."""
         return f"http://127.0.0.1:{self._store.server_port}"
 
     def bodies(self, name: str) -> list[Seen]:
-        """Requests that brought the file *name*, redirects not counted."""
+        """Requests for the content of the file *name*, redirects not counted."""
         matches = ((seen, _Handler.BODY.fullmatch(urlsplit(seen.path).path)) for seen in self.seen)
         return [seen for seen, match in matches if seen.method == "GET" and match and match["name"] == name]
 
@@ -128,7 +128,7 @@ class _Server(ThreadingHTTPServer):
     store: bool
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is part of the tests."""
+        """Ignored: some tests disconnect on purpose."""
 
 
 def _server(hub: Hub, *, store: bool) -> _Server:
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _known(self, match: re.Match[str]) -> None:
         repository = self.server.hub.repositories.get(match["repository"])
-        if repository is None:  # as the real one: it does not say whether there is a private one
+        if repository is None:  # like the real hub, which does not reveal private repositories
             self._answer(401, b"", {"X-Error-Code": "RepoNotFound"})
         elif repository.key and self.headers["Authorization"] is None:
             self._answer(401, b"", {"X-Error-Code": "GatedRepo"})

@@ -1,4 +1,4 @@
-"""HTTP servers of the tests' own, on threads: they note what they are asked, and answer as a function says."""
+"""HTTP servers on threads for tests: they record requests, and a function gives the answers."""
 
 import contextlib
 import threading
@@ -38,18 +38,18 @@ class Reply:
 
 @dataclass
 class Listener:
-    """A server that is listening, and what it has heard."""
+    """A listening server and the requests that it has received."""
 
     url: str
     heard: list[Asked] = field(default_factory=list)
 
     def about(self, job_id: str) -> list[Asked]:
-        """What was asked with this job's id."""
+        """The requests with this job's id."""
         return [each for each in self.heard if each.query.get("id") == job_id]
 
 
 Answer = Callable[[Asked, int], Reply]
-"""What to answer to a request, and the how-manieth it is, from 1."""
+"""Maps a request and its number, from 1, to the answer."""
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def listening(answer: Answer = lambda _asked, _number: Reply()) -> Iterator[List
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self) -> None:
-            """As a proxy, stand for every server: the requests through the tunnel are answered here."""
+            """Act as a proxy for every server: this handler answers the requests through the tunnel."""
             self.send_response(200)
             self.end_headers()
 

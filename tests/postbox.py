@@ -1,4 +1,4 @@
-"""A mail server of the tests' own, on a thread: it keeps what it takes, and answers as it is told."""
+"""A mail server on a thread for tests: it keeps accepted mails, and answers as configured."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ HERE = "127.0.0.1"
 
 @dataclass
 class Inbox:
-    """What the server took, and what it is told to answer."""
+    """The accepted mails, and the server's configured answers."""
 
     answer: str = "250 OK"
     rcpt: str = "250 OK"
@@ -55,7 +55,7 @@ class Inbox:
 
 @contextmanager
 def postbox(inbox: Inbox, **options: Any) -> Iterator[int]:
-    """The port of a server on a loop of its own: mail is sent by threads that wait."""
+    """Run a server on an event loop of its own, and yield its port: the threads that send mail block."""
     ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     ports: list[int] = []

@@ -1,4 +1,4 @@
-"""Real server processes for tests: started, waited for, killed, looked into."""
+"""Real server processes for tests: start, wait, kill and inspect them."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def whole_lines(text: bytes) -> bytes:
 
 
 def files(folder: Path) -> list[Path]:
-    """Every file below *folder*; unlike `rglob` it takes it when a folder goes away meanwhile."""
+    """Every file below *folder*; unlike `rglob` it tolerates folders that disappear meanwhile."""
     return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
@@ -96,7 +96,7 @@ class Server:
         return self.home / f"out-{self._starts}.txt"
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every line of the log, which must all be JSON; one that is still being written is not there yet."""
+        """Every complete line of the log; all must be JSON."""
         return [json.loads(line) for line in whole_lines(self.log.read_bytes()).splitlines()]
 
     def events(self, event: str) -> list[dict[str, Any]]:
@@ -115,14 +115,14 @@ class Server:
         )
 
     def kill(self) -> None:
-        """kill -9, no goodbye; half a line that was cut off by it is taken out of the log."""
+        """kill -9; removes an incomplete last line from the log."""
         if self.process:
             self.process.kill()
             self.process.wait()
             os.truncate(self.log, len(whole_lines(self.log.read_bytes())))
 
     def stop(self) -> None:
-        """SIGTERM, and kill if it does not listen."""
+        """SIGTERM, and kill if the process does not end."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -165,7 +165,7 @@ class Server:
         return answer.json() if form == "json-v2" else answer.text
 
     def children(self) -> list[int]:
-        """Process ids of the engine processes that live."""
+        """Process ids of the running engine processes."""
         if not self.process:
             return []
         found = []
@@ -177,7 +177,7 @@ class Server:
         return found
 
     def blobs(self, job_id: str) -> list[str]:
-        """Keys of what is stored of a job."""
+        """Keys of all blobs of a job."""
         if "SOTTOVOCE_BLOB_URL" not in self.environment:
             return [str(path) for path in files(self.data / "eu1" / "blobs" / "jobs" / job_id)]
         from sottovoce.service.storage.blobs import Blobs

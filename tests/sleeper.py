@@ -1,4 +1,4 @@
-"""An engine for fault tests and benchmarks: it sleeps instead of recognising, and always hears the same.
+"""An engine for fault tests and benchmarks: it sleeps instead of recognising, and always gives the same words.
 
 Use: `SOTTOVOCE_ENGINE=tests.sleeper:ENGINE`, with the repository root on `PYTHONPATH` of the server (its engine processes inherit
 that; `SOTTOVOCE_…` variables they do not). `SLEEPER_FACTOR` is the share of real time that it sleeps: 0.5 takes half a second
@@ -21,13 +21,13 @@ from sottovoce.transcript.model import RATE, Samples, Word
 NAME = "tests.sleeper:ENGINE"
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")
-"""No number, no letter name and nothing that formatting would rewrite."""
+"""Words that formatting leaves unchanged: no numbers, no letter names."""
 
 CAPABILITIES = Capabilities(engine="sleeper", model="drowsy", languages=frozenset({"en"}), word_confidence=True)
 
 
 def environment(factor: float = 0.0) -> dict[str, str]:
-    """What a server needs in its environment to use this engine."""
+    """The environment of a server that uses this engine."""
     return {"SOTTOVOCE_ENGINE": NAME, "PYTHONPATH": str(ROOT), "SLEEPER_FACTOR": str(factor)}
 
 

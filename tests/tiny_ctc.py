@@ -1,8 +1,8 @@
-"""A CTC model that hears letters as tones, written with ONNX alone: no torch, no download.
+"""A CTC model that recognises tones as letters, written with ONNX alone: no torch, no download.
 
-Every token but the special ones has a frequency. A bank of filters tells how much of each is in a frame; a tone that fills
-most of a frame is nearly certain there, and silence is the blank. So words can be said by synthetic audio, at times that
-are known exactly, and real structure (blanks, repeated letters, pauses, words between) comes out of a real network.
+Every token but the special ones has a frequency. A bank of filters measures the share of each in a frame; a tone that fills
+most of a frame is nearly certain there, and silence is the blank. So synthetic audio can contain words at exactly known
+times, and a real network gives the real structure (blanks, repeated letters, pauses, words between).
 """
 
 import json
@@ -29,7 +29,7 @@ _FLOAT = TensorProto.FLOAT
 
 
 def frequency(number: int) -> float:
-    """Of the token *number*, Hz: whole periods in a filter, so that tones do not leak into each other."""
+    """The frequency of the token *number* in Hz: whole periods in a filter, so that tones do not leak into each other."""
     return RATE / KERNEL * (10 + 3 * number)
 
 
@@ -45,7 +45,7 @@ def build(
     tokenizer: Mapping[str, object] | None = None,
     features: Mapping[str, object] | None = None,
 ) -> Path:
-    """Write a model to *folder*; *folder*. *outputs*: of the network, else one a token. *mask*: it takes one as well.
+    """Write a model to *folder* and return *folder*. *outputs* of the network, default one per token. *mask*: it takes a mask too.
 
     *flat*: it answers without the dimension of frames.
     """

@@ -1,5 +1,5 @@
 """Seeded faults against real processes: `python -m tests.chaos --rounds N --seed S`, or `make chaos`.
 
-`worlds` starts what a round needs, `faults` does the damage, `rounds` lets it heal and looks at what is left, `checks` knows
-what must be true then. `docs/reliability.md` says what is promised.
+`worlds` starts the processes, `faults` injects faults, `rounds` waits for recovery and collects the state, `checks` has the
+invariants. `docs/reliability.md` states the promises.
 """

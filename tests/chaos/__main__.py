@@ -16,7 +16,7 @@ from tests.chaos.worlds import WORLDS, World
 
 
 def play(world: World, name: str, seed: str, *, thorough: bool = False) -> list[str]:
-    """One round of the fault *name*; what went wrong."""
+    """Run one round of the fault *name*; return the broken invariants."""
     fault = FAULTS[name]
     round_ = Round(world, f"{name}.{seed}", thorough=thorough)
     begun = time.monotonic()
@@ -37,7 +37,7 @@ def play(world: World, name: str, seed: str, *, thorough: bool = False) -> list[
 
 
 def _hints(round_: Round) -> list[str]:
-    """For a person: the jobs as they are."""
+    """The state of the jobs, for the developer."""
     found = []
     for job_id in round_.ledger.acked:
         row = round_.world.row(job_id)
@@ -46,7 +46,7 @@ def _hints(round_: Round) -> list[str]:
 
 
 def _plan(backend: str, rounds: int, fault: str | None, *, thorough: bool) -> list[str]:
-    """Which faults *backend* gets, in order: each as often as any other."""
+    """The faults for *backend*, in order, in turn."""
     places = {"any", "long"} if thorough else {"any"}
     names = [name for name, entry in FAULTS.items() if backend in entry.backends and entry.where in places]
     names = [fault] if fault else names
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
 
 
 def _credits(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
-    """Rounds of spending: all of them, or as many as any other fault gets."""
+    """Rounds of the credits fault: all rounds if it is selected, else its share."""
     result: Counter[str] = Counter()
     with till.opened(backend, home) as opened:
         for number in range(options.rounds if options.fault else _share(options)):
@@ -78,7 +78,7 @@ def _credits(options: argparse.Namespace, backend: str, home: Path) -> Counter[s
 
 
 def _share(options: argparse.Namespace) -> int:
-    """Rounds of what has a world of its own."""
+    """The number of rounds of a fault that has a world of its own."""
     return max(1, int(options.rounds) // len(FAULTS))
 
 

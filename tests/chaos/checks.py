@@ -1,4 +1,4 @@
-"""What must be true after every round, whatever happened in it."""
+"""The invariants that hold after every round, for every fault."""
 
 import re
 from collections.abc import Mapping
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
     from tests.chaos.rounds import Round
 
 Excuses = Mapping[str, str]
-"""Error-level lines that a fault may cause, as expressions for the event and the error below it, each with the reason why that
-is right."""
+"""Error-level lines that a fault may cause: a regular expression for the event and the error below it, with the reason why the
+line is correct."""
 
 
 def look(round_: "Round", *, kills: bool) -> list[str]:
-    """What is wrong now, and may yet become right.
+    """The invariants that are broken now; later calls may find fewer.
 
-    *kills*: a worker was killed, or sent away with work in its hands, so its line about a job's end may be missing (never
-    doubled).
+    *kills*: a worker was killed or stopped during its work, so its line about a job's end may be missing (but never occur twice).
     """
     world, ledger = round_.world, round_.ledger
     wrong: list[str] = []
@@ -34,13 +33,13 @@ def look(round_: "Round", *, kills: bool) -> list[str]:
         wrong += _removed(round_, job_id) if job_id in ledger.deleted else _done(round_, job_id, media, kills=kills)
     wrong += [f"a refused submission has row {found}" for key in ledger.refused if (found := world.by_key(key))]
     if (rows := world.ids()) != world.known:
-        wrong.append(f"rows that nobody knows: {rows - world.known}; rows that are lost: {world.known - rows}")
+        wrong.append(f"unexpected rows: {rows - world.known}; lost rows: {world.known - rows}")
     wrong += [f"stray process {pid}" for pid in world.strays()]
     return wrong + _leftovers(round_)
 
 
 def _done(round_: "Round", job_id: str, media: Media, *, kills: bool) -> list[str]:
-    """An acknowledged job: done, once, with the one right transcript and nothing else lying about."""
+    """Check an acknowledged job: done once, with the right transcript and no other blobs."""
     world = round_.world
     row = world.row(job_id)
     if row is None:
@@ -50,7 +49,7 @@ def _done(round_: "Round", job_id: str, media: Media, *, kills: bool) -> list[st
     wrong = []
     said = len(round_.events("job done", job_id))
     if said > 1 or (said == 0 and not kills):
-        wrong.append(f"{job_id}: {said} lines say that it is done")
+        wrong.append(f"{job_id}: {said} log lines report that it is done")
     if (times := _published(round_, job_id)) != 1:
         wrong.append(f"{job_id} was published {times} times")
     if (keys := world.keys(job_id)) != sorted([media_key(job_id), row.result_key]):
@@ -65,14 +64,14 @@ def _done(round_: "Round", job_id: str, media: Media, *, kills: bool) -> list[st
 
 
 def _published(round_: "Round", job_id: str) -> int:
-    """How many transactions have published a result: each leaves a line in the job's log."""
+    """The number of transactions that published a result: each adds a line to the job's log."""
     mine = (t.job_events.c.job_id == job_id, t.job_events.c.stage == "done")
     with round_.world.database.reading() as connection:
         return int(connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one())
 
 
 def _served(round_: "Round", row: Job) -> list[str]:
-    """The transcript as clients get it: the published one."""
+    """Check that clients get the published transcript."""
     if row.result_key not in round_.world.keys(row.id):
         return []
     with round_.client() as client:
@@ -85,14 +84,14 @@ def _served(round_: "Round", row: Job) -> list[str]:
 
 
 def _removed(round_: "Round", job_id: str) -> list[str]:
-    """A job whose removal was acknowledged: a tombstone without config, log or bytes."""
+    """Check a job whose removal was acknowledged: a tombstone without config, log or bytes."""
     world = round_.world
     row = world.row(job_id)
     if row is None or row.state is not State.DELETED:
         return [f"deleted {job_id} is {row.state if row else 'lost'}"]
     wrong = []
     if row.config is not None or row.data_name or row.result_key:
-        wrong.append(f"tombstone {job_id} still tells something")
+        wrong.append(f"tombstone {job_id} still has config, name or result")
     if keys := world.keys(job_id):
         wrong.append(f"tombstone {job_id} has the blobs {keys}")
     with world.database.reading() as connection:
@@ -105,7 +104,7 @@ def _removed(round_: "Round", job_id: str) -> list[str]:
 
 
 def _leftovers(round_: "Round") -> list[str]:
-    """Scratch files, blobs without a row, jobs that are live although all of ours have ended."""
+    """Scratch files, blobs without a row, and live jobs although all of ours have ended."""
     world = round_.world
     wrong = [
         f"left in scratch: {path}"
@@ -117,14 +116,14 @@ def _leftovers(round_: "Round") -> list[str]:
     if strangers := owners - world.known:
         wrong.append(f"blobs of no job: {strangers}")
     if world.bucket and (uploads := world.bucket.uploads()):
-        wrong.append(f"multipart uploads under way: {[upload.key for upload in uploads]}")
+        wrong.append(f"unfinished multipart uploads: {[upload.key for upload in uploads]}")
     with world.database.reading() as connection:
         live = connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(LIVE))).scalars().all()
     return wrong + [f"{job_id} is live" for job_id in live]
 
 
 def errors(round_: "Round", excused: Excuses) -> list[str]:
-    """Error-level log lines that nothing in this round explains. A line once written does not heal."""
+    """Error-level log lines that *excused* does not explain; unlike the other checks they need no time to recover."""
     found = []
     for server in round_.world.servers:
         for line in round_.logs[id(server)].lines():

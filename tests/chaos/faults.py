@@ -1,4 +1,7 @@
-"""The faults: each a function that submits jobs and does damage, in a table with where it applies and what it may log."""
+"""The faults: functions that submit jobs and cause a failure, in a table with their backends and the errors they may log.
+
+Parts: kill -9, stopped processes and clocks, clients, databases and stores and disks, excused log lines, the table (`FAULTS`).
+"""
 
 import contextlib
 import os
@@ -25,7 +28,7 @@ BOTH = ("sqlite", "fleet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """*kills*: a worker may end between its commit and its log line, or the line finds no room.
+    """*kills*: a worker may end between its commit and its log line, or the disk has no room for the line.
 
     *where*: `any` world, one with `long` media (`--thorough`), or one on a `small` disk.
     """
@@ -41,7 +44,7 @@ class Fault:
 
 
 def kill_api(round_: Round) -> None:
-    """The process that takes uploads dies: in mid-body, about when it answers, or right after its 201."""
+    """Kill the process that takes uploads: during the body, at about the time of its answer, or right after its 201."""
     world, rng = round_.world, round_.rng
     moment = rng.choice(("body", "answer", "answer", "after"))
     round_.ledger.counts[f"killed {moment}"] += 1
@@ -64,7 +67,7 @@ def kill_api(round_: Round) -> None:
 
 
 def kill_worker(round_: Round) -> None:
-    """The process that holds a job dies at a boundary of its work; fleet: sometimes it comes back only afterwards."""
+    """Kill the process that runs a job at a boundary of its work; fleet: sometimes it restarts only after the job's end."""
     boundary = round_.rng.choice(("unclaimed", "claimed", "middle", "written", "published", "recorded", "random"))
     job_id = round_.submit()
     if round_.rng.random() < 0.3:
@@ -92,10 +95,10 @@ def _middle(round_: Round, job_id: str) -> None:
 
 
 def _written(round_: Round, job_id: str) -> None:
-    """The transcript lies there, its publication has not been committed."""
+    """Kill when the transcript is stored and its publication is not committed."""
     world = round_.world
     worker = round_.claimed(job_id)
-    if isinstance(world, Embedded):  # SQLite has one lock for all, so the moment can only be caught, not made
+    if isinstance(world, Embedded):  # SQLite has one lock for the file, so the moment can only be caught, not forced
         soon(lambda: _transcripts(round_, job_id), "transcript blob", pause=0.0002)
         kill(worker)
         return
@@ -106,21 +109,22 @@ def _written(round_: Round, job_id: str) -> None:
 
 
 def _transcripts(round_: Round, job_id: str) -> list[str]:
-    """The transcripts of any attempt: on a machine that stalls for the length of a lease the first may lose the job."""
+    """The transcripts of any attempt: if the machine stalls for a lease, the first attempt may lose the job."""
     return [key for key in round_.world.keys(job_id) if key.endswith("/transcript")]
 
 
 def _published(round_: Round, job_id: str) -> None:
-    """Published, perhaps not yet recorded by the queue."""
+    """Kill when the result is published, perhaps before the queue records it."""
     worker = round_.claimed(job_id)
     soon(lambda: round_.row(job_id).state is State.DONE, "publication", pause=0.0005)
     kill(worker)
 
 
 def _recorded(round_: Round, job_id: str) -> None:
-    """Published for certain, and for certain not recorded by the queue: the step will be run once more.
+    """Kill when the result is published and the queue has not recorded it: the queue runs the step again.
 
-    Nobody can renew the lease meanwhile. When it runs out first, another attempt takes the job, and the moment has passed.
+    The lock also prevents the renewal of the lease. If the lease expires first, another attempt takes the job, and the round
+    counts a missed moment.
     """
     world = round_.world
     if not isinstance(world, Fleet):
@@ -168,7 +172,7 @@ _KILLS: dict[str, Callable[[Round, str], None]] = {
 
 
 def kill_long(round_: Round) -> None:
-    """The worker dies after the first of several windows has been kept: the next attempt goes on from there."""
+    """Kill the worker after the first of several windows was stored: the next attempt continues from there."""
     world = round_.world
     job_id = round_.submit(world.long)
     worker = round_.claimed(job_id)
@@ -183,7 +187,7 @@ def kill_long(round_: Round) -> None:
 
 
 def kill_child(round_: Round) -> None:
-    """Engine processes die under a job (at most twice: three deaths are poison), or while idle."""
+    """Kill engine processes during a job (at most twice: three deaths are poison), or while idle."""
     if round_.rng.random() < 0.25:
         for pid in round_.rng.choice(round_.world.servers).children():
             _shoot(pid)
@@ -200,7 +204,7 @@ def kill_child(round_: Round) -> None:
 
 
 def _claim_or_end(round_: Round, job_id: str, attempt: int) -> Server | None:
-    """Who claimed the *attempt*, or anybody when there will be none."""
+    """The server that claimed the *attempt*; the API server if the job ended without it; None while it is pending."""
     for worker, line in round_.events("job claimed", job_id):
         if line["attempt"] == str(attempt):
             return worker
@@ -213,18 +217,18 @@ def _shoot(pid: int) -> None:
 
 
 def terminate(round_: Round) -> None:
-    """SIGTERM with a job in its hands, as when a machine is rolled over; then it comes back."""
+    """SIGTERM to a worker during a job, as in a rolling restart; then it starts again."""
     job_id = round_.submit()
     worker = round_.claimed(job_id)
     round_.nap(1.0)
     worker.stop()
 
 
-# ── stopped, confused ──
+# ── stopped processes, clocks, reapers ──
 
 
 def stop_worker(round_: Round) -> None:
-    """SIGSTOP past the lease. Fleet: the job is finished elsewhere first, then the sleeper wakes up."""
+    """SIGSTOP for longer than the lease. Fleet: another worker finishes the job before the stopped one continues."""
     job_id = round_.submit()
     worker = round_.claimed(job_id)
     round_.nap(0.6)
@@ -245,7 +249,7 @@ def _stopped(server: Server) -> Iterator[None]:
 
 
 def clock_jump(round_: Round) -> None:
-    """All our processes' clocks jump by an hour, forth or back, in mid-work; the database's does not."""
+    """All our processes' clocks jump by an hour, forth or back, during the work; the database's does not."""
     first = round_.submit()
     round_.claimed(first)
     round_.world.jump(round_.rng.choice((3600, -3600)))
@@ -256,7 +260,7 @@ def clock_jump(round_: Round) -> None:
 
 
 def two_reapers(round_: Round) -> None:
-    """Two processes of the harness reap without asking whose turn it is, beside the workers; sometimes one is killed."""
+    """Two more processes reap beside the workers without the interval lock; sometimes one is killed."""
     world = round_.world
     jobs = [round_.submit() for _ in range(2)]
     worker = round_.claimed(jobs[0])
@@ -273,15 +277,15 @@ def two_reapers(round_: Round) -> None:
                 for job_id in jobs:
                     round_.ended(job_id)
     finally:
-        if murder := round_.rng.random() < 0.4:
+        if killed := round_.rng.random() < 0.4:
             reapers[0].kill()
-        codes = [reaper.wait(PATIENCE) for reaper in reapers][murder:]
+        codes = [reaper.wait(PATIENCE) for reaper in reapers][killed:]
     if any(codes):
         raise AssertionError(f"reapers ended with {codes}")
 
 
 def second_server(round_: Round) -> None:
-    """Another server is started on the folder: it must refuse, and do nothing to the job that the first has."""
+    """Start another server on the folder: it must refuse, and leave the first server's job alone."""
     job_id = round_.submit()
     round_.nap(1.0)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
@@ -298,7 +302,7 @@ def second_server(round_: Round) -> None:
 
 
 def client_gone(round_: Round) -> None:
-    """The client hangs up after most of the body."""
+    """The client disconnects during the body."""
     for share in (0.99, round_.rng.uniform(0.05, 0.99)):
         sock = round_.half_a_body(share, round_.rng.choice((50_000, 2_000_000, 12_000_000)))
         round_.nap(0.3)
@@ -306,12 +310,12 @@ def client_gone(round_: Round) -> None:
             sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
         sock.close()
     round_.submit()
-    if bucket := round_.world.bucket:  # without a sweep: nobody was killed
+    if bucket := round_.world.bucket:  # without a sweep: no process was killed
         until(lambda: not bucket.uploads(), "end of unfinished multipart uploads")
 
 
 def cancel_finish(round_: Round) -> None:
-    """DELETE with force at about the moment at which the job is finished."""
+    """DELETE with `force`: while queued, while running, or at about the moment at which the job finishes."""
     job_id = round_.submit()
     match round_.rng.choice(("queued", "claimed", "finish", "finish", "written")):
         case "queued":
@@ -326,12 +330,12 @@ def cancel_finish(round_: Round) -> None:
         case _:
             soon(lambda: _transcripts(round_, job_id), "transcript blob")
     if not round_.delete(job_id):
-        raise AssertionError("nobody else deletes, and yet it was not this client")
+        raise AssertionError("the only client that deletes the job was not answered 200")
     round_.delete(job_id)
 
 
 def late_write(round_: Round) -> None:
-    """The job is deleted while its worker is stopped, or while the store is busy with its transcript; then both go on."""
+    """Delete the job while its worker is stopped, or while the store holds back the answer to its transcript; then both continue."""
     world = round_.world
     job_id = round_.submit()
     if round_.rng.random() < 0.5:
@@ -352,14 +356,14 @@ def late_write(round_: Round) -> None:
 
 
 def postgres(round_: Round) -> None:
-    """PostgreSQL is restarted at once, or all its connections are cut, with jobs waiting and running."""
+    """Restart PostgreSQL immediately, or cut all its connections, with jobs waiting and running."""
     world, rng = round_.world, round_.rng
     jobs = [round_.submit() for _ in range(2)]
     if rng.random() < 0.7:
         round_.claimed(jobs[0])
     round_.nap(1.5)
     media, key = round_.media(), round_.key()
-    if rng.random() < 0.3:  # so that a reaper is about its business when the database goes
+    if rng.random() < 0.3:  # so that a reaper is active when the database stops
         kill(rng.choice(world.workers))
         round_.nap(LEASE * 1.5)
     with waiting_for(round_.in_background(lambda: round_.post(media, key))):
@@ -392,7 +396,7 @@ def locked(round_: Round) -> None:
 
 
 def s3(round_: Round) -> None:
-    """S3 answers 500, stalls or hangs up for a while, under an upload and under work."""
+    """S3 answers 500, stalls or disconnects for a while, during an upload and during work."""
     world, rng = round_.world, round_.rng
     mode = rng.choice(("error", "stall", "drop"))
     round_.ledger.counts[mode] += 1
@@ -426,8 +430,8 @@ def small_files(round_: Round) -> None:
 
 
 def _limit_files(servers: list[Server], limit: int | None) -> None:
-    """The size of every file that *servers* and their engine processes write from now on; `None`: as large as may be."""
-    # parents first: whoever is born meanwhile inherits it
+    """Limit the size in bytes of files that *servers* and their engine processes write from now on; `None`: the hard limit."""
+    # parents first: a process that starts meanwhile inherits the limit
     for pid in [server.process.pid for server in servers] + [pid for server in servers for pid in server.children()]:
         with contextlib.suppress(ProcessLookupError):
             hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
@@ -435,7 +439,7 @@ def _limit_files(servers: list[Server], limit: int | None) -> None:
 
 
 def reserve(round_: Round) -> None:
-    """The watermark bites: a server that must keep more free than there is refuses media, and still does its old jobs."""
+    """A server whose reserve exceeds the free space refuses media, and still finishes its accepted jobs."""
     world = round_.world
     job_id = round_.submit()
     round_.nap(0.5)
@@ -444,7 +448,7 @@ def reserve(round_: Round) -> None:
     try:
         world.api.start()
         if round_.post(round_.media(), round_.key()) is not None or round_.ledger.counts["answer 507"] != 1:
-            raise AssertionError(f"taken in spite of the watermark: {round_.ledger.counts}")
+            raise AssertionError(f"accepted in spite of the reserve: {round_.ledger.counts}")
         round_.ended(job_id)
     finally:
         world.api.environment["SOTTOVOCE_RESERVE_BYTES"] = "0"
@@ -453,7 +457,7 @@ def reserve(round_: Round) -> None:
 
 
 def disk_full(round_: Round) -> None:
-    """The file system is full to the last byte, in mid-upload and in mid-work. Only on a small disk of its own."""
+    """Fill the file system to the last byte, during an upload and during work. Only on a small disk of its own."""
     world, rng = round_.world, round_.rng
     job_id = round_.submit()
     if rng.random() < 0.6:
@@ -479,10 +483,10 @@ def _fill(ballast, leave: int) -> None:
     os.truncate(ballast, max(0, ballast.stat().st_size - leave))
 
 
-# ── why an error in the log is right ──
+# ── excused log lines ──
 
-_TRYING = "the worker says aloud that the outside world is in trouble, and tries again"
-_FAILED = "the client is told 500"
+_TRYING = "the worker reports that a service it needs is away, and tries again"
+_FAILED = "the client gets 500"
 _CHORE = "the periodic task failed; it runs again at its next interval"
 AWAY: Excuses = {
     "attempt failed; trying again": _TRYING,
@@ -491,9 +495,9 @@ AWAY: Excuses = {
     "media of a refused job not removed": "the sweep removes it",
 }
 DISK: Excuses = AWAY | {
-    "not a log line": "the log lies on the same disk, and lines were cut",
-    # DBOS tries again when SQLite is locked or PostgreSQL is away, but not here: the run of the workflow ends, its entry as failed,
-    # or still in its worker's hands when that cannot be written either. Both the reaper puts back, once the lease is over.
+    "not a log line": "the log is on the same disk, and lines were cut",
+    # DBOS tries again when SQLite is locked or PostgreSQL is away, but not here: the run of the workflow ends, and its entry is
+    # failed, or still assigned to its worker if that cannot be written either. The reaper requeues both when the lease expires.
     r"Exception encountered in asynchronous workflow:.*\(sqlite3\.OperationalError\)": "the queue cannot record a step",
 }
 
@@ -507,7 +511,7 @@ FAULTS: dict[str, Fault] = {
             "attempt failed; trying again.*EngineTemporarilyUnavailable": "likewise",
         },
     ),
-    "terminate": Fault(do=terminate, kills=True),  # what is not done when the drain is over is cut off, as a kill would
+    "terminate": Fault(do=terminate, kills=True),  # jobs that outlast the drain are cut off, as by a kill
     "stop-worker": Fault(do=stop_worker),
     "clock-jump": Fault(do=clock_jump, kills=True),
     "client-gone": Fault(do=client_gone),

@@ -1,4 +1,4 @@
-"""Small media cut from the demo sample, and what the sleeping engine must hear in each."""
+"""Small media cut from the demo sample, and the sleeping engine's expected transcript of each."""
 
 import wave
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ SECONDS = (4, 9, 15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file, the stored form of its transcript with a date of 0, and in how many windows it is recognised."""
+    """A file, the stored form of its transcript with a date of 0, and the number of its windows."""
 
     path: Path
     expected: bytes
     windows: int = 1
 
     def matches(self, stored: bytes) -> bool:
-        """Whether *stored* is the right transcript, whenever it was made: to the byte.
+        """True if *stored* is the right transcript to the byte, apart from its date.
 
-        Of several windows only as many words at the same times, to 50 ms: an attempt that goes on from a kept window hears
-        pauses with a fresh detector (docs/reliability.md).
+        With several windows only the number of words and their times to 50 ms are compared: an attempt that continues from a
+        stored window starts with a fresh speech detector (docs/reliability.md).
         """
         if self.windows == 1:
             return codec.encode(replace(codec.decode(stored), created_at=0)) == self.expected
@@ -37,7 +37,7 @@ class Media:
 
 
 class _Silent:
-    """An observer that wants to know nothing."""
+    """An observer that ignores all events."""
 
     def __getattr__(self, _name: str):
         return lambda *_: None
@@ -66,7 +66,7 @@ def make(folder: Path) -> list[Media]:
 
 
 def make_long(folder: Path) -> Media:
-    """More than two windows of speech: an attempt that comes later goes on from a kept window."""
+    """More than two windows of speech: a later attempt continues from a stored window."""
     path = folder / "long.wav"
     with wave.open(str(ROOT / "samples" / "demo.wav")) as demo:
         parameters, frames = demo.getparams(), demo.readframes(demo.getnframes())

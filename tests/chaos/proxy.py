@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of an S3 server that can be told to fail, stall, hang up, or keep an answer back."""
+"""An HTTP proxy in front of an S3 server that can fail, stall, disconnect, or hold an answer back."""
 
 import contextlib
 import http.client
@@ -10,11 +10,11 @@ from typing import Any
 MODES = ("pass", "error", "stall", "drop")
 _HOP = frozenset({"connection", "transfer-encoding", "keep-alive"})
 Wanted = Callable[[str, str], bool]
-"""Whether a request of this method and path is meant."""
+"""True for the requests, by method and path, whose answer is held back."""
 
 
 class Proxy:
-    """Listens on a port of its own and passes everything to *backend* as long as its mode is `pass`."""
+    """Listens on a port of its own and passes everything to *backend* while its mode is `pass`."""
 
     def __init__(self, backend: int) -> None:
         self.mode = "pass"
@@ -27,7 +27,7 @@ class Proxy:
 
     @property
     def endpoint(self) -> str:
-        """Its address."""
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
@@ -37,7 +37,7 @@ class Proxy:
         self._server.server_close()
 
     def break_down(self, mode: str) -> None:
-        """From now on fail in this way."""
+        """Fail in the way of *mode* from now on."""
         self._healed.clear()
         self.mode = mode
 
@@ -48,12 +48,12 @@ class Proxy:
         self._let_go.set()
 
     def wait_healed(self) -> None:
-        """What a stalled request does."""
+        """Block a stalled request until the proxy is healed."""
         self._healed.wait(120)
 
     @contextlib.contextmanager
     def holding(self, wanted: Wanted) -> Iterator[threading.Event]:
-        """Keep the answer to the first *wanted* request back until the block ends; the event tells that there is one."""
+        """Hold the answer to the first *wanted* request until the block ends; the yielded event is set once there is one."""
         self._caught.clear()
         self._let_go.clear()
         self._held = wanted
@@ -64,7 +64,7 @@ class Proxy:
             self._let_go.set()
 
     def passed(self, method: str, path: str) -> None:
-        """The backend has done this request; its answer may have to wait."""
+        """Called when the backend has answered this request; waits if its answer is held."""
         if self._held and self._held(method, path):
             self._caught.set()
             self._let_go.wait(120)
@@ -74,7 +74,7 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed in mid-request is what this proxy is for."""
+        """Ignored: faults kill clients during their requests."""
 
 
 def _handler(proxy: Proxy, backend: int) -> type[BaseHTTPRequestHandler]:
@@ -82,7 +82,7 @@ def _handler(proxy: Proxy, backend: int) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -11,7 +11,7 @@ from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
 
 
 async def reap(url: str, lease_ms: int, seconds: float) -> None:
-    """Tick ten times a second."""
+    """Run the reaper ten times a second for *seconds*."""
     database = Database(url)
     reaper = Reaper(database, DbosQueue(database), Metrics(), ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms))
     stop = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""One round: a seed, a fault, time to heal, and a look at what is left."""
+"""One round: a seed, a fault, time to recover, and the checks."""
 
 import contextlib
 import random
@@ -20,14 +20,14 @@ from tests.chaos.worlds import Log, World, soon
 from tests.servers import Server, until
 
 HEALING = 60.0
-"""Seconds for which an invariant may still be on its way; after that it is broken."""
+"""Seconds that the invariants have to become true; after that they are broken."""
 TIDYING = 2.0
-"""Seconds after which the hourly sweep is made to come."""
+"""Seconds after which the harness runs the hourly sweep itself."""
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What clients were told."""
+    """The answers that clients received."""
 
     acked: dict[str, Media] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Ledger:
 
 
 class Round:
-    """What a fault works with."""
+    """The state of one round, and the operations for faults."""
 
     def __init__(self, world: World, seed: str, *, thorough: bool = False) -> None:
         self.world = world
@@ -64,14 +64,14 @@ class Round:
         return self.world.api.client()
 
     def submit(self, media: Media | None = None) -> str:
-        """The id of a new job, for when nothing stands in its way."""
+        """Submit a job that must be accepted; return its id."""
         found = self.post(media or self.media(), self.key())
         if found is None:
             raise AssertionError(f"a plain submission was not taken: {self.ledger}")
         return found
 
     def post(self, media: Media, key: str) -> str | None:
-        """Submit and note what the client is told: an id, a refusal, or nothing."""
+        """Submit and record the answer: return the job's id, or None after a refusal or no answer."""
         ledger = self.ledger
         try:
             with self.client() as client, media.path.open("rb") as file:
@@ -97,13 +97,13 @@ class Round:
         return None
 
     def in_background(self, work: Callable[[], object]) -> threading.Thread:
-        """*work* on a thread."""
+        """Start *work* on a thread."""
         thread = threading.Thread(target=work)
         thread.start()
         return thread
 
     def delete(self, job_id: str) -> bool:
-        """Force the job's removal; whether this client was told that it did it."""
+        """Delete the job with `force`; True if the server answered 200."""
         with self.client() as client:
             answer = client.delete(f"/v2/jobs/{job_id}", params={"force": "true"})
         self.ledger.counts[f"delete {answer.status_code}"] += 1
@@ -112,7 +112,7 @@ class Round:
         return answer.status_code == 200
 
     def half_a_body(self, share: float, size: int) -> socket.socket:
-        """A connection on which the first *share* of an upload of *size* bytes has been sent, or the server hung up."""
+        """A connection on which the first *share* of an upload of *size* bytes was sent, unless the server disconnected."""
         head = (
             '--chaos\r\nContent-Disposition: form-data; name="config"\r\n\r\n'
             f"{CONFIG.decode()}\r\n"
@@ -157,13 +157,13 @@ class Round:
         until(lambda: self.row(job_id).state not in LIVE, f"end of {job_id}")
 
     def nap(self, longest: float) -> None:
-        """A random moment passes."""
+        """Sleep for a random time of at most *longest* seconds."""
         time.sleep(self.rng.uniform(0, longest))
 
     # ── afterwards ──
 
     def settle(self) -> None:
-        """Heal the world, let clients that heard nothing ask again, and wait until no job is live."""
+        """Heal the world, repeat some submissions without an answer, and wait until no job is live."""
         world, ledger = self.world, self.ledger
         world.heal()
         for key, media in list(ledger.unheard.items()):
@@ -178,7 +178,7 @@ class Round:
             self.ended(job_id)
 
     def faults(self, excused: checks.Excuses, *, kills: bool) -> list[str]:
-        """Everything that should be true and is not, once it has had time to become so."""
+        """The invariants that are still broken after `HEALING` seconds, and unexplained log lines."""
         begun = time.monotonic()
         while True:
             found = checks.look(self, kills=kills)
@@ -190,7 +190,7 @@ class Round:
 
 
 def calm(world: World) -> None:
-    """One round without any fault, so that later ones start from something that works."""
+    """Run one round without a fault, so that later ones start from a working state."""
     playing = Round(world, "calm")
     playing.submit()
     playing.settle()
@@ -205,7 +205,7 @@ def kill(server: Server) -> None:
 
 @contextlib.contextmanager
 def waiting_for(thread: threading.Thread):
-    """The body, then the end of *thread*: its client has a deadline of its own."""
+    """Run the body, then wait for *thread*, whose client has a deadline of its own."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that can be filled: tmpfs in a user and mount namespace, for which nobody needs to be root."""
+"""A disk of a few megabytes that can be filled: tmpfs in a user and mount namespace, which needs no root."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ _MOUNT = f'mount -t tmpfs -o size={SIZE} none "$1" && shift && exec "$@"'
 
 
 def available() -> bool:
-    """Whether this machine lets us have such a disk."""
+    """True if this machine allows such a disk."""
     if shutil.which("unshare") is None:
         return False
     with tempfile.TemporaryDirectory() as folder:

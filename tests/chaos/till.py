@@ -1,8 +1,10 @@
-"""A run on the till: clients spend small balances while processes are killed; then the books of both databases are compared.
+"""The credits fault: clients spend small balances while processes are killed; then the ledgers of both databases are compared.
 
-Eight clients of two workspaces submit media that costs what it seems to, media that turns out dearer, and files that are no media;
-they delete jobs, ask again with the same idempotency key, and run out of credits. Meanwhile processes get kill -9, credits are
-added by another process, and rejected jobs are retried by a command that is killed as well.
+Eight clients of two workspaces submit media at its estimated cost, media that costs more than estimated, and files that are no
+media; they delete jobs, repeat submissions with the same idempotency key, and run out of credits. Meanwhile processes get
+kill -9, another process adds credits, and a command that is sometimes killed retries rejected jobs.
+
+Parts: the worlds with billing, `Till` (access to the ledger), media, `Run` (clients, faults, the round, the checks), `play`.
 """
 
 import asyncio
@@ -40,9 +42,9 @@ CLIENTS = 8
 SUBMISSIONS = 3
 TRIES = 12
 DEPOSIT = 5
-"""Credits that each workspace has when a round begins, for four clients who want to spend three times as much."""
+"""Credits of each workspace at the start of a round; its four clients try to spend three times as much."""
 REGION = "eu1"
-TARIFF = Pricing(billing=True, per_minute=1)
+PRICING = Pricing(billing=True, per_minute=1)
 BILLED = {"SOTTOVOCE_BILLING": "true", "SOTTOVOCE_CREDITS_PER_MINUTE": "1", "SOTTOVOCE_MAX_FAILURES": "1"}
 """One death of an engine process is enough for a job to be rejected."""
 NO_MEDIA = "no media.wav"
@@ -65,7 +67,7 @@ WORLDS: dict[str, type[World]] = {"sqlite": BilledEmbedded, "fleet": BilledFleet
 
 
 class Till:
-    """The harness's own hands and eyes on the ledger of *world*."""
+    """The harness's own access to the ledger of *world*."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -83,12 +85,12 @@ class Till:
             )
 
     def add(self, workspace_id: int, amount: int) -> None:
-        """As an operator does, in a process of its own."""
+        """Add credits, as an operator does in a process of its own."""
         with self.control.writing() as connection:
             ledger.add(connection, workspace_id, amount)
 
     def deal(self, workspace_id: int) -> None:
-        """Give or take what lies between the balance and `DEPOSIT`."""
+        """Set the balance to `DEPOSIT`."""
         with self.control.writing() as connection:
             missing = DEPOSIT - ledger.balance(connection, workspace_id)
             if missing > 0:
@@ -102,13 +104,13 @@ class Till:
             return [hold.job_id for hold in ledger.open_holds(connection, REGION, after="", limit=10_000)]
 
     def entries(self, workspace_id: int) -> list[ledger.Entry]:
-        """Oldest first."""
+        """The entries of the workspace's ledger, oldest first."""
         with self.control.reading() as connection:
             return ledger.newest(connection, workspace_id, 100_000)[::-1]
 
     def reconcile(self) -> None:
-        """What the servers would do after their time of grace."""
-        settler = SettlementJob(self.control, self.world.database, REGION, TARIFF, grace_ms=-1)
+        """Settle as the servers do after their time of grace."""
+        settler = SettlementJob(self.control, self.world.database, REGION, PRICING, grace_ms=-1)
         asyncio.run(settler.tick())
 
 
@@ -124,7 +126,7 @@ def opened(backend: str, home: Path) -> Iterator[Till]:
 
 
 def _media(folder: Path) -> list[Path]:
-    """Seventy seconds of silence that say so, the same in a container that tells no duration, and something that is no media."""
+    """Seventy seconds of silence, the same in a container without a duration, and a file that is no media."""
     folder.mkdir(parents=True, exist_ok=True)
     plain, untold, wrong = (folder / name for name in ("two minutes.wav", "untold.flac", NO_MEDIA))
     with wave.open(str(plain), "wb") as out:
@@ -152,7 +154,7 @@ def _untold(source: Path, target: Path) -> None:
 
 
 class Run:
-    """One round: what clients did and heard."""
+    """One round: the clients' actions and the answers to them."""
 
     def __init__(self, till: Till, seed: str) -> None:
         self.till = till
@@ -165,7 +167,7 @@ class Run:
     # ── clients ──
 
     def client(self, number: int) -> None:
-        """Submit one after the other; some are deleted, some are asked for again."""
+        """Submit jobs one after the other; delete some, and repeat some submissions."""
         rng = random.Random(f"{self.seed} client {number}")
         for count in range(SUBMISSIONS):
             key = f"{self.world.mark} {self.seed} {number} {count}"
@@ -181,7 +183,7 @@ class Run:
                 self._ask(number, "DELETE", f"/v2/jobs/{job_id}?force=true")
 
     def _post(self, number: int, path: Path, key: str) -> tuple[str | None, bool]:
-        """The id of the job, and whether there was any answer."""
+        """The id of the job or None, and True if there was an answer."""
         with path.open("rb") as file:
             form = {"data": {"config": CONFIG.decode()}, "files": {"data_file": (path.name, file)}}
             answer = self._ask(number, "POST", "/v2/jobs", headers={"Idempotency-Key": key}, **form)
@@ -201,10 +203,10 @@ class Run:
         self.counts[f"{method} {answer.status_code}"] += 1
         return answer
 
-    # ── damage ──
+    # ── faults ──
 
     def damage(self, rng: random.Random) -> None:
-        """Something bad, or a retry, or a few credits more."""
+        """Kill a server or engine processes, retry a job, or add a few credits."""
         match rng.choices(("server", "child", "retry", "add"), weights=(5, 3, 2, 2))[0]:
             case "server":
                 self._kill(rng)
@@ -224,7 +226,7 @@ class Run:
         self.counts["killed"] += 1
 
     def _retry(self, rng: random.Random) -> None:
-        """`sottovoce jobs retry`, which may be killed on its way."""
+        """Run `sottovoce jobs retry`, and sometimes kill it."""
         with self.world.database.reading() as connection:
             rejected = connection.execute(
                 sa.select(t.jobs.c.id).where(t.jobs.c.state == State.REJECTED.value)
@@ -250,7 +252,7 @@ class Run:
     # ── the round ──
 
     def play(self) -> list[str]:
-        """Spend, do damage, wait until all is settled; what is wrong then."""
+        """Spend, inject faults, and wait until all is settled; return the broken invariants."""
         rng = random.Random(self.seed)
         for workspace_id in self.till.workspaces:
             self.till.deal(workspace_id)
@@ -266,7 +268,7 @@ class Run:
         self.world.heal()
         until(lambda: not self._live(), "end of all jobs")
         until(self._settled, "settling of all jobs by the servers")
-        # nobody submits any more: what is held for no job, or for a retry that was killed, need not wait
+        # no submissions follow, so holds without a job, or for a retry that was killed, can be settled without grace
         until(self._reconciled, "reconciliation")
         return self.wrong()
 
@@ -276,7 +278,7 @@ class Run:
             return connection.execute(live).first() is not None
 
     def _settled(self) -> bool:
-        """Whether no finished job is left with a hold; rejected ones may be about to be retried."""
+        """True if no finished job has a hold; rejected jobs do not count, since a retry may hold credits for them."""
         held = self.till.held()
         ended = sa.select(t.jobs.c.id).where(t.jobs.c.id.in_(held), t.jobs.c.state != State.REJECTED.value)
         with self.world.database.reading() as connection:
@@ -286,10 +288,10 @@ class Run:
         self.till.reconcile()
         return not self.till.held()
 
-    # ── the books ──
+    # ── the checks ──
 
     def wrong(self) -> list[str]:
-        """Everything that should be true and is not."""
+        """The broken invariants."""
         with self.till.control.reading() as connection:
             books = ledger.accounts(connection)
         found = [f"a balance is not the sum of its entries: {book}" for book in books if not book.right]
@@ -299,7 +301,7 @@ class Run:
             jobs: dict[str, Mapping[str, Any]] = {row["id"]: dict(row) for row in rows}
         found += [f"{job_id} is lost" for job_id in self.acked - jobs.keys()]
         paid: Counter[str] = Counter()
-        broke: set[str] = set()  # whose workspace had nothing left at some moment after the hold
+        broke: set[str] = set()  # jobs whose workspace was empty at some moment after the hold
         for workspace_id in self.till.workspaces:
             entries = self.till.entries(workspace_id)
             after = list(itertools.accumulate(entry.amount for entry in entries))
@@ -318,29 +320,29 @@ class Run:
         for job_id in paid.keys() | jobs.keys():
             found += self._charged(paid[job_id], jobs.get(job_id, {"id": job_id}), short.get(job_id), job_id in broke)
         if (unsaid := self.counts["short, not said"]) > self.till.kills:
-            found.append(f"{unsaid} jobs were charged too little and nobody said so, after {self.till.kills} kills")
+            found.append(f"{unsaid} jobs were charged too little without a log line, after {self.till.kills} kills")
         return found + self._failures()
 
     def _short(self) -> dict[str, int]:
-        """What was missing for a job, as the servers said."""
+        """The missing credits of each job, as the servers logged them."""
         lines = (line for server in self.world.servers for line in server.events("credits fell short"))
         return {line["job"]: line["short"] for line in lines}
 
     def _charged(self, paid: int, row: Mapping[str, Any], short: int | None, broke: bool) -> list[str]:
         done = row.get("finished_at") is not None and row["reason"] is None
-        cost = TARIFF.cost(row["duration_ms"], row["media_bytes"]) if done else 0
+        cost = PRICING.cost(row["duration_ms"], row["media_bytes"]) if done else 0
         self.counts["done" if done else "not done"] += 1
         missing = cost - paid
         if missing == 0 and not short:
             return []
-        # whoever was to say so may have been killed before
+        # the process may have been killed before it logged the missing credits
         if broke and 0 < missing < cost and short in {missing, None}:
             self.counts["short" if short else "short, not said"] += 1
             return []
         return [f"a job was charged {paid} instead of {cost}, {short} short: {row}"]
 
     def _failures(self) -> list[str]:
-        """Lines of the servers about defects of ours."""
+        """Log lines of the servers about internal errors."""
         events = {"request failed", "periodic task failed", "media of a refused job not removed"}
         lines = (line for server in self.world.servers for line in server.lines())
         return [str(line)[:1500] for line in lines if line["event"] in events]
@@ -355,7 +357,7 @@ def _killed(pid: int) -> bool:
 
 
 def play(till: Till, seed: str) -> list[str]:
-    """One round; tells of it in a line. What went wrong."""
+    """Run one round and print it as a line of JSON; return the broken invariants."""
     begun = time.monotonic()
     run = Run(till, f"credits.{seed}")
     try:

@@ -1,4 +1,4 @@
-"""What a round of faults happens to: real processes, and the harness's own eyes on their database, blobs and logs."""
+"""The processes of a round of faults, and the harness's own access to their database, blobs and logs."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ FACTOR = 0.1
 
 
 def soon(look: Callable[[], T | None], what: str, patience: float = PATIENCE, pause: float = 0.002) -> T:
-    """The first truthy answer of *look*, asked often: for catching a moment."""
+    """The first truthy answer of *look*, polled every *pause* seconds to catch a short moment."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if found := look():
@@ -49,7 +49,7 @@ def soon(look: Callable[[], T | None], what: str, patience: float = PATIENCE, pa
 
 
 class Log:
-    """What one process (with all its restarts) has written since the round began."""
+    """The log lines of one process, with all its restarts, since the round began."""
 
     def __init__(self, server: Server) -> None:
         self._path = server.log
@@ -78,7 +78,7 @@ class World:
         self.home = home
         self.mark = uuid4().hex
         self.media = media.make(home / "media")
-        self.known: set[str] = set()  # every job that was ever acknowledged or found to be there
+        self.known: set[str] = set()  # every job that was acknowledged or found by its key
         self._clock = home / "clock"
         self._clock.write_bytes(bytes(8))
         self._undo = contextlib.ExitStack()
@@ -95,7 +95,7 @@ class World:
     postgres: Postgres | None = None
 
     def environment(self) -> dict[str, str]:
-        """What every process of ours gets."""
+        """The environment of every process of the world."""
         mine = {
             "SOTTOVOCE_LEASE": str(LEASE),
             "SOTTOVOCE_HEARTBEAT": str(HEARTBEAT),
@@ -136,12 +136,12 @@ class World:
         return server
 
     def jump(self, seconds: int) -> None:
-        """Set the clocks of all processes ahead by so much."""
-        with self._clock.open("r+b") as file:  # in place: the processes have it mapped, and would die of a shorter file
+        """Set the clocks of all processes ahead by *seconds*."""
+        with self._clock.open("r+b") as file:  # in place: a shorter file would kill the processes that map it
             file.write(struct.pack("<q", seconds))
 
     def heal(self) -> None:
-        """Let everything run again that was stopped, broken or killed."""
+        """Continue, repair or restart everything that was stopped, broken or killed."""
         self.jump(0)
         if self.proxy:
             self.proxy.heal()
@@ -152,7 +152,7 @@ class World:
                 server.kill()  # reaps it
                 server.start()
 
-    # ── eyes ──
+    # ── inspection ──
 
     def row(self, job_id: str) -> Job | None:
         """The job's row now."""
@@ -182,11 +182,11 @@ class World:
         return asyncio.run(self.blobs.get(key))
 
     def sweep(self) -> int:
-        """What the hourly sweep does, without its day of grace; how much there was to remove."""
+        """Run the hourly sweep without its day of grace; return the number of removed objects."""
         return asyncio.run(Sweeper(self.database, self.blobs, self.bucket, grace=0.0).sweep())
 
     def pids(self) -> dict[int, int]:
-        """Every process that descends from ours, by its mark, and its parent."""
+        """Every process that descends from ours, found by its mark, with its parent."""
         found = {}
         wanted = f"CHAOS_MARK={self.mark}".encode()
         for entry in Path("/proc").iterdir():
@@ -203,7 +203,7 @@ class World:
 
     @contextlib.contextmanager
     def frozen(self, job_id: str) -> Iterator[None]:
-        """Nobody can move the job's row inside."""
+        """Lock the job's row against changes while the context is open."""
         yield
         raise NotImplementedError
 
@@ -227,7 +227,7 @@ class Embedded(World):
 
     @contextlib.contextmanager
     def frozen(self, job_id: str) -> Iterator[None]:
-        """SQLite has one writer: take its place."""
+        """Hold SQLite's only write lock."""
         connection = sqlite3.connect(self.region / "region.db", timeout=PATIENCE, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -258,9 +258,9 @@ class Fleet(World):
 
     @contextlib.contextmanager
     def frozen(self, job_id: str) -> Iterator[None]:
-        """A row lock."""
+        """Lock the job's row."""
         with self.database.writing() as connection:
-            # FOR NO KEY UPDATE: lines may still be added to the job's log, whose foreign key looks at the row
+            # FOR NO KEY UPDATE: allows new lines in the job's log, whose foreign key locks the row
             connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.id == job_id).with_for_update(key_share=True))
             yield
 

@@ -1,4 +1,4 @@
-"""A clock that jumps: `time.time` and `time.time_ns` of the process are ahead by what eight bytes of a shared file say."""
+"""A clock that jumps: `time.time` and `time.time_ns` are ahead by the seconds in a shared file of eight bytes."""
 
 import mmap
 import os
