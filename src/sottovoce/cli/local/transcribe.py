@@ -14,13 +14,28 @@ if TYPE_CHECKING:
     from sottovoce.engines.registry import Choice
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
-    from sottovoce.request import OperatingPoint
+    from sottovoce.request import OperatingPoint, TranscriptionRequest
     from sottovoce.transcript.model import Transcript
+
+
+class FormatName(click.ParamType[str]):
+    """The name of an output format; `json` is short for `json-v2`."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name in the table of formats."""
+        from sottovoce.wire.formats.table import FORMATS
+
+        name = "json-v2" if value == "json" else str(value)
+        if name not in FORMATS:
+            self.fail(f"{value!r} is not a format; formats are json, {', '.join(FORMATS)}", param, ctx)
+        return name
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "shape", type=click.Choice(["txt", "json"]), default="txt", show_default=True)
+@click.option("--format", "shape", type=FormatName(), default="txt", show_default=True, help="txt, json, srt or vtt.")
 @click.option(
     "--language",
     help="Language code, or auto to identify it; default: auto if the engine can identify languages, else en.",
@@ -98,7 +113,6 @@ def _transcribe_one(
     from sottovoce.inference.pool import Task
     from sottovoce.request import TranscriptionRequest
     from sottovoce.transcript import codec
-    from sottovoce.wire.formats import txt
     from sottovoce.wire.v2.config import parse_job_config
 
     request = parse_job_config(json.dumps(config).encode())
@@ -108,21 +122,19 @@ def _transcribe_one(
     task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, diarizer=voices or None))
     with progress(path.name) as listen:
         outcome = pool.run_blocking(key, task, listen)
-    transcript = codec.decode(outcome.payload)
     if headed and shape == "txt":
         click.echo(f"# {path.name}")
-    if shape == "txt":
-        click.echo(txt.render(transcript, diarization=request.diarization))
-    else:
-        click.echo(_as_json(transcript, path.name, config))
+    click.echo(_rendered(codec.decode(outcome.payload), path.name, config, request, shape))
 
 
-def _as_json(transcript: "Transcript", name: str, config: dict[str, Any]) -> str:
+def _rendered(
+    transcript: "Transcript", name: str, config: dict[str, Any], request: "TranscriptionRequest", shape: str
+) -> str:
     import orjson
 
     from sottovoce.job import State
     from sottovoce.transcript.model import RATE
-    from sottovoce.wire.formats import json_v2
+    from sottovoce.wire.formats.table import FORMATS, Rendering
     from sottovoce.wire.v2.job import JobView
 
     view = JobView(
@@ -133,5 +145,6 @@ def _as_json(transcript: "Transcript", name: str, config: dict[str, Any]) -> str
         duration_ms=transcript.duration * 1000 // RATE,
         config=config,
     )
-    source = json_v2.Source(transcript=transcript, job=view, version=__version__)
-    return orjson.dumps(json_v2.render(source), option=orjson.OPT_INDENT_2).decode()
+    form = FORMATS[shape]
+    value = form.render(Rendering(transcript=transcript, job=view, request=request, version=__version__))
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() if form.is_json else str(value)

@@ -22,7 +22,7 @@ FAILED = frozenset({Output.JOBINFO, Output.DATA})
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
-def laid(contents: list[str] | None, has: frozenset[Output] = EVERYTHING, names: Names = NAMES) -> Layout:
+def laid(contents: list[str] | None, has: frozenset[str] = EVERYTHING, names: Names = NAMES) -> Layout:
     return wire.layout(contents, names, has, wire.TRANSCRIPT)
 
 
