@@ -244,7 +244,7 @@ def _total(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def verdict(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Compare the confusion of the builtin and the light method on `JUDGED`. `worse`: builtin higher on any set; None if one is missing."""
+    """Compare confusion on `JUDGED`. `worse`: the builtin one is higher than the light one on any set; None if one is missing."""
     if "builtin" not in results or BASELINE not in results:
         return {"worse": None}
     ours, theirs = (results[name]["sets"] for name in ("builtin", BASELINE))

@@ -112,14 +112,14 @@ def _write(file: Path, content: Mapping[str, object]) -> None:
 
 
 class Tape:
-    """Audio to say words into, *seconds* long, for a model of *tokens*."""
+    """Synthetic audio of *seconds* to which words are added, for a model of *tokens*."""
 
     def __init__(self, seconds: float, tokens: Sequence[str] = ENGLISH, *, noise: float = 0.001) -> None:
         self.audio = np.random.default_rng(1).normal(0, noise, round(seconds * RATE)).astype(np.float32)
         self._tokens = {token: number for number, token in enumerate(tokens)}
 
     def say(self, word: str, at: float) -> tuple[int, int]:
-        """*word* from *at* seconds on, then the sign for the end of a word if there is one; its samples, end exclusive."""
+        """Add *word* at *at* seconds, then the end-of-word token if there is one; return start and end in samples, end exclusive."""
         start = end = round(at * RATE)
         for letter in word:
             end = self._tone(letter, at)
@@ -129,7 +129,7 @@ class Tape:
         return start, end
 
     def read(self, text: str, at: float = 0.5, pause: float = 0.2) -> list[tuple[int, int]]:
-        """All words of *text* with *pause* between them."""
+        """Add all words of *text* with *pause* seconds between them; return start and end of each."""
         times = []
         for word in text.split():
             times.append(self.say(word, at))
@@ -148,5 +148,5 @@ class Tape:
 
 
 def length(word: str) -> float:
-    """Seconds of *word* and of what is said behind it."""
+    """Seconds of *word* and of the end-of-word token behind it."""
     return (len(word) + 1) * (TONE + REST)

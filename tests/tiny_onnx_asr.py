@@ -1,8 +1,8 @@
 """Tiny models with the inputs and outputs that onnx-asr expects of NeMo's, written with ONNX alone: no torch, no download.
 
-The encoders hear how loud each frame of 80 ms is against the whole utterance. The transducers say the next piece of a
-given text in every loud frame; Canary's decoder says the text of the language that it is told. So the real library,
-features and all, can be asked what was said and when.
+The encoders measure the loudness of each frame of 80 ms relative to the whole utterance. The transducers write the next piece
+of a given text in every loud frame; Canary's decoder writes the text of the requested language. So tests run the real
+library, including its features, and check words and times.
 """
 
 import json
@@ -19,13 +19,13 @@ FRAME = 0.08
 """Seconds of an encoder frame."""
 
 TEXT = ("▁Hel", "lo", ",", "▁world", ".")
-"""What the transducers say, over and over: a piece in each loud frame."""
+"""The repeated output of the transducers: a piece in each loud frame."""
 
 TEXTS: Mapping[str, Sequence[str]] = {
     "en": ("▁Good", "▁mor", "ning", ",", "▁twenty", "-two", "!"),
     "de": ("▁Guten", "▁Mor", "gen", "."),
 }
-"""What Canary says."""
+"""The output of Canary."""
 
 _OPSET = 18
 _FLOAT, _INT, _LONG = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64

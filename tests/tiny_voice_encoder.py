@@ -1,7 +1,7 @@
-"""Voice encoders made up on the spot, written as PyTorch writes them in both of its formats, without PyTorch.
+"""Made-up voice encoders, written in both of PyTorch's file formats without PyTorch.
 
-Random ones answer with numbers for arithmetic; the one that `hears_bands` tells apart which of the mel bands are loud, so
-that noises of different pitch are voices.
+Random ones serve to check the arithmetic; the one of `hears_bands` distinguishes which of the mel bands are loud, so that
+noises of different pitch count as voices.
 """
 
 import io
@@ -23,7 +23,7 @@ Weights = Mapping[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A tensor in a table: which row of numbers, and how it lies there."""
+    """A tensor in a table: its row of numbers, and its layout there."""
 
     key: str
     count: int
@@ -46,7 +46,7 @@ def random_weights(seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def hears_bands() -> dict[str, np.ndarray[Any, Any]]:
-    """Every state of the first layer listens to one band and adds up how loud it was; the other layers pass that on."""
+    """Weights: each state of the first layer sums the loudness of one band; the other layers pass it on."""
     weights = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
     into, keep, value, out = (slice(SIZE * gate, SIZE * (gate + 1)) for gate in range(4))
     for layer in range(LAYERS):
@@ -59,7 +59,7 @@ def hears_bands() -> dict[str, np.ndarray[Any, Any]]:
 
 
 def write(folder: Path, weights: Weights, *, form: Form = "zip", name: str = "encoder.pt") -> Path:
-    """*folder* with a file of *weights*, as a training leaves one: the state of the model, and other things beside it."""
+    """Write *weights* to a file in *folder* as a training run does: the model's state beside other entries; return *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {str(number): array for number, array in enumerate(weights.values())}
     state = {

@@ -1,7 +1,7 @@
-"""A Whisper of random weights, made inside a test: nothing is fetched, and no training library is needed.
+"""A Whisper of random weights, made inside a test: it needs no download and no training library.
 
-It says words and marks of a small vocabulary, about *length* tokens of them, and ends. What it hears has a say in which
-ones, and in which language it takes for likely, so that mixed-up audio is seen. Good for shapes, order and times only.
+It writes about *length* tokens of words and marks of a small vocabulary, and ends. The audio affects the words and the
+likely language, so that tests notice mixed-up audio. It serves for shapes, order and times only.
 """
 
 import json
@@ -26,7 +26,7 @@ _PROMPT = 4  # tokens before the first word: start, language, task, no time stam
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiny:
-    """What to make. *length*: tokens after which it ends, 0 = it goes on for as long as it is let; *without* languages."""
+    """The model to make. *length*: tokens after which it ends, 0 = it never ends by itself; *without* languages."""
 
     multilingual: bool = True
     without: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ class Tiny:
 
 
 def build(folder: Path, tiny: Tiny | None = None) -> Path:
-    """Write the files of a model to *folder*, which need not exist; *folder*."""
+    """Write the files of a model to *folder*, created if missing; return *folder*."""
     from ctranslate2.specs import whisper_spec
 
     tiny = tiny or Tiny()
@@ -67,7 +67,7 @@ def _languages() -> tuple[str, ...]:
 
 
 def _vocabulary(languages: tuple[str, ...], path: Path) -> dict[str, int]:
-    """Token → number: bytes, words, then Whisper's control tokens. Written to *path*."""
+    """The numbers of the tokens (bytes, words, then Whisper's control tokens); writes the tokenizer to *path*."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     control = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{name}|>" for name in (*languages, *_TASKS))]
@@ -84,7 +84,7 @@ def _vocabulary(languages: tuple[str, ...], path: Path) -> dict[str, int]:
 
 
 def _incline(decoder: Any, tiny: Tiny, vocabulary: dict[str, int], languages: tuple[str, ...]) -> None:
-    """Make words and marks likely, languages where one is asked for, and the end once so many tokens are said.
+    """Make words and marks likely, languages where one is requested, and the end after *length* tokens.
 
     Number 0 of the state counts the tokens, number 1 tells the beginning from all other places.
     """
@@ -141,7 +141,7 @@ class _Weights:
         spec.bias = np.zeros(outputs, np.float32)
 
     def _attention(self, spec: Any, *widths: int) -> None:
-        """Projections to so many times the width; the last one back to it."""
+        """Projections to a multiple of the width; the last one back to the width."""
         self._norm(spec.layer_norm)
         for linear, times in zip(spec.linear, (*widths, 1)[: len(spec.linear)], strict=True):
             self._linear(linear, times * _WIDTH, _WIDTH)

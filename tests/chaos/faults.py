@@ -335,7 +335,7 @@ def cancel_finish(round_: Round) -> None:
 
 
 def late_write(round_: Round) -> None:
-    """Delete the job while its worker is stopped, or while the store holds back the answer to its transcript; then both continue."""
+    """Delete the job while its worker is stopped, or while the store delays its transcript; then continue both."""
     world = round_.world
     job_id = round_.submit()
     if round_.rng.random() < 0.5:
