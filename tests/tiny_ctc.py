@@ -119,7 +119,7 @@ class Tape:
         self._tokens = {token: number for number, token in enumerate(tokens)}
 
     def say(self, word: str, at: float) -> tuple[int, int]:
-        """Add *word* at *at* seconds, then the end-of-word token if there is one; return start and end in samples, end exclusive."""
+        """Add *word* at *at* seconds, then the end-of-word token if there is one; return its samples, end exclusive."""
         start = end = round(at * RATE)
         for letter in word:
             end = self._tone(letter, at)
