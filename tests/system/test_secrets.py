@@ -294,7 +294,10 @@ def test_the_key_is_changed_while_the_server_works(
                     f"{server.url}/v2/jobs", headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
                 )
                 assert answer.status_code == 200
-        ours = {"key file cannot be read, its old keys stay in use", "signing key cannot be decrypted, a new one is created"}
+        ours = {
+            "key file cannot be read, its old keys stay in use",
+            "signing key cannot be decrypted, a new one is created",
+        }
         assert not (ours | {"request failed"}) & {line["event"] for line in server.lines()}
 
 

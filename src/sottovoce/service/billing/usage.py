@@ -4,7 +4,6 @@ A region answers from its own table. The operator's figures are copies in the co
 copied yet, and copying a row again changes nothing, so the next replication completes an interrupted one.
 """
 
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,9 +14,6 @@ from sottovoce.job import State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
 from sottovoce.wire.v2.usage import Line, Usage
-
-_log = logging.getLogger(__name__)
-
 
 COPIED = ("job_id", "workspace_id", "project_id", "day", "type", "language", "operating_point", "duration_ms", "app")
 """The columns that a region's row and its copy have in common."""

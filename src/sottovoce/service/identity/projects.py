@@ -1,6 +1,5 @@
 """Projects: a key sees only the jobs of its own project. The data of a deleted project is removed."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,6 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.service.identity.api_keys import checked
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
-
-_log = logging.getLogger(__name__)
 
 MAX_PROJECTS = 1000
 """Projects of one workspace (contract §11)."""

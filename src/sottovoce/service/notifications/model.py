@@ -1,7 +1,6 @@
 """Deliveries and their content: values, and their encrypted form in the database."""
 
 import json
-import logging
 import string
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -11,8 +10,6 @@ from sottovoce.request import Notification
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.queue.port import TaskKind, entry_of
 from sottovoce.service.storage.encryption import Encryptor
-
-_log = logging.getLogger(__name__)
 
 _ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH = 20

@@ -1,6 +1,5 @@
 """The SQL statements on the table of deliveries."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +8,6 @@ import sqlalchemy as sa
 from sottovoce.service.notifications.model import Delivery, Kind, State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
-
-_log = logging.getLogger(__name__)
 
 _COLUMNS = [t.deliveries.c[name] for name in Delivery.__dataclass_fields__]
 

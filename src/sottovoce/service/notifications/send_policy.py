@@ -1,12 +1,9 @@
 """The number, timeouts and pauses of delivery attempts."""
 
-import logging
 from dataclasses import dataclass, field
 
 from sottovoce.service.email.smtp import Smtp
 from sottovoce.service.notifications.model import Kind
-
-_log = logging.getLogger(__name__)
 
 CALLBACK_PAUSE = 2.0
 """Seconds between attempts of a callback; the contract gives no figure (`legacy-v1.md` §6)."""

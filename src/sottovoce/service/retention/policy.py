@@ -1,6 +1,5 @@
 """The retention times of jobs, and the statements that find jobs whose retention time is over."""
 
-import logging
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -9,8 +8,6 @@ from sottovoce import job
 from sottovoce.job import State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
-
-_log = logging.getLogger(__name__)
 
 UNDELIVERED_MS = 7 * DAY_MS
 """ms for which a job with retention 0 is kept if its result is never delivered or fetched."""
@@ -68,7 +65,7 @@ def uncleaned(connection: sa.Connection, limit: int) -> list[str]:
     return list(connection.scalars(statement.limit(limit)))
 
 
-def make_tombstones(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> int:
+def delete_old_tombstones(connection: sa.Connection, policy: RetentionPolicy, limit: int) -> int:
     """Remove tombstones whose time is over and whose blobs are gone. From then on their jobs are 404.
 
     Returns the number of removed tombstones.

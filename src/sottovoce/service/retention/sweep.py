@@ -24,7 +24,7 @@ from sottovoce.service.queue.dbos_queue import DbosQueue
 from sottovoce.service.queue.interval_lock import IntervalLock
 from sottovoce.service.queue.port import JobQueue, TaskKind
 from sottovoce.service.retention.orphan_sweeper import Sweeper
-from sottovoce.service.retention.policy import RetentionPolicy, due, make_tombstones, uncleaned
+from sottovoce.service.retention.policy import RetentionPolicy, delete_old_tombstones, due, uncleaned
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms
 
@@ -130,7 +130,9 @@ class Retention:
 
     async def _remove_tombstones(self) -> int:
         count = 0
-        while removed := await self._database.write(lambda connection: make_tombstones(connection, self._policy, PAGE)):
+        while removed := await self._database.write(
+            lambda connection: delete_old_tombstones(connection, self._policy, PAGE)
+        ):
             count += removed
             await asyncio.sleep(REST)
         return count

@@ -1,10 +1,6 @@
 """The keys of a job's blobs."""
 
-import logging
-
 from sottovoce.inference import messages as m
-
-_log = logging.getLogger(__name__)
 
 
 def media_key(job_id: str) -> str:

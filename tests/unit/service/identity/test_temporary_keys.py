@@ -284,4 +284,6 @@ def test_a_key_that_cannot_be_opened_is_replaced(
     make(mint)
     token = make(TokenIssuer(control, Encryptor([new_key()]), "eu1", lambda: NOW))
     assert temporary_keys.verify(token, seen(control, token))
-    assert [record.getMessage() for record in caplog.records] == ["signing key cannot be decrypted, a new one is created"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "signing key cannot be decrypted, a new one is created"
+    ]

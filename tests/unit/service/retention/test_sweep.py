@@ -318,9 +318,9 @@ def test_a_tombstone_with_something_left_is_not_forgotten(house: House) -> None:
     house.done("job0000001")
     with house.database.writing() as connection:
         assert repository.make_tombstone(connection, "job0000001", Event.EXPIRED_BY_RETENTION)
-        assert retention_policy.make_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 0
+        assert retention_policy.delete_old_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 0
         repository.mark_cleaned(connection, ["job0000001"])
-        assert retention_policy.make_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 1
+        assert retention_policy.delete_old_tombstones(connection, replace(house.policy, tombstone_ms=0), 10) == 1
 
 
 def test_a_failure_of_one_sweep_is_no_end(house: House, caplog: pytest.LogCaptureFixture) -> None:
