@@ -73,7 +73,7 @@ def test_a_backup_of_a_working_server_is_a_server(tmp_path, demo, gate):
         assert (claims(old, running), claims(old, waiting)) == (["1"], [])
         key = old.key
         again = sottovoce("backup", str(tmp_path / "copy"), "--data-dir", str(old.data))
-        assert (again.returncode, "holds a copy" in again.stderr) == (1, True)
+        assert (again.returncode, "contains a copy" in again.stderr) == (1, True)
         assert old.job(running)["status"] == "running"
         gate.open()
         assert old.wait(running)["status"] == "done"  # the server did not mind

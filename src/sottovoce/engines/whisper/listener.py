@@ -33,6 +33,8 @@ REPAIRS = 12
 _CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
 _CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
 _FEW = 4  # words
+_MANY = 12  # words, from which on their variety says something
+_VARIETY = 0.5  # least share of different words; English sentences of 12 to 80 words have 0.65 to 1
 _LEAST = 0.55  # least mean probability of the words that fill a hole
 
 
@@ -113,8 +115,14 @@ def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
     clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW
     # With babble, such a text starts loops, in which the probability of words grows with each repetition.
-    looped = hallucination.needs_fallback(found) or bool(hallucination.loops(found.words))
+    looped = hallucination.needs_fallback(found) or bool(hallucination.loops(found.words)) or _monotonous(found)
     return found if mean >= clear and not looped and 2 * repeated <= len(found.words) else nothing(task.pack)
+
+
+def _monotonous(heard: Hypothesis) -> bool:
+    """True if *heard* has many words and few different ones: a loop that varies, such as *8.8, 8.8, 10.8, 10.8, 10.4*."""
+    different = {comparison_key(word.text) or word.text for word in heard.words}
+    return len(heard.words) >= _MANY and len(different) < _VARIETY * len(heard.words)
 
 
 def _already_tried(hole: Hole, tried: Sequence[Hole]) -> bool:
