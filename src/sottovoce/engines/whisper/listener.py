@@ -33,8 +33,8 @@ REPAIRS = 12
 _CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
 _CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
 _FEW = 4  # words
-_MANY = 12  # words, from which on their variety says something
-_VARIETY = 0.5  # least share of different words; English sentences of 12 to 80 words have 0.65 to 1
+_MANY = 6  # words, from which on their variety says something
+_VARIETY = 0.5  # least share of different words; English sentences of 6 to 80 words have 0.65 to 1
 _LEAST = 0.55  # least mean probability of the words that fill a hole
 
 
@@ -82,8 +82,8 @@ def hear(
         hypothesis = _in_sentences(decoder, clip, task)
     words = list(hypothesis.words)
     tried: list[Hole] = []
-    # After a guess without a better result, its parts are not decoded: they would be guesses too.
-    for _ in range(0 if guessed and not words else REPAIRS):
+    # The parts of a guess are not decoded again: they would be guesses too.
+    for _ in range(0 if guessed else REPAIRS):
         found = coverage.holes(words, clip.voiced, clip.length, task.pack)
         hole = next((each for each in found if not _already_tried(each, tried)), None)
         if hole is None:
