@@ -370,7 +370,11 @@ def _addresses() -> Iterator[Bad]:
         yield Bad(name=f"address: {path[:40]}", sent=ask(path), status=404, error=NO_PAGE)
     for method, path in METHODS:
         yield Bad(
-            name=f"method: {method} {path}", sent=ask(path, method), status=405, error=BAD, detail="does not accept this method"
+            name=f"method: {method} {path}",
+            sent=ask(path, method),
+            status=405,
+            error=BAD,
+            detail="does not accept this method",
         )
     big = b"GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"x" * (1 << 20)
     yield Bad(name="a head without an end", sent=big, status=400, error=BAD, detail="too long")
