@@ -1,4 +1,4 @@
-"""Turns the settings into the plan of a server. Only this module and the command line read settings."""
+"""Turns the settings into the plan of a server. Besides it, only `web/app.py` (HTTP alone) and `cli/` read settings."""
 
 import os
 from collections.abc import Callable

@@ -45,6 +45,27 @@ class Settings(BaseSettings):
         default=(),
         description="Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` and `-Proto` are trusted.",
     )
+    max_connections: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="HTTP connections at the same time; fewer where the limit of file descriptors is too low.",
+    )
+    max_connections_per_address: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="HTTP connections of one client address at the same time; trusted proxies are exempt.",
+    )
+    head_timeout: float = Field(
+        default=20.0, gt=0, le=3600, description="Seconds in which the request line and headers must arrive."
+    )
+    transfer_timeout: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds without progress after which a request body, or a client that reads a response, is given up.",
+    )
     data_dir: Path = Field(default=Path("data"), description="Folder of the embedded databases, media and keys.")
     region: RegionName = Field(default="eu1", description="Region of this server: eu1, us1, au1 or your own.")
     regions: Annotated[tuple[RegionName, ...], NoDecode] = Field(

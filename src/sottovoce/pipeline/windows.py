@@ -9,7 +9,7 @@ from sottovoce.engines.protocols import Recognized
 from sottovoce.transcript.model import RATE, Item, Samples
 
 WINDOW: Samples = 300 * RATE
-"""300 s: a window ends at the first pause after this much audio; about this much is repeated after a crash."""
+"""300 s. A window ends at the first pause after this much audio, so an attempt after a crash repeats about this much."""
 
 GRID: Samples = 512
 """Frame length of the speech detector. Windows end at frame borders, so that a resumed task has the same frames."""

@@ -1,10 +1,12 @@
-"""uvicorn's server with a callback on stop, and its HTTP protocol with a limit on heads and the contract's error for 400.
+"""uvicorn's server with a callback on stop, and its HTTP protocol with limits on connections, heads, trailers and time.
 
-Without the limit one connection without a key can fill the memory (measured: a 300 MB header took 486 MB and 37 s).
+Without them one connection without a key can fill the memory (measured: a 300 MB header took 486 MB and 37 s, 100 MB of
+trailers 3.2 GB and a minute), and silent connections take all file descriptors.
 """
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,12 +14,13 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from sottovoce.errors import Kind, Refused
+from sottovoce.web.connections import ConnectionLimits
 from sottovoce.web.middleware import CORS
-from sottovoce.wire.v2.errors import v2_error
 
 MAX_HEAD = 128 << 10
-"""Bytes of an incomplete request line and headers; the parser itself has no limit."""
+"""Bytes of a request line and headers, and of trailers; the parser itself has no limit."""
+
+_WORDS = {400: "Bad Request", 408: "Request Timeout", 417: "Expectation Failed", 503: "Service Unavailable"}
 
 
 class Server(uvicorn.Server):
@@ -34,36 +37,176 @@ class Server(uvicorn.Server):
 
 
 class Protocol(HttpToolsProtocol):
-    """One HTTP connection, whose heads are limited to `MAX_HEAD`."""
+    """One HTTP connection within `limits`: its number, the size of what is no body, and the time it may make no progress."""
+
+    limits = ConnectionLimits()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_head, self._head = True, 0
+        self._address: str | None = None  # of an admitted connection
+        self._in_head = True
+        self._begun = False  # a head: its first byte has arrived
+        self._in_body = False
+        self._head = 0  # bytes of the current head
+        self._body = 0  # bytes of body data of the current request
+        self._framing = 0  # bytes behind the head that are no body data: sizes of chunks, trailers
+        self._trailers = False
+        self._refused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
-    def on_message_begin(self) -> None:
-        """Start counting the bytes of a head."""
-        self._in_head, self._head = True, 0
-        super().on_message_begin()
+    # ── the connection ──
 
-    def on_headers_complete(self) -> None:
-        """Stop counting: the body has limits of its own."""
-        self._in_head = False
-        super().on_headers_complete()
+    def connection_made(self, transport: Any) -> None:
+        """Admit the connection, or answer 503 and close it."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if self.limits.admit(address, len(self.connections)):
+            self._address = address
+            self._await_head()
+        else:
+            self._refuse(503, "too many connections", ("retry-after: 5",))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Release the connection and its timers."""
+        for timer in (self._timer, self._write_timer):
+            if timer:
+                timer.cancel()
+        if self._address is not None:
+            self.limits.release(self._address)
+            self._address = None
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse *data* from the client; refuse a head that is too long."""
+        """Parse *data* from the client; refuse too much that is no body data."""
+        if self.transport.is_closing() or self._refused:
+            return
+        before = self._body
+        super().data_received(data)
         if self.transport.is_closing():
             return
-        super().data_received(data)
         if self._in_head:
             self._head += len(data)
             if self._head > MAX_HEAD:
-                self.send_400_response("the request line and headers are too long")
+                self._refuse(400, "the request line and headers are too long")
+            elif self._timer is None:
+                self._await_head()
+            return
+        self._framing += len(data) - (self._body - before)
+        # a chunk of one byte has five bytes around it
+        if self._framing > MAX_HEAD + 16 * self._body:
+            self._refuse(400, "the request has too many bytes besides its body")
+        elif self._in_body:
+            self._watch_body()
+
+    # ── time ──
+
+    def _await_head(self) -> None:
+        self._set_timer(self.limits.head, self._head_late)
+
+    def _watch_body(self) -> None:
+        self._set_timer(self.limits.stall, self._body_late)
+
+    def _set_timer(self, seconds: float, late: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, late)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_late(self) -> None:
+        self._timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # the response to an earlier request on this connection is still being made
+        elif self._begun:
+            self._refuse(408, "the request line and headers did not arrive in time")
+        else:
+            self.transport.close()
+
+    def _body_late(self) -> None:
+        self._timer = None
+        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+            self._watch_body()  # the client waits for us
+        else:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that reads its response slowly."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.limits.stall, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        if self._write_timer:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    # ── parser callbacks ──
+
+    def on_message_begin(self) -> None:
+        """Start counting the bytes of a head."""
+        self._in_head, self._begun, self._in_body, self._trailers = True, True, False, False
+        self._head = self._body = self._framing = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header; trailers are dropped (RFC 9110 §6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+        else:
+            self._trailers = True
+
+    def on_headers_complete(self) -> None:
+        """Check the headers that concern the connection, and start the request."""
+        self._stop_timer()
+        self._in_head, self._in_body = False, True
+        if fault := self._fault():
+            self._refuse(*fault)
+        else:
+            super().on_headers_complete()
+
+    def _fault(self) -> tuple[int, str] | None:
+        """Status and detail for headers that RFC 9112 §3.2 and RFC 9110 §10.1.1 refuse."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            return 400, "the request must have exactly one Host header"
+        if any(name == b"expect" and value.lower() != b"100-continue" for name, value in self.headers):
+            return 417, "the only expectation that can be met is 100-continue"
+        return None
+
+    def on_body(self, body: bytes) -> None:
+        """Count and pass on body data."""
+        self._body += len(body)
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete; a connection that sent trailers is closed after the response."""
+        self._in_body, self._begun = False, False
+        self._stop_timer()
+        if self._refused:
+            return
+        if self._trailers:
+            self.cycle.keep_alive = False
+        super().on_message_complete()
+
+    # ── refusals ──
 
     def send_400_response(self, msg: str) -> None:
         """Answer malformed HTTP with the contract's error 400, and close the connection."""
-        status, body = v2_error(Refused(Kind.BAD_REQUEST, msg))
-        text = orjson.dumps(body)
+        self._refuse(400, msg)
+
+    def _refuse(self, status: int, detail: str, more: Sequence[str] = ()) -> None:
+        """Answer with *status* and close the connection; a response that was begun is cut off."""
+        self._refused = True
+        self._stop_timer()
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        text = orjson.dumps({"code": status, "error": _WORDS[status], "detail": detail})
         headers = {
             "content-type": "application/json",
             "content-length": str(len(text)),
@@ -71,6 +214,13 @@ class Protocol(HttpToolsProtocol):
             "connection": "close",
             **CORS,
         }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "".join(
+            f"{line}\r\n" for line in more
+        )
         self.transport.write(STATUS_LINE[status] + lines.encode() + b"\r\n" + text)
         self.transport.close()
+
+
+def limited(limits: ConnectionLimits) -> type[Protocol]:
+    """The protocol with *limits*, which all its connections share."""
+    return type("LimitedProtocol", (Protocol,), {"limits": limits})

@@ -146,13 +146,24 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     import uvicorn
 
     from sottovoce.web.app import create_app
-    from sottovoce.web.server import Protocol, Server
+    from sottovoce.web.connections import ConnectionLimits, networks, raise_descriptors
+    from sottovoce.web.server import Server, limited
 
     host, port = sock.getsockname()[:2]
+    room = raise_descriptors(settings.max_connections)
+    if room < settings.max_connections:
+        _log_descriptors(room, settings.max_connections)
+    limits = ConnectionLimits(
+        total=room,
+        per_address=settings.max_connections_per_address,
+        head=settings.head_timeout,
+        stall=settings.transfer_timeout,
+        trusted=networks(settings.trusted_proxies),
+    )
     config = uvicorn.Config(
         create_app(settings, runtime),
         loop="uvloop",
-        http=Protocol,
+        http=limited(limits),
         ws="none",
         log_config=None,
         access_log=False,
@@ -170,6 +181,12 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
         signal.signal(name, lambda *_: None)
     Server(config, runtime.completion_waiter.release_all).run(sockets=[sock])
     logging.getLogger(__name__).info("server down")
+
+
+def _log_descriptors(room: int, wanted: int) -> None:
+    import logging
+
+    logging.getLogger(__name__).warning("few file descriptors", extra={"connections": room, "wanted": wanted})
 
 
 def _welcome(runtime: "Runtime", url: str) -> None:

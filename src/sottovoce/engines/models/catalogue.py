@@ -28,7 +28,7 @@ ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER)
 """Engines whose models are folders of the model store."""
 
 SILENT = frozenset({ONNX_ASR, CTC})
-"""Engines whose model files do not name their languages, so the operator must."""
+"""Engines whose model files do not name their languages: the operator names them in `sottovoce.json`."""
 
 OWN_GRADE = 50
 """Grade (1..99) of an operator's own model, unless its `sottovoce.json` sets one."""
@@ -132,7 +132,7 @@ CATALOGUE: Mapping[str, Model] = MappingProxyType(
 
 
 _ALIASES: Mapping[str, str] = {"large": "whisper-large-v3", "turbo": "whisper-large-v3-turbo"}
-"""Short names that OpenAI's own program uses, and the model that each means."""
+"""Names that OpenAI's command `whisper` uses, and the models of the catalogue that they mean."""
 
 
 def canonical(name: str, present: Container[str] = ()) -> str:
@@ -191,7 +191,7 @@ def checked_name(name: str) -> str:
     """*name*, if it is a safe name for a folder inside the model store. Raises `ModelFault` if not."""
     if not _NAME.fullmatch(name):
         raise ModelFault(
-            f"{name[:100]!r} cannot be a model's name: letters, digits and ._- can, from a letter or digit on"
+            f"{name[:100]!r} is not a model name: use letters, digits, dots, dashes and underscores, a letter or digit first"
         )
     return name
 

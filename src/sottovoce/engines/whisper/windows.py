@@ -41,8 +41,8 @@ pauses of 2 s inside a window fewer than pauses of 1.2 or 3 s.
 class Window:
     """*audio* float32[n] at 16 kHz; its first sample is at *start* of the media. *own*: the part without shared audio.
 
-    *voiced*: runs of speech, in samples from *start*. *stretch*: the stretch that the window belongs to. *ends*: the
-    stretch ends with this window (a long stretch has several). *joins*: *own* begins where that of the window before ends.
+    *voiced*: runs of speech, in samples from *start*. *stretch*: the stretch of speech that the window was cut from; a long
+    stretch has several windows. *ends*: this is its last window. *joins*: *own* begins where that of the window before ends.
     """
 
     start: Samples

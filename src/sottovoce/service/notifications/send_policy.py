@@ -34,12 +34,12 @@ class SendPolicy:
         }
 
     def pause(self, kind: Kind, left: int) -> float:
-        """Return the seconds before the next attempt; *left*: the remaining attempts, including that one."""
+        """Return the seconds before the next attempt; *left*: the attempts that are left, the next one included."""
         if kind is Kind.CALLBACK:
             return CALLBACK_PAUSE
         pauses = self.pauses if kind is Kind.NOTIFICATION else self.mail_pauses
         return pauses[max(0, len(pauses) - left)] if pauses else 0.0
 
     def callback_timeout(self, left: int) -> float:
-        """Return the timeout, in seconds, of a callback's attempt; *left*: the remaining attempts, including that one."""
+        """Return the timeout, in seconds, of the next attempt of a callback; *left* as in `pause`."""
         return self.callback_timeouts[max(0, len(self.callback_timeouts) - left)]

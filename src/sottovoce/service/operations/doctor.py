@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import resource
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,8 @@ from sottovoce.transcript.languages import AUTO, PACKS
 
 TIMEOUT = 10.0
 """Seconds allowed for the check of one part."""
+LOW_DESCRIPTORS = 1256
+"""Open files that a server with the default settings may need: 1,000 connections, and 256 for its own work."""
 LOW_DISK = 5 << 30
 """Free bytes below which the disk gets a note."""
 _FALLBACK_MEMORY = 300 << 20  # bytes of a PocketSphinx process (research `engines.md` §2)
@@ -158,7 +161,17 @@ def machine(plan: Plan) -> Iterator[Finding]:
     yield _disk(plan)
     yield _models(plan.engine_config)
     yield _memory(plan)
+    yield _descriptors()
     yield from _gpus(plan.engine_config)
+
+
+def _descriptors() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = "no limit" if hard == resource.RLIM_INFINITY else f"{hard}"
+    text = f"limit of open files: {soft}, at most {most}"
+    if hard != resource.RLIM_INFINITY and hard < LOW_DESCRIPTORS:
+        return _note("files", f"{text}: raise it (LimitNOFILE, ulimit -n), or lower SOTTOVOCE_MAX_CONNECTIONS")
+    return _ok("files", text)
 
 
 def _nearest(path: Path) -> Path:

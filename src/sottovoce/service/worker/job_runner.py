@@ -1,7 +1,7 @@
 """Runs a queued job: claim it, recognise the media in a child process, publish the result.
 
-The claim is part of the `work` step: the queue replays the recorded results of finished steps, so a separate claim step would give
-the same attempt number to the next process, which would then not be fenced off (docs/decisions/0003).
+The claim is part of the `work` step. As a step of its own it would be replayed by the next process with the attempt number of the
+dead one, and fencing would not tell the two apart (docs/decisions/0003).
 
 The parts, in order: messages for rejected jobs, policy and state, and `JobRunner`: the two steps `work` and `publish`, one attempt,
 and its ends.
@@ -31,7 +31,7 @@ from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.speaker_identifiers import Scope, SpeakerIdentifiers
 from sottovoce.service.queue.retry import retry_forever
-from sottovoce.service.storage.blob_keys import _windows_prefix, media_key, result_key, text_key
+from sottovoce.service.storage.blob_keys import media_key, result_key, text_key, windows_prefix
 from sottovoce.service.storage.blobs import Missing
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
@@ -97,7 +97,7 @@ class _Live:
 
 @dataclass(slots=True)
 class _LastAttempt:
-    """The last attempt of one run of `work`, which claims again only after its own attempt and so takes over no newer one."""
+    """The attempt that a run of `work` claimed last. The run claims again only if this attempt still holds the job."""
 
     attempt: int | None = None
 
@@ -144,7 +144,7 @@ class JobRunner:
                     with contextlib.suppress(Exception):
                         await asyncio.shield(self._delete_obsolete(job_id))
                     raise
-                # also with a result: if the job is removed before `publish`, the queue never runs that step and its cleanup
+                # also when there is a result: if the job is removed before `publish`, nothing else deletes these blobs
                 await retry_forever(lambda: self._delete_obsolete(job_id))
                 return result
 
@@ -183,7 +183,10 @@ class JobRunner:
             await self._discard(job_id, attempt)
 
     async def _discard(self, job_id: str, attempt: int) -> None:
-        """Delete the late result of an attempt, unless it is the job's: a step killed after its commit runs again."""
+        """Delete the result of an attempt that lost its job.
+
+        It is kept if it is the job's result: a `publish` step that was killed after its commit runs again.
+        """
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
         if found is None or found.result_key != result_key(job_id, attempt):
             await self._blobs.delete(result_key(job_id, attempt))
@@ -303,7 +306,7 @@ class JobRunner:
         return outcome
 
     async def _task(self, job: Job, request: Request, key: m.EngineKey, path: Path) -> Task:
-        windows = await self._kept_windows(_windows_prefix(job.id, key))
+        windows = await self._kept_windows(windows_prefix(job.id, key))
         if isinstance(request, AlignmentRequest):
             text = await self._blobs.get(text_key(job.id))
             await asyncio.to_thread(alignment_text.checked, text)  # fetched texts are not checked before
@@ -362,7 +365,7 @@ class JobRunner:
             message, payload = received
             match message:
                 case m.WindowDone():
-                    key = f"{_windows_prefix(job.id, engine)}{message.channel:03}-{message.start:015}"
+                    key = f"{windows_prefix(job.id, engine)}{message.channel:03}-{message.start:015}"
                     await self._blobs.put(key, m.encode(message, payload))
                 case m.Media():
                     length = "unknown" if message.duration is None else f"{message.duration / RATE:.2f} s"
@@ -396,7 +399,7 @@ class JobRunner:
         if failures is None:
             return False  # another attempt holds the job
         limit = self._policy.max_failures
-        await self._note(job, "engine", f"the engine process died ({failures} of {limit} times allowed)", "WARNING")
+        await self._note(job, "engine", f"the engine process died ({failures} of at most {limit} times)", "WARNING")
         if failures < limit:
             return True
         await self._reject(job, Reason.POISON, REJECTED_POISON.format(failures=failures))
