@@ -13,6 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from sottovoce.outbound.policy import NOT_ALLOWED
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests.contract.aligning import (
@@ -319,7 +320,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "another type's config": ({"type": "alignment", "transcription_config": {"language": "en"}}, {}, "Job rejected", INVALID),
     "a forbidden address": (
         {**JOB, "fetch_text": {"url": "http://10.0.0.1/a"}}, {"text": None}, "Job rejected",
-        INVALID + "fetch_text.url: the address is not allowed",
+        INVALID + f"fetch_text.url: {NOT_ALLOWED}",
     ),
     "no audio": (JOB, {"media": b"this is no audio"}, "Job rejected due to invalid audio", ""),
     "empty audio": (JOB, {"media": b""}, "Job rejected due to invalid audio", ""),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sottovoce.outbound.policy import NOT_ALLOWED
 from tests import sleeper
 from tests.listeners import Asked, Listener, Reply, listening
 from tests.servers import CONFIG, PATIENCE, Server, Worker, files, until
@@ -397,7 +398,7 @@ def test_a_job_deleted_while_it_waits_to_be_fetched_is_gone(here: Server) -> Non
         ({"fetch_data": {"url": "https://e.org/a.wav"}}, "fetch_data: must not be given when a data_file is sent"),
         (
             {"notification_config": [{"url": "https://e.org"}, {"url": "http://169.254.169.254/latest"}]},
-            "notification_config[1].url: the address is not allowed",
+            f"notification_config[1].url: {NOT_ALLOWED}",
         ),
         (
             {"notification_config": [{"url": "https://user:hush@e.org"}]},
@@ -423,7 +424,7 @@ def test_media_behind_a_forbidden_address_is_refused_at_once(here: Server) -> No
     with here.client() as client:
         answer = client.post("/v2/jobs", files={"config": (None, json.dumps(config))})
     assert answer.status_code == 400
-    assert answer.json()["detail"].endswith("fetch_data.url: the address is not allowed")
+    assert answer.json()["detail"].endswith(f"fetch_data.url: {NOT_ALLOWED}")
 
 
 def test_a_job_without_media_and_without_an_address_is_refused(here: Server) -> None:

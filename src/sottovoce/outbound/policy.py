@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -53,6 +53,12 @@ def port_ranges(text: str) -> tuple[range, ...]:
             raise ValueError("ports must be from 1 to 65535, with the lower end of a range first")
         ranges.append(range(first, last + 1))
     return tuple(ranges)
+
+
+_LOOPBACK = IPv4Address("127.0.0.1")  # what names under `localhost` mean everywhere (RFC 6761 §6.3)
+NOT_ALLOWED = (
+    "the address is not allowed, because it is not public; the operator can allow it by SOTTOVOCE_OUTBOUND_ALLOW"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +117,9 @@ class Policy:
         """*target* unchanged. Raises OutboundRefused when its port or its literal address is not allowed."""
         if not any(target.port in each for each in self.ports):
             raise OutboundRefused(f"the port {target.port} is not allowed")
-        if target.address is not None and not self.permits(target.host, target.address):
-            raise OutboundRefused("the address is not allowed")
+        address = _LOOPBACK if target.host == "localhost" or target.host.endswith(".localhost") else target.address
+        if address is not None and not self.permits(target.host, address):
+            raise OutboundRefused(NOT_ALLOWED)
         return target
 
     def permits(self, host: str, address: Address) -> bool:

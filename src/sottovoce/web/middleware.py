@@ -38,6 +38,7 @@ CORS = {
     "access-control-max-age": "1728000",
 }
 _CORS = [(name.encode(), value.encode()) for name, value in CORS.items()]
+_NOSNIFF = (b"x-content-type-options", b"nosniff")  # a browser must not take media or text of a job for a page
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -121,7 +122,7 @@ class _ResponseSender:
         """Send *message*, with the headers of every response added."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), *_CORS]
+            message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), _NOSNIFF, *_CORS]
         await self._send(message)
 
     async def answer(self, status: int, body: bytes, media_type: str) -> None:

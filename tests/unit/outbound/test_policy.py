@@ -217,3 +217,13 @@ def test_a_proxy_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"proxy|Port") as refused:
         Policy.parse(proxy=url)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost/hook", "http://LOCALHOST:8080/", "http://a.localhost/", "http://127.0.0.1/hook"]
+)
+def test_names_of_this_machine_are_refused_like_its_address(url: str) -> None:
+    with pytest.raises(OutboundRefused, match="SOTTOVOCE_OUTBOUND_ALLOW"):
+        Policy.parse().target(url)
+    assert Policy.parse(allow_private=True).target(url)
+    assert Policy.parse(allow=["127.0.0.1"]).target(url)

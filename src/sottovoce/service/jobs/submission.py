@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, EngineTemporarilyUnavailable, Pool, ProcessDied, Task, TaskCrashed
-from sottovoce.job import JobType
+from sottovoce.job import REMOVED, JobType
 from sottovoce.outbound import OutboundRefused, Policy, header_lines
 from sottovoce.request import AlignmentRequest, Fetch, Notification, OperatingPoint, Request
 from sottovoce.service.billing import usage
@@ -81,9 +81,10 @@ class Submission:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of config, names, media and text: equal for two submissions of the same request under one idempotency key."""
+        """SHA-256 of config, names, media, text and retention: equal for two submissions of the same request under one key."""
         text = (self.text.name, self.text.digest) if self.text else ()
-        fields = (self.data_name, str(self.media_bytes), self.media_digest, *text)
+        keep = () if self.keep_ms is None else (f"keep {self.keep_ms}",)
+        fields = (self.data_name, str(self.media_bytes), self.media_digest, *text, *keep)
         return hashlib.sha256(b"\0".join((self.config, *(text.encode() for text in fields)))).hexdigest()
 
 
@@ -329,10 +330,12 @@ class JobSubmitter:
 
     @staticmethod
     def _same_request(submission: Submission, found: Job) -> Job:
-        """Return *found*; raise `Refused` if its request differs from *submission* or the caller may not see it."""
+        """Return *found*. Raises `Refused` if it was removed, has another request, or the caller may not see it."""
         if found.idempotency_digest != submission.digest or not repository.may_see(submission.caller, found):
             why = "was used for another request before; use a new key"
             raise Refused(Kind.BAD_REQUEST, why, at="Idempotency-Key")
+        if found.state in REMOVED:
+            raise Refused(Kind.BAD_REQUEST, f"its job {found.id} is {found.state}; use a new key", at="Idempotency-Key")
         return found
 
 

@@ -356,6 +356,7 @@ def _format(request: Request) -> str:
 
 def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
+    key = key.strip(" \t") if key else key  # blanks around a value are no part of it (RFC 9110 §5.5)
     if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isprintable()):
         raise Refused(
             Kind.BAD_REQUEST, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable characters", at="Idempotency-Key"

@@ -10,6 +10,7 @@ import pytest
 
 from sottovoce.job import Reason, State
 from sottovoce.outbound import Outbound
+from sottovoce.outbound.policy import NOT_ALLOWED
 from sottovoce.service.jobs import media_fetcher, repository
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
 from sottovoce.service.limits.quotas import Disk, Quota
@@ -185,7 +186,7 @@ def test_what_the_policy_forbids_is_rejected_at_once_and_reaches_nobody(region: 
 
     going_out(go)
     assert region.job().state is State.REJECTED
-    assert region.errors() == ["unable to fetch audio: the address is not allowed"]
+    assert region.errors() == [f"unable to fetch audio: {NOT_ALLOWED}"]
 
 
 @pytest.mark.parametrize("full", ["disk", "quota"])

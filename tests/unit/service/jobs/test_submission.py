@@ -14,6 +14,7 @@ from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import EngineTemporarilyUnavailable, Listener, Outcome, ProcessDied, Task, TaskCrashed
+from sottovoce.job import Event
 from sottovoce.outbound import Policy
 from sottovoce.request import AlignmentRequest, Fetch, Notification, TranscriptionRequest
 from sottovoce.service.billing.credit_holds import CreditReservations, Pricing
@@ -254,6 +255,28 @@ def test_the_same_idempotency_key_gives_the_same_job(desk: Desk) -> None:
         assert refused.value.at == "Idempotency-Key"
         assert await desk.blobs.keys("jobs/") == [media_key("a")]
         assert {job_id for job_id, _, _ in desk.queue.submitted} == {"a"}
+
+    asyncio.run(go())
+
+
+def test_another_retention_is_another_request(desk: Desk) -> None:
+    async def go() -> None:
+        submitter = desk.submitter()
+        await submitter.accept(await desk.submission("a", idempotency_key="k", keep_ms=1000))
+        with pytest.raises(Refused, match="was used for another request before"):
+            await submitter.accept(await desk.submission("b", idempotency_key="k", keep_ms=2000))
+
+    asyncio.run(go())
+
+
+def test_the_key_of_a_deleted_job_says_so(desk: Desk) -> None:
+    async def go() -> None:
+        submitter = desk.submitter()
+        await submitter.accept(await desk.submission("a", idempotency_key="k"))
+        with desk.database.writing() as connection:
+            assert repository.make_tombstone(connection, "a", Event.REMOVED)
+        with pytest.raises(Refused, match="its job a is deleted; use a new key"):
+            await submitter.accept(await desk.submission("b", idempotency_key="k"))
 
     asyncio.run(go())
 
