@@ -20,6 +20,7 @@ from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.plan import Plan, TaskSettings
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.settings import Settings
+from sottovoce.transcript.model import RATE
 from sottovoce.wire.notifications.signatures import secret_key
 
 T = TypeVar("T")
@@ -170,6 +171,7 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         workers=slots,
         batch=settings.batch_size,
         beam=settings.beam_size,
+        max_media=round(settings.max_media_hours * 3600 * RATE),
     )
     return engine_config, slots
 

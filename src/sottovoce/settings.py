@@ -187,6 +187,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=4 * GIB, ge=1, description="Bytes of the largest media accepted in a request body."
     )
+    max_media_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=10_000,
+        description="Hours of the longest media accepted; counted while it is decoded, whatever its header says.",
+    )
     reserve_bytes: int = Field(
         default=GIB,
         ge=0,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.gated import Gate
 from tests.hammer import hammer
-from tests.servers import CONFIG, Server, files
+from tests.servers import CONFIG, ROOT, Server, files
 
 Environment = Callable[[str, Path], dict[str, str]]
 CLIENTS, TIMES = 4, 1250
@@ -123,3 +123,23 @@ def test_what_counts_and_what_is_said(tmp_path):
         shown = client.get("/metrics").text
         assert 'sottovoce_limited_total{rule="submit"} 3.0' in shown
         assert 'sottovoce_limited_total{rule="read"} 4.0' in shown
+
+
+def test_media_that_is_too_long_is_refused_or_rejected(tmp_path: Path, demo: Path) -> None:
+    """At submission by its header; by its samples where the header says nothing (here an MP3 without one)."""
+    speech = ROOT / "tests" / "fixtures" / "audio" / "speech.mp3"
+    headless = speech.read_bytes()[2000:] * 3
+    with Server(tmp_path, SOTTOVOCE_ENGINE="pocketsphinx", SOTTOVOCE_MAX_MEDIA_HOURS="0.0005") as server:
+        assert "longer than 0.0005 hours" in _why_not(server, demo.read_bytes())
+        assert "longer than 0.0005 hours" in _why_not(server, headless)
+
+
+def _why_not(server: Server, media: bytes) -> str:
+    """Why *media* is not transcribed: the detail of the refusal, or the error of the rejected job."""
+    with server.client() as client:
+        answer = client.post("/v2/jobs", files={"config": (None, json.dumps(CONFIG)), "data_file": ("a", media)})
+    if answer.status_code == 400:
+        return str(answer.json()["detail"])
+    job = server.wait(answer.json()["id"])
+    assert job["status"] == "rejected"
+    return str(job["errors"][0]["message"])

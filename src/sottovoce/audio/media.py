@@ -74,9 +74,21 @@ def probe(path: Path) -> Probe:
         )
 
 
-def decode(source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> "Decoder":
+def decode(
+    source: Path | int,
+    *,
+    split: bool = False,
+    start: Samples = 0,
+    block: Samples = RATE,
+    limit: Samples | None = None,
+) -> "Decoder":
     """Return a `Decoder` of *source*, a path or an open file descriptor."""
-    return Decoder(source, split=split, start=start, block=block)
+    return Decoder(source, split=split, start=start, block=block, limit=limit)
+
+
+def too_long(limit: Samples) -> MediaUnreadable:
+    """The error for media of more than *limit* samples."""
+    return MediaUnreadable(f"the media is longer than {limit / RATE / 3600:g} hours, the most that this server accepts")
 
 
 class Decoder:
@@ -86,11 +98,21 @@ class Decoder:
     suppress channels that a recorder used. A silent second channel costs 6 dB, to which speech detection and recognisers
     are insensitive. With *split* the first frame sets the number of channels; if it changes later, missing channels are
     silent and extra ones are dropped. *start* is exact: all audio before it is decoded and dropped. Each iteration reads
-    a path again; a descriptor (of a pipe too) is read once from its current position, and the caller closes it.
+    a path again; a descriptor (of a pipe too) is read once from its current position, and the caller closes it. A small
+    file can decode to days of audio: decoding stops with an error after *limit* samples.
     Errors while iterating: MediaEmpty, MediaUnreadable (also when no audio of a file can be decoded).
     """
 
-    def __init__(self, source: Path | int, *, split: bool = False, start: Samples = 0, block: Samples = RATE) -> None:
+    def __init__(
+        self,
+        source: Path | int,
+        *,
+        split: bool = False,
+        start: Samples = 0,
+        block: Samples = RATE,
+        limit: Samples | None = None,
+    ) -> None:
+        self._limit = limit
         self.bad_packets = 0
         """Number of packets so far that could not be read or decoded."""
         self.decoded: Samples = 0
@@ -166,6 +188,8 @@ class Decoder:
         for piece in pieces:
             skipped = min(max(self._start - self.decoded, 0), piece.shape[1])
             self.decoded += piece.shape[1]
+            if self._limit is not None and self.decoded > self._limit:
+                raise too_long(self._limit)
             held.append(np.clip(piece[:, skipped:], -1.0, 1.0))  # resampling can overshoot
             size += piece.shape[1] - skipped
             if size >= self._block:

@@ -15,7 +15,7 @@ class EngineConfig:
     to engine processes in turn: `cpu`, or GPUs by number (`cuda:0`, `cuda:1`). *compute_type*: a CTranslate2 type; `auto`
     is int8 on a CPU and float16 on a GPU. *threads*: CPU threads of one decode. *workers*: decodes that one process may
     run at once on a CPU, while other slots are idle. *batch*: stretches of at most 30 s that a GPU recognises together.
-    *beam*: beam size, the hypotheses kept during the search.
+    *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
     """
 
     models: Path = Path("data/models")
@@ -26,6 +26,7 @@ class EngineConfig:
     workers: int = 1
     batch: int = 8
     beam: int = 5
+    max_media: int | None = None
 
     @property
     def kind_of_device(self) -> str:

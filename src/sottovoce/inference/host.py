@@ -170,6 +170,7 @@ class _Engine:
             errors=message.errors,
             windows=kept,
             known=message.known,
+            limit=self._engine_config.max_media,
         )
         reporter = ProgressReporter(line)
         diarizer = self._diarizer(message.diarizer, reporter) if message.diarizer else None
@@ -190,6 +191,7 @@ class _Engine:
             language=message.language,
             clock=_clock,
             windows=kept,
+            limit=self._engine_config.max_media,
         )
         found = alignment.align(work, self._aligner, SileroVad, ProgressReporter(line))
         line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))

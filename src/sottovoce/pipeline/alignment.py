@@ -57,6 +57,7 @@ class Work:
     language: str
     clock: Callable[[], int]  # epoch ms; called at the end
     windows: Sequence[Window] = ()
+    limit: Samples | None = None  # of the media's length; longer media is refused
 
 
 VadFactory = Callable[[], SpeechProbability]
@@ -100,7 +101,7 @@ class _Listener:
         start = earlier[-1].end if earlier else 0
         if start:
             self._observer.stage("align", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
-        decoder = media.decode(self._work.path, split=False, start=start)
+        decoder = media.decode(self._work.path, split=False, start=start, limit=self._work.limit)
         blocks: Iterator[Floats] = (block[0] for block in decoder)
         speech = activity.segments(blocks, self._make_vad(), activity.ActivityPolicy(), start=start)
         for window in earlier:

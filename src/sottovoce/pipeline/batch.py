@@ -61,6 +61,7 @@ class Work:
     errors: tuple[StageError, ...] = ()  # stages that the server cannot run; `LANGUAGE` stands for the language
     windows: Sequence[Window] = ()
     known: tuple[diarization.KnownVoice, ...] = ()
+    limit: Samples | None = None  # of the media's length; longer media is refused
 
 
 VadFactory = diarization.VadFactory
@@ -156,7 +157,7 @@ def _identified(work: Work, recognizer: Recognizer, make_vad: VadFactory) -> tup
     """Return the language of *work*, from all channels mixed. Raises `LanguageRejected`."""
     if not isinstance(recognizer, LanguageIdentifier):
         raise LanguageRejected(identification.FAILED)  # the engine chosen for this job cannot identify languages
-    blocks = (block[0] for block in media.decode(work.path, split=False))
+    blocks = (block[0] for block in media.decode(work.path, split=False, limit=work.limit))
     speech = identification.beginning(activity.segments(blocks, make_vad(), _activity(recognizer)))
     found = identification.identify(speech, recognizer)
     wanted = work.request.language_identification or LanguageIdentification()
@@ -227,7 +228,7 @@ class _ChannelRecognizer:
         return tuple(items)
 
     def _windows(self, index: int, start: Samples) -> Iterator[Window]:
-        decoder = media.decode(self._work.path, split=self._split, start=start)
+        decoder = media.decode(self._work.path, split=self._split, start=start, limit=self._work.limit)
         policy = _activity(self._recognizer)
         filtering = self._work.request.audio_filtering
         track = activity.VolumeTrack(start=start) if filtering else None

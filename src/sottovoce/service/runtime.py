@@ -117,6 +117,7 @@ class Runtime:
             outbound=plan.task_settings.outbound,
             credit_reservations=self.credit_reservations,
             keep_ms=round(plan.keep * 1000),
+            max_media=plan.engine_config.max_media,
         )
         tasks = self._start_worker(region) if batch else [self._capability_refresh()]
         # only a process that uses the buckets can detect which are full again and delete them

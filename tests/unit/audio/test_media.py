@@ -360,3 +360,11 @@ def test_real_durations_agree_with_the_manifest(shared):
             work = decode(shared / "audio" / name)
             list(work)
             assert work.decoded / RATE == pytest.approx(seconds, abs=0.03), name
+
+
+def test_decoding_stops_where_media_is_too_long() -> None:
+    """Whatever the header says: the samples count."""
+    demo = AUDIO.parents[2] / "samples" / "demo.wav"
+    assert sum(block.shape[1] for block in media.decode(demo, limit=16 * RATE)) < 16 * RATE
+    with pytest.raises(MediaUnreadable, match="longer than"):
+        list(media.decode(demo, limit=15 * RATE))

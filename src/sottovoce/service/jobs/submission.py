@@ -15,6 +15,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from sottovoce.audio.media import too_long
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import MEDIA, EngineTemporarilyUnavailable, Pool, ProcessDied, Task, TaskCrashed
@@ -36,7 +37,7 @@ from sottovoce.service.queue.port import TaskKind
 from sottovoce.service.storage.blob_keys import result_key
 from sottovoce.transcript import alignment, codec, marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
-from sottovoce.transcript.model import RATE, Transcript
+from sottovoce.transcript.model import RATE, Samples, Transcript
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,9 @@ class JobSubmitter:
         outbound: Policy,
         credit_reservations: CreditReservations,
         keep_ms: int,
+        max_media: Samples | None = None,
     ) -> None:
+        self._max_media = max_media
         self._place = place
         self._queue_estimator = queue_estimator
         self._quota = quota
@@ -242,7 +245,10 @@ class JobSubmitter:
                 )
         except (TimeoutError, ProcessDied, TaskCrashed, EngineTemporarilyUnavailable, EngineUnavailable) as error:
             _log.warning("media not inspected", extra={"job": submission.job_id, "why": str(error)})
-        return (found[0].duration or 0) * 1000 // RATE if found else 0
+        samples = (found[0].duration or 0) if found else 0
+        if self._max_media is not None and samples > self._max_media:
+            raise too_long(self._max_media)
+        return samples * 1000 // RATE
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
         new = self._new_job(submission, duration_ms)
