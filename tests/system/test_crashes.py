@@ -5,6 +5,8 @@ Every job here stands at a gate until the test lets it go on: what is done to it
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -121,3 +123,20 @@ def test_who_waits_when_the_server_stops_gets_an_answer(crashing: Server, gate: 
         crashing.stop()
         answer = waiting.result(PATIENCE)
     assert (answer.status_code, answer.json()["job"]["status"]) == (200, "running")
+
+
+def test_sigterm_right_after_the_start_is_not_lost(tmp_path: Path) -> None:
+    """The first line says that the server listens; a supervisor may stop it at that very moment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
+    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    settings = {"SOTTOVOCE_ENGINE": "pocketsphinx", "SOTTOVOCE_SLOTS": "1", "SOTTOVOCE_DRAIN_TIMEOUT": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment | settings
+    ) as process:
+        assert process.stdout
+        assert b"listening" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()

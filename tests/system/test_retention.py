@@ -27,7 +27,7 @@ from tests.unit.service.service_values import new_job
 
 pytestmark = pytest.mark.system
 
-ROUNDS = int(os.environ.get("RETENTION_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("RETENTION_ROUNDS", "1"))
 SEED = os.environ.get("RETENTION_SEED", "1")
 OVER, KEPT = 120, 30
 DAY_MS = 86_400_000

@@ -174,12 +174,20 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
         timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
     )
     logging.getLogger(__name__).info("server up", extra={"settings": settings.redacted()})
+    server = Server(config, runtime.completion_waiter.release_all)
+
+    def stop(*_: object) -> None:
+        """Stop a server that has not installed its own handlers yet.
+
+        uvicorn also raises the signal again after it has stopped; it must not end the process before the runtime is drained.
+        """
+        server.should_exit = True
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
     sock.listen(config.backlog)  # from here on connections wait for the event loop instead of being refused
     _welcome(runtime, f"http://{shown(host)}:{port}")
-    for name in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again after it has stopped; it must not end the process before the runtime is drained
-        signal.signal(name, lambda *_: None)
-    Server(config, runtime.completion_waiter.release_all).run(sockets=[sock])
+    server.run(sockets=[sock])
     logging.getLogger(__name__).info("server down")
 
 
