@@ -1,5 +1,5 @@
 from sottovoce.wire.discovery import LOCALES, Coverage, RegionInfo, features, locales, regions
-from sottovoce.wire.v2 import config
+from sottovoce.wire.v2 import config_mapping
 
 
 def test_the_features_have_the_contracts_shape() -> None:
@@ -51,7 +51,7 @@ def test_a_bilingual_pack_has_the_locales_of_its_parts() -> None:
 
 def test_locales_are_those_that_a_config_may_ask_for() -> None:
     assert {code: sorted(names) for code, names in LOCALES.items()} == {
-        code: sorted(names) for code, names in config._LOCALES.items()
+        code: sorted(names) for code, names in config_mapping.LOCALES.items()
     }
 
 

@@ -429,3 +429,21 @@ def test_path_of_the_callers_own_names_stays_short_and_plain() -> None:
     assert at.startswith("tracking.details.name_of_a_member.")
     assert len(at) <= 201
     assert refusal(json.dumps(job(x={"\x1b[31m": "\0"})).encode()).at == "x.?"
+
+
+def test_a_config_of_very_many_values_is_refused() -> None:
+    """Four megabytes of empty lists are a million objects."""
+    details = b",".join([b"[]"] * 1_300_000)
+    raw = (
+        b'{"type":"transcription","transcription_config":{"language":"en"},"tracking":{"details":{"a":['
+        + details
+        + b"]}}}"
+    )
+    with pytest.raises(Refused, match="must not hold more than 150,000 names and values"):
+        parse_job_config(raw)
+
+
+def test_the_longest_vocabulary_is_accepted() -> None:
+    entry = {"content": "gnocchi", "sounds_like": ["nyohki"] * 100}
+    config = {"type": "transcription", "transcription_config": {"language": "en", "additional_vocab": [entry] * 1000}}
+    assert parse_job_config(json.dumps(config).encode())
