@@ -92,7 +92,7 @@ class FakeQueue:
         assert connection.in_transaction()
         self.submitted.append(job_id)
 
-    def go(
+    def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
         assert connection.in_transaction()

@@ -54,7 +54,7 @@ def deliveries_retry(delivery_id: str, **flags: object) -> None:
                     raise click.ClickException(
                         f"no failed delivery {delivery_id} in this region; see `deliveries list`"
                     )
-                queue.go(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
+                queue.enqueue(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
         finally:
             queue.close()
     click.echo(f"{delivery_id} will be sent again to {found.place}")

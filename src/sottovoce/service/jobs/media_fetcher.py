@@ -245,7 +245,7 @@ class Fetcher:
             if not _record(connection, found.id, number, values):
                 return False
             repository.append_log(connection, found.id, stage="fetch", text=failed.text, level="WARNING")
-            self._queue.go(connection, TaskKind.FETCH, found.id, number + 1, delay=pause)
+            self._queue.enqueue(connection, TaskKind.FETCH, found.id, number + 1, delay=pause)
             return True
 
         if await self._database.write(again):
@@ -306,7 +306,7 @@ def _record(connection: sa.Connection, job_id: str, number: int, values: Mapping
 def start(connection: sa.Connection, queue: JobQueue, found: Job) -> None:
     """Enqueue *found*: for fetching if it has files to fetch, else for recognition."""
     if found.fetch_attempts is not None:
-        queue.go(connection, TaskKind.FETCH, found.id, found.fetch_attempts + 1)
+        queue.enqueue(connection, TaskKind.FETCH, found.id, found.fetch_attempts + 1)
     else:
         queue.submit(connection, found.id, queue=found.queue, account=str(found.workspace_id), priority=found.priority)
 

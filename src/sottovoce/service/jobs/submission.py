@@ -272,7 +272,7 @@ class JobSubmitter:
                 return
             repository.append_log(connection, new.id, stage="queue", text=self._queue_estimator.outlook.words())
             if new.fetched:
-                self._queue.go(connection, TaskKind.FETCH, new.id, 1)
+                self._queue.enqueue(connection, TaskKind.FETCH, new.id, 1)
             else:
                 self._queue.submit(connection, new.id, queue=new.queue, account=account, priority=new.priority)
 

@@ -150,4 +150,4 @@ class Outbox:
                 created_at=now_ms(),
             )
         )
-        self._queue.go(connection, TaskKind.DELIVERY, delivery_id, 1)
+        self._queue.enqueue(connection, TaskKind.DELIVERY, delivery_id, 1)

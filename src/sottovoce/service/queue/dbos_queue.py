@@ -71,7 +71,7 @@ class DbosQueue:
         }
         self._client.enqueue_in_transaction(connection, options, job_id)
 
-    def go(
+    def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
         """See `JobQueue`."""

@@ -53,7 +53,7 @@ class JobQueue(Protocol):
     def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
         """Enqueue *job_id* in the caller's transaction, so that both commit or neither."""
 
-    def go(
+    def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
         """Enqueue attempt number *attempt* of *subject* after *delay* seconds, in the caller's transaction."""

@@ -169,6 +169,6 @@ class SweepScheduler:
 
         def enqueue(connection: sa.Connection) -> None:
             now = int(connection.execute(sa.select(now_ms())).scalar_one())
-            self._queue.go(connection, TaskKind.RETENTION, "sweep", now // self._every)
+            self._queue.enqueue(connection, TaskKind.RETENTION, "sweep", now // self._every)
 
         await self._database.write(enqueue)

@@ -99,7 +99,7 @@ class AttemptReaper:
         def enqueue(connection: sa.Connection) -> bool:
             if not _still_due(connection, due):
                 return False
-            self._queue.go(connection, due.task_kind, due.subject, due.number)
+            self._queue.enqueue(connection, due.task_kind, due.subject, due.number)
             return True
 
         return enqueue

@@ -236,7 +236,7 @@ class Sender:
                 repository.add_errors(connection, self._encryptor, job.id, messages)
                 self._outbox.post(connection, job.id, failure_mail)
             if pause is not None:
-                self._queue.go(connection, TaskKind.DELIVERY, delivery.id, number + 1, delay=pause)
+                self._queue.enqueue(connection, TaskKind.DELIVERY, delivery.id, number + 1, delay=pause)
             return True
 
         if not await self._database.write(write):

@@ -53,7 +53,7 @@ class Queue:
         self.before()
         self.submitted.append((job_id, queue, account))
 
-    def go(
+    def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
         assert connection.in_transaction()

@@ -69,7 +69,7 @@ def working(
 
 def go(database: Database, queue: DbosQueue, subject: str, attempt: int = 1, delay: float = 0.0) -> str:
     with database.writing() as connection:
-        queue.go(connection, TaskKind.DELIVERY, subject, attempt, delay=delay)
+        queue.enqueue(connection, TaskKind.DELIVERY, subject, attempt, delay=delay)
     return entry_of(TaskKind.DELIVERY, subject, attempt)
 
 
@@ -102,7 +102,7 @@ def test_errands_are_run_beside_jobs_that_hold_all_slots(database: Database, que
 
 def test_an_entry_of_a_transaction_that_rolled_back_is_none(database: Database, queue: DbosQueue) -> None:
     with pytest.raises(KeyError), database.writing() as connection:
-        queue.go(connection, TaskKind.DELIVERY, "one", 1)
+        queue.enqueue(connection, TaskKind.DELIVERY, "one", 1)
         raise KeyError
     assert status(queue, entry_of(TaskKind.DELIVERY, "one", 1)) is None
 

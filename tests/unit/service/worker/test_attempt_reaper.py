@@ -40,7 +40,7 @@ class Queue:
     def forget(self, ids: Sequence[str]) -> None:
         self.asked += [f"forget {entry}" for entry in ids]
 
-    def go(
+    def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
     ) -> None:
         assert connection.in_transaction()
