@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import PATIENCE, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, until
 from tests.sleeper import environment
 
 pytestmark = pytest.mark.system
@@ -188,6 +188,24 @@ def test_small_chunks_with_long_extensions_are_refused(server: Server) -> None:
 def test_headers_of_the_connection(server: Server, lines: bytes, expected: int) -> None:
     with connection(server, lines) as sock:
         assert status(answer(sock)) == expected
+
+
+def test_a_connection_serves_many_requests(server: Server) -> None:
+    """Each request has its own counts: bodies and headers of earlier ones do not count against later ones."""
+    demo = Path(__file__).parents[2] / "samples" / "demo.wav"
+    with server.client() as client:
+        for _ in range(3):
+            files = {"config": ("", json.dumps(CONFIG).encode()), "data_file": ("demo.wav", demo.read_bytes())}
+            assert client.post("/v2/jobs", files=files).status_code == 201
+            for _ in range(3):
+                assert client.get("/v2/jobs", headers={"X-Long": "a" * 50_000}).status_code == 200
+
+
+def test_pipelined_requests_are_all_answered(server: Server) -> None:
+    one = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n"
+    last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with connection(server, one * 19 + last) as sock:
+        assert answer(sock).count(b"HTTP/1.1 200") == 20
 
 
 def resident(server: Server) -> int:

@@ -51,6 +51,8 @@ class Protocol(HttpToolsProtocol):
         self._body = 0  # bytes of body data of the current request
         self._framing = 0  # bytes behind the head that are no body data: sizes of chunks, trailers
         self._trailers = False
+        self._begins = False  # a request begins in the data that is parsed now
+        self._received = 0  # bytes of body data in the data that is parsed now
         self._refused = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -81,7 +83,7 @@ class Protocol(HttpToolsProtocol):
         """Parse *data* from the client; refuse too much that is no body data."""
         if self.transport.is_closing() or self._refused:
             return
-        before = self._body
+        self._begins, self._received = False, 0
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -92,7 +94,8 @@ class Protocol(HttpToolsProtocol):
             elif self._timer is None:
                 self._await_head()
             return
-        self._framing += len(data) - (self._body - before)
+        # bytes in which a request begins are those of its head, and of requests before it
+        self._framing += 0 if self._begins else len(data) - self._received
         # a chunk of one byte has five bytes around it
         if self._framing > MAX_HEAD + 16 * self._body:
             self._refuse(400, "the request has too many bytes besides its body")
@@ -149,6 +152,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start counting the bytes of a head."""
         self._in_head, self._begun, self._in_body, self._trailers = True, True, False, False
+        self._begins = True
         self._head = self._body = self._framing = 0
         super().on_message_begin()
 
@@ -180,6 +184,7 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Count and pass on body data."""
         self._body += len(body)
+        self._received += len(body)
         if not self._refused:
             super().on_body(body)
 
