@@ -148,7 +148,7 @@ def test_what_is_not_there_is_told(shelf, tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "a b", ".hidden", ""])
 def test_no_name_leads_out_of_the_shelf(shelf, tmp_path, name):
-    with pytest.raises(ModelFault, match="cannot be a model's name"):
+    with pytest.raises(ModelFault, match="is not a model name"):
         bring(shelf, folder(tmp_path / "given"), name=name)
 
 

@@ -223,7 +223,7 @@ def test_other_folders_and_files_are_passed_over(shelf):
 def test_a_folder_whose_name_cannot_be_asked_for_is_told(shelf):
     whisper(shelf.folder / "two words")
     assert shelf.present() == ()
-    assert "cannot be a model's name" in shelf.faults()[0][1]
+    assert "is not a model name" in shelf.faults()[0][1]
 
 
 def test_a_linked_folder_is_a_model_and_only_the_link_is_removed(shelf, tmp_path):
@@ -246,7 +246,7 @@ def test_a_linked_folder_is_a_model_and_only_the_link_is_removed(shelf, tmp_path
 def test_no_name_leads_out_of_the_shelf(shelf, name):
     whisper(shelf.folder.parent / "x")
     for use in (shelf.path, shelf.verify, shelf.remove):
-        with pytest.raises(ModelFault, match="cannot be a model's name"):
+        with pytest.raises(ModelFault, match="is not a model name"):
             use(name)
     assert (shelf.folder.parent / "x" / "model.bin").exists()
 
