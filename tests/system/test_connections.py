@@ -109,8 +109,6 @@ def test_a_body_that_makes_progress_is_not_closed(server: Server) -> None:
 
 
 def test_a_response_that_is_not_read_is_cut_off(server: Server, tmp_path: Path) -> None:
-    media = tmp_path / "large.wav"
-    media.write_bytes(b"RIFF" + bytes(48 << 20))
     wav = tmp_path / "speech.wav"
     wav.write_bytes((Path(__file__).parents[2] / "samples" / "demo.wav").read_bytes() + bytes(48 << 20))
     job = server.submit(wav)
@@ -118,9 +116,7 @@ def test_a_response_that_is_not_read_is_cut_off(server: Server, tmp_path: Path) 
     with connection(server, head) as sock:
         sock.recv(1)
         time.sleep(8)
-        with contextlib.suppress(ConnectionError):
-            found = len(answer(sock))
-            assert found < 48 << 20
+        assert len(answer(sock)) < 48 << 20
     assert is_alive(server)
 
 

@@ -9,15 +9,13 @@ import click
 
 from sottovoce import __version__
 from sottovoce.cli.common import data_dir, region, settings_of
+from sottovoce.cli.server.listening import bound, shown
 
 if TYPE_CHECKING:
     import socket
 
     from sottovoce.service.runtime import Runtime
     from sottovoce.settings import Settings
-
-
-from sottovoce.cli.server.listening import bound, shown
 
 
 @click.command()
