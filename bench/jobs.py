@@ -59,7 +59,9 @@ def _bare(paths: list[str]) -> float:
     """Seconds that a warm engine process takes for *paths*, with the same code for reading and recognising and no service."""
     from sottovoce.engines.common.silero_vad import SileroVad
     from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
+    from sottovoce.engines.protocols import Skill
     from sottovoce.pipeline import batch
+    from sottovoce.pipeline.engine_set import LoadedEngines
     from sottovoce.request import TranscriptionRequest
 
     class Silent:
@@ -68,12 +70,12 @@ def _bare(paths: list[str]) -> float:
         def progress(self, done: int, total: int | None) -> None: ...
         def window(self, window: object) -> None: ...
 
-    engine = PocketSphinx()
+    engines = LoadedEngines({Skill.TRANSCRIPTION: PocketSphinx()})
     SileroVad()
     begun = time.monotonic()
     for path in paths:
         work = batch.Work(path=Path(path), request=TranscriptionRequest(language="en"), clock=lambda: 0)
-        batch.transcribe(work, engine, SileroVad, Silent())
+        batch.transcribe(work, engines, SileroVad, Silent())
     return time.monotonic() - begun
 
 

@@ -62,7 +62,7 @@ class Slots:
     """The service's pool with *slots* children. Raises `EngineUnavailable`."""
 
     def __init__(self, choice: registry.Choice, engine_config: EngineConfig, slots: int) -> None:
-        self._key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+        self._key = choice.key
         self._slots = slots
         self._pids: set[int] = set()
         self._pool = lasting_pool(engine_config, slots)

@@ -47,7 +47,7 @@ class Service:
     """One warm child of the inference pool with the chosen engine. Raises `EngineUnavailable`."""
 
     def __init__(self, choice: registry.Choice, engine_config: EngineConfig) -> None:
-        self._key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+        self._key = choice.key
         self._pool = lasting_pool(engine_config, 1)
         self.pid = 0
         """The child's process id, once it has worked."""

@@ -4,7 +4,9 @@ import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sottovoce.engines.protocols import Skill
 from sottovoce.pipeline import batch
+from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
 from sottovoce.wire.v2.config import parse_job_config
@@ -47,7 +49,7 @@ def _expected(path: Path) -> bytes:
     from sottovoce.engines.common.silero_vad import SileroVad
 
     work = batch.Work(path=path, request=parse_job_config(CONFIG), clock=lambda: 0)  # type: ignore[arg-type]
-    return codec.encode(batch.transcribe(work, Sleeper(0), SileroVad, _Silent()))
+    return codec.encode(batch.transcribe(work, LoadedEngines({Skill.TRANSCRIPTION: Sleeper(0)}), SileroVad, _Silent()))
 
 
 def make(folder: Path) -> list[Media]:

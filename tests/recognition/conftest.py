@@ -8,6 +8,8 @@ import pytest
 from bench import manifest
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Pool, Task
@@ -26,7 +28,7 @@ def engine_config(real_models: Path) -> EngineConfig:
 
 
 def loaded(engine_config: EngineConfig, model: str) -> Whisper:
-    engine = registry.load("whisper", model, "cpu", engine_config)
+    engine = registry.load(Skill.TRANSCRIPTION, EngineKey(engine="whisper", model=model), engine_config)
     assert isinstance(engine, Whisper)
     engine.allow(lambda: 2)
     return engine
@@ -60,7 +62,7 @@ def service(engine_config: EngineConfig) -> Iterator[Service]:
 
         request = TranscriptionRequest(language=language, additional_vocab=tuple(vocab))
         task = Task(message=m.Transcribe(path=str(path), request=request))
-        outcome = pool.run_blocking(m.EngineKey(engine="whisper", model=model), task, listen)
+        outcome = pool.run_blocking(EngineKey(engine="whisper", model=model), task, listen)
         return Said(text=written(codec.decode(outcome.payload).items), notes=tuple(notes))
 
     try:

@@ -2,44 +2,31 @@
 
 The same table decides which jobs are rejected at submit, what discovery lists, and what `doctor` reports.
 
-Parts, in order: `Engine` and `Choice`; what each engine of this release offers and how it is loaded; the table `ENGINES`;
-listing offers; choosing a recogniser, aligner or diarizer; refusals; loading.
+Parts, in order: `Choice`; the table `ENGINES`; listing offers; choosing a recogniser, aligner or diarizer; refusals; loading.
 """
 
-import contextlib
 import importlib
-import importlib.metadata
-import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 from sottovoce.engines import remedies
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.models.catalogue import Model
+from sottovoce.engines.ctc.registration import ENGINE as CTC
+from sottovoce.engines.diarization.gaussian.registration import ENGINE as GAUSSIAN
+from sottovoce.engines.diarization.ge2e.registration import ENGINE as VOICE_ENCODER
+from sottovoce.engines.engine import Engine, EngineKey
+from sottovoce.engines.models.offers import pull_command
 from sottovoce.engines.models.store import ModelStore
-from sottovoce.engines.protocols import Aligner, Capabilities, Diarizer, Recognizer, Skill
+from sottovoce.engines.onnx_asr.registration import ENGINE as ONNX_ASR
+from sottovoce.engines.pocketsphinx.registration import ENGINE as POCKETSPHINX
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.whisper.registration import ENGINE as WHISPER
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """An engine before it is loaded: what it offers on this machine, how to load it, and the package it needs.
-
-    *load*, *align* and *diarize* take the model's name, the device (`cpu`, `cuda:0` …) and the `EngineConfig`; None if
-    the engine lacks that skill.
-    """
-
-    name: str
-    package: str
-    offers: Callable[[EngineConfig], tuple[Capabilities, ...]]
-    load: Callable[[str, str, EngineConfig], Recognizer] | None = None
-    align: Callable[[str, str, EngineConfig], Aligner] | None = None
-    diarize: Callable[[str, str, EngineConfig], Diarizer] | None = None
+__all__ = ["ENGINES", "Choice", "Engine", "choose", "choose_aligner", "choose_diarizer", "engine", "load", "offered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,182 +39,14 @@ class Choice:
     why: str
     capabilities: Capabilities
 
-
-# ── the engines of this release ──
-
-
-def _pocketsphinx_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    del engine_config  # its only model is part of its package
-    if importlib.util.find_spec("pocketsphinx") is None:
-        return ()
-    from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES
-
-    return (CAPABILITIES,)
-
-
-def _load_pocketsphinx(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
-    from sottovoce.engines.pocketsphinx.recognizer import PocketSphinx
-
-    del model, device, engine_config  # it has one model and runs on the CPU
-    return PocketSphinx()
-
-
-def _load_pocketsphinx_aligner(model: str, device: str, engine_config: EngineConfig) -> Aligner:
-    from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
-
-    del model, device, engine_config
-    return PocketSphinxAligner()
-
-
-def _whisper_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    if importlib.util.find_spec("faster_whisper") is None:
-        return ()
-    return tuple(
-        replace(
-            _store_capabilities(model, engine_config, remedies.languages_of(model)),
-            custom_vocab=True,
-            identifies_language=model.languages is None,
-        )
-        for model in ModelStore(engine_config.models).present()
-        if model.engine == "whisper"
-    )
-
-
-def _load_whisper(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
-    from sottovoce.engines.whisper.engine import Whisper
-
-    return Whisper(
-        ModelStore(engine_config.models).path(model),
-        _offer("whisper", model, engine_config),
-        device=device,
-        compute_type=engine_config.compute_type,
-        threads=engine_config.threads,
-        batch=engine_config.batch,
-        beam=engine_config.beam,
-        workers=engine_config.workers,
-    )
-
-
-def _onnx_asr_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    if importlib.util.find_spec("onnx_asr") is None or not _has_onnxruntime(engine_config):
-        return ()
-    return tuple(
-        _store_capabilities(model, engine_config, model.languages)
-        for model in ModelStore(engine_config.models).present()
-        if model.engine == "onnx-asr" and model.languages
-    )
-
-
-def _load_onnx_asr(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
-    from sottovoce.engines.onnx_asr import OnnxAsr
-
-    return OnnxAsr(
-        ModelStore(engine_config.models).path(model),
-        _offer("onnx-asr", model, engine_config),
-        kind=f"nemo-{model}",
-        device=device,
-        threads=engine_config.threads,
-        batch=engine_config.batch,
-    )
-
-
-def _has_onnxruntime(engine_config: EngineConfig) -> bool:
-    """True if ONNX models can run on the configured device. If not, they must not be offered: they would fail to load."""
-    return engine_config.kind_of_device != "cuda" or _installed("onnxruntime-gpu")
-
-
-def _ctc_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    if not _has_onnxruntime(engine_config):
-        return ()
-    from sottovoce.engines.ctc import aligner
-
-    found = (
-        aligner.offer(each, engine_config.kind_of_device)
-        for each in ModelStore(engine_config.models).present()
-        if each.engine == "ctc"
-    )
-    return tuple(entry for entry in found if entry)
-
-
-def _load_ctc(model: str, device: str, engine_config: EngineConfig) -> Aligner:
-    from sottovoce.engines.ctc.aligner import CtcAligner
-
-    folder = ModelStore(engine_config.models).path(model)
-    return CtcAligner(folder, _offer("ctc", model, engine_config), device=device, threads=engine_config.threads)
-
-
-def _builtin_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    from sottovoce.engines.diarization.gaussian.diarizer import CAPABILITIES
-
-    del engine_config
-    return (CAPABILITIES,)
-
-
-def _load_builtin(model: str, device: str, engine_config: EngineConfig) -> Diarizer:
-    from sottovoce.engines.diarization.gaussian.diarizer import GaussianDiarizer
-
-    del model, device, engine_config
-    return GaussianDiarizer()
-
-
-def _voice_encoder_offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    from sottovoce.engines.diarization.ge2e import diarizer
-
-    present = ModelStore(engine_config.models).present()
-    return tuple(diarizer.offer(model) for model in present if model.engine == "voice-encoder")
-
-
-def _load_voice_encoder(model: str, device: str, engine_config: EngineConfig) -> Diarizer:
-    from sottovoce.engines.diarization.ge2e.diarizer import Ge2eDiarizer
-
-    del device  # it runs on the CPU
-    folder = ModelStore(engine_config.models).path(model)
-    return Ge2eDiarizer(folder, _offer("voice-encoder", model, engine_config), threads=engine_config.threads)
-
-
-def _installed(package: str) -> bool:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.distribution(package) is not None
-    return False
-
-
-def _store_capabilities(model: Model, engine_config: EngineConfig, languages: frozenset[str]) -> Capabilities:
-    """Capabilities common to all transcription models of the model store: punctuation, word confidence, and a grade."""
-    return Capabilities(
-        engine=model.engine,
-        model=model.name,
-        languages=languages,
-        punctuates=True,
-        word_confidence=True,
-        grade=model.grade,
-        suits=model.suits,
-        device=engine_config.kind_of_device,
-    )
-
-
-def _offer(name: str, model: str, engine_config: EngineConfig) -> Capabilities:
-    """The capabilities of *model* of the engine *name*. Raises `EngineUnavailable` if it is absent or was removed."""
-    for entry in ENGINES[name].offers(engine_config):
-        if entry.model == model:
-            return entry
-    raise EngineUnavailable(f"the model {model} is not complete on this machine: {_pull_command(model)}", at=None)
+    @property
+    def key(self) -> EngineKey:
+        """The key of a child process that has loaded this engine."""
+        return EngineKey(engine=self.engine, model=self.model, device=self.device)
 
 
 ENGINES: Mapping[str, Engine] = {
-    "whisper": Engine(name="whisper", package="faster-whisper", offers=_whisper_offers, load=_load_whisper),
-    "onnx-asr": Engine(name="onnx-asr", package="onnx-asr", offers=_onnx_asr_offers, load=_load_onnx_asr),
-    "pocketsphinx": Engine(
-        name="pocketsphinx",
-        package="pocketsphinx",
-        offers=_pocketsphinx_offers,
-        load=_load_pocketsphinx,
-        align=_load_pocketsphinx_aligner,
-    ),
-    "ctc": Engine(name="ctc", package="onnxruntime", offers=_ctc_offers, align=_load_ctc),
-    "voice-encoder": Engine(
-        name="voice-encoder", package="numpy", offers=_voice_encoder_offers, diarize=_load_voice_encoder
-    ),
-    "builtin": Engine(name="builtin", package="numpy", offers=_builtin_offers, diarize=_load_builtin),
+    entry.name: entry for entry in (WHISPER, ONNX_ASR, POCKETSPHINX, CTC, VOICE_ENCODER, GAUSSIAN)
 }
 """Every engine that this release has an adapter for."""
 
@@ -250,7 +69,7 @@ def engine(name: str) -> Engine:
             f"no engine {name!r}; use {known}, or name your own as package.module:ENGINE", at=None
         ) from error
     if not isinstance(found, Engine):
-        raise EngineUnavailable(f"{name} is not an instance of sottovoce.engines.registry.Engine", at=None)
+        raise EngineUnavailable(f"{name} is not an instance of sottovoce.engines.engine.Engine", at=None)
     return found
 
 
@@ -269,7 +88,7 @@ def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capa
             fault = dict(ModelStore(engine_config.models).faults()).get(model)
             state = f"cannot be used, {fault}" if fault else "is not present"
             raise EngineUnavailable(
-                f"the model for {point}, {model}, {state}: {_pull_command(model)}, or unset the setting", at=None
+                f"the model for {point}, {model}, {state}: {pull_command(model)}, or unset the setting", at=None
             )
     return tuple(replace(entry, pinned=_pins(entry.model, engine_config)) for entry in found)
 
@@ -284,10 +103,6 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
 
 def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
     return frozenset(point for point, pinned in engine_config.pinned.items() if pinned == model)
-
-
-def _pull_command(model: str) -> str:
-    return f"run `sottovoce models pull {model}`"
 
 
 def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...]) -> Choice:
@@ -362,33 +177,18 @@ def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
     return f"{what}; the operator can run {remedies.command(model)}" if model else what
 
 
-def load(name: str, model: str, device: str, engine_config: EngineConfig) -> Recognizer:
-    """The loaded recogniser. Raises `EngineUnavailable` for any failure to load it."""
-    return _loaded(engine(name).load, name, model, device, engine_config)
+def load(skill: Skill, key: EngineKey, engine_config: EngineConfig) -> Any:
+    """Return the loaded engine *key* for *skill*: the protocol of that skill (`engines/protocols.py`).
 
-
-def load_aligner(name: str, model: str, device: str, engine_config: EngineConfig) -> Aligner:
-    """The loaded aligner. Raises `EngineUnavailable` for any failure to load it."""
-    return _loaded(engine(name).align, name, model, device, engine_config)
-
-
-def load_diarizer(name: str, model: str, device: str, engine_config: EngineConfig) -> Diarizer:
-    """The loaded diarizer. Raises `EngineUnavailable` for any failure to load it."""
-    return _loaded(engine(name).diarize, name, model, device, engine_config)
-
-
-def _loaded(
-    loader: Callable[[str, str, EngineConfig], T] | None,
-    name: str,
-    model: str,
-    device: str,
-    engine_config: EngineConfig,
-) -> T:
+    Raises `EngineUnavailable` for any failure to load it, and for an engine without that skill.
+    """
+    loader = engine(key.engine).loader(skill)
     if loader is None:
-        raise EngineUnavailable(f"the engine {name} does not have the requested skill", at=None)
+        raise EngineUnavailable(f"the engine {key.engine} does not have the skill {skill}", at=None)
     try:
-        return loader(model, device, engine_config)
+        return loader(key.model, key.device, engine_config)
     except EngineUnavailable:
         raise
     except Exception as error:
-        raise EngineUnavailable(f"{name} {model} cannot be loaded: {type(error).__name__}: {error}", at=None) from error
+        why = f"{key.engine} {key.model} cannot be loaded: {type(error).__name__}: {error}"
+        raise EngineUnavailable(why, at=None) from error

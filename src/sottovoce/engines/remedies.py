@@ -8,22 +8,16 @@ from collections.abc import Iterable
 
 from sottovoce.engines.models import known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
-from sottovoce.engines.whisper.languages import LANGUAGES, YOUNG
+from sottovoce.engines.whisper import languages
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
 
 def languages_of(model: Model) -> frozenset[str]:
-    """The contract's codes that *model* can transcribe, known before it is loaded.
-
-    Cantonese was added to Whisper with large-v3. An operator's own multilingual model is assumed to support it.
-    """
-    if model.engine not in {WHISPER, ONNX_ASR}:
-        return frozenset()
-    if model.languages is not None or model.engine != WHISPER:
-        return model.languages or frozenset()
-    has_young = not model.repository or "large-v3" in model.name
-    return LANGUAGES if has_young else LANGUAGES - YOUNG
+    """The contract's codes that *model* can transcribe, known before it is loaded."""
+    if model.engine == WHISPER:
+        return languages.languages_of(model)
+    return model.languages or frozenset() if model.engine == ONNX_ASR else frozenset()
 
 
 def serves(model: Model, language: str) -> bool:

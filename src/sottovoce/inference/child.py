@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference import messages as m
 
@@ -44,7 +45,7 @@ class SpawnSpec:
     *share*: the descriptor of the shared memory with its degree of parallelism (`Share`).
     """
 
-    key: m.EngineKey
+    key: EngineKey
     device: str
     engine_config: EngineConfig
     timeout: float

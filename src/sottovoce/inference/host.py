@@ -17,12 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.errors import EngineUnavailable, Refused
+from pydantic import TypeAdapter
+
+from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
+from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.share import Part
 
 if TYPE_CHECKING:
-    from sottovoce.engines.protocols import Aligner, Diarizer, Recognizer
     from sottovoce.pipeline.windows import Window
 
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -121,28 +125,17 @@ def _inspector() -> TaskHandler:
 
 
 class _Engine:
-    """A handler with one engine, which transcribes or aligns."""
+    """A handler with the engine *key*, which transcribes or aligns."""
 
-    def __init__(self, engine: str, model: str, device: str, engine_config: str, part: Part) -> None:
-        from pydantic import TypeAdapter
-
-        from sottovoce.engines import registry
+    def __init__(self, key: EngineKey, engine_config: EngineConfig, part: Part) -> None:
         from sottovoce.engines.common.silero_vad import SileroVad
-        from sottovoce.engines.config import EngineConfig
-        from sottovoce.engines.protocols import Parallel
+        from sottovoce.inference.child_engines import ChildEngines
 
-        self._key = engine, model, device
-        self._engine_config = TypeAdapter(EngineConfig).validate_json(engine_config)
-        self._recognizer: Recognizer | None = None
-        self._aligner: Aligner | None = None
-        self._diarizers: dict[m.EngineKey, Diarizer] = {}
+        self._key = key
+        self._limit = engine_config.max_media
+        self._engines = ChildEngines(engine_config, part.width)
         # load everything now, so that the first job does not wait for it
-        if registry.engine(engine).load is not None:
-            self._recognizer = registry.load(*self._key, self._engine_config)
-            if isinstance(self._recognizer, Parallel):
-                self._recognizer.allow(part.width)
-        else:
-            self._aligner = registry.load_aligner(*self._key, self._engine_config)
+        self._engines.prepare(key)
         SileroVad()
 
     def __call__(self, line: FrameSocket, message: m.Message, payload: bytes) -> None:
@@ -161,8 +154,6 @@ class _Engine:
         from sottovoce.pipeline import batch
         from sottovoce.transcript import codec
 
-        if self._recognizer is None:
-            raise TypeError(message.kind)
         work = batch.Work(
             path=Path(message.path),
             request=message.request,
@@ -170,43 +161,29 @@ class _Engine:
             errors=message.errors,
             windows=kept,
             known=message.known,
-            limit=self._engine_config.max_media,
+            limit=self._limit,
         )
-        reporter = ProgressReporter(line)
-        diarizer = self._diarizer(message.diarizer, reporter) if message.diarizer else None
-        transcript = batch.transcribe(work, self._recognizer, SileroVad, reporter, diarizer)
+        engines = self._engines.of_task({Skill.TRANSCRIPTION: self._key, **message.engines})
+        transcript = batch.transcribe(work, engines, SileroVad, ProgressReporter(line))
         line.send(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
 
     def _align(self, line: FrameSocket, message: m.Align, text: str, kept: "list[Window]") -> None:
-        from sottovoce.engines import registry
         from sottovoce.engines.common.silero_vad import SileroVad
         from sottovoce.pipeline import alignment
         from sottovoce.transcript import alignment as stored
         from sottovoce.transcript import marked_text
 
-        self._aligner = self._aligner or registry.load_aligner(*self._key, self._engine_config)
         work = alignment.Work(
             path=Path(message.path),
             words=tuple(marked_text.words(text)),
             language=message.language,
             clock=_clock,
             windows=kept,
-            limit=self._engine_config.max_media,
+            limit=self._limit,
         )
-        found = alignment.align(work, self._aligner, SileroVad, ProgressReporter(line))
+        aligner = self._engines.load(Skill.ALIGNMENT, self._key)
+        found = alignment.align(work, aligner, SileroVad, ProgressReporter(line))
         line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
-
-    def _diarizer(self, key: m.EngineKey, reporter: ProgressReporter) -> "Diarizer | None":
-        """Return the diarizer, loaded once; None if it cannot be loaded, since a transcript without speakers is still useful."""
-        from sottovoce.engines import registry
-
-        if key not in self._diarizers:
-            try:
-                self._diarizers[key] = registry.load_diarizer(key.engine, key.model, key.device, self._engine_config)
-            except EngineUnavailable as error:
-                reporter.stage("diarize", error.why)
-                return None
-        return self._diarizers[key]
 
 
 def _clock() -> int:
@@ -265,7 +242,9 @@ def main(arguments: list[str]) -> int:
     line = FrameSocket(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
     try:
-        handler = _inspector() if engine == "media" else _Engine(engine, model, device, engine_config, Part(int(share)))
+        key = EngineKey(engine=engine, model=model, device=device)
+        config = TypeAdapter(EngineConfig).validate_json(engine_config)
+        handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
     except Refused as refusal:
         line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1

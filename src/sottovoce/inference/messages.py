@@ -5,11 +5,13 @@ only: neither side can make the other execute code.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
 from sottovoce.errors import Kind
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import TranscriptionRequest
@@ -23,15 +25,6 @@ PREFIX = _LENGTHS.size
 """Bytes of the two lengths before a header."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineKey:
-    """The engine, model and device that a child has loaded."""
-
-    engine: str
-    model: str = ""
-    device: str = "cpu"
-
-
 # parent to child
 
 
@@ -39,7 +32,8 @@ class EngineKey:
 class Transcribe:
     """Transcribe the file at *path*; *windows* frames of finished windows follow.
 
-    *diarizer*: the engine for speaker diarization, if the request asks for it; *known*: the voices that it names.
+    *engines*: the engine for each skill that the request needs (`engines/resolution.py`); the child's own need not be there.
+    *known*: the voices that the request names.
     """
 
     kind: Literal["transcribe"] = "transcribe"
@@ -47,7 +41,7 @@ class Transcribe:
     request: TranscriptionRequest
     errors: tuple[StageError, ...] = ()
     windows: int = 0
-    diarizer: EngineKey | None = None
+    engines: dict[Skill, EngineKey] = field(default_factory=dict)
     known: tuple[KnownVoice, ...] = ()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ProcessDied
@@ -43,7 +44,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-MEDIA = m.EngineKey(engine="media")
+MEDIA = EngineKey(engine="media")
 """The key of children that only inspect media."""
 
 Listener = Callable[[m.Message, bytes], None]
@@ -83,7 +84,7 @@ class Pool:
         self._engine_config = engine_config or EngineConfig()
         self._slots = slots
         self._share = Share(slots)
-        self._teams: dict[m.EngineKey, WorkerGroup] = {}
+        self._teams: dict[EngineKey, WorkerGroup] = {}
         self._making_room: asyncio.Lock | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-pool", daemon=True)
@@ -95,16 +96,16 @@ class Pool:
         self._loop.run_forever()
         del unloading
 
-    def prestart(self, key: m.EngineKey, slots: int) -> None:
+    def prestart(self, key: EngineKey, slots: int) -> None:
         """Start *slots* children of *key* and wait for them. Raises `EngineUnavailable`."""
         self._submit(self._warm(key, slots)).result()
 
-    async def _warm(self, key: m.EngineKey, slots: int) -> None:
+    async def _warm(self, key: EngineKey, slots: int) -> None:
         team = self._new_team(key, slots)
         await team.prestart()
         self._teams[key] = team
 
-    def _new_team(self, key: m.EngineKey, slots: int) -> WorkerGroup:
+    def _new_team(self, key: EngineKey, slots: int) -> WorkerGroup:
         shared = self._share.descriptor
         return WorkerGroup(
             key, slots, self._policy, self._engine_config, room=self._room, share=shared, changed=self._divide
@@ -114,7 +115,7 @@ class Pool:
         """Divide the slots among the busy children; media inspectors do not count."""
         self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key != MEDIA))
 
-    def _team(self, key: m.EngineKey) -> WorkerGroup:
+    def _team(self, key: EngineKey) -> WorkerGroup:
         return self._teams.setdefault(key, self._new_team(key, self._slots))
 
     async def _unload(self) -> None:
@@ -178,7 +179,7 @@ class Pool:
         """Return the process ids of the busy children, for the operator and for fault tests."""
         return [child.process.pid for team in self._teams.values() for child in team.busy]
 
-    async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
+    async def run(self, key: EngineKey, task: Task, listen: Listener) -> Outcome:
         """Run *task* in a child of *key* and return its outcome; cancellation kills the child.
 
         Raises `Refused` (the input is invalid), `ProcessDied` (retry), `TaskCrashed` (a bug),
@@ -186,7 +187,7 @@ class Pool:
         """
         return await asyncio.wrap_future(self._submit(self._run(key, task, listen)))
 
-    def run_blocking(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
+    def run_blocking(self, key: EngineKey, task: Task, listen: Listener) -> Outcome:
         """As `run`, for a caller without an event loop; Ctrl-C cancels."""
         future = self._submit(self._run(key, task, listen))
         try:
@@ -198,7 +199,7 @@ class Pool:
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    async def _run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
+    async def _run(self, key: EngineKey, task: Task, listen: Listener) -> Outcome:
         async with self._team(key).child() as child:
             await self._ask(child, task)
             return await self._follow(child, listen)

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import EngineUnavailable, Refused
-from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, SpawnSpec
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class WorkerGroup:
 
     def __init__(
         self,
-        key: m.EngineKey,
+        key: EngineKey,
         slots: int,
         policy: PoolPolicy,
         engine_config: EngineConfig,

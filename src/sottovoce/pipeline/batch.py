@@ -18,10 +18,12 @@ from sottovoce.engines.protocols import (
     LanguageIdentifier,
     Recognized,
     Recognizer,
+    Skill,
     Speech,
 )
-from sottovoce.errors import LanguageRejected, Refused
-from sottovoce.pipeline import diarization, identification, stages
+from sottovoce.errors import EngineUnavailable, LanguageRejected, Refused
+from sottovoce.pipeline import diarization, identification, results, stages
+from sottovoce.pipeline.engine_set import EngineSet
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
 from sottovoce.transcript import replacements, speakers, timeline
@@ -67,14 +69,16 @@ class Work:
 VadFactory = diarization.VadFactory
 
 
-def transcribe(
-    work: Work, recognizer: Recognizer, make_vad: VadFactory, observer: Observer, diarizer: Diarizer | None = None
-) -> Transcript:
+def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: Observer) -> Transcript:
     """Return the transcript of *work*.
 
-    *make_vad* returns a new speech detector for each channel. Without *diarizer* words get no speakers.
+    *engines* has a recogniser; without a diarizer words get no speakers. *make_vad* returns a new speech detector for each
+    channel.
     Raises `MediaUnreadable` for media without audio, `Refused` for a request that cannot be fulfilled for this media.
     """
+    recognizer: Recognizer | None = engines.get(Skill.TRANSCRIPTION)
+    if recognizer is None:
+        raise LookupError("no recogniser for a transcription")
     probe = media.probe(work.path)
     observer.media(probe)
     found = None
@@ -88,8 +92,7 @@ def transcribe(
     channels = _labels(request, probe.channels)
     engine = recognizer.capabilities
     observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
-    if request.diarization is Diarization.SPEAKER and diarizer is None:
-        observer.stage("diarize", "no diarizer on this server: every word is labelled UU")
+    diarizer = _diarizer(request, engines, observer)
     total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
     scribe = _ChannelRecognizer(
         work=work, recognizer=recognizer, make_vad=make_vad, observer=observer, split=bool(channels), total=total
@@ -102,12 +105,12 @@ def transcribe(
     finished = {label: _finished(items, scene, observer) for label, items in heard.items()}
     items = timeline.merge_channels(finished) if channels else finished[""]
     voices: tuple[Speaker, ...] = ()
-    if request.diarization is Diarization.SPEAKER and diarizer is not None and items:
+    if diarizer is not None and items:
         source = diarization.Source(
             path=work.path, make_vad=make_vad, alive=lambda: observer.progress(scribe.done, total)
         )
         items, voices = _assign_speakers(items, work, source, diarizer, observer)
-    return Transcript(
+    transcript = Transcript(
         language=request.language,
         duration=scribe.duration,
         created_at=work.clock(),
@@ -121,6 +124,27 @@ def transcribe(
         identification=found,
         speakers=voices,
     )
+    context = results.ResultContext(
+        path=work.path,
+        request=request,
+        transcript=transcript,
+        alive=lambda: observer.progress(scribe.done, total),
+    )
+    return results.add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
+
+
+def _diarizer(request: TranscriptionRequest, engines: EngineSet, observer: Observer) -> Diarizer | None:
+    """Return the diarizer if *request* asks for speakers. Without one, the reason is in the job's log."""
+    if request.diarization is not Diarization.SPEAKER:
+        return None
+    try:
+        diarizer: Diarizer | None = engines.get(Skill.DIARIZATION)
+    except EngineUnavailable as error:  # a transcript without speakers is still useful
+        observer.stage("diarize", error.why)
+        diarizer = None
+    if diarizer is None:
+        observer.stage("diarize", "no diarizer on this server: every word is labelled UU")
+    return diarizer
 
 
 def _finished(items: tuple[Item, ...], scene: stages.StageContext, observer: Observer) -> tuple[Item, ...]:

@@ -22,12 +22,19 @@ from sottovoce.transcript.model import (
     Mark,
     Speaker,
     StageError,
+    StageResult,
     Transcript,
     Word,
 )
 
-VERSION = 2
-"""The version that `encode` writes and the newest that `decode` reads. Version 2 added the speakers of a transcript."""
+VERSION = 3
+"""The newest version that `decode` reads.
+
+Version 2 added the speakers of a transcript, version 3 the results of stages. `encode` writes the oldest version that can
+represent a transcript, so that servers of two releases can work on the same jobs.
+"""
+
+_WITHOUT_RESULTS = 2
 
 _REQUIRED = object()
 
@@ -37,7 +44,8 @@ def encode(transcript: Transcript) -> bytes:
 
     Raises ValueError for values that JSON in UTF-8 cannot represent (a lone surrogate, a number that is not finite).
     """
-    return _dump({"v": VERSION, **_write(transcript, _TRANSCRIPT)})
+    version = VERSION if transcript.results else _WITHOUT_RESULTS
+    return _dump({"v": version, **_write(transcript, _TRANSCRIPT)})
 
 
 def decode(data: bytes) -> Transcript:
@@ -64,7 +72,7 @@ def decode_items(raw: object) -> tuple[Item, ...]:
 
 def dump_items(items: Iterable[Item]) -> bytes:
     """*items* as bytes: the stored result of one window."""
-    return _dump({"v": VERSION, "i": encode_items(items)})
+    return _dump({"v": _WITHOUT_RESULTS, "i": encode_items(items)})
 
 
 def load_items(data: bytes) -> tuple[Item, ...]:
@@ -218,6 +226,10 @@ def _read_score(raw: object) -> LanguageScore:
     return LanguageScore(**_read(raw, _SCORE, "score"))
 
 
+def _read_result(raw: object) -> StageResult:
+    return StageResult(**_read(raw, _RESULT, "result"))
+
+
 def _read_speaker(raw: object) -> Speaker:
     return Speaker(**_read(raw, _SPEAKER, "speaker"))
 
@@ -292,6 +304,10 @@ _SPEAKER: _Shape = {
     "f": _Field(name="pitch", read=_number),
     "p": _Field(name="prints", read=_texts, write=list, default=()),
 }
+_RESULT: _Shape = {
+    "n": _Field(name="name", read=_text, default=_REQUIRED),
+    "v": _Field(name="value", read=_same, default=_REQUIRED),
+}
 _TRANSCRIPT_V1: _Shape = {
     "l": _Field(name="language", read=_text, default=_REQUIRED),
     "d": _Field(name="duration", read=_whole, default=_REQUIRED),
@@ -312,7 +328,7 @@ _TRANSCRIPT_V1: _Shape = {
     ),
     "i": _Field(name="items", read=decode_items, write=encode_items, default=()),
 }
-_TRANSCRIPT: _Shape = {
+_TRANSCRIPT_V2: _Shape = {
     **{key: field for key, field in _TRANSCRIPT_V1.items() if key != "i"},
     "p": _Field(
         name="speakers",
@@ -322,4 +338,13 @@ _TRANSCRIPT: _Shape = {
     ),
     "i": _TRANSCRIPT_V1["i"],
 }
-_SHAPES: dict[int, _Shape] = {1: _TRANSCRIPT_V1, 2: _TRANSCRIPT}
+_TRANSCRIPT: _Shape = {
+    **_TRANSCRIPT_V2,
+    "z": _Field(
+        name="results",
+        read=lambda raw: tuple(_read_result(each) for each in _list(raw)),
+        write=lambda results: [_write(result, _RESULT) for result in results],
+        default=(),
+    ),
+}
+_SHAPES: dict[int, _Shape] = {1: _TRANSCRIPT_V1, 2: _TRANSCRIPT_V2, 3: _TRANSCRIPT}

@@ -110,6 +110,17 @@ class StageError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """The result of one stage beside the items (a summary, audio events): *value* is what JSON can represent.
+
+    The stage and the formats that show the result agree on the shape of *value* by *name*.
+    """
+
+    name: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageScore:
     """The probability 0..1 that *language* is spoken; its code is the contract's, or the engine's if the contract has none."""
 
@@ -151,7 +162,7 @@ class Transcript:
     *language* is the code of the language pack (`languages.py`), *duration* the length of the audio, *channels* the labels
     in channel order if the request asks for channel diarization, *engine* the name of the recogniser (for the log, not the
     API), *identification* the result of language identification if the request asks for it, *speakers* the speakers that
-    diarization found, in the order of their first words.
+    diarization found, in the order of their first words, *results* those of the stages that make more than items.
     """
 
     language: str
@@ -164,3 +175,4 @@ class Transcript:
     errors: tuple[StageError, ...] = field(default=())
     identification: Identification | None = None
     speakers: tuple[Speaker, ...] = ()
+    results: tuple[StageResult, ...] = ()

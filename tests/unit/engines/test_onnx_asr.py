@@ -14,10 +14,11 @@ from onnx_asr.loader import AsrNames, AsrTypeNames
 from onnx_asr.resolver import Resolver
 
 from sottovoce.engines.common.silero_vad import SileroVad
-from sottovoce.engines.onnx_asr import OnnxAsr, Piece, transcribed
-from sottovoce.engines.protocols import Capabilities, Hints, Recognizer, Speech
+from sottovoce.engines.onnx_asr.recognizer import OnnxAsr, Piece, transcribed
+from sottovoce.engines.protocols import Capabilities, Hints, Recognizer, Skill, Speech
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline import batch
+from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import PunctuationOverrides, TranscriptionRequest, VocabEntry
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
@@ -239,7 +240,7 @@ class Silent:
 def test_the_pipeline_keeps_its_words_and_only_the_marks_that_the_caller_permits(tdt, demo):
     request = TranscriptionRequest(language="en", punctuation=PunctuationOverrides(permitted_marks=frozenset({"."})))
     work = batch.Work(path=demo, request=request, clock=lambda: 0)
-    transcript = batch.transcribe(work, tdt, SileroVad, Silent())
+    transcript = batch.transcribe(work, LoadedEngines({Skill.TRANSCRIPTION: tdt}), SileroVad, Silent())
     assert transcript.engine == "onnx-asr tiny-0.1"
     heard = {item.text for item in transcript.items if isinstance(item, Word)}
     assert heard == {"Hello", "world"}  # no capital of ours

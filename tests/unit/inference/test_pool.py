@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import (
@@ -351,7 +352,7 @@ def test_an_unknown_engine_cannot_be_warmed_and_leaves_no_child(home: Path) -> N
     pool = Pool()
     try:
         with pytest.raises((EngineUnavailable, ProcessDied)) as refused:
-            pool.prestart(m.EngineKey(engine="nonesuch"), 2)
+            pool.prestart(EngineKey(engine="nonesuch"), 2)
         assert isinstance(refused.value, EngineUnavailable)
         assert children_of(os.getpid()) == []
         assert not pool.alive()
@@ -444,8 +445,8 @@ def test_a_stop_of_the_whole_service_leaves_children_to_their_parent(pool: Pool,
 
 # ── engines that come and go ──
 
-SLEEPER = m.EngineKey(engine="tests.sleeper:ENGINE", model="drowsy")
-OTHER = m.EngineKey(engine="tests.sleeper:ENGINE", model="other")
+SLEEPER = EngineKey(engine="tests.sleeper:ENGINE", model="drowsy")
+OTHER = EngineKey(engine="tests.sleeper:ENGINE", model="other")
 
 
 @contextlib.contextmanager
@@ -457,7 +458,7 @@ def sleepers(slots: int = 1, engine_config: EngineConfig | None = None, **policy
         pool.close()
 
 
-def transcribe(pool: Pool, home: Path, key: m.EngineKey = SLEEPER) -> Outcome:
+def transcribe(pool: Pool, home: Path, key: EngineKey = SLEEPER) -> Outcome:
     message = m.Transcribe(path=str(home / "tone.wav"), request=TranscriptionRequest(language="en"))
     return pool.run_blocking(key, Task(message=message), lambda *_: None)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from sottovoce.audio.activity import ActivityPolicy
-from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized
+from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized, Skill
 from sottovoce.errors import LanguageRejected
 from sottovoce.pipeline import batch, stages, windows
+from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Mark, StageError, Word
 from tests import sleeper
@@ -57,12 +58,17 @@ def long_wav(tmp_path):
     return path
 
 
+def recognizing(engine):
+    """The engines of a task without speakers."""
+    return LoadedEngines({Skill.TRANSCRIPTION: engine})
+
+
 def transcribe(path, request=None, windows=(), **changes):
     notebook = Notebook()
     work = batch.Work(
         path=path, request=request or TranscriptionRequest(language="en"), clock=lambda: 7, windows=windows, **changes
     )
-    return batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, notebook), notebook
+    return batch.transcribe(work, recognizing(sleeper.Sleeper(0.0)), VadFactory, notebook), notebook
 
 
 def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
@@ -148,7 +154,7 @@ def test_an_engine_that_punctuates_is_left_alone(long_wav):
                 yield Recognized(start=stretch.start, end=stretch.end, items=words)
 
     work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    transcript = batch.transcribe(work, Writer(0.0), VadFactory, Notebook())
+    transcript = batch.transcribe(work, recognizing(Writer(0.0)), VadFactory, Notebook())
     assert {item.text for item in transcript.items} == {"mIxed", "."}
 
 
@@ -171,7 +177,7 @@ class Picky(sleeper.Sleeper):
 def heard_by(engine, path):
     notebook = Notebook()
     work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    batch.transcribe(work, engine, VadFactory, notebook)
+    batch.transcribe(work, recognizing(engine), VadFactory, notebook)
     return notebook
 
 
@@ -219,7 +225,7 @@ class Polyglot(sleeper.Sleeper):
 def open_language(path, engine, request):
     errors = (StageError(feature="translation", type="unsupported_translation_pair", message="from {language} to fr"),)
     work = batch.Work(path=path, request=request, clock=lambda: 7, errors=errors)
-    return batch.transcribe(work, engine, VadFactory, Notebook())
+    return batch.transcribe(work, recognizing(engine), VadFactory, Notebook())
 
 
 def test_an_open_language_is_identified_and_then_used_everywhere(long_wav):

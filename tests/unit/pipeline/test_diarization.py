@@ -26,6 +26,7 @@ from sottovoce.engines.protocols import (
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline import batch, diarization, windows
 from sottovoce.pipeline.diarization import KnownVoice
+from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import AudioFiltering, Diarization, SpeakerDiarization, TranscriptionRequest
 from sottovoce.transcript.model import RATE, UNKNOWN_SPEAKER, Item, Speaker, Transcript
 from tests import sleeper
@@ -109,12 +110,18 @@ def talk(tmp_path: Path) -> Path:
     return recorded(tmp_path / "talk.wav", (QUIET, 3), (0, 1), (LOUD, 4), (0, 1), (QUIET, 2), (0, 1))
 
 
+def engines(diarizer):
+    """The engines of a task, with *diarizer* if it is not None."""
+    both = {Skill.TRANSCRIPTION: sleeper.Sleeper(0.0), Skill.DIARIZATION: diarizer}
+    return LoadedEngines({skill: engine for skill, engine in both.items() if engine is not None})
+
+
 def transcribe(
     path: Path, request: TranscriptionRequest, diarizer: Diarizer | None, known: tuple[KnownVoice, ...] = ()
 ) -> tuple[Transcript, Notebook]:
     notebook = Notebook()
     work = batch.Work(path=path, request=request, clock=lambda: 7, known=known)
-    return batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, notebook, diarizer), notebook
+    return batch.transcribe(work, engines(diarizer), VadFactory, notebook), notebook
 
 
 def labels(items: Sequence[Item]) -> list[str | None]:
@@ -300,7 +307,7 @@ def test_an_attempt_that_goes_on_tells_the_same_people_apart(talk, monkeypatch):
     whole, first = transcribe(talk, SPEAKER, ByLoudness())
     assert len(first.windows) > 1
     work = batch.Work(path=talk, request=SPEAKER, clock=lambda: 7, windows=first.windows[:1])
-    again = batch.transcribe(work, sleeper.Sleeper(0.0), VadFactory, Notebook(), ByLoudness())
+    again = batch.transcribe(work, engines(ByLoudness()), VadFactory, Notebook())
     assert again == whole
 
 

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 
 import sqlalchemy as sa
 
+from sottovoce.engines.engine import EngineKey
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Listener, Outcome, Task
 from sottovoce.job import JobType
@@ -117,10 +118,10 @@ class FakePool:
     def __init__(self, *scripts: Script) -> None:
         self.scripts = list(scripts)
         self.tasks: list[Task] = []
-        self.keys: list[m.EngineKey] = []
+        self.keys: list[EngineKey] = []
         self.cancelled = 0
 
-    async def run(self, key: m.EngineKey, task: Task, listen: Listener) -> Outcome:
+    async def run(self, key: EngineKey, task: Task, listen: Listener) -> Outcome:
         self.keys.append(key)
         self.tasks.append(task)
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]

@@ -94,8 +94,8 @@ def test_a_long_transcript_stays_small() -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(ValueError, match=r"newer release \(version 3\).*up to version 2"):
-        codec.decode(codec.encode(SMALL).replace(b'"v":2', b'"v":3'))
+    with pytest.raises(ValueError, match=r"newer release \(version 4\).*up to version 3"):
+        codec.decode(codec.encode(SMALL).replace(b'"v":2', b'"v":4'))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_bad_data_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"[]", b'{"v":1}', b'{"v":3,"i":[]}', b'{"v":0,"i":[]}', b'{"v":true,"i":[]}', b'{"v":null,"i":[]}',
+        b"[]", b'{"v":1}', b'{"v":4,"i":[]}', b'{"v":0,"i":[]}', b'{"v":true,"i":[]}', b'{"v":null,"i":[]}',
         b'{"v":1,"i":[],"x":1}', b'{"v":1,"i":3}',
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from sottovoce.engines.engine import EngineKey
     from sottovoce.engines.protocols import Capabilities
     from sottovoce.engines.registry import Choice
     from sottovoce.inference import messages as m
@@ -17,20 +18,19 @@ if TYPE_CHECKING:
 @contextmanager
 def local_pool(
     settings: "Settings", choose: "Callable[[tuple[Capabilities, ...]], Choice]"
-) -> "Iterator[tuple[Pool, m.EngineKey, tuple[Capabilities, ...]]]":
+) -> "Iterator[tuple[Pool, EngineKey, tuple[Capabilities, ...]]]":
     """A pool with one started engine process, the key of the engine that *choose* returns, and the capabilities of all engines.
 
     Raises `EngineUnavailable`.
     """
     from sottovoce.bootstrap import engines
     from sottovoce.engines import registry
-    from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
 
     engine_config, slots = engines(settings)
     offers = registry.offered(engine_config, settings.engine)
     choice = choose(offers)
-    key = m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
+    key = choice.key
     pool = Pool(engine_config=engine_config, slots=slots)  # one process, which may use all slots
     try:
         pool.prestart(key, 1)

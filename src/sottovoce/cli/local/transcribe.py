@@ -10,9 +10,9 @@ from sottovoce.cli.common import data_dir, settings_of
 from sottovoce.cli.local.engine_session import friendly_errors, local_pool, progress
 
 if TYPE_CHECKING:
+    from sottovoce.engines.engine import EngineKey
     from sottovoce.engines.protocols import Capabilities
     from sottovoce.engines.registry import Choice
-    from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
     from sottovoce.request import OperatingPoint, TranscriptionRequest
     from sottovoce.transcript.model import Transcript
@@ -59,7 +59,6 @@ def transcribe(
 ) -> None:
     """Transcribe FILES on this machine without a server, with the same results as a server."""
     from sottovoce.cli.server.ensure_models import link_bundled
-    from sottovoce.engines import registry
     from sottovoce.request import OperatingPoint
 
     settings = settings_of(**flags, standard_model=model, enhanced_model=model)
@@ -69,9 +68,8 @@ def transcribe(
     with friendly_errors(), local_pool(settings, chooser) as (pool, key, offers):
         options = {"language": chooser.language, "operating_point": operating_point, "diarization": diarization}
         config = {"type": "transcription", "transcription_config": options}
-        diarizer = registry.choose_diarizer(offers) if diarization == "speaker" else None
         for path in files:
-            _transcribe_one(pool, key, path, config, diarizer=diarizer, shape=shape, headed=len(files) > 1)
+            _transcribe_one(pool, key, path, config, offers=offers, shape=shape, headed=len(files) > 1)
 
 
 class _EngineChooser:
@@ -99,16 +97,17 @@ class _EngineChooser:
 
 def _transcribe_one(
     pool: "Pool",
-    key: "m.EngineKey",
+    key: "EngineKey",
     path: Path,
     config: dict[str, Any],
     *,
-    diarizer: "Choice | None",
+    offers: "tuple[Capabilities, ...]",
     shape: str,
     headed: bool,
 ) -> None:
     import json
 
+    from sottovoce.engines.resolution import resolve
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Task
     from sottovoce.request import TranscriptionRequest
@@ -118,8 +117,8 @@ def _transcribe_one(
     request = parse_job_config(json.dumps(config).encode())
     if not isinstance(request, TranscriptionRequest):
         raise TypeError(request)
-    voices = diarizer and m.EngineKey(engine=diarizer.engine, model=diarizer.model, device=diarizer.device)
-    task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, diarizer=voices or None))
+    engines = resolve(request, offers).keys
+    task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, engines=engines))
     with progress(path.name) as listen:
         outcome = pool.run_blocking(key, task, listen)
     if headed and shape == "txt":

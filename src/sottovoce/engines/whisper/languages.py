@@ -7,6 +7,7 @@ language inside that window is transcribed as well as the model can.
 
 from collections.abc import Mapping
 
+from sottovoce.engines.models.catalogue import Model
 from sottovoce.transcript.languages import PACKS
 
 UNKNOWN = frozenset({"eo", "ia", "ga", "ug"})
@@ -34,6 +35,17 @@ ENGLISH = frozenset({"en"})
 """The contract's codes that an English-only model can transcribe."""
 
 _HOME: Mapping[str, str] = {"zh": "cmn", "nn": "no", "jw": "jv", "iw": "he"}
+
+
+def languages_of(model: Model) -> frozenset[str]:
+    """The contract's codes that the Whisper model *model* can transcribe, known before it is loaded.
+
+    Cantonese was added to Whisper with large-v3. An operator's own multilingual model is assumed to support it.
+    """
+    if model.languages is not None:
+        return model.languages
+    has_young = not model.repository or "large-v3" in model.name
+    return LANGUAGES if has_young else LANGUAGES - YOUNG
 
 
 def whisper_codes(language: str) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from sottovoce.engines import registry
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
+from sottovoce.engines.resolution import Resolved, resolve
 from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
+from sottovoce.pipeline.results import RESULT_STAGES
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
@@ -98,8 +100,12 @@ ANSWERED: tuple[AnsweredInTranscript, ...] = (
 )
 
 
-def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
-    """The errors that the transcript reports for requested features that no engine supports (contract §7.3)."""
+def missing(request: TranscriptionRequest, resolved: Resolved) -> tuple[StageError, ...]:
+    """The errors that the transcript reports for requested features that no engine supports (contract §7.3).
+
+    A stage of the pipeline that is there, with its engine if it needs one, answers for its own feature.
+    """
+    present = {stage.feature for stage in RESULT_STAGES if stage.skill is None or stage.skill in resolved.choices}
     errors = [
         StageError(
             feature="translation",
@@ -113,7 +119,7 @@ def missing(request: TranscriptionRequest) -> tuple[StageError, ...]:
         for entry in ANSWERED
         if entry.asked(request)
     ]
-    return tuple(errors)
+    return tuple(error for error in errors if error.feature not in present)
 
 
 def _check_identification(request: TranscriptionRequest, transcribable: frozenset[str]) -> None:
@@ -155,7 +161,7 @@ class CapabilityTable:
         """Choose the engine for *request*. Raises `Refused`, naming the field that no engine supports."""
         if not self.engines:
             raise Refused(Kind.UNAVAILABLE, "no worker has registered yet; try again later")
-        choice = self.choose(request)
+        choice = self.resolve(request).main
         if isinstance(request, AlignmentRequest):
             return choice
         _check_identification(request, choice.capabilities.languages)
@@ -166,11 +172,9 @@ class CapabilityTable:
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
         return choice
 
-    def choose(self, request: Request) -> Choice:
-        """The best engine for the request's operating point and language (or to identify it). Raises `EngineUnavailable`."""
-        if isinstance(request, AlignmentRequest):
-            return registry.choose_aligner(request.language, self.engines)
-        return registry.choose(request.language, request.operating_point, self.engines)
+    def resolve(self, request: Request) -> Resolved:
+        """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""
+        return resolve(request, self.engines)
 
 
 def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:

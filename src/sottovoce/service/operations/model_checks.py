@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sottovoce.engines import registry, remedies
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.models.catalogue import ENGINES, ModelFault
 from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.errors import EngineUnavailable
-from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Pool, PoolPolicy, ProcessDied
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO, PACKS
@@ -76,7 +76,7 @@ def loads(
             pool.close()
 
 
-def _in_use(offers: tuple[Capabilities, ...]) -> set[m.EngineKey]:
+def _in_use(offers: tuple[Capabilities, ...]) -> set[EngineKey]:
     """Return the models in folders that are chosen for at least one language and operating point."""
     found = set()
     for language in (*PACKS, AUTO):
@@ -86,5 +86,5 @@ def _in_use(offers: tuple[Capabilities, ...]) -> set[m.EngineKey]:
             except EngineUnavailable:
                 continue
             if choice.engine in ENGINES:
-                found.add(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device))
+                found.add(choice.key)
     return found

@@ -1,6 +1,6 @@
 """The keys of a job's blobs."""
 
-from sottovoce.inference import messages as m
+from sottovoce.engines.engine import EngineKey
 
 
 def media_key(job_id: str) -> str:
@@ -18,6 +18,6 @@ def result_key(job_id: str, attempt: int) -> str:
     return f"jobs/{job_id}/{attempt}/transcript"
 
 
-def windows_prefix(job_id: str, key: m.EngineKey | None = None) -> str:
+def windows_prefix(job_id: str, key: EngineKey | None = None) -> str:
     """Return the key prefix of a job's stored windows; with *key*, of one engine and model, which reuse only their own."""
     return f"jobs/{job_id}/windows/" + (f"{key.engine}-{key.model}/" if key else "")

@@ -17,13 +17,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sottovoce.engines.registry import Choice
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
+from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import EngineMisconfigured, Outcome, Pool, ProcessDied, Task, TaskCrashed
 from sottovoce.job import LIVE, REMOVED, Reason
 from sottovoce.logs import about
-from sottovoce.request import AlignmentRequest, Diarization, Request, TranscriptionRequest
+from sottovoce.pipeline.diarization import KnownVoice
+from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
 from sottovoce.service.billing import usage
 from sottovoce.service.context import RegionContext
 from sottovoce.service.jobs import alignment_text, capabilities, obsolete_blobs, repository, speaker_identifiers
@@ -234,11 +237,11 @@ class JobRunner:
     async def _attempt(self, job: Job) -> dict[str, Any]:
         begun = time.monotonic()
         request = await asyncio.to_thread(self._request, job)  # a hostile config can take almost 1 s to parse
-        choice = self._offers.choose(request)
+        resolved = self._offers.resolve(request)
+        choice = resolved.main
         await self._note(job, "engine", f"{choice.engine} {choice.model} on {choice.device}: {choice.why}")
         _log.info("job claimed", extra={"engine": choice.engine, "model": choice.model, "why": choice.why})
-        key = _key(choice)
-        outcome = await self._recognise(job, request, key)
+        outcome = await self._recognise(job, request, resolved)
         result = await asyncio.to_thread(self._encrypt_voiceprints, job, request, outcome.payload)
         await self._blobs.put(result_key(job.id, job.attempt), result)
         seconds = time.monotonic() - begun
@@ -271,8 +274,9 @@ class JobRunner:
         form = diarizer.capabilities.voiceprints if diarizer else None
         return Scope(workspace_id=job.workspace_id, project_id=job.project_id, form=form) if form else None
 
-    async def _recognise(self, job: Job, request: Request, key: m.EngineKey) -> Outcome:
+    async def _recognise(self, job: Job, request: Request, resolved: Resolved) -> Outcome:
         """Run the job in a child process and return its outcome; renew the lease and store windows and notes meanwhile."""
+        key = resolved.main.key
         loop = asyncio.get_running_loop()
         inbox: asyncio.Queue[tuple[m.Message, bytes] | None] = asyncio.Queue()
         live = _Live()
@@ -293,7 +297,7 @@ class JobRunner:
                 beat = group.create_task(self._keep_lease(job, live))  # before the media is read, which may take long
                 recorder = group.create_task(self._record(job, key, inbox))
                 async with self._blobs.as_file(media_key(job.id), scratch) as path:
-                    outcome = await self._pool.run(key, await self._task(job, request, key, path), listen)
+                    outcome = await self._pool.run(key, await self._task(job, request, resolved, path), listen)
                 loop.call_soon_threadsafe(inbox.put_nowait, None)  # the end mark, after all messages of the child
                 await recorder
                 beat.cancel()
@@ -305,17 +309,25 @@ class JobRunner:
             raise several.exceptions[0] from several
         return outcome
 
-    async def _task(self, job: Job, request: Request, key: m.EngineKey, path: Path) -> Task:
-        windows = await self._kept_windows(windows_prefix(job.id, key))
+    async def _task(self, job: Job, request: Request, resolved: Resolved, path: Path) -> Task:
+        windows = await self._kept_windows(windows_prefix(job.id, resolved.main.key))
         if isinstance(request, AlignmentRequest):
             text = await self._blobs.get(text_key(job.id))
             await asyncio.to_thread(alignment_text.checked, text)  # fetched texts are not checked before
             asked = m.Align(path=str(path), language=request.language, windows=len(windows))
             return Task(message=asked, payload=text, windows=windows)
-        return Task(message=await self._transcription(job, request, path, len(windows)), windows=windows)
+        asked_for = m.Transcribe(
+            path=str(path),
+            request=_without_secrets(request),
+            errors=capabilities.missing(request, resolved),
+            windows=len(windows),
+            engines=resolved.keys,
+            known=await self._known_voices(job, request) if Skill.DIARIZATION in resolved.choices else (),
+        )
+        return Task(message=asked_for, windows=windows)
 
-    async def _transcription(self, job: Job, request: TranscriptionRequest, path: Path, windows: int) -> m.Transcribe:
-        diarizer = self._offers.diarizer if request.diarization is Diarization.SPEAKER else None
+    async def _known_voices(self, job: Job, request: TranscriptionRequest) -> tuple[KnownVoice, ...]:
+        """Return the voices that the request names by speaker identifiers; invalid ones are noted in the job's log."""
         scope = self._scope(job)
         voices, ignored = (
             speaker_identifiers.known(request, scope, SpeakerIdentifiers(self._encryptor)) if scope else ((), 0)
@@ -327,14 +339,7 @@ class JobRunner:
                 f"{ignored} speaker identifier(s) ignored: not valid in this project or for this diarizer",
                 "WARNING",
             )
-        return m.Transcribe(
-            path=str(path),
-            request=_without_secrets(request),
-            errors=capabilities.missing(request),
-            windows=windows,
-            diarizer=_key(diarizer) if diarizer else None,
-            known=voices if diarizer else (),
-        )
+        return voices
 
     async def _keep_lease(self, job: Job, live: _Live) -> None:
         policy = self._policy
@@ -358,7 +363,7 @@ class JobRunner:
                 raise LeaseLost
 
     async def _record(
-        self, job: Job, engine: m.EngineKey, inbox: "asyncio.Queue[tuple[m.Message, bytes] | None]"
+        self, job: Job, engine: EngineKey, inbox: "asyncio.Queue[tuple[m.Message, bytes] | None]"
     ) -> None:
         """Store the messages of the child in order, until the end mark."""
         while (received := await inbox.get()) is not None:
@@ -442,10 +447,6 @@ _REASONS = {
 
 def _reason(refusal: Refused) -> Reason:
     return Reason.LANGUAGE if isinstance(refusal, EngineUnavailable) else _REASONS.get(refusal.kind, Reason.CONFIG)
-
-
-def _key(choice: Choice) -> m.EngineKey:
-    return m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device)
 
 
 def _error_text(refusal: Refused) -> str:

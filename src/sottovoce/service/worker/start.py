@@ -14,7 +14,6 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from sottovoce.engines import registry
-from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Pool
 from sottovoce.outbound import Outbound
 from sottovoce.request import OperatingPoint
@@ -85,7 +84,7 @@ class Worker:
             choice = registry.choose(
                 "en" if "en" in languages else languages[0], OperatingPoint.STANDARD, self._offers.engines
             )
-            self._pool.prestart(m.EngineKey(engine=choice.engine, model=choice.model, device=choice.device), plan.slots)
+            self._pool.prestart(choice.key, plan.slots)
             _log.info("engine ready", extra={"engine": choice.engine, "model": choice.model, "slots": plan.slots})
         owner = EMBEDDED_EXECUTOR if plan.embedded else f"{socket.gethostname()}-{uuid4()}"
         policy = WorkPolicy(

@@ -20,6 +20,9 @@ _ECHOED = (
     "summarization_config", "sentiment_analysis_config", "topic_detection_config", "auto_chapters_config",
     "audio_events_config",
 )  # fmt: skip
+_RESULTS: dict[str, str] = {}
+"""The member that shows the result of a stage, by the name of the stage (`pipeline/results.py`)."""
+
 _TRACKING = ("title", "reference", "tags", "details")
 
 
@@ -36,12 +39,15 @@ def render(source: Source) -> dict[str, Any]:
     """The body of a transcript, `RetrieveTranscriptResponse` of the contract."""
     transcript = source.transcript
     language = pack(transcript.language)
-    body = {
+    body: dict[str, Any] = {
         "format": FORMAT,
         "job": _job(source.job),
         "metadata": _metadata(source, language),
         "results": [_result(item, language) for item in transcript.items],
     }
+    for result in transcript.results:
+        if name := _RESULTS.get(result.name):
+            body[name] = result.value
     with_prints = [speaker for speaker in transcript.speakers if speaker.prints]
     if with_prints or _wants_speakers(source.job.config):
         body["speakers"] = [

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
     AlignmentRequest,
@@ -160,12 +161,12 @@ def test_features_with_an_error_list_are_answered_there():
         topics=(),
         auto_chapters=True,
     )
-    found = capabilities.missing(asked)
+    found = capabilities.missing(asked, Resolved(choices={}))
     assert [error.feature for error in found] == [
         "translation", "translation", "summarization", "sentiment_analysis", "topic_detection", "auto_chapters",
     ]  # fmt: skip
     assert found[0].message == "Translation from {language} to de currently not supported"
-    assert capabilities.missing(PLAIN) == ()
+    assert capabilities.missing(PLAIN, Resolved(choices={})) == ()
 
 
 @pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import Listener, Outcome, ProcessDied, Task
@@ -26,7 +27,7 @@ from tests.servers import PATIENCE
 from tests.unit.service.service_values import CONFIG, FakePool, FakeQueue, Script, new_job
 
 ID = "job0000001"
-KEY = m.EngineKey(engine="fake", model="small")
+KEY = EngineKey(engine="fake", model="small")
 WINDOWS = f"jobs/{ID}/windows/"
 FAKE = Capabilities(engine="fake", model="small", languages=frozenset({"en"}))
 

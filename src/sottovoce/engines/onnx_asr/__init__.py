@@ -1,0 +1,1 @@
+"""Parakeet and Canary through the library onnx-asr."""

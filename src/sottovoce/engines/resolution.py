@@ -1,0 +1,77 @@
+"""The engines that a request needs: one `Choice` for each `Skill`, resolved once and passed on as one map.
+
+A new kind of work adds an entry to `NEEDS`; nothing between submission and the engine process changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sottovoce.engines import registry
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.registry import Choice
+from sottovoce.request import AlignmentRequest, Diarization, Request, TranscriptionRequest
+
+Offers = tuple[Capabilities, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A skill that a request may need: the test *asked*, and *choose*, which returns None if the job can do without it.
+
+    *choose* raises `EngineUnavailable` if the job cannot be done without the skill and no engine has it.
+    """
+
+    skill: Skill
+    asked: Callable[[Request], bool]
+    choose: Callable[[Request, Offers], Choice | None]
+
+
+def _recognizer(request: Request, offers: Offers) -> Choice:
+    if not isinstance(request, TranscriptionRequest):
+        raise TypeError(request)
+    return registry.choose(request.language, request.operating_point, offers)
+
+
+def _aligner(request: Request, offers: Offers) -> Choice:
+    return registry.choose_aligner(request.language, offers)
+
+
+def _diarizer(request: Request, offers: Offers) -> Choice | None:
+    del request  # diarization is independent of the language
+    return registry.choose_diarizer(offers)
+
+
+def _asks_for_speakers(request: Request) -> bool:
+    return isinstance(request, TranscriptionRequest) and request.diarization is Diarization.SPEAKER
+
+
+NEEDS: tuple[Need, ...] = (
+    Need(skill=Skill.TRANSCRIPTION, asked=lambda r: isinstance(r, TranscriptionRequest), choose=_recognizer),
+    Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
+    Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
+)
+"""Every skill, the main ones first: the job runs in a process of the first one that a request needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The engines of one request. *choices* has an entry for each skill that is needed and present, the main one first."""
+
+    choices: dict[Skill, Choice]
+
+    @property
+    def main(self) -> Choice:
+        """The engine whose process runs the job."""
+        return next(iter(self.choices.values()))
+
+    @property
+    def keys(self) -> dict[Skill, EngineKey]:
+        """The keys of the engines, which the process loads."""
+        return {skill: choice.key for skill, choice in self.choices.items()}
+
+
+def resolve(request: Request, offers: Offers) -> Resolved:
+    """Return the engines that *request* needs, chosen from *offers*. Raises `EngineUnavailable`."""
+    found = {need.skill: need.choose(request, offers) for need in NEEDS if need.asked(request)}
+    return Resolved(choices={skill: choice for skill, choice in found.items() if choice is not None})

@@ -1,0 +1,42 @@
+"""The Whisper engine: one offer for each Whisper model in the models folder."""
+
+import importlib.util
+from dataclasses import replace
+
+from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.engine import Engine
+from sottovoce.engines.models import offers
+from sottovoce.engines.models.store import ModelStore
+from sottovoce.engines.protocols import Capabilities, Recognizer, Skill
+from sottovoce.engines.whisper.languages import languages_of
+
+
+def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
+    if importlib.util.find_spec("faster_whisper") is None:
+        return ()
+    return tuple(
+        replace(
+            offers.transcribing(model, engine_config, languages_of(model)),
+            custom_vocab=True,
+            identifies_language=model.languages is None,
+        )
+        for model in offers.stored("whisper", engine_config)
+    )
+
+
+def _load(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
+    from sottovoce.engines.whisper.engine import Whisper
+
+    return Whisper(
+        ModelStore(engine_config.models).path(model),
+        offers.offer_of(_offers, model, engine_config),
+        device=device,
+        compute_type=engine_config.compute_type,
+        threads=engine_config.threads,
+        batch=engine_config.batch,
+        beam=engine_config.beam,
+        workers=engine_config.workers,
+    )
+
+
+ENGINE = Engine(name="whisper", package="faster-whisper", offers=_offers, loaders={Skill.TRANSCRIPTION: _load})
