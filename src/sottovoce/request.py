@@ -11,11 +11,22 @@ DEFAULT_SENSITIVITY = 0.5  # of punctuation and of speaker diarization, 0..1 (co
 
 
 class Diarization(StrEnum):
-    """Which labels the items get: none, a speaker or a channel."""
+    """Which labels the items get: none, a speaker, a channel, or (realtime only) both."""
 
     NONE = "none"
     SPEAKER = "speaker"
     CHANNEL = "channel"
+    CHANNEL_AND_SPEAKER = "channel_and_speaker"
+
+    @property
+    def by_channel(self) -> bool:
+        """True if the audio arrives in labelled channels."""
+        return self in {Diarization.CHANNEL, Diarization.CHANNEL_AND_SPEAKER}
+
+    @property
+    def by_speaker(self) -> bool:
+        """True if the items get speaker labels."""
+        return self in {Diarization.SPEAKER, Diarization.CHANNEL_AND_SPEAKER}
 
 
 class OperatingPoint(StrEnum):
@@ -70,13 +81,14 @@ class KnownSpeaker:
 class SpeakerDiarization:
     """Settings of speaker diarization. *speaker_sensitivity* 0..1: a higher value separates more voices.
 
-    *speakers* are the enrolled ones.
+    *speakers* are the enrolled ones. *max_speakers* (realtime only) limits the others; `None`: no limit.
     """
 
     speaker_sensitivity: float = DEFAULT_SENSITIVITY
     prefer_current_speaker: bool = False
     get_speakers: bool = False
     speakers: tuple[KnownSpeaker, ...] = ()
+    max_speakers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,3 +187,79 @@ class AlignmentRequest:
 
 
 Request = TranscriptionRequest | AlignmentRequest
+
+
+# ── realtime ──
+
+
+class AudioType(StrEnum):
+    """How the audio of a realtime session arrives: samples without a header, or a media file in pieces."""
+
+    RAW = "raw"
+    FILE = "file"
+
+
+class Encoding(StrEnum):
+    """The samples of raw audio, one channel (contract `realtime.md` §4.2)."""
+
+    PCM_F32LE = "pcm_f32le"
+    PCM_S16LE = "pcm_s16le"
+    MULAW = "mulaw"
+
+    @property
+    def width(self) -> int:
+        """Bytes of one sample."""
+        return {Encoding.PCM_F32LE: 4, Encoding.PCM_S16LE: 2, Encoding.MULAW: 1}[self]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    """The audio that a realtime client sends. *encoding* and *sample_rate* (Hz, above 0) are `None` exactly for files.
+
+    A piece may end anywhere, also inside a sample.
+    """
+
+    type: AudioType
+    encoding: Encoding | None = None
+    sample_rate: int | None = None
+
+
+class MaxDelayMode(StrEnum):
+    """`flexible`: a final may be later than `max_delay` while a number or another entity is being spoken."""
+
+    FLEXIBLE = "flexible"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRequest:
+    """A realtime session: everything that changes its result (contract `realtime.md` §4.2, §4.3).
+
+    *channels*: the labels of `AddChannelAudio` in order; empty for one channel without a label. Events and commands of a session
+    number channels from 0. *max_delay*: seconds from the end of a word to its final, 0.7..4.
+    *end_of_utterance_silence_trigger*: seconds of silence, 0..2; 0 is off.
+    """
+
+    language: str
+    audio: AudioFormat
+    operating_point: OperatingPoint = OperatingPoint.STANDARD
+    domain: str | None = None
+    output_locale: str | None = None
+    additional_vocab: tuple[VocabEntry, ...] = ()
+    punctuation: PunctuationOverrides = field(default_factory=PunctuationOverrides)
+    diarization: Diarization = Diarization.NONE
+    channels: tuple[str, ...] = ()
+    speaker_diarization: SpeakerDiarization = field(default_factory=SpeakerDiarization)
+    enable_partials: bool = False
+    enable_entities: bool = False
+    max_delay: float = 4.0
+    max_delay_mode: MaxDelayMode = MaxDelayMode.FLEXIBLE
+    end_of_utterance_silence_trigger: float = 0.0
+    audio_filtering: AudioFiltering | None = None
+    remove_disfluencies: bool = False
+    replacements: tuple[Replacement, ...] = ()
+
+    @property
+    def channel_count(self) -> int:
+        """The number of audio channels of the session, 1 or more."""
+        return max(1, len(self.channels))
