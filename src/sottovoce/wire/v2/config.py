@@ -36,7 +36,7 @@ def parse_job_config(raw: bytes) -> Request:
     Raises `Refused(Kind.INVALID_CONFIG)`; `at` is the dotted path of the field (`notification_config[0].url`), `None`
     if the text as a whole is invalid. A later stage checks if a language, domain or translation pair is available.
     """
-    tree = _tree(raw)
+    tree = json_object(raw, max_bytes=MAX_CONFIG_BYTES)
     try:
         config = models.JobConfig.model_validate(tree)
     except ValidationError as failure:
@@ -46,9 +46,10 @@ def parse_job_config(raw: bytes) -> Request:
     raise refused_by(error)  # outside the handler: the chained exception would carry the caller's secrets into our log
 
 
-def _tree(raw: bytes) -> dict[str, Any]:
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise invalid(f"must be at most {MAX_CONFIG_BYTES:,} bytes of JSON, got {len(raw):,}")
+def json_object(raw: bytes, *, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in *raw*, within the limits on bytes, depth and number of values. Raises `Refused`."""
+    if len(raw) > max_bytes:
+        raise invalid(f"must be at most {max_bytes:,} bytes of JSON, got {len(raw):,}")
     text = raw.removeprefix(_BOM)
     if not text.strip():
         raise invalid("must be a JSON object, got nothing")

@@ -63,18 +63,18 @@ def _transcription(config: models.JobConfig) -> TranscriptionRequest:
     translation, topics, events = config.translation_config, config.topic_detection_config, config.audio_events_config
     return TranscriptionRequest(
         language=asked.language,
-        operating_point=_operating_point(asked),
+        operating_point=operating_point(asked),
         domain=asked.domain,
-        output_locale=_locale(asked),
-        additional_vocab=_vocabulary(asked.additional_vocab or []),
-        punctuation=_punctuation(asked.punctuation_overrides),
+        output_locale=output_locale(asked),
+        additional_vocab=vocabulary(asked.additional_vocab or []),
+        punctuation=punctuation(asked.punctuation_overrides),
         diarization=Diarization(asked.diarization or Diarization.NONE),
         channel_labels=tuple(asked.channel_diarization_labels or ()),
         enable_entities=bool(asked.enable_entities),
-        audio_filtering=_audio_filtering(asked.audio_filtering_config),
+        audio_filtering=audio_filtering(asked.audio_filtering_config),
         remove_disfluencies=bool(filtering.remove_disfluencies),
         replacements=tuple(Replacement(source=r.source, target=r.target) for r in filtering.replacements or ()),
-        speaker_diarization=_speaker_diarization(asked.speaker_diarization_config),
+        speaker_diarization=speaker_diarization(asked.speaker_diarization_config),
         language_identification=_identification(asked, config.language_identification_config),
         language_hints=_distinct(asked.language_hints),
         subtitles=_subtitles(config.output_config),
@@ -95,12 +95,13 @@ def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values or ()))
 
 
-def _without_none(**members: Any) -> dict[str, Any]:
+def without_none(**members: Any) -> dict[str, Any]:
     """The *members* that are not `None`, so that the defaults are defined only in `request.py`."""
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _operating_point(asked: models.TranscriptionConfig) -> OperatingPoint:
+def operating_point(asked: models.TranscriptionConfig) -> OperatingPoint:
+    """The operating point that *asked* names as `model`, or as `operating_point`. Raises `Refused`."""
     # contract §6 "Inferred": `model` has precedence. melia-1 is a valid value, but only the vendor has this model.
     field = "model" if asked.model is not None else "operating_point"
     name = asked.model or asked.operating_point or OperatingPoint.STANDARD
@@ -112,7 +113,8 @@ def _operating_point(asked: models.TranscriptionConfig) -> OperatingPoint:
     return OperatingPoint(name)
 
 
-def _locale(asked: models.TranscriptionConfig) -> str | None:
+def output_locale(asked: models.TranscriptionConfig) -> str | None:
+    """The spelling that *asked* names. Raises `Refused` if the language does not have it."""
     locale, at = asked.output_locale, "transcription_config.output_locale"
     if locale is None:
         return None
@@ -126,15 +128,16 @@ def _locale(asked: models.TranscriptionConfig) -> str | None:
     return locale
 
 
-def _vocabulary(items: list[models.VocabItem]) -> tuple[VocabEntry, ...]:
+def vocabulary(items: list[models.VocabItem]) -> tuple[VocabEntry, ...]:
+    """The custom words in *items*."""
     # contract §6.2: an entry or a pronunciation that is too long is dropped without an error
     return tuple(
         VocabEntry(
             content=_single_spaced(item.content),
-            sounds_like=_distinct(_single_spaced(s) for s in item.sounds_like or () if _fits(s)),
+            sounds_like=_distinct(_single_spaced(s) for s in item.sounds_like or () if fits(s)),
         )
         for item in items
-        if _fits(item.content)
+        if fits(item.content)
     )
 
 
@@ -142,25 +145,29 @@ def _single_spaced(phrase: str) -> str:
     return " ".join(phrase.split())
 
 
-def _fits(phrase: str) -> bool:
+def fits(phrase: str) -> bool:
+    """True if a vocabulary entry or pronunciation is short enough to be used."""
     words = phrase.split(maxsplit=MAX_VOCAB_WORDS)
     return 0 < len(words) <= MAX_VOCAB_WORDS and max(map(len, words)) <= MAX_WORD
 
 
-def _punctuation(asked: models.PunctuationConfig | None) -> PunctuationOverrides:
+def punctuation(asked: models.PunctuationConfig | None) -> PunctuationOverrides:
+    """The punctuation that *asked* permits."""
     if asked is None:
         return PunctuationOverrides()
     marks = None if asked.permitted_marks is None else frozenset(asked.permitted_marks)
     if marks and "all" in marks:
         marks = None
-    return PunctuationOverrides(permitted_marks=marks, **_without_none(sensitivity=asked.sensitivity))
+    return PunctuationOverrides(permitted_marks=marks, **without_none(sensitivity=asked.sensitivity))
 
 
-def _audio_filtering(asked: models.AudioFilteringConfig | None) -> AudioFiltering | None:
-    return None if asked is None else AudioFiltering(**_without_none(volume_threshold=asked.volume_threshold))
+def audio_filtering(asked: models.AudioFilteringConfig | None) -> AudioFiltering | None:
+    """The filter that *asked* requests."""
+    return None if asked is None else AudioFiltering(**without_none(volume_threshold=asked.volume_threshold))
 
 
-def _speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> SpeakerDiarization:
+def speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> SpeakerDiarization:
+    """The settings of speaker diarization in *asked*."""
     if asked is None:
         return SpeakerDiarization()
     return SpeakerDiarization(
@@ -168,7 +175,7 @@ def _speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> Speak
             KnownSpeaker(label=one.label, speaker_identifiers=tuple(one.speaker_identifiers))
             for one in asked.speakers or ()
         ),
-        **_without_none(
+        **without_none(
             speaker_sensitivity=asked.speaker_sensitivity,
             prefer_current_speaker=asked.prefer_current_speaker,
             get_speakers=asked.get_speakers,
@@ -189,7 +196,7 @@ def _identification(
     return LanguageIdentification(
         expected_languages=_distinct(how.expected_languages),
         default_language=how.default_language,
-        **_without_none(low_confidence_action=how.low_confidence_action),
+        **without_none(low_confidence_action=how.low_confidence_action),
     )
 
 
@@ -214,7 +221,7 @@ def _notifications(config: models.JobConfig) -> tuple[Notification, ...]:
             if one.contents is None
             else _distinct(one.contents),  # contract §9.2: absent differs from empty
             auth_headers=tuple(one.auth_headers or ()),
-            **_without_none(method=one.method),
+            **without_none(method=one.method),
         )
         for one in config.notification_config or ()
     )

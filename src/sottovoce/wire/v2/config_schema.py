@@ -70,7 +70,8 @@ _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CHANNEL_LABEL = re.compile(r"[A-Za-z0-9._]+")  # contract §6.2
 _GENERIC_LABEL = re.compile(r"UU|S[0-9]+")  # contract §6 "Inferred (config)"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that a label must not contain."""
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110 §5.1, §5.5
 
 # Headers that change the framing or the target of the request instead of authorizing it.
@@ -95,7 +96,8 @@ _CONTENTS = (
 T = TypeVar("T")
 
 
-def _refuse(sentence: str, kind: Literal["refused", "refused_with_value"] = "refused") -> NoReturn:
+def refuse(sentence: str, kind: Literal["refused", "refused_with_value"] = "refused") -> NoReturn:
+    """Fail the validation of a member; *sentence* continues its name."""
     raise PydanticCustomError(kind, sentence)
 
 
@@ -113,35 +115,42 @@ class _Described(AfterValidator):
         return {**handler(schema), **self.rule}
 
 
-def _one_of(*values: str) -> AfterValidator:
+def one_of(*values: str) -> AfterValidator:
+    """The value is one of *values*."""
+
     def check(value: str) -> str:
-        return value if value in values else _refuse(f"must be one of {', '.join(values)}")
+        return value if value in values else refuse(f"must be one of {', '.join(values)}")
 
     return _Described(check, enum=list(values))
 
 
-def _between(low: float, high: float) -> AfterValidator:
+def between(low: float, high: float) -> AfterValidator:
+    """The value is in `low … high`."""
+
     def check(value: float) -> float:
-        return value if low <= value <= high else _refuse(f"must be between {low:,} and {high:,}")
+        return value if low <= value <= high else refuse(f"must be between {low:,} and {high:,}")
 
     return _Described(check, minimum=low, maximum=high)
 
 
 def _matching(pattern: re.Pattern[str], sentence: str) -> AfterValidator:
     def check(value: str) -> str:
-        return value if pattern.fullmatch(value) else _refuse(sentence)
+        return value if pattern.fullmatch(value) else refuse(sentence)
 
     return _Described(check, pattern=f"^{pattern.pattern}$")
 
 
-def _unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
+def unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
+    """The value is not *wrong*; otherwise *sentence* continues the name of the member."""
+
     def check(value: T) -> T:
-        return _refuse(sentence) if wrong(value) else value
+        return refuse(sentence) if wrong(value) else value
 
     return AfterValidator(check)
 
 
-def _integral(value: object) -> object:
+def integral(value: object) -> object:
+    """*value*, as an integer if it is a number without a fraction."""
     # JSON has one type of number: 42.0 is the integer 42 (JSON Schema, "integer")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -152,7 +161,7 @@ def _blank(value: str) -> bool:
 
 def _diarization(value: str) -> str:
     if value in _DIARIZATION_GONE:
-        _refuse(_DIARIZATION_GONE[value], "refused_with_value")
+        refuse(_DIARIZATION_GONE[value], "refused_with_value")
     return value
 
 
@@ -166,54 +175,54 @@ def _as_list(value: object) -> object:
 
 def _url(value: str) -> str:
     # parsers disagree about the host of a URL with a backslash or a blank
-    if _CONTROL.search(value) or "\\" in value or any(map(str.isspace, value)):
-        _refuse("must be a URL without blanks, control characters or backslashes")
+    if CONTROL.search(value) or "\\" in value or any(map(str.isspace, value)):
+        refuse("must be a URL without blanks, control characters or backslashes")
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        _refuse("must be a valid URL")
+        refuse("must be a valid URL")
     if parts.scheme not in {"http", "https"} or not host:
-        _refuse("must be an http or https URL with a host")
+        refuse("must be an http or https URL with a host")
     return value
 
 
 def _header_line(value: str) -> str:
     match = _HEADER.fullmatch(value)
     if match is None:
-        _refuse("must be one header line of the form Name: value, without line breaks")
+        refuse("must be one header line of the form Name: value, without line breaks")
     if match[1].lower() in _FRAMING:
-        _refuse("must not be a header that belongs to the connection itself, such as Host or Content-Length")
+        refuse("must not be a header that belongs to the connection itself, such as Host or Content-Length")
     return value
 
 
 def _speaker_label(value: str) -> str:
     if _GENERIC_LABEL.fullmatch(value):
-        _refuse("must not look like the service's own labels (S1, S2, UU)")
+        refuse("must not look like the service's own labels (S1, S2, UU)")
     if value != value.strip():
-        _refuse("must not start or end with a space")
-    if _CONTROL.search(value):
-        _refuse("must not hold control characters")
+        refuse("must not start or end with a space")
+    if CONTROL.search(value):
+        refuse("must not hold control characters")
     return value
 
 
 Code = Annotated[str, _matching(_LANGUAGE, "must be a language code such as en or cmn_en")]
 """A well-formed language code; a later stage checks if an engine supports it."""
 PlainCode = Annotated[
-    Code, _unless({"auto", "multi"}.__contains__, "must be the code of one language, neither auto nor multi")
+    Code, unless({"auto", "multi"}.__contains__, "must be the code of one language, neither auto nor multi")
 ]
 """The code of one language."""
 Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, dots, dashes and underscores")]
-Fraction = Annotated[float, _between(0, 1)]
-Percentage = Annotated[float, _between(0, 100)]
+Fraction = Annotated[float, between(0, 1)]
+Percentage = Annotated[float, between(0, 100)]
 Seconds = Annotated[
-    float, _unless(lambda value: value < 0, "must not be negative"), Field(json_schema_extra={"minimum": 0})
+    float, unless(lambda value: value < 0, "must not be negative"), Field(json_schema_extra={"minimum": 0})
 ]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Topic = Annotated[str, Field(max_length=MAX_TEXT), _unless(_blank, "must not be empty")]
+Topic = Annotated[str, Field(max_length=MAX_TEXT), unless(_blank, "must not be empty")]
 Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_url)]
 HeaderLine = Annotated[str, Field(max_length=MAX_HEADER_LINE), AfterValidator(_header_line)]
-Mark = Annotated[str, _unless(lambda mark: len(mark) != 1 and mark != "all", "must be one character, or all")]
+Mark = Annotated[str, unless(lambda mark: len(mark) != 1 and mark != "all", "must be one character, or all")]
 ChannelLabel = Annotated[
     str,
     Field(max_length=MAX_LABEL),
@@ -224,10 +233,10 @@ Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER)]
 ChannelLabels = Annotated[list[ChannelLabel], Field(max_length=MAX_CHANNELS, fail_fast=True)]
 # melia-1 is valid in the contract; `config.py` refuses it, because only the vendor has this model
 OperatingPointName = Annotated[
-    str, _unless(lambda name: name not in {"standard", "enhanced", "melia-1"}, "must be one of standard, enhanced")
+    str, unless(lambda name: name not in {"standard", "enhanced", "melia-1"}, "must be one of standard, enhanced")
 ]
-EventType = Annotated[str, _one_of("applause", "laughter", "music")]
-Content = Annotated[str, _one_of(*_CONTENTS)]
+EventType = Annotated[str, one_of("applause", "laughter", "music")]
+Content = Annotated[str, one_of(*_CONTENTS)]
 
 
 class Part(BaseModel):
@@ -251,7 +260,7 @@ class VocabItem(Part):
     @classmethod
     def _from_string(cls, data: Any) -> Any:
         if not isinstance(data, dict | str):
-            _refuse("must be an object with content, or a string")
+            refuse("must be an object with content, or a string")
         return {"content": data} if isinstance(data, str) else data
 
 
@@ -291,7 +300,7 @@ class EnrolledSpeaker(Part):
     speaker_identifiers: Annotated[
         list[Identifier],
         Field(min_length=1, max_length=MAX_IDENTIFIERS, fail_fast=True),
-        _unless(lambda found: len(set(found)) != len(found), "must not hold the same identifier twice"),
+        unless(lambda found: len(set(found)) != len(found), "must not hold the same identifier twice"),
     ]
 
 
@@ -302,7 +311,7 @@ def _too_many_identifiers(speakers: list[EnrolledSpeaker]) -> bool:
 EnrolledSpeakers = Annotated[
     list[EnrolledSpeaker],
     Field(max_length=MAX_IDENTIFIERS, fail_fast=True),
-    _unless(_too_many_identifiers, f"must hold at most {MAX_IDENTIFIERS} speaker identifiers in all"),
+    unless(_too_many_identifiers, f"must hold at most {MAX_IDENTIFIERS} speaker identifiers in all"),
 ]
 
 
@@ -325,7 +334,7 @@ class TranscriptionConfig(Part):
     operating_point: OperatingPointName | None = None
     additional_vocab: Annotated[list[VocabItem], Field(max_length=MAX_VOCAB_ENTRIES, fail_fast=True)] | None = None
     punctuation_overrides: PunctuationConfig | None = None
-    diarization: Annotated[str, AfterValidator(_diarization), _one_of("none", "speaker", "channel")] | None = None
+    diarization: Annotated[str, AfterValidator(_diarization), one_of("none", "speaker", "channel")] | None = None
     channel_diarization_labels: ChannelLabels | None = None
     enable_entities: bool | None = None
     audio_filtering_config: AudioFilteringConfig | None = None
@@ -334,7 +343,7 @@ class TranscriptionConfig(Part):
     language_hints: Annotated[list[Code], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
     language_hints_strict: bool | None = None
     max_delay: Seconds | None = None
-    max_delay_mode: Annotated[str, _one_of("fixed", "flexible")] | None = None
+    max_delay_mode: Annotated[str, one_of("fixed", "flexible")] | None = None
     enable_partials: bool | None = None
 
 
@@ -355,7 +364,7 @@ class NotificationConfig(FetchConfig):
     """An entry of `notification_config` (contract §9.1); without `contents` the old attachment is sent, with [] no body."""
 
     contents: Annotated[list[Content], Field(fail_fast=True)] | None = None
-    method: Annotated[str, _one_of("post", "put")] | None = None
+    method: Annotated[str, one_of("post", "put")] | None = None
 
 
 Notifications = Annotated[
@@ -375,8 +384,8 @@ class TrackingConfig(Part):
 class SrtOverrides(Part):
     """`output_config.srt_overrides` (contract §6.5)."""
 
-    max_line_length: Annotated[int, BeforeValidator(_integral), _between(1, MAX_LINE_LENGTH)] | None = None
-    max_lines: Annotated[int, BeforeValidator(_integral), _between(1, MAX_LINES)] | None = None
+    max_line_length: Annotated[int, BeforeValidator(integral), between(1, MAX_LINE_LENGTH)] | None = None
+    max_lines: Annotated[int, BeforeValidator(integral), between(1, MAX_LINES)] | None = None
 
 
 class OutputConfig(Part):
@@ -397,16 +406,16 @@ class LanguageIdentificationConfig(Part):
     """`language_identification_config` (contract §6.6)."""
 
     expected_languages: Annotated[list[PlainCode], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
-    low_confidence_action: Annotated[str, _one_of("allow", "reject", "use_default_language")] | None = None
+    low_confidence_action: Annotated[str, one_of("allow", "reject", "use_default_language")] | None = None
     default_language: PlainCode | None = None
 
 
 class SummarizationConfig(Part):
     """`summarization_config` (contract §6.7)."""
 
-    content_type: Annotated[str, _one_of("auto", "informative", "conversational")] | None = None
-    summary_length: Annotated[str, _one_of("brief", "detailed")] | None = None
-    summary_type: Annotated[str, _one_of("paragraphs", "bullets")] | None = None
+    content_type: Annotated[str, one_of("auto", "informative", "conversational")] | None = None
+    summary_length: Annotated[str, one_of("brief", "detailed")] | None = None
+    summary_type: Annotated[str, one_of("paragraphs", "bullets")] | None = None
 
 
 class SentimentAnalysisConfig(Part):
@@ -436,7 +445,7 @@ class AudioEventsConfig(Part):
 class JobConfig(Part):
     """The whole `config` part (contract §6.1)."""
 
-    type: Annotated[str, _one_of("transcription", "alignment")]
+    type: Annotated[str, one_of("transcription", "alignment")]
     transcription_config: TranscriptionConfig | None = None
     alignment_config: AlignmentConfig | None = None
     fetch_data: FetchConfig | None = None
