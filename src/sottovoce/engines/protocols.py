@@ -1,20 +1,26 @@
 """The interfaces of engines: what they report of themselves, and what they must do.
 
 They are narrow on purpose: a recogniser turns speech into words, an aligner finds known words in speech, a diarizer
-separates voices. The caller owns audio decoding, speech activity, time, labels, punctuation and formatting. Times are in
+separates voices, a live recogniser turns the newest audio into words again and again. The caller owns audio decoding, speech activity, time, labels, punctuation and formatting. Times are in
 samples at 16 kHz (`Samples`), probabilities 0..1.
 
-Parts, in order: skills, hints and capabilities; recognition; alignment; diarization.
+Parts, in order: skills, hints and capabilities; recognition; live recognition; alignment; diarization.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sottovoce.audio.activity import ActivityPolicy, Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
 from sottovoce.transcript.model import Item, LanguageScore, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
 
 __all__ = [
     "Aligner",
@@ -28,6 +34,10 @@ __all__ = [
     "Hints",
     "LanguageIdentifier",
     "LanguageScore",
+    "LiveHypothesis",
+    "LiveRecognizer",
+    "LiveStream",
+    "LiveWord",
     "Parallel",
     "PlacedWord",
     "Recognized",
@@ -45,6 +55,7 @@ class Skill(StrEnum):
     """A task that an engine can perform."""
 
     TRANSCRIPTION = "transcription"
+    LIVE = "live"
     ALIGNMENT = "alignment"
     DIARIZATION = "diarization"
 
@@ -137,6 +148,59 @@ class LanguageIdentifier(Protocol):
 
     def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
         """Languages by falling confidence, over all of *speech* together (at most two minutes); empty without speech."""
+        ...
+
+
+# ── live recognition ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWord:
+    """A word with its marks as written (`Hello,`), without blanks around it.
+
+    *start* and *end* in samples from the start of the audio. *probability* 0..1 as the engine reports it, not calibrated.
+    """
+
+    text: str
+    start: Samples
+    end: Samples
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveHypothesis:
+    """The words of a stretch of audio, the committed ones first. *doubtful*: the audio is probably not speech."""
+
+    words: tuple[LiveWord, ...] = ()
+    doubtful: bool = False
+
+
+class LiveStream(Protocol):
+    """The recognition of one live channel. It keeps no audio: the caller owns the window that it passes."""
+
+    def hypothesis(self, audio: "Floats", committed: Sequence[str], *, closing: bool) -> LiveHypothesis:
+        """Return the words of *audio*, float32[n] at 16 kHz, at most 29 s.
+
+        *committed*: the words that are final already and lie at its beginning; the hypothesis begins with them. *closing*: the
+        utterance ends here, so that a slower and better search pays.
+        """
+        ...
+
+    def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
+        """Return *words* as words and marks of a transcript, with calibrated confidence."""
+        ...
+
+
+class LiveRecognizer(Protocol):
+    """Recognition while a person speaks. One instance serves many streams, whose calls may come from several threads."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this loaded engine can do."""
+        ...
+
+    def open(self, hints: Hints) -> LiveStream:
+        """Return a stream. Raises `EngineUnavailable` for a language that the engine does not support."""
         ...
 
 

@@ -9,12 +9,12 @@ Parts, in order: constants; `Clip` and `Task`; `Decoder`; from CTranslate2's res
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines.common import word_assembly
-from sottovoce.engines.common.hypothesis_word import HypothesisWord
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.whisper import hallucination, loops
 from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.transcript.languages import LanguagePack
@@ -36,6 +36,7 @@ SHORTEST: Samples = RATE // 10
 """Audio shorter than this (0.1 s) is not decoded: no word is that short."""
 
 _STEP: Samples = RATE // 50  # 20 ms, one step of the model's time
+_EXHAUSTED: Samples = RATE * 6 // 100  # a live word that begins in the last 60 ms of the audio is invented (`streaming.md` §2)
 _SLACK: Samples = RATE // 10  # 0.1 s by which a time stamp may precede the end of its speech
 _BLANK_STAMPS = 50  # steps (1 s) in which the first time stamp must lie (openai/whisper, `max_initial_timestamp`)
 _SAMPLED = 5  # texts sampled at a temperature above 0; the likeliest is used (openai/whisper, `best_of`)
@@ -150,6 +151,44 @@ class Decoder:
             found[number] = hypothesis
         return found
 
+    def live(
+        self, audio: "Floats", task: Task, prefix: Sequence[str], *, beam: int
+    ) -> tuple[Hypothesis, int]:
+        """The hypothesis for *audio* (float32[n], at most 29 s) that begins with the words *prefix*, and the number of these words.
+
+        The decode has no time stamps: the words that are forced replace them. Words that begin at the very end of the audio,
+        and repetitions without speech, are left out: there the model goes on writing. The number is that of the words of the
+        result that cover *prefix*.
+        """
+        if len(audio) < SHORTEST:
+            return nothing(task.pack), 0
+        tokenizer = self.tokenizer(task.code)
+        clip = Clip(audio=audio, voiced=(Span(start=0, end=len(audio)),))
+        forced = [token for word in prefix for token in tokenizer.encode(task.pack.delimiter + word)]
+        encoded = self._encode([audio])
+        prompt = [
+            *([tokenizer.sot_prev, *task.previous] if task.previous else []),
+            *tokenizer.sot_sequence,
+            tokenizer.no_timestamps,
+            *forced,
+        ]
+        most, limit = self._limits(len(audio), task.code, len(prompt))
+        (result,) = self._model.model.generate(
+            encoded,
+            [prompt],
+            max_length=most,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=not forced,
+            suppress_tokens=list(self._suppressed),
+            beam_size=beam,
+        )
+        draft = _live_draft(result, forced, clip, tokenizer, task.pack, limit)
+        (hypothesis,) = self._placed(encoded, [clip], [draft], task)
+        count = _covering(hypothesis.words, prefix)
+        kept = _before_exhausted(hypothesis.words, count, len(audio))
+        return replace(hypothesis, words=kept), count
+
     def _encoded(self, clips: Sequence[Clip]) -> Any:
         """The encoder's output for *clips*. Each thread caches that of its last clip, which is often decoded again."""
         if len(clips) > 1:
@@ -251,6 +290,44 @@ def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: i
         no_speech=float(result.no_speech_prob),
         limit=limit,
     )
+
+
+def _live_draft(
+    result: Any, forced: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int
+) -> _Draft:
+    """The draft of CTranslate2's *result* for a live decode; the *forced* tokens are in it, whether the result has them or not."""
+    written = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+    text = written if written[: len(forced)] == forced else [*forced, *written]
+    kept = _unlooped(text, clip, tokenizer, pack)
+    return _Draft(
+        tokens=kept if len(kept) >= len(forced) else tuple(forced),
+        written=len(text),
+        avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
+        no_speech=float(result.no_speech_prob),
+        limit=limit,
+    )
+
+
+def _covering(words: Sequence[HypothesisWord], prefix: Sequence[str]) -> int:
+    """The number of first *words* that have the letters of *prefix*: two words of it may have become one."""
+    letters = sum(len(comparison_key(word)) for word in prefix)
+    count = 0
+    while letters > 0 and count < len(words):
+        letters -= len(comparison_key(words[count].text))
+        count += 1
+    return count
+
+
+def _before_exhausted(words: Sequence[HypothesisWord], count: int, length: Samples) -> tuple[HypothesisWord, ...]:
+    """*words* up to the first one after *count* that has no audio: it begins at the end of *length*, or two have no duration."""
+    for at in range(count, len(words)):
+        following = words[at + 1 : at + 2]
+        instant = words[at].end - words[at].start <= _STEP
+        if words[at].start >= length - _EXHAUSTED or (
+            instant and following and following[0].end - following[0].start <= _STEP
+        ):
+            return tuple(words[:at])
+    return tuple(words)
 
 
 def _before_end(written: Sequence[int], clip: Clip, tokenizer: Any) -> list[int]:

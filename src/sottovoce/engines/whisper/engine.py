@@ -108,13 +108,13 @@ class Whisper:
         self._model = _load(
             folder, self._name, device, compute_type=compute_type, threads=threads, workers=self._workers
         )
-        self._decoder = Decoder(self._model, beam=beam, full_window=not on_cpu)
+        self.decoder = Decoder(self._model, beam=beam, full_window=not on_cpu)
         self._batch = 1 if on_cpu else max(batch, 1)
         self._width: Callable[[], int] = lambda: 1
-        self._calibration = _calibration(folder, self._name)
+        self.calibration = _calibration(folder, self._name)
         self._capabilities = replace(
             capabilities,
-            languages=frozenset(code for code in capabilities.languages if self._codes(code)),
+            languages=frozenset(code for code in capabilities.languages if self.codes(code)),
             identifies_language=capabilities.identifies_language and self._multilingual,
         )
 
@@ -139,10 +139,10 @@ class Whisper:
         """
         if hints.language not in self._capabilities.languages:
             raise EngineUnavailable(f"Whisper {self._name} does not support the language {hints.language!r}")
-        job = _Job(pack=pack(hints.language), codes=self._codes(hints.language), vocabulary=Vocabulary(hints.vocab))
+        job = _Job(pack=pack(hints.language), codes=self.codes(hints.language), vocabulary=Vocabulary(hints.vocab))
         notes = _note_left_out(job.vocabulary)
         for stretch, words, more in _by_stretch(self._decoded_windows(speech, job)):
-            items = word_assembly.items(words, job.pack, self._calibration)
+            items = word_assembly.items(words, job.pack, self.calibration)
             yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
             notes = ()
             release_memory()
@@ -160,7 +160,7 @@ class Whisper:
         for window in windows(_first_samples(speech, IDENTIFIED)):
             if window.length >= SHORTEST:
                 total += window.length
-                for code, probability in self._decoder.languages(_clip(window)).items():
+                for code, probability in self.decoder.languages(_clip(window)).items():
                     scores[contract_code(code)] += probability * window.length
         best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:TOP]
         return tuple(LanguageScore(language=code, confidence=min(score / total, 1.0)) for code, score in best)
@@ -169,7 +169,7 @@ class Whisper:
     def _multilingual(self) -> bool:
         return bool(self._model.model.is_multilingual)
 
-    def _codes(self, language: str) -> tuple[str, ...]:
+    def codes(self, language: str) -> tuple[str, ...]:
         """Whisper's codes for the contract's *language* that this model has; empty if it lacks the first of them."""
         codes = whisper_codes(language)
         if not self._multilingual:
@@ -196,7 +196,7 @@ class Whisper:
         first: dict[int, Hypothesis] = {}
         for code in dict.fromkeys(code for code, _ in chosen):
             places = [place for place, (other, _) in enumerate(chosen) if other == code]
-            found = self._decoder.decode([clips[place] for place in places], Task(pack=job.pack, code=code))
+            found = self.decoder.decode([clips[place] for place in places], Task(pack=job.pack, code=code))
             first.update(zip(places, found, strict=True))
         for place, (_, window) in enumerate(group):
             yield self._words(window, clips[place], job, chosen[place], first[place])
@@ -210,7 +210,7 @@ class Whisper:
         compared = self._multilingual and number < COMPARED and clip.speech >= _LEAST_COMPARED
         if len(job.codes) == 1 and not compared:
             return job.codes[0], ()
-        scores = self._decoder.languages(clip)
+        scores = self.decoder.languages(clip)
         code = max(job.codes, key=lambda code: scores.get(code, 0.0))
         best = max(scores, key=lambda each: scores[each], default=code)
         if not compared or best in job.codes or scores[best] < CLEAR:
@@ -224,7 +224,7 @@ class Whisper:
         """Decode *window*, then insert custom words, capitals and marks; *first*: its first decode, if already done."""
         code, notes = chosen
         task = Task(pack=job.pack, code=code)
-        words, holes = listener.hear(self._decoder, clip, task, first)
+        words, holes = listener.hear(self.decoder, clip, task, first)
         words = coverage.fitted(words, clip.voiced, job.pack)
         words, more = self._customised(words, clip, task, job.vocabulary)
         if style.plain(words, job.pack):
@@ -243,11 +243,11 @@ class Whisper:
         chosen = vocabulary.wanted(matches, words)
         if not chosen:
             return words, ()
-        tokenizer = self._decoder.tokenizer(task.code)
+        tokenizer = self.decoder.tokenizer(task.code)
         tokens, dropped = vocabulary.previous(chosen, task.code, tokenizer.encode, tokenizer.eot)
         if not tokens:
             return words, ()
-        other = self._decoder.decode([clip], replace(task, previous=tuple(tokens)))[0]
+        other = self.decoder.decode([clip], replace(task, previous=tuple(tokens)))[0]
         notes = (f"{dropped} custom words did not fit into the prompt of one passage",) if dropped else ()
         return vocabulary.adopted(words, other.words, matches), notes
 
@@ -255,8 +255,8 @@ class Whisper:
         """*words* with capitals and marks, from a decode after an example text, else from pauses."""
         example = style.EXAMPLES.get(task.code)
         if example:
-            tokens = tuple(self._decoder.tokenizer(task.code).encode(" " + example))
-            other = self._decoder.decode([clip], replace(task, previous=tokens))[0]
+            tokens = tuple(self.decoder.tokenizer(task.code).encode(" " + example))
+            other = self.decoder.decode([clip], replace(task, previous=tokens))[0]
             found = style.styled(words, other.words)
             if found is not None and not style.plain(found, task.pack):
                 return found

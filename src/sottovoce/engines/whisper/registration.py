@@ -2,13 +2,17 @@
 
 import importlib.util
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
 from sottovoce.engines.models import offers
 from sottovoce.engines.models.store import ModelStore
-from sottovoce.engines.protocols import Capabilities, Recognizer, Skill
+from sottovoce.engines.protocols import Capabilities, LiveRecognizer, Skill
 from sottovoce.engines.whisper.languages import languages_of
+
+if TYPE_CHECKING:
+    from sottovoce.engines.whisper.engine import Whisper
 
 
 def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
@@ -18,13 +22,14 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
         replace(
             offers.transcribing(model, engine_config, languages_of(model)),
             custom_vocab=True,
+            skills=frozenset({Skill.TRANSCRIPTION, Skill.LIVE}),
             identifies_language=model.languages is None,
         )
         for model in offers.stored("whisper", engine_config)
     )
 
 
-def _load(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
+def _load(model: str, device: str, engine_config: EngineConfig) -> "Whisper":
     from sottovoce.engines.whisper.engine import Whisper
 
     return Whisper(
@@ -39,4 +44,10 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> Recognizer:
     )
 
 
-ENGINE = Engine(name="whisper", package="faster-whisper", offers=_offers, loaders={Skill.TRANSCRIPTION: _load})
+def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveRecognizer:
+    from sottovoce.engines.whisper.live import WhisperLive
+
+    return WhisperLive(_load(model, device, engine_config))
+
+
+ENGINE = Engine(name="whisper", package="faster-whisper", offers=_offers, loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live})

@@ -164,7 +164,7 @@ def test_so_many_windows_are_heard_at_once_as_are_allowed(folder, monkeypatch):
 def test_a_batch_gives_the_words_of_its_windows_one_by_one(folder, unguarded):
     """The way of a GPU: every window is filled up to what the model hears at once, and several are decoded together."""
     engine = load(folder)
-    engine._decoder = Decoder(engine._model, beam=2, full_window=True)
+    engine.decoder = Decoder(engine._model, beam=2, full_window=True)
     speech = [noise(at, 4 + at % 7, at) for at in range(0, 80, 20)]
     alone = hear(engine, speech)
     engine._batch = 3
@@ -310,13 +310,13 @@ def test_a_thousand_custom_words_and_hostile_ones_are_no_error(engine, unguarded
 
 
 def test_a_custom_word_that_sounds_like_one_that_was_heard_is_asked_for(engine, unguarded, monkeypatch):
-    decode, asked = engine._decoder.decode, []
+    decode, asked = engine.decoder.decode, []
 
     def watched(clips, task, **options):
         asked.append(task.previous)
         return decode(clips, task, **options)
 
-    monkeypatch.setattr(engine._decoder, "decode", watched)
+    monkeypatch.setattr(engine.decoder, "decode", watched)
     monkeypatch.setattr(
         listener, "hear", lambda *_: ([HypothesisWord(text="Helo", start=0, end=RATE, probability=0.9)], [])
     )
@@ -325,7 +325,7 @@ def test_a_custom_word_that_sounds_like_one_that_was_heard_is_asked_for(engine, 
     assert asked == []
     hear(engine, speech, VocabEntry(content="Hello"), VocabEntry(content="Gnocchi"))
     (tokens,) = asked
-    text = engine._decoder.tokenizer("en").decode(list(tokens))
+    text = engine.decoder.tokenizer("en").decode(list(tokens))
     assert "Hello" in text
     assert "Gnocchi" not in text
 
@@ -355,7 +355,7 @@ def lower_case(engine, monkeypatch):
         return [Hypothesis(words=heard, text="", avg_logprob=-0.2, no_speech=0.0, tokens=9)]
 
     monkeypatch.setattr(listener, "hear", lambda *_: (list(said), []))
-    monkeypatch.setattr(engine._decoder, "decode", decode)
+    monkeypatch.setattr(engine.decoder, "decode", decode)
     return second
 
 
@@ -433,14 +433,14 @@ def test_a_bilingual_pack_takes_the_likelier_language_for_each_window(folder, un
     engine._batch = batch
     speech = [noise(at, 20, at) for at in (0, 30, 60, 90)]
     likely = iter([{"en": 0.6, "zh": 0.2}, {"zh": 0.9}, {"ja": 0.8, "zh": 0.1, "en": 0.05}, {"de": 0.8, "en": 0.1}])
-    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: next(likely))
-    decode, asked = engine._decoder.decode, []
+    monkeypatch.setattr(engine.decoder, "languages", lambda _audio: next(likely))
+    decode, asked = engine.decoder.decode, []
 
     def watched(clips, task, **options):
         asked.append((task.code, len(clips)))
         return decode(clips, task, **options)
 
-    monkeypatch.setattr(engine._decoder, "decode", watched)
+    monkeypatch.setattr(engine.decoder, "decode", watched)
     heard = hear(engine, speech, language="cmn_en")
     assert asked == ([("en", 2), ("zh", 2)] if batch > 1 else [("en", 1), ("zh", 1), ("zh", 1), ("en", 1)])
     check(heard, speech, "cmn_en")
@@ -456,7 +456,7 @@ def test_a_bilingual_pack_takes_the_likelier_language_for_each_window(folder, un
     ],
 )
 def test_speech_of_another_language_than_asked_for_is_told(engine, unguarded, monkeypatch, scores, told):
-    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: scores)
+    monkeypatch.setattr(engine.decoder, "languages", lambda _audio: scores)
     heard = hear(engine, [noise(at, 4, 1) for at in range(0, 80, 10)] + [noise(100, 1, 2)])
     note = (f"the speech sounds like fr ({CLEAR:.2f}), but en was requested",)
     assert [result.notes for result in heard] == [note if told and number < COMPARED else () for number in range(9)]
@@ -464,7 +464,7 @@ def test_speech_of_another_language_than_asked_for_is_told(engine, unguarded, mo
 
 
 def test_a_short_beginning_is_not_held_against_the_language_asked_for(engine, unguarded, monkeypatch):
-    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: {"fr": 0.99})
+    monkeypatch.setattr(engine.decoder, "languages", lambda _audio: {"fr": 0.99})
     assert [result.notes for result in hear(engine, [noise(0, 2, 1)])] == [()]
 
 
@@ -482,7 +482,7 @@ def test_languages_are_identified_over_all_of_the_speech(engine):
 
 def test_codes_of_one_language_are_added_up(engine, monkeypatch):
     scores = {"nn": 0.4, "zh": 0.3, "no": 0.2, "jw": 0.1}
-    monkeypatch.setattr(engine._decoder, "languages", lambda _audio: scores)
+    monkeypatch.setattr(engine.decoder, "languages", lambda _audio: scores)
     found = engine.identify([noise(0, 25), noise(40, 25)])
     assert [(each.language, pytest.approx(each.confidence)) for each in found] == [
         ("no", 0.6),
@@ -498,7 +498,7 @@ def test_no_more_than_two_minutes_are_listened_to(engine, monkeypatch):
         listened.append(audio.length)
         return {"en": 1.0}
 
-    monkeypatch.setattr(engine._decoder, "languages", spoken)
+    monkeypatch.setattr(engine.decoder, "languages", spoken)
     assert engine.identify([noise(at, 17) for at in range(0, 400, 20)])[0].confidence == 1.0
     assert sum(listened) == IDENTIFIED
 
