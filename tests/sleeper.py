@@ -10,20 +10,41 @@ interrupted, give the same transcript.
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
-from sottovoce.engines.registry import Engine
-from sottovoce.transcript.model import RATE, Samples, Word
+from sottovoce.engines.engine import Engine
+from sottovoce.engines.protocols import (
+    Capabilities,
+    Hints,
+    LiveHypothesis,
+    LiveWord,
+    Recognized,
+    Skill,
+    Speech,
+)
+from sottovoce.transcript.model import RATE, Item, Samples, Word
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
 
 NAME = "tests.sleeper:ENGINE"
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")
 """Words that formatting leaves unchanged: no numbers, no letter names."""
 
-CAPABILITIES = Capabilities(engine="sleeper", model="drowsy", languages=frozenset({"en"}), word_confidence=True)
+CAPABILITIES = Capabilities(
+    engine="sleeper",
+    model="drowsy",
+    languages=frozenset({"en"}),
+    skills=frozenset({Skill.TRANSCRIPTION, Skill.LIVE}),
+    word_confidence=True,
+)
 
 
 def environment(factor: float = 0.0) -> dict[str, str]:
@@ -53,8 +74,50 @@ def _words(start: Samples, end: Samples) -> Iterator[Word]:
         yield Word(text=text, start=at, end=min(at + RATE, end), confidence=0.5)
 
 
+class LiveSleeper:
+    """A `LiveRecognizer` and `LiveStream` that sleeps *factor* seconds for each second of audio; one word a second."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    def open(self, hints: Hints) -> "LiveSleeper":
+        if any(entry.content == "explode" for entry in hints.vocab):
+            raise RuntimeError("asked to explode")
+        return self
+
+    def hypothesis(self, audio: "Floats", committed: Sequence[str], *, closing: bool) -> LiveHypothesis:
+        time.sleep(self._factor * len(audio) / RATE)
+        count = max(-(-len(audio) // RATE), len(committed))
+        texts = [*committed, *(WORDS[number % len(WORDS)] for number in range(len(committed), count))]
+        return LiveHypothesis(
+            words=tuple(
+                LiveWord(text=text, start=number * RATE, end=(number + 1) * RATE, probability=0.5)
+                for number, text in enumerate(texts)
+            )
+        )
+
+    def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
+        return tuple(
+            Word(text=word.text, start=word.start, end=word.end, confidence=word.probability, language="en")
+            for word in words
+        )
+
+
 def _load(model: str, device: str, engine_config: EngineConfig) -> Sleeper:
     return Sleeper(float(os.environ.get("SLEEPER_FACTOR", "0")))
 
 
-ENGINE = Engine(name="sleeper", package="", offers=lambda _: (CAPABILITIES,), load=_load)
+def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveSleeper:
+    return LiveSleeper(float(os.environ.get("SLEEPER_FACTOR", "0")))
+
+
+ENGINE = Engine(
+    name="sleeper",
+    package="",
+    offers=lambda _: (CAPABILITIES,),
+    loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live},
+)

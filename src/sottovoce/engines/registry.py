@@ -97,7 +97,7 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
     """*entry* without transcription unless it is of the engine *configured*; empty if no skill remains."""
     if entry.engine == configured:
         return (entry,)
-    others = entry.skills - {Skill.TRANSCRIPTION}
+    others = entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE}
     return (replace(entry, skills=others),) if others else ()
 
 

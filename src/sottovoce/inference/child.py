@@ -42,7 +42,8 @@ _SECRET = re.compile(
 class SpawnSpec:
     """How to start a child: engine and model, the exact device, the configuration; *timeout*: seconds to load the engine.
 
-    *share*: the descriptor of the shared memory with its degree of parallelism (`Share`).
+    *share*: the descriptor of the shared memory with its degree of parallelism (`Share`). *live*: the child holds live
+    sessions instead of running one task after another.
     """
 
     key: EngineKey
@@ -50,6 +51,7 @@ class SpawnSpec:
     engine_config: EngineConfig
     timeout: float
     share: int
+    live: bool = False
 
 
 def _spawn(spec: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
@@ -61,6 +63,7 @@ def _spawn(spec: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
         [
             *command,
             str(spec.share),
+            "live" if spec.live else "batch",
             spec.key.engine,
             spec.key.model,
             spec.device,

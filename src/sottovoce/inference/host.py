@@ -1,16 +1,19 @@
-"""A child process: loads one engine, then runs one task after another until its parent closes the socket.
+"""A child process: loads one engine, then runs one task after another, or holds live sessions, until its parent closes the socket.
 
-Started as `python -m sottovoce.inference.host FD PARENT SHARE ENGINE MODEL DEVICE CONFIG`, the last as JSON. It exchanges
+Started as `python -m sottovoce.inference.host FD PARENT SHARE ROLE ENGINE MODEL DEVICE CONFIG`, ROLE `batch` or `live`, the
+last as JSON. It exchanges
 frames on FD and reads its degree of parallelism from SHARE (`share`). Standard output is redirected to standard error
 before any library is loaded, because native libraries print.
 In order: the socket; progress reports; the handlers of tasks; the main loop.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -27,10 +30,11 @@ from sottovoce.inference import messages as m
 from sottovoce.inference.share import Part
 
 if TYPE_CHECKING:
+    from sottovoce.inference.live_host import LiveHost
     from sottovoce.pipeline.windows import Window
 
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
-_NICENESS = 5  # below the parent's priority, which must answer clients promptly
+_NICENESS = 5  # of batch: below the parent, which must answer clients promptly, and below live sessions
 
 
 def die_with_parent(parent: int) -> None:
@@ -40,15 +44,28 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+def lower_priority() -> None:
+    """Give this process less processor time than others.
+
+    The kernel groups processes by session (autogroup), and between groups only the group's own niceness counts.
+    """
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
+
+
 class FrameSocket:
     """The child's end of the socket: blocking, one frame at a time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._sending = threading.Lock()
 
     def send(self, message: m.Message, payload: bytes = b"") -> None:
-        """Send one frame."""
-        self._sock.sendall(m.encode(message, payload))
+        """Send one frame; several threads may do so."""
+        frame = m.encode(message, payload)
+        with self._sending:
+            self._sock.sendall(frame)
 
     def receive(self) -> tuple[m.Message, bytes]:
         """Return the next frame. Raises `EOFError` when the parent has closed the socket."""
@@ -186,6 +203,17 @@ class _Engine:
         line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
 
 
+def _live(line: FrameSocket, key: EngineKey, engine_config: EngineConfig, part: Part) -> "LiveHost":
+    from sottovoce.engines.common.silero_vad import SileroVad
+    from sottovoce.inference.child_engines import ChildEngines
+    from sottovoce.inference.live_host import LiveHost
+
+    engines = ChildEngines(engine_config, part.width)
+    engines.load(Skill.LIVE, key)
+    SileroVad()
+    return LiveHost(line.send, engines, key, threads=max(engine_config.workers, 1))
+
+
 def _clock() -> int:
     """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
@@ -233,23 +261,32 @@ def serve(line: FrameSocket, handler: TaskHandler) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the child process; return its exit code."""
-    descriptor, parent, share, engine, model, device, engine_config = arguments
+    descriptor, parent, share, role, engine, model, device, engine_config = arguments
     die_with_parent(int(parent))
     os.dup2(2, 1)  # what libraries print goes to the log
     for stop in (signal.SIGINT, signal.SIGTERM):  # the parent handles the stop of the service and drains its jobs
         signal.signal(stop, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    if role == "batch":
+        lower_priority()
     line = FrameSocket(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
+    end: Callable[[], None] | None = None
+    handler: TaskHandler
     try:
         key = EngineKey(engine=engine, model=model, device=device)
         config = TypeAdapter(EngineConfig).validate_json(engine_config)
-        handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
+        if role == "live":
+            sessions = _live(line, key, config, Part(int(share)))
+            handler, end = sessions.handle, sessions.close
+        else:
+            handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
     except Refused as refusal:
         line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1
     line.send(m.Ready(seconds=time.monotonic() - begun))
     serve(line, handler)
+    if end is not None:
+        end()
     return 0
 
 

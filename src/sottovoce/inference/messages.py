@@ -14,7 +14,8 @@ from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.errors import Kind
 from sottovoce.pipeline.diarization import KnownVoice
-from sottovoce.request import TranscriptionRequest
+from sottovoce.pipeline.live.events import Event
+from sottovoce.request import LiveRequest, TranscriptionRequest
 from sottovoce.transcript.model import Samples, StageError
 
 MAX_HEADER = 8 << 20
@@ -61,6 +62,67 @@ class Inspect:
 
     kind: Literal["inspect"] = "inspect"
     path: str
+
+
+# parent to child: live sessions, of which one child has several
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOpen:
+    """Begin the live session *session*, a number that the parent has not used before; *engines* as in `Transcribe`."""
+
+    kind: Literal["live_open"] = "live_open"
+    session: int
+    request: LiveRequest
+    engines: dict[Skill, EngineKey] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAudio:
+    """Audio of a channel; payload: its bytes, in the format of the request."""
+
+    kind: Literal["live_audio"] = "live_audio"
+    session: int
+    channel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveForceEnd:
+    """End the utterance of *channel* (None: of all) at *at*, or at the end of the audio that was sent before."""
+
+    kind: Literal["live_force_end"] = "live_force_end"
+    session: int
+    channel: int | None
+    at: Samples | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfigure:
+    """Use the settings of *request* from now on."""
+
+    kind: Literal["live_configure"] = "live_configure"
+    session: int
+    request: LiveRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEnd:
+    """The audio of *channel* (None: of all) has ended."""
+
+    kind: Literal["live_end"] = "live_end"
+    session: int
+    channel: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveClose:
+    """Drop the session at once; the child reports nothing more of it."""
+
+    kind: Literal["live_close"] = "live_close"
+    session: int
+
+
+LiveMessage = LiveOpen | LiveAudio | LiveForceEnd | LiveConfigure | LiveEnd | LiveClose
 
 
 # both ways
@@ -148,8 +210,17 @@ class Broken:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveReport:
+    """An event of a live session; payload: the items of a final or partial, which *event* is without."""
+
+    kind: Literal["live_report"] = "live_report"
+    session: int
+    event: Annotated[Event, Field(discriminator="type")]
+
+
 Message = Annotated[
-    Transcribe | Align | Inspect | WindowDone | Ready | Media | Stage | Progress | Finished | Declined | Broken,
+    Transcribe | Align | Inspect | LiveMessage | LiveReport | WindowDone | Ready | Media | Stage | Progress | Finished | Declined | Broken,
     Field(discriminator="kind"),
 ]
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(

@@ -9,17 +9,21 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.child import Child, ProcessDied
+from sottovoce.inference.child import Child, ProcessDied, SpawnSpec
+from sottovoce.inference.live import LiveFull, LiveSession
+from sottovoce.inference.live_pool import LiveLoad, LivePool
 from sottovoce.inference.share import Share
+from sottovoce.request import LiveRequest
 from sottovoce.inference.worker_group import (
     EngineMisconfigured,
     EngineTemporarilyUnavailable,
@@ -33,6 +37,10 @@ __all__ = [
     "EngineMisconfigured",
     "EngineTemporarilyUnavailable",
     "Listener",
+    "LiveFull",
+    "LiveLoad",
+    "LivePolicy",
+    "LiveSession",
     "Outcome",
     "Pool",
     "PoolPolicy",
@@ -71,6 +79,14 @@ class Task:
     windows: Sequence[tuple[m.WindowDone, bytes]] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePolicy:
+    """Processes for the live sessions of one engine, each with as many decodes at once as `EngineConfig.workers`; the most sessions."""
+
+    children: int = 1
+    most_sessions: int = 1_000
+
+
 class Pool:
     """Child processes for every requested key, at most *slots* of each: started in advance, or when first needed.
 
@@ -78,14 +94,26 @@ class Pool:
     """
 
     def __init__(
-        self, policy: PoolPolicy | None = None, engine_config: EngineConfig | None = None, *, slots: int = 1
+        self,
+        policy: PoolPolicy | None = None,
+        engine_config: EngineConfig | None = None,
+        *,
+        slots: int = 1,
+        live: LivePolicy | None = None,
     ) -> None:
+        live = live or LivePolicy()
         self._policy = policy or PoolPolicy()
         self._engine_config = engine_config or EngineConfig()
         self._slots = slots
         self._share = Share(slots)
         self._teams: dict[EngineKey, WorkerGroup] = {}
         self._making_room: asyncio.Lock | None = None
+        self._live_pool = LivePool(
+            self._start_live,
+            lambda: [child.process.pid for team in self._teams.values() for child in team.children],
+            children=live.children,
+            most_sessions=live.most_sessions,
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-pool", daemon=True)
         self._thread.start()
@@ -99,6 +127,44 @@ class Pool:
     def prestart(self, key: EngineKey, slots: int) -> None:
         """Start *slots* children of *key* and wait for them. Raises `EngineUnavailable`."""
         self._submit(self._warm(key, slots)).result()
+
+    def prestart_live(self, key: EngineKey) -> None:
+        """Start the children of *key* for live sessions and wait for them. Raises `EngineUnavailable`."""
+        self._submit(self._live_pool.prestart(key)).result()
+
+    async def _start_live(self, key: EngineKey) -> Child:
+        spec = SpawnSpec(
+            key=key,
+            device=self._engine_config.devices[0],
+            engine_config=self._engine_config,
+            timeout=self._policy.load_timeout,
+            share=self._share.descriptor,
+            live=True,
+        )
+        return await Child.start(spec)
+
+    @contextlib.asynccontextmanager
+    async def live(self, engines: Mapping[Skill, EngineKey], request: LiveRequest) -> AsyncIterator[LiveSession]:
+        """Open a live session for *request* on the caller's event loop; leaving the context ends it at once.
+
+        Raises `LiveFull`, `EngineUnavailable`, `ProcessDied`.
+        """
+        child, number = await asyncio.wrap_future(self._submit(self._live_pool.place(engines[Skill.LIVE])))
+        session = LiveSession(child, number, self._submit)
+        try:
+            await asyncio.wrap_future(self._submit(child.enter(session, request, engines)))
+            yield session
+        finally:
+            self._live_pool.forget(number)
+            await session.close()
+
+    def live_load(self) -> LiveLoad:
+        """Return the load of the live children."""
+        return self._live_pool.load()
+
+    def live_pids(self) -> list[int]:
+        """Return the process ids of the live children, for the operator and for fault tests."""
+        return self._live_pool.pids
 
     async def _warm(self, key: EngineKey, slots: int) -> None:
         team = self._new_team(key, slots)
@@ -243,6 +309,7 @@ class Pool:
         self._share.close()
 
     async def _close(self) -> None:
+        await self._live_pool.close()
         for team in self._teams.values():
             await team.close()
         self._teams.clear()
