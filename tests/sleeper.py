@@ -89,10 +89,13 @@ class LiveSleeper:
             raise RuntimeError("asked to explode")
         return self
 
-    def hypothesis(self, audio: "Floats", committed: Sequence[str], *, closing: bool) -> LiveHypothesis:
+    def hypothesis(self, audio: "Floats", committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
         time.sleep(self._factor * len(audio) / RATE)
         count = max(-(-len(audio) // RATE), len(committed))
-        texts = [*committed, *(WORDS[number % len(WORDS)] for number in range(len(committed), count))]
+        texts = [
+            *(word.text for word in committed),
+            *(WORDS[number % len(WORDS)] for number in range(len(committed), count)),
+        ]
         return LiveHypothesis(
             words=tuple(
                 LiveWord(text=text, start=number * RATE, end=(number + 1) * RATE, probability=0.5)

@@ -178,10 +178,11 @@ class LiveHypothesis:
 class LiveStream(Protocol):
     """The recognition of one live channel. It keeps no audio: the caller owns the window that it passes."""
 
-    def hypothesis(self, audio: "Floats", committed: Sequence[str], *, closing: bool) -> LiveHypothesis:
+    def hypothesis(self, audio: "Floats", committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
         """Return the words of *audio*, float32[n] at 16 kHz, at most 29 s.
 
-        *committed*: the words that are final already and lie at its beginning; the hypothesis begins with them. *closing*: the
+        *committed*: the words that are final already and lie at its beginning; the hypothesis begins with as many words, which
+        may have marks that *committed* lacks. *closing*: the
         utterance ends here, so that a slower and better search pays.
         """
         ...

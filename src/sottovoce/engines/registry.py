@@ -105,12 +105,14 @@ def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
     return frozenset(point for point, pinned in engine_config.pinned.items() if pinned == model)
 
 
-def choose(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...]) -> Choice:
-    """The best of *offers* for *language* (`auto`: one that identifies the language) and *point*.
+def choose(
+    language: str, point: OperatingPoint, offers: tuple[Capabilities, ...], skill: Skill = Skill.TRANSCRIPTION
+) -> Choice:
+    """The best of *offers* for *language* (`auto`: one that identifies the language) and *point*; *skill*: or for live audio.
 
     Raises `EngineUnavailable` with the available languages and the command that adds this one.
     """
-    offers = skilled(offers, Skill.TRANSCRIPTION)
+    offers = skilled(offers, skill)
     fitting = [entry for entry in offers if point in entry.operating_points and _supports(entry, language)]
     if not fitting:
         raise EngineUnavailable(refusal(language, offers))

@@ -10,8 +10,9 @@ from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
-from sottovoce.request import AlignmentRequest, Diarization, Request, TranscriptionRequest
+from sottovoce.request import AlignmentRequest, Diarization, LiveRequest, Request, TranscriptionRequest
 
+AnyRequest = Request | LiveRequest
 Offers = tuple[Capabilities, ...]
 
 
@@ -23,31 +24,38 @@ class Need:
     """
 
     skill: Skill
-    asked: Callable[[Request], bool]
-    choose: Callable[[Request, Offers], Choice | None]
+    asked: Callable[[AnyRequest], bool]
+    choose: Callable[[AnyRequest, Offers], Choice | None]
 
 
-def _recognizer(request: Request, offers: Offers) -> Choice:
+def _recognizer(request: AnyRequest, offers: Offers) -> Choice:
     if not isinstance(request, TranscriptionRequest):
         raise TypeError(request)
     return registry.choose(request.language, request.operating_point, offers)
 
 
-def _aligner(request: Request, offers: Offers) -> Choice:
+def _live(request: AnyRequest, offers: Offers) -> Choice:
+    if not isinstance(request, LiveRequest):
+        raise TypeError(request)
+    return registry.choose(request.language, request.operating_point, offers, Skill.LIVE)
+
+
+def _aligner(request: AnyRequest, offers: Offers) -> Choice:
     return registry.choose_aligner(request.language, offers)
 
 
-def _diarizer(request: Request, offers: Offers) -> Choice | None:
+def _diarizer(request: AnyRequest, offers: Offers) -> Choice | None:
     del request  # diarization is independent of the language
     return registry.choose_diarizer(offers)
 
 
-def _asks_for_speakers(request: Request) -> bool:
+def _asks_for_speakers(request: AnyRequest) -> bool:
     return isinstance(request, TranscriptionRequest) and request.diarization is Diarization.SPEAKER
 
 
 NEEDS: tuple[Need, ...] = (
     Need(skill=Skill.TRANSCRIPTION, asked=lambda r: isinstance(r, TranscriptionRequest), choose=_recognizer),
+    Need(skill=Skill.LIVE, asked=lambda r: isinstance(r, LiveRequest), choose=_live),
     Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
 )
@@ -71,7 +79,7 @@ class Resolved:
         return {skill: choice.key for skill, choice in self.choices.items()}
 
 
-def resolve(request: Request, offers: Offers) -> Resolved:
+def resolve(request: AnyRequest, offers: Offers) -> Resolved:
     """Return the engines that *request* needs, chosen from *offers*. Raises `EngineUnavailable`."""
     found = {need.skill: need.choose(request, offers) for need in NEEDS if need.asked(request)}
     return Resolved(choices={skill: choice for skill, choice in found.items() if choice is not None})

@@ -28,7 +28,7 @@ CAPABILITIES = Capabilities(
     engine="pocketsphinx",
     model="en-us",
     languages=frozenset({"en"}),
-    skills=frozenset({Skill.TRANSCRIPTION, Skill.ALIGNMENT}),
+    skills=frozenset({Skill.TRANSCRIPTION, Skill.ALIGNMENT, Skill.LIVE}),
     custom_vocab=True,
     word_confidence=True,
 )

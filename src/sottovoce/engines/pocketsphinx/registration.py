@@ -4,7 +4,7 @@ import importlib.util
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Aligner, Capabilities, Recognizer, Skill
+from sottovoce.engines.protocols import Aligner, Capabilities, LiveRecognizer, Recognizer, Skill
 
 
 def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
@@ -30,9 +30,16 @@ def _load_aligner(model: str, device: str, engine_config: EngineConfig) -> Align
     return PocketSphinxAligner()
 
 
+def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveRecognizer:
+    from sottovoce.engines.pocketsphinx.live import PocketSphinxLive
+
+    del model, device, engine_config
+    return PocketSphinxLive()
+
+
 ENGINE = Engine(
     name="pocketsphinx",
     package="pocketsphinx",
     offers=_offers,
-    loaders={Skill.TRANSCRIPTION: _load, Skill.ALIGNMENT: _load_aligner},
+    loaders={Skill.TRANSCRIPTION: _load, Skill.ALIGNMENT: _load_aligner, Skill.LIVE: _load_live},
 )
