@@ -18,6 +18,7 @@ from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
+from tests.remembered import Remembered
 from tests.servers import ROOT, Server, until
 
 NAME = "tests.gated:ENGINE"
@@ -79,7 +80,7 @@ class Gated:
     """A `Recognizer`: PocketSphinx's words, with a wait after the first stretch."""
 
     def __init__(self, folder: Path) -> None:
-        self._inner = recognizer.PocketSphinx()
+        self._inner = Remembered()
         self._folder = folder
 
     @property

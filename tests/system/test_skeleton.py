@@ -9,7 +9,8 @@ import sys
 import httpx
 import pytest
 
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests import prefork
+from tests.servers import CONFIG, PATIENCE, NewProcess, Server, until
 
 pytestmark = pytest.mark.system
 
@@ -27,19 +28,8 @@ def test_the_demo_sample_is_transcribed(server, demo, demo_text):
 def test_service_and_command_line_hear_the_same(server, demo):
     job_id = server.submit(demo)
     server.wait(job_id)
-    command = [
-        sys.executable,
-        "-m",
-        "sottovoce.cli",
-        "transcribe",
-        "--engine",
-        "pocketsphinx",
-        "--format",
-        "json",
-        str(demo),
-    ]
-    local = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    assert local["results"] == server.transcript(job_id)["results"]
+    done = prefork.run("transcribe", "--engine", "pocketsphinx", "--format", "json", str(demo))
+    assert json.loads(done.stdout)["results"] == server.transcript(job_id)["results"]
 
 
 def test_the_log_shows_which_engine_ran_and_why(server, demo):
@@ -111,7 +101,7 @@ def test_health_metrics_and_reference(server):
 
 
 def test_the_first_key_is_shown_once_and_kept_for_its_owner_only(tmp_path):
-    server = Server(tmp_path)
+    server = NewProcess(tmp_path)
     with server:
         key = server.key
         assert key in server.out.read_text()
@@ -148,9 +138,7 @@ def refused_beside(server):
 
 def test_keys_are_made_listed_and_revoked(server):
     def keys(*arguments: str) -> str:
-        command = [sys.executable, "-m", "sottovoce.cli", "keys", *arguments, "--data-dir", str(server.data)]
-        environment = {**os.environ, **server.environment}
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        return server.told("keys", *arguments)
 
     def answer() -> int:
         return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE).status_code
@@ -168,8 +156,7 @@ def test_keys_are_made_listed_and_revoked(server):
 
 def test_a_port_in_use_is_said_plainly(server, tmp_path):
     port = server.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(tmp_path), "--port", port]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    second = prefork.run("serve", "--data-dir", str(tmp_path), "--port", port)
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
     assert "Traceback" not in second.stderr
