@@ -7,6 +7,7 @@ In order: `Process` and `run`, for tests; the process that forks (`python -m tes
 """
 
 import contextlib
+import faulthandler
 import functools
 import gc
 import importlib
@@ -230,6 +231,7 @@ def _become(asked: "dict[str, object]") -> list[str]:
 def main(descriptor: int) -> None:
     """Fork until the tests end; in a fork, run the command."""
     control = socket.socket(fileno=descriptor)
+    faulthandler.enable()  # SIGABRT tells where the threads of a command are
     _import_everything()
     gc.collect()
     gc.freeze()

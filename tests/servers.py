@@ -156,11 +156,15 @@ class Server:
             os.truncate(self.log, len(whole_lines(self.log.read_bytes())))
 
     def stop(self) -> None:
-        """SIGTERM, and kill if the process does not end."""
+        """SIGTERM. Fails if the process does not end; its threads are then in the log."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGABRT)
+                self.process.wait(PATIENCE)
+                raise AssertionError(f"SIGTERM did not end the server: {self.log.read_text()[-8000:]}") from None
         self.kill()
 
     def submit(self, audio: Path, config: dict[str, Any] | None = None, **headers: str) -> str:
