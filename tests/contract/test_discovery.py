@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Region:
         self.name = name
         self._runner = runner
         loaded = load(data_dir=folder, roles="api", region=name, api_key=KEY, **settings)
-        self.runtime = Runtime(bootstrap.plan(loaded))
+        self.runtime = Runtime(replace(bootstrap.plan(loaded), inspectors=0))
         self.runtime.start()
         self._app = app.create_app(loaded, self.runtime)
 

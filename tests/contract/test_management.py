@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -329,12 +326,7 @@ def test_who_did_what_is_kept_and_told(server: Server, client: httpx.Client, hol
 
 def sottovoce(server: Server, *arguments: str) -> str:
     """The command line beside *server*, with its settings."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-    environment |= server.environment
-    command = [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(server.data)]
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return server.told(*arguments)
 
 
 def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Server, holding: Holding) -> None:
@@ -368,13 +360,7 @@ def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Ser
 def test_the_command_line_says_in_one_line_what_it_cannot_do(
     server: Server, arguments: tuple[str, ...], told: str
 ) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(server.data)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **server.environment},
-        timeout=120,
-    )
+    ran = server.run(*arguments)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("Error: ")
     assert told in ran.stderr

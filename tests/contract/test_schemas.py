@@ -4,7 +4,6 @@ import json
 import re
 import threading
 import time
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from tests.conftest import SHARED
 from tests.contract import deviations
 from tests.contract.failures import AUDIO, FAILURES, JOB, JOBS, SILENCE, SPEECH, UNKNOWN, submit
 from tests.contract.published import Published
+from tests.gated import Gate
 from tests.servers import CONFIG, Server, until
 
 pytestmark = pytest.mark.system
@@ -33,15 +33,16 @@ MALFORMED_RULE = {
     "transcription_config": {"language": "en", "transcript_filtering_config": {"replacements": [RULE]}},
 }
 PATIENCE = 60
+WAITS = "waits"
+"""The custom word of a job that does not end."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Two slots, so that one long job holds nobody up, and a default wait that shows."""
     home = tmp_path_factory.mktemp("schemas")
-    with Server(
-        home, SOTTOVOCE_SLOTS="2", SOTTOVOCE_DEFAULT_WAIT="50", SOTTOVOCE_MAX_UPLOAD_BYTES="40000000"
-    ) as running:
+    settings = {"SOTTOVOCE_SLOTS": "2", "SOTTOVOCE_DEFAULT_WAIT": "50", "SOTTOVOCE_MAX_UPLOAD_BYTES": "40000000"}
+    with Server(home, **settings, **Gate(home / "gate").environment(WAITS)) as running:
         yield running
 
 
@@ -77,13 +78,10 @@ def deleted(server, client):
 
 
 @pytest.fixture(scope="module")
-def running(server, client, tmp_path_factory):
-    """A job that runs for as long as these tests do."""
-    path = tmp_path_factory.mktemp("long") / "long.wav"
-    with wave.open(str(AUDIO / "speech_8k.wav")) as one, wave.open(str(path), "wb") as many:
-        many.setparams(one.getparams())
-        many.writeframes(one.readframes(one.getnframes()) * 600)
-    job_id = server.submit(path)
+def running(server, client):
+    """A job that runs for as long as these tests do: it waits at a gate that stays closed."""
+    members = {**CONFIG["transcription_config"], "additional_vocab": [{"content": WAITS}]}
+    job_id = server.submit(SPEECH, {**CONFIG, "transcription_config": members})
     yield job_id
     client.delete(f"/v2/jobs/{job_id}", params={"force": "true"})
 

@@ -1,10 +1,7 @@
 """`GET /v2/usage` through a real server, and the way from the end of a job to the operator's figures."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +17,7 @@ from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.wire.v2.usage import HOUR_MS
 from tests.conftest import SHARED
 from tests.contract.published import Published
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests.servers import CONFIG, Server, until
 
 pytestmark = pytest.mark.system
 
@@ -80,11 +77,7 @@ def today() -> date:
 
 def command(server: Server, *arguments: str) -> str:
     """The output of a command, as the operator runs it beside the server."""
-    whole = [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(server.data)]
-    environment = {**os.environ, **server.environment}
-    done = subprocess.run(whole, capture_output=True, text=True, timeout=PATIENCE, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return server.told(*arguments)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A server for the tests of V1, with billing, mail and a gate; how its answers are asked for, and what they look like."""
 
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -37,10 +35,7 @@ class Site:
 
     def command(self, *arguments: str) -> str:
         """The output of a command, as the operator runs it beside the server."""
-        command = [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(self.server.data)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return self.server.told(*arguments)
 
     def ask(self, method: str, path: str, *, token: str | None = None, **more: Any) -> httpx.Response:
         """The answer below `/v1.0`."""

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -18,9 +17,9 @@ from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
 from sottovoce.engines.protocols import AlignmentSession, Capabilities, HeardWord, PlacedWord, Speech
 from sottovoce.engines.registry import Engine
-from tests import gated
+from tests import gated, prefork
 from tests.gated import Gate
-from tests.servers import PATIENCE, ROOT, Server, until
+from tests.servers import ROOT, Server, until
 
 pytestmark = pytest.mark.system
 
@@ -142,9 +141,7 @@ def windows(server: Server, job_id: str) -> list[str]:
 
 def sottovoce(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """The command as somebody has it who never ran a server."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-    command = [sys.executable, "-m", "sottovoce.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
+    return prefork.run(*map(str, arguments))
 
 
 @pytest.fixture(scope="module")

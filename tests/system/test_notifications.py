@@ -6,8 +6,6 @@ import email
 import email.policy
 import json
 import signal
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,10 +56,7 @@ def told(*entries: dict[str, Any]) -> dict[str, Any]:
 
 def cli(server: Server, *arguments: str) -> str:
     """What the command says with the server's own settings."""
-    command = [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(server.data)]
-    ran = subprocess.run(command, env={"PATH": "", **server.environment}, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return server.told(*arguments)
 
 
 def listed(server: Server, job_id: str) -> list[str]:

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,17 +15,16 @@ from sottovoce.service.operations.backup import copy
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database
+from tests import prefork
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
-from tests.servers import CONFIG, PATIENCE, Server, files, until
+from tests.servers import CONFIG, Server, files, until
 
 pytestmark = pytest.mark.system
 
 
 def sottovoce(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command line as an operator has it, with nothing in the environment."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
-    command = [sys.executable, "-m", "sottovoce.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
+    return prefork.run(*arguments)
 
 
 def claims(server: Server, job_id: str) -> list[str]:
@@ -166,7 +164,7 @@ def test_nothing_is_written_or_told_outside_the_data_folder(tmp_path, demo):
 
 def test_a_rejected_job_is_listed_shown_and_retried(tmp_path, demo, gate):
     def jobs(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return sottovoce("jobs", *arguments, "--data-dir", str(server.data))
+        return server.run("jobs", *arguments)
 
     with Server(tmp_path, SOTTOVOCE_MAX_FAILURES="1", **gate.environment()) as server:
         job_id = server.submit(demo)

@@ -7,8 +7,6 @@ import re
 import secrets
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.backends import Postgres
+from tests.backends import Postgres, migrate
 from tests.servers import CONFIG, PATIENCE, ROOT, Server, files, until, whole_lines
 
 pytestmark = pytest.mark.system
@@ -244,9 +242,7 @@ def test_a_job_of_a_killed_region_is_finished_there_and_fetched_by_patience(trio
 
 def test_a_bound_workspace_is_served_where_it_is_bound_alone(trio: Trio) -> None:
     def sottovoce(*words: str) -> None:
-        command = [sys.executable, "-m", "sottovoce.cli", *words, "--data-dir", str(trio.data)]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
-        subprocess.run(command, check=True, capture_output=True, env=environment, timeout=PATIENCE)
+        trio.told(*words)
 
     def status(name: str) -> int:
         with trio.at(name).client() as client:
@@ -278,8 +274,7 @@ def test_all_stop_together_in_good_order_and_are_themselves_again(trio: Trio, ma
 def test_regions_go_on_for_keys_they_know_while_the_control_database_is_away(tmp_path: Path, demo: Path) -> None:
     with Postgres(fsync=False) as postgres:
         environment = {"SOTTOVOCE_CONTROL_DATABASE_URL": postgres.create("control"), "SOTTOVOCE_API_KEY": KEY}
-        command = [sys.executable, "-m", "sottovoce.cli", "migrate", "--data-dir", str(tmp_path / "data")]
-        subprocess.run(command, check=True, env={**os.environ, **environment}, capture_output=True)
+        migrate(tmp_path, environment)
         with Trio(tmp_path, SOTTOVOCE_DEFAULT_WAIT="0", **environment) as trio:
             with trio.at("eu1").client() as client:
                 made = [client.post("/v1/api-keys", json={"name": name}).json() for name in ("doomed", "unused")]

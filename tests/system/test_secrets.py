@@ -5,8 +5,6 @@ import contextlib
 import json
 import os
 import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,12 +27,7 @@ SILENCE = Path(__file__).parents[1] / "fixtures" / "audio" / "silence.wav"
 
 def sottovoce(server: Server, *arguments: str) -> str:
     """The command line beside *server*, with its settings."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-    environment |= server.environment
-    command = [sys.executable, "-m", "sottovoce.cli", *arguments, "--data-dir", str(server.data)]
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    return server.told(*arguments)
 
 
 def submit(client: httpx.Client, config: object) -> httpx.Response:
@@ -304,9 +297,8 @@ def test_the_key_is_changed_while_the_server_works(
 def test_a_key_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         server.stop()
-        command = [sys.executable, "-m", "sottovoce.cli", "secrets", "rotate", "--data-dir", str(server.data)]
         (server.data / "secrets.key").rename(server.data / "elsewhere")
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        ran = server.run("secrets", "rotate")
         assert (ran.returncode, "secrets.key cannot be changed" in ran.stderr) == (1, True)
         assert "Traceback" not in ran.stderr
         assert str(tmp_path) not in ran.stderr

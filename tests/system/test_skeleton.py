@@ -5,46 +5,49 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests import prefork
+from tests.servers import CONFIG, PATIENCE, NewProcess, Server, until
 
 pytestmark = pytest.mark.system
+
+SILENCE = Path(__file__).parents[1] / "fixtures" / "audio" / "silence.wav"
+TITLED = {**CONFIG, "tracking": {"title": "A demo", "tags": ["one"], "details": {"b": 1, "a": [2]}}}
 
 
 def words(text: str) -> list[str]:
     return "".join(c if c.isalnum() or c in "' " else " " for c in text.lower()).split()
 
 
-def test_the_demo_sample_is_transcribed(server, demo, demo_text):
-    job_id = server.submit(demo)
-    assert server.wait(job_id)["status"] == "done"
+@pytest.fixture(scope="module")
+def job_id(server, demo):
+    """The job of the demo sample, ended."""
+    submitted = server.submit(demo, TITLED)
+    server.wait(submitted)
+    return submitted
+
+
+@pytest.fixture(scope="module")
+def told_by_command(demo):
+    """What the command says of the demo sample."""
+    done = prefork.run("transcribe", "--engine", "pocketsphinx", "--format", "json", str(demo))
+    return json.loads(done.stdout)
+
+
+def test_the_demo_sample_is_transcribed(server, job_id, demo_text):
+    assert server.job(job_id)["status"] == "done"
     assert words(server.transcript(job_id, "txt")) == words(demo_text)
 
 
-def test_service_and_command_line_hear_the_same(server, demo):
-    job_id = server.submit(demo)
-    server.wait(job_id)
-    command = [
-        sys.executable,
-        "-m",
-        "sottovoce.cli",
-        "transcribe",
-        "--engine",
-        "pocketsphinx",
-        "--format",
-        "json",
-        str(demo),
-    ]
-    local = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    assert local["results"] == server.transcript(job_id)["results"]
+def test_service_and_command_line_hear_the_same(server, job_id, told_by_command):
+    assert told_by_command["results"] == server.transcript(job_id)["results"]
 
 
-def test_the_log_shows_which_engine_ran_and_why(server, demo):
-    job_id = server.submit(demo)
-    server.wait(job_id)
+def test_the_log_shows_which_engine_ran_and_why(server, job_id):
     claimed = [line for line in server.events("job claimed") if line["job"] == job_id]
     assert [line["engine"] for line in claimed] == ["pocketsphinx"]
     assert "embedded English engine" in claimed[0]["why"]
@@ -54,16 +57,14 @@ def test_the_log_shows_which_engine_ran_and_why(server, demo):
     assert "sottovoce.done" in log
 
 
-def test_what_stands_in_a_transcript(server, demo):
-    config = {**CONFIG, "tracking": {"title": "A demo", "tags": ["one"], "details": {"b": 1, "a": [2]}}}
-    job_id = server.submit(demo, config)
-    job = server.wait(job_id)
+def test_what_stands_in_a_transcript(server, demo, job_id):
+    job = server.job(job_id)
     transcript = server.transcript(job_id)
     assert transcript["format"] == "2.9"
     assert transcript["job"]["id"] == job_id
     assert transcript["job"]["data_name"] == demo.name
     assert transcript["job"]["duration"] == job["duration"] > 0
-    assert transcript["job"]["tracking"] == config["tracking"]
+    assert transcript["job"]["tracking"] == TITLED["tracking"]
     assert transcript["metadata"]["transcription_config"] == CONFIG["transcription_config"]
     assert transcript["metadata"]["language_pack_info"]["word_delimiter"] == " "
     first, *_, last = transcript["results"]
@@ -77,9 +78,9 @@ def test_what_stands_in_a_transcript(server, demo):
     assert max(item["end_time"] for item in transcript["results"]) <= job["duration"] + 1
 
 
-def test_the_config_comes_back_as_it_was_sent(server, demo):
+def test_the_config_comes_back_as_it_was_sent(server):
     config = {"transcription_config": {"operating_point": "enhanced", "language": "en"}, "type": "transcription"}
-    job = server.job(server.submit(demo, config))
+    job = server.job(server.submit(SILENCE, config))
     assert json.dumps(job["config"]) == json.dumps(config)
 
 
@@ -90,9 +91,9 @@ def test_without_a_key_that_works_nobody_gets_in(server, headers):
     assert answer.json()["error"] == "Permission Denied"
 
 
-def test_another_projects_job_is_not_there(server, demo, tmp_path):
+def test_another_projects_job_is_not_there(server, tmp_path):
     with Server(tmp_path) as other:
-        job_id = other.submit(demo)
+        job_id = other.submit(SILENCE)
         with server.client() as client:
             answer = client.get(f"/v2/jobs/{job_id}")
     assert (answer.status_code, answer.json()["error"]) == (404, "Job not found")
@@ -111,7 +112,7 @@ def test_health_metrics_and_reference(server):
 
 
 def test_the_first_key_is_shown_once_and_kept_for_its_owner_only(tmp_path):
-    server = Server(tmp_path)
+    server = NewProcess(tmp_path)
     with server:
         key = server.key
         assert key in server.out.read_text()
@@ -148,9 +149,7 @@ def refused_beside(server):
 
 def test_keys_are_made_listed_and_revoked(server):
     def keys(*arguments: str) -> str:
-        command = [sys.executable, "-m", "sottovoce.cli", "keys", *arguments, "--data-dir", str(server.data)]
-        environment = {**os.environ, **server.environment}
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        return server.told("keys", *arguments)
 
     def answer() -> int:
         return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE).status_code
@@ -168,8 +167,7 @@ def test_keys_are_made_listed_and_revoked(server):
 
 def test_a_port_in_use_is_said_plainly(server, tmp_path):
     port = server.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(tmp_path), "--port", port]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    second = prefork.run("serve", "--data-dir", str(tmp_path), "--port", port)
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
     assert "Traceback" not in second.stderr
@@ -209,7 +207,8 @@ def test_help_loads_nothing_heavy():
     ],
 )
 def test_only_a_trusted_proxy_is_believed_about_its_client(tmp_path, trusted, client):
-    with Server(tmp_path, SOTTOVOCE_TRUSTED_PROXIES=trusted) as server, server.client() as http:
+    settings = {"SOTTOVOCE_ROLES": "api", "SOTTOVOCE_TRUSTED_PROXIES": trusted}
+    with Server(tmp_path, **settings) as server, server.client() as http:
         http.get("/v2/jobs", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Forwarded-Proto": "https"})
         lines = until(lambda: [line for line in server.events("request") if line["path"] == "/v2/jobs"], "access line")
     assert [line["client"] for line in lines] == [client]

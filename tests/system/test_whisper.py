@@ -2,15 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sottovoce.engines.models.catalogue import CATALOGUE
+from tests import prefork
 from tests.hub import Hub, Repository
-from tests.servers import PATIENCE, Server, until
+from tests.servers import Server, until
 from tests.tiny_whisper import build
 from tests.unknown_files import emptied_for_children
 
@@ -23,7 +22,7 @@ UNSURE = "Language identification could not identify any language with sufficien
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("whisper")
     build(home / "data" / "models" / "tiny")
-    with Server(home, SOTTOVOCE_IDLE_UNLOAD="600") as started:
+    with Server(home, SOTTOVOCE_ENGINE="auto", SOTTOVOCE_IDLE_UNLOAD="600") as started:
         yield started
 
 
@@ -133,12 +132,17 @@ def hub(tmp_path):
 
 def mirrored(hub: Hub, home: Path) -> dict[str, str]:
     """Settings of a server that fetches from *hub* alone, and takes random weights for those of the catalogue."""
-    own = {"SOTTOVOCE_MODELS_URL": hub.url, "SOTTOVOCE_MODEL_SOURCES": "mirror", "SOTTOVOCE_DEVICE": "cpu"}
+    own = {
+        "SOTTOVOCE_ENGINE": "auto",
+        "SOTTOVOCE_MODELS_URL": hub.url,
+        "SOTTOVOCE_MODEL_SOURCES": "mirror",
+        "SOTTOVOCE_DEVICE": "cpu",
+    }
     return own | emptied_for_children(home / "site")
 
 
 def test_a_server_that_is_told_to_use_whisper_fetches_it_once(tmp_path, hub, demo):
-    environment = {"SOTTOVOCE_ENGINE": "whisper"} | mirrored(hub, tmp_path)
+    environment = mirrored(hub, tmp_path) | {"SOTTOVOCE_ENGINE": "whisper"}
     with Server(tmp_path, **environment) as server:
         job_id = server.submit(demo, asked("fr"))
         assert server.wait(job_id)["status"] == "done"
@@ -173,7 +177,7 @@ def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_
     folder.mkdir(parents=True)
     for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
         (folder / name).write_bytes(b"half")
-    with Server(tmp_path) as server:
+    with Server(tmp_path, SOTTOVOCE_ENGINE="auto") as server:
         (fault,) = server.events("model cannot be used")
         assert (fault["model"], "models pull whisper-base" in fault["remedy"]) == ("whisper-base", True)
         (nothing,) = server.events("no model is installed: only English is transcribed, by the embedded engine")
@@ -183,8 +187,7 @@ def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_
 
 def test_a_server_that_has_nothing_to_recognise_with_says_so_and_ends(tmp_path):
     environment = {"SOTTOVOCE_ENGINE": "whisper", "SOTTOVOCE_OFFLINE": "true", "PATH": os.environ["PATH"]}
-    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env=environment)
+    done = prefork.run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), cwd=tmp_path, env=environment)
     assert done.returncode == 1
     assert "offline" in done.stderr
     assert "Traceback" not in done.stderr

@@ -49,6 +49,13 @@ def test_defaults_are_those_of_a_first_start() -> None:
     assert settings.slots is None
 
 
+def test_cheap_hashes_of_passwords_need_a_setting_that_says_so() -> None:
+    with pytest.raises(ValidationError, match="at least 65536; only tests"):
+        load(password_memory_kib=65_535)
+    assert load(password_memory_kib=65_535, unsafe_password_hashes=True).password_memory_kib == 65_535
+    assert load(password_memory_kib=131_072).password_memory_kib == 131_072
+
+
 BAD = {
     "port": ["-1", "65536", "http"],
     "region": ["", "EU1", "../x", "eu"],

@@ -124,9 +124,9 @@ class Pool:
         self._loop.run_forever()
         del unloading
 
-    def prestart(self, key: EngineKey, slots: int) -> None:
-        """Start *slots* children of *key* and wait for them. Raises `EngineUnavailable`."""
-        self._submit(self._warm(key, slots)).result()
+    def prestart(self, key: EngineKey, slots: int, *, at_once: int | None = None) -> None:
+        """Allow *slots* children of *key*, and start *at_once* of them (all) and wait for these. Raises `EngineUnavailable`."""
+        self._submit(self._warm(key, slots, slots if at_once is None else at_once)).result()
 
     def prestart_live(self, key: EngineKey) -> None:
         """Start the children of *key* for live sessions and wait for them. Raises `EngineUnavailable`."""
@@ -166,9 +166,9 @@ class Pool:
         """Return the process ids of the live children, for the operator and for fault tests."""
         return self._live_pool.pids
 
-    async def _warm(self, key: EngineKey, slots: int) -> None:
+    async def _warm(self, key: EngineKey, slots: int, at_once: int) -> None:
         team = self._new_team(key, slots)
-        await team.prestart()
+        await team.prestart(at_once)
         self._teams[key] = team
 
     def _new_team(self, key: EngineKey, slots: int) -> WorkerGroup:

@@ -95,9 +95,9 @@ class WorkerGroup:
         """All children, idle and busy."""
         return [*self.idle, *self.busy]
 
-    async def prestart(self) -> None:
-        """Start *slots* children and wait until all have loaded their engine. Raises as `Child.start` does."""
-        results = await asyncio.gather(*(self._start() for _ in range(self.slots)), return_exceptions=True)
+    async def prestart(self, number: int) -> None:
+        """Start *number* children and wait until all have loaded their engine. Raises as `Child.start` does."""
+        results = await asyncio.gather(*(self._start() for _ in range(number)), return_exceptions=True)
         self.idle.extend(result for result in results if isinstance(result, Child))
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:

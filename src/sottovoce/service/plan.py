@@ -29,7 +29,10 @@ class TaskSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*."""
+    """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*.
+
+    *inspectors*: processes that inspect uploads and start with the server.
+    """
 
     folder: DataFolder
     region_number: int
@@ -43,6 +46,7 @@ class Plan:
     engine: str = "auto"
     engine_config: EngineConfig = field(default_factory=EngineConfig)
     slots: int = 1
+    inspectors: int = 1
     poll: float = 0.1
     drain: float = 20.0
     pool: PoolPolicy = field(default_factory=PoolPolicy)

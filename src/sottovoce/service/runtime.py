@@ -46,7 +46,7 @@ READY_FOR = 1.0
 READY_TIMEOUT = 5.0
 """Seconds that the check of one part may take."""
 INSPECTORS = 2
-"""Processes that inspect uploads: two, so that one hostile file does not block all uploads."""
+"""Processes that inspect uploads: two, so that one hostile file does not block all uploads. The second starts when it is needed."""
 
 
 class NotMigrated(Exception):
@@ -104,7 +104,7 @@ class Runtime:
         self.pool = Pool(plan.pool, plan.engine_config, slots=plan.slots)
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
-            self.pool.prestart(MEDIA, INSPECTORS)
+            self.pool.prestart(MEDIA, INSPECTORS, at_once=plan.inspectors)
         region = self._region_context()
         self.submitter = JobSubmitter(
             region=region,

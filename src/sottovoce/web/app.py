@@ -35,6 +35,10 @@ def routes(settings: Settings, runtime: Runtime) -> list[routing.Route]:
             found += v1.routes(runtime, limits)
         found += discovery.routes(runtime, here, settings.region_urls)
         found += management.routes(runtime)
-        policy = AccountPolicy(registration=settings.registration == "open", public_url=settings.public_url)
+        policy = AccountPolicy(
+            registration=settings.registration == "open",
+            public_url=settings.public_url,
+            password_memory=settings.password_memory_kib,
+        )
         found += account.routes(runtime, policy)
     return [*found, *health.routes(runtime), *openapi.routes()]

@@ -156,6 +156,27 @@ def test_a_warm_child_looks_at_one_file_after_another(pool: Pool, home: Path) ->
     assert pool.occupancy() == {"media": (0, 1)}
 
 
+def test_a_child_that_is_not_started_in_advance_is_started_when_the_others_are_busy(home: Path) -> None:
+    async def go(pool: Pool) -> None:
+        work = asyncio.create_task(pool.run(MEDIA, Task(message=m.Inspect(path=str(home / "hang"))), lambda *_: None))
+        while not pool.busy_pids():
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(look, pool, home / "tone.wav")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    pool = Pool()
+    try:
+        pool.prestart(MEDIA, 2, at_once=1)
+        (first,) = pids(pool)
+        asyncio.run(go(pool))
+        assert first not in pids(pool)  # it was killed at its task; the other one is left
+        assert pids(pool)
+    finally:
+        pool.close()
+
+
 def test_what_is_the_callers_fault_and_what_is_ours(pool: Pool, home: Path) -> None:
     (pid,) = pids(pool)
     (home / "text").write_text("no media at all")

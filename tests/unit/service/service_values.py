@@ -1,14 +1,11 @@
 """What the tests of the service share: migrated databases, a caller, a job, and a pool that does what it is told."""
 
 import asyncio
-import atexit
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import sqlalchemy as sa
 
@@ -21,25 +18,10 @@ from sottovoce.service.jobs.model import NewJob
 from sottovoce.service.queue.port import TaskKind
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.database import Database, sqlite_url
+from tests.databases import template
 
 CALLER = Caller(key_id="k1", project_id=1, workspace_id=1, user_id=1)
 CONFIG = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}}).encode()
-
-
-@cache
-def _template(branch: str) -> Path:
-    """A migrated database file, made once a process: migrations are not what most tests are about."""
-    folder = Path(mkdtemp(prefix="sottovoce-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / f"{branch}.db"
-    database = Database(sqlite_url(path))
-    try:
-        migrate.upgrade(database, branch)
-        if branch == migrate.REGION:
-            migrate.upgrade_queue(database)
-    finally:
-        database.close()
-    return path
 
 
 @contextmanager
@@ -56,7 +38,7 @@ def migrated(folder: Path, branch: str = migrate.REGION) -> Iterator[Database]:
     """A database of its own with the tables of *branch* (and the queue's in a region)."""
     path = folder / f"{branch}.db"
     if not path.exists():
-        shutil.copy(_template(branch), path)
+        shutil.copy(template(branch), path)
     with database_at(path) as database:
         yield database
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce.cli.admin.keys import entry, refusals, user_of
-from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.common import control, data_dir, settings_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,7 +40,7 @@ def users_add(
     secret = None if no_key else api_keys.new_secret()
     with refusals(), control(flags) as database:
         email = store.normal(email)
-        kept = None if no_password else _hashed(email, password_stdin)
+        kept = None if no_password else _hashed(email, password_stdin, flags)
         with database.writing() as connection:
             made = store.add(connection, email=email, password_hash=kept, verified=True, workspace_id=workspace)
             _record(connection, made, "user added")
@@ -111,7 +111,7 @@ def users_password(who: str, password_stdin: bool, **flags: object) -> None:
             raise click.ClickException(
                 f"user {user.id} has no e-mail address to log in with; `users add` creates a user with one"
             )
-        kept = _hashed(user.email, password_stdin)
+        kept = _hashed(user.email, password_stdin, flags)
         with database.writing() as connection:
             store.set_password(connection, user, kept)
             login_throttle.forget(connection, login_allowances(user.email, "")[0])
@@ -125,7 +125,7 @@ def _record(connection: "sa.Connection", user: "User", action: str) -> None:
     audit_log.record(connection, entry(action, str(user.id), workspace=user.workspace_id))
 
 
-def _hashed(email: str, from_stdin: bool) -> str:
+def _hashed(email: str, from_stdin: bool, flags: dict[str, object]) -> str:
     """The hash of a password, read from standard input, or typed twice without echo."""
     from sottovoce.service.identity import passwords
 
@@ -133,4 +133,5 @@ def _hashed(email: str, from_stdin: bool) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return passwords.hashed(passwords.checked(password, email))
+    hasher = passwords.Hasher(settings_of(**flags).password_memory_kib)
+    return hasher.hashed(passwords.checked(password, email))

@@ -21,7 +21,7 @@ from sottovoce.service.email.smtp import Mail
 from sottovoce.service.identity import audit_log, email_links, login_throttle, passwords, sessions, users
 from sottovoce.service.identity.email_links import Purpose
 from sottovoce.service.identity.login_throttle import AttemptLimit, network_of
-from sottovoce.service.identity.passwords import Hashing
+from sottovoce.service.identity.passwords import Hasher, Hashing
 from sottovoce.service.identity.users import Credentials, User
 from sottovoce.service.storage.database import Database
 
@@ -32,10 +32,14 @@ Post = Callable[[Mail], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPolicy:
-    """The operator's settings. *public_url*: the base URL of links in mails; without one, mails contain only a code."""
+    """The operator's settings. *public_url*: the base URL of links in mails; without one, mails contain only a code.
+
+    *password_memory*: KiB that the hash of a password takes.
+    """
 
     registration: bool = False
     public_url: str | None = None
+    password_memory: int = passwords.SAFE_MEMORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class AccountService:
         self._control = control
         self._policy = policy
         self._post = post
-        self._hashing = Hashing()
+        self._hashing = Hashing(Hasher(policy.password_memory))
 
     @property
     def mails(self) -> bool:
@@ -146,7 +150,7 @@ class AccountService:
             raise Refused(Kind.FORBIDDEN, "this account is disabled")
         if found.user.verified_at is None:
             raise Refused(Kind.FORBIDDEN, "this address is not confirmed yet; follow the link in the e-mail")
-        outdated = passwords.is_cheap(found.password_hash or "")
+        outdated = self._hashing.is_outdated(found.password_hash or "")
         new_hash = await self._hashing.hashed(password) if outdated else None
 
         def began(connection: sa.Connection) -> tuple[audit_log.Entry, Login]:

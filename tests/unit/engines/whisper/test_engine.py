@@ -240,7 +240,7 @@ def test_it_reads_a_few_windows_ahead_and_nothing_before_it_is_asked(folder, wor
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_memory_does_not_grow_with_the_media(folder, workers):
+def test_memory_does_not_grow_with_the_media(folder, unguarded, workers):
     engine = load(folder, beam=1, workers=workers)
     engine.allow(lambda: 2)
     audio = noise(0, 24, 1).audio

@@ -24,6 +24,8 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databas
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOTTOVOCE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SOTTOVOCE_PASSWORD_MEMORY_KIB", "32")
+    monkeypatch.setenv("SOTTOVOCE_UNSAFE_PASSWORD_HASHES", "true")
     with migrated(tmp_path, migrate.CONTROL) as made:
         with made.writing() as connection:
             api_keys.bootstrap(connection, "the-first-key")
@@ -51,7 +53,7 @@ def fits(control: Database, password: str) -> bool:
     with control.reading() as connection:
         found = users.credentials(connection, user(control))
     assert found
-    return passwords.matches(found.password_hash, password)
+    return passwords.Hasher().matches(found.password_hash, password)
 
 
 def entries(control: Database) -> list[audit_log.Entry]:

@@ -25,7 +25,6 @@ from sottovoce.service.retention import policy as retention_policy
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.retention.policy import RetentionPolicy
 from sottovoce.service.retention.sweep import Retention, SweepResult, SweepScheduler
-from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
@@ -125,10 +124,9 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
             database = stack.enter_context(migrated(tmp_path))
         else:
             postgres, _ = request.getfixturevalue("backends")
-            database = Database(postgres.create(f"retention_{secrets.token_hex(6)}"))
+            made = postgres.create_migrated(f"retention_{secrets.token_hex(6)}")
+            database = Database(made["SOTTOVOCE_DATABASE_URL"])
             stack.callback(database.close)
-            migrate.upgrade(database, migrate.REGION)
-            migrate.upgrade_queue(database)
         queue = DbosQueue(database)
         stack.callback(queue.close)
         yield House(database, Blobs.open(f"file://{tmp_path}/blobs", {}), queue, tmp_path)

@@ -1,0 +1,88 @@
+"""The engine of the tests' servers: PocketSphinx, which hears each stretch of speech once in a run of the tests.
+
+Many tests submit the same sample, and recognising it is most of their work. This engine keeps the words of each stretch under a
+digest of its samples, place and custom words in a folder of the test run, and loads PocketSphinx only for stretches that are new.
+The words are PocketSphinx's own, which hears each stretch without regard to those before. Tests about the choice of an engine set
+`SOTTOVOCE_ENGINE` themselves.
+"""
+
+import atexit
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.pocketsphinx import recognizer
+from sottovoce.engines.protocols import Aligner, Capabilities, Hints, Recognized, Speech
+from sottovoce.engines.registry import Engine
+from sottovoce.transcript import codec
+
+NAME = "tests.remembered:ENGINE"
+_FOLDER = "REMEMBERED_FOLDER"
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """The environment of a server that uses this engine; the folder is that of this test process."""
+    folder = tempfile.mkdtemp(prefix="sottovoce-heard-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return {"SOTTOVOCE_ENGINE": NAME, _FOLDER: folder}
+
+
+class Remembered:
+    """A `Recognizer` with the words of `PocketSphinx`."""
+
+    def __init__(self) -> None:
+        self._folder = Path(os.environ[_FOLDER])
+
+    @functools.cached_property
+    def _inner(self) -> recognizer.PocketSphinx:
+        return recognizer.PocketSphinx()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return recognizer.CAPABILITIES
+
+    def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
+        """Yield what is known of each stretch, or what PocketSphinx hears in it."""
+        for stretch in speech:
+            kept = self._folder / _digest(stretch, hints)
+            if kept.exists():
+                items = codec.load_items(kept.read_bytes())
+                yield Recognized(start=stretch.start, end=stretch.end, items=items)
+                continue
+            for heard in self._inner.recognize([stretch], hints):
+                _keep(kept, codec.dump_items(heard.items))
+                yield heard
+
+
+def _digest(stretch: Speech, hints: Hints) -> str:
+    digest = hashlib.sha256(stretch.audio.tobytes())
+    digest.update(repr((stretch.start, stretch.end, hints.language, hints.vocab)).encode())
+    return digest.hexdigest()
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write *path* in one step: several processes may hear the same stretch."""
+    own = path.with_suffix(f".{os.getpid()}")
+    own.write_bytes(content)
+    own.replace(path)
+
+
+def _load(_model: str, _device: str, _engine_config: EngineConfig) -> Remembered:
+    return Remembered()
+
+
+def _align(_model: str, _device: str, _engine_config: EngineConfig) -> Aligner:
+    from sottovoce.engines.pocketsphinx.aligner import PocketSphinxAligner
+
+    return PocketSphinxAligner()
+
+
+ENGINE = Engine(
+    name="pocketsphinx", package="pocketsphinx", offers=lambda _: (recognizer.CAPABILITIES,), load=_load, align=_align
+)
