@@ -14,6 +14,7 @@ from sottovoce.service.limits.rate_limits import RateLimits
 from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.queue.port import BATCH
 from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.lost_parts import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,10 @@ class TaskSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*."""
+    """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*.
+
+    *begin_anew*: the lost parts without which the operator has decided to start.
+    """
 
     folder: DataFolder
     region_number: int
@@ -60,6 +64,7 @@ class Plan:
     pricing: Pricing = field(default_factory=Pricing)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     slow_after: float = 1800.0
+    begin_anew: frozenset[Part] = frozenset()
 
     @property
     def embedded(self) -> bool:

@@ -12,26 +12,33 @@ from sottovoce.cli.common import data_dir, region, settings_of
 @region
 def migrate(**flags: object) -> None:
     """Migrate both databases and the queue's tables to the schema of this release."""
+    from sottovoce.service.storage import database_file
     from sottovoce.service.storage import migrate as migrations
     from sottovoce.service.storage.data_folder import DataFolder
-    from sottovoce.service.storage.database import Database, sqlite_url
+    from sottovoce.service.storage.database import Database, DatabaseUnusable, sqlite_url, usable
 
     settings = settings_of(**flags)
     folder = DataFolder(root=settings.data_dir, region=settings.region)
-    folder.prepare()
     wanted = (
         (settings.control_database_url, folder.control_database, migrations.CONTROL),
         (settings.database_url, folder.region_database, migrations.REGION),
     )
-    for url, file, branch in wanted:
-        database = Database(url or sqlite_url(file))
-        try:
-            migrations.upgrade(database, branch)
-            if branch == migrations.REGION:
-                migrations.upgrade_queue(database)
-            click.echo(f"{branch}: revision {migrations.current(database, branch)[0]}")
-        finally:
-            database.close()
+    try:
+        folder.prepare()
+        for url, file, branch in wanted:
+            if url is None:
+                database_file.checked(file, branch)
+            database = Database(url or sqlite_url(file))
+            try:
+                with usable(database, branch):
+                    migrations.upgrade(database, branch)
+                    if branch == migrations.REGION:
+                        migrations.upgrade_queue(database)
+                    click.echo(f"{branch}: revision {migrations.current(database, branch)[0]}")
+            finally:
+                database.close()
+    except (DatabaseUnusable, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.command()
