@@ -515,15 +515,15 @@ def faults(error: ValidationError, flags: Mapping[str, object]) -> str:
 
 def unknown_variables() -> list[str]:
     """A line for each variable `SOTTOVOCE_…` of the environment that is not a setting, with the nearest name of one."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}CONFIG"}
-    ours = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and not name.startswith(TESTS))
-    return [
-        f"{name} is not a setting{_nearest(name.upper(), known)}; it has no effect"
-        for name in ours
-        if name.upper() not in known
-    ]
+    known = {*(name.upper() for name in Settings.model_fields), "CONFIG"}
+    found = []
+    for name in sorted(os.environ):
+        own = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and not name.startswith(TESTS) and own not in known:
+            found.append(f"{name} is not a setting{_nearest(own, known, PREFIX)}; it has no effect")
+    return found
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
+def _nearest(name: str, known: Collection[str], prefix: str = "") -> str:
     found = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    return f" (did you mean {prefix}{found[0]}?)" if found else ""

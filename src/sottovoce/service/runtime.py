@@ -34,7 +34,7 @@ from sottovoce.service.queue import worker_registry
 from sottovoce.service.queue.dbos_queue import DbosQueue
 from sottovoce.service.storage import key_check, lost_parts, migrate
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.database import Connection, Database, one_line, sqlite_url, usable
+from sottovoce.service.storage.database import Connection, Database, sqlite_url, typed_line, usable
 from sottovoce.service.storage.encryption import Encryptor, write_secret
 from sottovoce.service.worker import start
 from sottovoce.service.worker.periodic import PeriodicTask, Scheduler
@@ -269,5 +269,5 @@ async def _fault_of(check: Awaitable[object]) -> str | None:
     try:
         await check
     except Exception as error:  # noqa: BLE001 - the check of a part fails with any error of its library
-        return f"{type(error).__name__}: {one_line(error)}"
+        return typed_line(error)
     return None

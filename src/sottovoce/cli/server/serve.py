@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> N
     else:
         _name_lines(settings.region)
     sock = bound(settings.host, settings.port)
-    with _started(settings, begin_anew) as runtime:
+    with sock, _started(settings, begin_anew) as runtime:
         _run(settings, runtime, sock)
 
 
@@ -103,7 +103,7 @@ def worker(health_port: int | None, begin_anew: tuple[str, ...], **flags: object
     signals = {signal.SIGTERM, signal.SIGINT}
     if sock is None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread starts: threads inherit the mask
-    with _started(settings, begin_anew) as runtime:
+    with sock or nullcontext(), _started(settings, begin_anew) as runtime:
         if sock is not None:
             _run(settings, runtime, sock)
         else:

@@ -90,6 +90,12 @@ def one_line(error: BaseException) -> str:
     return text[:300]
 
 
+def typed_line(error: BaseException) -> str:
+    """Return the type of *error* and its reason in one line."""
+    kind, text = type(error).__name__, one_line(error)
+    return kind if text == kind else f"{kind}: {text}"
+
+
 class DatabaseUnusable(Exception):
     """A database cannot be used. The text is one line: which one, why, and the next step."""
 

@@ -90,7 +90,9 @@ def _regions(folder: DataFolder) -> list[Path]:
 def _sealed_regions(folder: DataFolder) -> Iterator[bool]:
     """For each region of the data folder, whether it has or had encrypted values."""
     for path in _regions(folder):
-        yield database_file.has_rows(path, "counters", "name = 'v1' AND value > 0") or database_file.has_rows(path, "deliveries")
+        yield database_file.has_rows(path, "counters", "name = 'v1' AND value > 0") or database_file.has_rows(
+            path, "deliveries"
+        )
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -88,7 +88,9 @@ def test_a_lost_region_database_stops_the_start_until_the_operator_begins_anew(f
     lose(path)
     for _ in range(2):  # the first refusal has changed nothing
         text = refused(folder)
-        assert text.startswith(f"{path} is {state}, and {folder / 'eu1' / 'blobs'} has the files of 1 job(s): restore it")
+        assert text.startswith(
+            f"{path} is {state}, and {folder / 'eu1' / 'blobs'} has the files of 1 job(s): restore it"
+        )
         assert "--begin-anew region-database" in text
     start(folder, Part.REGION_DATABASE)
     assert jobs(folder) == 0
@@ -160,7 +162,9 @@ def test_a_lost_key_is_not_replaced(folder: Path) -> None:
     path = folder / "secrets.key"
     lost = path.read_bytes()
     path.unlink()
-    assert refused(folder).startswith(f"{path} is missing, and stored configs are encrypted with its keys: put the file")
+    assert refused(folder).startswith(
+        f"{path} is missing, and stored configs are encrypted with its keys: put the file"
+    )
     assert not path.exists()
     path.write_bytes(new_key())
     assert "no key of" in refused(folder)
