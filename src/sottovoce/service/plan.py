@@ -44,6 +44,7 @@ class Plan:
     blob_options: Mapping[str, str] = field(default_factory=dict)
     secrets_key_file: Path | None = None
     first_key: str | None = None
+    owner_email: str | None = None
     engine: str = "auto"
     engine_config: EngineConfig = field(default_factory=EngineConfig)
     slots: int = 1

@@ -16,7 +16,7 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.inference.pool import MEDIA, Pool
 from sottovoce.service.billing.credit_holds import CreditReservations
 from sottovoce.service.context import RegionContext
-from sottovoce.service.identity import api_keys
+from sottovoce.service.identity import api_keys, users
 from sottovoce.service.identity.api_key_cache import ApiKeyCache
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.batched_reader import JobDataLoader
@@ -186,13 +186,19 @@ class Runtime:
         return database
 
     def _first_key(self) -> None:
-        """In an empty control database, create a workspace, user 1 and an API key, stored in the data folder and shown once."""
+        """In an empty control database, create a workspace, user 1 and an API key, stored in the data folder and shown once.
+
+        Give user 1 the operator's address, if there is one and the user has none.
+        """
         file = self.plan.folder.api_key
         with self.control.writing() as connection:
             # a file without a workspace: the last start was killed in between; keep its key, because people may have read it
             stored = file.read_text(encoding="utf-8").strip() if file.exists() else ""
             secret = self.plan.first_key or stored or api_keys.new_secret()
-            if not api_keys.bootstrap(connection, secret):
+            made = api_keys.bootstrap(connection, secret)
+            if self.plan.owner_email is not None:
+                users.give_owner_email(connection, self.plan.owner_email)
+            if not made:
                 return
             if secret != stored:
                 file.unlink(missing_ok=True)
