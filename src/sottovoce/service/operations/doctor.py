@@ -52,6 +52,7 @@ LOW_DISK = 5 << 30
 """Free bytes below which the disk gets a note."""
 _FALLBACK_MEMORY = 300 << 20  # bytes of a PocketSphinx process (research `engines.md` §2)
 _GPU_LIBRARIES = ("libcublas.so.12", "libcudnn.so.9")
+_CUDA = "install nvidia-cublas-cu12 and nvidia-cudnn-cu12 with pip, and name their folders in LD_LIBRARY_PATH (docs/running.md)"
 
 
 class Level(StrEnum):
@@ -265,7 +266,7 @@ def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
         try:
             ctypes.CDLL(name)
         except OSError:
-            yield _fault("gpu", f"{name} cannot be loaded: install NVIDIA's CUDA 12 and cuDNN 9 libraries")
+            yield _fault("gpu", f"{name} cannot be loaded: {_CUDA}")
 
 
 # ── storage, mail and the port ──
