@@ -1,6 +1,7 @@
 """Stored results in the forms of the API: a job's view, and its transcript in each format."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
@@ -15,6 +16,7 @@ from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.storage.blob_keys import text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
+from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
@@ -23,6 +25,8 @@ from sottovoce.wire.formats import alignment
 from sottovoce.wire.formats.table import FORMATS, Rendering
 from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import JobView
+
+_log = logging.getLogger(__name__)
 
 SMALL = 16 << 10
 """Bytes of the largest decrypted config that is cached."""
@@ -44,12 +48,17 @@ def _request(job: Job, view: JobView, transcript: Transcript) -> TranscriptionRe
     return parsed
 
 
+class ResultLost(Missing):
+    """The stored result of a job that is done is missing, although the job was not removed."""
+
+
 class Results:
     """Reads the results of jobs."""
 
-    def __init__(self, blobs: Blobs, encryptor: Encryptor) -> None:
+    def __init__(self, blobs: Blobs, encryptor: Encryptor, database: Database) -> None:
         self._blobs = blobs
         self._encryptor = encryptor
+        self._database = database
         self._configs: OrderedDict[bytes, Any] = OrderedDict()
 
     def view(self, job: Job) -> JobView:
@@ -126,7 +135,7 @@ class Results:
             raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
 
     async def stored(self, job: Job) -> bytes:
-        """The stored result of *job* in the form of its codec. Raises `Refused` if there is none."""
+        """The stored result of *job* in the form of its codec. Raises `Refused` if there is none, `ResultLost` if it is missing."""
         if job.state is not State.DONE:
             raise Refused(NO_TRANSCRIPT[job.state], "; ".join(error.message for error in job.errors))
         if job.result_key is None:
@@ -134,4 +143,8 @@ class Results:
         try:
             return await self._blobs.get(job.result_key)
         except Missing as missing:
-            raise Refused(Kind.FILE_EXPIRED) from missing
+            now = await self._database.read(lambda connection: repository.get(connection, job.id))
+            if now is None or now.state in REMOVED:
+                raise Refused(Kind.FILE_EXPIRED) from missing
+            _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})  # noqa: TRY400
+            raise ResultLost(job.result_key) from missing

@@ -32,7 +32,7 @@ from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.service.email import smtp as mail
-from sottovoce.service.operations import model_checks
+from sottovoce.service.operations import lost_results, model_checks
 from sottovoce.service.plan import Plan
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.queue.worker_registry import Worker
@@ -278,7 +278,10 @@ def storage(plan: Plan) -> Iterator[Finding]:
     yield region
     yield _database("control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL)
     yield _keys(plan, readable=region.level is Level.OK)
-    yield _blobs(plan)
+    blobs = _blobs(plan)
+    yield blobs
+    if region.level is Level.OK and blobs.level is Level.OK:
+        yield from _results(plan)
     yield _lock(plan)
 
 
@@ -340,6 +343,27 @@ def _blobs(plan: Plan) -> Finding:
     except Exception as error:  # noqa: BLE001 - the report shows every error of the store's library
         return _fault("blobs", f"cannot be written: {typed_line(error)}")
     return _ok("blobs", "can be written and read")
+
+
+def _results(plan: Plan) -> Iterator[Finding]:
+    """Yield a fault if the store lacks transcripts of jobs that are done."""
+    if plan.database_url is None and not plan.folder.region_database.exists():
+        return
+    database = Database(plan.database_url or sqlite_url(plan.folder.region_database))
+    try:
+        store = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
+        lost, checked = asyncio.run(lost_results.find(database, store))
+    except Exception as error:  # noqa: BLE001 - the report shows every error of the database and of the store's library
+        yield _fault("results", f"cannot be compared with the store: {typed_line(error)}")
+    else:
+        if lost:
+            shown = ", ".join(lost[:3])
+            text = f"the store lacks the transcripts of {len(lost)} of {checked} jobs that are done ({shown})"
+            yield _fault("results", f"{text}: restore the blobs from the backup (docs/backup.md)")
+        else:
+            yield _ok("results", f"the store has the transcripts of all {checked} jobs that are done")
+    finally:
+        database.close()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
@@ -15,6 +16,7 @@ from sottovoce.service.jobs import repository
 from sottovoce.service.operations import doctor, model_checks
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.storage import migrate
+from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.encryption import Encryptor, new_key
@@ -180,6 +182,23 @@ def test_the_keys_are_compared_with_the_database(run, tmp_path):
     assert "cannot be used: key 1 is not" in finding(run("--json"), "keys")["text"]
     folder.secrets_key.unlink()
     assert "is missing, and stored configs are encrypted" in finding(run("--json"), "keys")["text"]
+
+
+def test_transcripts_that_the_store_lacks_are_a_fault(run, tmp_path):
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    database = filled(folder)
+    try:
+        with database.writing() as connection:
+            connection.execute(sa.update(t.jobs).values(state="done", result_key="jobs/job0000001/1/transcript"))
+    finally:
+        database.close()
+    result = run("--json")
+    assert (result.exit_code, finding(result, "results")["level"]) == (1, "fault")
+    assert "lacks the transcripts of 1 of 1 jobs that are done (job0000001)" in finding(result, "results")["text"]
+    transcript = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_bytes(b"{}")
+    assert finding(run("--json"), "results")["level"] == "ok"
 
 
 def test_a_running_server_is_described_instead_of_one_that_would_start_here(run, tmp_path, monkeypatch):
