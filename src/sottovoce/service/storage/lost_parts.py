@@ -172,7 +172,7 @@ def _lost_key(why: str) -> PartLost:
 
 
 def _lost_region(why: str) -> PartLost:
-    return PartLost(Part.REGION_DATABASE, why, RESTORE, "these jobs are lost, and their files are removed a day later")
+    return PartLost(Part.REGION_DATABASE, why, RESTORE, "these jobs are lost, and the next sweep removes their files")
 
 
 def _lost_control(why: str) -> PartLost:
