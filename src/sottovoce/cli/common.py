@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from sottovoce.settings import Settings
 
 
-def settings_of(*, quiet: bool = False, **flags: object) -> "Settings":
-    """The settings, with *flags* first; warns of unknown variables unless *quiet*.
+def settings_of(**flags: object) -> "Settings":
+    """The settings, with *flags* first, after a warning about each unknown variable. Raises as `silent_settings`."""
+    from sottovoce.settings import unknown_variables
+
+    loaded = silent_settings(**flags)
+    for text in unknown_variables():
+        click.echo(f"warning: {text}", err=True)
+    return loaded
+
+
+def silent_settings(**flags: object) -> "Settings":
+    """The settings, with *flags* first.
 
     Raises `click.UsageError`, which names each invalid setting, and the file if it is in one.
     """
@@ -23,13 +33,10 @@ def settings_of(*, quiet: bool = False, **flags: object) -> "Settings":
     from sottovoce import settings
 
     try:
-        loaded = settings.load(**flags)
+        return settings.load(**flags)
     except (ValueError, OSError) as error:
         text = settings.faults(error, flags) if isinstance(error, ValidationError) else str(error)
         raise click.UsageError(f"invalid settings: {text}") from error
-    for text in () if quiet else settings.unknown_variables():
-        click.echo(f"warning: {text}", err=True)
-    return loaded
 
 
 data_dir = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import settings_of
+from sottovoce.cli.common import silent_settings
 
 if TYPE_CHECKING:
     from sottovoce.service.operations.supervisor import RegionProcess
@@ -29,7 +29,7 @@ def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
     from sottovoce.service.operations.supervisor import RestartPolicy, Supervisor
 
     flags = {name: value for name, value in flags.items() if value is not None and name not in {"region", "regions"}}
-    each = {name: settings_of(quiet=True, **{**flags, "region": name, "regions": ""}) for name in settings.regions}
+    each = {name: silent_settings(**{**flags, "region": name, "regions": ""}) for name in settings.regions}
     plans = _plans(each)
     logs.set_up(settings.log_level)
     log_unknown_variables()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import data_dir, region, settings_of
+from sottovoce.cli.common import data_dir, region, silent_settings
 from sottovoce.cli.server.listening import bound, shown
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> N
         if flags["regions"]:
             raise click.UsageError("--region and --regions exclude each other")
         flags["regions"] = ""  # --region overrides SOTTOVOCE_REGIONS
-    settings = settings_of(quiet=True, **flags)
+    settings = silent_settings(**flags)
     if settings.regions:
         from sottovoce.cli.server.multi_region import supervise
 
@@ -92,7 +92,7 @@ def worker(health_port: int | None, begin_anew: tuple[str, ...], **flags: object
 
     from sottovoce import logs
 
-    settings = settings_of(quiet=True, roles="batch", **flags)
+    settings = silent_settings(roles="batch", **flags)
     if settings.database_url is None:
         raise click.UsageError(
             "a separate worker needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder processes its jobs itself"

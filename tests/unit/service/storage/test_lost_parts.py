@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(filled: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(filled: Path, tmp_path: Path) -> Path:
     copied = tmp_path / "data"
     shutil.copytree(filled, copied)
     return copied
