@@ -19,6 +19,8 @@ NEWEST = 20
 """Rows of each table that a quick check looks at."""
 BATCH = 500
 """Values of one query of `count`."""
+LARGE = 64 << 10
+"""Bytes of a value that a quick check leaves out and `count` reads on its own; a config may have 4 MB."""
 _ACCEPTED = "accepted secrets key"
 """The counter with the fingerprint of the key with which the operator has accepted that older values are unreadable."""
 
@@ -38,17 +40,22 @@ def opens(connection: sa.Connection, encryptor: Encryptor, *, thorough: bool = F
     """
     values = _of_jobs(connection, thorough=thorough)
     if thorough:
-        deliveries = sa.select(t.deliveries.c.target).limit(NEWEST)
-        values += [bytes(value) for value in connection.scalars(deliveries)]
+        deliveries = sa.select(_small(t.deliveries.c.target)).limit(NEWEST)
+        values += [bytes(value) for value in connection.scalars(deliveries) if value is not None]
     return not values or any(encryptor.opens(value) for value in values)
 
 
 def _of_jobs(connection: sa.Connection, *, thorough: bool) -> list[bytes]:
     columns = [column for column in SEALED if column.table is t.jobs]
-    newest = sa.select(*columns).order_by(t.jobs.c.v1_id.desc()).limit(NEWEST)
+    newest = sa.select(*map(_small, columns)).order_by(t.jobs.c.v1_id.desc()).limit(NEWEST)
     if thorough:  # removed jobs have no values
         newest = newest.where(sa.or_(*(column.is_not(None) for column in columns)))
     return [bytes(value) for row in connection.execute(newest) for value in row if value is not None]
+
+
+def _small(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """*column*, or NULL for a large value."""
+    return sa.case((sa.func.length(column) <= LARGE, column))
 
 
 def is_accepted(connection: sa.Connection, encryptor: Encryptor) -> bool:
@@ -81,7 +88,7 @@ def count(database: Database, encryptor: Encryptor) -> Sealed:
 
 def _batches(database: Database, column: sa.Column[Any]) -> Iterator[list[bytes]]:
     (key,) = column.table.primary_key.columns
-    statement = sa.select(key, column).where(column.is_not(None)).order_by(key).limit(BATCH)
+    statement = sa.select(key, _small(column)).where(column.is_not(None)).order_by(key).limit(BATCH)
     after: list[sa.ColumnElement[bool]] = []
     while True:
         with database.reading() as connection:
@@ -89,4 +96,9 @@ def _batches(database: Database, column: sa.Column[Any]) -> Iterator[list[bytes]
         if not rows:
             return
         after = [key > rows[-1][0]]
-        yield [bytes(row[1]) for row in rows]
+        yield [bytes(value) for _, value in rows if value is not None]
+        for large in [row[0] for row in rows if row[1] is None]:
+            with database.reading() as connection:
+                value = connection.scalar(sa.select(column).where(key == large))
+            if value is not None:
+                yield [bytes(value)]

@@ -213,8 +213,13 @@ def test_unreadable_values_are_counted(folder: Path) -> None:
         with made.database.reading() as connection:
             assert key_check.opens(connection, made.encryptor, thorough=True)  # one of two opens
             assert not key_check.opens(connection, Encryptor([new_key()]))
+            large = made.encryptor.encrypt(bytes(key_check.LARGE))
+        with made.database.writing() as connection:
+            repository.insert(connection, new_job("job0000003", config=large))
         counted = key_check.count(made.database, made.encryptor)
-        assert (counted.checked, counted.closed) == (2, 1)
+        assert (counted.checked, counted.closed) == (3, 1)
+        lost = key_check.count(made.database, Encryptor([new_key()]))
+        assert (lost.checked, lost.closed) == (3, 3)
         with made.database.writing() as connection:
             connection.execute(sa.update(t.jobs).values(config=None))
         with made.database.reading() as connection:
