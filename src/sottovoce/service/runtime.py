@@ -141,7 +141,11 @@ class Runtime:
         self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
         self.control = self._database(plan.control_database_url, folder.control_database, migrate.CONTROL)
         self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
-        lost_parts.check_rows(control=self.control, region=self.database, blobs=self.blobs, anew=anew)
+        # without a URL, each process of a fleet makes a control database of its own
+        shared = plan.embedded or plan.control_database_url is not None
+        lost_parts.check_rows(
+            control=self.control if shared else None, region=self.database, blobs=self.blobs, anew=anew
+        )
         if not lost_parts.check_keys(self.database, self.encryptor, key_file, anew):
             _log.warning("stored configs cannot be decrypted", extra={"file": key_file.name})
 
@@ -245,11 +249,16 @@ class Runtime:
         database, store = await asyncio.gather(_fault_of(self._can_write()), _fault_of(blobs))
         faults: dict[str, str | None] = {"database": database, "blobs": store}
         faults["keys"] = None if faults["database"] else await _fault_of(self._check_keys())
-        faults["disk"] = self.no_room
+        faults["disk"] = await _fault_of(asyncio.to_thread(self._check_room))
         for name, why in faults.items():
             if why is not None:
                 _log.warning("not ready", extra={"part": name, "why": why})
         return {**{name: why is None for name, why in faults.items()}, "engines": self.pool.alive()}
+
+    def _check_room(self) -> None:
+        """Raise `ValueError` if every upload is refused for the reserve of the disk."""
+        if (why := self.no_room) is not None:
+            raise ValueError(why)
 
     async def _check_keys(self) -> None:
         """Raise `ValueError` if no key decrypts the newest configs, unless the operator has accepted that."""

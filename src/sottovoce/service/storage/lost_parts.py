@@ -106,10 +106,10 @@ def _state(path: Path) -> str:
 # ── rows, when the databases are open ──
 
 
-def check_rows(*, control: Database, region: Database, blobs: Blobs, anew: Collection[Part]) -> None:
+def check_rows(*, control: Database | None, region: Database, blobs: Blobs, anew: Collection[Part]) -> None:
     """Raise `PartLost` if a database is new although another part shows that there was an older one. Records what *anew* accepts.
 
-    Raises `OSError` if the blob store of a new region database cannot be read.
+    *control* `None`: it may be new. Raises `OSError` if the blob store of a new region database cannot be read.
     """
     if not _has_row(region, _HAD_JOBS):
         accepted = _has_row(region, sa.select(t.counters.c.value).where(t.counters.c.name == _ACCEPTED))
@@ -118,7 +118,7 @@ def check_rows(*, control: Database, region: Database, blobs: Blobs, anew: Colle
                 connection.execute(sa.insert(t.counters).values(name=_ACCEPTED, value=1))
         elif not accepted and _has_transcripts(blobs):
             raise _lost_region(f"{region.place} has had no job, and the blob store has transcripts of jobs")
-    elif Part.CONTROL_DATABASE not in anew and not _has_row(control, sa.select(t.workspaces.c.id)):
+    elif control and Part.CONTROL_DATABASE not in anew and not _has_row(control, sa.select(t.workspaces.c.id)):
         raise _lost_control(f"{control.place} has no workspace, and {region.place} has jobs")
 
 
