@@ -41,6 +41,7 @@ def plan(settings: Settings) -> Plan:
         blob_options=settings.blob_options,
         secrets_key_file=settings.secrets_key_file,
         first_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        owner_email=settings.owner_email,
         engine=settings.engine,
         engine_config=engine_config,
         slots=slots,

@@ -4,16 +4,18 @@ A flag overrides the environment (`SOTTOVOCE_…`), which overrides the TOML fil
 in the working folder if present), which overrides the default. `docs/settings.md` lists every setting; a test compares it
 with this module.
 
-In order: the settings, their validation, their sources, `redacted` for the log, and `load`.
+In order: the settings, their validation, their sources, `redacted` for the log, `load`, and what is said about wrong ones.
 """
 
+import difflib
 import ipaddress
 import os
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -29,6 +31,12 @@ ROLES: tuple[Role, ...] = ("api", "batch", "realtime")
 RegionName = Annotated[str, Field(pattern=NAME)]
 REGION = "{region}"
 """The placeholder for the region's name in URLs and in `SOTTOVOCE_CONFIG`."""
+DEFAULT_FILE = "sottovoce.toml"
+"""The TOML file in the working folder that is read without `SOTTOVOCE_CONFIG`."""
+PREFIX = "SOTTOVOCE_"
+"""The prefix of the variables of settings."""
+TESTS = f"{PREFIX}TEST_"
+"""The prefix of the variables of the test suite, which are no settings."""
 GIB = 1 << 30  # bytes
 SAFE_PASSWORD_MEMORY = 65_536  # KiB: the second option of RFC 9106 §4
 Pause = Annotated[float, Field(gt=0, le=7 * 86_400)]  # seconds, at most a week
@@ -384,6 +392,11 @@ class Settings(BaseSettings):
     )
     smtp_login: str | None = Field(default=None, description="Login name at the mail server.")
     smtp_password: SecretStr | None = Field(default=None, description="Password of that login; sent only over TLS.")
+    owner_email: str | None = Field(
+        default=None,
+        max_length=254,
+        description="E-mail address of user 1, the owner of the first key, for mails about jobs; used if user 1 has none.",
+    )
     smtp_sender: str | None = Field(
         default=None, description="Sender address of mails; required with SOTTOVOCE_SMTP_HOST."
     )
@@ -454,7 +467,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources in order of precedence: flags, environment, TOML file."""
         del dotenv_settings, file_secret_settings
-        file = _config_file(init_settings()) or "sottovoce.toml"
+        file = _config_file(init_settings()) or DEFAULT_FILE
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     def redacted(self) -> dict[str, Any]:
@@ -484,7 +497,53 @@ def _config_file(flags: Mapping[str, object]) -> str | None:
 def load(**flags: object) -> Settings:
     """The settings of this process; *flags* that are `None` are ignored. Raises ValueError."""
     given = {name: value for name, value in flags.items() if value is not None}
-    named = _config_file(given)
-    if named and not Path(named).is_file():
-        raise ValueError(f"SOTTOVOCE_CONFIG names a file that does not exist: {named}")
+    _file(given)  # read here first, for an error that names the file
     return Settings(**given)  # type: ignore[arg-type]
+
+
+def _file(given: Mapping[str, object]) -> tuple[Path, dict[str, Any]]:
+    """The TOML file of this process, which may be missing if it is the default one, and its content. Raises `ValueError`."""
+    named = _config_file(given)
+    path = Path(named or DEFAULT_FILE)
+    if not path.exists():
+        if named:
+            raise ValueError(f"SOTTOVOCE_CONFIG names a file that does not exist: {named}")
+        return path, {}
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"the file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ValueError(f"the file {path} is not valid TOML: {str(error).splitlines()[0]}") from error
+
+
+def faults(error: ValidationError, flags: Mapping[str, object]) -> str:
+    """The invalid settings of *error* in one line; those of the TOML file name it. *flags* as for `load`."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    path, content = _file(given)
+    found = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        elsewhere = name in given or f"{PREFIX}{name.upper()}" in os.environ
+        place = f" (in {path})" if name in content and not elsewhere else ""
+        text = fault["msg"]
+        if fault["type"] == "extra_forbidden":
+            text = f"is not a setting{_nearest(name, Settings.model_fields)}"
+        found.append(": ".join(filter(None, [".".join(map(str, fault["loc"])) + place, text])))
+    return "; ".join(found)
+
+
+def unknown_variables() -> list[str]:
+    """A line for each variable `SOTTOVOCE_…` of the environment that is not a setting, with the nearest name of one."""
+    known = {*(name.upper() for name in Settings.model_fields), "CONFIG"}
+    found = []
+    for name in sorted(os.environ):
+        own = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and not name.startswith(TESTS) and own not in known:
+            found.append(f"{name} is not a setting{_nearest(own, known, PREFIX)}; it has no effect")
+    return found
+
+
+def _nearest(name: str, known: Collection[str], prefix: str = "") -> str:
+    found = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {prefix}{found[0]}?)" if found else ""

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
 from sottovoce.service.jobs.model import Job
+from tests.chaos import losses
 from tests.chaos.checks import Excuses
 from tests.chaos.rounds import Round, kill, waiting_for
 from tests.chaos.worlds import LEASE, Embedded, Fleet, soon
@@ -524,6 +525,15 @@ FAULTS: dict[str, Fault] = {
     "locked": Fault(do=locked, backends=("sqlite",), excused=AWAY),
     "reserve": Fault(do=reserve, backends=("sqlite",), kills=True),  # it restarts the server, which drains for a second
     "second-server": Fault(do=second_server, backends=("sqlite",)),
+    "lost-key": Fault(do=losses.lost_key, kills=True),  # it restarts the server, which drains for a second
+    "lost-database": Fault(do=losses.lost_database, kills=True),
+    "lost-blob": Fault(
+        do=losses.lost_blob,
+        excused={
+            "result of a done job is missing": "the transcript was removed from the store",
+            "request failed.*ResultLost": "the client that asked for it got 500",
+        },
+    ),
     "disk-full": Fault(do=disk_full, backends=("sqlite",), excused=DISK, kills=True, where="small"),
     "kill-long": Fault(do=kill_long, kills=True, where="long"),
 }

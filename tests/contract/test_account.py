@@ -1,6 +1,8 @@
 """Accounts over HTTP, on a server in this process: registering, logging in, passwords, keys."""
 
 import asyncio
+import base64
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -242,8 +244,15 @@ def test_an_account_opens_once_its_address_is_verified(posting: House) -> None:
     assert f"https://stt.example.org/account/verify?token={token}\n" in posting.mails()[0].body
     before = posting.everything()
     page = ada("GET", "/verify", params={"token": token})
-    assert (page.status_code, page.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.text.count("<button>") == 1
+    assert token not in page.text, "the page is the same for every link"
+    assert page.text != ada("GET", "/reset").text
+    for tag in ("script", "style"):  # the policy lets a browser run these lines and no other
+        (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in page.headers["content-security-policy"]
     assert posting.everything() == before, "programs that read mail follow links"
     refused(ada("POST", "/verify", {"token": token, "password": OTHER}), 401, "Permission Denied", "wrong")
     refused(ada("POST", "/verify", {"token": "x" * 43, "password": PASSWORD}), 400, "Bad Request", "token")

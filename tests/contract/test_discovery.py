@@ -131,6 +131,11 @@ def test_realtime_is_there_only_where_the_region_has_it_and_an_engine_does(regio
 
 
 def test_regions_say_what_they_are_and_where_the_others_are(regions: dict[str, Region]) -> None:
+    regions["au1"].has(*ENGINES)
+    body = regions["au1"].ask("/v1/regions").json()
+    assert [each["modes"] for each in body["regions"]] == [["batch"]] * 3, "no engine here is live"
+    live = Capabilities(engine="live", model="en", languages=frozenset({"en"}), live=True)
+    regions["au1"].has(*ENGINES, live)
     body = regions["au1"].ask("/v1/regions").json()
     assert body["region"] == "au1"
     assert [(each["name"], each["modes"], each["url"], each["here"]) for each in body["regions"]] == [
@@ -146,6 +151,8 @@ def test_a_region_without_batch_has_no_address_for_jobs(tmp_path: Path) -> None:
         try:
             assert live.ask("/v2/jobs", KEY).status_code == 404
             assert live.ask("/v1.0/user/1/jobs", KEY).status_code == 404
+            assert live.ask("/v1/regions").json()["regions"][0]["modes"] == []
+            live.has(Capabilities(engine="live", model="en", languages=frozenset({"en"}), live=True))
             assert live.ask("/v1/regions").json()["regions"][0]["modes"] == ["realtime"]
             assert "batch" not in live.ask("/v1/discovery/features").json()
         finally:

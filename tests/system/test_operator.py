@@ -203,12 +203,13 @@ def test_a_rejected_job_is_listed_shown_and_retried(tmp_path, demo, gate):
 
 def test_a_store_that_cannot_be_written_is_not_ready(tmp_path, demo):
     with Server(tmp_path) as server, server.client() as client:
-        assert client.get("/health/ready").json() == {"ready": True, "database": True, "blobs": True, "engines": True}
+        parts = dict.fromkeys(("ready", "database", "blobs", "keys", "disk", "engines"), True)
+        assert client.get("/health/ready").json() == parts
         blobs = server.data / "eu1" / "blobs"
         blobs.rename(blobs.with_name("away"))
         blobs.write_bytes(b"not a folder")  # root minds no mode
         until(lambda: client.get("/health/ready").status_code == 503, "503")  # an answer is good for a second
-        assert client.get("/health/ready").json() == {"ready": False, "database": True, "blobs": False, "engines": True}
+        assert client.get("/health/ready").json() == parts | {"ready": False, "blobs": False}
         assert {line["part"] for line in server.events("not ready")} == {"blobs"}
         assert client.get("/health/live").status_code == 200
         answer = refused(server, demo)
@@ -228,7 +229,12 @@ def test_a_full_disk_refuses_media_and_stores_nothing(tmp_path, demo):
         assert "disk" in answer.json()["detail"]
         assert client.get("/v2/jobs").json() == {"jobs": []}
         assert blobs_of(server) == []
-        assert client.get("/health/ready").status_code == 200
+        ready = client.get("/health/ready")
+        assert (ready.status_code, ready.json()["disk"]) == (503, False)
+        assert "SOTTOVOCE_RESERVE_BYTES" in until(
+            lambda: "Uploads are" in server.out.read_text() and server.out.read_text(), "its word"
+        )
+        assert [line["level"] for line in server.events("no room for media")] == ["warning"]
 
 
 def test_jobs_and_bytes_of_a_workspace_are_limited(tmp_path, demo, gate):

@@ -20,6 +20,7 @@ from sottovoce.engines.models import known_files
 from sottovoce.service.metrics import FAMILIES
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.settings import Settings, load
+from sottovoce.wire.v1 import errors as v1_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -414,3 +415,80 @@ def test_the_proxies_pass_what_the_server_takes():
         assert re.search(rf"{directive} +1h", caddy)
     for text in (nginx, caddy):
         assert "metrics" in text
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_a_proxy_answers_for_a_server_that_is_away_as_the_server_would(name):
+    text = (DEPLOY / name).read_text()
+    assert v1_errors.html(503).strip() in text
+    assert "text/html" in text
+    (pattern,) = set(re.findall(r"\^/\(v1\S+", text))
+    for path, is_v1 in {
+        "/v1.0": True, "/v1.0/user/1/jobs": True, "/v1/user/1/jobs/": True, "/v1/status": True,
+        "/v1/api-keys": False, "/v1/usernames": False, "/v2/jobs": False, "/v1.0x": False,
+    }.items():  # fmt: skip
+        assert bool(re.search(pattern, path)) is is_v1 is v1_errors.speaks(path.rstrip("/")), path
+
+
+# ── GPUs ──
+
+
+def test_the_unit_lets_gpus_be_used_and_no_other_device():
+    unit = (DEPLOY / "sottovoce.service").read_text()
+    assert not re.search(r"^PrivateDevices=yes", unit, re.MULTILINE), "it would hide GPUs"
+    assert re.search(r"^DevicePolicy=closed$", unit, re.MULTILINE)
+    allowed = re.findall(r"^DeviceAllow=(\S+) rw$", unit, re.MULTILINE)
+    assert {"char-nvidia", "char-nvidiactl", "char-nvidia-uvm"} <= set(allowed)
+    assert all(name.startswith("char-nvidia") for name in allowed)
+
+
+def test_the_variants_for_gpus_name_the_image_and_ask_for_a_gpu():
+    (compose,) = documents(DEPLOY / "compose.gpu.yaml")
+    service = compose["services"]["sottovoce"]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert set(service["build"]["args"]) == {"CUDA"}
+    (overlay,) = documents(DEPLOY / "kubernetes-gpu" / "kustomization.yaml")
+    assert overlay["resources"] == ["../kubernetes"]
+    (patch,) = overlay["patches"]
+    assert patch["target"]["name"] in {thing["metadata"]["name"] for thing in objects("Deployment")}
+    steps = {step["path"].rpartition("/")[2]: step["value"] for step in yaml.safe_load(patch["patch"])}
+    assert steps["nvidia.com~1gpu"] == 1
+    for image in (service["image"], f"sottovoce:{overlay['images'][0]['newTag']}"):
+        assert image == f"sottovoce:{__version__}-gpu"
+    for settings in (service["environment"], {entry["name"]: entry["value"] for entry in steps["env"]}):
+        assert settings["SOTTOVOCE_DEVICE"] == "cuda"
+
+
+def test_the_packages_of_cuda_are_named_and_pinned():
+    pinned = re.findall(r"^(nvidia-\S+)==", (ROOT / "constraints" / "cuda.txt").read_text(), re.MULTILINE)
+    assert {"nvidia-cublas-cu12", "nvidia-cudnn-cu12"} <= set(pinned)
+    text = (DEPLOY / "Containerfile").read_text()
+    assert "--require-hashes --requirement constraints/cuda.txt; fi" in text
+    (python,) = set(re.findall(r"^FROM python:(\S+)-slim", text, re.MULTILINE))
+    for folder in ("cublas", "cudnn", "cuda_nvrtc"):
+        assert f"/opt/sottovoce/lib/python{python}/site-packages/nvidia/{folder}/lib" in text
+    page = (DOCS / "running.md").read_text()
+    for name in (
+        "nvidia-cublas-cu12",
+        "nvidia-cudnn-cu12",
+        "constraints/cuda.txt",
+        "compose.gpu.yaml",
+        "kubernetes-gpu",
+    ):
+        assert name in page
+
+
+# ── alerts ──
+
+
+def test_the_alert_rules_are_those_of_the_operators_page():
+    (rules,) = documents(DEPLOY / "alerts.yaml")
+    (group,) = rules["groups"]
+    table = (DOCS / "operations.md").read_text().partition("| what | PromQL |")[2].partition("\n\n")[0]
+    assert [rule["expr"] for rule in group["rules"]] == re.findall(r"^\| [^|]+ \| `([^`]+)` \|", table, re.MULTILINE)
+    known = {family.name for family in FAMILIES} | {"sottovoce_http_request_seconds_bucket"}
+    for rule in group["rules"]:
+        assert set(re.findall(r"\bsottovoce_[a-z_]+", rule["expr"])) <= known
+        assert rule["annotations"]["summary"]
+    assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])

@@ -14,18 +14,29 @@ if TYPE_CHECKING:
 
 
 def settings_of(**flags: object) -> "Settings":
-    """The settings, with *flags* first. Raises `click.UsageError`, which names each invalid setting."""
+    """The settings, with *flags* first, after a warning about each unknown variable. Raises as `silent_settings`."""
+    from sottovoce.settings import unknown_variables
+
+    loaded = silent_settings(**flags)
+    for text in unknown_variables():
+        click.echo(f"warning: {text}", err=True)
+    return loaded
+
+
+def silent_settings(**flags: object) -> "Settings":
+    """The settings, with *flags* first.
+
+    Raises `click.UsageError`, which names each invalid setting, and the file if it is in one.
+    """
     from pydantic import ValidationError
 
-    from sottovoce.settings import load
+    from sottovoce import settings
 
     try:
-        return load(**flags)
+        return settings.load(**flags)
     except (ValueError, OSError) as error:
-        if not isinstance(error, ValidationError):
-            raise click.UsageError(f"invalid settings: {error}") from error
-        lines = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        raise click.UsageError("invalid settings: " + "; ".join(lines)) from error
+        text = settings.faults(error, flags) if isinstance(error, ValidationError) else str(error)
+        raise click.UsageError(f"invalid settings: {text}") from error
 
 
 data_dir = click.option(
@@ -44,7 +55,7 @@ def control(flags: dict[str, object]) -> "Iterator[Database]":
         raise click.ClickException(
             f"no database in {settings.data_dir}; start `sottovoce serve` once, or give the server's --data-dir"
         )
-    with opened(settings.control_database_url, folder.control_database) as database:
+    with opened(settings.control_database_url, folder.control_database, "control") as database:
         yield database
 
 
@@ -57,15 +68,25 @@ def folder_of(flags: dict[str, object]) -> "tuple[Settings, DataFolder]":
 
 
 @contextmanager
-def opened(url: str | None, file: Path) -> "Iterator[Database]":
-    """The database at *url*, else the embedded one in *file*."""
-    from sottovoce.service.storage.database import Database, sqlite_url
+def opened(url: str | None, file: Path, name: str) -> "Iterator[Database]":
+    """The *name* database (`region` or `control`) at *url*, else the embedded one in *file*.
 
-    database = Database(url or sqlite_url(file))
+    Raises `ClickException` of one line when it cannot be used, also in the block.
+    """
+    from sottovoce.service.storage import database_file
+    from sottovoce.service.storage.database import Database, DatabaseUnusable, sqlite_url, usable
+
     try:
-        yield database
-    finally:
-        database.close()
+        if url is None:
+            database_file.require(file, name)
+        database = Database(url or sqlite_url(file))
+        try:
+            with usable(database, name):
+                yield database
+        finally:
+            database.close()
+    except DatabaseUnusable as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextmanager
@@ -76,5 +97,5 @@ def region_database(flags: dict[str, object]) -> "Iterator[Database]":
         raise click.ClickException(
             f"no region {settings.region} in {settings.data_dir}; give the server's --data-dir and --region"
         )
-    with opened(settings.database_url, folder.region_database) as database:
+    with opened(settings.database_url, folder.region_database, "region") as database:
         yield database

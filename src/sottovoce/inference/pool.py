@@ -194,10 +194,15 @@ class Pool:
                         "idle engine unloaded", extra={"engine": key.engine, "model": key.model, "children": gone}
                     )
 
-    async def _room(self, wanted: WorkerGroup) -> None:
-        """Wait until one more child of *wanted* fits into the memory budget, or until no child is left to end or wait for."""
+    @contextlib.asynccontextmanager
+    async def _room(self, wanted: WorkerGroup) -> AsyncIterator[None]:
+        """Wait until one more child of *wanted* fits into the memory budget, or until no child is left to end or wait for.
+
+        One child is started at a time: only a child that has loaded its engine shows how much memory it takes.
+        """
         budget = self._policy.memory_budget
-        if budget is None:
+        if budget is None or wanted.key == MEDIA:
+            yield
             return
         self._making_room = self._making_room or asyncio.Lock()
         async with self._making_room:
@@ -205,8 +210,9 @@ class Pool:
                 if await self._end_one(wanted):
                     continue
                 if not any(team.busy for key, team in self._teams.items() if key != MEDIA):
-                    return  # it exceeds the budget alone; start it anyway, so that its job can run
+                    break  # it exceeds the budget alone; start it anyway, so that its job can run
                 await asyncio.sleep(min(_CHECK_INTERVAL, 0.2))
+            yield
 
     def _used(self) -> int:
         """Return the resident memory of all children in bytes."""

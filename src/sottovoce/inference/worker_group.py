@@ -8,7 +8,8 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from sottovoce.engines.config import EngineConfig
@@ -52,8 +53,8 @@ class PoolPolicy:
 class WorkerGroup:
     """The children of one `EngineKey`: idle ones wait in a stack, a semaphore limits the busy ones to *slots*.
 
-    *room* is awaited before a child is started; *changed* is called when the number of busy children changes; *share*: see
-    `SpawnSpec`.
+    *room* is entered to start a child, and waits until it fits; *changed* is called when the number of busy children changes;
+    *share*: see `SpawnSpec`.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class WorkerGroup:
         policy: PoolPolicy,
         engine_config: EngineConfig,
         *,
-        room: Callable[["WorkerGroup"], Awaitable[None]],
+        room: Callable[["WorkerGroup"], AbstractAsyncContextManager[None]],
         share: int,
         changed: Callable[[], None],
     ) -> None:
@@ -164,8 +165,8 @@ class WorkerGroup:
                 return child
             await child.kill()  # it died while idle: reap it
         try:
-            await self._room(self)
-            return await self._start()
+            async with self._room(self):
+                return await self._start()
         except (EngineUnavailable, OSError) as error:
             if not self._started and isinstance(error, EngineUnavailable):
                 raise EngineMisconfigured(f"{self.key.engine} {self.key.model}: {error.detail}") from error
@@ -190,7 +191,8 @@ class WorkerGroup:
 
     async def _refill(self) -> None:
         try:
-            self.idle.append(await self._start())
+            async with self._room(self):
+                self.idle.append(await self._start())
         except (EngineUnavailable, OSError) as error:
             _log.error("engine cannot be restarted", extra={"engine": self.key.engine, "why": str(error)})
 

@@ -14,6 +14,7 @@ from sottovoce.service.limits.rate_limits import RateLimits
 from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.queue.port import BATCH
 from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.lost_parts import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Plan:
     """Values of the settings: times in seconds, *reserve* in bytes. A URL of `None` means the embedded default in *folder*.
 
     *inspectors*: processes that inspect uploads and start with the server.
+    *begin_anew*: the lost parts without which the operator has decided to start.
     """
 
     folder: DataFolder
@@ -43,6 +45,7 @@ class Plan:
     blob_options: Mapping[str, str] = field(default_factory=dict)
     secrets_key_file: Path | None = None
     first_key: str | None = None
+    owner_email: str | None = None
     engine: str = "auto"
     engine_config: EngineConfig = field(default_factory=EngineConfig)
     slots: int = 1
@@ -64,6 +67,7 @@ class Plan:
     pricing: Pricing = field(default_factory=Pricing)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     slow_after: float = 1800.0
+    begin_anew: frozenset[Part] = frozenset()
 
     @property
     def embedded(self) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 from sottovoce.engines import registry
@@ -15,7 +16,7 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.inference.pool import MEDIA, Pool
 from sottovoce.service.billing.credit_holds import CreditReservations
 from sottovoce.service.context import RegionContext
-from sottovoce.service.identity import api_keys
+from sottovoce.service.identity import api_keys, users
 from sottovoce.service.identity.api_key_cache import ApiKeyCache
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.batched_reader import JobDataLoader
@@ -31,9 +32,9 @@ from sottovoce.service.notifications.outbox import Outbox
 from sottovoce.service.plan import Plan
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.storage import migrate
+from sottovoce.service.storage import key_check, lost_parts, migrate
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.database import Connection, Database, sqlite_url, typed_line, usable
 from sottovoce.service.storage.encryption import Encryptor, write_secret
 from sottovoce.service.worker import start
 from sottovoce.service.worker.periodic import PeriodicTask, Scheduler
@@ -78,13 +79,8 @@ class Runtime:
         if plan.embedded:
             self._undo.callback(os.close, folder.lock())
             folder.wipe_scratch()
-        self._check_control()
-        self.control = self._database(plan.control_database_url, folder.control_database, migrate.CONTROL)
-        self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
+        self._open_storage()
         self._first_key()
-        key_file = plan.secrets_key_file or folder.secrets_key
-        self.encryptor = Encryptor.open_file(key_file, create=plan.secrets_key_file is None)
-        self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
         self.api_key_cache = ApiKeyCache(self.control, time.monotonic, region=folder.region)
         batch = "batch" in plan.roles
         self.offers = CapabilityTable(registry.offered(plan.engine_config, plan.engine) if batch else ())
@@ -101,6 +97,8 @@ class Runtime:
         self.credit_reservations = CreditReservations(self.control, folder.region, plan.pricing)
         self.rates = RateLimiter(plan.rate_limits, self.database, self.metrics, time.monotonic)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
+        if self.no_room is not None:
+            _log.warning("no room for media", extra={"why": self.no_room})
         self.pool = Pool(plan.pool, plan.engine_config, slots=plan.slots)
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
@@ -126,6 +124,30 @@ class Runtime:
         scheduler = Scheduler([*tasks, self._queue_refresh()])
         scheduler.start()
         self._undo.callback(scheduler.close)
+
+    def _open_storage(self) -> None:
+        """Open the keys, the databases and the blob store. Raises `PartLost` and `DatabaseUnusable`."""
+        plan, folder, anew = self.plan, self.plan.folder, self.plan.begin_anew
+        lost_parts.check_files(
+            folder,
+            control=plan.control_database_url is None and plan.embedded,
+            region=plan.embedded,
+            key=plan.secrets_key_file is None,
+            anew=anew,
+        )
+        key_file = plan.secrets_key_file or folder.secrets_key
+        # before the databases: a start that is killed in between leaves keys without values, not values without keys
+        self.encryptor = Encryptor.open_file(key_file, create=plan.secrets_key_file is None)
+        self.blobs = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
+        self.control = self._database(plan.control_database_url, folder.control_database, migrate.CONTROL)
+        self.database = self._database(plan.database_url, folder.region_database, migrate.REGION)
+        # without a URL, each process of a fleet makes a control database of its own
+        shared = plan.embedded or plan.control_database_url is not None
+        lost_parts.check_rows(
+            control=self.control if shared else None, region=self.database, blobs=self.blobs, anew=anew
+        )
+        if not lost_parts.check_keys(self.database, self.encryptor, key_file, anew):
+            _log.warning("stored configs cannot be decrypted", extra={"file": key_file.name})
 
     def _region_context(self) -> RegionContext:
         return RegionContext(
@@ -154,38 +176,33 @@ class Runtime:
     def _database(self, url: str | None, file: Path, branch: str) -> Database:
         database = Database(url or sqlite_url(file))
         self._undo.callback(database.close)
-        if database.embedded:
-            migrate.upgrade(database, branch)
-            if branch == migrate.REGION:
-                migrate.upgrade_queue(database)
-            return database
-        has, wants = migrate.current(database, branch)
+        with usable(database, branch):
+            if database.embedded:
+                migrate.upgrade(database, branch)
+                if branch == migrate.REGION:
+                    migrate.upgrade_queue(database)
+                return database
+            has, wants = migrate.current(database, branch)
         if has != wants:
             raise NotMigrated(
                 f"the {branch} database is at revision {has}, this release needs {wants}: run `sottovoce migrate`"
             )
         return database
 
-    def _check_control(self) -> None:
-        """Raise `FileNotFoundError` if the region has jobs but the control database is missing.
-
-        A new control database would have neither the owners of the jobs nor their API keys.
-        """
-        folder, ours = self.plan.folder, self.plan.embedded and self.plan.control_database_url is None
-        if ours and folder.region_database.exists() and not folder.control_database.exists():
-            raise FileNotFoundError(
-                f"region {folder.region} has jobs, but the control database {folder.control_database.name} is missing: "
-                "restore it from the backup (docs/backup.md)"
-            )
-
     def _first_key(self) -> None:
-        """In an empty control database, create a workspace, user 1 and an API key, stored in the data folder and shown once."""
+        """In an empty control database, create a workspace, user 1 and an API key, stored in the data folder and shown once.
+
+        Give user 1 the operator's address, if there is one and the user has none.
+        """
         file = self.plan.folder.api_key
         with self.control.writing() as connection:
             # a file without a workspace: the last start was killed in between; keep its key, because people may have read it
             stored = file.read_text(encoding="utf-8").strip() if file.exists() else ""
             secret = self.plan.first_key or stored or api_keys.new_secret()
-            if not api_keys.bootstrap(connection, secret):
+            made = api_keys.bootstrap(connection, secret)
+            if self.plan.owner_email is not None:
+                users.give_owner_email(connection, self.plan.owner_email)
+            if not made:
                 return
             if secret != stored:
                 file.unlink(missing_ok=True)
@@ -212,6 +229,11 @@ class Runtime:
         if keep == 0 and job.read_at is None:
             await self.database.write(lambda connection: repository.mark_read(connection, job.id))
 
+    @property
+    def no_room(self) -> str | None:
+        """Why this process refuses every upload for the reserve of the disk; `None` if it takes them, or takes none at all."""
+        return self.disk.full if self.disk is not None and "api" in self.plan.roles else None
+
     async def ready(self) -> dict[str, bool]:
         """The readiness of each part. The result is cached for 1 s, because requests without a key may call it at any rate."""
         async with self._ready_lock:
@@ -222,14 +244,31 @@ class Runtime:
         return state
 
     async def _check_parts(self) -> dict[str, bool]:
-        """Check that the database and the blob store accept writes and that the engine processes run."""
-        checks = {"database": self._can_write(), "blobs": asyncio.wait_for(self.blobs.check(), READY_TIMEOUT)}
-        results = await asyncio.gather(*checks.values(), return_exceptions=True)
-        state = {name: not isinstance(result, BaseException) for name, result in zip(checks, results, strict=True)}
-        for name, result in zip(checks, results, strict=True):
-            if isinstance(result, BaseException):
-                _log.warning("not ready", extra={"part": name, "why": f"{type(result).__name__}: {result}"})
-        return {**state, "engines": self.pool.alive()}
+        """Check the database, the blob store, the keys, the room on the disk, and the engine processes."""
+        blobs = asyncio.wait_for(self.blobs.check(), READY_TIMEOUT)
+        database, store = await asyncio.gather(_fault_of(self._can_write()), _fault_of(blobs))
+        faults: dict[str, str | None] = {"database": database, "blobs": store}
+        faults["keys"] = None if faults["database"] else await _fault_of(self._check_keys())
+        faults["disk"] = await _fault_of(asyncio.to_thread(self._check_room))
+        for name, why in faults.items():
+            if why is not None:
+                _log.warning("not ready", extra={"part": name, "why": why})
+        return {**{name: why is None for name, why in faults.items()}, "engines": self.pool.alive()}
+
+    def _check_room(self) -> None:
+        """Raise `ValueError` if every upload is refused for the reserve of the disk."""
+        if (why := self.no_room) is not None:
+            raise ValueError(why)
+
+    async def _check_keys(self) -> None:
+        """Raise `ValueError` if no key decrypts the newest configs, unless the operator has accepted that."""
+
+        def readable(connection: Connection) -> bool:
+            return key_check.opens(connection, self.encryptor) or key_check.is_accepted(connection, self.encryptor)
+
+        async with asyncio.timeout(READY_TIMEOUT):
+            if not await self.database.read(readable):
+                raise ValueError("no key of the file of keys decrypts the newest configs; put the right file back")
 
     async def _can_write(self) -> None:
         async with asyncio.timeout(READY_TIMEOUT):
@@ -238,3 +277,12 @@ class Runtime:
     def close(self) -> None:
         """Drain running work, then close all parts."""
         self._undo.close()
+
+
+async def _fault_of(check: Awaitable[object]) -> str | None:
+    """Why *check* fails; `None` if it passes."""
+    try:
+        await check
+    except Exception as error:  # noqa: BLE001 - the check of a part fails with any error of its library
+        return typed_line(error)
+    return None

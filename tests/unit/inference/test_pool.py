@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import replace
@@ -530,6 +531,17 @@ def test_a_resting_engine_makes_room_for_another(home: Path) -> None:
         (second,) = pids(pool)
         assert first != second
         assert not exists(first)
+
+
+def test_the_memory_budget_holds_when_two_engines_start_at_once(home: Path) -> None:
+    with sleepers(memory_budget=1) as pool:
+        most, running = 0, [threading.Thread(target=transcribe, args=(pool, home, key)) for key in (SLEEPER, OTHER)]
+        for thread in running:
+            thread.start()
+        while any(thread.is_alive() for thread in running):
+            most = max(most, len(children_of(os.getpid())))
+            time.sleep(0.01)
+        assert most == 1
 
 
 def test_what_fits_stays(home: Path) -> None:

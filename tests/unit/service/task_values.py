@@ -54,7 +54,7 @@ class Region:
         self.encryptor = Encryptor([Fernet.generate_key()])
         self.queue = FakeQueue()
         self.metrics = Metrics()
-        self.results = Results(self.blobs, self.encryptor)
+        self.results = Results(self.blobs, self.encryptor, self.database)
 
     # ── parts ──
 

@@ -48,13 +48,15 @@ def test_a_server_leaves_out_what_its_region_lacks() -> None:
         regions.roles(au1, every, explicit=True)
 
 
-def test_this_region_comes_first_and_others_are_shown_where_somebody_said_so() -> None:
-    own = regions.region("attic1", number=42, modes=("batch",))
-    shown = region_infos(own, {"us1": "https://us1.example.org", "cellar1": "https://cellar.example.org"})
+@pytest.mark.parametrize(("live", "both"), [(True, ["batch", "realtime"]), (False, ["batch"])])
+def test_this_region_comes_first_and_only_modes_that_are_there_are_named(live: bool, both: list[str]) -> None:
+    own = regions.region("attic1", number=42)
+    urls = {"us1": "https://us1.example.org", "cellar1": "https://cellar.example.org"}
+    shown = region_infos(own, urls, live=live)
     assert [(place.name, place.modes, place.url) for place in shown] == [
-        ("attic1", ["batch"], None),
-        ("eu1", ["batch", "realtime"], None),
-        ("us1", ["batch", "realtime"], "https://us1.example.org"),
+        ("attic1", both, None),
+        ("eu1", both, None),
+        ("us1", both, "https://us1.example.org"),
         ("au1", ["batch"], None),
         ("cellar1", None, "https://cellar.example.org"),  # it can be asked itself
     ]

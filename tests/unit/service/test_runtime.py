@@ -1,4 +1,6 @@
+import asyncio
 import gc
+import logging
 import threading
 from pathlib import Path
 
@@ -6,10 +8,13 @@ import pytest
 
 from sottovoce.service import runtime
 from sottovoce.service.identity import api_keys
+from sottovoce.service.jobs import repository
 from sottovoce.service.plan import Plan
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.data_folder import DataFolder, FolderInUse
+from sottovoce.service.storage.encryption import new_key, replace_keys
 from tests.servers import until
+from tests.unit.service.service_values import new_job
 
 
 def plan(folder: Path, **changes: object) -> Plan:
@@ -99,12 +104,33 @@ def test_a_database_of_the_operators_is_not_migrated_behind_their_back(tmp_path:
         made.start()
 
 
-def test_a_region_with_jobs_does_not_make_a_control_database_anew(tmp_path: Path) -> None:
-    """Else its keys would be worthless, and its jobs nobody's."""
-    started(tmp_path).close()
-    (tmp_path / "control.db").rename(tmp_path / "elsewhere.db")
-    with pytest.raises(FileNotFoundError, match="restore it from the backup"):
-        started(tmp_path)
-    assert not (tmp_path / "control.db").exists()
-    (tmp_path / "elsewhere.db").rename(tmp_path / "control.db")
-    started(tmp_path).close()
+def readiness(made: Runtime) -> dict[str, bool]:
+    return asyncio.run(made._check_parts())
+
+
+def test_a_disk_without_the_reserve_is_not_ready_where_media_are_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ready = {"database": True, "blobs": True, "keys": True, "disk": True, "engines": True}
+    for roles, room in (({"api"}, False), (set(), True)):
+        with caplog.at_level(logging.WARNING):
+            made = started(tmp_path, roles=frozenset(roles), reserve=1 << 60)
+        try:
+            assert readiness(made) == ready | {"disk": room, "engines": "api" in roles}
+            assert ("no room for media" in caplog.messages) is not room
+            assert (made.no_room is None) is room
+        finally:
+            made.close()
+        caplog.clear()
+
+
+def test_another_file_of_keys_under_a_running_server_is_not_ready(tmp_path: Path) -> None:
+    made = started(tmp_path)
+    try:
+        with made.database.writing() as connection:
+            repository.insert(connection, new_job(config=made.encryptor.encrypt(b"{}")))
+        assert readiness(made)["keys"]
+        replace_keys(tmp_path / "secrets.key", [new_key()])
+        assert not readiness(made)["keys"]
+    finally:
+        made.close()

@@ -74,7 +74,7 @@ def _regions(flags: dict[str, object]) -> "Iterator[list[Region]]":
     with ExitStack() as stack:
 
         def found(name: str, url: str | None, file: Path) -> "Region":
-            database: Database = stack.enter_context(opened(url, file))
+            database: Database = stack.enter_context(opened(url, file, "region"))
             return Region(name=name, database=database)
 
         if settings.database_url is not None:

@@ -1,4 +1,4 @@
-"""`users`: creates, lists, disables and enables users, and sets their passwords."""
+"""`users`: creates, lists, disables and enables users, and sets their addresses and passwords."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -94,6 +94,20 @@ def users_enable(who: str, **flags: object) -> None:
     click.echo(f"enabled {user.id}")
 
 
+@users.command("email")
+@click.argument("who")
+@click.argument("email")
+@data_dir
+def users_email(who: str, email: str, **flags: object) -> None:
+    """Set the address of WHO to EMAIL, for mails about later jobs and for logging in."""
+    from sottovoce.service.identity import users as store
+
+    with refusals(), control(flags) as database, database.writing() as connection:
+        user = store.set_email(connection, user_of(connection, who), store.normal(email))
+        _record(connection, user, "e-mail address set")
+    click.echo(f"address of user {user.id} set to {user.email}")
+
+
 @users.command("password")
 @click.argument("who")
 @_from_stdin
@@ -109,7 +123,7 @@ def users_password(who: str, password_stdin: bool, **flags: object) -> None:
             user = user_of(reading, who)
         if user.email is None:
             raise click.ClickException(
-                f"user {user.id} has no e-mail address to log in with; `users add` creates a user with one"
+                f"user {user.id} has no e-mail address to log in with; `users email` sets one"
             )
         kept = _hashed(user.email, password_stdin, flags)
         with database.writing() as connection:

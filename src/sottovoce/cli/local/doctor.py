@@ -26,23 +26,33 @@ if TYPE_CHECKING:
 def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:
     """Show the engine of each language, how to get a better one, and the state of every part of the server.
 
+    Beside a running server, or workers, the engines are theirs; otherwise those of a server that would start here.
+
     Unless --quick is given, the command checks every model file against its SHA-256 and loads the models in use.
     The exit code is 1 when a fault is found.
     """
     from sottovoce.bootstrap import plan
     from sottovoce.errors import EngineUnavailable
     from sottovoce.service.operations import doctor as checks
+    from sottovoce.service.operations import running
 
     settings = settings_of(**flags)
     try:
         planned = plan(settings)
-        rows = [row for row in checks.rows(planned) if language is None or language in row.languages]
+        workers = running.workers(planned)
+        offers = checks.offers_of(planned, workers)
+        rows = [row for row in checks.rows(planned, offers) if language is None or language in row.languages]
     except (EngineUnavailable, ValueError) as error:
         detail = error.detail if isinstance(error, EngineUnavailable) else str(error)
         raise click.ClickException(detail) from error
     if language is not None and not rows:
         raise click.UsageError(f"{language} is not a language of the API")
-    findings = list(_findings(settings, planned, read=not quick))
+    findings = [
+        *checks.other_engines(planned, offers),
+        *checks.machine(planned, workers),
+        *checks.models(planned, read=not quick, load=not workers),
+        *_rest(settings, planned),
+    ]
     if as_json:
         click.echo(json.dumps({"engines": [asdict(row) for row in rows], "findings": [asdict(f) for f in findings]}))
     else:
@@ -50,12 +60,9 @@ def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object)
     sys.exit(1 if checks.faults(findings) else 0)
 
 
-def _findings(settings: "Settings", planned: "Plan", *, read: bool) -> "Iterator[Finding]":
+def _rest(settings: "Settings", planned: "Plan") -> "Iterator[Finding]":
     from sottovoce.service.operations import doctor as checks
 
-    yield from checks.other_engines(planned)
-    yield from checks.machine(planned)
-    yield from checks.models(planned, read=read)
     storage = list(checks.storage(planned))
     yield from storage
     running = any(finding.part == "server" and finding.text.startswith("one is running") for finding in storage)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import settings_of
+from sottovoce.cli.common import silent_settings
 
 if TYPE_CHECKING:
     from sottovoce.service.operations.supervisor import RegionProcess
@@ -25,12 +25,14 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 def supervise(settings: "Settings", flags: Mapping[str, object]) -> None:
     """Run a server for each region of *settings* with *flags* until a signal stops them. All settings are checked first."""
     from sottovoce import logs
+    from sottovoce.cli.server.serve import log_unknown_variables
     from sottovoce.service.operations.supervisor import RestartPolicy, Supervisor
 
     flags = {name: value for name, value in flags.items() if value is not None and name not in {"region", "regions"}}
-    each = {name: settings_of(**{**flags, "region": name, "regions": ""}) for name in settings.regions}
+    each = {name: silent_settings(**{**flags, "region": name, "regions": ""}) for name in settings.regions}
     plans = _plans(each)
     logs.set_up(settings.log_level)
+    log_unknown_variables()
     with contextlib.ExitStack() as stack:
         ports = _ports(settings, stack)
         trees = [_tree(each[name], plans[name], flags, ports) for name in settings.regions]

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import data_dir, region, settings_of
+from sottovoce.cli.common import data_dir, region, silent_settings
 from sottovoce.cli.server.listening import bound, shown
 
 if TYPE_CHECKING:
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
     from sottovoce.service.runtime import Runtime
     from sottovoce.settings import Settings
+
+
+begin_anew = click.option(
+    "--begin-anew",
+    multiple=True,
+    metavar="PART",
+    type=click.Choice(["secrets-key", "region-database", "control-database"]),
+    help="Start once without a lost part, and lose what it held: secrets-key, region-database or control-database.",
+)
 
 
 @click.command()
@@ -32,8 +42,9 @@ if TYPE_CHECKING:
 )
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
+@begin_anew
 @click.option("--parent", type=int, hidden=True, help="Id of the supervising process; the server ends with it.")
-def serve(parent: int | None, **flags: object) -> None:
+def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> None:
     """Run the server, or one server per region, until SIGTERM or Ctrl-C."""
     from sottovoce import logs
 
@@ -45,17 +56,21 @@ def serve(parent: int | None, **flags: object) -> None:
         if flags["regions"]:
             raise click.UsageError("--region and --regions exclude each other")
         flags["regions"] = ""  # --region overrides SOTTOVOCE_REGIONS
-    settings = settings_of(**flags)
+    settings = silent_settings(**flags)
     if settings.regions:
         from sottovoce.cli.server.multi_region import supervise
 
+        if begin_anew:
+            raise click.UsageError("--begin-anew is for one region; start it once with --region NAME --begin-anew PART")
         supervise(settings, flags)
         return
     logs.set_up(settings.log_level)
-    if parent is not None:
+    if parent is None:
+        log_unknown_variables()
+    else:
         _name_lines(settings.region)
     sock = bound(settings.host, settings.port)
-    with _started(settings) as runtime:
+    with sock, _started(settings, begin_anew) as runtime:
         _run(settings, runtime, sock)
 
 
@@ -70,23 +85,25 @@ def serve(parent: int | None, **flags: object) -> None:
 @click.option("--host", help="Address for health and metrics (SOTTOVOCE_HOST; 127.0.0.1).")
 @click.option("--health-port", type=int, help="Serve /health and /metrics on this port; default: no port.")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
-def worker(health_port: int | None, **flags: object) -> None:
+@begin_anew
+def worker(health_port: int | None, begin_anew: tuple[str, ...], **flags: object) -> None:
     """Process jobs from the queue of a region's database; servers accept the jobs."""
     import signal
 
     from sottovoce import logs
 
-    settings = settings_of(roles="batch", **flags)
+    settings = silent_settings(roles="batch", **flags)
     if settings.database_url is None:
         raise click.UsageError(
             "a separate worker needs SOTTOVOCE_DATABASE_URL; `serve` on a data folder processes its jobs itself"
         )
     logs.set_up(settings.log_level)
+    log_unknown_variables()
     sock = None if health_port is None else bound(settings.host, health_port)
     signals = {signal.SIGTERM, signal.SIGINT}
     if sock is None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread starts: threads inherit the mask
-    with _started(settings) as runtime:
+    with sock or nullcontext(), _started(settings, begin_anew) as runtime:
         if sock is not None:
             _run(settings, runtime, sock)
         else:
@@ -107,8 +124,18 @@ def _name_lines(name: str) -> None:
         handler.addFilter(named)
 
 
+def log_unknown_variables() -> None:
+    """Log a warning for each variable `SOTTOVOCE_…` that is not a setting."""
+    import logging
+
+    from sottovoce.settings import unknown_variables
+
+    for text in unknown_variables():
+        logging.getLogger(__name__).warning("unknown setting", extra={"why": text})
+
+
 @contextmanager
-def _started(settings: "Settings") -> "Iterator[Runtime]":
+def _started(settings: "Settings", begin_anew: tuple[str, ...]) -> "Iterator[Runtime]":
     """A started runtime, drained and closed at the end. Raises `ClickException` for errors that an operator can fix."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -117,19 +144,19 @@ def _started(settings: "Settings") -> "Iterator[Runtime]":
     from sottovoce.errors import Refused
     from sottovoce.service.runtime import NotMigrated, Runtime
     from sottovoce.service.storage.data_folder import FolderInUse
+    from sottovoce.service.storage.database import DatabaseUnusable, one_line
+    from sottovoce.service.storage.lost_parts import Part, PartLost
 
     prepare_models(settings)
     try:
-        runtime = Runtime(plan(settings))
+        runtime = Runtime(replace(plan(settings), begin_anew=frozenset(map(Part, begin_anew))))
         runtime.start()
     except Refused as refused:
         raise click.ClickException(refused.detail) from refused
-    except (ValueError, FolderInUse, NotMigrated, OSError) as error:
+    except (ValueError, FolderInUse, NotMigrated, DatabaseUnusable, PartLost, OSError) as error:
         raise click.ClickException(str(error)) from error
     except SQLAlchemyError as error:
-        raise click.ClickException(
-            f"a database cannot be used: {type(error).__name__}: {str(error).splitlines()[0]}"
-        ) from error
+        raise click.ClickException(f"a database cannot be used: {one_line(error)}") from error
     try:
         yield runtime
     finally:
@@ -203,4 +230,6 @@ def _welcome(runtime: "Runtime", url: str) -> None:
         click.echo(f"API key: {runtime.first_key}  (shown this once; kept in {kept})")
     elif kept.exists():
         click.echo(f"API key: in {kept}")
+    if runtime.no_room is not None:
+        click.echo(runtime.no_room[:1].upper() + runtime.no_room[1:])
     sys.stdout.flush()

@@ -20,6 +20,8 @@ TIMEOUT = 30.0
 """Seconds for each answer of the mail server."""
 NOT_CONFIGURED = "not configured"
 """The outcome of a mail when no mail server is configured."""
+NO_ADDRESS = "no e-mail address: set that of the user with `sottovoce users email`, for later jobs"
+"""The outcome of a mail to a user without an address."""
 
 _PERMANENT = 500
 """SMTP status from which a failure is permanent (RFC 5321 §4.2.1)."""

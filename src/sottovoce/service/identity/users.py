@@ -23,6 +23,8 @@ MAX_EMAIL = 254
 """Characters of an address that mail servers accept (RFC 5321 §4.5.3.1.3, less the brackets)."""
 UNVERIFIED_DAYS = 7
 """Days after which an account that was never verified is removed with its workspace."""
+OWNER = 1
+"""The id of the user of the first key, whom the first start makes without an address."""
 BATCH = 100
 """Unverified accounts that one registration removes, at most."""
 
@@ -169,6 +171,30 @@ def verify(connection: sa.Connection, user: User) -> User:
     _change(connection, user, verified_at=sa.func.coalesce(t.users.c.verified_at, now_ms()))
     email_links.revoke(connection, user.id, email_links.Purpose.VERIFY)
     return _sure(get(connection, user.id))
+
+
+def set_email(connection: sa.Connection, user: User, email: str) -> User:
+    """Give *user* the address *email*, as `normal` returns it, verified by the operator, and return the changed user.
+
+    Revokes the links sent to the earlier address. Raises `Refused` for an address that has an account already.
+    """
+    other = by_email(connection, email)
+    if other is not None and other.id != user.id:
+        raise _taken()
+    try:
+        _change(connection, user, email=email, verified_at=now_ms())
+    except sa.exc.IntegrityError as error:  # a concurrent transaction took the address
+        raise _taken() from error
+    email_links.revoke(connection, user.id)
+    return _sure(get(connection, user.id))
+
+
+def give_owner_email(connection: sa.Connection, email: str) -> User | None:
+    """Give user 1 the address *email* if the user has none; returns the changed user. Raises `Refused`."""
+    owner = get(connection, OWNER)
+    if owner is None or owner.email is not None:
+        return None
+    return set_email(connection, owner, normal(email, at="SOTTOVOCE_OWNER_EMAIL"))
 
 
 def set_password(connection: sa.Connection, user: User, password_hash: str, *, session: str | None = None) -> None:

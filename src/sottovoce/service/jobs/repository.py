@@ -313,10 +313,14 @@ def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, mes
 
 
 def whole_errors(encryptor: Encryptor, found: Job) -> dict[int, str]:
-    """The full texts of *found*'s errors by list index, where they differ. Raises `ValueError` if they cannot be decrypted."""
+    """The full texts of *found*'s errors by list index, where they differ; none if no key decrypts them."""
     if found.whole_errors is None:
         return {}
-    return {int(place): text for place, text in json.loads(encryptor.decrypt(found.whole_errors)).items()}
+    try:
+        plain = encryptor.decrypt(found.whole_errors)
+    except ValueError:  # the public texts are there
+        return {}
+    return {int(place): text for place, text in json.loads(plain).items()}
 
 
 # --- retries, failures, the operator's list --------------------------------------------------------------------------

@@ -60,7 +60,10 @@ class V1ViewBuilder:
     def _request(self, job: Job) -> LegacyRequest:
         """The V1 request of *job*: the stored one, else the equivalent of its V2 config (contract §7)."""
         if job.legacy is not None:
-            return load(self._encryptor.decrypt(job.legacy))
+            try:
+                return load(self._encryptor.decrypt(job.legacy))
+            except ValueError:  # no key decrypts it: only what the row says is shown
+                return LegacyRequest(model=job.language, notification=Notify.NONE)
         config = self._results.view(job).config
         if not isinstance(config, dict):
             return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone has no config

@@ -76,9 +76,25 @@ class Disk:
     root: Path
     reserve: int
 
+    @property
+    def free(self) -> int:
+        """The free bytes."""
+        return shutil.disk_usage(self.root).free
+
+    @property
+    def full(self) -> str | None:
+        """Why every upload is refused now, with the next step; `None` if there is room."""
+        free = self.free
+        if free >= self.reserve:
+            return None
+        return (
+            f"uploads are refused (507): {free / 1e9:.2f} GB are free at {self.root}, and SOTTOVOCE_RESERVE_BYTES keeps "
+            f"{self.reserve / 1e9:.2f} GB free; make room, or lower it"
+        )
+
     def check(self, incoming: int) -> None:
         """Raise `Refused` if *incoming* bytes would leave less than the reserve free."""
-        if shutil.disk_usage(self.root).free - incoming < self.reserve:
+        if self.free - incoming < self.reserve:
             raise Refused(Kind.STORAGE_FULL, "the server's disk is too full for this media; try again later")
 
 

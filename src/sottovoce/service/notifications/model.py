@@ -59,12 +59,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDelivery:
-    """A delivery that is not stored yet: *target* is encrypted, *place* contains no secrets."""
+    """A delivery that is not stored yet: *target* is encrypted, *place* contains no secrets.
+
+    *refused*: why it cannot be sent at all; it is stored as failed, for the operator and the job's owner to see.
+    """
 
     kind: Kind
     number: int
     target: bytes
     place: str
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.errors import Refused
 from sottovoce.job import Reason
-from sottovoce.service.email.smtp import Mail
+from sottovoce.service.email.smtp import NO_ADDRESS, NOT_CONFIGURED, Mail
 from sottovoce.service.notifications.model import (
     _ALPHABET,
     ID_LENGTH,
@@ -109,14 +109,17 @@ class Outbox:
                     place=display_host(wanted.callback),
                 ),
             )
-        if wanted.notification is form.Notify.NONE or not wanted.email or not self.mails:
+        if wanted.notification is form.Notify.NONE:
             return ()
         text = notification_texts.ended(number=ended.v1_id, name=ended.data_name, status=responses.ended_as(reason))
-        return (self.mailed(Mail(to=wanted.email, subject=text.subject, body=text.body)),)
+        return (self.mailed(Mail(to=wanted.email or "", subject=text.subject, body=text.body)),)
 
     def mailed(self, mail: Mail) -> PendingDelivery:
-        """Return a pending delivery of *mail*."""
-        return PendingDelivery(kind=Kind.MAIL, number=0, target=_encrypted(self._encryptor, mail), place="mail")
+        """Return a pending delivery of *mail*; a refused one without a mail server or an address."""
+        refused = NOT_CONFIGURED if not self.mails else None if mail.to else NO_ADDRESS
+        return PendingDelivery(
+            kind=Kind.MAIL, number=0, target=_encrypted(self._encryptor, mail), place="mail", refused=refused
+        )
 
     def enqueue_mail(self, connection: sa.Connection, mail: Mail) -> None:
         """Store and enqueue *mail*, which belongs to no job."""
@@ -134,6 +137,7 @@ class Outbox:
 
     def _insert(self, connection: sa.Connection, pending: PendingDelivery, *, job_id: str | None, status: str) -> None:
         delivery_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+        refused = pending.refused is not None
         connection.execute(
             sa.insert(t.deliveries).values(
                 id=delivery_id,
@@ -143,11 +147,18 @@ class Outbox:
                 status=status,
                 target=pending.target,
                 place=pending.place,
-                state=State.WAITING.value,
+                state=(State.FAILED if refused else State.WAITING).value,
                 attempts=0,
                 tries=self._tries[pending.kind],
-                next_at=now_ms(),
+                outcome=pending.refused,
+                next_at=None if refused else now_ms(),
                 created_at=now_ms(),
+                ended_at=now_ms() if refused else None,
             )
         )
-        self._queue.enqueue(connection, TaskKind.DELIVERY, delivery_id, 1)
+        if not refused:
+            self._queue.enqueue(connection, TaskKind.DELIVERY, delivery_id, 1)
+        elif job_id is not None:
+            text = f"not sent: {pending.refused}"
+            line = {"at": now_ms(), "attempt": 0, "level": "WARNING", "stage": pending.kind.value, "text": text}
+            connection.execute(sa.insert(t.job_events).values(job_id=job_id, **line))

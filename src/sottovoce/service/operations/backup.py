@@ -10,7 +10,10 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from sottovoce.service.storage import database_file, key_check
 from sottovoce.service.storage.data_folder import DataFolder
+from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.encryption import Encryptor, KeyFileFault
 
 
 def copy(folder: DataFolder, target: Path) -> int:
@@ -29,6 +32,23 @@ def copy(folder: DataFolder, target: Path) -> int:
         if source.exists():
             shutil.copy2(source, destination)
     return _copy_blobs(folder.blobs, copied.blobs)
+
+
+def key_fault(copied: DataFolder, key_file: Path) -> str | None:
+    """Why a server with the keys in *key_file* cannot read every encrypted value of the copy *copied*; `None` if it can."""
+    if not copied.region_database.exists():
+        return None
+    database = Database(sqlite_url(copied.region_database))
+    try:
+        if not key_file.exists():
+            lost = database_file.has_rows(copied.region_database, "jobs")
+            return f"{key_file} is missing, and the configs in the copy are encrypted with its keys" if lost else None
+        found = key_check.count(database, Encryptor.open_file(key_file, create=False))
+    except KeyFileFault as fault:
+        return str(fault)
+    finally:
+        database.close()
+    return f"no key of {key_file} decrypts {found.closed} of the {found.checked} stored values" if found.closed else None
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -5,8 +5,8 @@ The checks leave no files, change no data, and do not disturb a running server.
 Parts, in order:
 - `Level` and `Finding`;
 - engines: the model of each language, aligners and diarizers;
-- the machine: disk, models, memory and GPUs;
-- storage, the server's lock, the mail server, the port, and espeak-ng.
+- the machine: disk, running workers, models, memory and GPUs;
+- storage, keys, the server's lock, the mail server, the port, and espeak-ng.
 """
 
 import asyncio
@@ -32,12 +32,17 @@ from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.service.email import smtp as mail
-from sottovoce.service.operations import model_checks
+from sottovoce.service.operations import lost_results, model_checks
 from sottovoce.service.plan import Plan
-from sottovoce.service.storage import migrate
+from sottovoce.service.queue import worker_registry
+from sottovoce.service.queue.worker_registry import Worker
+from sottovoce.service.storage import database_file, key_check, lost_parts, migrate
 from sottovoce.service.storage.blobs import Blobs
-from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.database import Database, DatabaseUnusable, one_line, sqlite_url, typed_line
+from sottovoce.service.storage.encryption import Encryptor, KeyFileFault
+from sottovoce.service.storage.lost_parts import PartLost
 from sottovoce.transcript.languages import AUTO, PACKS
+from sottovoce.wire.timestamps import milliseconds
 
 TIMEOUT = 10.0
 """Seconds allowed for the check of one part."""
@@ -47,6 +52,7 @@ LOW_DISK = 5 << 30
 """Free bytes below which the disk gets a note."""
 _FALLBACK_MEMORY = 300 << 20  # bytes of a PocketSphinx process (research `engines.md` §2)
 _GPU_LIBRARIES = ("libcublas.so.12", "libcudnn.so.9")
+_CUDA = "install nvidia-cublas-cu12 and nvidia-cudnn-cu12 with pip, and name their folders in LD_LIBRARY_PATH (docs/running.md)"
 
 
 class Level(StrEnum):
@@ -91,12 +97,13 @@ class Row:
     better: tuple[str, ...]
 
 
-def rows(plan: Plan) -> list[Row]:
-    """Return a row for each group of languages (those of the contract and `auto`) that have the same models.
+def offers_of(plan: Plan, workers: Sequence[Worker]) -> tuple[Capabilities, ...]:
+    """Return what the running *workers* offer, or without any, what a server with *plan* would. Raises `EngineUnavailable`."""
+    return worker_registry.union(list(workers)) if workers else registry.offered(plan.engine_config, plan.engine)
 
-    Raises `EngineUnavailable`.
-    """
-    offers = registry.offered(plan.engine_config, plan.engine)
+
+def rows(plan: Plan, offers: tuple[Capabilities, ...]) -> list[Row]:
+    """Return a row for each group of languages (those of the contract and `auto`) that have the same models of *offers*."""
     answers: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for language in (*PACKS, AUTO):
         points = [_choice(language, point, offers, plan.engine_config) for point in OperatingPoint]
@@ -117,13 +124,15 @@ def _choice(language: str, point: OperatingPoint, offers: tuple[Capabilities, ..
 
 
 def _described(choice: Choice, engine_config: EngineConfig) -> str:
-    source = str(ModelStore(engine_config.models).path(choice.model)) if choice.engine in ENGINES else "its package"
+    source = "its package"
+    if choice.engine in ENGINES:
+        folder = ModelStore(engine_config.models).path(choice.model)
+        source = str(folder) if folder.exists() else "the folder of the running server"
     return f"{choice.engine} {choice.model} on {choice.device}, from {source}"
 
 
-def other_engines(plan: Plan) -> Iterator[Finding]:
-    """Yield the aligner of each language, and the diarizer. Raises `EngineUnavailable`."""
-    offers = registry.offered(plan.engine_config, plan.engine)
+def other_engines(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Finding]:
+    """Yield the aligner of each language, and the diarizer."""
     codes = sorted({code for entry in registry.skilled(offers, Skill.ALIGNMENT) for code in entry.languages})
     for code in codes:
         yield _ok("alignment", f"{code}: {_described(registry.choose_aligner(code, offers), plan.engine_config)}")
@@ -156,13 +165,22 @@ def _serves(entry: Capabilities, language: str) -> bool:
 # ── the machine ──
 
 
-def machine(plan: Plan) -> Iterator[Finding]:
-    """Yield findings about disk, models, memory and GPUs."""
+def machine(plan: Plan, workers: Sequence[Worker]) -> Iterator[Finding]:
+    """Yield findings about disk, models, memory and GPUs; about the running *workers* instead of what *plan* says of engines."""
     yield _disk(plan)
-    yield _models(plan.engine_config)
-    yield _memory(plan)
     yield _descriptors()
-    yield from _gpus(plan.engine_config)
+    for worker in workers:
+        yield _worker(worker)
+    if not workers:
+        yield _models(plan.engine_config)
+        yield _memory(plan)
+        yield from _gpus(plan.engine_config)
+
+
+def _worker(worker: Worker) -> Finding:
+    engines = ", ".join(f"{entry.engine} {entry.model} on {entry.device}" for entry in worker.capabilities)
+    since = milliseconds(worker.started_at)
+    return _ok("worker", f"{worker.id} runs with {worker.slots} slot(s) since {since}: {engines or 'no engine'}")
 
 
 def _descriptors() -> Finding:
@@ -197,10 +215,10 @@ def _models(engine_config: EngineConfig) -> Finding:
     return _ok("models", f"in {engine_config.models}: {names}")
 
 
-def models(plan: Plan, *, read: bool) -> Iterator[Finding]:
-    """Yield faults of models; with *read*, also check all checksums, and load the models in use."""
+def models(plan: Plan, *, read: bool, load: bool) -> Iterator[Finding]:
+    """Yield faults of models; with *read*, also check all checksums, and with *load* load the models in use."""
     results = [*model_checks.folders(plan.engine_config, read=read)]
-    if read:
+    if read and load:
         results += model_checks.loads(plan.engine_config, registry.offered(plan.engine_config, plan.engine))
     for each in results:
         yield (_ok if each.sound else _fault)("model", each.text)
@@ -248,28 +266,38 @@ def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
         try:
             ctypes.CDLL(name)
         except OSError:
-            yield _fault("gpu", f"{name} cannot be loaded: install NVIDIA's CUDA 12 and cuDNN 9 libraries")
+            yield _fault("gpu", f"{name} cannot be loaded: {_CUDA}")
 
 
 # ── storage, mail and the port ──
 
 
 def storage(plan: Plan) -> Iterator[Finding]:
-    """Yield findings about both databases, the blob store, and the lock of the data folder."""
-    yield _database("region database", plan.database_url, plan.folder.region_database, migrate.REGION)
+    """Yield findings about both databases, the file of keys, the blob store, and the lock of the data folder."""
+    region = _database("region database", plan.database_url, plan.folder.region_database, migrate.REGION)
+    yield region
     yield _database("control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL)
-    yield _blobs(plan)
+    yield _keys(plan, readable=region.level is Level.OK)
+    blobs = _blobs(plan)
+    yield blobs
+    if region.level is Level.OK and blobs.level is Level.OK:
+        yield from _results(plan)
     yield _lock(plan)
 
 
 def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
     if url is None and not file.exists():
         return _ok(part, f"the first start creates {file}")
-    database = Database(url or sqlite_url(file))
+    try:
+        if url is None:
+            database_file.checked(file, branch)
+        database = Database(url or sqlite_url(file))
+    except (DatabaseUnusable, ValueError) as error:
+        return _fault(part, one_line(error))
     try:
         has, wants = migrate.current(database, branch)
     except (sa.exc.SQLAlchemyError, OSError) as error:
-        return _fault(part, f"cannot be used: {_one_line(error)}")
+        return _fault(part, f"{database.place} cannot be used: {one_line(error)}")
     finally:
         database.close()
     if has == wants:
@@ -278,20 +306,77 @@ def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
     return (_note if url is None else _fault)(part, f"revision {has}, this release needs {wants}: {cure}")
 
 
+def _keys(plan: Plan, *, readable: bool) -> Finding:
+    """Compare the file of keys with every encrypted value of the region database, if that is *readable*."""
+    file = plan.secrets_key_file or plan.folder.secrets_key
+    try:
+        lost_parts.check_files(
+            plan.folder, control=False, region=False, key=plan.secrets_key_file is None, anew=frozenset()
+        )
+        if plan.secrets_key_file is None and not file.exists():
+            return _ok("keys", f"the first start creates {file}")
+        encryptor = Encryptor.open_file(file, create=False)
+    except (DatabaseUnusable, PartLost, KeyFileFault) as error:
+        return _fault("keys", one_line(error))
+    if not readable or (plan.database_url is None and not plan.folder.region_database.exists()):
+        return _ok("keys", f"{file} can be read; not compared with a region database")
+    database = Database(plan.database_url or sqlite_url(plan.folder.region_database))
+    try:
+        found = key_check.count(database, encryptor)
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        return _fault("keys", f"cannot be compared with {database.place}: {one_line(error)}")
+    finally:
+        database.close()
+    if found.closed:
+        text = f"no key of {file} decrypts {found.closed} of {found.checked} stored values (configs, addresses)"
+        return _fault("keys", f"{text}: put the right file back (docs/backup.md)")
+    return _ok("keys", f"{file} decrypts all {found.checked} stored values")
+
+
 def _blobs(plan: Plan) -> Finding:
     if plan.blob_url is None and not plan.folder.blobs.exists():
         return _ok("blobs", f"the first start creates {plan.folder.blobs}")
     try:
         blobs = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
-        asyncio.run(asyncio.wait_for(blobs.check(), TIMEOUT))
+        with _silent():
+            asyncio.run(asyncio.wait_for(blobs.check(), TIMEOUT))
     except Exception as error:  # noqa: BLE001 - the report shows every error of the store's library
-        return _fault("blobs", f"cannot be written: {_one_line(error)}")
+        return _fault("blobs", f"cannot be written: {typed_line(error)}")
     return _ok("blobs", "can be written and read")
 
 
-def _one_line(error: BaseException) -> str:
-    """Return the type and the first line of *error*, at most 300 characters."""
-    return " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])[:300]
+def _results(plan: Plan) -> Iterator[Finding]:
+    """Yield a fault if the store lacks transcripts of jobs that are done."""
+    if plan.database_url is None and not plan.folder.region_database.exists():
+        return
+    database = Database(plan.database_url or sqlite_url(plan.folder.region_database))
+    try:
+        store = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
+        lost, checked = asyncio.run(lost_results.find(database, store))
+    except Exception as error:  # noqa: BLE001 - the report shows every error of the database and of the store's library
+        yield _fault("results", f"cannot be compared with the store: {typed_line(error)}")
+    else:
+        if lost:
+            shown = ", ".join(lost[:3])
+            text = f"the store lacks the transcripts of {len(lost)} of {checked} jobs that are done ({shown})"
+            yield _fault("results", f"{text}: restore the blobs from the backup (docs/backup.md)")
+        else:
+            yield _ok("results", f"the store has the transcripts of all {checked} jobs that are done")
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drop what a panic of the store's library would write to standard error: the finding has its reason."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _lock(plan: Plan) -> Finding:

@@ -16,14 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.service.identity import audit_log, temporary_keys
-from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys
+from sottovoce.service.storage.key_check import SEALED
 
-SEALED: tuple[sa.Column[Any], ...] = tuple(
-    column for table in t.region.sorted_tables for column in table.columns if isinstance(column.type, sa.LargeBinary)
-)
-"""The encrypted columns of a region's database: all columns of type bytes."""
 BATCH = 200
 """Rows of one query and one transaction."""
 SETTLED = 60.0

@@ -28,9 +28,10 @@ class RetentionPolicy:
 
 
 def _delivered() -> sa.ColumnElement[bool]:
-    """The result was received: the job has deliveries and all have ended, or the transcript was fetched."""
+    """The result was received: the job has attempted deliveries and all have ended, or the transcript was fetched."""
     theirs = t.deliveries.c.job_id == t.jobs.c.id
-    some = sa.exists(sa.select(t.deliveries.c.id).where(theirs))
+    # a notice that could not be sent at all has no attempts and reached no one
+    some = sa.exists(sa.select(t.deliveries.c.id).where(theirs, t.deliveries.c.attempts > 0))
     waiting = sa.exists(sa.select(t.deliveries.c.id).where(theirs, t.deliveries.c.state == "waiting"))
     return sa.or_(sa.and_(some, sa.not_(waiting)), t.jobs.c.read_at < now_ms() - AFTER_READING_MS)
 

@@ -14,6 +14,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from sottovoce.service.storage.database import one_line
 
 BUFFER = 2 << 20
 """Bytes that a writer collects before it passes them to the store."""
@@ -78,16 +81,25 @@ class Blobs:
 
     @classmethod
     def open(cls, url: str, options: Mapping[str, str]) -> "Blobs":
-        """Open the store at *url*: `file:///folder`, or `s3://bucket/prefix` with obstore's S3 *options*."""
+        """Open the store at *url*: `file:///folder`, or `s3://bucket/prefix` with obstore's S3 *options*.
+
+        Raises `ValueError`, in one line, for a URL or options that the library does not take.
+        """
         from obstore.store import LocalStore, from_url
 
         if url.startswith("file://"):
             root = Path(url.removeprefix("file://"))
             root.mkdir(parents=True, exist_ok=True)
             return cls(LocalStore(root, automatic_cleanup=True), root)
+        _check_options(options)
         client: Any = {"timeout": "120s", "allow_http": options.get("endpoint", "").startswith("http://")}
         config: Any = dict(options)
-        return cls(from_url(url, config=config, client_options=client), None)
+        try:
+            return cls(from_url(url, config=config, client_options=client), None)
+        except BaseException as error:  # a panic of the library is no `Exception`
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise ValueError(f"SOTTOVOCE_BLOB_URL, SOTTOVOCE_BLOB_OPTIONS: {one_line(error)}") from error
 
     def open_writer(self, key: str) -> Any:
         """Return obstore's writer of the blob *key*."""
@@ -210,6 +222,24 @@ class Blobs:
         """Sync the file and its parent folders to disk, because obstore does not (research/queue.md §6)."""
         if self.root:
             await asyncio.to_thread(_sync, self.root, self.root / key)
+
+
+def _check_options(options: Mapping[str, str]) -> None:
+    """Raise `ValueError` for options with which the library would panic at its first request (obstore 0.11)."""
+    for name, value in options.items():
+        if not value.isprintable():
+            raise ValueError(
+                f"SOTTOVOCE_BLOB_OPTIONS: {name} has a line break or another character that cannot be sent"
+            )
+    endpoint = options.get("endpoint")
+    try:
+        parts = urlsplit(endpoint or "http://default")
+        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and " " not in parts.netloc
+        parts.port  # noqa: B018 - raises for a port that is no number
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("SOTTOVOCE_BLOB_OPTIONS: endpoint must be a URL such as https://s3.example.org")
 
 
 def _sync(root: Path, path: Path) -> None:

@@ -5,7 +5,7 @@ transaction waits for a lock after its start. PostgreSQL: one ordinary pool serv
 
 Parts, in order:
 - constants and `now_ms`, the database's clock;
-- URLs;
+- URLs, and errors in one line;
 - engines for SQLite and PostgreSQL;
 - `Database`.
 """
@@ -81,6 +81,33 @@ def normal_url(url: str) -> str:
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed.render_as_string(hide_password=False)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of the reason of *error*, at most 300 characters; of a database's error, what the driver said."""
+    reason = getattr(error, "orig", None) or error
+    text = next((line.strip() for line in str(reason).splitlines() if line.strip()), type(reason).__name__)
+    return text[:300]
+
+
+def typed_line(error: BaseException) -> str:
+    """Return the type of *error* and its reason in one line."""
+    kind, text = type(error).__name__, one_line(error)
+    return kind if text == kind else f"{kind}: {text}"
+
+
+class DatabaseUnusable(Exception):
+    """A database cannot be used. The text is one line: which one, why, and the next step."""
+
+
+@contextmanager
+def usable(database: "Database", name: str) -> Iterator[None]:
+    """Raise `DatabaseUnusable` for an error of a statement in the block. *name*: what the database is, for example `region`."""
+    try:
+        yield
+    except DATABASE_ERROR as error:
+        text = f"the {name} database {database.place} cannot be used: {one_line(error)}"
+        raise DatabaseUnusable(text) from error
 
 
 def _unixepoch(modifier: object) -> float | None:
@@ -168,6 +195,14 @@ class Database:
             self._reader = self._writer = postgres_engine(self.url, pool=readers * 2)
         self._reads = ThreadPoolExecutor(readers, thread_name_prefix="database-read")
         self._writes = ThreadPoolExecutor(1 if self.embedded else readers, thread_name_prefix="database-write")
+
+    @property
+    def place(self) -> str:
+        """The file, or the host and the name of the database, for messages; without user and password."""
+        url = sa.make_url(self.url)
+        if self.embedded:
+            return str(url.database)
+        return f"{url.database} at {url.host or 'localhost'}:{url.port or 5432}"
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

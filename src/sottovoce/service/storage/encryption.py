@@ -13,21 +13,34 @@ _Stamp = tuple[int, int, int]
 """Inode, modification time (ns) and size of the key file; a change means that its keys may have changed."""
 
 
+class KeyFileFault(ValueError):
+    """The file of keys cannot be used. The text is one line that names the file."""
+
+
 class Encryptor:
     """Encrypts with the first key of a file, decrypts with any of them. Reads a changed file again at the next use."""
 
     def __init__(self, keys: list[bytes]) -> None:
         self._fernets = _fernets(keys)
+        self.newest = keys[0]
         self._path: Path | None = None
         self._stamp: _Stamp | None = None
 
     @classmethod
     def open_file(cls, path: Path, *, create: bool) -> "Encryptor":
-        """Return an encryptor with the keys in *path*, one per line. *create*: create a missing file with a new key (mode 0600)."""
+        """Return an encryptor with the keys in *path*, one per line. *create*: create a missing file with a new key (mode 0600).
+
+        Raises `KeyFileFault`.
+        """
         if create and not path.exists():
             write_secret(path, new_key().decode() + "\n")
         stamp = _stamp(path)  # read before the keys, so that a change in between is detected later
-        encryptor = cls(read_keys(path))
+        try:
+            encryptor = cls(read_keys(path))
+        except OSError as error:
+            raise KeyFileFault(f"the file of keys {path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise KeyFileFault(f"the file of keys {path} cannot be used: {error}") from error
         encryptor._path, encryptor._stamp = path, stamp
         return encryptor
 
@@ -42,6 +55,14 @@ class Encryptor:
         except InvalidToken as error:
             raise ValueError("encrypted with a key that is not in the key file") from error
 
+    def opens(self, encrypted: bytes) -> bool:
+        """True if a key of the file decrypts *encrypted*."""
+        try:
+            self.decrypt(encrypted)
+        except ValueError:
+            return False
+        return True
+
     def is_newest(self, encrypted: bytes) -> bool:
         """True if *encrypted* is encrypted with the first key of the file."""
         try:
@@ -54,7 +75,8 @@ class Encryptor:
         """Return the current keys of the file, or the previous ones while it cannot be read."""
         if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
             try:
-                self._fernets = _fernets(read_keys(self._path))
+                keys = read_keys(self._path)
+                self._fernets, self.newest = _fernets(keys), keys[0]
             except (OSError, ValueError):
                 _log.warning("key file cannot be read, its old keys stay in use", extra={"file": self._path.name})
             self._stamp = stamp
@@ -75,7 +97,14 @@ def read_keys(path: Path) -> list[bytes]:
 
 
 def _fernets(keys: list[bytes]) -> list[Fernet]:
-    return [Fernet(key) for key in keys]
+    """Raises `ValueError` with the number of the key that is none."""
+    fernets = []
+    for number, key in enumerate(keys, 1):
+        try:
+            fernets.append(Fernet(key))
+        except ValueError as error:
+            raise ValueError(f"key {number} is not 32 bytes in URL-safe base64 (44 characters)") from error
+    return fernets
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -15,7 +15,7 @@ from sottovoce.service.worker.notification_sender import Sender
 
 def handlers(region: RegionContext, outbound: Outbound, settings: TaskSettings) -> Mapping[TaskKind, TaskHandler]:
     """The handler of each kind of task except retention."""
-    results = Results(region.blobs, region.encryptor)
+    results = Results(region.blobs, region.encryptor, region.database)
     sender = Sender(
         region=region,
         payload_builder=PayloadBuilder(region.blobs, results, V1ViewBuilder(region.encryptor, results)),

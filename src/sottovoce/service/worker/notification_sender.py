@@ -206,6 +206,8 @@ class Sender:
         if smtp is None:
             return Outcome(delivered=False, public_text=mail.NOT_CONFIGURED, final=True)
         wanted = model.mail_of(self._encryptor, delivery.target)
+        if not wanted.to:
+            return Outcome(delivered=False, public_text=mail.NO_ADDRESS, final=True)
         attached = await self._payload_builder.attachments(job, wanted.attachments) if job else []
         made = mail.message(wanted, smtp.sender, delivery.id, time.time(), attached)
         try:
@@ -249,19 +251,17 @@ class Sender:
             _log.info("delivery attempted", extra={**fields, "state": state.value})
 
     def _failure_mail(self, delivery: Delivery, job: Job, outcome: Outcome) -> tuple[PendingDelivery, ...]:
-        """The mail about a failed callback, if its owner has an email address."""
-        if delivery.kind is not Kind.CALLBACK or not self._outbox.mails:
+        """The mail about a failed callback."""
+        if delivery.kind is not Kind.CALLBACK:
             return ()
         try:
             email = model.callback_of(self._encryptor, delivery.target).email
         except ValueError:
             return ()
-        if not email:
-            return ()
         text = notification_texts.not_called(
             number=job.v1_id, name=job.data_name, place=delivery.place, outcome=outcome.public_text
         )
-        return (self._outbox.mailed(Mail(to=email, subject=text.subject, body=text.body)),)
+        return (self._outbox.mailed(Mail(to=email or "", subject=text.subject, body=text.body)),)
 
 
 def _is_success(status: int) -> bool:

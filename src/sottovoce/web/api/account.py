@@ -25,7 +25,7 @@ from sottovoce.service.identity.registration import AccountPolicy, AccountServic
 from sottovoce.service.identity.users import User
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.database import DATABASE_AWAY, Connection, Database
-from sottovoce.web import request_body, responses
+from sottovoce.web import link_page, request_body, responses
 from sottovoce.web.routing import Handler, Route
 from sottovoce.wire import accounts as wire
 from sottovoce.wire.management import key_object, management_error, new_key_object
@@ -98,13 +98,13 @@ class Account:
         await self._accounts.reset(wanted.token, wanted.password)
         return _no_content()
 
-    async def follow(self, request: Request) -> Response:
-        """`GET` of a link in a mail: changes nothing, since mail scanners follow links, too."""
-        members = '{"token": "…", "password": "…"}'
-        text = f"To continue, POST {members} as application/json to {request.url.path}, with the token of this URL.\n"
-        response = responses.text(text)
-        response.headers.update({"cache-control": "no-store", "referrer-policy": "no-referrer"})
-        return response
+    async def verify_page(self, _request: Request) -> Response:
+        """`GET` of the link that confirms an address: changes nothing, since mail scanners follow links, too."""
+        return link_page.page(link_page.VERIFY)
+
+    async def reset_page(self, _request: Request) -> Response:
+        """`GET` of the link that sets a password: changes nothing."""
+        return link_page.page(link_page.RESET)
 
     # ── with a log-in ──
 
@@ -289,12 +289,12 @@ def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
     table: dict[str, dict[str, Handler]] = {
         "": {"GET": account.show},
         "/register": {"POST": account.register},
-        "/verify": {"GET": account.follow, "POST": account.verify},
+        "/verify": {"GET": account.verify_page, "POST": account.verify},
         "/login": {"POST": account.log_in},
         "/logout": {"POST": account.log_out},
         "/password": {"POST": account.change_password},
         "/forgot": {"POST": account.forgot},
-        "/reset": {"GET": account.follow, "POST": account.reset},
+        "/reset": {"GET": account.reset_page, "POST": account.reset},
         "/tokens": {"GET": account.list_tokens, "POST": account.create_token},
         "/tokens/{apikey_id}": {"DELETE": account.delete_token},
     }

@@ -20,12 +20,10 @@ from sottovoce.wire.discovery import Coverage, RegionInfo
 
 def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Route]:
     """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls* maps regions to their addresses."""
-    shown = orjson.dumps(wire.regions(here.name, region_infos(here, urls)))
-
     async def features(_request: Request) -> Response:
         # computed for each request: workers start and stop
         engines = runtime.offers.engines
-        live = [engine for engine in engines if engine.live]
+        live = _live(engines)
         body = wire.features(
             batch=_coverage(engines) if Mode.BATCH in here.modes else None,
             realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
@@ -33,7 +31,8 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         return Response(orjson.dumps(body), media_type=JSON)
 
     async def regions(_request: Request) -> Response:
-        return Response(shown, media_type=JSON)
+        infos = region_infos(here, urls, live=bool(_live(runtime.offers.engines)))
+        return Response(orjson.dumps(wire.regions(here.name, infos)), media_type=JSON)
 
     return [
         Route(path="/v1/discovery/features", handlers={"GET": features}),
@@ -41,14 +40,22 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
     ]
 
 
-def region_infos(here: Region, urls: Mapping[str, str]) -> list[RegionInfo]:
-    """The region *here*, the vendor's general regions, and the regions in *urls*."""
+def _live(engines: Iterable[Capabilities]) -> list[Capabilities]:
+    return [engine for engine in engines if engine.live]
+
+
+def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[RegionInfo]:
+    """The region *here*, the vendor's general regions, and the regions in *urls*.
+
+    *live*: an engine here recognises live audio. Without one no region shows realtime: those of an installation have the same
+    release, and a mode that is not there must not be named.
+    """
     return [
         RegionInfo(
             name=name,
             label=name.upper(),
             place=found.place if found else None,
-            modes=sorted(found.modes) if found else None,
+            modes=sorted(mode for mode in found.modes if live or mode is not Mode.REALTIME) if found else None,
             url=urls.get(name),
         )
         for name in dict.fromkeys((here.name, *GENERAL, *sorted(urls)))

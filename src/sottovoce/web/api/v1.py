@@ -54,7 +54,7 @@ class LegacyApi:
     def __init__(self, runtime: Runtime, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
-        self._results = Results(runtime.blobs, runtime.encryptor)
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database)
         self._legacy = V1ViewBuilder(runtime.encryptor, self._results)
 
     # ── the account ──

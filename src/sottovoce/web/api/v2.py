@@ -63,7 +63,7 @@ class Batch:
         self._runtime = runtime
         self._limits = limits
         self._waiting = waiting
-        self._results = Results(runtime.blobs, runtime.encryptor)
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database)
 
     # ── create ──
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
+from sottovoce.errors import Refused
 from sottovoce.service.identity import api_keys, audit_log, login_throttle, passwords, sessions, users
 from sottovoce.service.identity.registration import login_allowances
 from sottovoce.service.storage import migrate
@@ -133,6 +134,27 @@ def test_another_password_ends_sessions_and_lets_in_who_was_throttled(control: D
     assert entries(control)[-1].action == "password set"
 
 
+def test_a_user_gets_an_address(control: Database) -> None:
+    """User 1 has none at first, so that mails about its jobs go nowhere."""
+    assert user(control, "1").email is None
+    assert done("users", "email", "1", " Ada@Example.org") == f"address of user 1 set to {EMAIL}\n"
+    assert (user(control, "1").email, user(control, "1").state) == (EMAIL, "active")
+    assert entries(control)[-1].action == "e-mail address set"
+    done("users", "email", EMAIL, "bob@example.org")
+    assert user(control, "1").email == "bob@example.org"
+    done("users", "email", "1", "bob@example.org")
+    with control.writing() as connection:
+        assert users.give_owner_email(connection, EMAIL) is None, "a start never replaces an address"
+
+
+def test_a_start_gives_the_owner_an_address(control: Database) -> None:
+    with control.writing() as connection:
+        assert users.give_owner_email(connection, " Ada@Example.org ")
+        with pytest.raises(Refused, match="SOTTOVOCE_OWNER_EMAIL"):
+            users.normal("nonsense", at="SOTTOVOCE_OWNER_EMAIL")
+    assert user(control, "1").email == EMAIL
+
+
 def test_keys_are_made_for_users_in_their_workspace(control: Database) -> None:
     done("users", "add", EMAIL, "--no-password", "--no-key")
     ada = user(control)
@@ -156,7 +178,9 @@ def test_keys_are_made_for_users_in_their_workspace(control: Database) -> None:
         (("users", "add", "bob@example.org", "--no-password", "--workspace", "99"), "", "no workspace 99"),
         (("users", "add", EMAIL, "--no-password"), "", "already"), (("users", "disable", "nobody"), "", "no user nobody"),
         (("users", "enable", "99"), "", "no user 99"), (("users", "password", "99"), "", "no user 99"),
-        (("users", "password", "1"), "", "no e-mail address"), (("keys", "create", "k", "--user", "99"), "", "no user 99"),
+        (("users", "password", "1"), "", "no e-mail address"), (("users", "email", "1", EMAIL), "", "already"),
+        (("users", "email", "1", "nobody"), "", "must be an e-mail address"), (("users", "email", "99", EMAIL), "", "no user 99"),
+        (("keys", "create", "k", "--user", "99"), "", "no user 99"),
         (("keys", "create", "k", "--user", EMAIL, "--project", "1"), "", "no project 1 of the workspace of user 2"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",

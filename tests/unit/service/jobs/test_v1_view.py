@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from sottovoce.errors import Kind as ErrorKind
+from sottovoce.errors import Refused
 from sottovoce.job import Event, Reason, State
+from sottovoce.service.email import smtp
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.results import UNREADABLE, ResultLost
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.notifications import model
 from sottovoce.service.notifications import repository as deliveries
 from sottovoce.service.notifications.model import Kind
 from sottovoce.service.notifications.outbox import Outbox
 from sottovoce.service.notifications.send_policy import SendPolicy
+from sottovoce.service.storage import schema as t
+from sottovoce.service.storage.encryption import Encryptor, new_key
 from sottovoce.wire.v1 import form, responses
 from sottovoce.wire.v1.form import LegacyRequest, Notify
+from sottovoce.wire.v2.job import job_object
 from tests.listeners import Reply, listening
 from tests.unit.service.task_values import CONFIG, ID, Region, going_out, region_in
 
@@ -100,19 +108,87 @@ def test_the_owner_gets_a_mail_however_it_ended(region: Region, reason: Reason |
     assert responses.ended_as(reason) in mail.subject
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [replace(WANTED, notification=Notify.NONE), replace(WANTED, email=None), replace(WANTED, email="")],
-)
-def test_nobody_is_told_who_wants_nothing_or_cannot_be_reached(region: Region, wanted: LegacyRequest) -> None:
-    accept(region, wanted)
+def test_a_job_that_wants_no_notice_has_none(region: Region) -> None:
+    accept(region, replace(WANTED, notification=Notify.NONE))
     assert region.outbox().envelopes(region.job()) == ()
 
 
-def test_without_a_mail_server_nobody_is_mailed(region: Region) -> None:
+def without_a_notice(region: Region, outbox: Outbox) -> model.Delivery:
+    """The delivery of a notice that cannot be sent, which the job's log mentions; nothing was queued."""
+    pending = outbox.envelopes(region.job())
+    with region.database.writing() as connection:
+        outbox.post(connection, ID, pending)
+    (told,) = region.told()
+    assert (told.kind, told.state, told.attempts, told.next_at) == (Kind.MAIL, model.State.FAILED, 0, None)
+    assert told.ended_at
+    with region.database.reading() as connection:
+        line = repository.log_lines(connection, ID)[-1]
+    assert (line.stage, line.level, line.text) == ("mail", "WARNING", f"not sent: {told.outcome}")
+    assert region.queue.sent == []
+    return told
+
+
+@pytest.mark.parametrize("email", [None, ""])
+def test_a_notice_without_an_address_is_told(region: Region, email: str | None) -> None:
+    accept(region, replace(WANTED, email=email))
+    told = without_a_notice(region, region.outbox())
+    assert told.outcome == smtp.NO_ADDRESS
+
+    async def send(outbound: Any) -> None:
+        policy = SendPolicy(smtp=smtp.Smtp(host="127.0.0.1", port=9, sender="a@example.org"))
+        await region.sender(outbound, policy).attempt(told.id, 1)
+
+    with region.database.writing() as connection:  # an operator tries again after the job's end
+        connection.execute(sa.update(t.jobs).values(state=State.DONE.value))
+        assert deliveries.retry(connection, told.id, SendPolicy().tries)
+    going_out(send)
+    (again,) = region.told()
+    assert (again.state, again.outcome) == (model.State.FAILED, smtp.NO_ADDRESS)
+
+
+def test_a_notice_without_a_mail_server_is_told(region: Region) -> None:
     accept(region)
-    outbox = Outbox(region.encryptor, region.queue, SendPolicy().tries, mails=False)
-    assert outbox.envelopes(region.job()) == ()
+    told = without_a_notice(region, Outbox(region.encryptor, region.queue, SendPolicy().tries, mails=False))
+    assert told.outcome == smtp.NOT_CONFIGURED
+    assert model.mail_of(region.encryptor, told.target).to == "ada@example.org"
+
+
+def test_a_failed_callback_without_an_address_is_told(region: Region) -> None:
+    _, told = called(region, 500, email=None)
+    outcomes = {each.kind: (each.state, each.outcome) for each in told}
+    assert outcomes[Kind.MAIL] == (model.State.FAILED, smtp.NO_ADDRESS)
+
+
+def test_a_lost_result_of_a_done_job_is_a_fault_of_ours(region: Region, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither expired nor removed: an operator must see it."""
+    region.accept(CONFIG)
+    asyncio.run(region.end())
+    job = region.job()
+    asyncio.run(region.blobs.delete(str(job.result_key)))
+    with pytest.raises(ResultLost):
+        asyncio.run(region.results.stored(job))
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.message == "result of a done job is missing"
+    with region.database.writing() as connection:
+        assert repository.make_tombstone(connection, ID, Event.REMOVED)
+    with pytest.raises(Refused) as refused:  # it was removed between the read of the row and that of the blob
+        asyncio.run(region.results.stored(job))
+    assert refused.value.kind is ErrorKind.FILE_EXPIRED
+
+
+def test_what_no_key_decrypts_costs_only_its_echo(region: Region) -> None:
+    region.accept(CONFIG)
+    asyncio.run(region.end())
+    sealed = Encryptor([new_key()]).encrypt(b"{}")
+    for job in (replace(region.job(), config=sealed), replace(region.job(), config=sealed, whole_errors=sealed)):
+        shown = job_object(region.results.view(job))
+        assert "config" not in shown
+        assert [error["message"] for error in shown["errors"]] == [UNREADABLE]
+        for form_ in ("txt", "srt"):
+            assert "hello world." in asyncio.run(region.results.value(job, form_))
+        assert asyncio.run(region.results.value(job, "json-v2"))["results"]
+    old = V1ViewBuilder(region.encryptor, region.results).view(replace(region.job(), legacy=sealed), user_id=7)
+    assert (old.lang, old.notification) == ("en", "none")
 
 
 @pytest.mark.parametrize("stored", [b"{}", b"none", b'{"notification": "email"}'])
@@ -142,10 +218,10 @@ class Receiver:
         return Reply(status=self._statuses[min(number, len(self._statuses)) - 1])
 
 
-def called(region: Region, *statuses: int) -> tuple[list[Any], list[model.Delivery]]:
+def called(region: Region, *statuses: int, email: str | None = WANTED.email) -> tuple[list[Any], list[model.Delivery]]:
     """What a receiver heard, and every delivery after all attempts."""
     with listening(Receiver(*statuses)) as there:
-        accept(region, replace(WANTED, notification=Notify.CALLBACK, callback=f"{there.url}/hook?a=b"))
+        accept(region, replace(WANTED, notification=Notify.CALLBACK, callback=f"{there.url}/hook?a=b", email=email))
         (posted,) = asyncio.run(region.end())
 
         async def send(outbound: Any) -> None:

@@ -6,17 +6,24 @@ import socket
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
 from sottovoce.engines import config, registry
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.service.jobs import repository
 from sottovoce.service.operations import doctor, model_checks
+from sottovoce.service.queue import worker_registry
 from sottovoce.service.storage import migrate
+from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
+from sottovoce.service.storage.encryption import Encryptor, new_key
 from sottovoce.transcript.languages import PACKS
 from tests.data_wheels import FILES, MODEL, install
 from tests.tiny_whisper import build
+from tests.unit.service.service_values import new_job
 
 
 @pytest.fixture
@@ -133,13 +140,13 @@ def test_a_database_and_a_store_that_cannot_be_reached_are_faults(run, monkeypat
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]  # bound, and nobody listens
         monkeypatch.setenv(
-            "SOTTOVOCE_DATABASE_URL", f"postgresql://someone:secret@127.0.0.1:{port}/none?connect_timeout=2"
+            "SOTTOVOCE_DATABASE_URL", f"postgresql://someone:hush@127.0.0.1:{port}/none?connect_timeout=2"
         )
         monkeypatch.setenv("SOTTOVOCE_BLOB_URL", "s3://bucket/prefix")
         options = {
             "endpoint": f"http://127.0.0.1:{port}",
             "access_key_id": "a",
-            "secret_access_key": "secret",
+            "secret_access_key": "hush",
             "region": "x",
         }
         monkeypatch.setenv("SOTTOVOCE_BLOB_OPTIONS", json.dumps(options))
@@ -147,7 +154,79 @@ def test_a_database_and_a_store_that_cannot_be_reached_are_faults(run, monkeypat
         result = run("--json")
     assert result.exit_code == 1
     assert finding(result, "region database")["level"] == finding(result, "blobs")["level"] == "fault"
-    assert "secret" not in result.output
+    assert "hush" not in result.output
+
+
+def filled(folder: DataFolder) -> Database:
+    """The region database of a server in *folder* that has accepted a job."""
+    folder.prepare()
+    encryptor = Encryptor.open_file(folder.secrets_key, create=True)
+    database = Database(sqlite_url(folder.region_database))
+    migrate.upgrade(database, migrate.REGION)
+    with database.writing() as connection:
+        repository.insert(connection, new_job(config=encryptor.encrypt(b"{}")))
+    return database
+
+
+def test_the_keys_are_compared_with_the_database(run, tmp_path):
+    assert finding(run("--json"), "keys")["text"].startswith("the first start creates")
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    filled(folder).close()
+    found = finding(run("--json"), "keys")
+    assert (found["level"], found["text"]) == ("ok", f"{folder.secrets_key} decrypts all 1 stored values")
+    folder.secrets_key.write_bytes(new_key())
+    result = run("--json")
+    assert (result.exit_code, finding(result, "keys")["level"]) == (1, "fault")
+    assert "decrypts 1 of 1 stored values" in finding(result, "keys")["text"]
+    folder.secrets_key.write_text("x")
+    assert "cannot be used: key 1 is not" in finding(run("--json"), "keys")["text"]
+    folder.secrets_key.unlink()
+    assert "is missing, and stored configs are encrypted" in finding(run("--json"), "keys")["text"]
+
+
+def test_transcripts_that_the_store_lacks_are_a_fault(run, tmp_path):
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    database = filled(folder)
+    try:
+        with database.writing() as connection:
+            connection.execute(sa.update(t.jobs).values(state="done", result_key="jobs/job0000001/1/transcript"))
+    finally:
+        database.close()
+    result = run("--json")
+    assert (result.exit_code, finding(result, "results")["level"]) == (1, "fault")
+    assert "lacks the transcripts of 1 of 1 jobs that are done (job0000001)" in finding(result, "results")["text"]
+    transcript = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_bytes(b"{}")
+    assert finding(run("--json"), "results")["level"] == "ok"
+
+
+def test_a_running_server_is_described_instead_of_one_that_would_start_here(run, tmp_path, monkeypatch):
+    """Its engines are known from its rows; this environment has another one, which would not even start."""
+    monkeypatch.setenv("SOTTOVOCE_ENHANCED_MODEL", "whisper-large-v3")
+    monkeypatch.setattr(doctor, "_available_memory", lambda: 1 << 20)
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    database = filled(folder)
+    try:
+        far = Capabilities(engine="whisper", model="large-far-away", languages=frozenset({"fr"}), device="cuda")
+        with database.writing() as connection:
+            worker_registry.beat(connection, "embedded", (far,), slots=3)
+        result = run("--json")
+        (row,) = [row for row in report(result)["engines"] if "fr" in row["languages"]]
+        assert row["standard"] == "whisper large-far-away on cuda, from the folder of the running server"
+        (row,) = [row for row in report(result)["engines"] if "en" in row["languages"]]
+        assert row["standard"] == "refused"
+        told = finding(result, "worker")["text"]
+        assert told.startswith("embedded runs with 3 slot(s) since ")
+        assert told.endswith(": whisper large-far-away on cuda")
+        assert {"memory", "models", "gpu"}.isdisjoint(entry["part"] for entry in report(result)["findings"])
+        with database.writing() as connection:
+            worker_registry.leave(connection, "embedded")
+        result = run("--json")
+        assert result.exit_code == 1
+        assert "sottovoce models pull whisper-large-v3" in result.output
+    finally:
+        database.close()
 
 
 def test_a_mail_server_is_greeted_when_there_is_one(run, monkeypatch):

@@ -14,7 +14,7 @@ from sottovoce.service.identity import api_keys, audit_log, temporary_keys
 from sottovoce.service.jobs import repository
 from sottovoce.service.operations import key_rotation
 from sottovoce.service.operations.key_rotation import Busy, Count, Region
-from sottovoce.service.storage import migrate
+from sottovoce.service.storage import key_check, migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor, read_keys
@@ -202,7 +202,7 @@ def test_what_no_key_opens_is_counted_and_left(place: Place) -> None:
 
 
 def test_every_column_of_bytes_is_sealed_again(place: Place) -> None:
-    names = {(column.table.name, column.name) for column in key_rotation.SEALED}
+    names = {(column.table.name, column.name) for column in key_check.SEALED}
     assert ("jobs", "config") in names
     for table in t.region.tables.values():
         for column in table.columns:
