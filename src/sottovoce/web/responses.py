@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sottovoce.errors import MethodNotAllowed, Refused
+from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
 from sottovoce.wire.v1.errors import v1_error
 from sottovoce.wire.v2.errors import v2_error
@@ -48,7 +48,7 @@ def legacy_refusal(refused: Refused) -> Response:
 
 
 def _headers(refused: Refused, status: int) -> dict[str, str]:
-    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited) else 1)}
+    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited | Busy) else 1)}
     if status not in {429, 503}:
         headers = {}
     if status == 401:  # noqa: PLR2004 - RFC 9110 §15.5.2 requires the header
