@@ -51,6 +51,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.NOT_IMPLEMENTED: "this release does not implement this part of the contract",
     Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
     Kind.TOO_MANY_JOBS: "too many jobs at the same time",
+    Kind.TOO_MANY_SESSIONS: "realtime: too many sessions at the same time; the session gets `quota_exceeded`",
     Kind.STORAGE_FULL: "the storage has no space for the media",
     Kind.INSUFFICIENT_CREDIT: "the job costs more credits than the account has (with `SOTTOVOCE_BILLING`)",
     Kind.UNAVAILABLE: "the service is unavailable at this moment; see `Retry-After`",

@@ -25,6 +25,7 @@ from sottovoce.service.jobs.completion_waiter import CompletionWaiter
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.jobs.queue_estimate import QueueEstimator
 from sottovoce.service.jobs.submission import JobSubmitter, RegionRef
+from sottovoce.service.limits.live_sessions import RENEWAL, LiveSessions
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.limits.rate_limiter import RateLimiter
 from sottovoce.service.metrics import Metrics
@@ -83,7 +84,10 @@ class Runtime:
         self._first_key()
         self.api_key_cache = ApiKeyCache(self.control, time.monotonic, region=folder.region)
         batch = "batch" in plan.roles
-        self.offers = CapabilityTable(registry.offered(plan.engine_config, plan.engine) if batch else ())
+        realtime = "realtime" in plan.roles
+        here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
+        self.offers = CapabilityTable(here if batch else ())
+        self.live_offers = CapabilityTable(here if realtime else ())  # sessions run in this process's own engines
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.completion_waiter = CompletionWaiter(self.database)
@@ -96,6 +100,7 @@ class Runtime:
         self.outbox = Outbox(self.encryptor, self.queue, send.tries, mails=send.smtp is not None)
         self.credit_reservations = CreditReservations(self.control, folder.region, plan.pricing)
         self.rates = RateLimiter(plan.rate_limits, self.database, self.metrics, time.monotonic)
+        self.live_sessions = LiveSessions(self.database, plan.live_quota)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
         if self.no_room is not None:
             _log.warning("no room for media", extra={"why": self.no_room})
@@ -121,6 +126,8 @@ class Runtime:
         # only a process that uses the buckets can detect which are full again and delete them
         if "api" in plan.roles and self.rates.shared:
             tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
+        if realtime:
+            tasks.append(PeriodicTask(name="live sessions", interval=RENEWAL, do=self.live_sessions.renew))
         scheduler = Scheduler([*tasks, self._queue_refresh()])
         scheduler.start()
         self._undo.callback(scheduler.close)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
 from sottovoce.wire.v1.errors import v1_error
-from sottovoce.wire.v2.errors import v2_error
+from sottovoce.wire.v2.errors import INTERNAL, v2_error
 
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.speechmatics.v2+json"
@@ -36,6 +36,12 @@ def refusal(refused: Refused) -> Response:
     """The error response of V2 for *refused*; always plain JSON."""
     status, body = v2_error(refused)
     return Response(orjson.dumps(body), status, headers=_headers(refused, status), media_type=JSON)
+
+
+def internal_error() -> Response:
+    """The error response of V2 for an error of the service."""
+    status, body = INTERNAL
+    return Response(orjson.dumps(body), status, media_type=JSON)
 
 
 def legacy_refusal(refused: Refused) -> Response:

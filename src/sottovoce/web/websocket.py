@@ -16,8 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from sottovoce.realtime.ports import Received
 
-RECEIVE_BUFFER = 64 << 10
-"""Bytes of the kernel's receive buffer of a socket: 2 s of 16 kHz samples of 16 bits; Linux doubles it for its own needs."""
+RECEIVE_BUFFER = 32 << 10
+"""Bytes of the kernel's receive buffer of a socket: 1 s of 16 kHz samples of 16 bits; Linux doubles it for its own needs."""
 SEND_BUFFER = 256 << 10
 """Bytes that wait in this process for a client that does not read, before `send` waits."""
 LINGER = 20.0

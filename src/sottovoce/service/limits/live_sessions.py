@@ -3,6 +3,7 @@
 A row without a valid lease counts for nothing: it is of a process that died.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -60,9 +61,14 @@ class LiveSessions:
             lambda connection: enter(connection, session_id, holder, quota=self._quota, process=self._process)
         )
 
-    async def leave(self, session_id: str) -> None:
-        """Count the session no longer."""
-        await self._database.write(lambda connection: leave(connection, session_id))
+    async def leave(self, session_id: str, record: Callable[[sa.Connection], None]) -> None:
+        """Count the session no longer, and *record* its usage in the same transaction."""
+
+        def change(connection: sa.Connection) -> None:
+            leave(connection, session_id)
+            record(connection)
+
+        await self._database.write(change)
 
     async def renew(self) -> None:
         """Renew the leases of this process, and delete those of dead ones."""

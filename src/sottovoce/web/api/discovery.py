@@ -20,10 +20,11 @@ from sottovoce.wire.discovery import Coverage, RegionInfo
 
 def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Route]:
     """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls* maps regions to their addresses."""
+
     async def features(_request: Request) -> Response:
         # computed for each request: workers start and stop
         engines = runtime.offers.engines
-        live = _live(engines)
+        live = runtime.live_offers.live  # of this process: an engine of a worker that could serve sessions serves none
         body = wire.features(
             batch=_coverage(engines) if Mode.BATCH in here.modes else None,
             realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
@@ -31,7 +32,7 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         return Response(orjson.dumps(body), media_type=JSON)
 
     async def regions(_request: Request) -> Response:
-        infos = region_infos(here, urls, live=bool(_live(runtime.offers.engines)))
+        infos = region_infos(here, urls, live=bool(runtime.live_offers.live))
         return Response(orjson.dumps(wire.regions(here.name, infos)), media_type=JSON)
 
     return [
@@ -40,14 +41,10 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
     ]
 
 
-def _live(engines: Iterable[Capabilities]) -> list[Capabilities]:
-    return [engine for engine in engines if engine.live]
-
-
 def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[RegionInfo]:
     """The region *here*, the vendor's general regions, and the regions in *urls*.
 
-    *live*: an engine here recognises live audio. Without one no region shows realtime: those of an installation have the same
+    *live*: this process serves realtime sessions. Without one no region shows realtime: those of an installation have the same
     release, and a mode that is not there must not be named.
     """
     return [

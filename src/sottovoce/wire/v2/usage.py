@@ -93,5 +93,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 def _entry(keys: Mapping[str, str], lines: Any) -> dict[str, Any]:
     found = list(lines)
     count, duration_ms = sum(each.count for each in found), sum(each.duration_ms for each in found)
-    mode = {"mode": "batch", **keys} if keys["type"] != REALTIME else {**keys, "mode": REALTIME, "type": "transcription"}
+    mode = (
+        {"mode": "batch", **keys} if keys["type"] != REALTIME else {**keys, "mode": REALTIME, "type": "transcription"}
+    )
     return {**mode, "count": count, "duration_hrs": hours(duration_ms)}
