@@ -128,7 +128,7 @@ class ScriptedLive:
 
     def _hear(self, heard: _Heard, channel: int, size: int) -> list[live.Event]:
         heard.bytes += size
-        found: list[live.Event] = [live.Taken(channel=channel, bytes=size)]
+        found: list[live.Event] = [live.Taken(channel=channel, size=size)]
         while (heard.words + 1) * WORD * BYTES_PER_SAMPLE <= heard.bytes:
             heard.words += 1
             if heard.words == self._script.fail_at:

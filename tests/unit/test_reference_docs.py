@@ -149,6 +149,8 @@ def test_every_metric_is_rendered():
     metrics.delivered("notification", "delivered")
     metrics.fetched("done")
     metrics.request("/v2/jobs", "GET", 200, 0.1)
+    metrics.realtime.refused("full")
+    metrics.realtime.ended("done")
     metrics.snapshot({"done": 1}, {"pocketsphinx": (0, 1)}, ["done"])
     shown = metrics.render().decode()
     assert [family.name for family in FAMILIES if f"\n{family.name}" not in shown.replace("_count", "")] == []

@@ -12,10 +12,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """*bytes* of audio of *channel* have left the buffer."""
+    """*size* bytes of audio of *channel* have left the buffer."""
 
     channel: int
-    bytes: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ class CapabilityTable:
     @property
     def live(self) -> tuple[Capabilities, ...]:
         """The engines for realtime sessions."""
-        return tuple(engine for engine in self.engines if engine.live)
+        return registry.skilled(self.engines, Skill.LIVE)
 
     @property
     def aligned(self) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ class CapabilityTable:
         ):
             if asked:
                 raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
-        return {Skill.TRANSCRIPTION: choice.key}
+        return {Skill.LIVE: choice.key}
 
 
 def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:
