@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from sottovoce.inference import live_events as live
-from sottovoce.realtime.ports import LiveFull
+from sottovoce.inference.live import LiveFull
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.model import Item, Mark, Samples, Word
 

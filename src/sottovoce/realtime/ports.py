@@ -79,10 +79,6 @@ class Opener(Protocol):
         ...
 
 
-class LiveFull(Exception):
-    """No recogniser is free."""
-
-
 class Ledger(Protocol):
     """Counts the sessions of a caller."""
 

@@ -18,9 +18,10 @@ import orjson
 
 from sottovoce.errors import Refused
 from sottovoce.inference import live_events as live
+from sottovoce.inference.live import LiveFull
 from sottovoce.realtime import conversation as c
 from sottovoce.realtime.meter import Meter
-from sottovoce.realtime.ports import Ledger, LiveFull, LiveSession, Observer, Opener, Received, Socket
+from sottovoce.realtime.ports import Ledger, LiveSession, Observer, Opener, Received, Socket
 from sottovoce.request import LiveRequest
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused, session_refused

@@ -14,13 +14,14 @@ from pathlib import Path
 from sottovoce.engines import registry
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference.pool import MEDIA, Pool
+from sottovoce.request import OperatingPoint
 from sottovoce.service.billing.credit_holds import CreditReservations
 from sottovoce.service.context import RegionContext
 from sottovoce.service.identity import api_keys, users
 from sottovoce.service.identity.api_key_cache import ApiKeyCache
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.batched_reader import JobDataLoader
-from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.capabilities import CapabilityTable, without_live
 from sottovoce.service.jobs.completion_waiter import CompletionWaiter
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.jobs.queue_estimate import QueueEstimator
@@ -86,8 +87,9 @@ class Runtime:
         batch = "batch" in plan.roles
         realtime = "realtime" in plan.roles
         here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
-        self.offers = CapabilityTable(here if batch else ())
-        self.live_offers = CapabilityTable(here if realtime else ())  # sessions run in this process's own engines
+        # sessions run in this process's own engines; without them, no process may read from its row that they do
+        self.live_offers = CapabilityTable(here if realtime else ())
+        self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else ())
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.completion_waiter = CompletionWaiter(self.database)
@@ -108,6 +110,7 @@ class Runtime:
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
             self.pool.prestart(MEDIA, INSPECTORS, at_once=plan.inspectors)
+        self._warm_live()
         region = self._region_context()
         self.submitter = JobSubmitter(
             region=region,
@@ -155,6 +158,17 @@ class Runtime:
         )
         if not lost_parts.check_keys(self.database, self.encryptor, key_file, anew):
             _log.warning("stored configs cannot be decrypted", extra={"file": key_file.name})
+
+    def _warm_live(self) -> None:
+        """Start the recognisers that most sessions use: a client waits 5 s for RecognitionStarted (contract `realtime.md` §3)."""
+        live = self.live_offers.live
+        languages = sorted({code for engine in live for code in engine.languages})
+        if not languages:
+            return
+        language = "en" if "en" in languages else languages[0]
+        for key in dict.fromkeys(registry.choose(language, point, live).key for point in OperatingPoint):
+            self.pool.prestart_live(key)
+            _log.info("live engine ready", extra={"engine": key.engine, "model": key.model})
 
     def _region_context(self) -> RegionContext:
         return RegionContext(

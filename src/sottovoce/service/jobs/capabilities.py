@@ -5,7 +5,7 @@ Any other unsupported feature is rejected at submission.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
@@ -194,6 +194,11 @@ class CapabilityTable:
             if asked:
                 raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
         return {Skill.LIVE: choice.key}
+
+
+def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:
+    """*engines* as a process without realtime sessions uses them."""
+    return tuple(replace(engine, skills=engine.skills - {Skill.LIVE}) for engine in engines)
 
 
 def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:

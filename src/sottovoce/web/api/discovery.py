@@ -24,7 +24,7 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
     async def features(_request: Request) -> Response:
         # computed for each request: workers start and stop
         engines = runtime.offers.engines
-        live = runtime.live_offers.live  # of this process: an engine of a worker that could serve sessions serves none
+        live = runtime.live_offers.live or runtime.offers.live  # of this process, else of the region's workers
         body = wire.features(
             batch=_coverage(engines) if Mode.BATCH in here.modes else None,
             realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
@@ -32,7 +32,7 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         return Response(orjson.dumps(body), media_type=JSON)
 
     async def regions(_request: Request) -> Response:
-        infos = region_infos(here, urls, live=bool(runtime.live_offers.live))
+        infos = region_infos(here, urls, live=bool(runtime.live_offers.live or runtime.offers.live))
         return Response(orjson.dumps(wire.regions(here.name, infos)), media_type=JSON)
 
     return [
@@ -44,7 +44,7 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
 def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[RegionInfo]:
     """The region *here*, the vendor's general regions, and the regions in *urls*.
 
-    *live*: this process serves realtime sessions. Without one no region shows realtime: those of an installation have the same
+    *live*: an engine here recognises live audio. Without one no region shows realtime: those of an installation have the same
     release, and a mode that is not there must not be named.
     """
     return [

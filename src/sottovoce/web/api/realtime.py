@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
@@ -15,10 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from sottovoce import __version__
 from sottovoce.errors import Busy, Kind, Refused
+from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied
 from sottovoce.logs import about
 from sottovoce.realtime.admission import Load, Sessions
 from sottovoce.realtime.conversation import Admitted, Conversation, Limits
-from sottovoce.realtime.ports import LiveFull, LiveSession, Opener
+from sottovoce.realtime.ports import LiveSession, Opener
 from sottovoce.realtime.session import Parts, Session
 from sottovoce.request import LiveRequest
 from sottovoce.service.billing import usage
@@ -57,19 +58,44 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
 
 
+USABLE = 0.85
+"""The share of the cores that sessions may use on average: above it, decodes wait for each other (`research/streaming.md` §4)."""
+SESSION_CORES = 0.5
+"""Cores that one session of continuous speech uses, by estimate: Whisper base, short `max_delay` (`research/streaming.md` §3)."""
+BATCH_SHARE = 0.3
+"""The part of the load of jobs that counts: sessions have priority, but jobs still take caches and memory bandwidth."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _NoLoad:
-    busy: float = 0.0
-    capacity: float = 0.0
+class _MeasuredLoad:
+    busy: float
+    capacity: float
 
 
 def recognizers(runtime: Runtime) -> Recognizers:
-    """The recognisers of *runtime*."""
+    """The recognisers of *runtime*, in its child processes."""
 
-    def open_one(request: LiveRequest) -> AbstractAsyncContextManager[LiveSession]:
-        raise LiveFull(runtime.live_offers.resolve_live(request))
+    @asynccontextmanager
+    async def open_one(request: LiveRequest) -> AsyncIterator[LiveSession]:
+        engines = runtime.live_offers.resolve_live(request)
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(runtime.pool.live(engines, request))
+            except (ProcessDied, EngineTemporarilyUnavailable, EngineMisconfigured) as error:
+                _log.warning("realtime recogniser not started", extra={"why": str(error)})
+                raise Refused(
+                    Kind.UNAVAILABLE, "the recogniser cannot be started at the moment; connect again"
+                ) from error
+            yield session
 
-    return Recognizers(open=open_one, load=_NoLoad)
+    def load() -> Load:
+        if not runtime.live_offers.live:
+            return _MeasuredLoad(busy=1.0, capacity=0.0)
+        found = runtime.pool.live_load()
+        busy = (found.busy + BATCH_SHARE * found.batch) / USABLE
+        return _MeasuredLoad(busy=busy, capacity=found.cores * USABLE / SESSION_CORES)
+
+    return Recognizers(open=open_one, load=load)
 
 
 class Gateway:
