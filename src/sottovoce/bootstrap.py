@@ -14,6 +14,7 @@ from sottovoce.service import regions
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.email.smtp import Security, Smtp
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
+from sottovoce.service.limits.live_sessions import LiveQuota
 from sottovoce.service.limits.quotas import PROFILES, Quota
 from sottovoce.service.limits.rate_limits import RateLimit, RateLimits
 from sottovoce.service.notifications.send_policy import SendPolicy
@@ -70,6 +71,10 @@ def plan(settings: Settings) -> Plan:
         pricing=Pricing(billing=settings.billing, per_minute=settings.credits_per_minute),
         rate_limits=rate_limits(settings),
         slow_after=settings.slow_after * 60,
+        live_quota=LiveQuota(
+            per_key=settings.realtime_key_sessions,
+            per_project=settings.realtime_project_sessions or PROFILES[settings.limits].sessions,
+        ),
     )
 
 

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     # limits and capacity
     RATE_LIMITED = "rate_limited"
     TOO_MANY_JOBS = "too_many_jobs"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     STORAGE_FULL = "storage_full"
     INSUFFICIENT_CREDIT = "insufficient_credit"
     UNAVAILABLE = "unavailable"
@@ -79,6 +80,14 @@ class MethodNotAllowed(Refused):
     def __init__(self, allowed: str) -> None:
         super().__init__(Kind.METHOD_NOT_ALLOWED, "this address does not accept this method")
         self.allowed = allowed
+
+
+class Busy(Refused):
+    """The server has no room at the moment; *after*: seconds after which the caller may try again."""
+
+    def __init__(self, why: str, after: int) -> None:
+        super().__init__(Kind.UNAVAILABLE, why)
+        self.after = after
 
 
 class MediaUnreadable(Refused):

@@ -250,6 +250,26 @@ class Settings(BaseSettings):
         description="For tests only: permits `SOTTOVOCE_PASSWORD_MEMORY_KIB` below its default, which makes stolen hashes easy to "
         "guess.",
     )
+    realtime_sessions: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Most realtime sessions of one process at the same time (503 beyond); the measured load may allow fewer.",
+    )
+    realtime_key_sessions: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most realtime sessions of one key at the same time (`quota_exceeded` beyond); default: no limit.",
+    )
+    realtime_project_sessions: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most realtime sessions of one project at the same time (`quota_exceeded` beyond); default: no limit, "
+        "`vendor` 50.",
+    )
+    realtime_channels: int = Field(
+        default=2, ge=1, le=100, description="Most channels of one realtime session; each costs as much as a session."
+    )
     submit_rate: float | None = Field(
         default=None,
         gt=0,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sottovoce import bootstrap
-from sottovoce.engines.protocols import Capabilities
+from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.service.identity import api_keys, workspaces
 from sottovoce.service.identity.api_keys import Product
 from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
@@ -27,6 +27,7 @@ from tests.servers import CONFIG, until
 pytestmark = pytest.mark.system
 
 KEY = "the-key-of-the-tests"
+BOTH = frozenset({Skill.TRANSCRIPTION, Skill.LIVE})
 ENGINES = (
     Capabilities(engine="small", model="en-us", languages=frozenset({"en"})),
     Capabilities(
@@ -122,7 +123,7 @@ def test_features_are_shown_at_once_when_workers_change(regions: dict[str, Regio
 
 
 def test_realtime_is_there_only_where_the_region_has_it_and_an_engine_does(regions: dict[str, Region]) -> None:
-    live = Capabilities(engine="live", model="en", languages=frozenset({"en"}), live=True)
+    live = Capabilities(engine="live", model="en", languages=frozenset({"en"}), skills=BOTH)
     for name in ("us1", "au1"):
         regions[name].has(*ENGINES, live)
     body = regions["us1"].ask("/v1/discovery/features").json()
@@ -134,7 +135,7 @@ def test_regions_say_what_they_are_and_where_the_others_are(regions: dict[str, R
     regions["au1"].has(*ENGINES)
     body = regions["au1"].ask("/v1/regions").json()
     assert [each["modes"] for each in body["regions"]] == [["batch"]] * 3, "no engine here is live"
-    live = Capabilities(engine="live", model="en", languages=frozenset({"en"}), live=True)
+    live = Capabilities(engine="live", model="en", languages=frozenset({"en"}), skills=BOTH)
     regions["au1"].has(*ENGINES, live)
     body = regions["au1"].ask("/v1/regions").json()
     assert body["region"] == "au1"
@@ -152,7 +153,7 @@ def test_a_region_without_batch_has_no_address_for_jobs(tmp_path: Path) -> None:
             assert live.ask("/v2/jobs", KEY).status_code == 404
             assert live.ask("/v1.0/user/1/jobs", KEY).status_code == 404
             assert live.ask("/v1/regions").json()["regions"][0]["modes"] == []
-            live.has(Capabilities(engine="live", model="en", languages=frozenset({"en"}), live=True))
+            live.has(Capabilities(engine="live", model="en", languages=frozenset({"en"}), skills=BOTH))
             assert live.ask("/v1/regions").json()["regions"][0]["modes"] == ["realtime"]
             assert "batch" not in live.ask("/v1/discovery/features").json()
         finally:

@@ -51,6 +51,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.NOT_IMPLEMENTED: "this release does not implement this part of the contract",
     Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
     Kind.TOO_MANY_JOBS: "too many jobs at the same time",
+    Kind.TOO_MANY_SESSIONS: "realtime: too many sessions at the same time; the session gets `quota_exceeded`",
     Kind.STORAGE_FULL: "the storage has no space for the media",
     Kind.INSUFFICIENT_CREDIT: "the job costs more credits than the account has (with `SOTTOVOCE_BILLING`)",
     Kind.UNAVAILABLE: "the service is unavailable at this moment; see `Retry-After`",
@@ -148,6 +149,8 @@ def test_every_metric_is_rendered():
     metrics.delivered("notification", "delivered")
     metrics.fetched("done")
     metrics.request("/v2/jobs", "GET", 200, 0.1)
+    metrics.realtime.refused("full")
+    metrics.realtime.ended("done")
     metrics.snapshot({"done": 1}, {"pocketsphinx": (0, 1)}, ["done"])
     shown = metrics.render().decode()
     assert [family.name for family in FAMILIES if f"\n{family.name}" not in shown.replace("_count", "")] == []

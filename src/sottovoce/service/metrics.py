@@ -17,7 +17,11 @@ class Family:
     kind: type[Counter | Gauge | Histogram]
     labels: tuple[str, ...]
     meaning: str
+    buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS  # of a histogram
 
+
+_DELAYS = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8, 2.2, 2.6, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0)
+"""Bounds in seconds around the delays that clients of realtime sessions expect (contract `realtime.md` §6)."""
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -67,6 +71,45 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Requests refused by a limit: submit, read (too fast), jobs (too many at once), storage.",
     ),
     Family(
+        name="sottovoce_realtime_audio_seconds_total",
+        kind=Counter,
+        labels=(),
+        meaning="Seconds of audio that realtime sessions processed.",
+    ),
+    Family(
+        name="sottovoce_realtime_final_seconds",
+        kind=Histogram,
+        labels=(),
+        meaning="Seconds from the arrival of the audio of a final's last word to the final.",
+        buckets=_DELAYS,
+    ),
+    Family(
+        name="sottovoce_realtime_lag_seconds",
+        kind=Gauge,
+        labels=(),
+        meaning="Seconds of audio that the realtime session furthest behind has received and not processed.",
+    ),
+    Family(
+        name="sottovoce_realtime_partial_seconds",
+        kind=Histogram,
+        labels=(),
+        meaning="Seconds from the arrival of the audio of a partial's last word to the partial.",
+        buckets=_DELAYS,
+    ),
+    Family(
+        name="sottovoce_realtime_refused_total",
+        kind=Counter,
+        labels=("why",),
+        meaning="Realtime sessions refused: full (503), stopping (503), quota (of the caller).",
+    ),
+    Family(name="sottovoce_realtime_sessions", kind=Gauge, labels=(), meaning="Realtime sessions of this process."),
+    Family(
+        name="sottovoce_realtime_sessions_ended_total",
+        kind=Counter,
+        labels=("outcome",),
+        meaning="Realtime sessions that ended: done, gone (the client left early), or the type of the error.",
+    ),
+    Family(
         name="sottovoce_recognition_seconds_total",
         kind=Counter,
         labels=("engine",),
@@ -91,18 +134,59 @@ FAMILIES: tuple[Family, ...] = (
 """Every metric."""
 
 
+def _meter(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    name = family.name.removesuffix("_total")
+    if family.kind is Histogram:
+        return Histogram(name, family.meaning, family.labels, registry=registry, buckets=family.buckets)
+    return family.kind(name, family.meaning, family.labels, registry=registry)
+
+
+class RealtimeMetrics:
+    """The metrics of realtime sessions, times in seconds."""
+
+    def __init__(self, meters: Mapping[str, Any]) -> None:
+        self._audio: Counter = meters["sottovoce_realtime_audio_seconds_total"]
+        self._final: Histogram = meters["sottovoce_realtime_final_seconds"]
+        self._partial: Histogram = meters["sottovoce_realtime_partial_seconds"]
+        self._refused: Counter = meters["sottovoce_realtime_refused_total"]
+        self._ended: Counter = meters["sottovoce_realtime_sessions_ended_total"]
+        self._running: Gauge = meters["sottovoce_realtime_sessions"]
+        self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
+
+    def audio(self, seconds: float) -> None:
+        """*seconds* of audio were processed."""
+        self._audio.inc(seconds)
+
+    def final(self, delay: float) -> None:
+        """A final came *delay* after the audio of its last word."""
+        self._final.observe(delay)
+
+    def partial(self, delay: float) -> None:
+        """A partial came *delay* after the audio of its last word."""
+        self._partial.observe(delay)
+
+    def refused(self, why: str) -> None:
+        """A session was refused: `full`, `stopping` or `quota`."""
+        self._refused.labels(why).inc()
+
+    def ended(self, outcome: str) -> None:
+        """A session ended as *outcome*."""
+        self._ended.labels(outcome).inc()
+
+    def set_running(self, sessions: int, lag: float) -> None:
+        """Set the number of sessions, and the seconds of audio that the one furthest behind has not processed."""
+        self._running.set(sessions)
+        self._lag.set(lag)
+
+
 class Metrics:
     """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it would add a useless series per counter
-        meters: dict[str, Any] = {
-            family.name: family.kind(
-                family.name.removesuffix("_total"), family.meaning, family.labels, registry=self._registry
-            )
-            for family in FAMILIES
-        }
+        meters: dict[str, Any] = {family.name: _meter(family, self._registry) for family in FAMILIES}
+        self.realtime = RealtimeMetrics(meters)
         self._audio: Counter = meters["sottovoce_audio_seconds_total"]
         self._deliveries: Counter = meters["sottovoce_deliveries_total"]
         self._fetches: Counter = meters["sottovoce_fetches_total"]
@@ -170,6 +254,10 @@ class Metrics:
         """A request was answered in *seconds*. *route* is the pattern, not the path: each id in a path would add a series."""
         self._requests.labels(route, method, str(status)).inc()
         self._latency.labels(route, method).observe(seconds)
+
+    def handshake(self, route: str, status: int) -> None:
+        """The handshake of a WebSocket was answered with *status*. Its time is that of the session, so it is not measured."""
+        self._requests.labels(route, "GET", str(status)).inc()
 
     def snapshot(self, jobs: Mapping[str, int], slots: Mapping[str, tuple[int, int]], states: Iterable[str]) -> None:
         """Set the gauges that are computed at scrape time."""

@@ -9,6 +9,7 @@ from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
+from sottovoce.service.limits.live_sessions import LiveQuota
 from sottovoce.service.limits.quotas import Quota
 from sottovoce.service.limits.rate_limits import RateLimits
 from sottovoce.service.notifications.send_policy import SendPolicy
@@ -68,6 +69,7 @@ class Plan:
     rate_limits: RateLimits = field(default_factory=RateLimits)
     slow_after: float = 1800.0
     begin_anew: frozenset[Part] = frozenset()
+    live_quota: LiveQuota = field(default_factory=LiveQuota)
 
     @property
     def embedded(self) -> bool:

@@ -14,17 +14,19 @@ from pathlib import Path
 from sottovoce.engines import registry
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference.pool import MEDIA, Pool
+from sottovoce.request import OperatingPoint
 from sottovoce.service.billing.credit_holds import CreditReservations
 from sottovoce.service.context import RegionContext
 from sottovoce.service.identity import api_keys, users
 from sottovoce.service.identity.api_key_cache import ApiKeyCache
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.batched_reader import JobDataLoader
-from sottovoce.service.jobs.capabilities import CapabilityTable
+from sottovoce.service.jobs.capabilities import CapabilityTable, without_live
 from sottovoce.service.jobs.completion_waiter import CompletionWaiter
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.jobs.queue_estimate import QueueEstimator
 from sottovoce.service.jobs.submission import JobSubmitter, RegionRef
+from sottovoce.service.limits.live_sessions import RENEWAL, LiveSessions
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.limits.rate_limiter import RateLimiter
 from sottovoce.service.metrics import Metrics
@@ -83,7 +85,11 @@ class Runtime:
         self._first_key()
         self.api_key_cache = ApiKeyCache(self.control, time.monotonic, region=folder.region)
         batch = "batch" in plan.roles
-        self.offers = CapabilityTable(registry.offered(plan.engine_config, plan.engine) if batch else ())
+        realtime = "realtime" in plan.roles
+        here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
+        # sessions run in this process's own engines; without them, no process may read from its row that they do
+        self.live_offers = CapabilityTable(here if realtime else ())
+        self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else ())
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.completion_waiter = CompletionWaiter(self.database)
@@ -96,6 +102,7 @@ class Runtime:
         self.outbox = Outbox(self.encryptor, self.queue, send.tries, mails=send.smtp is not None)
         self.credit_reservations = CreditReservations(self.control, folder.region, plan.pricing)
         self.rates = RateLimiter(plan.rate_limits, self.database, self.metrics, time.monotonic)
+        self.live_sessions = LiveSessions(self.database, plan.live_quota)
         self.disk = Disk(root=self.blobs.root, reserve=plan.reserve) if self.blobs.root else None
         if self.no_room is not None:
             _log.warning("no room for media", extra={"why": self.no_room})
@@ -103,6 +110,7 @@ class Runtime:
         self._undo.callback(self.pool.close)
         if "api" in plan.roles:
             self.pool.prestart(MEDIA, INSPECTORS, at_once=plan.inspectors)
+        self._warm_live()
         region = self._region_context()
         self.submitter = JobSubmitter(
             region=region,
@@ -121,6 +129,8 @@ class Runtime:
         # only a process that uses the buckets can detect which are full again and delete them
         if "api" in plan.roles and self.rates.shared:
             tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
+        if realtime:
+            tasks.append(PeriodicTask(name="live sessions", interval=RENEWAL, do=self.live_sessions.renew))
         scheduler = Scheduler([*tasks, self._queue_refresh()])
         scheduler.start()
         self._undo.callback(scheduler.close)
@@ -148,6 +158,17 @@ class Runtime:
         )
         if not lost_parts.check_keys(self.database, self.encryptor, key_file, anew):
             _log.warning("stored configs cannot be decrypted", extra={"file": key_file.name})
+
+    def _warm_live(self) -> None:
+        """Start the recognisers that most sessions use: a client waits 5 s for RecognitionStarted (contract `realtime.md` §3)."""
+        live = self.live_offers.live
+        languages = sorted({code for engine in live for code in engine.languages})
+        if not languages:
+            return
+        language = "en" if "en" in languages else languages[0]
+        for key in dict.fromkeys(registry.choose(language, point, live).key for point in OperatingPoint):
+            self.pool.prestart_live(key)
+            _log.info("live engine ready", extra={"engine": key.engine, "model": key.model})
 
     def _region_context(self) -> RegionContext:
         return RegionContext(

@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+import uvicorn
 from starlette.types import ASGIApp
 
 from sottovoce.bootstrap import region
@@ -10,22 +11,37 @@ from sottovoce.service.identity.registration import AccountPolicy
 from sottovoce.service.runtime import Runtime
 from sottovoce.settings import Settings
 from sottovoce.web import auth, routing
-from sottovoce.web.api import account, discovery, health, management, v1, v2
+from sottovoce.web.api import account, discovery, health, management, realtime, v1, v2
+from sottovoce.web.connections import ConnectionLimits, networks
 from sottovoce.web.docs import openapi
 from sottovoce.web.middleware import RequestMiddleware
+from sottovoce.web.server import limited
 from sottovoce.web.uploads import Limits
+from sottovoce.web.websocket import SocketProtocol
+from sottovoce.wire.realtime.messages import MAX_MESSAGE
 
 T = TypeVar("T")
 
 
-def create_app(settings: Settings, runtime: Runtime) -> ASGIApp:
-    """The application over a started *runtime*, which the caller closes."""
-    return RequestMiddleware(routing.Router(routes(settings, runtime)), runtime.metrics)
+def create_app(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | None = None) -> ASGIApp:
+    """The application over a started *runtime*, which the caller closes; *gateway*: its realtime sessions, if it has any."""
+    sockets = realtime.sockets(gateway) if gateway else ()
+    return RequestMiddleware(routing.Router(routes(settings, runtime, gateway), sockets), runtime.metrics)
 
 
-def routes(settings: Settings, runtime: Runtime) -> list[routing.Route]:
-    """Every route of the application."""
-    found: list[routing.Route] = []
+def create_gateway(
+    settings: Settings, runtime: Runtime, recognizers: realtime.Recognizers | None = None
+) -> realtime.Gateway | None:
+    """The realtime sessions of a started *runtime*; `None` if it has not that role. *recognizers*: by default the runtime's."""
+    if "realtime" not in runtime.plan.roles:
+        return None
+    policy = realtime.Policy(sessions=settings.realtime_sessions, channels=settings.realtime_channels)
+    return realtime.Gateway(runtime, recognizers or realtime.recognizers(runtime), policy)
+
+
+def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | None = None) -> list[routing.Route]:
+    """Every route of the application, without WebSockets."""
+    found = realtime.routes(gateway, runtime.pool.alive) if gateway else []
     if "api" in settings.roles:
         here = region(settings)
         limits = Limits(file=settings.max_upload_bytes, seconds=settings.upload_timeout)
@@ -41,4 +57,31 @@ def routes(settings: Settings, runtime: Runtime) -> list[routing.Route]:
             password_memory=settings.password_memory_kib,
         )
         found += account.routes(runtime, policy)
-    return [*found, *health.routes(runtime), *openapi.routes()]
+    return [*found, *health.routes(runtime, gateway.sessions if gateway else None), *openapi.routes()]
+
+
+def server_config(settings: Settings, app: ASGIApp, connections: int) -> uvicorn.Config:
+    """The configuration of uvicorn for *app*, with room for *connections*."""
+    limits = ConnectionLimits(
+        total=connections,
+        per_address=settings.max_connections_per_address,
+        head=settings.head_timeout,
+        stall=settings.transfer_timeout,
+        trusted=networks(settings.trusted_proxies),
+    )
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=limited(limits),
+        ws=SocketProtocol,
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=None,  # pings of the server break some clients (contract `realtime.md` §10)
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        lifespan="off",
+        timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
+    )

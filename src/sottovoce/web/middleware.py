@@ -16,7 +16,7 @@ from sottovoce.errors import Refused
 from sottovoce.logs import about, redact
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.metrics import Metrics
-from sottovoce.web import responses
+from sottovoce.web import handshake, responses
 from sottovoce.web.auth import CALLER
 from sottovoce.web.routing import ROUTE
 from sottovoce.wire.v1 import errors
@@ -51,6 +51,9 @@ class RequestMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == "websocket":
+            await handshake.serve(self._app, self._metrics, _CORS, (scope, receive, send))
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

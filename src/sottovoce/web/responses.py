@@ -6,10 +6,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sottovoce.errors import MethodNotAllowed, Refused
+from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
 from sottovoce.wire.v1.errors import v1_error
-from sottovoce.wire.v2.errors import v2_error
+from sottovoce.wire.v2.errors import INTERNAL, v2_error
 
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.speechmatics.v2+json"
@@ -38,6 +38,12 @@ def refusal(refused: Refused) -> Response:
     return Response(orjson.dumps(body), status, headers=_headers(refused, status), media_type=JSON)
 
 
+def internal_error() -> Response:
+    """The error response of V2 for an error of the service."""
+    status, body = INTERNAL
+    return Response(orjson.dumps(body), status, media_type=JSON)
+
+
 def legacy_refusal(refused: Refused) -> Response:
     """The error response of V1 for *refused*: JSON of two members, or HTML for a server error."""
     status, body = v1_error(refused)
@@ -48,7 +54,7 @@ def legacy_refusal(refused: Refused) -> Response:
 
 
 def _headers(refused: Refused, status: int) -> dict[str, str]:
-    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited) else 1)}
+    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited | Busy) else 1)}
     if status not in {429, 503}:
         headers = {}
     if status == 401:  # noqa: PLR2004 - RFC 9110 §15.5.2 requires the header

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from sottovoce.errors import Kind, MethodNotAllowed, Refused
 
 Handler = Callable[[Request], Awaitable[Response]]
+SocketHandler = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""Serves a WebSocket: accepts it, or raises `Refused` before."""
 ROUTE = "sottovoce.route"
 """The member of the ASGI scope that holds the path pattern, for metrics, whose labels must not contain ids."""
 
@@ -36,23 +38,45 @@ class Route:
         return await handler(request)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketRoute:
+    """A path of WebSockets, and what serves them."""
+
+    path: str
+    serve: SocketHandler
+
+
 class Router:
     """An ASGI application that calls the route of a path, and raises `Refused(PAGE_NOT_FOUND)` when there is none.
+
+    HTTP and WebSockets have separate routes, so that `/v2/{language}` hides no path of the jobs API.
 
     Starlette's `Router` tries one route after another and wraps each response twice; together that took an eighth of the time
     of a status request (`bench/jobs.py`, status).
     """
 
-    def __init__(self, addresses: Sequence[Route]) -> None:
+    def __init__(self, addresses: Sequence[Route], sockets: Sequence[SocketRoute] = ()) -> None:
+        self._sockets = [(compile_path(each.path)[0], each) for each in sockets]
         self._plain = {each.path: each for each in addresses if "{" not in each.path}
         self._patterns = [(compile_path(each.path)[0], each) for each in addresses if each.path not in self._plain]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or serve one WebSocket."""
+        if scope["type"] == "websocket":
+            await self._socket(scope).serve(scope, receive, send)
+            return
         route = self._find(scope)
         scope[ROUTE] = route.path
         response = await route.answer(Request(scope, receive, send))
         await response(scope, receive, send)
+
+    def _socket(self, scope: Scope) -> SocketRoute:
+        for pattern, route in self._sockets:
+            if match := pattern.match(scope["path"]):
+                scope["path_params"] = match.groupdict()
+                scope[ROUTE] = route.path
+                return route
+        raise Refused(Kind.PAGE_NOT_FOUND)
 
     def _find(self, scope: Scope) -> Route:
         path = scope["path"]

@@ -54,6 +54,7 @@ class Protocol(HttpToolsProtocol):
         self._begins = False  # a request begins in the data that is parsed now
         self._received = 0  # bytes of body data in the data that is parsed now
         self._refused = False
+        self._upgraded = False  # to a WebSocket, whose protocol has taken over
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -71,13 +72,28 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the connection and its timers."""
+        self._release()
+        super().connection_lost(exc)
+
+    def _release(self) -> None:
         for timer in (self._timer, self._write_timer):
             if timer:
                 timer.cancel()
         if self._address is not None:
             self.limits.release(self._address)
             self._address = None
-        super().connection_lost(exc)
+
+    def _should_upgrade(self) -> bool:
+        """True for the request of a WebSocket; another method is answered as a request (contract `realtime.md` §1.4)."""
+        return self.parser.get_method() == b"GET" and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; it no longer counts here, because sessions have limits of their own."""
+        if self._refused:
+            return
+        self._upgraded = True
+        self._release()
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         """Parse *data* from the client; refuse too much that is no body data."""
@@ -85,7 +101,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._begins, self._received = False, 0
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._upgraded:
             return
         if self._in_head:
             self._head += len(data)

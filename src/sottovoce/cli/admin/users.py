@@ -122,9 +122,7 @@ def users_password(who: str, password_stdin: bool, **flags: object) -> None:
         with database.reading() as reading:
             user = user_of(reading, who)
         if user.email is None:
-            raise click.ClickException(
-                f"user {user.id} has no e-mail address to log in with; `users email` sets one"
-            )
+            raise click.ClickException(f"user {user.id} has no e-mail address to log in with; `users email` sets one")
         kept = _hashed(user.email, password_stdin, flags)
         with database.writing() as connection:
             store.set_password(connection, user, kept)

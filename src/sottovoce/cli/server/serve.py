@@ -168,38 +168,25 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     import logging
     import signal
 
-    import uvicorn
-
-    from sottovoce.web.app import create_app
-    from sottovoce.web.connections import ConnectionLimits, networks, raise_descriptors
-    from sottovoce.web.server import Server, limited
+    from sottovoce.web.app import create_app, create_gateway, server_config
+    from sottovoce.web.connections import raise_descriptors
+    from sottovoce.web.server import Server
 
     host, port = sock.getsockname()[:2]
     room = raise_descriptors(settings.max_connections)
     if room < settings.max_connections:
         _log_descriptors(room, settings.max_connections)
-    limits = ConnectionLimits(
-        total=room,
-        per_address=settings.max_connections_per_address,
-        head=settings.head_timeout,
-        stall=settings.transfer_timeout,
-        trusted=networks(settings.trusted_proxies),
-    )
-    config = uvicorn.Config(
-        create_app(settings, runtime),
-        loop="uvloop",
-        http=limited(limits),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        lifespan="off",
-        timeout_graceful_shutdown=round(settings.drain_timeout) + 1,
-    )
+    gateway = create_gateway(settings, runtime)
+    config = server_config(settings, create_app(settings, runtime, gateway), room)
     logging.getLogger(__name__).info("server up", extra={"settings": settings.redacted()})
-    server = Server(config, runtime.completion_waiter.release_all)
+
+    def stopping() -> None:
+        """Answer requests that wait, and end realtime sessions with their text."""
+        runtime.completion_waiter.release_all()
+        if gateway is not None:
+            gateway.stop()
+
+    server = Server(config, stopping)
 
     def stop(*_: object) -> None:
         """Stop a server that has not installed its own handlers yet.

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sottovoce.job import State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
-from sottovoce.wire.v2.usage import Line, Usage
+from sottovoce.wire.v2.usage import REALTIME, Line, Usage
 
 COPIED = ("job_id", "workspace_id", "project_id", "day", "type", "language", "operating_point", "duration_ms", "app")
 """The columns that a region's row and its copy have in common."""
@@ -30,6 +30,26 @@ def record(connection: sa.Connection, job_id: str) -> None:
     row = sa.select(*(of_job[name] if name in of_job else t.jobs.c[name] for name in COPIED))
     done = row.where(t.jobs.c.id == job_id, t.jobs.c.state == State.DONE)
     connection.execute(_insert(connection, t.job_usage).from_select(COPIED, done).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionUsage:
+    """The usage of one realtime session: *duration_ms* of audio of all channels; *app* as in `sm-app`."""
+
+    session_id: str
+    workspace_id: int
+    project_id: int
+    language: str
+    operating_point: str
+    duration_ms: int
+    app: str | None = None
+
+
+def record_session(connection: sa.Connection, session: SessionUsage) -> None:
+    """Count a realtime session that ended. A second call changes nothing."""
+    values = {name: getattr(session, name) for name in COPIED if name not in {"job_id", "day", "type"}}
+    row = {**values, "job_id": session.session_id, "day": now_ms() // DAY_MS, "type": REALTIME}
+    connection.execute(_insert(connection, t.job_usage).values(**row).on_conflict_do_nothing())
 
 
 # ── usage of a workspace in this region ──

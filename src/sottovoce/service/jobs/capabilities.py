@@ -4,10 +4,11 @@ An unsupported feature that has an error list in the transcript (contract §7.3)
 Any other unsupported feature is rejected at submission.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from sottovoce.engines import registry
+from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
@@ -15,7 +16,7 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
 from sottovoce.pipeline.results import RESULT_STAGES
-from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
+from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
 
@@ -148,6 +149,11 @@ class CapabilityTable:
         return _languages(self.engines, Skill.TRANSCRIPTION)
 
     @property
+    def live(self) -> tuple[Capabilities, ...]:
+        """The engines for realtime sessions."""
+        return registry.skilled(self.engines, Skill.LIVE)
+
+    @property
     def aligned(self) -> tuple[str, ...]:
         """The codes of the languages that an engine aligns."""
         return _languages(self.engines, Skill.ALIGNMENT)
@@ -175,6 +181,24 @@ class CapabilityTable:
     def resolve(self, request: Request) -> Resolved:
         """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""
         return resolve(request, self.engines)
+
+    def resolve_live(self, request: LiveRequest) -> Mapping[Skill, EngineKey]:
+        """The engine of a realtime session, by skill. Raises `Refused`, naming the field that no engine here supports."""
+        if not self.live:
+            raise Refused(Kind.UNAVAILABLE, "no engine for realtime sessions runs on this server at the moment")
+        choice = registry.choose(request.language, request.operating_point, self.live)
+        for asked, at, name in (
+            (request.domain is not None, "transcription_config.domain", "a domain model"),
+            (not spells(request.output_locale), "transcription_config.output_locale", "this spelling"),
+        ):
+            if asked:
+                raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
+        return {Skill.LIVE: choice.key}
+
+
+def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:
+    """*engines* as a process without realtime sessions uses them."""
+    return tuple(replace(engine, skills=engine.skills - {Skill.LIVE}) for engine in engines)
 
 
 def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:

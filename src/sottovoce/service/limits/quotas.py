@@ -100,10 +100,11 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A named set of limits; *live_jobs* as in `Quota`."""
+    """A named set of limits; *live_jobs* as in `Quota`, *sessions*: realtime sessions of a project at the same time."""
 
     rate_limits: RateLimits
     live_jobs: int | None
+    sessions: int | None = None
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -112,6 +113,7 @@ PROFILES: Mapping[str, Profile] = {
     "vendor": Profile(
         rate_limits=RateLimits(submit=RateLimit(rate=10.0, burst=10), read=RateLimit(rate=50.0, burst=50)),
         live_jobs=20_000,
+        sessions=50,  # contract `realtime.md` §10: of a paid workspace
     ),
 }
 """The values of the setting `limits`; other settings override single limits."""

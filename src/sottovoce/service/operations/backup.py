@@ -48,7 +48,9 @@ def key_fault(copied: DataFolder, key_file: Path) -> str | None:
         return str(fault)
     finally:
         database.close()
-    return f"no key of {key_file} decrypts {found.closed} of the {found.checked} stored values" if found.closed else None
+    return (
+        f"no key of {key_file} decrypts {found.closed} of the {found.checked} stored values" if found.closed else None
+    )
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 Parts, in order:
 - the control database: accounts, credits, projects, keys, copies of usage, the audit log;
-- the region database: counters, jobs, their events, deliveries, usage, token buckets, workers.
+- the region database: counters, jobs, their events, deliveries, usage, token buckets, workers, realtime sessions.
 """
 
 import sqlalchemy as sa
@@ -247,7 +247,7 @@ deliveries = sa.Table(
     sa.Index("deliveries_due", "state", "next_at"),
 )
 
-job_usage = sa.Table(  # successful jobs, counted when they end; outlives the job
+job_usage = sa.Table(  # successful jobs and realtime sessions, counted when they end; outlives the job
     "job_usage",
     region,
     sa.Column("job_id", sa.Text, primary_key=True),
@@ -279,4 +279,17 @@ workers = sa.Table(
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("started_at", sa.BigInteger, nullable=False),
     sa.Column("heartbeat_at", sa.BigInteger, nullable=False),
+)
+
+live_sessions = sa.Table(  # realtime sessions that run now; of what is said in them nothing is stored
+    "live_sessions",
+    region,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False),  # random id of the process that serves it
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("lease_until", sa.BigInteger, nullable=False, index=True),
+    sa.Index("live_sessions_of_project", "project_id", "lease_until"),
 )

@@ -20,10 +20,11 @@ from sottovoce.wire.discovery import Coverage, RegionInfo
 
 def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Route]:
     """`/v1/discovery/features` and `/v1/regions` of a server in the region *here*; *urls* maps regions to their addresses."""
+
     async def features(_request: Request) -> Response:
         # computed for each request: workers start and stop
         engines = runtime.offers.engines
-        live = _live(engines)
+        live = runtime.live_offers.live or runtime.offers.live  # of this process, else of the region's workers
         body = wire.features(
             batch=_coverage(engines) if Mode.BATCH in here.modes else None,
             realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
@@ -31,17 +32,13 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         return Response(orjson.dumps(body), media_type=JSON)
 
     async def regions(_request: Request) -> Response:
-        infos = region_infos(here, urls, live=bool(_live(runtime.offers.engines)))
+        infos = region_infos(here, urls, live=bool(runtime.live_offers.live or runtime.offers.live))
         return Response(orjson.dumps(wire.regions(here.name, infos)), media_type=JSON)
 
     return [
         Route(path="/v1/discovery/features", handlers={"GET": features}),
         Route(path="/v1/regions", handlers={"GET": regions}),
     ]
-
-
-def _live(engines: Iterable[Capabilities]) -> list[Capabilities]:
-    return [engine for engine in engines if engine.live]
 
 
 def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[RegionInfo]:

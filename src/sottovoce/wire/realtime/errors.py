@@ -76,12 +76,16 @@ _KINDS = {
     ErrorType.INVALID_LANGUAGE: Kind.INVALID_CONFIG,
     ErrorType.INVALID_AUDIO_TYPE: Kind.INVALID_CONFIG,
     ErrorType.NOT_ALLOWED: Kind.FORBIDDEN,
-    ErrorType.QUOTA_EXCEEDED: Kind.RATE_LIMITED,
+    ErrorType.QUOTA_EXCEEDED: Kind.TOO_MANY_SESSIONS,
     ErrorType.JOB_ERROR: Kind.UNAVAILABLE,
 }
 _TC = "transcription_config"
 _MODEL = frozenset({f"{_TC}.model", f"{_TC}.operating_point", f"{_TC}.domain"})
-_TYPES = {Kind.FORBIDDEN: ErrorType.NOT_ALLOWED, Kind.UNAVAILABLE: ErrorType.JOB_ERROR}
+_TYPES = {
+    Kind.FORBIDDEN: ErrorType.NOT_ALLOWED,
+    Kind.UNAVAILABLE: ErrorType.JOB_ERROR,
+    Kind.TOO_MANY_SESSIONS: ErrorType.QUOTA_EXCEEDED,
+}
 
 
 def session_refused(refused: Refused, *, text: bool = True) -> SessionRefused:

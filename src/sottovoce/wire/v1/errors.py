@@ -40,6 +40,7 @@ V1: dict[Kind, tuple[int, str]] = {
     Kind.EAR_NOT_AVAILABLE: (400, "Requested product not available"),
     Kind.FORBIDDEN: (401, "Invalid User Id or Token"),
     Kind.TOO_MANY_JOBS: (429, "Too Many requests"),
+    Kind.TOO_MANY_SESSIONS: (429, "Too Many requests"),
     Kind.JOB_LOCKED: (423, "Job In Progress"),
     Kind.METHOD_NOT_ALLOWED: (405, "Method Not Allowed"),
     Kind.REQUEST_TIMEOUT: (408, "Request Timeout"),

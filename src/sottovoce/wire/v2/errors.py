@@ -55,6 +55,7 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.NOT_IMPLEMENTED: (501, "Not Implemented"),
     Kind.RATE_LIMITED: (429, "Rate Limited"),
     Kind.TOO_MANY_JOBS: (429, "Max concurrent running jobs exceeded"),
+    Kind.TOO_MANY_SESSIONS: (429, "Job error"),
     Kind.STORAGE_FULL: (507, "Job error"),
     Kind.INSUFFICIENT_CREDIT: (403, "Forbidden"),
     Kind.UNAVAILABLE: (503, "Job error"),

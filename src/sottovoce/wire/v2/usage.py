@@ -12,6 +12,8 @@ from sottovoce.errors import Kind, Refused
 MAX_APP = 100
 """Characters of an application's name."""
 HOUR_MS = 3_600_000
+REALTIME = "realtime"
+"""The type of a record of a realtime session; in responses it is the mode, and the type is transcription."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -91,4 +93,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 def _entry(keys: Mapping[str, str], lines: Any) -> dict[str, Any]:
     found = list(lines)
     count, duration_ms = sum(each.count for each in found), sum(each.duration_ms for each in found)
-    return {"mode": "batch", **keys, "count": count, "duration_hrs": hours(duration_ms)}
+    mode = (
+        {"mode": "batch", **keys} if keys["type"] != REALTIME else {**keys, "mode": REALTIME, "type": "transcription"}
+    )
+    return {**mode, "count": count, "duration_hrs": hours(duration_ms)}

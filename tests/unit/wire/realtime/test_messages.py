@@ -72,7 +72,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_every_member_reaches_the_request() -> None:
-    config = {
+    config: dict[str, Any] = {
         "model": "enhanced", "operating_point": "standard", "domain": "medical", "output_locale": "en-US",
         "additional_vocab": ["Wuthering", {"content": "Heathcliff", "sounds_like": ["heeth cliff"]}],
         "punctuation_overrides": {"permitted_marks": ["."], "sensitivity": 0.2},
@@ -361,7 +361,7 @@ def change(running: dict[str, Any], **config: Any) -> Started:
 
 
 def test_five_members_can_change() -> None:
-    config = {
+    config: dict[str, Any] = {
         "max_delay": 1.0,
         "max_delay_mode": "fixed",
         "enable_partials": True,

@@ -96,3 +96,16 @@ def test_the_name_of_an_application_is_short_and_printable_or_ignored(text: str,
 
 def test_without_a_name_there_is_none() -> None:
     assert usage.application({}) is None
+
+
+def test_realtime_is_a_mode_and_its_type_is_transcription() -> None:
+    lines = [line(2, 3_600_000, type="realtime"), line(1, 1_800_000)]
+    body = usage.usage_object(Usage(since=FEBRUARY, until=FEBRUARY, lines=lines))
+    assert body["summary"] == [
+        {"type": "transcription", "mode": "realtime", "count": 2, "duration_hrs": 1.0},
+        {"mode": "batch", "type": "transcription", "count": 1, "duration_hrs": 0.5},
+    ]
+    assert {(each["mode"], each["type"], each["count"]) for each in body["details"]} == {
+        ("realtime", "transcription", 2),
+        ("batch", "transcription", 1),
+    }

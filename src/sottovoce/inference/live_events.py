@@ -1,0 +1,16 @@
+"""The events of a live session, for the layers above."""
+
+from sottovoce.pipeline.live.events import (
+    Ended,
+    Event,
+    Failed,
+    Final,
+    Finished,
+    Note,
+    Opened,
+    Partial,
+    Taken,
+    UtteranceEnd,
+)
+
+__all__ = ["Ended", "Event", "Failed", "Final", "Finished", "Note", "Opened", "Partial", "Taken", "UtteranceEnd"]

@@ -1,0 +1,107 @@
+"""What a session needs from outside: a socket, a recogniser, the count of sessions, and measurements."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from sottovoce.inference.live_events import Event
+from sottovoce.realtime.conversation import Admitted
+from sottovoce.request import LiveRequest
+from sottovoce.transcript.model import Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One message of the client; *text*: of type text, in UTF-8 unless the client breaks the rules."""
+
+    data: bytes
+    text: bool
+
+
+class Socket(Protocol):
+    """An accepted WebSocket."""
+
+    async def receive(self) -> Received | None:
+        """The next message; `None` once the client is gone. While it is not called, the client is slowed down."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send a text message; waits while the client does not read. A client that is gone is no error."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Send a close frame."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection without waiting for the client."""
+        ...
+
+    def heard(self, now: float) -> float:
+        """When the last byte of the client arrived; *now* while the client is slowed down, because it cannot send then."""
+        ...
+
+
+class LiveSession(Protocol):
+    """A recogniser of one session (`inference/live.py`)."""
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """Put *data* into the buffer; waits while it is full."""
+        ...
+
+    async def force_end(self, channel: int | None, at: Samples | None) -> None:
+        """End the utterance of *channel* (`None`: of all) at *at*; `None`: at the end of the audio that was sent."""
+        ...
+
+    async def configure(self, request: LiveRequest) -> None:
+        """Go on with *request*."""
+        ...
+
+    async def end_channel(self, channel: int) -> None:
+        """No more audio of *channel*."""
+        ...
+
+    async def finish(self) -> None:
+        """No more audio."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """What happens, until `Finished` or `Failed`."""
+        ...
+
+
+class Opener(Protocol):
+    """Opens recognisers."""
+
+    def __call__(self, request: LiveRequest) -> AbstractAsyncContextManager[LiveSession]:
+        """A recogniser for *request*; leaving the context frees it. Raises `Refused`, or `LiveFull` without room."""
+        ...
+
+
+class Ledger(Protocol):
+    """Counts the sessions of a caller."""
+
+    async def enter(self, request: LiveRequest) -> Admitted:
+        """Count the session. Raises `Refused` if the caller has as many as it may have."""
+        ...
+
+    async def leave(self, request: LiveRequest, audio: float) -> None:
+        """Count it no longer, and record its *audio*, seconds of all channels."""
+        ...
+
+
+class Observer(Protocol):
+    """Measurements of a session, in seconds."""
+
+    def final(self, delay: float) -> None:
+        """A final came *delay* after the audio of its last word."""
+        ...
+
+    def partial(self, delay: float) -> None:
+        """A partial came *delay* after the audio of its last word."""
+        ...
+
+    def audio(self, seconds: float) -> None:
+        """*seconds* of audio were processed."""
+        ...

@@ -1,0 +1,236 @@
+"""Realtime sessions over WebSockets (contract `realtime.md` §1), and the side services of the vendor's container (§12)."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import uuid4
+
+import orjson
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sottovoce import __version__
+from sottovoce.errors import Busy, Kind, Refused
+from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied
+from sottovoce.logs import about
+from sottovoce.realtime.admission import Load, Sessions
+from sottovoce.realtime.conversation import Admitted, Conversation, Limits
+from sottovoce.realtime.ports import LiveSession, Opener
+from sottovoce.realtime.session import Parts, Session
+from sottovoce.request import LiveRequest
+from sottovoce.service.billing import usage
+from sottovoce.service.identity.api_keys import Caller, Product
+from sottovoce.service.limits.live_sessions import Holder
+from sottovoce.service.runtime import Runtime
+from sottovoce.web.auth import authenticate
+from sottovoce.web.handshake import not_an_upgrade
+from sottovoce.web.responses import JSON
+from sottovoce.web.routing import Route, SocketRoute
+from sottovoce.web.websocket import AsgiSocket
+from sottovoce.wire.v2.usage import application
+
+_log = logging.getLogger(__name__)
+
+PATHS = ("/", "/v2", "/v2/{language}", "/{language}")
+"""§1.1: the addresses that clients use; `/v2/agent` belongs to another protocol (§13)."""
+_AGENT = "agent"
+_MAX_REQUEST_ID = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognizers:
+    """Where sessions get a recogniser, and how busy those are."""
+
+    open: Opener
+    load: Callable[[], Load]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The most *sessions* of this process and *channels* of a session; the time *limits* of a session."""
+
+    sessions: int = 100
+    channels: int = 2
+    limits: Limits = field(default_factory=Limits)
+
+
+USABLE = 0.85
+"""The share of the cores that sessions may use on average: above it, decodes wait for each other (`research/streaming.md` §4)."""
+SESSION_CORES = 0.5
+"""Cores that one session of continuous speech uses, by estimate: Whisper base, short `max_delay` (`research/streaming.md` §3)."""
+BATCH_SHARE = 0.3
+"""The part of the load of jobs that counts: sessions have priority, but jobs still take caches and memory bandwidth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MeasuredLoad:
+    busy: float
+    capacity: float
+
+
+def recognizers(runtime: Runtime) -> Recognizers:
+    """The recognisers of *runtime*, in its child processes."""
+
+    @asynccontextmanager
+    async def open_one(request: LiveRequest) -> AsyncIterator[LiveSession]:
+        engines = runtime.live_offers.resolve_live(request)
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(runtime.pool.live(engines, request))
+            except (ProcessDied, EngineTemporarilyUnavailable, EngineMisconfigured) as error:
+                _log.warning("realtime recogniser not started", extra={"why": str(error)})
+                raise Refused(
+                    Kind.UNAVAILABLE, "the recogniser cannot be started at the moment; connect again"
+                ) from error
+            yield session
+
+    def load() -> Load:
+        if not runtime.live_offers.live:
+            return _MeasuredLoad(busy=1.0, capacity=0.0)
+        found = runtime.pool.live_load()
+        busy = (found.busy + BATCH_SHARE * found.batch) / USABLE
+        return _MeasuredLoad(busy=busy, capacity=found.cores * USABLE / SESSION_CORES)
+
+    return Recognizers(open=open_one, load=load)
+
+
+class Gateway:
+    """The realtime sessions of one server process."""
+
+    def __init__(self, runtime: Runtime, recognizers: Recognizers, policy: Policy) -> None:
+        self.sessions = Sessions(recognizers.load, policy.sessions, time.monotonic)
+        self._runtime = runtime
+        self._recognizers = recognizers
+        self._policy = policy
+
+    def stop(self) -> None:
+        """The server is shutting down: refuse new sessions, and end those that run."""
+        self.sessions.stop()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket. Raises `Refused` before it is accepted: without a valid key, or without room (503)."""
+        connection = HTTPConnection(scope)
+        if connection.path_params.get("language") == _AGENT:
+            raise Refused(Kind.PAGE_NOT_FOUND)
+        caller = await authenticate(connection, self._runtime.api_key_cache, Product.RT, in_query=True)
+        with self.sessions.slot() as free:
+            if not free:
+                raise self._busy()
+            await receive()  # websocket.connect
+            await send({"type": "websocket.accept"})
+            await self._run(connection, caller, AsgiSocket(scope, receive, send))
+
+    def _busy(self) -> Busy:
+        stopping = self.sessions.stopping
+        self._runtime.metrics.realtime.refused("stopping" if stopping else "full")
+        why = "the server is shutting down" if stopping else "the server has no room for another session at the moment"
+        after = self.sessions.retry_after
+        return Busy(f"{why}; try again in {after} s", after)
+
+    async def _run(self, connection: HTTPConnection, caller: Caller, socket: AsgiSocket) -> None:
+        runtime, session_id = self._runtime, str(uuid4())
+        conversation = Conversation(
+            session_id=session_id,
+            version=__version__,
+            opened_at=time.monotonic(),
+            limits=self._policy.limits,
+            language=connection.path_params.get("language"),
+        )
+        app = application(connection.query_params)
+        session = Session(
+            conversation,
+            Parts(
+                socket=socket,
+                opener=self._recognizers.open,
+                ledger=_Ledger(runtime, self.sessions, session_id, caller, app),
+                observer=runtime.metrics.realtime,
+                max_channels=self._policy.channels,
+            ),
+        )
+        request_id = connection.headers.get("x-request-id", "")[:_MAX_REQUEST_ID] or None
+        begun = time.monotonic()
+        with about(session=session_id), self.sessions.running(session, request_id):
+            try:
+                await session.run()
+            finally:
+                runtime.metrics.realtime.ended(session.outcome)
+                seconds = {"seconds": round(time.monotonic() - begun, 1), "audio": round(session.audio, 1)}
+                _log.info("realtime session ended", extra={"outcome": session.outcome, **seconds})
+
+
+class _Ledger:
+    """The rows of one session: its lease while it runs, and its usage afterwards (`realtime.ports.Ledger`)."""
+
+    def __init__(self, runtime: Runtime, sessions: Sessions, session_id: str, caller: Caller, app: str | None) -> None:
+        self._runtime, self._sessions = runtime, sessions
+        self._id, self._caller, self._app = session_id, caller, app
+
+    async def enter(self, request: LiveRequest) -> Admitted:
+        """Count the session. Raises `Refused` if its key or project has as many as it may have."""
+        del request
+        caller = self._caller
+        holder = Holder(workspace_id=caller.workspace_id, project_id=caller.project_id, key_id=caller.key_id)
+        try:
+            counted = await self._runtime.live_sessions.enter(self._id, holder)
+        except Refused:
+            self._runtime.metrics.realtime.refused("quota")
+            raise
+        quota = self._sessions.most if counted.quota is None else counted.quota
+        return Admitted(usage=counted.usage, quota=quota, at=counted.at, region=self._runtime.plan.folder.region)
+
+    async def leave(self, request: LiveRequest, audio: float) -> None:
+        """Count it no longer, and record its usage."""
+        caller = self._caller
+        record = usage.SessionUsage(
+            session_id=self._id,
+            workspace_id=caller.workspace_id,
+            project_id=caller.project_id,
+            language=request.language,
+            operating_point=request.operating_point,
+            duration_ms=round(audio * 1000),
+            app=self._app,
+        )
+        await self._runtime.live_sessions.leave(self._id, partial(usage.record_session, session=record))
+
+
+def sockets(gateway: Gateway) -> list[SocketRoute]:
+    """The WebSocket addresses."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await gateway.serve(scope, receive, send)
+
+    return [SocketRoute(path=path, serve=serve) for path in PATHS]
+
+
+def routes(gateway: Gateway, alive: Callable[[], bool]) -> list[Route]:
+    """The side services (§12), and `/v2` without an upgrade; *alive*: the engine processes run."""
+
+    def answer(name: str, *, holds: bool) -> Response:
+        return Response(orjson.dumps({name: holds}), 200 if holds else 503, media_type=JSON)
+
+    async def started(_request: Request) -> Response:
+        return answer("started", holds=True)  # requests are accepted only when everything has started
+
+    async def live(_request: Request) -> Response:
+        return answer("alive", holds=alive())
+
+    async def ready(_request: Request) -> Response:
+        return answer("ready", holds=gateway.sessions.has_room())
+
+    async def session_status(_request: Request) -> Response:
+        active = [
+            {"session_id": session_id} | ({"request_id": request_id} if request_id else {})
+            for session_id, request_id in gateway.sessions.active()
+        ]
+        body = {"max_sessions": gateway.sessions.most, "active_sessions": active}
+        return Response(orjson.dumps(body), media_type=JSON)
+
+    async def plain(_request: Request) -> Response:
+        raise not_an_upgrade()
+
+    services = {"/started": started, "/live": live, "/ready": ready, "/session_status": session_status, "/v2": plain}
+    return [Route(path=path, handlers={"GET": handler}) for path, handler in services.items()]

@@ -1,0 +1,164 @@
+"""A recogniser for tests of the realtime API: its words follow from the amount of audio alone, so that tests need no model.
+
+It "hears" one word in each half second of 16 kHz samples of 16 bits, and ends a sentence every four words.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sottovoce.inference import live_events as live
+from sottovoce.inference.live import LiveFull
+from sottovoce.request import LiveRequest
+from sottovoce.transcript.model import Item, Mark, Samples, Word
+
+WORDS = ("alpha", "bravo", "charlie", "delta")
+WORD: Samples = 8_000
+BYTES_PER_SAMPLE = 2
+
+
+@dataclass
+class Load:
+    """The load that a test wants the server to see."""
+
+    busy: float = 0.0
+    capacity: float = 100.0
+
+
+@dataclass
+class Script:
+    """What the recognisers of a test do; the sessions they served, and the requests."""
+
+    load: Load = field(default_factory=Load)
+    refuse: BaseException | None = None  # raised instead of opening
+    open_after: float = 0.0
+    fail_at: int | None = None  # words
+    buffer: int = 1 << 20
+    frozen: bool = False  # takes no audio from the buffer
+    sessions: list["ScriptedLive"] = field(default_factory=list)
+    closed: int = 0
+
+    @asynccontextmanager
+    async def open(self, request: LiveRequest) -> AsyncIterator["ScriptedLive"]:
+        if self.refuse is not None:
+            raise self.refuse
+        session = ScriptedLive(self, request)
+        self.sessions.append(session)
+        try:
+            yield session
+        finally:
+            self.closed += 1
+
+
+@dataclass
+class _Heard:
+    bytes: int = 0
+    words: int = 0  # spoken so far
+    final: int = 0  # words that are final
+    ended: bool = False
+
+
+class ScriptedLive:
+    """One session."""
+
+    def __init__(self, script: Script, request: LiveRequest) -> None:
+        self.request = request
+        self.commands: list[object] = []
+        self.buffered = 0
+        self.audio = bytearray()
+        self._script = script
+        self._channels = [_Heard() for _ in range(request.channel_count)]
+        self._work: asyncio.Queue[tuple[str, int, object]] = asyncio.Queue()
+        self._room = asyncio.Condition()
+
+    async def send(self, channel: int, data: bytes) -> None:
+        async with self._room:
+            await self._room.wait_for(lambda: self.buffered == 0 or self.buffered + len(data) <= self._script.buffer)
+            self.buffered += len(data)
+        self.audio += data
+        self._work.put_nowait(("audio", channel, len(data)))
+
+    async def force_end(self, channel: int | None, at: Samples | None) -> None:
+        self.commands.append(("force", channel, at))
+        for number in range(len(self._channels)) if channel is None else [channel]:
+            self._work.put_nowait(("force", number, at))
+
+    async def configure(self, request: LiveRequest) -> None:
+        self.commands.append(("configure", request))
+        self.request = request
+
+    async def end_channel(self, channel: int) -> None:
+        self.commands.append(("end", channel))
+        self._work.put_nowait(("end", channel, None))
+
+    async def finish(self) -> None:
+        self.commands.append("finish")
+        for number, heard in enumerate(self._channels):
+            if not heard.ended:
+                self._work.put_nowait(("end", number, None))
+
+    async def events(self) -> AsyncIterator[live.Event]:
+        await asyncio.sleep(self._script.open_after)
+        yield live.Opened()
+        while not all(heard.ended for heard in self._channels):
+            while self._script.frozen:  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(0.01)
+            kind, channel, value = await self._work.get()
+            for event in self._done(kind, channel, value):
+                yield event
+                if isinstance(event, live.Failed):
+                    return
+            if kind == "audio":
+                async with self._room:
+                    self.buffered -= int(str(value))
+                    self._room.notify_all()
+        yield live.Finished()
+
+    def _done(self, kind: str, channel: int, value: object) -> list[live.Event]:
+        heard = self._channels[channel]
+        if kind == "audio":
+            return self._hear(heard, channel, int(str(value)))
+        words = self._close(heard, channel)
+        at = heard.bytes // BYTES_PER_SAMPLE
+        if kind == "force":
+            return [*words, live.UtteranceEnd(channel=channel, at=at, forced=True)]
+        heard.ended = True
+        return [*words, live.Ended(channel=channel, duration=at)]
+
+    def _hear(self, heard: _Heard, channel: int, size: int) -> list[live.Event]:
+        heard.bytes += size
+        found: list[live.Event] = [live.Taken(channel=channel, size=size)]
+        while (heard.words + 1) * WORD * BYTES_PER_SAMPLE <= heard.bytes:
+            heard.words += 1
+            if heard.words == self._script.fail_at:
+                return [*found, live.Failed(kind="job_error", detail="the script says so")]
+            if heard.words % len(WORDS) == 0:
+                found += self._close(heard, channel)
+                at = heard.words * WORD
+                if self.request.end_of_utterance_silence_trigger:
+                    found.append(live.UtteranceEnd(channel=channel, at=at, forced=False))
+            else:
+                found.append(self._partial(heard, channel))
+        return found
+
+    def _items(self, heard: _Heard) -> tuple[Item, ...]:
+        return tuple(
+            Word(text=WORDS[n % len(WORDS)], start=n * WORD, end=(n + 1) * WORD, confidence=0.9)
+            for n in range(heard.final, heard.words)
+        )
+
+    def _partial(self, heard: _Heard, channel: int) -> live.Partial:
+        end = heard.words * WORD
+        return live.Partial(channel=channel, start=heard.final * WORD, end=end, items=self._items(heard))
+
+    def _close(self, heard: _Heard, channel: int) -> list[live.Event]:
+        items, start, end = self._items(heard), heard.final * WORD, heard.words * WORD
+        heard.final = heard.words
+        if not items:
+            return []
+        marked = (*items, Mark(text=".", at=end, ends_sentence=True))
+        return [live.Final(channel=channel, start=start, end=end, items=marked), self._partial(heard, channel)]
+
+
+FULL = LiveFull("no room")
