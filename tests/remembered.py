@@ -17,7 +17,8 @@ from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.pocketsphinx import recognizer
-from sottovoce.engines.protocols import Aligner, Capabilities, Hints, Recognized, Speech
+from sottovoce.engines.pocketsphinx.live import PocketSphinxLive
+from sottovoce.engines.protocols import Aligner, Capabilities, Hints, LiveRecognizer, Recognized, Skill, Speech
 from sottovoce.engines.registry import Engine
 from sottovoce.transcript import codec
 
@@ -83,6 +84,13 @@ def _align(_model: str, _device: str, _engine_config: EngineConfig) -> Aligner:
     return PocketSphinxAligner()
 
 
+def _live(_model: str, _device: str, _engine_config: EngineConfig) -> LiveRecognizer:
+    return PocketSphinxLive()  # what is said live depends on the pieces in which it arrives, so nothing is remembered
+
+
 ENGINE = Engine(
-    name="pocketsphinx", package="pocketsphinx", offers=lambda _: (recognizer.CAPABILITIES,), load=_load, align=_align
+    name="pocketsphinx",
+    package="pocketsphinx",
+    offers=lambda _: (recognizer.CAPABILITIES,),
+    loaders={Skill.TRANSCRIPTION: _load, Skill.ALIGNMENT: _align, Skill.LIVE: _live},
 )

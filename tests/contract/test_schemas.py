@@ -80,7 +80,7 @@ def deleted(server, client):
 @pytest.fixture(scope="module")
 def running(server, client):
     """A job that runs for as long as these tests do: it waits at a gate that stays closed."""
-    members = {**CONFIG["transcription_config"], "additional_vocab": [{"content": WAITS}]}
+    members: dict[str, Any] = {"language": "en", "additional_vocab": [{"content": WAITS}]}
     job_id = server.submit(SPEECH, {**CONFIG, "transcription_config": members})
     yield job_id
     client.delete(f"/v2/jobs/{job_id}", params={"force": "true"})

@@ -149,7 +149,7 @@ def refused_beside(server):
 
 def test_keys_are_made_listed_and_revoked(server):
     def keys(*arguments: str) -> str:
-        return server.told("keys", *arguments)
+        return str(server.told("keys", *arguments))
 
     def answer() -> int:
         return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE).status_code

@@ -81,7 +81,7 @@ def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capa
     """
     names = dict.fromkeys([*ENGINES, *([] if configured == "auto" else [configured])])
     # The operator's own engine is listed under its import name, so that every process can import it again.
-    every = [replace(entry, engine=name) for name in names for entry in engine(name).offers(engine_config)]
+    every = [_loadable(replace(entry, engine=name)) for name in names for entry in engine(name).offers(engine_config)]
     found = every if configured == "auto" else [each for entry in every for each in _allowed(entry, configured)]
     for point, model in engine_config.pinned.items():
         if model not in {entry.model for entry in found if Skill.TRANSCRIPTION in entry.skills}:
@@ -91,6 +91,12 @@ def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capa
                 f"the model for {point}, {model}, {state}: {pull_command(model)}, or unset the setting", at=None
             )
     return tuple(replace(entry, pinned=_pins(entry.model, engine_config)) for entry in found)
+
+
+def _loadable(entry: Capabilities) -> Capabilities:
+    """*entry* without the skills for which its engine has no loader."""
+    known = engine(entry.engine)
+    return replace(entry, skills=frozenset(skill for skill in entry.skills if known.loader(skill) is not None))
 
 
 def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:

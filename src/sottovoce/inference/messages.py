@@ -220,7 +220,19 @@ class LiveReport:
 
 
 Message = Annotated[
-    Transcribe | Align | Inspect | LiveMessage | LiveReport | WindowDone | Ready | Media | Stage | Progress | Finished | Declined | Broken,
+    Transcribe
+    | Align
+    | Inspect
+    | LiveMessage
+    | LiveReport
+    | WindowDone
+    | Ready
+    | Media
+    | Stage
+    | Progress
+    | Finished
+    | Declined
+    | Broken,
     Field(discriminator="kind"),
 ]
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(

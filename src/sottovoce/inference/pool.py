@@ -23,7 +23,6 @@ from sottovoce.inference.child import Child, ProcessDied, SpawnSpec
 from sottovoce.inference.live import LiveFull, LiveSession
 from sottovoce.inference.live_pool import LiveLoad, LivePool
 from sottovoce.inference.share import Share
-from sottovoce.request import LiveRequest
 from sottovoce.inference.worker_group import (
     EngineMisconfigured,
     EngineTemporarilyUnavailable,
@@ -31,6 +30,7 @@ from sottovoce.inference.worker_group import (
     TaskCrashed,
     WorkerGroup,
 )
+from sottovoce.request import LiveRequest
 
 __all__ = [
     "MEDIA",

@@ -2,7 +2,7 @@
 
 import typing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -393,7 +393,7 @@ def test_the_last_partial_is_empty() -> None:
 @pytest.mark.parametrize(
     ("kind", "error"), [("data_error", ErrorType.INVALID_AUDIO_TYPE), ("job_error", ErrorType.JOB_ERROR)]
 )
-def test_a_failure_of_the_recogniser(kind: str, error: ErrorType) -> None:
+def test_a_failure_of_the_recogniser(kind: Literal["data_error", "job_error"], error: ErrorType) -> None:
     for conversation in (running(), draining()):
         ends_with(conversation.take(live.Failed(kind=kind, detail="no audio in the file"), 0.0), error)
 

@@ -36,7 +36,9 @@ SHORTEST: Samples = RATE // 10
 """Audio shorter than this (0.1 s) is not decoded: no word is that short."""
 
 _STEP: Samples = RATE // 50  # 20 ms, one step of the model's time
-_EXHAUSTED: Samples = RATE * 6 // 100  # a live word that begins in the last 60 ms of the audio is invented (`streaming.md` §2)
+_EXHAUSTED: Samples = (
+    RATE * 6 // 100
+)  # a live word that begins in the last 60 ms of the audio is invented (`streaming.md` §2)
 _SLACK: Samples = RATE // 10  # 0.1 s by which a time stamp may precede the end of its speech
 _BLANK_STAMPS = 50  # steps (1 s) in which the first time stamp must lie (openai/whisper, `max_initial_timestamp`)
 _SAMPLED = 5  # texts sampled at a temperature above 0; the likeliest is used (openai/whisper, `best_of`)
@@ -151,9 +153,7 @@ class Decoder:
             found[number] = hypothesis
         return found
 
-    def live(
-        self, audio: "Floats", task: Task, prefix: Sequence[str], *, beam: int
-    ) -> tuple[Hypothesis, int]:
+    def live(self, audio: "Floats", task: Task, prefix: Sequence[str], *, beam: int) -> tuple[Hypothesis, int]:
         """The hypothesis for *audio* (float32[n], at most 29 s) that begins with the words *prefix*, and the number of these words.
 
         The decode has no time stamps: the words that are forced replace them. Words that begin at the very end of the audio,
@@ -292,9 +292,7 @@ def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: i
     )
 
 
-def _live_draft(
-    result: Any, forced: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int
-) -> _Draft:
+def _live_draft(result: Any, forced: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int) -> _Draft:
     """The draft of CTranslate2's *result* for a live decode; the *forced* tokens are in it, whether the result has them or not."""
     written = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
     text = written if written[: len(forced)] == forced else [*forced, *written]

@@ -50,4 +50,9 @@ def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveReco
     return WhisperLive(_load(model, device, engine_config))
 
 
-ENGINE = Engine(name="whisper", package="faster-whisper", offers=_offers, loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live})
+ENGINE = Engine(
+    name="whisper",
+    package="faster-whisper",
+    offers=_offers,
+    loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live},
+)

@@ -146,5 +146,5 @@ class Results:
             now = await self._database.read(lambda connection: repository.get(connection, job.id))
             if now is None or now.state in REMOVED:
                 raise Refused(Kind.FILE_EXPIRED) from missing
-            _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})  # noqa: TRY400
+            _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})
             raise ResultLost(job.result_key) from missing

@@ -1,0 +1,122 @@
+"""Live recognition with Whisper: short windows of the newest audio, decoded greedily after the words that are final already.
+
+The forced words carry the context, so no text prompt is used (research `streaming.md` §3). The mark of the last forced word
+must not be passed: after a full stop, the model ends the text, and every later word would be lost (§6, trap 0).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sottovoce.engines.common import word_assembly
+from sottovoce.engines.common.calibration import Calibration
+from sottovoce.engines.common.hypothesis_word import HypothesisWord
+from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord
+from sottovoce.engines.whisper import hallucination, style, vocabulary
+from sottovoce.engines.whisper.decoder import Decoder, Task
+from sottovoce.engines.whisper.engine import Whisper
+from sottovoce.engines.whisper.vocabulary import Vocabulary
+from sottovoce.errors import EngineUnavailable
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import Item
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+_CLOSING_BEAM = 5
+"""Beam size of the last decode of an utterance, which is not repeated and decides about its words."""
+
+
+class WhisperLive:
+    """A `LiveRecognizer` over a loaded `Whisper`."""
+
+    def __init__(self, whisper: Whisper) -> None:
+        self._whisper = whisper
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the loaded model can do."""
+        return self._whisper.capabilities
+
+    def open(self, hints: Hints) -> "WhisperStream":
+        """Return a stream. Raises `EngineUnavailable` for a language that the model does not support."""
+        codes = self._whisper.codes(hints.language)
+        if not codes:
+            raise EngineUnavailable(
+                f"Whisper {self.capabilities.model} does not support the language {hints.language!r}"
+            )
+        task = Task(pack=pack(hints.language), code=codes[0])
+        return WhisperStream(self._whisper.decoder, self._whisper.calibration, task, Vocabulary(hints.vocab))
+
+
+class WhisperStream:
+    """A `LiveStream`. Keeps no state between calls."""
+
+    def __init__(self, decoder: Decoder, calibration: Calibration, task: Task, custom: Vocabulary) -> None:
+        self._decoder = decoder
+        self._calibration = calibration
+        self._task = task
+        self._custom = custom
+
+    def hypothesis(self, audio: "Floats", committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
+        """Return the words of *audio*, the *committed* ones first; a wider search with *closing*."""
+        beam = _CLOSING_BEAM if closing else 1
+        texts = [word.text for word in committed]
+        found, count = self._decoder.live(audio, self._task, texts, beam=beam)
+        if not committed and (hallucination.silent(found) or self._guessed(found)):
+            return LiveHypothesis(doubtful=True)
+        words = [*found.words[:count], *hallucination.filter_words(replace(found, words=found.words[count:]))]
+        words = self._customised(words, count, audio, texts, beam)
+        return LiveHypothesis(words=tuple(_live(word) for word in _regrouped(words, count, texts)))
+
+    def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
+        """Return *words* as words and marks, with calibrated confidence."""
+        written = [
+            HypothesisWord(text=word.text, start=word.start, end=word.end, probability=word.probability)
+            for word in words
+        ]
+        return word_assembly.items(written, self._task.pack, self._calibration)
+
+    def _guessed(self, found: hallucination.Hypothesis) -> bool:
+        return hallucination.unintelligible(found, well_known=self._task.code in style.EXAMPLES)
+
+    def _customised(
+        self, words: list[HypothesisWord], count: int, audio: "Floats", committed: Sequence[str], beam: int
+    ) -> list[HypothesisWord]:
+        """*words* with the custom words that a second decode confirms, after the first *count*, which are final."""
+        matches = self._custom.candidates(words[count:]) if self._custom.entries else []
+        chosen = vocabulary.wanted(matches, words[count:])
+        if not chosen:
+            return words
+        tokenizer = self._decoder.tokenizer(self._task.code)
+        tokens, _ = vocabulary.previous(chosen, self._task.code, tokenizer.encode, tokenizer.eot)
+        if not tokens:
+            return words
+        task = replace(self._task, previous=tuple(tokens))
+        other, covered = self._decoder.live(audio, task, committed, beam=beam)
+        return [*words[:count], *vocabulary.adopted(words[count:], other.words[covered:], matches)]
+
+
+def _live(word: HypothesisWord) -> LiveWord:
+    return LiveWord(text=word.text, start=word.start, end=word.end, probability=word.probability)
+
+
+def _regrouped(words: list[HypothesisWord], count: int, committed: Sequence[str]) -> list[HypothesisWord]:
+    """*words* with exactly one word for each of *committed* at the beginning, where the model joined or divided them."""
+    if count == len(committed):
+        return words
+    if not count or not committed:
+        return words
+    first, last = words[0], words[count - 1]
+    span = last.end - first.start
+    size = max(sum(map(len, committed)), 1)
+    placed: list[HypothesisWord] = []
+    said = 0
+    for text in committed:
+        start = first.start + span * said // size
+        said += len(text)
+        placed.append(replace(last, text=text, start=start, end=first.start + span * said // size))
+    return [*placed, *words[count:]]

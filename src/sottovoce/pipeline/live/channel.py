@@ -1,0 +1,389 @@
+"""One channel of a live session: from audio to finals, partials and ends of utterances (research `streaming.md` §5).
+
+The channel is passive: `push` adds audio, `work` does at most one decode. Audio is judged in order and none is skipped; when
+more audio waits than decodes can follow, the steps between decodes grow.
+In order: the channel's state; input; `work`; decodes; what becomes final; ends of utterances.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sottovoce.audio.activity import SpeechProbability, VolumeTrack
+from sottovoce.engines.protocols import LiveStream, LiveWord
+from sottovoce.pipeline.live import events, finals
+from sottovoce.pipeline.live.finals import FinalsPolicy
+from sottovoce.pipeline.live.formatting import LiveFormatter
+from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
+from sottovoce.pipeline.live.turnaround import Turnaround
+from sottovoce.pipeline.live.window import AudioBuffer, Window, context_of
+from sottovoce.transcript.model import RATE, Item, Mark, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+ONSET = 0.5
+"""Speech probability that begins an utterance."""
+SPEECH = 0.35
+"""Speech probability from which an utterance goes on."""
+_HOP = 3  # frames of the speech detector that are judged at once: 96 ms
+_FORCED_SILENCE: Samples = RATE // 4  # speech this close before a forced end goes on after it
+_OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit is closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelParts:
+    """What a channel works with. *emit* receives its events; *clock* returns seconds of any clock."""
+
+    number: int
+    stream: LiveStream
+    vad: SpeechProbability
+    formatter: LiveFormatter
+    volume: VolumeTrack | None
+    partials: bool
+    emit: Callable[[events.Event], None]
+    clock: Callable[[], float]
+
+
+class LiveChannel:
+    """The state of one channel. Not thread-safe: one thread at a time calls it."""
+
+    def __init__(self, parts: ChannelParts, policy: LivePolicy) -> None:
+        self._parts = parts
+        self._policy = policy
+        self._finals = FinalsPolicy(policy)
+        self._turnaround = Turnaround()
+        self._waiting: deque[Floats] = deque()
+        self._backlog: Samples = 0
+        self._received: Samples = 0
+        self._buffer = AudioBuffer()
+        self._judged: Samples = 0  # end of the audio that the speech detector has seen
+        self._window: Window | None = None
+        self._open: tuple[LiveWord, ...] = ()  # words of the last decode that are not final
+        self._last_speech: Samples = 0
+        self._last_decode: Samples = 0
+        self._cut: Samples = 0  # audio before it belongs to finished utterances
+        self._final_end: Samples = 0
+        self._context: tuple[LiveWord, ...] = ()  # the words of the utterance before
+        self._shown = False  # a partial with words is on the client's screen
+        self._sent_marks = True  # the marks after the last final word were sent
+        self._utterance = False  # finals were sent since the last reported end of an utterance
+        self._forced: deque[Samples] = deque()
+        self._finishing = False
+        self.ended = False
+
+    # ── input ──
+
+    @property
+    def backlog(self) -> Samples:
+        """Audio that was pushed and not judged yet."""
+        return self._backlog
+
+    def push(self, audio: "Floats") -> None:
+        """Add float32[n] at 16 kHz."""
+        if len(audio):
+            self._waiting.append(audio)
+            self._backlog += len(audio)
+            self._received += len(audio)
+            self._turnaround.arrived(self._received, self._parts.clock())
+
+    def force_end(self, at: Samples | None) -> None:
+        """End the utterance at *at*, or at the end of the audio that was pushed so far."""
+        self._forced.append(self._received if at is None else at)
+
+    def finish(self) -> None:
+        """End the channel after the audio that was pushed."""
+        self._finishing = True
+
+    def configure(self, policy: LivePolicy, *, partials: bool) -> None:
+        """Use *policy* from now on."""
+        self._policy = policy
+        self._finals = FinalsPolicy(policy)
+        self._parts = replace(self._parts, partials=partials)
+
+    # ── work ──
+
+    def work(self) -> bool:
+        """Judge waiting audio up to the next decode, and decode. Returns True if more can be done now."""
+        while not self.ended:
+            if self._act():
+                return True
+            if not self._take():
+                break
+        if self._finishing and not self.ended:
+            self._finish()
+        return False
+
+    def _act(self) -> bool:
+        """Do what is due at the audio judged so far; True if it took a decode."""
+        if self._forced and self._judged >= self._forced[0]:
+            self._force(self._forced.popleft())
+            return True
+        if self._window is None:
+            self._report_silence()
+            return False
+        silence = self._judged - self._last_speech
+        if silence >= self._policy.silence:
+            self._close(min(self._judged, self._last_speech + PREROLL))
+            return True
+        if self._judged - self._last_decode >= self._step() and self._judged - self._window.start >= LEAST:
+            self._decode()
+            return True
+        return False
+
+    def _step(self) -> Samples:
+        """The audio between two decodes: longer when decodes take long, and when much audio waits."""
+        step = self._policy.step
+        if self._backlog > RATE:
+            return min(max(step, self._backlog), BEHIND_STEP)
+        return min(max(step, self._turnaround.last * 13 // 10), max(step, LARGEST_STEP))
+
+    def _take(self) -> bool:
+        """Judge the next piece of the waiting audio; False if there is too little."""
+        import numpy as np
+
+        frame = self._parts.vad.frame
+        most = _HOP * frame
+        if self._forced:
+            most = min(most, max(-(-(self._forced[0] - self._judged) // frame), 1) * frame)
+        pieces: list[Floats] = []
+        size = 0
+        while self._waiting and size < most:
+            piece = self._waiting.popleft()
+            if size + len(piece) > most:
+                self._waiting.appendleft(piece[most - size :])
+                piece = piece[: most - size]
+            pieces.append(piece)
+            size += len(piece)
+        if not pieces:
+            return False
+        audio = np.concatenate(pieces)
+        short = -size % frame
+        if short and not (self._finishing and not self._waiting):
+            whole = size - size % frame
+            self._waiting.appendleft(audio[whole:])
+            audio = audio[:whole]
+            short = 0
+            if not whole:
+                return False
+        self._backlog -= len(audio)
+        self._buffer.append(audio)
+        if self._parts.volume is not None:
+            self._parts.volume.push(audio)
+        self._judge(np.pad(audio, (0, short)) if short else audio, frame)
+        self._judged = self._buffer.end
+        self._late()
+        return True
+
+    def _judge(self, audio: "Floats", frame: Samples) -> None:
+        for number, probability in enumerate(self._parts.vad(audio)):
+            start = self._judged + number * frame
+            if self._window is None and probability >= ONSET:
+                begin = max(self._cut, start - PREROLL)
+                self._window = Window(begin, context=context_of(self._context, begin))
+                self._last_decode = start
+                self._finals.restart()
+            if self._window is not None and probability >= SPEECH:
+                self._last_speech = min(start + frame, self._buffer.end)
+                self._window.spoken += frame
+        if self._window is None:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the audio that no later utterance needs."""
+        needed = max(self._cut, self._judged - PREROLL)
+        if context := context_of(self._context, needed):
+            needed = min(needed, context[0].start - PREROLL)
+        self._buffer.forget(needed)
+
+    def _late(self) -> None:
+        """Make words final whose time has passed although no decode came in time."""
+        if self._window is not None and (count := self._finals.due(self._open, self._judged)):
+            self._commit(self._open[:count], self._window)
+            self._open = self._open[count:]
+            self._finals.restart()
+            self._show(self._judged)
+
+    # ── decodes ──
+
+    def _decode(self) -> None:
+        """Decode the window up to the newest audio; make ready words final, show the others."""
+        window, newest = self._window, self._judged
+        if window is None:
+            return
+        self._last_decode = newest
+        if window.spoken < SPOKEN:
+            return
+        found = self._new_words(window, newest, closing=False)
+        now = self._parts.clock()
+        self._turnaround.decoded(newest, now)
+        budget = self._budget()
+        count = self._finals.ready(found, newest, budget)
+        if count:
+            self._commit(found[:count], window)
+        self._open = found[count:]
+        self._show(newest)
+        self._revive(window, found, newest)
+        if window.trim(newest, self._policy.window):
+            self._buffer.forget(window.start)
+        elif newest - window.start > self._policy.window + _OVERLONG:
+            self._close(newest)
+
+    def _budget(self) -> Samples:
+        """Audio that passes until the next decision: the step and the usual time of a decode; less with a short delay."""
+        policy = self._policy
+        if policy.agreement:
+            return policy.step // 2
+        return min(policy.step + self._turnaround.usual, policy.max_delay // 2)
+
+    def _new_words(self, window: Window, end: Samples, *, closing: bool) -> tuple[LiveWord, ...]:
+        """Decode the window up to *end* and return the words after its final ones, with times of the channel."""
+        audio = self._buffer.part(window.start, end)
+        found = self._parts.stream.hypothesis(audio, window.committed, closing=closing)
+        count = len(window.words)
+        if count and len(found.words) >= count and not self._sent_marks:
+            self._mark(window, found.words[count - 1].text)
+        floor = max(self._final_end, window.start, window.floor)
+        placed: list[LiveWord] = []
+        for word in found.words[count:]:
+            start = min(max(word.start + window.start, floor), end)
+            floor = min(max(word.end + window.start, start), end)
+            placed.append(replace(word, start=start, end=floor))
+        return tuple(placed)
+
+    def _mark(self, window: Window, text: str) -> None:
+        """Remember the marks that the last final word has in the newest hypothesis; they become final with the next word."""
+        last = window.words[-1].text
+        if finals.plain(text) == finals.plain(last):
+            window.mark_last(finals.unmarked(last) + finals.marks_of(text))
+
+    def _revive(self, window: Window, found: Sequence[LiveWord], newest: Samples) -> None:
+        """Start the window anew if the person speaks on and the model has stopped writing."""
+        last = max(window.words[-1].end if window.words else window.start, window.floor)
+        if found or newest - last <= DEAF or self._last_speech - last <= DEAF:
+            window.silent_decodes = 0
+            return
+        window.silent_decodes += 1
+        if window.silent_decodes >= 2 and window.words:  # noqa: PLR2004 - two decodes without a new word
+            self._send_pending(window)
+            window.restart()
+            self._buffer.forget(window.start)
+
+    # ── what becomes final ──
+
+    def _commit(self, words: Sequence[LiveWord], window: Window, *, closing: bool = False) -> None:
+        """Send *words* as final; the marks after the last one are kept until the next word is final, except with *closing*."""
+        pending = self._pending(window)
+        window.commit(words)
+        sent = [*words[:-1], replace(words[-1], text=words[-1].text if closing else finals.unmarked(words[-1].text))]
+        items = (*pending, *self._parts.stream.items(sent))
+        self._send(items, words[0].start, words[-1].end, closing=closing)
+        if not closing:
+            window.mark_last(words[-1].text)
+        self._sent_marks = closing
+
+    def _pending(self, window: Window) -> tuple[Item, ...]:
+        """The mark after the last final word, which was not sent with it; empty if there is none."""
+        if not window.words or self._sent_marks:
+            return ()
+        last = window.words[-1]
+        if not finals.marks_of(last.text):
+            return ()
+        items = self._parts.stream.items([last])
+        return tuple(replace(item, at=last.end) for item in items if isinstance(item, Mark))
+
+    def _send_pending(self, window: Window) -> None:
+        if pending := self._pending(window):
+            self._send(pending, pending[0].start, pending[-1].end, closing=False)
+        self._sent_marks = True
+
+    def _send(self, items: tuple[Item, ...], start: Samples, end: Samples, *, closing: bool) -> None:
+        formatted = self._parts.formatter.final(items, end, closing=closing)
+        self._final_end = max(self._final_end, end)
+        self._utterance = True
+        if formatted:
+            self._parts.emit(
+                events.Final(
+                    channel=self._parts.number,
+                    start=min(start, formatted[0].start),
+                    end=max(end, formatted[-1].end),
+                    items=formatted,
+                )
+            )
+
+    def _show(self, newest: Samples) -> None:
+        """Send the open words as a partial; an empty one only to clear words that the client shows."""
+        if not self._parts.partials or not (self._open or self._shown):
+            return
+        start = self._open[0].start if self._open else self._final_end
+        end = max(self._open[-1].end if self._open else newest, start)
+        items = self._parts.formatter.partial(self._parts.stream.items(self._open), end) if self._open else ()
+        self._shown = bool(items)
+        self._parts.emit(events.Partial(channel=self._parts.number, start=start, end=end, items=items))
+
+    # ── ends of utterances ──
+
+    def _close(self, end: Samples) -> None:
+        """Decode the window a last time up to *end*, make all of it final, and wait for the next utterance."""
+        window, self._window = self._window, None
+        if window is None:
+            return
+        words: tuple[LiveWord, ...] = ()
+        if end > window.start and window.spoken >= SPOKEN:
+            words = self._new_words(window, end, closing=True)
+            if not words and window.has_context:  # the context may have kept the model from writing
+                window.restart()
+                words = self._new_words(window, end, closing=True)
+        self._turnaround.decoded(self._judged, self._parts.clock())
+        if words:
+            self._commit(words, window, closing=True)
+        else:
+            self._close_without_words(window, end)
+        self._sent_marks = True
+        self._open = ()
+        self._show(end)
+        self._cut = end
+        self._context = tuple(window.words)
+        self._forget()
+
+    def _close_without_words(self, window: Window, end: Samples) -> None:
+        pending = self._pending(window)
+        last = window.words[-1].end if window.words else end
+        items = (*pending, *(self._parts.formatter.close(last) if window.words and not pending else ()))
+        if items:
+            self._send(items, items[0].start, items[-1].end, closing=True)
+
+    def _force(self, at: Samples) -> None:
+        """End the utterance at *at*, as the client asked; speech that goes on there begins the next one."""
+        goes_on = self._window is not None and self._judged - self._last_speech < _FORCED_SILENCE
+        end = min(max(at, self._cut), self._judged)
+        if self._window is not None:
+            self._close(max(end, self._window.start))
+        if goes_on:
+            begin = max(end, self._cut)
+            self._window = Window(begin, spoken=SPOKEN, context=context_of(self._context, begin))
+            self._last_decode = self._judged
+            self._finals.restart()
+        self._end_utterance(end, forced=True)
+
+    def _report_silence(self) -> None:
+        """Report the end of an utterance after the silence that the client asked for."""
+        trigger = self._policy.utterance
+        if trigger and self._utterance and self._judged - self._last_speech >= trigger:
+            self._end_utterance(min(self._last_speech + trigger, self._judged), forced=False)
+
+    def _end_utterance(self, at: Samples, *, forced: bool) -> None:
+        self._utterance = False
+        self._parts.emit(events.UtteranceEnd(channel=self._parts.number, at=at, forced=forced))
+
+    def _finish(self) -> None:
+        while self._forced:
+            self._force(min(self._forced.popleft(), self._judged))
+        if self._window is not None:
+            self._close(min(self._judged, self._last_speech + PREROLL))
+        self.ended = True
+        self._parts.emit(events.Ended(channel=self._parts.number, duration=self._buffer.end))

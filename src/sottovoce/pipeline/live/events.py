@@ -1,0 +1,94 @@
+"""What a live session reports, in order. Times are samples of a channel's audio, from its beginning."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sottovoce.transcript.model import Item, Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The session has begun; audio may be sent."""
+
+    type: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """*size* bytes of audio of *channel* have left the buffer."""
+
+    type: Literal["taken"] = "taken"
+    channel: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """Items of *start* … *end* that never change. Finals of a channel are in order and do not overlap."""
+
+    type: Literal["final"] = "final"
+    channel: int
+    start: Samples
+    end: Samples
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """Items after the last final that may change; replaces the previous partial of the channel. Empty: nothing is open."""
+
+    type: Literal["partial"] = "partial"
+    channel: int
+    start: Samples
+    end: Samples
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceEnd:
+    """The utterance ended at *at*, after its finals: by silence, or *forced* by the client."""
+
+    type: Literal["utterance_end"] = "utterance_end"
+    channel: int
+    at: Samples
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A line for the log, without spoken text."""
+
+    type: Literal["note"] = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """All audio of *channel* is processed; it was *duration* long."""
+
+    type: Literal["ended"] = "ended"
+    channel: int
+    duration: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """All channels have ended. The last event of a session that succeeds."""
+
+    type: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The session ended early, its last event. *kind*: `data_error` (audio that cannot be decoded) or `job_error`.
+
+    *trace* is for the log only.
+    """
+
+    type: Literal["failed"] = "failed"
+    kind: Literal["data_error", "job_error"]
+    detail: str
+    trace: str = ""
+
+
+Event = Opened | Taken | Final | Partial | UtteranceEnd | Note | Ended | Finished | Failed

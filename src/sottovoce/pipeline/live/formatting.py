@@ -1,0 +1,114 @@
+"""The items of live finals and partials: the formatting stages of batch, and marks and capitals for engines that set none.
+
+Each final is formatted by itself, so a rule for several words applies only to words that become final together.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sottovoce.audio.activity import VolumeTrack
+from sottovoce.pipeline import stages
+from sottovoce.request import LiveRequest, TranscriptionRequest
+from sottovoce.transcript import replacements
+from sottovoce.transcript.languages import LanguagePack
+from sottovoce.transcript.model import Entity, Item, Mark, Samples, Word
+
+
+def as_batch(request: LiveRequest) -> TranscriptionRequest:
+    """Return the parts of *request* that the formatting stages read."""
+    return TranscriptionRequest(
+        language=request.language,
+        operating_point=request.operating_point,
+        output_locale=request.output_locale,
+        domain=request.domain,
+        additional_vocab=request.additional_vocab,
+        punctuation=request.punctuation,
+        enable_entities=request.enable_entities,
+        remove_disfluencies=request.remove_disfluencies,
+        replacements=request.replacements,
+        audio_filtering=request.audio_filtering,
+    )
+
+
+class LiveFormatter:
+    """Formats one channel. *punctuated*: the engine sets marks and capitals. *volume*: of the audio, if words get volumes."""
+
+    def __init__(
+        self,
+        request: LiveRequest,
+        pack: LanguagePack,
+        *,
+        punctuated: bool,
+        volume: VolumeTrack | None,
+        failed: Callable[[str, Exception], None],
+    ) -> None:
+        self._pack = pack
+        self._punctuated = punctuated
+        self._volume = volume
+        self._failed = failed
+        self._opens = True  # the next word begins a sentence
+        self.configure(request)
+
+    def configure(self, request: LiveRequest) -> None:
+        """Use the settings of *request* for the items that follow."""
+        self._request = as_batch(request)
+        self._rules = replacements.compile_rules(self._request.replacements)
+
+    def final(self, items: tuple[Item, ...], end: Samples, *, closing: bool) -> tuple[Item, ...]:
+        """Return the final form of *items*, which end at *end*. *closing*: the utterance ends with them."""
+        if not self._punctuated:
+            items = self._capitalised(items)
+            if closing and items and not self._opens:
+                items = (*items, self._stop(items[-1]))
+        formatted = self._formatted(items, end)
+        for item in formatted:
+            self._opens = item.ends_sentence if isinstance(item, Mark) else False
+        if closing:
+            self._opens = True
+        return formatted
+
+    def close(self, at: Samples) -> tuple[Item, ...]:
+        """Return the mark of an utterance that ends at *at* without further words; empty if it has its mark."""
+        if self._punctuated or self._opens:
+            self._opens = True
+            return ()
+        self._opens = True
+        return self._formatted(
+            (Mark(text=self._pack.stops[0], at=at, ends_sentence=True, language=self._pack.code),), at
+        )
+
+    def partial(self, items: tuple[Item, ...], end: Samples) -> tuple[Item, ...]:
+        """Return *items* as they would look if they were final now."""
+        if not self._punctuated:
+            items = self._capitalised(items, remember=False)
+        return self._formatted(items, end)
+
+    def _formatted(self, items: tuple[Item, ...], end: Samples) -> tuple[Item, ...]:
+        scene = stages.StageContext(request=self._request, pack=self._pack, end=end, punctuated=True, rules=self._rules)
+        found = stages.run_stages(items, scene, self._failed)
+        return tuple(self._with_volume(item) for item in found) if self._volume else found
+
+    def _with_volume(self, item: Item) -> Item:
+        if self._volume is not None and isinstance(item, Word | Entity):
+            return replace(item, volume=round(self._volume.volume(item.start, item.end), 2))
+        return item
+
+    def _capitalised(self, items: tuple[Item, ...], *, remember: bool = True) -> tuple[Item, ...]:
+        opens = self._opens
+        found: list[Item] = []
+        for item in items:
+            if isinstance(item, Word):
+                text = item.text
+                if opens or text == "i" or text.startswith("i'"):
+                    text = text[:1].upper() + text[1:]
+                found.append(replace(item, text=text))
+                opens = False
+            else:
+                opens = isinstance(item, Mark) and item.ends_sentence
+                found.append(item)
+        if remember:
+            self._opens = opens
+        return tuple(found)
+
+    def _stop(self, last: Item) -> Mark:
+        return Mark(text=self._pack.stops[0], at=last.end, ends_sentence=True, language=self._pack.code)

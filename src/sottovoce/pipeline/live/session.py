@@ -1,0 +1,216 @@
+"""A live session: its channels, the audio that arrives for them, and its events.
+
+The session is passive, as its channels are: `work` is called by a thread that has time for it. Audio waits as bytes until the
+channels have room, and `Taken` reports what has left the buffer, so that the sender can be slowed down.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sottovoce.audio.activity import SpeechProbability, VolumeTrack
+from sottovoce.audio.live_file import LiveFile
+from sottovoce.audio.pcm import Encoding, PcmDecoder
+from sottovoce.engines.protocols import Hints, LiveRecognizer
+from sottovoce.errors import EngineUnavailable
+from sottovoce.pipeline.live import events
+from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel
+from sottovoce.pipeline.live.formatting import LiveFormatter
+from sottovoce.pipeline.live.policy import policy_of
+from sottovoce.request import AudioType, LiveRequest
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import RATE, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+MOST_BACKLOG: Samples = 10 * RATE
+"""Decoded audio (10 s) that a channel holds; further bytes wait undecoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ForcedEnd:
+    at: Samples | None
+
+
+_END = None  # the end of a channel's audio, in its inbox
+
+_Input = bytes | _ForcedEnd | None
+
+
+class _Source:
+    """The audio of one channel: bytes in order, with the commands between them, decoded when the channel has room."""
+
+    def __init__(self, request: LiveRequest, number: int, emit: Callable[[events.Event], None]) -> None:
+        self._inbox: deque[_Input] = deque()
+        self._number = number
+        self._emit = emit
+        audio = request.audio
+        self._file = LiveFile() if audio.type is AudioType.FILE else None
+        self._pcm: PcmDecoder | None = (
+            PcmDecoder(Encoding(str(audio.encoding)), audio.sample_rate or RATE) if self._file is None else None
+        )
+        self._ended = False
+
+    def put(self, entry: _Input) -> None:
+        self._inbox.append(entry)
+
+    @property
+    def waiting(self) -> bool:
+        """True if the inbox has an entry."""
+        return bool(self._inbox)
+
+    @property
+    def polling(self) -> bool:
+        """True if a file may yield audio without further input."""
+        return self._file is not None and self._ended and not self._file.done()
+
+    def feed(self, channel: LiveChannel) -> bool:
+        """Move entries to *channel* while it has room; True if any moved."""
+        moved = False
+        while self._inbox and channel.backlog < MOST_BACKLOG:
+            entry = self._inbox.popleft()
+            moved = True
+            match entry:
+                case bytes():
+                    self._audio(entry, channel)
+                case _ForcedEnd():
+                    channel.force_end(entry.at)
+                case None:
+                    self._end(channel)
+        return self._poll(channel) or moved
+
+    def _audio(self, data: bytes, channel: LiveChannel) -> None:
+        if self._file is not None:
+            self._file.push(data)
+        if self._pcm is not None:
+            channel.push(self._pcm.push(data))
+        self._emit(events.Taken(channel=self._number, size=len(data)))
+
+    def _end(self, channel: LiveChannel) -> None:
+        self._ended = True
+        if self._file is not None:
+            self._file.finish()
+        if self._pcm is not None:
+            channel.push(self._pcm.flush())
+            channel.finish()
+
+    def _poll(self, channel: LiveChannel) -> bool:
+        """Move the decoded audio of a file to *channel*; True if there was any. Raises ValueError for a file that is none."""
+        if self._file is None or self._file.done():
+            return False
+        moved = False
+        while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(0.05 if self._ended else 0.0)) is not None:
+            channel.push(audio)
+            moved = True
+        if self._file.done():
+            if self._file.error is not None:
+                raise ValueError(self._file.error)
+            channel.finish()
+            return True
+        return moved
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class LiveSession:
+    """One session. *emit* receives its events, in order; *clock* returns seconds of any clock. Not thread-safe.
+
+    Raises `EngineUnavailable` for a language that *recognizer* does not support, `Refused` for an impossible sample rate.
+    """
+
+    def __init__(
+        self,
+        request: LiveRequest,
+        recognizer: LiveRecognizer,
+        make_vad: Callable[[], SpeechProbability],
+        emit: Callable[[events.Event], None],
+        clock: Callable[[], float],
+    ) -> None:
+        if request.language not in recognizer.capabilities.languages:
+            raise EngineUnavailable(f"language {request.language!r} is not available for realtime on this server")
+        self._emit = emit
+        self._finished = False
+        stream_hints = Hints(
+            language=request.language, operating_point=request.operating_point, vocab=request.additional_vocab
+        )
+        self._formatters: list[LiveFormatter] = []
+        self._channels: list[LiveChannel] = []
+        self._sources: list[_Source] = []
+        for number in range(request.channel_count):
+            volume = VolumeTrack() if request.audio_filtering is not None else None
+            formatter = LiveFormatter(
+                request,
+                pack(request.language),
+                punctuated=recognizer.capabilities.punctuates,
+                volume=volume,
+                failed=self._left_out,
+            )
+            parts = ChannelParts(
+                number=number,
+                stream=recognizer.open(stream_hints),
+                vad=make_vad(),
+                formatter=formatter,
+                volume=volume,
+                partials=request.enable_partials,
+                emit=emit,
+                clock=clock,
+            )
+            self._formatters.append(formatter)
+            self._channels.append(LiveChannel(parts, policy_of(request)))
+            self._sources.append(_Source(request, number, emit))
+        self._ending = [False] * len(self._channels)
+        emit(events.Opened())
+
+    # ── input ──
+
+    def audio(self, channel: int, data: bytes) -> None:
+        """Add bytes of *channel* in the format of the request."""
+        if not self._ending[channel]:
+            self._sources[channel].put(data)
+
+    def force_end(self, channel: int | None, at: Samples | None) -> None:
+        """End the utterance of *channel*, or of all, at *at*, or at the end of the audio that was sent before."""
+        for number in range(len(self._channels)) if channel is None else [channel]:
+            self._sources[number].put(_ForcedEnd(at=at))
+
+    def end(self, channel: int | None) -> None:
+        """End *channel*, or all of them, after the audio that was sent."""
+        for number in range(len(self._channels)) if channel is None else [channel]:
+            if not self._ending[number]:
+                self._ending[number] = True
+                self._sources[number].put(_END)
+
+    def configure(self, request: LiveRequest) -> None:
+        """Use the settings of *request* that may change within a session (contract `realtime.md` §4.3)."""
+        for channel, formatter in zip(self._channels, self._formatters, strict=True):
+            channel.configure(policy_of(request), partials=request.enable_partials)
+            formatter.configure(request)
+
+    # ── work ──
+
+    def work(self) -> bool:
+        """Do at most one decode of each channel; True if more can be done now. Raises ValueError for media that is no audio."""
+        more = False
+        for source, channel in zip(self._sources, self._channels, strict=True):
+            fed = source.feed(channel)
+            busy = channel.work()
+            more = more or fed or busy or (source.waiting and not channel.ended) or source.polling
+        if all(channel.ended for channel in self._channels) and not self._finished:
+            self._finished = True
+            self._emit(events.Finished())
+        return more and not self._finished
+
+    def close(self) -> None:
+        """Free what the session holds."""
+        for source in self._sources:
+            source.close()
+
+    def _left_out(self, name: str, error: Exception) -> None:
+        self._emit(events.Note(text=f"{name} left out: {type(error).__name__}"))
