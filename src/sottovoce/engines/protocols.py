@@ -1,8 +1,8 @@
 """The interfaces of engines: what they report of themselves, and what they must do.
 
 They are narrow on purpose: a recogniser turns speech into words, an aligner finds known words in speech, a diarizer
-separates voices, a live recogniser turns the newest audio into words again and again. The caller owns audio decoding, speech activity, time, labels, punctuation and formatting. Times are in
-samples at 16 kHz (`Samples`), probabilities 0..1.
+separates voices, a live recogniser turns the newest audio into words again and again. The caller owns audio decoding, speech
+activity, time, labels, punctuation and formatting. Times are in samples at 16 kHz (`Samples`), probabilities 0..1.
 
 Parts, in order: skills, hints and capabilities; recognition; live recognition; alignment; diarization.
 """

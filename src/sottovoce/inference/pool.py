@@ -81,7 +81,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePolicy:
-    """Processes for the live sessions of one engine, each with as many decodes at once as `EngineConfig.workers`; the most sessions."""
+    """*children*: processes for the live sessions of one engine, each with `EngineConfig.workers` decodes at once.
+
+    *most_sessions*: open at the same time, of all engines.
+    """
 
     children: int = 1
     most_sessions: int = 1_000

@@ -183,7 +183,16 @@ class Decoder:
             suppress_tokens=list(self._suppressed),
             beam_size=beam,
         )
-        draft = _live_draft(result, forced, clip, tokenizer, task.pack, limit)
+        written = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+        text = written if written[: len(forced)] == forced else [*forced, *written]
+        kept = _unlooped(text, clip, tokenizer, task.pack)
+        draft = _Draft(
+            tokens=kept if len(kept) >= len(forced) else tuple(forced),
+            written=len(text),
+            avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
+            no_speech=float(result.no_speech_prob),
+            limit=limit,
+        )
         (hypothesis,) = self._placed(encoded, [clip], [draft], task)
         count = _covering(hypothesis.words, prefix)
         kept = _before_exhausted(hypothesis.words, count, len(audio))
@@ -286,20 +295,6 @@ def _draft(result: Any, clip: Clip, tokenizer: Any, pack: LanguagePack, limit: i
         tokens=_unlooped(_before_end(written, clip, tokenizer), clip, tokenizer, pack),
         written=len(written),
         # The score is a mean over the written tokens; Whisper's measure also counts the end token.
-        avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
-        no_speech=float(result.no_speech_prob),
-        limit=limit,
-    )
-
-
-def _live_draft(result: Any, forced: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack, limit: int) -> _Draft:
-    """The draft of CTranslate2's *result* for a live decode; the *forced* tokens are in it, whether the result has them or not."""
-    written = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
-    text = written if written[: len(forced)] == forced else [*forced, *written]
-    kept = _unlooped(text, clip, tokenizer, pack)
-    return _Draft(
-        tokens=kept if len(kept) >= len(forced) else tuple(forced),
-        written=len(text),
         avg_logprob=float(result.scores[0]) * len(written) / (len(written) + 1),
         no_speech=float(result.no_speech_prob),
         limit=limit,
