@@ -328,7 +328,7 @@ DISCOVERY: tuple[Operation, ...] = (
         stranger=0,
         media_types=_JSON,
         summary="List the features of this region",
-        description="The languages, locales and features of its engines, for batch and for realtime where it is there. Needs no key.",
+        description="The languages, locales and features of its engines, for batch and realtime. Needs no key.",
         returns="The features of each mode that is offered, and the language packs.",
     ),
     Operation(
