@@ -15,10 +15,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.pocketsphinx import recognizer
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized, Speech
 from sottovoce.engines.registry import Engine
-from tests.remembered import Remembered
+from tests.remembered import CAPABILITIES, Remembered
 from tests.servers import ROOT, Server, until
 
 NAME = "tests.gated:ENGINE"
@@ -101,4 +100,4 @@ def _load(_model: str, _device: str, _engine_config: EngineConfig) -> Gated:
     return Gated(Path(os.environ[_FOLDER]))
 
 
-ENGINE = Engine(name="gated", package="pocketsphinx", offers=lambda _: (recognizer.CAPABILITIES,), load=_load)
+ENGINE = Engine(name="gated", package="pocketsphinx", offers=lambda _: (CAPABILITIES,), load=_load)

@@ -13,16 +13,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.pocketsphinx import recognizer
-from sottovoce.engines.pocketsphinx.live import PocketSphinxLive
-from sottovoce.engines.protocols import Aligner, Capabilities, Hints, LiveRecognizer, Recognized, Skill, Speech
+from sottovoce.engines.protocols import Aligner, Capabilities, Hints, Recognized, Skill, Speech
 from sottovoce.engines.registry import Engine
 from sottovoce.transcript import codec
 
 NAME = "tests.remembered:ENGINE"
+CAPABILITIES = replace(recognizer.CAPABILITIES, skills=frozenset({Skill.TRANSCRIPTION, Skill.ALIGNMENT}))
+"""Those of PocketSphinx without live audio: a server loads an engine for live sessions at its start if it has one."""
 _FOLDER = "REMEMBERED_FOLDER"
 
 
@@ -46,7 +48,7 @@ class Remembered:
 
     @property
     def capabilities(self) -> Capabilities:
-        return recognizer.CAPABILITIES
+        return CAPABILITIES
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
         """Yield what is known of each stretch, or what PocketSphinx hears in it."""
@@ -84,13 +86,4 @@ def _align(_model: str, _device: str, _engine_config: EngineConfig) -> Aligner:
     return PocketSphinxAligner()
 
 
-def _live(_model: str, _device: str, _engine_config: EngineConfig) -> LiveRecognizer:
-    return PocketSphinxLive()  # what is said live depends on the pieces in which it arrives, so nothing is remembered
-
-
-ENGINE = Engine(
-    name="pocketsphinx",
-    package="pocketsphinx",
-    offers=lambda _: (recognizer.CAPABILITIES,),
-    loaders={Skill.TRANSCRIPTION: _load, Skill.ALIGNMENT: _align, Skill.LIVE: _live},
-)
+ENGINE = Engine(name="pocketsphinx", package="pocketsphinx", offers=lambda _: (CAPABILITIES,), load=_load, align=_align)
