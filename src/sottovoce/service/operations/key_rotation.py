@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.service.identity import audit_log, temporary_keys
+from sottovoce.service.storage import key_check
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys
 from sottovoce.service.storage.key_check import SEALED
@@ -116,6 +117,9 @@ def _reencrypt(encryptor: Encryptor, control: Database, regions: Sequence[Region
         if not newest:  # replaced, not encrypted again: a person who has the old key could sign with it
             with control.writing() as connection:
                 temporary_keys.renew(connection, encryptor, region.name)
+        with region.database.writing() as connection:
+            if key_check.is_accepted(connection, encryptor):  # what the operator has accepted holds for the new key, too
+                key_check.accept(connection, encryptor)
         for column in SEALED:
             for part in _column(region.database, encryptor, column):
                 total += part

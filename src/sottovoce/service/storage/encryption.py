@@ -22,7 +22,7 @@ class Encryptor:
 
     def __init__(self, keys: list[bytes]) -> None:
         self._fernets = _fernets(keys)
-        self.newest = keys[0]
+        self.keys = tuple(keys)
         self._path: Path | None = None
         self._stamp: _Stamp | None = None
 
@@ -76,7 +76,7 @@ class Encryptor:
         if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
             try:
                 keys = read_keys(self._path)
-                self._fernets, self.newest = _fernets(keys), keys[0]
+                self._fernets, self.keys = _fernets(keys), tuple(keys)
             except (OSError, ValueError):
                 _log.warning("key file cannot be read, its old keys stay in use", extra={"file": self._path.name})
             self._stamp = stamp

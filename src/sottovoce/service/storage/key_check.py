@@ -59,14 +59,14 @@ def _small(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 
 
 def is_accepted(connection: sa.Connection, encryptor: Encryptor) -> bool:
-    """True if the operator has accepted that values are unreadable with the newest key of *encryptor*."""
+    """True if the operator has accepted that values are unreadable, with one of the keys of *encryptor*."""
     stored = connection.scalar(sa.select(t.counters.c.value).where(t.counters.c.name == _ACCEPTED))
-    return stored is not None and stored == fingerprint(encryptor.newest)
+    return any(fingerprint(key) == stored for key in encryptor.keys)
 
 
 def accept(connection: sa.Connection, encryptor: Encryptor) -> None:
     """Record that the operator accepts that values are unreadable with the newest key of *encryptor*."""
-    row, value = t.counters.c.name == _ACCEPTED, fingerprint(encryptor.newest)
+    row, value = t.counters.c.name == _ACCEPTED, fingerprint(encryptor.keys[0])
     if not connection.execute(sa.update(t.counters).where(row).values(value=value)).rowcount:
         connection.execute(sa.insert(t.counters).values(name=_ACCEPTED, value=value))
 

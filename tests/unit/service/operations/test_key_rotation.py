@@ -201,6 +201,18 @@ def test_what_no_key_opens_is_counted_and_left(place: Place) -> None:
     assert place.configs()["job0000000"] == lost
 
 
+def test_an_accepted_loss_stays_accepted(place: Place) -> None:
+    """`serve --begin-anew secrets-key` has recorded the key with which the operator accepts that older values are lost."""
+    database = place.regions[0].database
+    with database.writing() as connection:
+        assert not key_check.is_accepted(connection, Encryptor(read_keys(place.path)))
+        key_check.accept(connection, Encryptor(read_keys(place.path)))
+    place.rotate()
+    key_rotation.drop_old(place.path, place.control, place.regions, pause=lambda _: None)
+    with database.reading() as connection:
+        assert key_check.is_accepted(connection, Encryptor(read_keys(place.path)))
+
+
 def test_every_column_of_bytes_is_sealed_again(place: Place) -> None:
     names = {(column.table.name, column.name) for column in key_check.SEALED}
     assert ("jobs", "config") in names
