@@ -140,13 +140,14 @@ Input = m.ClientMessage | live.Event | Admitted | Stopping | SessionRefused
 
 @dataclass(slots=True, kw_only=True)
 class _Channel:
-    """One channel: its *label*, chunks received, and the end of its last transcript."""
+    """One channel: its *label*, chunks received, and the ends of its last final and of its last transcript of any kind."""
 
     label: str | None = None
     chunks: int = 0
     ended: bool = False
     warned: bool = False  # that audio came after its end
     shown: bool = False  # its last partial has words
+    final: Samples = 0
     end: Samples = 0
 
 
@@ -310,6 +311,7 @@ class Conversation:
     # ── results ──
 
     def _final(self, event: live.Final, _now: float) -> list[Output]:
+        self._channels[event.channel].final = event.end
         return [Send(body=transcripts.final(self._passage(event), self._style))]
 
     def _partial(self, event: live.Partial, _now: float) -> list[Output]:
@@ -325,7 +327,8 @@ class Conversation:
         body = transcripts.end_of_utterance(event.at, channel.label, forced=event.forced)
         if not event.forced:
             return [Send(body=body)]
-        empty = Passage(start=min(channel.end, event.at), end=event.at, channel=channel.label)
+        empty = Passage(start=min(channel.final, event.at), end=event.at, channel=channel.label)
+        channel.final = event.at
         channel.end = max(channel.end, event.at)
         final = Send(body=transcripts.final(empty, self._style, forced=True))
         return [final, *self._empty_partial(channel), Send(body=body)]

@@ -213,3 +213,19 @@ def test_a_caller_that_vanishes_frees_its_place(environment, speech):
         small.close()
     assert not left
     assert isinstance(events[-1], live_events.Finished)
+
+
+def test_a_forced_end_needs_no_audio_after_it(pool: Pool, speech: bytes) -> None:
+    """Clients stop sending and wait; the speech detector judges frames of 512 samples, which audio of any length does not fill."""
+    odd = speech[: 2 * (3 * RATE + 200)]
+
+    async def forced() -> bool:
+        async with asyncio.timeout(PATIENCE), pool.live(ENGINES, REQUEST) as session:
+            await session.send(0, odd)
+            await session.force_end(None, len(odd) // 2)
+            async for event in session.events():
+                if isinstance(event, live_events.UtteranceEnd):
+                    return event.forced
+        return False
+
+    assert asyncio.run(forced())

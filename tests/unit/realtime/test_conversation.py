@@ -363,6 +363,7 @@ def test_an_end_of_utterance_is_one_instant() -> None:
 def test_a_forced_end_is_a_forced_final_a_partial_and_the_end() -> None:
     conversation = running()
     conversation.take(FINAL, 0.0)
+    conversation.take(PARTIAL, 0.0)  # words that were withdrawn do not move the start: finals follow each other (§5.3)
     final, partial, end = bodies(conversation.take(live.UtteranceEnd(channel=0, at=32000, forced=True), 0.0))
     assert (final["message"], final["forced"], final["results"]) == ("AddTranscript", True, [])
     assert final["metadata"] == {"start_time": 0.5, "end_time": 2.0, "transcript": ""}

@@ -120,7 +120,8 @@ class LiveChannel:
 
     def _act(self) -> bool:
         """Do what is due at the audio judged so far; True if it took a decode."""
-        if self._forced and self._judged >= self._forced[0]:
+        # the detector judges whole frames: what is left of the audio before the end may never fill one
+        if self._forced and self._forced[0] - self._judged < self._parts.vad.frame:
             self._force(self._forced.popleft())
             return True
         if self._window is None:
