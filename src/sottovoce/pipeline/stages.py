@@ -3,12 +3,13 @@
 A stage that fails is skipped: the next one gets the items of the stage before it, and the job's log reports the failure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sottovoce.pipeline import script
 from sottovoce.request import TranscriptionRequest
-from sottovoce.transcript import formatting, replacements, tags
+from sottovoce.transcript import formatting, replacements, tags, verbalization
+from sottovoce.transcript.entities import items as entities
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Item, Samples
 
@@ -41,6 +42,13 @@ def _disfluencies(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
     return tags.remove_disfluencies(tagged, scene.pack) if scene.request.remove_disfluencies else tagged
 
 
+def _entities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
+    def speak(texts: Sequence[str]) -> list[Sequence[str]]:
+        return [ways[0] if ways else () for ways in verbalization.spoken(texts, scene.pack.code)]
+
+    return entities.rewrite(items, scene.pack, speak, scene.custom_words)
+
+
 def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     return tags.tag_profanities(items, scene.pack)
 
@@ -60,11 +68,12 @@ def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
     return replacements.apply(items, scene.rules)
 
 
-# The script comes first, because all others work on the written characters. Disfluencies come before punctuation and casing,
-# which must not count removed words; replacements come last and match the words as they are written.
+# The script comes first, because all others work on the written characters. Disfluencies come before entities, punctuation and
+# casing, which must not count removed words. Entities come before punctuation, so that no mark divides one; replacements come last and match the words as they are written.
 STEPS: tuple[tuple[str, Step], ...] = (
     ("script", _script),
     ("disfluencies", _disfluencies),
+    ("entities", _entities),
     ("punctuation", _punctuation),
     ("casing", _casing),
     ("profanities", _profanities),
