@@ -36,8 +36,12 @@ def find(items: Sequence[Item], locale: Locale, *, keep: Sequence[str] = (), sta
     reader = Reader(tokens)
     spans: list[Span] = []
     open_from: int | None = None
+    ends = [nth for nth, token in enumerate(tokens) if token.ends]
     at = next((nth for nth, token in enumerate(tokens) if token.item >= start), len(tokens))
     while at < len(tokens):
+        while ends and ends[0] < at:
+            del ends[0]
+        reader.limit = ends[0] if ends else len(tokens)
         match = _best(reader, at, locale)
         if open_from is None and reader.reached >= len(tokens):
             open_from = tokens[at].item

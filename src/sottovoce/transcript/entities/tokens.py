@@ -29,6 +29,7 @@ class Token:
     digits: str = ""
     fraction: str | None = None
     grouped: bool = False
+    ends: bool = False  # a mark that ends a sentence
 
     @property
     def letter(self) -> str:
@@ -41,14 +42,20 @@ END = Token(text="", item=-1, kind="end")
 
 
 class Reader:
-    """The tokens of a list of items. *reached* is the highest index that a rule has read."""
+    """The tokens of a list of items. *reached* is the highest index that a rule has read.
+
+    *limit*: the index of the mark that ends the sentence; the tokens after it are not read.
+    """
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
         self.reached = -1
+        self.limit = len(tokens)
 
     def at(self, index: int) -> Token:
-        """The token at *index*, or `END` outside."""
+        """The token at *index*, the mark at the end of the sentence if that is earlier, or `END` outside."""
+        if index > self.limit:
+            index = self.limit
         self.reached = max(self.reached, index)
         return self.tokens[index] if 0 <= index < len(self.tokens) else END
 
@@ -59,7 +66,7 @@ class Reader:
 
     def glance(self, index: int) -> str:
         """Like `word`, without noting it in *reached*."""
-        token = self.tokens[index] if 0 <= index < len(self.tokens) else END
+        token = self.tokens[index] if 0 <= index < self.limit else END
         return token.text if token.kind == "word" else ""
 
     def phrase(self, index: int, table: Phrases[T]) -> int:
@@ -92,7 +99,7 @@ def tokenize(items: Sequence[Item], locale: Locale, keep: frozenset[str] = froze
 
 def _tokens(item: Item, index: int, locale: Locale, keep: frozenset[str]) -> Iterator[Token]:
     if isinstance(item, Mark):
-        yield Token(text=item.text, item=index, kind="mark")
+        yield Token(text=item.text, item=index, kind="mark", ends=item.ends_sentence)
         return
     text = normal(item.text)
     if isinstance(item, Entity) or text in keep:
