@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sottovoce.pipeline import script
 from sottovoce.request import TranscriptionRequest
-from sottovoce.transcript import formatting, replacements, tags, verbalization
+from sottovoce.transcript import formatting, mark_threshold, replacements, spelling, tags, verbalization
 from sottovoce.transcript.entities import items as entities
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Item, Samples
@@ -34,7 +34,8 @@ Step = Callable[[tuple[Item, ...], StageContext], tuple[Item, ...]]
 
 
 def _script(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
-    return script.written(items, scene.pack.code, scene.request.output_locale)
+    written = script.written(items, scene.pack.code, scene.request.output_locale)
+    return spelling.respell(written, scene.request.output_locale, scene.custom_words)
 
 
 def _disfluencies(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
@@ -56,7 +57,7 @@ def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ..
 def _punctuation(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     overrides = scene.request.punctuation
     if scene.punctuated:
-        return formatting.permit(items, overrides)
+        return mark_threshold.adjust(items, scene.pack, overrides)
     return formatting.punctuate(items, scene.pack, overrides, end=scene.end)
 
 

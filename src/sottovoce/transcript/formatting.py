@@ -90,8 +90,7 @@ def punctuate(
     marks = [mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks]
     if not marks:
         return bare
-    pause = round(SENTENCE_PAUSE * 4 ** (0.5 - overrides.sensitivity))
-    rules = _Punctuation(pack=pack, marks=frozenset(marks), pause=pause)
+    rules = _Punctuation(pack=pack, marks=frozenset(marks), pause=_sentence_pause(overrides))
     marked: list[Item] = []
     sentence: list[str] = []
     for index, item in enumerate(bare):
@@ -112,6 +111,26 @@ def punctuate(
         if ends:
             sentence.clear()
     return tuple(marked)
+
+
+def clause_commas(items: Sequence[Item], pack: LanguagePack, overrides: PunctuationOverrides) -> Iterator[Item]:
+    """*items* of an engine that punctuates, with the commas of `punctuate` where it left them out."""
+    marks = frozenset(mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks)
+    rules = _Punctuation(pack=pack, marks=marks, pause=_sentence_pause(overrides))
+    sentence: list[str] = []
+    for index, item in enumerate(items):
+        yield item
+        if isinstance(item, Mark):
+            if item.ends_sentence:
+                sentence.clear()
+            continue
+        sentence.append(_lower(item.text))
+        if rules.comma(item, items[index + 1] if index + 1 < len(items) else None, sentence):
+            yield _mark(",", item, item.end, ends_sentence=False)
+
+
+def _sentence_pause(overrides: PunctuationOverrides) -> Samples:
+    return round(SENTENCE_PAUSE * 4 ** (0.5 - overrides.sensitivity))
 
 
 def _mark(text: str, word: Word | Entity, end: Samples, *, ends_sentence: bool) -> Mark:

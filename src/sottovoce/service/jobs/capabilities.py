@@ -17,6 +17,7 @@ from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
 from sottovoce.pipeline.results import RESULT_STAGES
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
+from sottovoce.transcript import spelling
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
 
@@ -31,18 +32,13 @@ class Feature:
 
 
 def spells(locale: str | None) -> bool:
-    """True if this server supports the output locale *locale*: en-US, and both scripts of Mandarin."""
-    return locale in {None, "en-US", *script.LOCALES}
-
-
-def _foreign_locale(request: TranscriptionRequest) -> bool:
-    return not spells(request.output_locale)
+    """True if this server supports the output locale *locale*: three of English, and both scripts of Mandarin."""
+    return locale in {None, *spelling.LOCALES, *script.LOCALES}
 
 
 # no engine supports these
 UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
     Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
-    Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
     Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
 )
 
