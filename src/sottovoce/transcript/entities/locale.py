@@ -100,6 +100,7 @@ class Locale:
     money_joiners: frozenset[str] = frozenset()  # between the amount and its hundredth parts
     money_of: frozenset[str] = frozenset()  # between a scale and the currency: millones *de* euros
     sign_first: bool = True
+    signs_first: frozenset[str] = frozenset()  # currency signs that precede the number although others follow it
     keeps_money_of: bool = False  # `4 milliards d'euros` keeps the words of its currency
     paired_phones: bool = False  # telephone numbers are said in numbers of two digits
     units: Phrases[str] = field(default_factory=Phrases)

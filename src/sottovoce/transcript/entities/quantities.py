@@ -86,7 +86,7 @@ def _coin(end: int, amount: Amount, currency: Currency, locale: Locale) -> _Unit
     sign = currency.sign
     if sign[-1:].isalpha() and sign.islower():  # yuan
         return _Unit(end=end, entity_class=MONEY, word=sign)
-    if locale.sign_first:
+    if locale.sign_first or sign in locale.signs_first:
         return _Unit(end=end, entity_class=MONEY, before=sign)
     if amount.scale:
         return _Unit(end=end, entity_class=MONEY, word=sign)

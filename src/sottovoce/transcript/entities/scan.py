@@ -10,6 +10,24 @@ from sottovoce.transcript.model import Item
 
 Rule = Callable[[Reader, int, Locale], Match | None]
 
+_STARTERS: dict[str, frozenset[str]] = {}
+
+
+def _starters(locale: Locale) -> frozenset[str]:
+    """The words with which anything but an address can begin, by which most words are skipped."""
+    found = _STARTERS.get(locale.code)
+    if found is None:
+        numerals = locale.numerals
+        names = {form[0] for form in (*numerals.small, *numerals.ordinals)}
+        names |= numerals.hundreds.keys() | numerals.thousand | numerals.one | numerals.digits.keys() | numerals.ordinal_scales.keys()
+        names |= locale.point | locale.minus | locale.plus | locale.months.keys() | locale.first_day.keys() | locale.hour_names.keys()
+        names |= locale.repeats.keys() | numerals.hundred
+        for pattern in locale.clock:
+            names |= set(pattern.words[0].split("|"))
+        found = _STARTERS[locale.code] = frozenset(names)
+    return found
+
+
 RULES: tuple[Rule, ...] = (
     electronic.address,
     dates.date,
@@ -67,7 +85,10 @@ def _best(reader: Reader, at: int, locale: Locale) -> Match | None:
     if not token.first or token.kind in {"mark", "kept"}:
         return None
     best: Match | None = None
-    for rule in RULES:
+    rules = RULES
+    if token.kind == "word" and not token.letter and token.text not in _starters(locale):
+        rules = RULES[:1]
+    for rule in rules:
         found = rule(reader, at, locale)
         if found and (best is None or found.end > best.end) and reader.tokens[found.end - 1].last:
             best = found

@@ -51,18 +51,23 @@ class Reader:
         self.tokens = tokens
         self.reached = -1
         self.limit = len(tokens)
+        self._words = [token.text if token.kind in {"word", "sign"} else "" for token in tokens]
 
     def at(self, index: int) -> Token:
         """The token at *index*, the mark at the end of the sentence if that is earlier, or `END` outside."""
         if index > self.limit:
             index = self.limit
-        self.reached = max(self.reached, index)
+        if index > self.reached:  # noqa: PLR1730 - read very often
+            self.reached = index
         return self.tokens[index] if 0 <= index < len(self.tokens) else END
 
     def word(self, index: int) -> str:
         """The text of the token at *index* if it is a word, else empty."""
-        token = self.at(index)
-        return token.text if token.kind in {"word", "sign"} else ""
+        if index > self.limit:
+            index = self.limit
+        if index > self.reached:  # noqa: PLR1730 - read very often
+            self.reached = index
+        return self._words[index] if 0 <= index < len(self._words) else ""
 
     def glance(self, index: int) -> str:
         """Like `word`, without noting it in *reached*."""
@@ -72,7 +77,7 @@ class Reader:
     def phrase(self, index: int, table: Phrases[T]) -> int:
         """The number of tokens from *index* that are the longest key of *table*; 0 if none."""
         for length in table.lengths.get(self.word(index), ()):
-            if tuple(self.word(index + nth) for nth in range(length)) in table:
+            if length == 1 or tuple(self.word(index + nth) for nth in range(length)) in table:
                 return length
         return 0
 

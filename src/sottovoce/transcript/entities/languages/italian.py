@@ -6,7 +6,7 @@ from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals,
 _ONES = numbered(
     "zero un/uno/una due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
     "diciassette diciotto diciannove"
-)
+) | {"tré": 3}
 _TENS = {name: 20 + 10 * nth for nth, name in enumerate("venti trenta quaranta cinquanta sessanta settanta ottanta novanta".split())}
 _ORDINALS = numbered("primo secondo terzo quarto quinto sesto settimo ottavo nono decimo", 1)
 _SCALES = {"milione": 10**6, "milioni": 10**6, "miliardo": 10**9, "miliardi": 10**9, "bilione": 10**12, "bilioni": 10**12}

@@ -92,6 +92,7 @@ def tables() -> Locale:
         money_joiners=words("con y"),
         money_of=words("de"),
         sign_first=False,
+        signs_first=frozenset({"$", "¥", "₩"}),
         units=units(
             """
             metro, metros = m; gramo, gramos = g; litro, litros = l; vatio, vatios = W; voltio, voltios = V; amperios = A;
