@@ -108,7 +108,14 @@ def _suffixed(number: int) -> str:
 
 _MONTHS = "January February March April May June July August September October November December".split()
 _DIGITS = "zero one two three four five six seven eight nine".split()
-_UNITS = {"kilometers": "km", "kilograms": "kg", "miles per hour": "mph", "square meters": "m²", "gigabytes": "GB", "watts": "W"}
+_UNITS = {
+    "kilometers": "km",
+    "kilograms": "kg",
+    "miles per hour": "mph",
+    "square meters": "m²",
+    "gigabytes": "GB",
+    "watts": "W",
+}
 _NAMES = "anna peter info robert susan office".split()
 _HOSTS = "example acme northwind contoso fabrikam".split()
 
@@ -150,7 +157,10 @@ def _money(dice: random.Random) -> tuple[str, str]:
     word, sign = dice.choice([("dollars", "$"), ("euros", "€"), ("pounds", "£")])
     number, cents = dice.randrange(2, 5000), dice.randrange(11, 100)
     if dice.random() < 0.3 and word == "dollars":  # noqa: PLR2004
-        return f"it costs {_words(number)} dollars and {_words(cents)} cents today", f"it costs ${number:,}.{cents} today"
+        return (
+            f"it costs {_words(number)} dollars and {_words(cents)} cents today",
+            f"it costs ${number:,}.{cents} today",
+        )
     if dice.random() < 0.3:  # noqa: PLR2004
         return f"it costs {_words(number)} million {word} today", f"it costs {sign}{number:,} million today"
     return f"it costs {_words(number)} {word} today", f"it costs {sign}{number:,} today"
@@ -167,7 +177,10 @@ def _date(dice: random.Random) -> tuple[str, str]:
     spoken_year = f"{_words(year // 100)} {_words(year % 100)}" if year % 100 > 9 else _words(year)  # noqa: PLR2004
     if dice.random() < 0.5:  # noqa: PLR2004
         return f"born on {month.lower()} {_ordinal(day)} {spoken_year}", f"born on {month} {_suffixed(day)} {year}"
-    return f"born on the {_ordinal(day)} of {month.lower()} {spoken_year}", f"born on the {_suffixed(day)} of {month} {year}"
+    return (
+        f"born on the {_ordinal(day)} of {month.lower()} {spoken_year}",
+        f"born on the {_suffixed(day)} of {month} {year}",
+    )
 
 
 def _time(dice: random.Random) -> tuple[str, str]:
@@ -200,7 +213,10 @@ def _electronic(dice: random.Random) -> tuple[str, str]:
     name, host, domain = dice.choice(_NAMES), dice.choice(_HOSTS), dice.choice(["com", "org", "net"])
     if dice.random() < 0.5:  # noqa: PLR2004
         other = dice.choice(_NAMES)
-        return f"write to {name} dot {other} at {host} dot {domain} today", f"write to {name}.{other}@{host}.{domain} today"
+        return (
+            f"write to {name} dot {other} at {host} dot {domain} today",
+            f"write to {name}.{other}@{host}.{domain} today",
+        )
     return f"go to w w w dot {host} dot {domain} today", f"go to www.{host}.{domain} today"
 
 
@@ -240,7 +256,9 @@ def own_pairs(count: int) -> Iterator[Pair]:
     for language, kinds in _FOREIGN.items():
         for kind, (frame, sign) in kinds.items():
             for _ in range(count):
-                number = dice.choice([dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(3000, 200_000)])
+                number = dice.choice(
+                    [dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(3000, 200_000)]
+                )
                 digits = f"{number:,}".replace(",", ".") if number > 9999 else str(number)  # noqa: PLR2004
                 shown = digits if kind == "cardinal" else digits + sign
                 if language == "nl" and kind == "money":
@@ -360,7 +378,15 @@ def measure(pairs: Sequence[Pair], *, classes: bool = False, leave_out: bool = T
             if other:
                 theirs[key].add(other(pair.spoken, pair.language), pair)
         if not exact:
-            wrong.append({"language": pair.language, "class": pair.kind, "spoken": pair.spoken, "written": pair.written, "ours": text})
+            wrong.append(
+                {
+                    "language": pair.language,
+                    "class": pair.kind,
+                    "spoken": pair.spoken,
+                    "written": pair.written,
+                    "ours": text,
+                }
+            )
     return {
         "ours": _table(mine),
         "text2num": _table(theirs),

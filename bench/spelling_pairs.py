@@ -28,8 +28,7 @@ RULES: tuple[tuple[str, str], ...] = (
 
 SKIPPED = frozenset(
     "practice license meter program draft check tire curb story ton disk analog dialog gray vise mom fetus plow inquiry inquire "
-    "install pry spelled learned burned dreamed leaned leaped spoiled spilled smelled kneeled ax racket cozy tidbit"
-    .split()
+    "install pry spelled learned burned dreamed leaned leaped spoiled spilled smelled kneeled ax racket cozy tidbit".split()
 )
 """Words that are right in both varieties, depending on their sense or part of speech."""
 
@@ -52,7 +51,9 @@ def candidates(word: str) -> Iterator[str]:
     yield from sorted(first)
     for once in sorted(first):
         for rule, form in RULES[:20]:
-            yield from (once[: match.start()] + match.expand(form) + once[match.end() :] for match in re.finditer(rule, once))
+            yield from (
+                once[: match.start()] + match.expand(form) + once[match.end() :] for match in re.finditer(rule, once)
+            )
 
 
 def stems(word: str) -> Iterator[str]:
@@ -82,12 +83,22 @@ def pairs(folder: Path) -> list[tuple[str, str]]:
 def main() -> None:
     """Print the module of pairs."""
     found = pairs(Path(sys.argv[1]))
-    print('"""American and British spellings, made by `bench/spelling_pairs.py` from SCOWL 2020.12.07 (Debian `scowl`).')
+    print(
+        '"""American and British spellings, made by `bench/spelling_pairs.py` from SCOWL 2020.12.07 (Debian `scowl`).'
+    )
     print()
-    print("SCOWL is Copyright 2000-2011 by Kevin Atkinson. Permission to use, copy, modify, distribute and sell these word lists, the")
-    print("associated scripts, the output created from the scripts, and its documentation for any purpose is hereby granted without fee,")
-    print("provided that the above copyright notice appears in all copies and that both that copyright notice and this permission notice")
-    print("appear in supporting documentation. Kevin Atkinson makes no representations about the suitability of this array for any")
+    print(
+        "SCOWL is Copyright 2000-2011 by Kevin Atkinson. Permission to use, copy, modify, distribute and sell these word lists, the"
+    )
+    print(
+        "associated scripts, the output created from the scripts, and its documentation for any purpose is hereby granted without fee,"
+    )
+    print(
+        "provided that the above copyright notice appears in all copies and that both that copyright notice and this permission notice"
+    )
+    print(
+        "appear in supporting documentation. Kevin Atkinson makes no representations about the suitability of this array for any"
+    )
     print('purpose. It is provided "as is" without express or implied warranty.')
     print('"""')
     print()

@@ -115,7 +115,9 @@ def punctuate(
 
 def clause_commas(items: Sequence[Item], pack: LanguagePack, overrides: PunctuationOverrides) -> Iterator[Item]:
     """*items* of an engine that punctuates, with the commas of `punctuate` where it left them out."""
-    marks = frozenset(mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks)
+    marks = frozenset(
+        mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks
+    )
     rules = _Punctuation(pack=pack, marks=marks, pause=_sentence_pause(overrides))
     sentence: list[str] = []
     for index, item in enumerate(items):
@@ -272,7 +274,9 @@ def capitalise(items: Iterable[Item], pack: LanguagePack, keep: Collection[str] 
         opens = item.channel not in mid_sentence or speakers.get(item.channel) != item.speaker
         ordinary = _english_case(item.text) if english and isinstance(item, Word) else item.text
         text = written.get(index, ordinary)
-        opens = opens and not (isinstance(item, Entity) and item.entity_class == "electronic")  # example.com keeps its case
+        opens = opens and not (
+            isinstance(item, Entity) and item.entity_class == "electronic"
+        )  # example.com keeps its case
         cased.append(_rewritten(item, sentence_case(text, pack.code) if opens and sentences_seen else text))
         mid_sentence.add(item.channel)
         speakers[item.channel] = item.speaker

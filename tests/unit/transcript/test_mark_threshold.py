@@ -26,7 +26,13 @@ def test_a_low_sensitivity_leaves_out_unsure_marks() -> None:
 
 
 def test_the_engines_confidence_decides_if_there_is_one() -> None:
-    line: list[Item] = [w("well", 0, 1), m(",", 1, confidence=0.3), w("yes", 1, 2), m(",", 2, confidence=0.9), w("no", 2, 3)]
+    line: list[Item] = [
+        w("well", 0, 1),
+        m(",", 1, confidence=0.3),
+        w("yes", 1, 2),
+        m(",", 2, confidence=0.9),
+        w("no", 2, 3),
+    ]
     assert adjusted(line, 0.25) == "well yes, no"
     assert confidence(m(",", 1, confidence=0.3), 16_000) == 0.3
 

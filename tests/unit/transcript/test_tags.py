@@ -116,6 +116,8 @@ def test_removal_in_other_languages(code: str, before: str, after: str) -> None:
     assert join(remove_disfluencies(said(before), pack(code)), pack(code)) == after
 
 
-@pytest.mark.parametrize("text", ["Scunthorpe", "the cock crowed", "Moby Dick", "oh my god", "gay rights", "Essex", "assess"])
+@pytest.mark.parametrize(
+    "text", ["Scunthorpe", "the cock crowed", "Moby Dick", "oh my god", "gay rights", "Essex", "assess"]
+)
 def test_no_profanity_where_there_is_none(text: str) -> None:
     assert not any(getattr(item, "tags", ()) for item in tag_profanities(said(text), EN))

@@ -43,7 +43,9 @@ def _from_month(reader: Reader, at: int, locale: Locale) -> Match | None:
     found = with_year
     if found is None:
         return None
-    return Match(end=found[1], entity_class=DATE, parts=(written, *((reader.word(at + 1),) if joined else ()), found[0]))
+    return Match(
+        end=found[1], entity_class=DATE, parts=(written, *((reader.word(at + 1),) if joined else ()), found[0])
+    )
 
 
 def _from_day(reader: Reader, at: int, locale: Locale) -> Match | None:
@@ -158,7 +160,9 @@ def lone_year(reader: Reader, at: int, locale: Locale) -> Match | None:
 
 
 def _before_years(locale: Locale) -> frozenset[str]:
-    return locale.year_joiners | frozenset({"in", "en", "em", "nel", "im", "jahr", "año", "ano", "anno", "jaar", "sinds", "seit"})
+    return locale.year_joiners | frozenset(
+        {"in", "en", "em", "nel", "im", "jahr", "año", "ano", "anno", "jaar", "sinds", "seit"}
+    )
 
 
 def _era(reader: Reader, at: int, locale: Locale) -> Match | None:

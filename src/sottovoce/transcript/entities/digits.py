@@ -186,7 +186,11 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
     if not likely or not _LOCAL <= len(digits) <= _LONGEST:
         return None
     parts = _phone(digits, locale, plus=has_sign)
-    return Match(end=end, entity_class=TELEPHONE, parts=parts or (reader.at(at).text,)) if parts or len(groups) == 1 else None
+    return (
+        Match(end=end, entity_class=TELEPHONE, parts=parts or (reader.at(at).text,))
+        if parts or len(groups) == 1
+        else None
+    )
 
 
 def code(reader: Reader, at: int, locale: Locale) -> Match | None:

@@ -12,7 +12,9 @@ _DOMAINS = frozenset(
 _PROVIDERS = frozenset("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web".split())
 _ROLES = frozenset("info support sales admin contact hello office help jobs press team service mail".split())
 _CUES = frozenset("email e-mail mail is address to write contact or via".split())
-_NO_NAMES = frozenset("me us him her them you it look available located be is was are live work visit go online order".split())
+_NO_NAMES = frozenset(
+    "me us him her them you it look available located be is was are live work visit go online order".split()
+)
 _LONE = frozenset({"a", "i", "o"})
 _LONGEST = 40  # tokens
 _SCHEMES = {"http": "http://", "https": "https://"}
@@ -81,7 +83,9 @@ def _may_begin(reader: Reader, at: int, locale: Locale) -> bool:
     if (word,) in locale.address:
         return False
     following = reader.glance(at + 1)
-    return any(key[0] == following for key in locale.address) or following in locale.numerals.digits or len(following) == 1
+    return (
+        any(key[0] == following for key in locale.address) or following in locale.numerals.digits or len(following) == 1
+    )
 
 
 def _scheme(reader: Reader, read: _Address, locale: Locale) -> None:

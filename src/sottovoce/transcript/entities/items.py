@@ -28,9 +28,7 @@ def entities(items: Sequence[Item], pack: LanguagePack, keep: Collection[str] = 
     return find(items, locale, keep=words, start=start)
 
 
-def rewrite(
-    items: Sequence[Item], pack: LanguagePack, speak: Speak, keep: Collection[str] = ()
-) -> tuple[Item, ...]:
+def rewrite(items: Sequence[Item], pack: LanguagePack, speak: Speak, keep: Collection[str] = ()) -> tuple[Item, ...]:
     """*items* with an `Entity` for every span: the written form replaces the spoken words, and keeps their times.
 
     *speak* gives the spoken form of words that an engine wrote in digits; its words share the time of the written word.
@@ -111,7 +109,9 @@ def _spoken(covered: Sequence[Word | Mark], locale: Locale, speak: Speak) -> Ite
         if isinstance(item, Mark) or not (scale or _is_written(item.text)):
             yield item
             continue
-        names = [locale.sign_names[sign] for sign in item.text if sign in locale.sign_names] if locale.code != "en" else []
+        names = (
+            [locale.sign_names[sign] for sign in item.text if sign in locale.sign_names] if locale.code != "en" else []
+        )
         yield from _shared(item, (*words, *names) or (item.text,))
 
 

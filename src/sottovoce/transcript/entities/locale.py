@@ -109,7 +109,9 @@ class Locale:
     per_words: frozenset[str] = frozenset()
     squares: Mapping[str, str] = field(default_factory=dict)  # before or after a unit: `square` → `²`
     range_words: frozenset[str] = frozenset()
-    ordinal_suffix: Mapping[str, str] = field(default_factory=dict)  # ending of the last word → suffix; "" is the default
+    ordinal_suffix: Mapping[str, str] = field(
+        default_factory=dict
+    )  # ending of the last word → suffix; "" is the default
     ordinal_style: str = "suffix"  # suffix | english
     months: Mapping[str, str] = field(default_factory=dict)
     day_joiners: frozenset[str] = frozenset()  # between day and month, kept as spoken

@@ -235,9 +235,7 @@ def _rate(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
 # ── ranges ──
 
 
-def _range(
-    reader: Reader, at: int, low: Amount, coin: str, unit: _Unit | None, locale: Locale
-) -> Match | None:
+def _range(reader: Reader, at: int, low: Amount, coin: str, unit: _Unit | None, locale: Locale) -> Match | None:
     """`one hundred to two hundred million pounds`: each end has a number, the second the unit (contract §7.4)."""
     between = unit.end if unit else low.end
     if reader.word(between) not in locale.range_words or low.negative:

@@ -19,8 +19,21 @@ def _starters(locale: Locale) -> frozenset[str]:
     if found is None:
         numerals = locale.numerals
         names = {form[0] for form in (*numerals.small, *numerals.ordinals)}
-        names |= numerals.hundreds.keys() | numerals.thousand | numerals.one | numerals.digits.keys() | numerals.ordinal_scales.keys()
-        names |= locale.point | locale.minus | locale.plus | locale.months.keys() | locale.first_day.keys() | locale.hour_names.keys()
+        names |= (
+            numerals.hundreds.keys()
+            | numerals.thousand
+            | numerals.one
+            | numerals.digits.keys()
+            | numerals.ordinal_scales.keys()
+        )
+        names |= (
+            locale.point
+            | locale.minus
+            | locale.plus
+            | locale.months.keys()
+            | locale.first_day.keys()
+            | locale.hour_names.keys()
+        )
         names |= locale.repeats.keys() | numerals.hundred
         for pattern in locale.clock:
             names |= set(pattern.words[0].split("|"))

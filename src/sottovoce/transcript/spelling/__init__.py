@@ -25,7 +25,9 @@ programmes:programs tyre:tire tyres:tires kerb:curb kerbs:curbs cheque:check che
 """
 """British words with one American spelling, which is also a British word."""
 
-_BEFORE_NOUNS = frozenset("a an the my your his her our their its this that no any driving driver's fishing best good".split())
+_BEFORE_NOUNS = frozenset(
+    "a an the my your his her our their its this that no any driving driver's fishing best good".split()
+)
 _BEFORE_VERBS = frozenset("to will must should can could would may might i you we they not don't".split())
 _NUMBERS = frozenset(
     "one two three four five six seven eight nine ten hundred thousand million half square cubic per a few several".split()
@@ -86,5 +88,7 @@ def _respelled(word: Word, before: str, table: Mapping[str, str], *, british: bo
         found = spelling if before in previous or (low == "meters" and before[-1:].isdecimal()) else None
     if found is None:
         return word
-    cased = found.upper() if plain.isupper() and len(plain) > 1 else found.capitalize() if plain[:1].isupper() else found
+    cased = (
+        found.upper() if plain.isupper() and len(plain) > 1 else found.capitalize() if plain[:1].isupper() else found
+    )
     return replace(word, text=cased + word.text[len(plain) :] if apostrophe or ending else cased)

@@ -55,7 +55,13 @@ def test_digits_get_their_spoken_form() -> None:
 
 
 def test_digits_of_a_small_number_become_a_word() -> None:
-    assert texts(rewritten([w("5"), w("people"), m("."), w("5"), w("years")])) == ["Five", "people", ".", "Five", "years"]
+    assert texts(rewritten([w("5"), w("people"), m("."), w("5"), w("years")])) == [
+        "Five",
+        "people",
+        ".",
+        "Five",
+        "years",
+    ]
     assert texts(rewritten(said("about 5 people"))) == ["about", "five", "people"]
 
 

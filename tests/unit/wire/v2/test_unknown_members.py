@@ -32,12 +32,15 @@ def test_members_at_every_depth_are_found() -> None:
 
 
 def test_known_members_and_free_data_are_not_told() -> None:
-    assert told(
-        transcription_config={"language": "en", "operating_point": "enhanced", "max_delay": 2},
-        tracking={"title": "t", "details": {"anything": {"goes": 1}}},
-        sentiment_analysis_config={},
-        output_config=None,
-    ) == []
+    assert (
+        told(
+            transcription_config={"language": "en", "operating_point": "enhanced", "max_delay": 2},
+            tracking={"title": "t", "details": {"anything": {"goes": 1}}},
+            sentiment_analysis_config={},
+            output_config=None,
+        )
+        == []
+    )
     assert unknown_members(b'\xef\xbb\xbf{"type": "transcription"}') == []
 
 

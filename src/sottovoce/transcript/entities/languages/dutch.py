@@ -7,10 +7,14 @@ _ONES = numbered(
     "nul een/één/eén twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien achttien "
     "negentien"
 )
-_TENS = {name: 20 + 10 * nth for nth, name in enumerate("twintig dertig veertig vijftig zestig zeventig tachtig negentig".split())}
+_TENS = {
+    name: 20 + 10 * nth
+    for nth, name in enumerate("twintig dertig veertig vijftig zestig zeventig tachtig negentig".split())
+}
 _ORDINALS = numbered(
     "eerste tweede derde vierde vijfde zesde zevende achtste negende tiende elfde twaalfde dertiende veertiende vijftiende zestiende "
-    "zeventiende achttiende negentiende", 1
+    "zeventiende achttiende negentiende",
+    1,
 )
 _SCALES = {"miljoen": 10**6, "miljard": 10**9, "biljoen": 10**12}
 
@@ -34,7 +38,17 @@ def _ordinals() -> Phrases[int]:
 
 def tables() -> Locale:
     """The tables of Dutch."""
-    prefixes = {"kilo": "k", "mega": "M", "giga": "G", "tera": "T", "milli": "m", "micro": "μ", "nano": "n", "centi": "c", "deci": "d"}
+    prefixes = {
+        "kilo": "k",
+        "mega": "M",
+        "giga": "G",
+        "tera": "T",
+        "milli": "m",
+        "micro": "μ",
+        "nano": "n",
+        "centi": "c",
+        "deci": "d",
+    }
     denominators = {name: value for name, value in _ORDINALS.items() if value > 2}
     denominators |= {name + "n": value for name, value in denominators.items()}
     return Locale(
@@ -82,8 +96,11 @@ def tables() -> Locale:
         paired_phones=True,
         range_words=words("tot"),
         ordinal_suffix={"": "e"},
-        months={name: name for name in "januari februari maart april mei juni juli augustus september oktober november "
-                "december".split()},
+        months={
+            name: name
+            for name in "januari februari maart april mei juni juli augustus september oktober november "
+            "december".split()
+        },
         paired_years=True,
         clock=(
             ClockPattern(words=("H", "uur", "M"), form="{h}:{mm} uur"),

@@ -15,7 +15,9 @@ _ONES = numbered(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
 )
-_TENS = {name: 20 + 10 * nth for nth, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
+_TENS = {
+    name: 20 + 10 * nth for nth, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+}
 _ORDINALS = numbered(
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
     "sixteenth seventeenth eighteenth nineteenth",
@@ -93,9 +95,7 @@ hong kong dollars = HK$; singapore dollars = S$; pound, pounds, pounds sterling,
 yen = ¥; rupee, rupees = ₹; won = ₩; rubles, ruble, roubles = ₽; shekel, shekels = ₪; yuan = yuan; peso, pesos = pesos;
 swiss franc, swiss francs = CHF; franc, francs = francs; reais = R$
 """
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = "January February March April May June July August September October November December".split()
 _CLOCK = (
     ClockPattern(words=("H", "MM"), form="{h}:{mm}"),
     ClockPattern(words=("H",), form="{h}", needs_half_day=True),
@@ -103,8 +103,12 @@ _CLOCK = (
     ClockPattern(words=("quarter", "past|after", "H"), minute=15, form="{h}:{mm}"),
     ClockPattern(words=("half", "past", "H"), minute=30, form="{h}:{mm}"),
     ClockPattern(words=("quarter", "to|till|before", "H"), minute=-15, form="{h}:{mm}"),
-    ClockPattern(words=("M", "minutes|minute|min|mins?", "past|after", "H"), minute=1, form="{h}:{mm}", needs_half_day=True),
-    ClockPattern(words=("M", "minutes|minute|min|mins", "to|before", "H"), minute=-1, form="{h}:{mm}", needs_half_day=True),
+    ClockPattern(
+        words=("M", "minutes|minute|min|mins?", "past|after", "H"), minute=1, form="{h}:{mm}", needs_half_day=True
+    ),
+    ClockPattern(
+        words=("M", "minutes|minute|min|mins", "to|before", "H"), minute=-1, form="{h}:{mm}", needs_half_day=True
+    ),
     ClockPattern(words=("M", "past", "H"), minute=1, form="{h}:{mm}"),
     ClockPattern(words=("M", "to", "H"), minute=-1, form="{h}:{mm}", needs_half_day=True),
 )
@@ -127,7 +131,9 @@ def tables() -> Locale:
         currencies=currencies(_CURRENCIES),
         minors={"cent": "¢", "cents": "¢", "pence": "p", "penny": "p"},
         money_joiners=words("and"),
-        units=units(_UNITS, _PREFIXES, ("m", "g", "L", "W", "Wh", "V", "A", "Hz", "B", "b", "J", "Pa", "N", "S", "cal")),
+        units=units(
+            _UNITS, _PREFIXES, ("m", "g", "L", "W", "Wh", "V", "A", "Hz", "B", "b", "J", "Pa", "N", "S", "cal")
+        ),
         prefixes=_PREFIXES,
         per=table("hour = h; second = s; minute = min; day = day; week = week; month = month; year = year"),
         per_words=words("per"),

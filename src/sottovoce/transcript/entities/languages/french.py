@@ -3,9 +3,7 @@
 from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
-_ONES = numbered(
-    "zéro un/une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize"
-)
+_ONES = numbered("zéro un/une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize")
 _TENS = {"vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50, "soixante": 60, "septante": 70, "huitante": 80,
          "octante": 80, "nonante": 90}  # fmt: skip
 _STEMS = numbered(
@@ -99,7 +97,13 @@ def tables() -> Locale:
             "euro, euros, d' euros, € = €; dollar, dollars, de dollars, $ = $; livre, livres, livres sterling, £ = £; "
             "yen, yens = ¥; franc suisse, francs suisses = CHF; won, wons = ₩"
         ),
-        minors={"centime": _NBSP + "ct", "centimes": _NBSP + "ct", "cent": _NBSP + "ct", "pence": _NBSP + "p", "cents": _NBSP + "ct"},
+        minors={
+            "centime": _NBSP + "ct",
+            "centimes": _NBSP + "ct",
+            "cent": _NBSP + "ct",
+            "pence": _NBSP + "p",
+            "cents": _NBSP + "ct",
+        },
         money_joiners=words("et"),
         money_of=words("d' de"),
         sign_first=False,
@@ -121,8 +125,10 @@ def tables() -> Locale:
         squares={"carré": "²", "carrés": "²", "cube": "³", "cubes": "³"},
         range_words=words("à"),
         ordinal_suffix={"ières": "res", "ière": "re", "iers": "ers", "ier": "er", "ièmes": "es", "": "e"},
-        months={name: name for name in "janvier février mars avril mai juin juillet août septembre octobre novembre "
-                "décembre".split()},
+        months={
+            name: name
+            for name in "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+        },
         first_day={"premier": "1er"},
         clock=(
             ClockPattern(words=("H", "heure|heures", "M"), form=_FORM),

@@ -7,7 +7,10 @@ _ONES = numbered(
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
     "achtzehn neunzehn"
 ) | {"ein": 1, "eine": 1, "einen": 1, "einem": 1, "einer": 1, "zwo": 2}  # fmt: skip
-_TENS = {name: 20 + 10 * nth for nth, name in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split())}
+_TENS = {
+    name: 20 + 10 * nth
+    for nth, name in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split())
+}
 _STEMS = numbered(
     "erst zweit dritt viert fünft sechst siebt acht neunt zehnt elft zwölft dreizehnt vierzehnt fünfzehnt sechzehnt siebzehnt "
     "achtzehnt neunzehnt", 1
@@ -31,13 +34,32 @@ def _ordinals() -> Phrases[int]:
     for ten, tens in _TENS.items():
         for end in _ENDINGS:
             found[ten + "st" + end,] = tens
-            found.update({(one, "und", ten + "st" + end): tens + value for one, value in _ONES.items() if 0 < value < 10})
+            found.update(
+                {(one, "und", ten + "st" + end): tens + value for one, value in _ONES.items() if 0 < value < 10}
+            )
     return Phrases(found)
 
 
 def _denominators() -> dict[str, int]:
-    found = {"halb": 2, "halbe": 2, "drittel": 3, "viertel": 4, "fünftel": 5, "sechstel": 6, "siebtel": 7, "siebentel": 7}
-    found |= {"achtel": 8, "neuntel": 9, "zehntel": 10, "elftel": 11, "zwölftel": 12, "hundertstel": 100, "tausendstel": 1000}
+    found = {
+        "halb": 2,
+        "halbe": 2,
+        "drittel": 3,
+        "viertel": 4,
+        "fünftel": 5,
+        "sechstel": 6,
+        "siebtel": 7,
+        "siebentel": 7,
+    }
+    found |= {
+        "achtel": 8,
+        "neuntel": 9,
+        "zehntel": 10,
+        "elftel": 11,
+        "zwölftel": 12,
+        "hundertstel": 100,
+        "tausendstel": 1000,
+    }
     found |= {name + "tel": value for name, value in _ONES.items() if 12 < value < 20}
     return found | {name + "stel": value for name, value in _TENS.items()}
 
@@ -62,7 +84,9 @@ def tables() -> Locale:
             digits={name: str(value) for name, value in _ONES.items() if value < 10},
             ordinals=_ordinals(),
             ordinal_scales={
-                stem + "st" + end: value for stem, value in {"hundert": 100, "tausend": 1000}.items() for end in _ENDINGS
+                stem + "st" + end: value
+                for stem, value in {"hundert": 100, "tausend": 1000}.items()
+                for end in _ENDINGS
             },
             denominators=_denominators(),
             compound=True,
@@ -98,8 +122,11 @@ def tables() -> Locale:
         squares={"quadrat": "²", "kubik": "³"},
         range_words=words("bis"),
         ordinal_suffix={"": "."},
-        months={month.lower(): month for month in "Januar Februar März April Mai Juni Juli August September Oktober November "
-                "Dezember".split()} | {"jänner": "Jänner"},
+        months={
+            month.lower(): month
+            for month in "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+        }
+        | {"jänner": "Jänner"},
         ordinal_days=True,
         paired_years=True,
         clock=(

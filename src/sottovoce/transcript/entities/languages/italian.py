@@ -7,9 +7,19 @@ _ONES = numbered(
     "zero un/uno/una due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
     "diciassette diciotto diciannove"
 ) | {"tré": 3}
-_TENS = {name: 20 + 10 * nth for nth, name in enumerate("venti trenta quaranta cinquanta sessanta settanta ottanta novanta".split())}
+_TENS = {
+    name: 20 + 10 * nth
+    for nth, name in enumerate("venti trenta quaranta cinquanta sessanta settanta ottanta novanta".split())
+}
 _ORDINALS = numbered("primo secondo terzo quarto quinto sesto settimo ottavo nono decimo", 1)
-_SCALES = {"milione": 10**6, "milioni": 10**6, "miliardo": 10**9, "miliardi": 10**9, "bilione": 10**12, "bilioni": 10**12}
+_SCALES = {
+    "milione": 10**6,
+    "milioni": 10**6,
+    "miliardo": 10**9,
+    "miliardi": 10**9,
+    "bilione": 10**12,
+    "bilioni": 10**12,
+}
 
 
 def _tens() -> dict[str, int]:
@@ -38,7 +48,16 @@ def _ordinals() -> Phrases[int]:
 
 def tables() -> Locale:
     """The tables of Italian."""
-    prefixes = {"chilo": "k", "mega": "M", "giga": "G", "milli": "m", "micro": "μ", "nano": "n", "centi": "c", "deci": "d"}
+    prefixes = {
+        "chilo": "k",
+        "mega": "M",
+        "giga": "G",
+        "milli": "m",
+        "micro": "μ",
+        "nano": "n",
+        "centi": "c",
+        "deci": "d",
+    }
     ordinals = _ordinals()
     return Locale(
         code="it",
@@ -53,7 +72,8 @@ def tables() -> Locale:
             digits={name: str(value) for name, value in _ONES.items() if value < 10},
             ordinals=ordinals,
             ordinal_scales={"cent" + "esim" + end: 100 for end in "oaie"} | {"millesim" + end: 1000 for end in "oaie"},
-            denominators={name: value for (name,), value in ordinals.items() if value > 2} | {"mezzo": 2, "mezza": 2, "mezzi": 2},
+            denominators={name: value for (name,), value in ordinals.items() if value > 2}
+            | {"mezzo": 2, "mezza": 2, "mezzi": 2},
             compound=True,
         ),
         group=".",
@@ -63,7 +83,9 @@ def tables() -> Locale:
         plus=words("più"),
         half=Phrases({("e", "mezzo"): "5", ("e", "mezza"): "5"}),
         percent=phrases("per cento, percento, % = \u00a0%"),
-        currencies=currencies("euro, € = €; dollaro, dollari, $ = $; sterlina, sterline, £ = £; yen = ¥; franchi svizzeri = CHF"),
+        currencies=currencies(
+            "euro, € = €; dollaro, dollari, $ = $; sterlina, sterline, £ = £; yen = ¥; franchi svizzeri = CHF"
+        ),
         minors={"centesimo": "\u00a0c", "centesimi": "\u00a0c"},
         money_joiners=words("e"),
         money_of=words("di"),
@@ -85,8 +107,11 @@ def tables() -> Locale:
         paired_phones=True,
         range_words=words("a"),
         ordinal_suffix={"a": "ª", "e": "ª", "": "º"},
-        months={name: name for name in "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
-                "dicembre".split()},
+        months={
+            name: name
+            for name in "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
+            "dicembre".split()
+        },
         first_day={"primo": "1º"},
         clock=(
             ClockPattern(words=("le|alle|dalle", "H", "e", "mezza|mezzo"), minute=30, form="{w} {h}:{mm}"),
@@ -95,7 +120,9 @@ def tables() -> Locale:
             ClockPattern(words=("le|alle|dalle", "H", "e", "M"), form="{w} {h}:{mm}"),
             ClockPattern(words=("le|alle|dalle", "H", "meno", "M"), minute=-1, form="{w} {h}:{mm}"),
         ),
-        half_days=phrases("di mattina = di mattina; del mattino = del mattino; di sera = di sera; del pomeriggio = del pomeriggio"),
+        half_days=phrases(
+            "di mattina = di mattina; del mattino = del mattino; di sera = di sera; del pomeriggio = del pomeriggio"
+        ),
         repeats={"doppio": 2, "triplo": 3},
         address=phrases(
             "punto = .; chiocciola, at = @; barra, slash = /; due punti = :; trattino basso, underscore = _; trattino = -; "

@@ -7,7 +7,10 @@ _ONES = numbered(
     "zero um/uma dois/duas três quatro cinco seis sete oito nove dez onze doze treze catorze/quatorze quinze "
     "dezesseis/dezasseis dezessete/dezassete dezoito dezenove/dezanove"
 )
-_TENS = {name: 20 + 10 * nth for nth, name in enumerate("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa".split())}
+_TENS = {
+    name: 20 + 10 * nth
+    for nth, name in enumerate("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa".split())
+}
 _HUNDREDS = {"cem": 100, "cento": 100} | {
     stem + end: value
     for stem, value in {
@@ -20,7 +23,17 @@ _SCALES = {
     "milhão": 10**6, "milhões": 10**6, "bilhão": 10**9, "bilhões": 10**9, "trilhão": 10**12, "trilhões": 10**12,
     "quatrilhão": 10**15, "quatrilhões": 10**15, "quintilhão": 10**18, "quintilhões": 10**18, "sextilhão": 10**21, "sextilhões": 10**21, "bilião": 10**12, "biliões": 10**12,
 }  # fmt: skip
-_UNITS_ORDINAL = {"primeir": 1, "segund": 2, "terceir": 3, "quart": 4, "quint": 5, "sext": 6, "sétim": 7, "oitav": 8, "non": 9}
+_UNITS_ORDINAL = {
+    "primeir": 1,
+    "segund": 2,
+    "terceir": 3,
+    "quart": 4,
+    "quint": 5,
+    "sext": 6,
+    "sétim": 7,
+    "oitav": 8,
+    "non": 9,
+}
 _TENS_ORDINAL = {
     "décim": 10, "vigésim": 20, "trigésim": 30, "quadragésim": 40, "quinquagésim": 50, "sexagésim": 60, "septuagésim": 70,
     "octogésim": 80, "nonagésim": 90,
@@ -49,7 +62,17 @@ def _ordinals() -> Phrases[int]:
 
 
 def _denominators() -> dict[str, int]:
-    stems = {"quart": 4, "quint": 5, "sext": 6, "sétim": 7, "oitav": 8, "non": 9, "décim": 10, "centésim": 100, "milésim": 1000}
+    stems = {
+        "quart": 4,
+        "quint": 5,
+        "sext": 6,
+        "sétim": 7,
+        "oitav": 8,
+        "non": 9,
+        "décim": 10,
+        "centésim": 100,
+        "milésim": 1000,
+    }
     found = {stem + end: value for stem, value in stems.items() for end in _ENDINGS}
     return found | {"meio": 2, "meios": 2, "terço": 3, "terços": 3}
 
@@ -105,8 +128,11 @@ def tables() -> Locale:
         paired_phones=True,
         range_words=words("a"),
         ordinal_suffix={"os": "º", "as": "ª", "a": "ª", "": "º"},
-        months={name: name for name in "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
-                "dezembro".split()},
+        months={
+            name: name
+            for name in "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
+            "dezembro".split()
+        },
         day_joiners=words("de"),
         year_joiners=words("de"),
         first_day={"primeiro": "1"},
@@ -126,8 +152,10 @@ def tables() -> Locale:
             "ponto = .; arroba = @; barra = /; dois pontos = :; underline, sublinhado = _; hífen, traço = -; "
             "ponto de interrogação = ?; igual = ="
         ),
-        letters=phrases("dáblio, dábliu = w; agá = h; tê = t; pê = p; ésse = s; bê = b; cê = c; dê = d; efe = f; gê = g; jota = j; "
-                        "cá = k; ele = l; eme = m; ene = n; quê = q; erre = r; vê = v; xis = x; zê = z"),
+        letters=phrases(
+            "dáblio, dábliu = w; agá = h; tê = t; pê = p; ésse = s; bê = b; cê = c; dê = d; efe = f; gê = g; jota = j; "
+            "cá = k; ele = l; eme = m; ene = n; quê = q; erre = r; vê = v; xis = x; zê = z"
+        ),
         written_ordinal="[ºª°]",
         sign_names=table("% = por cento; $ = dólares; £ = libras; € = euros"),
     )

@@ -8,7 +8,9 @@ _ONES = numbered(
     "dieciocho diecinueve veinte veintiún/veintiuno/veintiuna veintidós veintitrés veinticuatro veinticinco veintiséis "
     "veintisiete veintiocho veintinueve"
 ) | {"dieciseis": 16, "veintidos": 22, "veintitres": 23, "veintiseis": 26, "veintiun": 21}  # fmt: skip
-_TENS = {name: 30 + 10 * nth for nth, name in enumerate("treinta cuarenta cincuenta sesenta setenta ochenta noventa".split())}
+_TENS = {
+    name: 30 + 10 * nth for nth, name in enumerate("treinta cuarenta cincuenta sesenta setenta ochenta noventa".split())
+}
 _HUNDREDS = {"cien": 100, "ciento": 100} | {
     stem + end: value
     for stem, value in {
@@ -21,7 +23,17 @@ _SCALES = {
     "millón": 10**6, "millones": 10**6, "millardo": 10**9, "millardos": 10**9, "billón": 10**12, "billones": 10**12,
     "trillón": 10**18, "trillones": 10**18, "cuatrillón": 10**24, "cuatrillones": 10**24,
 }  # fmt: skip
-_UNITS_ORDINAL = {"primer": 1, "segund": 2, "tercer": 3, "cuart": 4, "quint": 5, "sext": 6, "séptim": 7, "octav": 8, "noven": 9}
+_UNITS_ORDINAL = {
+    "primer": 1,
+    "segund": 2,
+    "tercer": 3,
+    "cuart": 4,
+    "quint": 5,
+    "sext": 6,
+    "séptim": 7,
+    "octav": 8,
+    "noven": 9,
+}
 _TENS_ORDINAL = {
     "décim": 10, "vigésim": 20, "trigésim": 30, "cuadragésim": 40, "quincuagésim": 50, "sexagésim": 60, "septuagésim": 70,
     "octogésim": 80, "nonagésim": 90,
@@ -37,7 +49,10 @@ def _small() -> Phrases[int]:
 
 
 def _ordinals() -> Phrases[int]:
-    ones = {stem + end: value for stem, value in _UNITS_ORDINAL.items() for end in _ENDINGS} | {"primer": 1, "tercer": 3}
+    ones = {stem + end: value for stem, value in _UNITS_ORDINAL.items() for end in _ENDINGS} | {
+        "primer": 1,
+        "tercer": 3,
+    }
     found: dict[Words, int] = {(name,): value for name, value in ones.items()}
     for stem, value in {"undécim": 11, "duodécim": 12}.items():
         found.update({(stem + end,): value for end in _ENDINGS})
@@ -88,7 +103,13 @@ def tables() -> Locale:
             "euro, euros, € = €; dólar, dólares, dólares estadounidenses, $ = $; libra, libras, libras esterlinas, £ = £; "
             "peso, pesos = $; yen, yenes = ¥; peseta, pesetas = ₧; franco suizo, francos suizos = CHF; wons, won = ₩"
         ),
-        minors={"centavo": "\u00a0¢", "centavos": "\u00a0¢", "céntimo": "\u00a0c", "céntimos": "\u00a0c", "peniques": "\u00a0p"},
+        minors={
+            "centavo": "\u00a0¢",
+            "centavos": "\u00a0¢",
+            "céntimo": "\u00a0c",
+            "céntimos": "\u00a0c",
+            "peniques": "\u00a0p",
+        },
         money_joiners=words("con y"),
         money_of=words("de"),
         sign_first=False,
@@ -111,8 +132,11 @@ def tables() -> Locale:
         paired_phones=True,
         range_words=words("a"),
         ordinal_suffix={"er": ".º", "os": ".º", "as": ".ª", "a": ".ª", "": ".º"},
-        months={name: name for name in "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
-                "diciembre setiembre".split()},
+        months={
+            name: name
+            for name in "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
+            "diciembre setiembre".split()
+        },
         day_joiners=words("de"),
         year_joiners=words("de del"),
         first_day={"primero": "1"},
@@ -125,15 +149,19 @@ def tables() -> Locale:
             ClockPattern(words=("las|la", "H", "menos", "M"), minute=-1, form="{w} {h}:{mm}"),
             ClockPattern(words=("las|la", "H"), form="{w} {h}:{mm}", needs_half_day=True),
         ),
-        half_days=phrases("a m, am, a eme = a.m.; p m, pm, pe eme = p.m.; de la mañana = de la mañana; de la tarde = de la tarde; "
-                          "de la noche = de la noche"),
+        half_days=phrases(
+            "a m, am, a eme = a.m.; p m, pm, pe eme = p.m.; de la mañana = de la mañana; de la tarde = de la tarde; "
+            "de la noche = de la noche"
+        ),
         repeats={"doble": 2, "triple": 3},
         address=phrases(
             "punto = .; arroba = @; barra = /; dos puntos = :; guion bajo, guión bajo = _; guion, guión = -; "
             "signo de interrogación = ?; signo igual, igual = ="
         ),
-        letters=phrases("doble ve, uve doble, doble u = w; hache = h; te = t; pe = p; ese = s; eme = m; ene = n; efe = f; ele = l; "
-                        "jota = j; ka = k; cu = q; erre = r; uve = v; equis = x; zeta = z; ce = c; be = b; ge = g"),
+        letters=phrases(
+            "doble ve, uve doble, doble u = w; hache = h; te = t; pe = p; ese = s; eme = m; ene = n; efe = f; ele = l; "
+            "jota = j; ka = k; cu = q; erre = r; uve = v; equis = x; zeta = z; ce = c; be = b; ge = g"
+        ),
         written_ordinal=r"\.?[ºª°]",
         sign_names=table("% = por ciento; $ = dólares; £ = libras; € = euros"),
     )
