@@ -98,7 +98,25 @@ def test_another_language_keeps_its_words() -> None:
 
 
 def test_all_languages_of_the_contract_have_a_list() -> None:
-    assert set(DISFLUENCIES) == set("ar da nl en fr de el he hi hu it ja cmn pl pt ru es".split())
+    assert set(DISFLUENCIES) == {
+        "ar",
+        "da",
+        "nl",
+        "en",
+        "fr",
+        "de",
+        "el",
+        "he",
+        "hi",
+        "hu",
+        "it",
+        "ja",
+        "cmn",
+        "pl",
+        "pt",
+        "ru",
+        "es",
+    }
     assert all(normalised(word) == word for words in DISFLUENCIES.values() for word in words)
 
 

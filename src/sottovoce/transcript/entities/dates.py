@@ -1,14 +1,14 @@
 """Rules for dates: a day and a month with or without a year, a month and a year, years, decades."""
 
 from sottovoce.transcript.entities import numbers, writing
-from sottovoce.transcript.entities.locale import Locale
+from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import DATE, Match
 
 _LAST_DAY = 31
 _PAIR, _CENTURY_FIRST, _CENTURY_LAST = 10, 13, 20  # `eleven fifty` and `twelve thirty` are more often times
 _YEARS = range(1100, 2100)
-_IN = frozenset("in since by until till from year during around circa before after of and to".split())
+_IN = words("in since by until till from year during around circa before after of and to")
 _AMBIGUOUS_MONTHS = frozenset({"may", "march", "mars", "mai", "sec"})
 
 
@@ -37,7 +37,7 @@ def _from_month(reader: Reader, at: int, locale: Locale) -> Match | None:
         follows = reader.word(end)
         if text.isdecimal() and name in _AMBIGUOUS_MONTHS:
             return None
-        if text.isdecimal() and (follows in locale.currencies or follows in locale.numerals.vocabulary):
+        if text.isdecimal() and ((follows,) in locale.currencies or follows in locale.numerals.vocabulary):
             return None
         return Match(end=end, entity_class=DATE, parts=parts)
     found = with_year

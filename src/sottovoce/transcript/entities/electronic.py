@@ -1,20 +1,16 @@
 """Rules for web and mail addresses: `john dot smith at example dot com`."""
 
-from sottovoce.transcript.entities.locale import Locale
+from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import ELECTRONIC, Match
 
-_DOMAINS = frozenset(
-    "com org net edu gov mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
-    "ua jp cn in tv me tech online shop cloud museum".split()
-)
+_DOMAINS = words("com org net edu gov mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
+    "ua jp cn in tv me tech online shop cloud museum")
 """Last parts of host names that are said as one word; spelled ones may have any two or three letters."""
-_PROVIDERS = frozenset("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web".split())
-_ROLES = frozenset("info support sales admin contact hello office help jobs press team service mail".split())
-_CUES = frozenset("email e-mail mail is address to write contact or via".split())
-_NO_NAMES = frozenset(
-    "me us him her them you it look available located be is was are live work visit go online order".split()
-)
+_PROVIDERS = words("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web")
+_ROLES = words("info support sales admin contact hello office help jobs press team service mail")
+_CUES = words("email e-mail mail is address to write contact or via")
+_NO_NAMES = words("me us him her them you it look available located be is was are live work visit go online order")
 _LONE = frozenset({"a", "i", "o"})
 _LONGEST = 40  # tokens
 _SCHEMES = {"http": "http://", "https": "https://"}

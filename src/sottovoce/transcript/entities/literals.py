@@ -5,17 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sottovoce.transcript.entities.locale import Locale
+from sottovoce.transcript.entities.locale import Locale, words
 
 MAX_LENGTH = 200
 """Characters of a word that is taken apart; a longer one stays as it is."""
 
 SIGNS = "$£€¥₹₩₽₺₪"
 """Currency signs."""
-_UNITS = frozenset(
-    "km m cm mm µm μm nm mi ft in yd kg g mg lb lbs oz t l ml cl dl s ms min h kb mb gb tb hz khz mhz ghz w kw mw gw kwh v mph "
-    "kph km/h m/s ° °c °f m² km² m³ ha db".split()
-)
+_UNITS = words("km m cm mm µm μm nm mi ft in yd kg g mg lb lbs oz t l ml cl dl s ms min h kb mb gb tb hz khz mhz ghz w kw mw gw kwh v mph "
+    "kph km/h m/s ° °c °f m² km² m³ ha db")
 _SHORT_SCALES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "b": "billion", "tn": "trillion"}
 _CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[^\W_]+(?:[-/.][^\W_]+)*")
 _ADDRESS = re.compile(

@@ -8,6 +8,11 @@ Words = tuple[str, ...]
 T = TypeVar("T")
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of *text*."""
+    return frozenset(text.split())
+
+
 class Phrases(dict[Words, T]):
     """A table whose keys are sequences of words; *lengths* are the numbers of words of the keys by first word, longest first."""
 

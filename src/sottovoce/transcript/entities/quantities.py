@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sottovoce.transcript.entities import numbers, writing
 from sottovoce.transcript.entities.literals import SIGNS
-from sottovoce.transcript.entities.locale import Currency, Locale
+from sottovoce.transcript.entities.locale import Currency, Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import (
     CARDINAL,
@@ -23,10 +23,10 @@ from sottovoce.transcript.entities.values import (
 )
 
 _CENTS = 100
-_WEIGHS = frozenset("weigh weighs weighed weighing lose lost losing gain gained gaining".split())
-_HEAVY = frozenset("of heavier lighter overweight".split())  # `twenty pounds of flour`
+_WEIGHS = words("weigh weighs weighed weighing lose lost losing gain gained gaining")
+_HEAVY = words("of heavier lighter overweight")  # `twenty pounds of flour`
 _AMBIGUOUS = {"won": 1000, "mark": 1000, "real": 2}  # words that are rarely currencies after smaller numbers
-_COLLOQUIAL = frozenset("foot mile inch yard pound stone ton second meter metre".split())
+_COLLOQUIAL = words("foot mile inch yard pound stone ton second meter metre")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +206,7 @@ def _symbol(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
     return (locale.units[reader.words(at, length)], at + length) if length else ("", at)
 
 
-_WRITTEN_UNITS = frozenset("km m cm mm kg g mg mph km/h kph kwh gb mb tb ghz mhz khz ft lb lbs °c °f m² km² kw".split())
+_WRITTEN_UNITS = words("km m cm mm kg g mg mph km/h kph kwh gb mb tb ghz mhz khz ft lb lbs °c °f m² km² kw")
 _LITERAL_UNITS = {
     "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB", "hz": "Hz", "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "w": "W", "kw": "kW",
     "mw": "MW", "gw": "GW", "kwh": "kWh", "v": "V", "l": "L", "°c": "°C", "°f": "°F", "db": "dB", "lbs": "lb",

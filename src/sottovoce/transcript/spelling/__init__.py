@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from sottovoce.transcript.entities.locale import words
 from sottovoce.transcript.model import Item, Mark, Word
 from sottovoce.transcript.spelling.pairs import PAIRS
 
@@ -25,14 +26,10 @@ programmes:programs tyre:tire tyres:tires kerb:curb kerbs:curbs cheque:check che
 """
 """British words with one American spelling, which is also a British word."""
 
-_BEFORE_NOUNS = frozenset(
-    "a an the my your his her our their its this that no any driving driver's fishing best good".split()
-)
-_BEFORE_VERBS = frozenset("to will must should can could would may might i you we they not don't".split())
-_NUMBERS = frozenset(
-    "one two three four five six seven eight nine ten hundred thousand million half square cubic per a few several".split()
-)
-_PROGRAMMES = frozenset("tv television radio news training".split())
+_BEFORE_NOUNS = words("a an the my your his her our their its this that no any driving driver's fishing best good")
+_BEFORE_VERBS = words("to will must should can could would may might i you we they not don't")
+_NUMBERS = words("one two three four five six seven eight nine ten hundred thousand million half square cubic per a few several")
+_PROGRAMMES = words("tv television radio news training")
 # American word → the words before it that decide, and the British spelling after them.
 _DECIDED: Mapping[str, tuple[frozenset[str], str]] = {
     "license": (_BEFORE_NOUNS, "licence"),

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 
-from sottovoce.transcript.entities.locale import Currency, Phrases, Words
+from sottovoce.transcript.entities.locale import Currency, Phrases, Words, words
 
 
-def words(text: str) -> frozenset[str]:
-    """The words of *text*."""
-    return frozenset(text.split())
+def listed(text: str) -> list[str]:
+    """The words of *text* in order."""
+    return text.split()
+
+
+def tens(text: str, start: int = 20) -> dict[str, int]:
+    """The words of *text* as 20, 30, 40 …"""
+    return {name: start + 10 * nth for nth, name in enumerate(text.split())}
 
 
 def numbered(text: str, start: int = 0) -> dict[str, int]:
@@ -49,3 +54,6 @@ def units(text: str, prefixes: Mapping[str, str], prefixed: Iterable[str]) -> Ph
             head, *rest = name.split()
             found.update({(prefix + head, *rest): letter + symbol for prefix, letter in prefixes.items()})
     return Phrases(found)
+
+
+__all__ = ["currencies", "listed", "numbered", "phrases", "single", "table", "tens", "units", "words"]

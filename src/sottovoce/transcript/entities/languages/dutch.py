@@ -1,6 +1,6 @@
 """Dutch: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -9,7 +9,7 @@ _ONES = numbered(
 )
 _TENS = {
     name: 20 + 10 * nth
-    for nth, name in enumerate("twintig dertig veertig vijftig zestig zeventig tachtig negentig".split())
+    for nth, name in enumerate(listed("twintig dertig veertig vijftig zestig zeventig tachtig negentig"))
 }
 _ORDINALS = numbered(
     "eerste tweede derde vierde vijfde zesde zevende achtste negende tiende elfde twaalfde dertiende veertiende vijftiende zestiende "
@@ -21,18 +21,18 @@ _SCALES = {"miljoen": 10**6, "miljard": 10**9, "biljoen": 10**12}
 
 def _small() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in {**_ONES, **_TENS}.items()}
-    for ten, tens in _TENS.items():
+    for ten, value_of_ten in _TENS.items():
         for joiner in ("en", "ën"):
-            found.update({(one, joiner, ten): tens + value for one, value in _ONES.items() if 0 < value < 10})
+            found.update({(one, joiner, ten): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
     return Phrases(found)
 
 
 def _ordinals() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in _ORDINALS.items()}
-    for ten, tens in _TENS.items():
-        found[ten + "ste",] = tens
+    for ten, value_of_ten in _TENS.items():
+        found[ten + "ste",] = value_of_ten
         for joiner in ("en", "ën"):
-            found.update({(one, joiner, ten + "ste"): tens + value for one, value in _ONES.items() if 0 < value < 10})
+            found.update({(one, joiner, ten + "ste"): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
     return Phrases(found)
 
 
@@ -98,8 +98,8 @@ def tables() -> Locale:
         ordinal_suffix={"": "e"},
         months={
             name: name
-            for name in "januari februari maart april mei juni juli augustus september oktober november "
-            "december".split()
+            for name in listed("januari februari maart april mei juni juli augustus september oktober november "
+            "december")
         },
         paired_years=True,
         clock=(

@@ -1,23 +1,13 @@
 """English: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import (
-    currencies,
-    numbered,
-    phrases,
-    single,
-    table,
-    units,
-    words,
-)
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, single, table, tens, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
 )
-_TENS = {
-    name: 20 + 10 * nth for nth, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
-}
+_TENS = tens("twenty thirty forty fifty sixty seventy eighty ninety")
 _ORDINALS = numbered(
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
     "sixteenth seventeenth eighteenth nineteenth",
@@ -32,15 +22,15 @@ _SCALES = {
 
 def _small() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in {**_ONES, **_TENS}.items()}
-    for ten, tens in _TENS.items():
-        found.update({(ten, one): tens + value for one, value in _ONES.items() if 0 < value < 10})
+    for ten, value_of_ten in _TENS.items():
+        found.update({(ten, one): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
     return Phrases(found)
 
 
 def _ordinals() -> Phrases[int]:
     found = single({**_ORDINALS, **_TENTHS})
-    for ten, tens in _TENS.items():
-        found.update({(ten, one): tens + value for one, value in _ORDINALS.items() if value < 10})
+    for ten, value_of_ten in _TENS.items():
+        found.update({(ten, one): value_of_ten + value for one, value in _ORDINALS.items() if value < 10})
     return Phrases(found)
 
 
@@ -95,7 +85,7 @@ hong kong dollars = HK$; singapore dollars = S$; pound, pounds, pounds sterling,
 yen = ¥; rupee, rupees = ₹; won = ₩; rubles, ruble, roubles = ₽; shekel, shekels = ₪; yuan = yuan; peso, pesos = pesos;
 swiss franc, swiss francs = CHF; franc, francs = francs; reais = R$
 """
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = listed("January February March April May June July August September October November December")
 _CLOCK = (
     ClockPattern(words=("H", "MM"), form="{h}:{mm}"),
     ClockPattern(words=("H",), form="{h}", needs_half_day=True),

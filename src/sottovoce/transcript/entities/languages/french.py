@@ -1,6 +1,6 @@
 """French: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered("zéro un/une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize")
@@ -21,13 +21,13 @@ def _tens() -> dict[Words, int]:
     """Forms of 20 … 99, and 17 … 19."""
     found: dict[Words, int] = {("dix", name): 10 + value for name, value in _ONES.items() if 7 <= value <= 9}
     teens = {(name,): value for name, value in _ONES.items() if 10 <= value <= 16} | dict(found)
-    for ten, tens in _TENS.items():
-        found[ten,] = tens
+    for ten, value_of_ten in _TENS.items():
+        found[ten,] = value_of_ten
         for one, value in _ONES.items():
             if 0 < value < 10:
-                found[ten, one] = tens + value
+                found[ten, one] = value_of_ten + value
             if value == 1:
-                found[ten, "et", one] = tens + value
+                found[ten, "et", one] = value_of_ten + value
     for teen, value in teens.items():
         found["soixante", *teen] = 60 + value
         found["soixante", "et", *teen] = 60 + value
@@ -48,9 +48,9 @@ def _ordinals() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in named.items()}
     found |= {("dix", name): 10 + value for name, value in simple.items() if 7 <= value <= 9}
     teens = {form: value for form, value in found.items() if 10 <= value <= 19}
-    for ten, tens in _TENS.items():
-        found.update({(ten, name): tens + value for name, value in simple.items() if value < 10})
-        found[ten, "et", "unième"] = tens + 1
+    for ten, value_of_ten in _TENS.items():
+        found.update({(ten, name): value_of_ten + value for name, value in simple.items() if value < 10})
+        found[ten, "et", "unième"] = value_of_ten + 1
     found.update({("soixante", *form): 60 + value for form, value in teens.items()})
     found["soixante", "et", "onzième"] = 71
     found.update({("quatre", "vingt", name): 80 + value for name, value in simple.items() if value < 10})
@@ -127,7 +127,7 @@ def tables() -> Locale:
         ordinal_suffix={"ières": "res", "ière": "re", "iers": "ers", "ier": "er", "ièmes": "es", "": "e"},
         months={
             name: name
-            for name in "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+            for name in listed("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
         },
         first_day={"premier": "1er"},
         clock=(

@@ -1,6 +1,6 @@
 """German: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -9,7 +9,7 @@ _ONES = numbered(
 ) | {"ein": 1, "eine": 1, "einen": 1, "einem": 1, "einer": 1, "zwo": 2}  # fmt: skip
 _TENS = {
     name: 20 + 10 * nth
-    for nth, name in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split())
+    for nth, name in enumerate(listed("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig"))
 }
 _STEMS = numbered(
     "erst zweit dritt viert fünft sechst siebt acht neunt zehnt elft zwölft dreizehnt vierzehnt fünfzehnt sechzehnt siebzehnt "
@@ -24,18 +24,18 @@ _SCALES = {
 
 def _small() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in {**_ONES, **_TENS, "dreissig": 30}.items()}
-    for ten, tens in {**_TENS, "dreissig": 30}.items():
-        found.update({(one, "und", ten): tens + value for one, value in _ONES.items() if 0 < value < 10})
+    for ten, value_of_ten in {**_TENS, "dreissig": 30}.items():
+        found.update({(one, "und", ten): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
     return Phrases(found)
 
 
 def _ordinals() -> Phrases[int]:
     found: dict[Words, int] = {(stem + end,): value for stem, value in _STEMS.items() for end in _ENDINGS}
-    for ten, tens in _TENS.items():
+    for ten, value_of_ten in _TENS.items():
         for end in _ENDINGS:
-            found[ten + "st" + end,] = tens
+            found[ten + "st" + end,] = value_of_ten
             found.update(
-                {(one, "und", ten + "st" + end): tens + value for one, value in _ONES.items() if 0 < value < 10}
+                {(one, "und", ten + "st" + end): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10}
             )
     return Phrases(found)
 
@@ -124,7 +124,7 @@ def tables() -> Locale:
         ordinal_suffix={"": "."},
         months={
             month.lower(): month
-            for month in "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+            for month in listed("Januar Februar März April Mai Juni Juli August September Oktober November Dezember")
         }
         | {"jänner": "Jänner"},
         ordinal_days=True,

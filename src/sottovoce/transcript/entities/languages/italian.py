@@ -1,6 +1,6 @@
 """Italian: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -9,7 +9,7 @@ _ONES = numbered(
 ) | {"tré": 3}
 _TENS = {
     name: 20 + 10 * nth
-    for nth, name in enumerate("venti trenta quaranta cinquanta sessanta settanta ottanta novanta".split())
+    for nth, name in enumerate(listed("venti trenta quaranta cinquanta sessanta settanta ottanta novanta"))
 }
 _ORDINALS = numbered("primo secondo terzo quarto quinto sesto settimo ottavo nono decimo", 1)
 _SCALES = {
@@ -24,13 +24,13 @@ _SCALES = {
 
 def _tens() -> dict[str, int]:
     found = dict(_TENS)
-    for ten, tens in _TENS.items():
+    for ten, value_of_ten in _TENS.items():
         for one, value in _ONES.items():
             if 0 < value < 10:
                 stem = ten[:-1] if value in {1, 8} else ten
-                found[stem + ("tré" if one == "tre" else one)] = tens + value
+                found[stem + ("tré" if one == "tre" else one)] = value_of_ten + value
                 if one == "tre":
-                    found[ten + "tre"] = tens + value
+                    found[ten + "tre"] = value_of_ten + value
     return found
 
 
@@ -109,8 +109,8 @@ def tables() -> Locale:
         ordinal_suffix={"a": "ª", "e": "ª", "": "º"},
         months={
             name: name
-            for name in "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
-            "dicembre".split()
+            for name in listed("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
+            "dicembre")
         },
         first_day={"primo": "1º"},
         clock=(

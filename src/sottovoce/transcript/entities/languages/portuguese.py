@@ -1,6 +1,6 @@
 """Portuguese: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -9,7 +9,7 @@ _ONES = numbered(
 )
 _TENS = {
     name: 20 + 10 * nth
-    for nth, name in enumerate("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa".split())
+    for nth, name in enumerate(listed("vinte trinta quarenta cinquenta sessenta setenta oitenta noventa"))
 }
 _HUNDREDS = {"cem": 100, "cento": 100} | {
     stem + end: value
@@ -43,21 +43,21 @@ _ENDINGS = ("o", "a", "os", "as")
 
 def _small() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in {**_ONES, **_TENS}.items()}
-    for ten, tens in _TENS.items():
+    for ten, value_of_ten in _TENS.items():
         for one, value in _ONES.items():
             if 0 < value < 10:
-                found[ten, "e", one] = tens + value
-                found[ten, one] = tens + value
+                found[ten, "e", one] = value_of_ten + value
+                found[ten, one] = value_of_ten + value
     return Phrases(found)
 
 
 def _ordinals() -> Phrases[int]:
     ones = {stem + end: value for stem, value in _UNITS_ORDINAL.items() for end in _ENDINGS}
     found: dict[Words, int] = {(name,): value for name, value in ones.items()}
-    for stem, tens in _TENS_ORDINAL.items():
+    for stem, value_of_ten in _TENS_ORDINAL.items():
         for end in _ENDINGS:
-            found[stem + end,] = tens
-            found.update({(stem + end, one): tens + value for one, value in ones.items()})
+            found[stem + end,] = value_of_ten
+            found.update({(stem + end, one): value_of_ten + value for one, value in ones.items()})
     return Phrases(found)
 
 
@@ -130,8 +130,8 @@ def tables() -> Locale:
         ordinal_suffix={"os": "º", "as": "ª", "a": "ª", "": "º"},
         months={
             name: name
-            for name in "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
-            "dezembro".split()
+            for name in listed("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
+            "dezembro")
         },
         day_joiners=words("de"),
         year_joiners=words("de"),

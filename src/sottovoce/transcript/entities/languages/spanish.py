@@ -1,6 +1,6 @@
 """Spanish: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, numbered, phrases, table, units, words
+from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, tens, units, words
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -8,9 +8,7 @@ _ONES = numbered(
     "dieciocho diecinueve veinte veintiún/veintiuno/veintiuna veintidós veintitrés veinticuatro veinticinco veintiséis "
     "veintisiete veintiocho veintinueve"
 ) | {"dieciseis": 16, "veintidos": 22, "veintitres": 23, "veintiseis": 26, "veintiun": 21}  # fmt: skip
-_TENS = {
-    name: 30 + 10 * nth for nth, name in enumerate("treinta cuarenta cincuenta sesenta setenta ochenta noventa".split())
-}
+_TENS = tens("treinta cuarenta cincuenta sesenta setenta ochenta noventa", 30)
 _HUNDREDS = {"cien": 100, "ciento": 100} | {
     stem + end: value
     for stem, value in {
@@ -43,8 +41,8 @@ _ENDINGS = ("o", "a", "os", "as")
 
 def _small() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in {**_ONES, **_TENS}.items()}
-    for ten, tens in _TENS.items():
-        found.update({(ten, "y", one): tens + value for one, value in _ONES.items() if 0 < value < 10})
+    for ten, value_of_ten in _TENS.items():
+        found.update({(ten, "y", one): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
     return Phrases(found)
 
 
@@ -56,12 +54,12 @@ def _ordinals() -> Phrases[int]:
     found: dict[Words, int] = {(name,): value for name, value in ones.items()}
     for stem, value in {"undécim": 11, "duodécim": 12}.items():
         found.update({(stem + end,): value for end in _ENDINGS})
-    for stem, tens in _TENS_ORDINAL.items():
+    for stem, value_of_ten in _TENS_ORDINAL.items():
         for end in _ENDINGS:
-            found[stem + end,] = tens
-            found.update({(stem + end, one): tens + value for one, value in ones.items()})
+            found[stem + end,] = value_of_ten
+            found.update({(stem + end, one): value_of_ten + value for one, value in ones.items()})
         plain = stem.replace("é", "e")
-        found.update({(plain + "o" + one,): tens + value for one, value in ones.items()})
+        found.update({(plain + "o" + one,): value_of_ten + value for one, value in ones.items()})
     found.update({("decimo" + one,): 10 + value for one, value in ones.items()})
     return Phrases(found)
 
@@ -134,8 +132,8 @@ def tables() -> Locale:
         ordinal_suffix={"er": ".º", "os": ".º", "as": ".ª", "a": ".ª", "": ".º"},
         months={
             name: name
-            for name in "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
-            "diciembre setiembre".split()
+            for name in listed("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
+            "diciembre setiembre")
         },
         day_joiners=words("de"),
         year_joiners=words("de del"),
