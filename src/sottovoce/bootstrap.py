@@ -10,6 +10,7 @@ from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.request import OperatingPoint
+from sottovoce.engines import domains
 from sottovoce.service import regions
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.email.smtp import Security, Smtp
@@ -44,6 +45,7 @@ def plan(settings: Settings) -> Plan:
         first_key=settings.api_key.get_secret_value() if settings.api_key else None,
         owner_email=settings.owner_email,
         engine=settings.engine,
+        domains=_named("domains", lambda: domains.load(settings.domains)),
         engine_config=engine_config,
         slots=slots,
         poll=settings.poll_interval,

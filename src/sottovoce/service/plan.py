@@ -7,6 +7,7 @@ from pathlib import Path
 from sottovoce.engines.config import EngineConfig
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
+from sottovoce.engines.domains import Domain
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
 from sottovoce.service.limits.live_sessions import LiveQuota
@@ -48,6 +49,7 @@ class Plan:
     first_key: str | None = None
     owner_email: str | None = None
     engine: str = "auto"
+    domains: Mapping[str, Domain] = field(default_factory=dict)
     engine_config: EngineConfig = field(default_factory=EngineConfig)
     slots: int = 1
     inspectors: int = 1
