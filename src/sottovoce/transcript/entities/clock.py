@@ -20,6 +20,10 @@ def time(reader: Reader, at: int, locale: Locale) -> Match | None:
 
 def _digital(reader: Reader, at: int, locale: Locale) -> Match | None:
     token = reader.at(at)
+    if locale.code == "en" and token.kind == "number" and len(token.fraction or "") == 2 and len(token.digits) <= 2:
+        if int(token.digits or 99) <= _HALF_DAY and _half_day(reader, at + 1, locale)[0]:  # 11.40 a.m.
+            return _ended(reader, at + 1, (f"{int(token.digits)}:{token.fraction}",), locale)
+        return None
     if token.kind != "clock" or int(token.digits) > _HOURS or int(token.fraction or 0) >= _MINUTES:
         return None
     text = token.text if locale.code != "en" else f"{int(token.digits)}:{token.fraction}"

@@ -28,6 +28,8 @@ def _from_month(reader: Reader, at: int, locale: Locale) -> Match | None:
     joined = reader.word(at + 1) in locale.year_joiners
     with_year = year(reader, at + (2 if joined else 1), locale)
     day = _day(reader, at + 1, locale, ordinals=True) if locale.code == "en" else None
+    if day and reader.at(at + 1).kind == "number":  # an engine writes `July 25` for what is nearly always said as an ordinal
+        day = writing.ordinal(int(day[0]), "", locale), day[1]
     if day and (with_year is None or with_year[1] <= day[1]):
         text, end = day
         parts: tuple[str, ...] = (written, text)

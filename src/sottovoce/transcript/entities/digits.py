@@ -10,6 +10,7 @@ from sottovoce.transcript.entities.values import ALPHANUM, CREDIT_CARD, TELEPHON
 _LEAST = 3
 _CARD, _AMEX = 16, 15
 _LOCAL, _NATIONAL, _LONGEST = 7, 10, 15
+_CALLED = frozenset({"number", "phone", "telephone", "call", "dial"})
 _CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")  # of other languages, where every vowel is a word too
 
 
@@ -164,11 +165,18 @@ def _national(digits: str) -> tuple[str, str]:
     return f"({digits[:3]})", f"{digits[3:6]}-{digits[6:]}"
 
 
+def _is_called(reader: Reader, at: int) -> bool:
+    return any(reader.word(before) in _CALLED for before in range(max(0, at - 3), at))
+
+
 def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Match | None:
     """A number that an engine wrote in digits, in one word or in groups."""
     groups: list[str] = []
     end = at
     token = reader.at(end)
+    if token.kind == "number" and token.grouped and _is_called(reader, at):  # 5,551,234, for which an engine heard digits
+        parts = _phone(token.digits, locale, plus=False)
+        return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
     dashed = False
     while token.kind == "phone" or (

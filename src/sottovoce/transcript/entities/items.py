@@ -1,5 +1,6 @@
 """Entities as items of a transcript: `rewrite` makes them from spans, `as_words` shows them as the words that are written."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -7,10 +8,12 @@ from sottovoce.transcript.entities.languages import locale as tables
 from sottovoce.transcript.entities.literals import SIGNS
 from sottovoce.transcript.entities.locale import Locale
 from sottovoce.transcript.entities.scan import find
-from sottovoce.transcript.entities.values import Found, Span
+from sottovoce.transcript.entities.values import TIME, Found, Span
 from sottovoce.transcript.formatting import sentence_case, without_dot
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import ChannelLabel, Entity, Item, Mark, Samples, SpeakerLabel, Word
+
+_CLOCK = re.compile(r"(?<=\d)[.h](?=\d\d)")
 
 Speak = Callable[[Sequence[str]], Sequence[Sequence[str]]]
 """The spoken words of each written word; none for a word that it cannot read."""
@@ -86,7 +89,7 @@ def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: S
     return Entity(
         text=span.text,
         entity_class=span.entity_class,
-        spoken=tuple(_spoken(covered, locale, speak)),
+        spoken=tuple(_spoken(covered, span.entity_class, locale, speak)),
         written=tuple(_shared(whole, span.parts)),
         start=first.start,
         end=end,
@@ -99,10 +102,10 @@ def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: S
     )
 
 
-def _spoken(covered: Sequence[Word | Mark], locale: Locale, speak: Speak) -> Iterator[Word | Mark]:
+def _spoken(covered: Sequence[Word | Mark], kind: str, locale: Locale, speak: Speak) -> Iterator[Word | Mark]:
     """The spoken form: words as they are, and the words of digits, which share the time of what was written."""
     coin = False
-    said = speak([item.text for item in covered])
+    said = speak([_CLOCK.sub(":", item.text) if kind == TIME else item.text for item in covered])
     for item, words in zip(covered, said, strict=True):
         scale = coin and tuple(words[:1]) == (item.text.lower(),) and len(words) > 1  # `$5 million`: million dollars
         coin = any(sign in item.text for sign in SIGNS)

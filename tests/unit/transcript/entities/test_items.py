@@ -54,6 +54,11 @@ def test_digits_get_their_spoken_form() -> None:
     assert [word.text for word in entity(other).spoken] == ["drei", "komma", "fünf", "Prozent"]
 
 
+def test_a_time_with_a_dot_is_spoken_as_a_time() -> None:
+    found = entity(rewritten([w("at"), w("11.40", 0, 1), w("a.m.", 1, 2)]))
+    assert (found.text, [word.text for word in found.spoken]) == ("11:40 a.m.", ["eleven", "forty", "a", "m"])
+
+
 def test_digits_of_a_small_number_become_a_word() -> None:
     assert texts(rewritten([w("5"), w("people"), m("."), w("5"), w("years")])) == [
         "Five",

@@ -75,6 +75,8 @@ ENGLISH = [
     ("3:45 p.m.", "3:45 p.m.", "time"),
     ("5pm", "5 p.m.", "time"),
     ("July 25th , 2012", "July 25th 2012", "date"),
+    ("July 25 , 2012", "July 25th 2012", "date"),
+    ("11.40 a.m.", "11:40 a.m.", "time"),
     ("60 km/h", "60 km/h", "measurement"),
     ("1990s", "1990s", "date"),
     ("bob@example.com", "bob@example.com", "electronic"),
@@ -118,6 +120,8 @@ def test_digits_up_to_ten_become_words() -> None:
 
 
 def test_context_decides() -> None:
+    assert written("my number is 5,551,234")[0] == "my number is 555-1234"
+    assert written("we sold 5,551,234")[0] == "we sold 5,551,234"
     assert written("twenty pounds of flour for twenty pounds")[0] == "20 lb of flour for £20"
     assert written("meet me at facebook dot com")[0] == "meet me at facebook.com"
     assert written("at two thirty we met ten fifteen people")[0] == "at 2:30 we met ten 15 people"
