@@ -69,6 +69,6 @@ def _coverage(engines: Iterable[Capabilities], table: CapabilityTable) -> Covera
         languages=languages,
         locales={code: names for code in languages if (names := wire.locales(code, spelled))},
         # identification never returns a bilingual pack, and some languages are never identified (contract §6.6)
-        domains={code: names for code in languages if (names := table.domains_of(code))},
+        domains={code: found for code in languages if (found := table.domains_of(code))},
         identified=sorted(code for code in heard - UNSUPPORTED if "_" not in code),
     )
