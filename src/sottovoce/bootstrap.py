@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from sottovoce.engines import domains
 from sottovoce.engines.config import EngineConfig, visible_devices
 from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.request import OperatingPoint
-from sottovoce.engines import domains
 from sottovoce.service import regions
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.email.smtp import Security, Smtp

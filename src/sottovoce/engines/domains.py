@@ -41,7 +41,9 @@ def _domain(name: str, members: Mapping[str, str]) -> Domain:
     if not members:
         raise ValueError(f"domain {name!r} is empty; set a vocabulary file, an engine or a model")
     try:
-        lines = Path(members["vocabulary"]).read_text(encoding="utf-8-sig").splitlines() if "vocabulary" in members else []
+        lines = (
+            Path(members["vocabulary"]).read_text(encoding="utf-8-sig").splitlines() if "vocabulary" in members else []
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"domain {name!r}: its vocabulary cannot be read: {error}") from None
     return Domain(

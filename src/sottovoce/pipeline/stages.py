@@ -69,8 +69,9 @@ def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
     return replacements.apply(items, scene.rules)
 
 
-# The script comes first, because all others work on the written characters. Disfluencies come before entities, punctuation and
-# casing, which must not count removed words. Entities come before punctuation, so that no mark divides one; replacements come last and match the words as they are written.
+# The script and the spelling come first, because all others work on the written characters. Disfluencies come before entities,
+# punctuation and casing, which must not count removed words. Entities come before punctuation, so that no mark divides one.
+# Replacements come last and match the words as they are written.
 STEPS: tuple[tuple[str, Step], ...] = (
     ("script", _script),
     ("disfluencies", _disfluencies),

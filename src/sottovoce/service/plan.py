@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.domains import Domain
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
-from sottovoce.engines.domains import Domain
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.jobs.media_fetcher import FetchPolicy
 from sottovoce.service.limits.live_sessions import LiveQuota

@@ -42,10 +42,9 @@ def _without_unsure(line: Sequence[Item], least: float) -> Iterable[Item]:
             else:
                 opened = opened or item.ends_sentence
             continue
-        if opened and isinstance(item, Word) and lower[item.text.lower()]:
-            item = replace(item, text=item.text.lower())
+        decapitalised = opened and isinstance(item, Word) and lower[item.text.lower()]
         opened = False
-        yield item
+        yield replace(item, text=item.text.lower()) if decapitalised else item
 
 
 def confidence(mark: Mark, following: Samples) -> float:

@@ -21,7 +21,7 @@ def test_the_default_changes_nothing() -> None:
 def test_a_low_sensitivity_leaves_out_unsure_marks() -> None:
     line = said("Well , we went home . We slept , | and | woke .")
     assert adjusted(line, 0.05) == "Well we went home we slept, and woke."
-    assert adjusted(line, 0.2) == "Well we went home. We slept, and woke."
+    assert adjusted(line, 0.15) == "Well we went home. We slept, and woke."
     assert adjusted(said("Go home . Paris is big ."), 0) == "Go home Paris is big."
 
 

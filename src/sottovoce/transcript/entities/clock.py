@@ -1,5 +1,7 @@
 """Rules for times of day, from the patterns of each language."""
 
+from dataclasses import dataclass
+
 from sottovoce.transcript.entities import numbers
 from sottovoce.transcript.entities.locale import ClockPattern, Locale
 from sottovoce.transcript.entities.tokens import Reader
@@ -34,7 +36,7 @@ def _hour(reader: Reader, at: int, locale: Locale) -> tuple[int, int] | None:
     token = reader.at(at)
     if token.text in locale.hour_names:
         return locale.hour_names[token.text], at + 1
-    if token.kind == "number" and token.fraction is None and len(token.digits) <= 2:  # noqa: PLR2004
+    if token.kind == "number" and token.fraction is None and len(token.digits) <= 2:
         return (int(token.digits), at + 1) if token.digits and int(token.digits) <= _HOURS else None
     found = numbers.small(reader, at, locale.numerals)
     return found if found and found[0] <= _HOURS else None
@@ -44,51 +46,60 @@ def _minute(reader: Reader, at: int, locale: Locale) -> tuple[int, int] | None:
     """Minutes: `fifteen`, `oh five`, 05; a lone digit is none."""
     if reader.word(at) in locale.year_joiner_zero:
         found = numbers.small(reader, at + 1, locale.numerals)
-        return found if found and 0 < found[0] < 10 else None  # noqa: PLR2004
+        return found if found and 0 < found[0] < 10 else None
     token = reader.at(at)
-    if token.kind == "number" and token.fraction is None and len(token.digits) == 2:  # noqa: PLR2004
+    if token.kind == "number" and token.fraction is None and len(token.digits) == 2:
         return int(token.digits), at + 1
     return numbers.small(reader, at, locale.numerals)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Said:
+    """A time that is being read: its *hour*, its *minute* (negative before the hour), and the token after it."""
+
+    hour: int = -1
+    minute: int = 0
+    end: int = 0
+
+
 def _pattern(reader: Reader, at: int, pattern: ClockPattern, locale: Locale) -> Match | None:
-    hour, minute, end = -1, pattern.minute, at
-    before = minute < 0
-    opening = reader.word(at)
-    for word in pattern.words:
-        if word in {"H", "N"}:
-            named = word == "N"
-            found = _hour(reader, end, locale) if not named or reader.at(end).text in locale.hour_names else None
-            if found is None:
-                return None
-            hour, end = found
-        elif word in {"M", "MM"}:
-            found = _minute(reader, end, locale)
-            if found is None or not 0 < found[0] < _MINUTES or (word == "MM" and found[1] == end + 1 and found[0] < 10):  # noqa: PLR2004
-                return None
-            minute, end = found
-            minute = -minute if before else minute
-        elif word.endswith("?"):
-            end += reader.word(end) in word[:-1].split("|")
-        elif reader.word(end) in word.split("|"):
-            end += 1
-        else:
-            return None
-    if pattern.needs_half_day and not _half_day(reader, end, locale)[0]:
+    said = _Said(minute=pattern.minute, end=at)
+    if not all(_slot(reader, said, word, locale, before=pattern.minute < 0) for word in pattern.words):
         return None
-    if locale.code == "en" and hour > _HALF_DAY:
+    half_day = _half_day(reader, said.end, locale)[0]
+    if not half_day and (pattern.needs_half_day or pattern.words == ("H",)):
         return None
-    if "MM" in pattern.words and not _likely(reader, at, end, locale):
+    if locale.code == "en" and said.hour > _HALF_DAY:
         return None
+    if "MM" in pattern.words and not _likely(reader, at, said.end, locale):
+        return None
+    hour, minute = said.hour, said.minute
     if minute < 0:
-        hour, minute = (hour - 1) % (_HALF_DAY if hour <= _HALF_DAY else _HOURS), minute + _MINUTES
-        hour = hour or _HALF_DAY
-    if not minute and pattern.words == ("H",) and not _half_day(reader, end, locale)[0]:
-        return None
+        hour, minute = (hour - 1) % (_HALF_DAY if hour <= _HALF_DAY else _HOURS) or _HALF_DAY, minute + _MINUTES
     if hour == _HOURS and minute:
         return None
-    text = pattern.form.format(w=opening, h=hour, m=minute, hh=f"{hour:02d}", mm=f"{minute:02d}")
-    return _ended(reader, end, tuple(text.split(" ")), locale)
+    text = pattern.form.format(w=reader.word(at), h=hour, m=minute, hh=f"{hour:02d}", mm=f"{minute:02d}")
+    return _ended(reader, said.end, tuple(text.split(" ")), locale)
+
+
+def _slot(reader: Reader, said: _Said, word: str, locale: Locale, *, before: bool) -> bool:
+    """Read one word of a pattern into *said*; False if it is not there."""
+    if word in {"H", "N"}:
+        named = word == "N" and reader.at(said.end).text not in locale.hour_names
+        found = None if named else _hour(reader, said.end, locale)
+        if found:
+            said.hour, said.end = found
+        return found is not None
+    if word in {"M", "MM"}:
+        found = _minute(reader, said.end, locale)
+        lone = word == "MM" and found is not None and found[1] == said.end + 1 and found[0] < 10
+        if found is None or lone or not 0 < found[0] < _MINUTES:
+            return False
+        said.minute, said.end = -found[0] if before else found[0], found[1]
+        return True
+    there = reader.word(said.end) in word.rstrip("?").split("|")
+    said.end += there
+    return there or word.endswith("?")
 
 
 def _likely(reader: Reader, at: int, end: int, locale: Locale) -> bool:
@@ -117,6 +128,6 @@ def _ended(reader: Reader, end: int, parts: tuple[str, ...], locale: Locale) -> 
     if locale.zones and reader.word(end) in locale.zones:
         return Match(end=end + 1, entity_class=TIME, parts=(*parts, reader.word(end).upper()))
     spelled = "".join(reader.at(end + nth).letter for nth in range(3))
-    if len(spelled) == 3 and spelled in locale.zones:  # noqa: PLR2004
+    if len(spelled) == 3 and spelled in locale.zones:
         return Match(end=end + 3, entity_class=TIME, parts=(*parts, spelled.upper()))
     return Match(end=end, entity_class=TIME, parts=parts)

@@ -28,7 +28,9 @@ def _from_month(reader: Reader, at: int, locale: Locale) -> Match | None:
     joined = reader.word(at + 1) in locale.year_joiners
     with_year = year(reader, at + (2 if joined else 1), locale)
     day = _day(reader, at + 1, locale, ordinals=True) if locale.code == "en" else None
-    if day and reader.at(at + 1).kind == "number":  # an engine writes `July 25` for what is nearly always said as an ordinal
+    if (
+        day and reader.at(at + 1).kind == "number"
+    ):  # an engine writes `July 25` for what is nearly always said as an ordinal
         day = writing.ordinal(int(day[0]), "", locale), day[1]
     if day and (with_year is None or with_year[1] <= day[1]):
         text, end = day
@@ -96,12 +98,12 @@ def _year_after(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | No
 def year(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
     """A year beside a month: in pairs, as a number, or in four digits."""
     token = reader.at(at)
-    if token.kind == "number" and len(token.digits) == 4 and token.fraction is None:  # noqa: PLR2004
+    if token.kind == "number" and len(token.digits) == 4 and token.fraction is None:
         return token.digits, at + 1
     if found := _paired(reader, at, locale, first=1):
         return found
     count = numbers.cardinal(reader, at, locale.numerals)
-    if count and count.integral and 1000 <= count.whole < 2100:  # noqa: PLR2004
+    if count and count.integral and 1000 <= count.whole < 2100:
         return str(count.whole), count.end
     return None
 
@@ -120,7 +122,7 @@ def _paired(reader: Reader, at: int, locale: Locale, first: int = _CENTURY_FIRST
     if reader.word(end) in locale.numerals.hundred:
         end += 1
     low = numbers.small(reader, end, locale.numerals)
-    if low and _PAIR <= low[0] and not _goes_on(reader, low[1], locale):
+    if low and low[0] >= _PAIR and not _goes_on(reader, low[1], locale):
         return f"{century}{low[0]}", low[1]
     return None
 
@@ -139,7 +141,7 @@ def lone_year(reader: Reader, at: int, locale: Locale) -> Match | None:
     if era := _era(reader, at, locale):
         return era
     if token.kind == "number":
-        plain = len(token.digits) == 4 and not token.grouped and token.fraction is None  # noqa: PLR2004
+        plain = len(token.digits) == 4 and not token.grouped and token.fraction is None
         if plain and int(token.digits) in _YEARS and not _goes_on(reader, at + 1, locale):
             return Match(end=at + 1, entity_class=DATE, parts=(token.digits,))
         return None
@@ -147,13 +149,18 @@ def lone_year(reader: Reader, at: int, locale: Locale) -> Match | None:
         return decade
     if found := _paired(reader, at, locale):
         return Match(end=found[1], entity_class=DATE, parts=(found[0],))
+    return _counted_year(reader, at, locale)
+
+
+def _counted_year(reader: Reader, at: int, locale: Locale) -> Match | None:
+    """A year that is said as a number: `two thousand twelve`."""
     count = numbers.cardinal(reader, at, locale.numerals)
-    if count is None or not count.integral or not 1000 <= count.whole < 2100:  # noqa: PLR2004
+    if count is None or not count.integral or not 1000 <= count.whole < 2100:
         return None
     if _goes_on(reader, count.end, locale):
         return None
-    if (locale.code == "en" and 2001 <= count.whole) or (  # noqa: PLR2004
-        locale.code != "en" and count.whole > 1000 and reader.word(at - 1) in _before_years(locale)  # noqa: PLR2004
+    if (locale.code == "en" and count.whole >= 2001) or (
+        locale.code != "en" and count.whole > 1000 and reader.word(at - 1) in _before_years(locale)
     ):
         return Match(end=count.end, entity_class=DATE, parts=(str(count.whole),))
     if locale.code == "en" and count.whole in _YEARS and count.whole % 100 == 0 and reader.word(at - 1) in _IN:

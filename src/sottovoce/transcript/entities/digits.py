@@ -50,8 +50,8 @@ def _paired_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Mat
             found = int(locale.numerals.digits[reader.word(end)]), end + 1
         if found is None:
             break
-        digits, end, pairs = digits + str(found[0]), found[1], pairs + (found[0] > 9)  # noqa: PLR2004
-    if not pairs or not 8 <= len(digits) <= 12 or reader.word(end) in _continuations(locale):  # noqa: PLR2004
+        digits, end, pairs = digits + str(found[0]), found[1], pairs + (found[0] > 9)
+    if not pairs or not 8 <= len(digits) <= 12 or reader.word(end) in _continuations(locale):
         return None
     return Match(end=end, entity_class=TELEPHONE, parts=_phone(digits, locale, plus=plus) or (digits,))
 
@@ -68,19 +68,19 @@ def _read(reader: Reader, at: int, locale: Locale) -> _Run:
         times = locale.repeats.get(word, 0)
         again = reader.word(run.end + 1) if times else ""
         if times and (again in locale.numerals.digits or reader.at(run.end + 1).letter):
-            _add(run, locale.numerals.digits.get(again, again) * times, 2, again in locale.numerals.digits)
+            _add(run, locale.numerals.digits.get(again, again) * times, 2, digit=again in locale.numerals.digits)
         elif word in locale.numerals.digits and (word != "o" or run.digits):
             follows = reader.word(run.end + 1)
             hundred = follows in locale.numerals.hundred and (run.digits or _digits_follow(reader, run.end + 2, locale))
             if follows in _continuations(locale) and not hundred:
                 break
-            _add(run, locale.numerals.digits[word] + ("00" if hundred else ""), 2 if hundred else 1, True)
+            _add(run, locale.numerals.digits[word] + ("00" if hundred else ""), 2 if hundred else 1, digit=True)
         elif token.letter and _spelled(reader, run, token.letter, locale):
-            _add(run, token.letter.upper(), 1, False)
+            _add(run, token.letter.upper(), 1, digit=False)
         elif token.kind == "number" and len(token.digits) == 1 and token.fraction is None:
-            _add(run, token.digits, 1, True)
+            _add(run, token.digits, 1, digit=True)
         elif (pair := _pair_in_code(reader, run, locale)) is not None:
-            _add(run, str(pair[0]), pair[1] - run.end, True)
+            _add(run, str(pair[0]), pair[1] - run.end, digit=True)
         else:
             break
     return run
@@ -100,15 +100,15 @@ def _spelled(reader: Reader, run: _Run, letter: str, locale: Locale) -> bool:
 
 def _pair_in_code(reader: Reader, run: _Run, locale: Locale) -> tuple[int, int] | None:
     """A number of two digits after letters: `x three eighty six`, `r t x forty fifty`."""
-    if not run.letters or (run.letters < 2 and not run.digits):  # noqa: PLR2004
+    if not run.letters or (run.letters < 2 and not run.digits):
         return None
     found = numbers.small(reader, run.end, locale.numerals)
-    if found is None or found[0] < 10 or reader.word(found[1]) in _continuations(locale):  # noqa: PLR2004
+    if found is None or found[0] < 10 or reader.word(found[1]) in _continuations(locale):
         return None
     return found
 
 
-def _add(run: _Run, text: str, tokens: int, digit: bool) -> None:  # noqa: FBT001
+def _add(run: _Run, text: str, tokens: int, *, digit: bool) -> None:
     run.text += text
     run.end += tokens
     run.steps += len(text)
@@ -153,12 +153,12 @@ def _phone(digits: str, locale: Locale, *, plus: bool) -> tuple[str, ...]:
         return (f"{digits[:3]}-{digits[3:]}",)
     if locale.code == "fr" and len(digits) == _NATIONAL and digits[0] == "0":
         return tuple(digits[at : at + 2] for at in range(0, _NATIONAL, 2))
-    if locale.code == "pt" and 8 <= len(digits) <= 11 and digits[0] != "0":  # noqa: PLR2004 - Brazil
-        area, number = (digits[:2], digits[2:]) if len(digits) > 9 else ("", digits)  # noqa: PLR2004
+    if locale.code == "pt" and 8 <= len(digits) <= 11 and digits[0] != "0":
+        area, number = (digits[:2], digits[2:]) if len(digits) > 9 else ("", digits)
         return (*((f"({area})",) if area else ()), f"{number[:-4]}-{number[-4:]}")
-    if digits[0] == "0" and 9 <= len(digits) <= 12:  # noqa: PLR2004
+    if digits[0] == "0" and 9 <= len(digits) <= 12:
         return (digits,)
-    return (digits,) if locale.code != "en" and 9 <= len(digits) <= 12 else ()  # noqa: PLR2004
+    return (digits,) if locale.code != "en" and 9 <= len(digits) <= 12 else ()
 
 
 def _national(digits: str) -> tuple[str, str]:
@@ -174,13 +174,15 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
     groups: list[str] = []
     end = at
     token = reader.at(end)
-    if token.kind == "number" and token.grouped and _is_called(reader, at):  # 5,551,234, for which an engine heard digits
+    if (
+        token.kind == "number" and token.grouped and _is_called(reader, at)
+    ):  # 5,551,234, for which an engine heard digits
         parts = _phone(token.digits, locale, plus=False)
         return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
     dashed = False
     while token.kind == "phone" or (
-        token.kind == "number" and token.fraction is None and not token.grouped and 2 <= len(token.digits) <= 5  # noqa: PLR2004
+        token.kind == "number" and token.fraction is None and not token.grouped and 2 <= len(token.digits) <= 5
     ):
         groups.append(token.digits)
         dashed = dashed or token.kind == "phone"

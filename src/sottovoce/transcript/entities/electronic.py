@@ -4,8 +4,10 @@ from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import ELECTRONIC, Match
 
-_DOMAINS = words("com org net edu gov mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
-    "ua jp cn in tv me tech online shop cloud museum")
+_DOMAINS = words(
+    "com org net edu gov mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
+    "ua jp cn in tv me tech online shop cloud museum"
+)
 """Last parts of host names that are said as one word; spelled ones may have any two or three letters."""
 _PROVIDERS = words("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web")
 _ROLES = words("info support sales admin contact hello office help jobs press team service mail")
@@ -43,30 +45,38 @@ def address(reader: Reader, at: int, locale: Locale) -> Match | None:
         return None
     read = _Address(at)
     _scheme(reader, read, locale)
-    while read.end < at + _LONGEST:
-        if not _element(reader, read, locale):
-            break
+    while read.end < at + _LONGEST and _element(reader, read, locale):
         read.name_parts += not read.at_sign
         _settle(read)
-        length = reader.phrase(read.end, locale.address)
-        sign = locale.address[reader.words(read.end, length)] if length else ""
-        if not sign or (sign == "@" and (read.at_sign or read.in_path)):
+        if not _sign(reader, at, read, locale):
             break
-        if sign == "@":
-            if not _is_mail(reader, at, read, length):
-                break
-            read.at_sign = True
-        if sign in "/?=&#" and not read.valid:
-            break
-        read.in_path = read.in_path or sign in "/?"
-        read.text += sign
-        read.end += length
     if read.valid is None:
         return None
     text, end = read.valid
-    if reader.phrase(end, locale.address) and locale.address[reader.words(end, 1)] == "@" and "@" not in text:
+    if "@" not in text and _sign_at(reader, end, locale)[0] == "@":
         return None
     return Match(end=end, entity_class=ELECTRONIC, parts=(text,))
+
+
+def _sign_at(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
+    """The sign that is said from *at*, and its number of tokens."""
+    length = reader.phrase(at, locale.address)
+    return (locale.address[reader.words(at, length)], length) if length else ("", 0)
+
+
+def _sign(reader: Reader, at: int, read: _Address, locale: Locale) -> bool:
+    """Read a sign between two parts into *read*; False if there is none, or none that may be there."""
+    sign, length = _sign_at(reader, read.end, locale)
+    if not sign or (sign in "/?=&#" and not read.valid):
+        return False
+    if sign == "@":
+        if read.at_sign or read.in_path or not _is_mail(reader, at, read, length):
+            return False
+        read.at_sign = True
+    read.in_path = read.in_path or sign in "/?"
+    read.text += sign
+    read.end += length
+    return True
 
 
 def _may_begin(reader: Reader, at: int, locale: Locale) -> bool:
@@ -90,7 +100,7 @@ def _scheme(reader: Reader, read: _Address, locale: Locale) -> None:
     if reader.word(end) in _SCHEMES:
         name, end = reader.word(end), end + 1
     else:
-        while len(name) < 5 and (letter := _letter(reader, end, locale)):  # noqa: PLR2004
+        while len(name) < 5 and (letter := _letter(reader, end, locale)):
             name, end = name + letter[0], letter[1]
             if name == "http" and (_letter(reader, end, locale) or ("", 0))[0] != "s":
                 break

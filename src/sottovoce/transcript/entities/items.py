@@ -70,7 +70,7 @@ def _opens(before: Sequence[Item]) -> bool:
     return not before or (isinstance(before[-1], Mark) and before[-1].ends_sentence)
 
 
-def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: Speak) -> Word | Entity:  # noqa: FBT001
+def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: Speak) -> Word | Entity:
     covered = [item for item in run[span.first : span.last] if isinstance(item, Word | Mark)]
     words = [item for item in covered if isinstance(item, Word)]
     first, end = words[0], max(word.end for word in words)

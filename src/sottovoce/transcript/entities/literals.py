@@ -12,8 +12,10 @@ MAX_LENGTH = 200
 
 SIGNS = "$£€¥₹₩₽₺₪"
 """Currency signs."""
-_UNITS = words("km m cm mm µm μm nm mi ft in yd kg g mg lb lbs oz t l ml cl dl s ms min h kb mb gb tb hz khz mhz ghz w kw mw gw kwh v mph "
-    "kph km/h m/s ° °c °f m² km² m³ ha db")
+_UNITS = words(
+    "km m cm mm µm μm nm mi ft in yd kg g mg lb lbs oz t l ml cl dl s ms min h kb mb gb tb hz khz mhz ghz w kw mw gw kwh v mph "
+    "kph km/h m/s ° °c °f m² km² m³ ha db"
+)
 _SHORT_SCALES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "b": "billion", "tn": "trillion"}
 _CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[^\W_]+(?:[-/.][^\W_]+)*")
 _ADDRESS = re.compile(
@@ -56,7 +58,7 @@ def literal(raw: str, text: str, locale: Locale) -> tuple[Piece, ...]:
             return pieces
     if _ADDRESS.fullmatch(raw):
         return (Piece(text=raw, kind="address"),)
-    if _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text:  # noqa: PLR2004
+    if _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text:
         return (Piece(text=raw, kind="code"),)
     return (Piece(text=raw, kind="other"),)
 

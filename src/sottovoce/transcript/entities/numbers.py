@@ -179,12 +179,12 @@ def _literal_decimal(reader: Reader, at: int, locale: Locale) -> Amount | None:
 
 def _split_groups(reader: Reader, at: int, locale: Locale) -> Amount | None:
     """`20 000`, which an engine returns as two words, in languages that group digits with blanks."""
-    if locale.group.strip() or not (0 < len(reader.at(at).digits) <= 3) or reader.at(at).kind != "number":  # noqa: PLR2004
+    if locale.group.strip() or not (0 < len(reader.at(at).digits) <= 3) or reader.at(at).kind != "number":
         return None
     digits, end, fraction = reader.at(at).digits, at + 1, None
     while fraction is None:
         token = reader.at(end)
-        if token.kind != "number" or len(token.digits) != 3 or token.grouped:  # noqa: PLR2004
+        if token.kind != "number" or len(token.digits) != 3 or token.grouped:
             break
         digits, fraction, end = digits + token.digits, token.fraction, end + 1
     if end == at + 1 or digits[0] == "0":
@@ -230,7 +230,7 @@ def decimals(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
         pair = small(reader, end, numerals)
         if token.kind == "number" and token.fraction is None and not token.grouped:
             digits, end = digits + token.digits, end + 1
-        elif pair and pair[0] > 9:  # noqa: PLR2004 - two digits
+        elif pair and pair[0] > 9:
             digits, end = digits + str(pair[0]), pair[1]
         elif word in numerals.digits:
             digits, end = digits + numerals.digits[word], end + 1
@@ -273,6 +273,6 @@ def _ordinal_after(reader: Reader, at: int, end: int, locale: Locale) -> Counted
         if head is None or head.end < start - at - joined:
             continue
         value, last = head.whole * head.factor, numerals.ordinals[reader.words(start, length)]
-        if value % _HUNDRED == 0 or (value % 10 == 0 and value % _HUNDRED > 10 and last < 10):  # noqa: PLR2004
+        if value % _HUNDRED == 0 or (value % 10 == 0 and value % _HUNDRED > 10 and last < 10):
             return value + last, start + length
     return None

@@ -48,7 +48,7 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
         return None
     amount = _paired(reader, at, amount, locale)
     low = _unit(reader, amount, locale) if not coin else None
-    if ranged := _range(reader, at, amount, coin, low, locale):
+    if ranged := _range(reader, amount, coin, low, locale):
         return ranged
     if coin:
         return _money(amount.end, amount, Currency(sign=coin), locale)
@@ -59,10 +59,10 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
 
 def _paired(reader: Reader, at: int, amount: Amount, locale: Locale) -> Amount:
     """`one fifty five dollars` → 155, if a currency or unit follows."""
-    if not locale.paired_years or amount.end != at + 1 or not amount.integral or not 0 < amount.whole < 10:  # noqa: PLR2004
+    if not locale.paired_years or amount.end != at + 1 or not amount.integral or not 0 < amount.whole < 10:
         return amount
     low = numbers.small(reader, at + 1, locale.numerals)
-    if low is None or low[0] < 10:  # noqa: PLR2004
+    if low is None or low[0] < 10:
         return amount
     whole = Amount(whole=amount.whole * 100 + low[0], end=low[1])
     return whole if _unit(reader, whole, locale) and reader.at(low[1]).text != "pounds" else amount
@@ -137,14 +137,14 @@ def _with_minor(reader: Reader, amount: Amount, locale: Locale) -> Match | None:
     joined = reader.word(at) in locale.money_joiners
     start = at + 1 if joined else at
     found = numbers.small(reader, start, locale.numerals)
-    if found is None and reader.at(start).kind == "number" and len(reader.at(start).digits) <= 2:  # noqa: PLR2004
+    if found is None and reader.at(start).kind == "number" and len(reader.at(start).digits) <= 2:
         found = int(reader.at(start).digits), start + 1
     if found is None or not 0 < found[0] < _CENTS:
         return None
     cents, end = found
     if reader.word(end) in locale.minors:
         end += 1
-    elif (joined and locale.code == "en") or cents < 10 or _continues(reader, end, locale):  # noqa: PLR2004
+    elif (joined and locale.code == "en") or cents < 10 or _continues(reader, end, locale):
         return None
     return _money(end, replace(amount, fraction=f"{cents:02d}", end=end), currency, locale)
 
@@ -162,7 +162,7 @@ def _continues(reader: Reader, at: int, locale: Locale) -> bool:
         or word in numerals.vocabulary
         or bool(reader.phrase(at, locale.percent) or reader.phrase(at, locale.units))
         or bool(reader.phrase(at, locale.currencies))
-        or (word.endswith("s") and len(word) > 3)  # noqa: PLR2004 - a plural
+        or (word.endswith("s") and len(word) > 3)
     )
 
 
@@ -235,7 +235,7 @@ def _rate(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
 # ── ranges ──
 
 
-def _range(reader: Reader, at: int, low: Amount, coin: str, unit: _Unit | None, locale: Locale) -> Match | None:
+def _range(reader: Reader, low: Amount, coin: str, unit: _Unit | None, locale: Locale) -> Match | None:
     """`one hundred to two hundred million pounds`: each end has a number, the second the unit (contract §7.4)."""
     between = unit.end if unit else low.end
     if reader.word(between) not in locale.range_words or low.negative:
@@ -267,6 +267,7 @@ def _stays_words(amount: Amount, locale: Locale) -> bool:
 
 def written_range(reader: Reader, at: int, locale: Locale) -> Match | None:
     """`10-20%` in digits stays as it is."""
+    del locale
     token = reader.at(at)
     coin = _leading_sign(reader, at)
     if coin:
@@ -327,9 +328,9 @@ def _parts_of(
     value, end = below
     if locale.code == "en" and numerator.whole != 1 and not reader.word(end - 1).endswith("s"):
         return None  # `twenty third`
-    if numerator.whole == 1 and value <= 4 and not small_too:  # noqa: PLR2004 - half, third, quarter
+    if numerator.whole == 1 and value <= 4 and not small_too:
         return None
-    if locale.code == "en" and numerator.whole == 1 and not small_too and value >= 100:  # noqa: PLR2004 - `one hundredth`
+    if locale.code == "en" and numerator.whole == 1 and not small_too and value >= 100:
         return (f"1/{value}", end, 1, value) if reader.word(end) == "of" else None
     return f"{numerator.whole}/{value}", end, numerator.whole, value
 
@@ -341,7 +342,7 @@ def _denominator(reader: Reader, at: int, locale: Locale) -> tuple[int, int] | N
         return numerals.denominators[word], at + 1
     if locale.code != "en" and (length := reader.phrase(at, numerals.ordinals)) > 1:
         value = numerals.ordinals[reader.words(at, length)]
-        return (value, at + length) if value > 10 else None  # noqa: PLR2004
+        return (value, at + length) if value > 10 else None
     if word in numerals.digits and reader.word(at + 1) in numerals.joiners:  # zwei und zwanzigstel
         tens = numerals.denominators.get(reader.word(at + 2), 0)
         if numerals.compound and tens in range(20, 100, 10):
@@ -349,9 +350,9 @@ def _denominator(reader: Reader, at: int, locale: Locale) -> tuple[int, int] | N
     if length := reader.phrase(at, numerals.small):  # `twenty fifths`, `ein ein hundertstel`
         tens = numerals.small[reader.words(at, length)]
         rest = numerals.denominators.get(reader.word(at + length), 0)
-        if rest >= _CENTS and 0 < tens:
+        if rest >= _CENTS and tens > 0:
             return tens * rest, at + length + 1
-        if tens >= 20 and tens % 10 == 0 and 0 < rest < 10:  # noqa: PLR2004
+        if tens >= 20 and tens % 10 == 0 and 0 < rest < 10:
             return tens + rest, at + length + 1
     return None
 
@@ -368,7 +369,7 @@ def ordinal(reader: Reader, at: int, locale: Locale) -> Match | None:
             name = next((form[0] for form, number in locale.numerals.ordinals.items() if number == value), "")
             return Match(end=end, entity_class=None, parts=(name,)) if name else None
         return Match(end=end, entity_class=ORDINAL, parts=(token.text,))
-    if value <= locale.stay_words + (locale.stay_words < 10):  # noqa: PLR2004 - ten in all languages
+    if value <= locale.stay_words + (locale.stay_words < 10):
         return None
     return Match(end=end, entity_class=ORDINAL, parts=(writing.ordinal(value, reader.word(end - 1), locale),))
 

@@ -55,16 +55,14 @@ class Reader:
 
     def at(self, index: int) -> Token:
         """The token at *index*, the mark at the end of the sentence if that is earlier, or `END` outside."""
-        if index > self.limit:
-            index = self.limit
+        index = min(index, self.limit)
         if index > self.reached:  # noqa: PLR1730 - read very often
             self.reached = index
         return self.tokens[index] if 0 <= index < len(self.tokens) else END
 
     def word(self, index: int) -> str:
         """The text of the token at *index* if it is a word, else empty."""
-        if index > self.limit:
-            index = self.limit
+        index = min(index, self.limit)
         if index > self.reached:  # noqa: PLR1730 - read very often
             self.reached = index
         return self._words[index] if 0 <= index < len(self._words) else ""
@@ -170,6 +168,6 @@ def split_compound(text: str, numerals: Numerals) -> Words:
             if best[end] is None or len(before) + 1 < len(best[end] or ()):
                 best[end] = (*before, part)
     parts = best[len(text)] or ()
-    if len(parts) < 2 or parts[0] in numerals.joiners or parts[-1] in numerals.joiners:  # noqa: PLR2004
+    if len(parts) < 2 or parts[0] in numerals.joiners or parts[-1] in numerals.joiners:
         return ()
     return parts

@@ -11,7 +11,7 @@ _TEENS = range(11, 14)
 def grouped(value: int, locale: Locale) -> str:
     """*value* with separators of thousands: `20,000`, `20.000`, `20 000`; four digits are grouped only by a comma."""
     digits = str(value)
-    if len(digits) <= 3 or (len(digits) == 4 and locale.group != ","):  # noqa: PLR2004
+    if len(digits) <= 3 or (len(digits) == 4 and locale.group != ","):
         return digits
     return f"{value:,}".replace(",", locale.group)
 

@@ -28,7 +28,9 @@ programmes:programs tyre:tire tyres:tires kerb:curb kerbs:curbs cheque:check che
 
 _BEFORE_NOUNS = words("a an the my your his her our their its this that no any driving driver's fishing best good")
 _BEFORE_VERBS = words("to will must should can could would may might i you we they not don't")
-_NUMBERS = words("one two three four five six seven eight nine ten hundred thousand million half square cubic per a few several")
+_NUMBERS = words(
+    "one two three four five six seven eight nine ten hundred thousand million half square cubic per a few several"
+)
 _PROGRAMMES = words("tv television radio news training")
 # American word → the words before it that decide, and the British spelling after them.
 _DECIDED: Mapping[str, tuple[frozenset[str], str]] = {
@@ -42,12 +44,12 @@ _DECIDED: Mapping[str, tuple[frozenset[str], str]] = {
 
 
 @lru_cache(maxsize=2)
-def _table(american: bool) -> Mapping[str, str]:  # noqa: FBT001
+def _table(american: bool) -> Mapping[str, str]:
     pairs = [entry.split(":") for entry in (PAIRS + _OURS).split()]
     if american:
         back = {british: word for word, british in pairs}
         return back | dict(entry.split(":") for entry in _ONE_WAY.split())
-    return {word: british for word, british in pairs}
+    return {entry[0]: entry[1] for entry in pairs}
 
 
 def respell(items: Sequence[Item], locale: str | None, keep: Collection[str] = ()) -> tuple[Item, ...]:

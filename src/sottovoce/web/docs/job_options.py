@@ -77,7 +77,11 @@ OPTIONS: tuple[Option, ...] = (
         example="en",
         engines="`auto`: Whisper with a multilingual model",
     ),
-    Option(path=f"{_T}.domain", meaning="A domain that the operator set up: its vocabulary, engine or model. Others are refused, with those installed.", example="medical"),
+    Option(
+        path=f"{_T}.domain",
+        meaning="A domain that the operator set up: its vocabulary, engine or model. Others are refused, with those installed.",
+        example="medical",
+    ),
     Option(
         path=f"{_T}.output_locale",
         meaning="The spelling of the output: `en-GB`, `en-US`, `en-AU`, `cmn-Hans` or `cmn-Hant`.",

@@ -4,7 +4,8 @@ from sottovoce.transcript.entities.languages.builders import currencies, listed,
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
-    "nul een/één/eén twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien achttien "
+    "nul een/één/eén twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien "
+    "zestien zeventien achttien "
     "negentien"
 )
 _TENS = {
@@ -12,7 +13,8 @@ _TENS = {
     for nth, name in enumerate(listed("twintig dertig veertig vijftig zestig zeventig tachtig negentig"))
 }
 _ORDINALS = numbered(
-    "eerste tweede derde vierde vijfde zesde zevende achtste negende tiende elfde twaalfde dertiende veertiende vijftiende zestiende "
+    "eerste tweede derde vierde vijfde zesde zevende achtste negende tiende elfde twaalfde dertiende "
+    "veertiende vijftiende zestiende "
     "zeventiende achttiende negentiende",
     1,
 )
@@ -32,7 +34,9 @@ def _ordinals() -> Phrases[int]:
     for ten, value_of_ten in _TENS.items():
         found[ten + "ste",] = value_of_ten
         for joiner in ("en", "ën"):
-            found.update({(one, joiner, ten + "ste"): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10})
+            found.update(
+                {(one, joiner, ten + "ste"): value_of_ten + value for one, value in _ONES.items() if 0 < value < 10}
+            )
     return Phrases(found)
 
 
@@ -76,13 +80,15 @@ def tables() -> Locale:
         half=Phrases({("en", "een", "half"): "5", ("en", "een", "halve"): "5"}),
         percent=phrases("procent, % = %"),
         currencies=currencies(
-            "euro, euro's, € = €\u00a0; dollar, dollars, $ = $\u00a0; pond, £ = £\u00a0; yen = ¥\u00a0; zwitserse frank = CHF\u00a0"
+            "euro, euro's, € = €\u00a0; dollar, dollars, $ = $\u00a0; pond, £ = £\u00a0; yen = ¥\u00a0; zwitserse "
+            "frank = CHF\u00a0"
         ),
         minors={"cent": "\u00a0ct"},
         money_joiners=words("en"),
         units=units(
             """
-            meter, meters = m; gram = g; liter, liters = l; watt = W; wattuur = Wh; volt = V; ampère = A; hertz = Hz; byte, bytes = B;
+            meter, meters = m; gram = g; liter, liters = l; watt = W; wattuur = Wh; volt = V; ampère = A; hertz = Hz;
+            byte, bytes = B;
             bit, bits = b; kilo = kg; mijl = mi; inch = in; hectare, hectaren = ha; ton = t; graden, graad = °;
             graden celsius = °C; graden fahrenheit = °F; decibel = dB; vierkante meter = m²; vierkante kilometer = km²;
             kubieke meter = m³
@@ -98,8 +104,9 @@ def tables() -> Locale:
         ordinal_suffix={"": "e"},
         months={
             name: name
-            for name in listed("januari februari maart april mei juni juli augustus september oktober november "
-            "december")
+            for name in listed(
+                "januari februari maart april mei juni juli augustus september oktober november december"
+            )
         },
         paired_years=True,
         clock=(

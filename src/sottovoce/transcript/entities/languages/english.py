@@ -1,6 +1,16 @@
 """English: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, single, table, tens, units, words
+from sottovoce.transcript.entities.languages.builders import (
+    currencies,
+    listed,
+    numbered,
+    phrases,
+    single,
+    table,
+    tens,
+    units,
+    words,
+)
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -70,8 +80,10 @@ horsepower = hp; hectare, hectares = ha; acre, acres = ac; c c = cc; cc = cc; de
 degree, degrees = °; degree celsius, degrees celsius, degree centigrade, degrees centigrade = °C;
 degree fahrenheit, degrees fahrenheit = °F; astronomical unit, astronomical units = au; kilograms force, kilogram force = kgf;
 miles per hour, mile per hour, miles an hour, mile an hour = mph; kilometers an hour, kilometres an hour = km/h;
-knot, knots = kn; gallon, gallons = gal; pint, pints = pt; kilo, kilos, k g = kg; k m = km; c m = cm; gig, gigs = GB; meg, megs = MB;
-light year, light years = ly; square foot, square feet = sq ft; square mile, square miles = sq mi; square inch, square inches = sq in;
+knot, knots = kn; gallon, gallons = gal; pint, pints = pt; kilo, kilos, k g = kg; k m = km; c m = cm;
+gig, gigs = GB; meg, megs = MB;
+light year, light years = ly; square foot, square feet = sq ft; square mile, square miles = sq mi;
+square inch, square inches = sq in;
 square yard, square yards = sq yd; cubic foot, cubic feet = cu ft; cubic inch, cubic inches = cu in; cubic yards = cu yd;
 electron volts, electron volt = eV; fluid ounces, fluid ounce = fl oz; r p m, rpm = rpm; d p i, dpi = dpi;
 megabits per second = Mbps; gigabits per second = Gbps; kilobits per second = kbps; frames per second = fps;

@@ -107,8 +107,10 @@ def tables() -> Locale:
         sign_first=False,
         units=units(
             """
-            meter, metern = m; gramm = g; liter, litern = l; watt = W; wattstunde, wattstunden = Wh; volt = V; ampere = A; hertz = Hz;
-            byte, bytes = B; bit, bits = b; kilo, kilos = kg; meile, meilen = mi; fuß = ft; zoll = in; unze, unzen = oz; hektar = ha;
+            meter, metern = m; gramm = g; liter, litern = l; watt = W; wattstunde, wattstunden = Wh; volt = V;
+            ampere = A; hertz = Hz;
+            byte, bytes = B; bit, bits = b; kilo, kilos = kg; meile, meilen = mi; fuß = ft; zoll = in; unze, unzen = oz;
+            hektar = ha;
             tonne, tonnen = t; grad = °; grad celsius = °C; grad fahrenheit = °F; dezibel = dB; quadratmeter, quadratmetern = m²;
             quadratkilometer = km²; kubikmeter = m³; stunde, stunden = h; kubikzentimeter = cm³;
             stundenkilometer = km/h
@@ -145,7 +147,8 @@ def tables() -> Locale:
         zones=words("mez mesz utc gmt"),
         repeats={"doppel": 2},
         address=phrases(
-            "punkt = .; at, ät, klammeraffe = @; slash, schrägstrich = /; doppelpunkt = :; unterstrich = _; bindestrich, minus = -; "
+            "punkt = .; at, ät, klammeraffe = @; slash, schrägstrich = /; doppelpunkt = :; unterstrich = _; "
+            "bindestrich, minus = -; "
             "fragezeichen = ?; gleichheitszeichen = ="
         ),
         written_ordinal=r"\.",

@@ -92,7 +92,8 @@ def tables() -> Locale:
         sign_first=False,
         units=units(
             """
-            metro, metri = m; grammo, grammi = g; litro, litri = l; watt = W; volt = V; hertz = Hz; byte = B; bit = b; chilo, chili = kg;
+            metro, metri = m; grammo, grammi = g; litro, litri = l; watt = W; volt = V; hertz = Hz; byte = B; bit = b;
+            chilo, chili = kg;
             miglio, miglia = mi; piedi = ft; pollici, pollice = in; ettaro, ettari = ha; tonnellata, tonnellate = t;
             grado, gradi = °; gradi celsius, gradi centigradi, grado celsius = °C; gradi fahrenheit = °F; decibel = dB;
             chilometro, chilometri = km; chilometri orari = km/h; chilowattora = kWh; centimetro, centimetri = cm
@@ -109,8 +110,9 @@ def tables() -> Locale:
         ordinal_suffix={"a": "ª", "e": "ª", "": "º"},
         months={
             name: name
-            for name in listed("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
-            "dicembre")
+            for name in listed(
+                "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
+            )
         },
         first_day={"primo": "1º"},
         clock=(

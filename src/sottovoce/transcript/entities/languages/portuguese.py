@@ -21,7 +21,8 @@ _HUNDREDS = {"cem": 100, "cento": 100} | {
 }  # fmt: skip
 _SCALES = {
     "milhão": 10**6, "milhões": 10**6, "bilhão": 10**9, "bilhões": 10**9, "trilhão": 10**12, "trilhões": 10**12,
-    "quatrilhão": 10**15, "quatrilhões": 10**15, "quintilhão": 10**18, "quintilhões": 10**18, "sextilhão": 10**21, "sextilhões": 10**21, "bilião": 10**12, "biliões": 10**12,
+    "quatrilhão": 10**15, "quatrilhões": 10**15, "quintilhão": 10**18, "quintilhões": 10**18,
+    "sextilhão": 10**21, "sextilhões": 10**21, "bilião": 10**12, "biliões": 10**12,
 }  # fmt: skip
 _UNITS_ORDINAL = {
     "primeir": 1,
@@ -79,7 +80,8 @@ def _denominators() -> dict[str, int]:
 
 def tables() -> Locale:
     """The tables of Portuguese."""
-    prefixes = {"quiló": "k", "quilô": "k", "quilo": "k", "mega": "M", "giga": "G", "mili": "m", "milí": "m", "micro": "μ", "nano": "n",
+    prefixes = {"quiló": "k", "quilô": "k", "quilo": "k", "mega": "M", "giga": "G", "mili": "m", "milí": "m",
+                "micro": "μ", "nano": "n",
                 "centí": "c", "centi": "c"}  # fmt: skip
     return Locale(
         code="pt",
@@ -113,7 +115,8 @@ def tables() -> Locale:
         sign_first=True,
         units=units(
             """
-            metro, metros = m; grama, gramas = g; litro, litros = l; watt, watts = W; volt, volts = V; hertz = Hz; byte, bytes = B;
+            metro, metros = m; grama, gramas = g; litro, litros = l; watt, watts = W; volt, volts = V; hertz = Hz;
+            byte, bytes = B;
             bit, bits = b; quilo, quilos = kg; milha, milhas = mi; pé, pés = ft; polegada, polegadas = in; hectare, hectares = ha;
             tonelada, toneladas = t; grau, graus = °; graus celsius, grau celsius = °C; graus fahrenheit = °F; decibéis = dB;
             quilograma, quilogramas = kg
@@ -130,8 +133,9 @@ def tables() -> Locale:
         ordinal_suffix={"os": "º", "as": "ª", "a": "ª", "": "º"},
         months={
             name: name
-            for name in listed("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro "
-            "dezembro")
+            for name in listed(
+                "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"
+            )
         },
         day_joiners=words("de"),
         year_joiners=words("de"),

@@ -1,6 +1,15 @@
 """Spanish: the tables of numbers, money, units, dates, times and addresses."""
 
-from sottovoce.transcript.entities.languages.builders import currencies, listed, numbered, phrases, table, tens, units, words
+from sottovoce.transcript.entities.languages.builders import (
+    currencies,
+    listed,
+    numbered,
+    phrases,
+    table,
+    tens,
+    units,
+    words,
+)
 from sottovoce.transcript.entities.locale import ClockPattern, Locale, Numerals, Phrases, Words
 
 _ONES = numbered(
@@ -132,8 +141,9 @@ def tables() -> Locale:
         ordinal_suffix={"er": ".º", "os": ".º", "as": ".ª", "a": ".ª", "": ".º"},
         months={
             name: name
-            for name in listed("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
-            "diciembre setiembre")
+            for name in listed(
+                "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre setiembre"
+            )
         },
         day_joiners=words("de"),
         year_joiners=words("de del"),
