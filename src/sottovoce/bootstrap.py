@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from sottovoce.engines import domains
 from sottovoce.engines.config import EngineConfig, visible_devices
 from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
@@ -44,6 +45,7 @@ def plan(settings: Settings) -> Plan:
         first_key=settings.api_key.get_secret_value() if settings.api_key else None,
         owner_email=settings.owner_email,
         engine=settings.engine,
+        domains=_named("domains", lambda: domains.load(settings.domains)),
         engine_config=engine_config,
         slots=slots,
         poll=settings.poll_interval,

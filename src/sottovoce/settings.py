@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         description="Storage of media and transcripts; default: a folder in the data folder. `s3://bucket/prefix` for several "
         "servers; `{region}` is replaced by the region.",
     )
+    domains: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="Domains that jobs may ask for, as JSON: name → `vocabulary` (a file with an entry per line: "
+        "`content` or `content | sounds like, …`), `engine` and `model` (one of those that `sottovoce doctor` lists).",
+    )
     blob_options: dict[str, str] = Field(
         default_factory=dict,
         description="Options of the S3 store as JSON: endpoint, region, access_key_id, secret_access_key …",

@@ -3,12 +3,13 @@
 A stage that fails is skipped: the next one gets the items of the stage before it, and the job's log reports the failure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sottovoce.pipeline import script
 from sottovoce.request import TranscriptionRequest
-from sottovoce.transcript import formatting, replacements, tags
+from sottovoce.transcript import formatting, mark_threshold, replacements, spelling, tags, verbalization
+from sottovoce.transcript.entities import items as entities
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Item, Samples
 
@@ -33,12 +34,20 @@ Step = Callable[[tuple[Item, ...], StageContext], tuple[Item, ...]]
 
 
 def _script(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
-    return script.written(items, scene.pack.code, scene.request.output_locale)
+    written = script.written(items, scene.pack.code, scene.request.output_locale)
+    return spelling.respell(written, scene.request.output_locale, scene.custom_words)
 
 
 def _disfluencies(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     tagged = tags.tag_disfluencies(items, scene.pack)
     return tags.remove_disfluencies(tagged, scene.pack) if scene.request.remove_disfluencies else tagged
+
+
+def _entities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
+    def speak(texts: Sequence[str]) -> list[Sequence[str]]:
+        return [ways[0] if ways else () for ways in verbalization.spoken(texts, scene.pack.code)]
+
+    return entities.rewrite(items, scene.pack, speak, scene.custom_words)
 
 
 def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
@@ -48,7 +57,7 @@ def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ..
 def _punctuation(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     overrides = scene.request.punctuation
     if scene.punctuated:
-        return formatting.permit(items, overrides)
+        return mark_threshold.adjust(items, scene.pack, overrides)
     return formatting.punctuate(items, scene.pack, overrides, end=scene.end)
 
 
@@ -60,11 +69,13 @@ def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
     return replacements.apply(items, scene.rules)
 
 
-# The script comes first, because all others work on the written characters. Disfluencies come before punctuation and casing,
-# which must not count removed words; replacements come last and match the words as they are written.
+# The script and the spelling come first, because all others work on the written characters. Disfluencies come before entities,
+# punctuation and casing, which must not count removed words. Entities come before punctuation, so that no mark divides one.
+# Replacements come last and match the words as they are written.
 STEPS: tuple[tuple[str, Step], ...] = (
     ("script", _script),
     ("disfluencies", _disfluencies),
+    ("entities", _entities),
     ("punctuation", _punctuation),
     ("casing", _casing),
     ("profanities", _profanities),

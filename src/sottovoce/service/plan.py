@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.domains import Domain
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
 from sottovoce.service.billing.credit_holds import Pricing
@@ -48,6 +49,7 @@ class Plan:
     first_key: str | None = None
     owner_email: str | None = None
     engine: str = "auto"
+    domains: Mapping[str, Domain] = field(default_factory=dict)
     engine_config: EngineConfig = field(default_factory=EngineConfig)
     slots: int = 1
     inspectors: int = 1

@@ -89,7 +89,7 @@ class Runtime:
         here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
         # sessions run in this process's own engines; without them, no process may read from its row that they do
         self.live_offers = CapabilityTable(here if realtime else ())
-        self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else ())
+        self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else (), plan.domains)
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.completion_waiter = CompletionWaiter(self.database)

@@ -90,8 +90,7 @@ def punctuate(
     marks = [mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks]
     if not marks:
         return bare
-    pause = round(SENTENCE_PAUSE * 4 ** (0.5 - overrides.sensitivity))
-    rules = _Punctuation(pack=pack, marks=frozenset(marks), pause=pause)
+    rules = _Punctuation(pack=pack, marks=frozenset(marks), pause=_sentence_pause(overrides))
     marked: list[Item] = []
     sentence: list[str] = []
     for index, item in enumerate(bare):
@@ -106,12 +105,34 @@ def punctuate(
         text = rules.final(sentence) if ends else None
         if text is None and rules.comma(item, following, sentence):
             text = ","
-        marked.append(_without_dot(item) if text == "." else item)
+        marked.append(without_dot(item) if text == "." else item)
         if text is not None:
             marked.append(_mark(text, item, end, ends_sentence=text in pack.stops))
         if ends:
             sentence.clear()
     return tuple(marked)
+
+
+def clause_commas(items: Sequence[Item], pack: LanguagePack, overrides: PunctuationOverrides) -> Iterator[Item]:
+    """*items* of an engine that punctuates, with the commas of `punctuate` where it left them out."""
+    marks = frozenset(
+        mark for mark in pack.marks if overrides.permitted_marks is None or mark in overrides.permitted_marks
+    )
+    rules = _Punctuation(pack=pack, marks=marks, pause=_sentence_pause(overrides))
+    sentence: list[str] = []
+    for index, item in enumerate(items):
+        yield item
+        if isinstance(item, Mark):
+            if item.ends_sentence:
+                sentence.clear()
+            continue
+        sentence.append(_lower(item.text))
+        if rules.comma(item, items[index + 1] if index + 1 < len(items) else None, sentence):
+            yield _mark(",", item, item.end, ends_sentence=False)
+
+
+def _sentence_pause(overrides: PunctuationOverrides) -> Samples:
+    return round(SENTENCE_PAUSE * 4 ** (0.5 - overrides.sensitivity))
 
 
 def _mark(text: str, word: Word | Entity, end: Samples, *, ends_sentence: bool) -> Mark:
@@ -190,10 +211,13 @@ def _is_question(sentence: Sequence[str]) -> bool:
     return second in asked or _CONTRACTED.fullmatch(first) is not None
 
 
-def _without_dot(item: Word | Entity) -> Word | Entity:
-    """*item* without its final dot, before a full stop: `t.` followed by `.` becomes `T.`"""
-    if not isinstance(item, Word) or not item.text[:-1] or not item.text.endswith("."):
+def without_dot(item: Word | Entity) -> Word | Entity:
+    """*item* without its final dot, before a full stop: `t.` followed by `.` becomes `T.`, `11:40 a.m.` loses its last dot."""
+    if not item.text[:-1] or not item.text.endswith("."):
         return item
+    if isinstance(item, Entity):
+        parts = (*item.written[:-1], *(replace(last, text=last.text.removesuffix(".")) for last in item.written[-1:]))
+        return replace(item, text=item.text[:-1], written=parts)
     initials = _INITIALS.fullmatch(item.text) and item.text not in _ABBREVIATIONS
     return replace(item, text=item.text[:-1].upper() if initials else item.text[:-1])
 
@@ -250,6 +274,9 @@ def capitalise(items: Iterable[Item], pack: LanguagePack, keep: Collection[str] 
         opens = item.channel not in mid_sentence or speakers.get(item.channel) != item.speaker
         ordinary = _english_case(item.text) if english and isinstance(item, Word) else item.text
         text = written.get(index, ordinary)
+        opens = opens and not (
+            isinstance(item, Entity) and item.entity_class == "electronic"
+        )  # example.com keeps its case
         cased.append(_rewritten(item, sentence_case(text, pack.code) if opens and sentences_seen else text))
         mid_sentence.add(item.channel)
         speakers[item.channel] = item.speaker

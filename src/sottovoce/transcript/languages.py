@@ -52,8 +52,12 @@ _SPECIAL: dict[str, dict[str, Any]] = {
     "ar": {"rtl": True}, "fa": {"rtl": True}, "he": {"rtl": True}, "ur": {"rtl": True}, "ug": {"rtl": True},
 }  # fmt: skip
 
+_ITN = frozenset({"en", "de", "fr", "es", "pt", "it", "nl"})
+"""Languages with tables of entities (`entities/languages/`); the words of the others stay as the engine returns them."""
+
 PACKS: dict[str, LanguagePack] = {
-    code: LanguagePack(code=code, description=name, **_SPECIAL.get(code, {})) for code, name in _NAMES.items()
+    code: LanguagePack(code=code, description=name, itn=code in _ITN, **_SPECIAL.get(code, {}))
+    for code, name in _NAMES.items()
 }
 """The packs of the languages in the contract's table, by code."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sottovoce.request import SubtitleLimits
+from sottovoce.transcript.entities.items import as_words
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Attaches, ChannelLabel, Item, Mark, Samples, SpeakerLabel, samples
 from sottovoce.transcript.timeline import units
@@ -76,7 +77,7 @@ def cues(items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, e
     `PAUSE` before the next cue, up to the time needed for reading.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
-    groups = list(_groups(_tokens(items, pack, width), pack.delimiter, width, rows))
+    groups = list(_groups(_tokens(as_words(items), pack, width), pack.delimiter, width, rows))
     texts = [_lines(group, pack.delimiter, width) for group in groups]
     speed = READING_SPEEDS.get(pack.code, READING_SPEED)
     times = _times(groups, [-(-sum(map(len, lines)) * RATE // speed) for lines in texts], max(0, end))

@@ -24,8 +24,25 @@ DISFLUENCIES: Mapping[str, frozenset[str]] = {
         "huh aha ah aw eh err hmm mm um uh uh-oh uh-huh uh-uh mhm a-ha aah aahh aaw ah-ha ahaa ahh ahha aww "
         "eeh erm hhm hhmm hm huh-uh m-hm uggh ugh ughh uhh uhhm uhm uhmm umm uuh uuhh uum"
     ),
+    # Our own lists: only sounds that are no words of the language, so that no meaning is lost.
+    "ar": _set("امم امممم اممم آآ آآآ اه اهه ااه همم هممم"),
+    "da": _set("øh øhm øhh øhhm øhmm hmm hm æh æhm mhm"),
+    "nl": _set("uh uhm uhh uhhm eh ehm ehh euh euhm hmm hm mhm uhu"),
+    "fr": _set("euh euhh heu heuh hum hmm hm mmh mmm bah mhm"),
+    "de": _set("äh ähm ähh ähhm äähm ääh öh öhm öhh hm hmm mhm hmhm eh ehm"),
+    "el": _set("εε εεε εμ εμμ χμ χμμ μμ μμμ αα"),
+    "he": _set("אהה אההה אממ אמממ המממ ההמ אהמ"),
+    "hi": _set("उम उम्म हम्म हम्मम अं अम्म उह उहह"),
+    "hu": _set("öö ööö őő ööm öhm ühüm hmm hm hüm mhm ööh"),
+    "it": _set("ehm eehm ehmm uhm mmm mm hmm hm mhm uhmm"),
+    "ja": _set("えー えーと えーっと ええと えっと えーとー あー あのー うーん うーんと んー んーと"),
+    "cmn": _set("呃 呃呃 嗯嗯 嗯哼 唔"),
+    "pl": _set("yyy yy eee eeee yyyy hmm hm mhm ymm emm"),
+    "pt": _set("hum hmm hm ahn ãh ãhn éé ééé hã uhm mhm"),
+    "ru": _set("эм эмм эээ ээ хм хмм ммм мм мгм"),
+    "es": _set("eh ehh ehm em emm mmm mm hmm hm eem ehmm mhm"),
 }
-"""Language code → hesitations in the form of `normalised`."""
+"""Language code → hesitations in the form of `normalised`, for the 17 languages of the contract (§7.4)."""
 
 # Strong words only, with their inflections; mild and ambiguous ones (god, kill, cock, gay) are left out.
 PROFANITIES: Mapping[str, frozenset[str]] = {

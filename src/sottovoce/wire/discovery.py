@@ -18,11 +18,12 @@ LOCALES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """The languages of one mode: their codes, the output locales of some of them, and those that can be identified."""
+    """The languages of one mode: their codes, the output locales and domains of some, and those that can be identified."""
 
     languages: Sequence[str]
     locales: Mapping[str, Sequence[str]] = field(default_factory=dict)
     identified: Sequence[str] = ()
+    domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def _mode(coverage: Coverage) -> dict[str, Any]:
         "version": VERSION,
         "languages": list(coverage.languages),
         "locales": {code: list(names) for code, names in coverage.locales.items() if names},
-        "domains": {},
+        "domains": {code: list(names) for code, names in coverage.domains.items() if names},
     }
     return {"transcription": [transcription], "translation": [{"version": VERSION, "languages": {}}]}
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.transcript.formatting import join
+from sottovoce.transcript.formatting import join, normalised
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Item
 from sottovoce.transcript.tags import DISFLUENCIES, PROFANITIES, remove_disfluencies, tag_disfluencies, tag_profanities
@@ -95,3 +95,47 @@ def test_channels_do_not_take_over_marks() -> None:
 def test_another_language_keeps_its_words() -> None:
     items = tuple(said("um die Ecke ."))
     assert remove_disfluencies(items, pack("de")) == items
+
+
+def test_all_languages_of_the_contract_have_a_list() -> None:
+    assert set(DISFLUENCIES) == {
+        "ar",
+        "da",
+        "nl",
+        "en",
+        "fr",
+        "de",
+        "el",
+        "he",
+        "hi",
+        "hu",
+        "it",
+        "ja",
+        "cmn",
+        "pl",
+        "pt",
+        "ru",
+        "es",
+    }
+    assert all(normalised(word) == word for words in DISFLUENCIES.values() for word in words)
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        ("de", "Ähm , wir gehen , äh , um die Ecke .", "Wir gehen um die Ecke."),
+        ("fr", "Euh , on y va .", "On y va."),
+        ("es", "Eh , no sé .", "No sé."),
+        ("it", "È una casa , ehm , grande .", "È una casa grande."),
+        ("nl", "Een uhm huis .", "Een huis."),
+    ],
+)
+def test_removal_in_other_languages(code: str, before: str, after: str) -> None:
+    assert join(remove_disfluencies(said(before), pack(code)), pack(code)) == after
+
+
+@pytest.mark.parametrize(
+    "text", ["Scunthorpe", "the cock crowed", "Moby Dick", "oh my god", "gay rights", "Essex", "assess"]
+)
+def test_no_profanity_where_there_is_none(text: str) -> None:
+    assert not any(getattr(item, "tags", ()) for item in tag_profanities(said(text), EN))

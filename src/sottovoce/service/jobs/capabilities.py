@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sottovoce.engines import registry
+from sottovoce.engines.domains import Domain
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
@@ -17,6 +18,7 @@ from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
 from sottovoce.pipeline.results import RESULT_STAGES
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
+from sottovoce.transcript import spelling
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
 
@@ -31,18 +33,12 @@ class Feature:
 
 
 def spells(locale: str | None) -> bool:
-    """True if this server supports the output locale *locale*: en-US, and both scripts of Mandarin."""
-    return locale in {None, "en-US", *script.LOCALES}
-
-
-def _foreign_locale(request: TranscriptionRequest) -> bool:
-    return not spells(request.output_locale)
+    """True if this server supports the output locale *locale*: three of English, and both scripts of Mandarin."""
+    return locale in {None, *spelling.LOCALES, *script.LOCALES}
 
 
 # no engine supports these
 UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
-    Feature(asked=lambda r: r.domain is not None, at="transcription_config.domain", name="a domain model"),
-    Feature(asked=_foreign_locale, at="transcription_config.output_locale", name="this spelling"),
     Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
 )
 
@@ -140,8 +136,9 @@ def _check_identification(request: TranscriptionRequest, transcribable: frozense
 class CapabilityTable:
     """The capabilities of the region's engines, best first. An API process reads them from the rows of the workers."""
 
-    def __init__(self, engines: tuple[Capabilities, ...]) -> None:
+    def __init__(self, engines: tuple[Capabilities, ...], domains: Mapping[str, Domain] | None = None) -> None:
         self.engines = engines
+        self.domains = domains or {}
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -167,6 +164,8 @@ class CapabilityTable:
         """Choose the engine for *request*. Raises `Refused`, naming the field that no engine supports."""
         if not self.engines:
             raise Refused(Kind.UNAVAILABLE, "no worker has registered yet; try again later")
+        if not isinstance(request, AlignmentRequest):
+            self._check_domain(request)
         choice = self.resolve(request).main
         if isinstance(request, AlignmentRequest):
             return choice
@@ -180,7 +179,7 @@ class CapabilityTable:
 
     def resolve(self, request: Request) -> Resolved:
         """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""
-        return resolve(request, self.engines)
+        return resolve(request, self._suitable(request))
 
     def resolve_live(self, request: LiveRequest) -> Mapping[Skill, EngineKey]:
         """The engine of a realtime session, by skill. Raises `Refused`, naming the field that no engine here supports."""
@@ -189,11 +188,61 @@ class CapabilityTable:
         choice = registry.choose(request.language, request.operating_point, self.live)
         for asked, at, name in (
             (request.domain is not None, "transcription_config.domain", "a domain model"),
-            (not spells(request.output_locale), "transcription_config.output_locale", "this spelling"),
+            (_respelled(request.output_locale), "transcription_config.output_locale", "this spelling"),
         ):
             if asked:
                 raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
         return {Skill.LIVE: choice.key}
+
+    def domains_of(self, language: str) -> tuple[str, ...]:
+        """The domains that a job in *language* may ask for."""
+        return tuple(
+            name
+            for name, domain in sorted(self.domains.items())
+            if any(language in entry.languages for entry in self._transcribing(domain))
+        )
+
+    def prepared(self, request: Request) -> Request:
+        """*request* with the vocabulary of its domain."""
+        if isinstance(request, AlignmentRequest) or request.domain is None:
+            return request
+        domain = self.domains.get(request.domain)
+        return request if domain is None else domain.prepared(request)
+
+    def _suitable(self, request: Request) -> tuple[Capabilities, ...]:
+        """The engines, without the skill to transcribe where the domain of *request* names another engine or model."""
+        domain = None if isinstance(request, AlignmentRequest) else self.domains.get(request.domain or "")
+        if domain is None:
+            return self.engines
+        return tuple(
+            entry if _is_of(entry, domain) else replace(entry, skills=entry.skills - {Skill.TRANSCRIPTION})
+            for entry in self.engines
+        )
+
+    def _check_domain(self, request: TranscriptionRequest) -> None:
+        """Raise `Refused` for a domain that is not set up, or whose engine or model is not present."""
+        if request.domain is None:
+            return
+        at = "transcription_config.domain"
+        if request.domain not in self.domains:
+            known = ", ".join(sorted(self.domains)) or "none"
+            why = f"the domain {request.domain!r} is not installed on this server (installed: {known})"
+            raise Refused(Kind.INVALID_CONFIG, why, at=at)
+        if not self._transcribing(self.domains[request.domain]):
+            why = f"the engine or model of the domain {request.domain!r} is not present on this server; leave out the domain"
+            raise Refused(Kind.INVALID_CONFIG, why, at=at)
+
+    def _transcribing(self, domain: Domain) -> tuple[Capabilities, ...]:
+        return tuple(entry for entry in self.engines if Skill.TRANSCRIPTION in entry.skills and _is_of(entry, domain))
+
+
+def _is_of(entry: Capabilities, domain: Domain) -> bool:
+    return domain.engine in {None, entry.engine} and domain.model in {None, entry.model}
+
+
+def _respelled(locale: str | None) -> bool:
+    """True if *locale* needs the stage of spelling, which realtime sessions do not run."""
+    return locale in spelling.LOCALES and locale != "en-US"
 
 
 def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:

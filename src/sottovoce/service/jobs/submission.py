@@ -38,6 +38,7 @@ from sottovoce.service.storage.blob_keys import result_key
 from sottovoce.transcript import alignment, codec, marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.model import RATE, Samples, Transcript
+from sottovoce.wire.v2.unknown_members import unknown_members
 
 _log = logging.getLogger(__name__)
 
@@ -252,6 +253,7 @@ class JobSubmitter:
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
         new = self._new_job(submission, duration_ms)
+        unknown = [] if submission.legacy is not None else await asyncio.to_thread(unknown_members, submission.config)
         result = result_key(new.id, 0)
         if submission.empty:
             await self._blobs.put(result, await self._empty_result(submission, new))
@@ -262,6 +264,8 @@ class JobSubmitter:
             if _elapsed() - held_at > HOLD_FOR:
                 raise RuntimeError("the job was inserted too late: its credits may have been released already")
             repository.insert(connection, new, room)
+            for text in unknown:
+                repository.append_log(connection, new.id, stage="accepted", text=text, level="WARNING")
             account = str(new.caller.workspace_id)
             if submission.empty:
                 repository.finish_unheard(connection, new.id, result_key=result, keep_ms=self._keep_ms)

@@ -257,7 +257,7 @@ class JobRunner:
     def _request(self, job: Job) -> Request:
         if job.config is None:
             raise LeaseLost
-        return parse_job_config(self._encryptor.decrypt(job.config))
+        return self._offers.prepared(parse_job_config(self._encryptor.decrypt(job.config)))
 
     def _encrypt_voiceprints(self, job: Job, request: Request, payload: bytes) -> bytes:
         """The result with its voice prints encrypted."""

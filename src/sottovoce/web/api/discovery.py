@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import skilled
 from sottovoce.pipeline.identification import UNSUPPORTED
-from sottovoce.service.jobs.capabilities import spells
+from sottovoce.service.jobs.capabilities import CapabilityTable, spells
 from sottovoce.service.regions import GENERAL, KNOWN, Mode, Region
 from sottovoce.service.runtime import Runtime
 from sottovoce.web.responses import JSON
@@ -26,8 +26,8 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         engines = runtime.offers.engines
         live = runtime.live_offers.live or runtime.offers.live  # of this process, else of the region's workers
         body = wire.features(
-            batch=_coverage(engines) if Mode.BATCH in here.modes else None,
-            realtime=_coverage(live) if live and Mode.REALTIME in here.modes else None,
+            batch=_coverage(engines, runtime.offers) if Mode.BATCH in here.modes else None,
+            realtime=_coverage(live, runtime.offers) if live and Mode.REALTIME in here.modes else None,
         )
         return Response(orjson.dumps(body), media_type=JSON)
 
@@ -60,7 +60,7 @@ def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[R
     ]
 
 
-def _coverage(engines: Iterable[Capabilities]) -> Coverage:
+def _coverage(engines: Iterable[Capabilities], table: CapabilityTable) -> Coverage:
     engines = skilled(engines, Skill.TRANSCRIPTION)
     languages = sorted({code for engine in engines for code in engine.languages})
     spelled = [name for names in wire.LOCALES.values() for name in names if spells(name)]
@@ -69,5 +69,6 @@ def _coverage(engines: Iterable[Capabilities]) -> Coverage:
         languages=languages,
         locales={code: names for code in languages if (names := wire.locales(code, spelled))},
         # identification never returns a bilingual pack, and some languages are never identified (contract §6.6)
+        domains={code: found for code in languages if (found := table.domains_of(code))},
         identified=sorted(code for code in heard - UNSUPPORTED if "_" not in code),
     )

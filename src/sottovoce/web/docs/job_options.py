@@ -77,10 +77,14 @@ OPTIONS: tuple[Option, ...] = (
         example="en",
         engines="`auto`: Whisper with a multilingual model",
     ),
-    Option(path=f"{_T}.domain", meaning="A domain model. Refused: there is none here.", example="medical"),
+    Option(
+        path=f"{_T}.domain",
+        meaning="A domain that the operator set up: its vocabulary, engine or model. Others are refused, with those installed.",
+        example="medical",
+    ),
     Option(
         path=f"{_T}.output_locale",
-        meaning="The spelling of the output: `en-US`, `cmn-Hans` or `cmn-Hant`. Others are refused.",
+        meaning="The spelling of the output: `en-GB`, `en-US`, `en-AU`, `cmn-Hans` or `cmn-Hant`.",
         default="`cmn-Hans` for Mandarin",
         example="cmn-Hant",
     ),
@@ -118,7 +122,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         path=f"{_T}.punctuation_overrides.sensitivity",
-        meaning="Accepted, 0 to 1; it has no effect: the engines here do not grade their marks.",
+        meaning="0 to 1: higher values give more marks. Below 0.5 unsure marks are left out; above, more pauses get a comma.",
         default="0.5",
         example=0.5,
     ),
@@ -142,7 +146,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         path=f"{_T}.enable_entities",
-        meaning="Accepted; it has no effect yet: no entities are marked.",
+        meaning="Show numbers, dates and addresses as entities with spoken and written form. The text is the same without it.",
         default="false",
         example=True,
     ),
@@ -160,7 +164,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(path=_F, meaning="Changes to the finished text.", example={"remove_disfluencies": True}),
     Option(
         path=f"{_F}.remove_disfluencies",
-        meaning="Leave out hesitations such as *um*. Without it they are tagged.",
+        meaning="Leave out hesitations such as *um* (17 languages). Without it they are tagged.",
         default="false",
         example=True,
     ),

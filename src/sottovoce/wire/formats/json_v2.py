@@ -4,9 +4,11 @@ Optional members without a value are left out, never null. `content`, `confidenc
 clients read them without a default; an unknown confidence is 1.0.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sottovoce.transcript.entities.items import as_words
 from sottovoce.transcript.languages import LanguagePack, pack
 from sottovoce.transcript.model import UNKNOWN_SPEAKER, Entity, Identification, Item, Mark, Transcript, Word, seconds
 from sottovoce.wire import timestamps
@@ -43,7 +45,7 @@ def render(source: Source) -> dict[str, Any]:
         "format": FORMAT,
         "job": _job(source.job),
         "metadata": _metadata(source, language),
-        "results": [_result(item, language) for item in transcript.items],
+        "results": [_result(item, language) for item in _shown(transcript.items, source.job.config)],
     }
     for result in transcript.results:
         if name := _RESULTS.get(result.name):
@@ -54,6 +56,12 @@ def render(source: Source) -> dict[str, Any]:
             {"label": speaker.label, "speaker_identifiers": list(speaker.prints)} for speaker in with_prints
         ]
     return body
+
+
+def _shown(items: Iterable[Item], config: dict[str, Any] | None) -> Iterable[Item]:
+    """*items*, with the written words in place of entities unless *config* asks for entities (contract §7.4)."""
+    asked = (config or {}).get("transcription_config") or {}
+    return items if asked.get("enable_entities") is True else as_words(items)
 
 
 def _wants_speakers(config: dict[str, Any] | None) -> bool:

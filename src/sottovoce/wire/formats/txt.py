@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sottovoce.request import Diarization
+from sottovoce.transcript.entities.items import as_words
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import LanguagePack, pack
 from sottovoce.transcript.model import UNKNOWN_SPEAKER, Item, Mark, Transcript
@@ -24,7 +25,7 @@ def render(transcript: Transcript, *, diarization: Diarization) -> str:
     """
     header = _HEADERS[diarization]
     language = pack(transcript.language)
-    return "\n\n".join(turn.text(language) for turn in _turns(transcript.items, header))
+    return "\n\n".join(turn.text(language) for turn in _turns(as_words(transcript.items), header))
 
 
 def _speaker(item: Item) -> str:

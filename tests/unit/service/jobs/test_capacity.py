@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.domains import Domain, load
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
@@ -18,6 +19,7 @@ from sottovoce.request import (
     SpeakerDiarization,
     Summarization,
     TranscriptionRequest,
+    VocabEntry,
 )
 from sottovoce.service.jobs import capabilities
 from sottovoce.service.jobs.queue_estimate import QueueEstimate
@@ -56,7 +58,6 @@ def database(tmp_path):
 
 NOT_HERE = [
     (replace(PLAIN, domain="medical"), "transcription_config.domain"),
-    (replace(PLAIN, output_locale="en-GB"), "transcription_config.output_locale"),
     (replace(PLAIN, audio_events=()), "audio_events_config"),
     (
         replace(PLAIN, speaker_diarization=SpeakerDiarization(get_speakers=True)),
@@ -87,7 +88,63 @@ def test_what_is_covered_gets_the_engine_that_covers_it():
     found = capabilities.CapabilityTable((ENGLISH, GERMAN))
     assert found.check(PLAIN).engine == "e"
     assert found.check(replace(PLAIN, language="de", operating_point=OperatingPoint.ENHANCED)).engine == "g"
-    assert found.check(replace(PLAIN, output_locale="en-US")).engine == "e"
+    assert found.check(replace(PLAIN, output_locale="en-GB")).engine == "e"
+
+
+FINANCE = Domain(
+    name="finance", vocabulary=(VocabEntry(content="EBITDA", sounds_like=("e bit da",)),), engine="e", model=None
+)
+
+
+def test_a_domain_chooses_its_engine_and_adds_its_words():
+    better = replace(ENGLISH, engine="b", grade=90)
+    found = capabilities.CapabilityTable((ENGLISH, better, GERMAN), {"finance": FINANCE})
+    assert found.check(PLAIN).engine == "b"
+    assert found.check(replace(PLAIN, domain="finance")).engine == "e"
+    own = (VocabEntry(content="ebitda"), VocabEntry(content="x"))
+    assert found.prepared(replace(PLAIN, domain="finance")).additional_vocab == FINANCE.vocabulary
+    assert found.prepared(replace(PLAIN, domain="finance", additional_vocab=own)).additional_vocab == own
+    assert found.prepared(PLAIN) == PLAIN
+    assert (found.domains_of("en"), found.domains_of("de")) == (("finance",), ())
+
+
+@pytest.mark.parametrize(
+    ("domains", "domain", "told"),
+    [
+        ({}, "medical", "installed: none"),
+        ({"finance": FINANCE, "law": FINANCE}, "medical", "installed: finance, law"),
+        ({"law": Domain(name="law", engine="z")}, "law", "engine or model of the domain 'law' is not present"),
+    ],
+)
+def test_a_domain_that_is_not_installed_is_refused(domains, domain, told):
+    with pytest.raises(Refused) as refused:
+        capabilities.CapabilityTable((ENGLISH,), domains).check(replace(PLAIN, domain=domain))
+    assert refused.value.at == "transcription_config.domain"
+    assert told in str(refused.value)
+
+
+def test_the_files_of_domains_are_read(tmp_path):
+    file = tmp_path / "words.txt"
+    file.write_text("# ours\nEBITDA | e bit da, ebit a\n\nNet Asset Value\n", encoding="utf-8")
+    (found,) = load({"finance": {"vocabulary": str(file), "model": "m"}}).values()
+    assert found.vocabulary == (
+        VocabEntry(content="EBITDA", sounds_like=("e bit da", "ebit a")),
+        VocabEntry(content="Net Asset Value"),
+    )
+    assert (found.engine, found.model) == (None, "m")
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({}, "is empty"),
+        ({"words": "x"}, "'words' is unknown"),
+        ({"vocabulary": "/nowhere/words.txt"}, "cannot be read"),
+    ],
+)
+def test_a_domain_that_cannot_be_read_stops_the_start(members, told):
+    with pytest.raises(ValueError, match=told):
+        load({"law": members})
 
 
 ALIGNER = replace(GERMAN, engine="a", skills=frozenset({Skill.ALIGNMENT}))

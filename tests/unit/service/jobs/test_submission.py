@@ -132,6 +132,19 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(database, tmp_path)
 
 
+def test_unknown_members_are_told_in_the_jobs_log(desk: Desk) -> None:
+    async def go() -> None:
+        config = b'{"type": "transcription", "transcription_config": {"language": "en", "diarisation": "speaker"}}'
+        await desk.submitter().accept(await desk.submission(config=config))
+        with desk.database.reading() as connection:
+            lines = repository.log_lines(connection, ID)
+        (told,) = [line for line in lines if line.level == "WARNING"]
+        assert "'transcription_config.diarisation' is unknown" in told.text
+        assert "'diarization'" in told.text
+
+    asyncio.run(go())
+
+
 def test_an_accepted_job_is_durable_queued_and_sealed(desk: Desk) -> None:
     async def go() -> None:
         assert (await desk.submitter().accept(await desk.submission())).id == ID

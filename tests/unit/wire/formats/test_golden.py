@@ -14,7 +14,7 @@ import pytest
 from sottovoce.job import State
 from sottovoce.request import Diarization, SubtitleLimits
 from sottovoce.transcript import codec
-from sottovoce.transcript.model import RATE, UNKNOWN_SPEAKER, Transcript
+from sottovoce.transcript.model import RATE, UNKNOWN_SPEAKER, Entity, Transcript
 from sottovoce.wire.formats import json_v2 as v2_transcript
 from sottovoce.wire.formats import srt, txt, vtt
 from sottovoce.wire.v2.job import JobView
@@ -46,6 +46,7 @@ def view(transcript: Transcript) -> JobView:
                 "language": transcript.language,
                 "diarization": str(diarization(transcript)),
                 "additional_vocab": [{"content": "Sottovoce", "sounds_like": ["sotto voce"]}],
+                **({"enable_entities": True} if any(isinstance(item, Entity) for item in transcript.items) else {}),
                 **({"speaker_diarization_config": {"get_speakers": True}} if transcript.speakers else {}),
             },
             "output_config": {"srt_overrides": {"max_lines": 2}},

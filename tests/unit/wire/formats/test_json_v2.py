@@ -30,7 +30,7 @@ from sottovoce.wire.formats.json_v2 import Source, language_pack_info
 from sottovoce.wire.v2.job import JobView
 from tests.unit.transcript.transcript_values import lines, m, said, w
 
-CONFIG: dict[str, Any] = {"type": "transcription", "transcription_config": {"language": "en"}}
+CONFIG: dict[str, Any] = {"type": "transcription", "transcription_config": {"language": "en", "enable_entities": True}}
 VIEW = JobView(
     id="yjbmf9kqub",
     state=State.DONE,
@@ -111,11 +111,11 @@ def test_the_metadata() -> None:
     assert rendered()["metadata"] == {
         "created_at": "1970-01-01T00:00:00.001000Z",
         "type": "transcription",
-        "transcription_config": {"language": "en"},
+        "transcription_config": {"language": "en", "enable_entities": True},
         "orchestrator_version": "0.1.0",
         "language_pack_info": {
             "adapted": False,
-            "itn": False,
+            "itn": True,
             "language_description": "English",
             "word_delimiter": " ",
             "writing_direction": "left-to-right",
@@ -253,6 +253,14 @@ def test_an_entity() -> None:
     assert [form["type"] for form in result["spoken_form"]] == ["word", "punctuation", "word"]
     assert [form["alternatives"][0]["content"] for form in result["spoken_form"]] == ["twenty", "-", "pounds"]
     assert [form["type"] for form in result["written_form"]] == ["word"]
+
+
+def test_without_enable_entities_an_entity_is_the_words_that_are_written() -> None:
+    plain = replace(VIEW, config={"type": "transcription", "transcription_config": {"language": "en"}})
+    (result,) = rendered(entity(channel="a", volume=3.0), view=plain)["results"]
+    assert (result["type"], result["alternatives"][0]["content"]) == ("word", "£20")
+    assert (result["channel"], result["volume"]) == ("a", 3.0)
+    assert "entity_class" not in result
 
 
 def test_a_piece_of_an_entity_has_four_members() -> None:

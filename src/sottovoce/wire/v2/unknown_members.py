@@ -1,0 +1,57 @@
+"""Members of a config that no model has, for the job's log: `diarisation` → `diarization`.
+
+Unknown members are legal (contract §6), so a misspelt one is accepted and would have no effect without a word about it.
+"""
+
+import difflib
+import types
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import from_json
+
+from sottovoce.wire.v2.config_schema import JobConfig
+
+MAX_TOLD = 10
+"""Unknown members that are told; a config may have thousands."""
+_LONGEST = 60  # characters of a name
+
+
+def unknown_members(config: bytes) -> list[str]:
+    """One sentence for each member of *config* (a valid config) that has no effect, at most `MAX_TOLD`."""
+    tree = from_json(config.removeprefix(b"\xef\xbb\xbf"), cache_strings="none")
+    found = _unknown(tree, JobConfig, "")
+    return [_told(path, near) for path, near in islice(found, MAX_TOLD)]
+
+
+def _told(path: str, near: str) -> str:
+    hint = f"; the nearest known name is {near!r}" if near else ""
+    return f"the config member {path!r} is unknown and has no effect{hint}"
+
+
+def _unknown(tree: Any, model: type[BaseModel], at: str) -> Iterator[tuple[str, str]]:
+    """Path and nearest known name of the unknown members of *tree*."""
+    if not isinstance(tree, dict):
+        return
+    fields = model.model_fields
+    names = {field.alias or name: field.annotation for name, field in fields.items()}
+    for name, value in tree.items():
+        if name not in names:
+            near = difflib.get_close_matches(name[:_LONGEST], names, n=1)
+            yield at + name[:_LONGEST], near[0] if near else ""
+            continue
+        for inner in _models(names[name]):
+            for child in value if isinstance(value, list) else (value,):
+                yield from _unknown(child, inner, f"{at}{name}.")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that *annotation* contains."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    if get_origin(annotation) in {Annotated, Union, types.UnionType, list, tuple}:
+        for inner in get_args(annotation):
+            yield from _models(inner)

@@ -1,0 +1,152 @@
+"""Entities as items: times, spoken and written forms, and the words that they are shown as."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sottovoce.transcript import tags, verbalization
+from sottovoce.transcript.entities.items import as_words, rewrite
+from sottovoce.transcript.formatting import join
+from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import Entity, Item, Mark, Word
+from tests.unit.transcript.transcript_values import m, said, texts, w
+
+EN = pack("en")
+
+
+def speak(words: Sequence[str]) -> list[Sequence[str]]:
+    return [ways[0] if ways else () for ways in verbalization.spoken(words, "en")]
+
+
+def rewritten(items: Sequence[Item], **more: tuple[str, ...]) -> tuple[Item, ...]:
+    return rewrite(items, EN, speak, **more)
+
+
+def entity(items: Sequence[Item]) -> Entity:
+    (found,) = [item for item in items if isinstance(item, Entity)]
+    return found
+
+
+def test_an_entity_has_its_words_and_their_times() -> None:
+    line = said("it costs twenty five dollars now", confidence=0.9)
+    found = entity(rewritten([*line[:3], replace(line[3], confidence=0.5), *line[4:]]))
+    assert (found.text, found.entity_class, found.confidence) == ("$25", "money", 0.5)
+    assert [word.text for word in found.spoken] == ["twenty", "five", "dollars"]
+    assert (found.start, found.end) == (line[2].start, line[4].end)
+    assert [(word.text, word.start, word.end) for word in found.written] == [("$25", line[2].start, line[4].end)]
+
+
+def test_written_words_share_the_time() -> None:
+    found = entity(rewritten(said("fifteenth of january twenty twenty two")))
+    assert [word.text for word in found.written] == ["15th", "of", "January", "2022"]
+    assert found.written[0].start == found.start
+    assert found.written[-1].end == found.end
+    assert all(a.end == b.start for a, b in zip(found.written, found.written[1:], strict=False))
+
+
+def test_digits_get_their_spoken_form() -> None:
+    found = entity(rewritten([w("$5", 0, 1), w("million", 1, 2)]))
+    assert [word.text for word in found.spoken] == ["five", "million", "dollars"]
+    assert [round(word.end / 16_000, 2) for word in found.spoken] == [1.0, 1.5, 2.0]
+    other = rewrite([w("3,5", 0, 1), w("%", 1, 2)], pack("de"), lambda _: [("drei", "komma", "fünf"), ()])
+    assert [word.text for word in entity(other).spoken] == ["drei", "komma", "fünf", "Prozent"]
+
+
+def test_a_time_with_a_dot_is_spoken_as_a_time() -> None:
+    found = entity(rewritten([w("at"), w("11.40", 0, 1), w("a.m.", 1, 2)]))
+    assert (found.text, [word.text for word in found.spoken]) == ("11:40 a.m.", ["eleven", "forty", "a", "m"])
+
+
+def test_digits_of_a_small_number_become_a_word() -> None:
+    assert texts(rewritten([w("5"), w("people"), m("."), w("5"), w("years")])) == [
+        "Five",
+        "people",
+        ".",
+        "Five",
+        "years",
+    ]
+    assert texts(rewritten(said("about 5 people"))) == ["about", "five", "people"]
+
+
+def test_no_entity_spans_two_speakers() -> None:
+    line = [w("twenty", speaker="S1"), w("five", speaker="S2")]
+    assert texts(rewritten(line)) == ["20", "five"]
+
+
+def test_a_full_stop_replaces_the_dot_of_the_time() -> None:
+    assert join(rewritten(said("at eleven forty p m .")), EN) == "at 11:40 p.m."
+    assert join(rewritten(said("at eleven forty p m today .")), EN) == "at 11:40 p.m. today."
+
+
+def test_custom_words_stay() -> None:
+    assert texts(rewritten(said("Area 51 and 52"), keep=("Area 51",))) == ["Area", "51", "and", "52"]
+    assert not isinstance(rewritten(said("Area 51"), keep=("Area 51",))[1], Entity)
+
+
+def test_a_language_without_tables_is_unchanged() -> None:
+    line = tuple(said("dwadzieścia pięć 5"))
+    assert rewrite(line, pack("pl"), speak) == line
+
+
+def test_as_words_shows_what_is_written() -> None:
+    (first, second) = as_words(rewritten([w("$5", 0, 1, volume=3.0, confidence=0.5), w("million", 1, 2, volume=3.0)]))
+    assert isinstance(first, Word)
+    assert (first.text, second.text, first.volume, first.confidence) == ("$5", "million", 3.0, 0.5)
+    whole = Entity(text="£20", entity_class="money", spoken=(), written=(), start=1, end=5)
+    assert [(word.text, word.start, word.end) for word in as_words([whole, m(",")])] == [("£20", 1, 5), (",", 0, 0)]
+
+
+WORDS = [
+    "twenty",
+    "five",
+    "dollars",
+    "um",
+    "and",
+    "20",
+    "$5",
+    "a.m.",
+    "at",
+    "three",
+    "p",
+    "m",
+    "percent",
+    "half",
+    "dot",
+    "com",
+    ".",
+    ",",
+    "july",
+    "first",
+    "uh",
+    "we",
+    "2nd",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=15))
+def test_no_word_is_lost_and_a_second_time_changes_nothing(line: list[str]) -> None:
+    items = said(" ".join(line))
+    once = rewritten(items)
+    assert rewritten(once) == once
+    spoken = [part for item in once for part in (item.spoken if isinstance(item, Entity) else (item,))]
+    if not any(char.isdigit() for char in "".join(line)):
+        assert [part.text.casefold() for part in spoken] == [item.text.casefold() for item in items]
+    for item in once:
+        if isinstance(item, Entity):
+            assert (item.spoken[0].start, max(part.end for part in item.spoken)) == (item.start, item.end)
+            assert (item.written[0].start, item.written[-1].end) == (item.start, item.end)
+            assert all(part.start <= part.end for part in (*item.spoken, *item.written))
+    assert join(as_words(once), EN).replace(" ", "") == join(once, EN).replace(" ", "")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=12))
+def test_removed_disfluencies_change_no_other_word(line: list[str]) -> None:
+    items = said(" ".join(line))
+    kept = [item.text.casefold() for item in items if isinstance(item, Word) and item.text not in {"um", "uh"}]
+    left = tags.remove_disfluencies(items, EN)
+    assert [item.text.casefold() for item in left if isinstance(item, Word)] == kept
+    assert all(isinstance(item, Word | Mark) for item in left)
