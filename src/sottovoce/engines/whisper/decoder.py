@@ -195,8 +195,7 @@ class Decoder:
         )
         (hypothesis,) = self._placed(encoded, [clip], [draft], task)
         count = _covering(hypothesis.words, prefix)
-        kept = _before_exhausted(hypothesis.words, count, len(audio))
-        return replace(hypothesis, words=kept), count
+        return replace(hypothesis, words=_before_exhausted(hypothesis.words, count, len(audio))), count
 
     def _encoded(self, clips: Sequence[Clip]) -> Any:
         """The encoder's output for *clips*. Each thread caches that of its last clip, which is often decoded again."""
