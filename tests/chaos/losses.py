@@ -107,7 +107,7 @@ def lost_database(round_: Round) -> None:
         world.api.stop()
         path, name = rng.choice(((world.region / "region.db", "region"), (world.api.data / "control.db", "control")))
         lose, says = rng.choice(_LOSSES)
-        with _lost(path, lose):
+        with world.disconnected(), _lost(path, lose):
             _expect(refusal(world.api), str(path), says, "restore it from the backup", *_flag(name, says))
     else:
         name = rng.choice(("region", "control"))
@@ -141,7 +141,9 @@ def _flag(name: str, says: str) -> list[str]:
 
 @contextlib.contextmanager
 def _lost(path: Path, lose: Callable[[Path], None]) -> Iterator[None]:
-    """Lose the file of a stopped server, which has no write-ahead log, while the context is open."""
+    """Lose the file of a stopped server while the context is open. Raises if a write-ahead log still has a part of it."""
+    if (log := path.with_name(path.name + "-wal")).exists() and log.stat().st_size:
+        raise AssertionError(f"{log} was not emptied")
     kept = path.with_name("kept.db")
     shutil.copy(path, kept)
     try:

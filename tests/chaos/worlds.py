@@ -120,8 +120,7 @@ class World:
         try:
             self._build()
             self.queue = DbosQueue(self.database)
-            self._undo.callback(self.database.close)
-            self._undo.callback(self.queue.close)
+            self._undo.callback(self._disconnect)
         except BaseException:
             self._undo.close()
             raise
@@ -133,6 +132,11 @@ class World:
 
     def _build(self) -> None:
         raise NotImplementedError
+
+    def _disconnect(self) -> None:
+        """Close the harness's own connections."""
+        self.queue.close()
+        self.database.close()
 
     def _start(self, server: Server) -> Server:
         self._undo.callback(server.kill)
@@ -223,6 +227,16 @@ class Embedded(World):
         self.region = self.api.data / "eu1"
         self.database = Database(sqlite_url(self.region / "region.db"))
         self.blobs = Blobs.open(f"file://{self.region / 'blobs'}", {})
+
+    @contextlib.contextmanager
+    def disconnected(self) -> Iterator[None]:
+        """Close the harness's own connections while the context is open; the last one to close empties the write-ahead log."""
+        self._disconnect()
+        try:
+            yield
+        finally:
+            self.database = Database(sqlite_url(self.region / "region.db"))
+            self.queue = DbosQueue(self.database)
 
     def keys(self, job_id: str) -> list[str]:
         """Read from the folder: quicker than through the store."""
