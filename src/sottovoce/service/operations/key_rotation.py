@@ -118,7 +118,9 @@ def _reencrypt(encryptor: Encryptor, control: Database, regions: Sequence[Region
             with control.writing() as connection:
                 temporary_keys.renew(connection, encryptor, region.name)
         with region.database.writing() as connection:
-            if key_check.is_accepted(connection, encryptor):  # what the operator has accepted holds for the new key, too
+            if key_check.is_accepted(
+                connection, encryptor
+            ):  # what the operator has accepted holds for the new key, too
                 key_check.accept(connection, encryptor)
         for column in SEALED:
             for part in _column(region.database, encryptor, column):
