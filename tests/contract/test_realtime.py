@@ -491,7 +491,7 @@ def _frame(message: dict[str, Any]) -> bytes:
 
 
 def test_the_limits_of_http_connections_do_not_apply_to_sessions(tmp_path: Path) -> None:
-    limits = {"max_connections_per_address": 2, "transfer_timeout": 1.0, "head_timeout": 1.0}
+    limits: dict[str, Any] = {"max_connections_per_address": 2, "transfer_timeout": 1.0, "head_timeout": 1.0}
     with live_server(tmp_path, **limits) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(client(server)).start() for _ in range(5)]
         time.sleep(2.5)  # longer than a request may make no progress
@@ -503,6 +503,12 @@ def test_the_limits_of_http_connections_do_not_apply_to_sessions(tmp_path: Path)
 
 def test_the_quota_of_a_key_and_a_drain(tmp_path: Path) -> None:
     with live_server(tmp_path, realtime_key_sessions=1) as server:
+        server.script.refuse = FULL
+        with client(server) as c:
+            c.send("StartRecognition", audio_format=RAW, transcription_config={"language": "en"})
+            assert c.error()[0] == "job_error"
+        server.script.refuse = None
+        until(lambda: len(server.gateway.sessions) == 0, "end of the refused session", 20)
         with client(server) as c:
             c.start()
             usage = c.got[0]

@@ -54,7 +54,7 @@ def until_message(opened: ClientConnection, name: str) -> list[dict[str, Any]]:
 def spoken(demo: Path, seconds: float) -> bytes:
     with wave.open(str(demo)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16000, 1, 2)
-        return file.readframes(round(seconds * 16000))
+        return bytes(file.readframes(round(seconds * 16000)))
 
 
 def live_children(server: Server) -> list[int]:
