@@ -414,11 +414,101 @@ def test_tiny_frames(server: LiveServer) -> None:
     assert asyncio.run(_tiny(server)) == 3000
 
 
+FAULTS: list[bytes | str] = [
+    "", "{", "[]", "null", "0", '{"message": 1}', '{"message": "Hello"}', "[" * 5000, '{"message": "' + "x" * 5000,
+    '{"message": "AddChannelAudio", "channel": "x", "data": "!"}', '{"message": "StartRecognition", "audio_format": []}',
+    json.dumps({"message": "StartRecognition", "audio_format": RAW, "transcription_config": {"language": {"a": []}}}),
+    b"", b"\0" * 100, b"\xff" * 5000, '{"message": "EndOfStream", "last_seq_no": 1e400}', '{"a": "\\ud800"}',
+]  # fmt: skip
+
+
+async def _faults(server: LiveServer, number: int) -> str:
+    """Send a hundred faults; the first ends the session. Returns the type of the error."""
+    from websockets.asyncio.client import connect as open_socket
+
+    async with open_socket(server.url + "/v2", additional_headers=AUTH) as ws:
+        with contextlib.suppress(ConnectionClosed):
+            for step in range(100):
+                await ws.send(FAULTS[(number + step) % len(FAULTS)])
+        return str(json.loads(await ws.recv())["type"])
+
+
+def test_ten_thousand_faults_beside_good_sessions(server: LiveServer) -> None:
+    server.gateway.sessions.most, most = 200, server.gateway.sessions.most
+    server.script.load = Load(capacity=1000.0)
+    with contextlib.ExitStack() as stack:
+        good = [stack.enter_context(client(server)).start() for _ in range(3)]
+
+        async def all_faults() -> list[str]:
+            return await asyncio.gather(*(_faults(server, number) for number in range(100)))
+
+        for c in good:
+            c.socket.send(SECOND * 2)
+        assert set(asyncio.run(all_faults())) == {
+            "invalid_message",
+            "protocol_error",
+            "invalid_audio_type",
+            "invalid_config",
+        }
+        for c in good:
+            c.socket.send(SECOND * 2)
+            c.send("EndOfStream", last_seq_no=2)
+            c.until("EndOfTranscript")
+            assert c.text() == "alpha bravo charlie delta. " * 2
+    server.gateway.sessions.most = most
+
+
+def test_a_client_that_does_not_read_is_cut(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sottovoce.realtime.session.MAX_UNSENT", 100_000)
+    host, port = server.address.split(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect((host, int(port)))
+    raw.settimeout(20)
+    head = "GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    raw.sendall(f"{head}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode())
+    raw.recv(10)
+    raw.sendall(
+        _frame({"message": "StartRecognition", "audio_format": RAW, "transcription_config": {"language": "en"}})
+    )
+    ask = _frame({"message": "GetSpeakers"}) * 1000
+    with contextlib.suppress(OSError):
+        for _ in range(500):  # 20 MB of questions, whose answers are not read
+            raw.sendall(ask)
+        pytest.fail("the connection was not cut")
+    until(lambda: len(server.gateway.sessions) == 0, "end of the session", 30)
+    raw.close()
+
+
+def _frame(message: dict[str, Any]) -> bytes:
+    """A text frame with a mask of zeros."""
+    data = json.dumps(message).encode()
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    return b"\x81" + size + bytes(4) + data
+
+
 # ── a server of its own for each ──
+
+
+def test_the_limits_of_http_connections_do_not_apply_to_sessions(tmp_path: Path) -> None:
+    limits: dict[str, Any] = {"max_connections_per_address": 2, "transfer_timeout": 1.0, "head_timeout": 1.0}
+    with live_server(tmp_path, **limits) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(client(server)).start() for _ in range(5)]
+        time.sleep(2.5)  # longer than a request may make no progress
+        for c in clients:
+            c.send("GetSpeakers")
+            c.until("SpeakersResult")
+        assert httpx.get(f"http://{server.address}/started").status_code == 200
 
 
 def test_the_quota_of_a_key_and_a_drain(tmp_path: Path) -> None:
     with live_server(tmp_path, realtime_key_sessions=1) as server:
+        server.script.refuse = FULL
+        with client(server) as c:
+            c.send("StartRecognition", audio_format=RAW, transcription_config={"language": "en"})
+            assert c.error()[0] == "job_error"
+        server.script.refuse = None
+        until(lambda: len(server.gateway.sessions) == 0, "end of the refused session", 20)
         with client(server) as c:
             c.start()
             usage = c.got[0]

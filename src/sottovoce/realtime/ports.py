@@ -86,8 +86,8 @@ class Ledger(Protocol):
         """Count the session. Raises `Refused` if the caller has as many as it may have."""
         ...
 
-    async def leave(self, request: LiveRequest, audio: float) -> None:
-        """Count it no longer, and record its *audio*, seconds of all channels."""
+    async def leave(self, request: LiveRequest, audio: float | None) -> None:
+        """Count it no longer, and record its *audio*, seconds of all channels; `None`: it had no recogniser, so it was none."""
         ...
 
 

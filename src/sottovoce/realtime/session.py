@@ -138,7 +138,7 @@ class Session:
 
     async def _leave(self) -> None:
         if self._counted is not None:
-            await self._parts.ledger.leave(self._counted, self.audio)
+            await self._parts.ledger.leave(self._counted, self.audio if self._live else None)
 
     # ── from the client ──
 

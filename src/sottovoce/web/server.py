@@ -64,7 +64,8 @@ class Protocol(HttpToolsProtocol):
         """Admit the connection, or answer 503 and close it."""
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
-        if self.limits.admit(address, len(self.connections)):
+        # not `len(self.connections)`: WebSockets, which have limits of their own, are among them
+        if self.limits.admit(address, self.limits.open.total() + 1):
             self._address = address
             self._await_head()
         else:

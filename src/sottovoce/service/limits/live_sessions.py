@@ -61,12 +61,13 @@ class LiveSessions:
             lambda connection: enter(connection, session_id, holder, quota=self._quota, process=self._process)
         )
 
-    async def leave(self, session_id: str, record: Callable[[sa.Connection], None]) -> None:
+    async def leave(self, session_id: str, record: Callable[[sa.Connection], None] | None = None) -> None:
         """Count the session no longer, and *record* its usage in the same transaction."""
 
         def change(connection: sa.Connection) -> None:
             leave(connection, session_id)
-            record(connection)
+            if record is not None:
+                record(connection)
 
         await self._database.write(change)
 

@@ -182,8 +182,11 @@ class _Ledger:
         quota = self._sessions.most if counted.quota is None else counted.quota
         return Admitted(usage=counted.usage, quota=quota, at=counted.at, region=self._runtime.plan.folder.region)
 
-    async def leave(self, request: LiveRequest, audio: float) -> None:
-        """Count it no longer, and record its usage."""
+    async def leave(self, request: LiveRequest, audio: float | None) -> None:
+        """Count it no longer, and record its usage if it had a recogniser."""
+        if audio is None:
+            await self._runtime.live_sessions.leave(self._id)
+            return
         caller = self._caller
         record = usage.SessionUsage(
             session_id=self._id,
