@@ -23,6 +23,7 @@ from sottovoce.inference.pool import (
 )
 from sottovoce.request import TranscriptionRequest, VocabEntry
 from sottovoce.transcript import codec
+from sottovoce.transcript.entities.items import as_spoken
 from sottovoce.transcript.model import RATE, Attaches, Item, Mark
 
 FAULTS = (Refused, ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable)
@@ -79,7 +80,7 @@ class Service:
 
 def run_of(outcome: Outcome, cpu: float, wall: float, peak: int) -> bare.Run:
     """The transcript of *outcome* as words and text."""
-    items = codec.decode(outcome.payload).items
+    items = tuple(as_spoken(codec.decode(outcome.payload).items))  # references have the words that are said
     words = tuple(
         bare.Spoken(text=item.text, confidence=item.confidence, start=item.start / RATE)
         for item in items

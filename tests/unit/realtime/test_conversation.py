@@ -139,7 +139,7 @@ def test_the_first_messages_come_in_the_order_of_the_contract() -> None:
     assert names(after) == ["RecognitionStarted", "Info recognition_quality"]
     assert bodies(after)[0] == {
         "message": "RecognitionStarted", "id": "id-1", "orchestrator_version": "1.0",
-        "language_pack_info": {"adapted": False, "itn": False, "language_description": "English", "word_delimiter": " ",
+        "language_pack_info": {"adapted": False, "itn": True, "language_description": "English", "word_delimiter": " ",
                                "writing_direction": "left-to-right"},
     }  # fmt: skip
     assert bodies(after)[1]["quality"] == "broadcast"

@@ -15,7 +15,7 @@ from sottovoce.engines.protocols import LiveStream, LiveWord
 from sottovoce.pipeline.live import events, finals
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.formatting import LiveFormatter
-from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
+from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, ENTITY, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
 from sottovoce.pipeline.live.turnaround import Turnaround
 from sottovoce.pipeline.live.window import AudioBuffer, Window, context_of
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
@@ -55,7 +55,7 @@ class LiveChannel:
     def __init__(self, parts: ChannelParts, policy: LivePolicy) -> None:
         self._parts = parts
         self._policy = policy
-        self._finals = FinalsPolicy(policy)
+        self._finals = FinalsPolicy(policy, self._whole)
         self._turnaround = Turnaround()
         self._waiting: deque[Floats] = deque()
         self._backlog: Samples = 0
@@ -203,7 +203,9 @@ class LiveChannel:
 
     def _late(self) -> None:
         """Make words final whose time has passed although no decode came in time."""
-        if self._window is not None and (count := self._finals.due(self._open, self._judged)):
+        if self._window is not None and (
+            count := self._whole(self._open, self._finals.due(self._open, self._judged), self._judged)
+        ):
             self._commit(self._open[:count], self._window)
             self._open = self._open[count:]
             self._finals.restart()
@@ -233,6 +235,21 @@ class LiveChannel:
             self._buffer.forget(window.start)
         elif newest - window.start > self._policy.window + _OVERLONG:
             self._close(newest)
+
+    def _whole(self, words: Sequence[LiveWord], count: int, newest: Samples) -> int:
+        """Return *count* without an entity at its end that may go on, which waits for at most `ENTITY` longer (flexible mode)."""
+        if not count or not self._policy.flexible:
+            return count
+        items: list[Item] = []
+        ends: list[int] = []  # the number of items of the words up to each
+        for word in words:
+            items += self._parts.stream.items([word])
+            ends.append(len(items))
+        kept = self._parts.formatter.whole(items, ends[count - 1])
+        whole = sum(end <= kept for end in ends[:count])
+        if whole < count and newest - words[whole].end >= self._policy.max_delay + ENTITY - RATE // 2:
+            return count
+        return whole
 
     def _budget(self) -> Samples:
         """Audio that passes until the next decision: the step and the usual time of a decode; less with a short delay."""

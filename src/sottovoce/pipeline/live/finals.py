@@ -5,7 +5,7 @@ decode, or, with a short `max_delay`, when two decodes in a row agree on it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from sottovoce.engines.protocols import LiveWord
@@ -40,11 +40,18 @@ def marks_of(text: str) -> str:
     return text[len(bare) :] if bare else ""
 
 
-class FinalsPolicy:
-    """Decides for one channel, decode after decode; remembers the previous hypothesis."""
+Whole = Callable[[Sequence[LiveWord], int, Samples], int]
 
-    def __init__(self, policy: LivePolicy) -> None:
+
+class FinalsPolicy:
+    """Decides for one channel, decode after decode; remembers the previous hypothesis.
+
+    *whole*: returns how many of the first words, a number of them, and the newest time, may be final without dividing an entity.
+    """
+
+    def __init__(self, policy: LivePolicy, whole: Whole | None = None) -> None:
         self._policy = policy
+        self._whole = whole
         self._previous: tuple[str, ...] = ()
 
     def ready(self, words: Sequence[LiveWord], newest: Samples, budget: Samples) -> int:
@@ -62,6 +69,7 @@ class FinalsPolicy:
         while count and words[count - 1].end > newest - EDGE:
             count -= 1
         count = self._complete(words, count, newest)
+        count = self._whole(words, count, newest) if self._whole else count
         self._previous = tuple(_plain_text(word) for word in words[count:])
         return count
 

@@ -3,13 +3,14 @@
 Each final is formatted by itself, so a rule for several words applies only to words that become final together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sottovoce.audio.activity import VolumeTrack
 from sottovoce.pipeline import stages
 from sottovoce.request import LiveRequest, TranscriptionRequest
 from sottovoce.transcript import replacements
+from sottovoce.transcript.entities.items import as_words, entities
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Entity, Item, Mark, Samples, Word
 
@@ -83,9 +84,18 @@ class LiveFormatter:
             items = self._capitalised(items, remember=False)
         return self._formatted(items, end)
 
+    def whole(self, items: Sequence[Item], count: int) -> int:
+        """Return how many of the first *count* of *items* divide no entity, and none that may go on with the next words."""
+        words = [entry.content for entry in self._request.additional_vocab]
+        found = entities(items, self._pack, words)
+        divided = (span.first for span in found.spans if span.first < count < span.last)
+        return min(next(divided, count), found.open_from)
+
     def _formatted(self, items: tuple[Item, ...], end: Samples) -> tuple[Item, ...]:
         scene = stages.StageContext(request=self._request, pack=self._pack, end=end, punctuated=True, rules=self._rules)
         found = stages.run_stages(items, scene, self._failed)
+        if not self._request.enable_entities:
+            found = tuple(as_words(found))
         return tuple(self._with_volume(item) for item in found) if self._volume else found
 
     def _with_volume(self, item: Item) -> Item:

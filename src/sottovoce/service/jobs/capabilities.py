@@ -188,7 +188,7 @@ class CapabilityTable:
         choice = registry.choose(request.language, request.operating_point, self.live)
         for asked, at, name in (
             (request.domain is not None, "transcription_config.domain", "a domain model"),
-            (_respelled(request.output_locale), "transcription_config.output_locale", "this spelling"),
+            (not spells(request.output_locale), "transcription_config.output_locale", "this spelling"),
         ):
             if asked:
                 raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
@@ -238,11 +238,6 @@ class CapabilityTable:
 
 def _is_of(entry: Capabilities, domain: Domain) -> bool:
     return domain.engine in {None, entry.engine} and domain.model in {None, entry.model}
-
-
-def _respelled(locale: str | None) -> bool:
-    """True if *locale* needs the stage of spelling, which realtime sessions do not run."""
-    return locale in spelling.LOCALES and locale != "en-US"
 
 
 def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:

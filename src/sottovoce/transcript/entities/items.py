@@ -160,5 +160,14 @@ def as_words(items: Iterable[Item]) -> Iterator[Word | Mark]:
             )
 
 
+def as_spoken(items: Iterable[Item]) -> Iterator[Word | Mark]:
+    """*items* with the spoken words of each entity in its place, for comparison with what was said."""
+    for item in items:
+        if isinstance(item, Entity):
+            yield from item.spoken or (_alone(item),)
+        else:
+            yield item
+
+
 def _alone(item: Entity) -> Word:
     return Word(text=item.text, start=item.start, end=item.end, confidence=item.confidence, language=item.language)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sottovoce.transcript import tags, verbalization
-from sottovoce.transcript.entities.items import as_words, rewrite
+from sottovoce.transcript.entities.items import as_spoken, as_words, rewrite
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Entity, Item, Mark, Word
@@ -96,6 +96,18 @@ def test_as_words_shows_what_is_written() -> None:
     assert (first.text, second.text, first.volume, first.confidence) == ("$5", "million", 3.0, 0.5)
     whole = Entity(text="£20", entity_class="money", spoken=(), written=(), start=1, end=5)
     assert [(word.text, word.start, word.end) for word in as_words([whole, m(",")])] == [("£20", 1, 5), (",", 0, 0)]
+
+
+def test_as_spoken_shows_what_is_said() -> None:
+    assert texts(list(as_spoken(rewritten(said("it costs twenty dollars ."))))) == [
+        "it",
+        "costs",
+        "twenty",
+        "dollars",
+        ".",
+    ]
+    whole = Entity(text="£20", entity_class="money", spoken=(), written=(), start=1, end=5)
+    assert texts(list(as_spoken([whole]))) == ["£20"]
 
 
 WORDS = [
