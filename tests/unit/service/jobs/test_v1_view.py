@@ -45,7 +45,9 @@ def accept(region: Region, wanted: LegacyRequest = WANTED) -> None:
 
 
 def view(region: Region, **changes: Any) -> responses.LegacyView:
-    return V1ViewBuilder(region.encryptor, region.results).view(replace(region.job(), **changes), user_id=7)
+    return V1ViewBuilder(region.encryptor, region.results, region.large_work).view(
+        replace(region.job(), **changes), user_id=7
+    )
 
 
 def test_a_job_of_v1_is_shown_as_it_was_asked_for(region: Region) -> None:
