@@ -1,6 +1,8 @@
 """Runs work whose time depends on what a caller sent or stored, away from the event loop."""
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,6 +16,16 @@ THREADS = 2
 `SWITCH_INTERVAL`): asyncio's default pool, with four threads more than cores, delays every request."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which a busy thread hands the interpreter lock to one that waits for it; Python's default is 0.005."""
+GC_THRESHOLD = 20_000
+"""New containers between two collections of the youngest generation; Python's default is 700. A config of 150,000 empty lists,
+parsed in one call that holds the lock, took 218 ms with the default and 21 ms with this."""
+
+
+def prefer_event_loop() -> None:
+    """Set this process up so that threads with large work delay its event loop little. Call it when all parts are built."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.freeze()  # modules and parts stay until the end: no collection need look at them again
+    gc.set_threshold(GC_THRESHOLD)
 
 
 class LargeWork:
