@@ -64,7 +64,8 @@ class Settings(BaseSettings):
         default=256,
         ge=1,
         le=100_000,
-        description="HTTP connections of one client address at the same time; trusted proxies are exempt.",
+        description="HTTP connections of one client at the same time, an IPv4 address or an IPv6 /64 network; behind trusted "
+        "proxies its requests at the same time.",
     )
     head_timeout: float = Field(
         default=20.0, gt=0, le=3600, description="Seconds in which the request line and headers must arrive."
