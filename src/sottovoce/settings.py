@@ -223,6 +223,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Maximum number of waiting and running jobs of one workspace (429 beyond); default: no limit, `vendor` 20000.",
     )
+    max_running_jobs: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Maximum number of jobs of one workspace that run at the same time in the region; its other jobs wait, and jobs of "
+        "other workspaces overtake them. Default: no limit.",
+    )
     max_stored_bytes: int | None = Field(
         default=None,
         ge=1,
