@@ -59,7 +59,8 @@ class ConnectionLimits:
 class RequestsPerClient:
     """ASGI middleware that limits the requests in progress of one client to *most*; requests of the *trusted* proxies are exempt.
 
-    WebSockets have limits of their own. It reads the client's address from the scope, where uvicorn has put the address that a trusted proxy forwards.
+    WebSockets have limits of their own. The client's address is in the scope, where uvicorn has put the one that a trusted proxy
+    forwards.
     """
 
     def __init__(self, app: ASGIApp, most: int, trusted: tuple[Network, ...]) -> None:
