@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from bench import machine
-from sottovoce.wire.v2.config import MAX_CONFIG_BYTES, MAX_VALUES
+from tests.chaos.attacks import largest
 from tests.servers import ROOT, Server
 from tests.sleeper import environment
 
@@ -22,29 +22,9 @@ EVERY = 0.05
 """Seconds between two requests to `/health/live`."""
 
 
-def _values() -> dict[str, Any]:
-    """A config with as many values and bytes as are legal, in its free part."""
-    values: list[Any] = [[] for _ in range(MAX_VALUES - 20)]
-    values.append("x" * (MAX_CONFIG_BYTES - 4 * len(values) - 400))
-    return {
-        "type": "transcription",
-        "transcription_config": {"language": "en"},
-        "tracking": {"title": "t", "details": {"v": values}},
-    }
-
-
-def _vocabulary() -> dict[str, Any]:
-    """A config with the longest vocabulary."""
-    vocabulary = [
-        {"content": f"w{number}", "sounds_like": [f"s{each:02}{'x' * 25}" for each in range(100)]}
-        for number in range(1000)
-    ]
-    return {"type": "transcription", "transcription_config": {"language": "en", "additional_vocab": vocabulary}}
-
-
 def configs() -> list[str]:
-    """The largest legal configs, as JSON."""
-    return [json.dumps(_values()), json.dumps(_vocabulary())]
+    """The largest legal configs, as JSON: the most values, the longest vocabulary, the longest text."""
+    return [json.dumps(largest(what)) for what in ("values", "vocabulary", "text")]
 
 
 def _clients(url: str, key: str, seconds: float, counts: "multiprocessing.Queue[dict[str, int]]") -> None:
