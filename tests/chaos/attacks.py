@@ -244,8 +244,10 @@ def _limited(server: Server, descriptors: int) -> Iterator[None]:
     """Start *server* with a limit of open files, which it cannot raise; stop it at the end."""
     starting = threading.Thread(target=server.start)
     starting.start()
-    process = soon(lambda: server.process, "process")
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))  # long before it looks
+    soon(lambda: server.process, "process")
+    if server.process is None:
+        raise AssertionError("no process")
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))  # long before it looks
     try:
         starting.join()
         yield

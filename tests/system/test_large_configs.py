@@ -49,7 +49,7 @@ def jobs(server: Server) -> list[str]:
 
 
 def streamed(answer: httpx.Response) -> bool:
-    return answer.headers.get("transfer-encoding") == "chunked"
+    return bool(answer.headers.get("transfer-encoding") == "chunked")
 
 
 def test_a_list_of_large_configs_is_streamed_and_complete(server: Server, jobs: list[str]) -> None:
