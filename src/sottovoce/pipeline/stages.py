@@ -78,7 +78,9 @@ def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, .
         with cpu_limit(min(RULES_MOST, RULES_BASE + RULES_PER_ITEM * len(items))):
             return replacements.apply(items, scene.rules)
     except TimeoutError as error:  # between two matches
-        raise Refused(Kind.INVALID_CONFIG, "the replacement rules take too long on this transcript", at=RULES) from error
+        raise Refused(
+            Kind.INVALID_CONFIG, "the replacement rules take too long on this transcript", at=RULES
+        ) from error
 
 
 # The script and the spelling come first, because all others work on the written characters. Disfluencies come before entities,

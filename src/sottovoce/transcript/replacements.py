@@ -54,7 +54,9 @@ class _Regex:
         try:
             rewritten, count = self.pattern.subn(self._expand, text)
         except TimeoutError as error:
-            raise Refused(Kind.INVALID_CONFIG, "this regular expression takes too long on some words", at=self.at) from error
+            raise Refused(
+                Kind.INVALID_CONFIG, "this regular expression takes too long on some words", at=self.at
+            ) from error
         return rewritten if count else None
 
     def _expand(self, match: re.Match[str]) -> str:

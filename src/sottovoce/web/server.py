@@ -55,7 +55,9 @@ class Protocol(HttpToolsProtocol):
         self._received = 0  # bytes of body data in the data that is parsed now
         self._refused = False
         self._upgraded = False  # to a WebSocket, whose protocol has taken over
-        self._running: RequestResponseCycle | None = None  # the request that is answered; `cycle` is the last one that arrived
+        self._running: RequestResponseCycle | None = (
+            None  # the request that is answered; `cycle` is the last one that arrived
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
