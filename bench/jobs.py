@@ -25,7 +25,7 @@ from typing import Any
 import aiohttp
 import sqlalchemy as sa
 
-from bench import machine
+from bench import growth, large_configs, machine
 from tests.backends import Postgres, free_port
 from tests.servers import ROOT, Server, until
 
@@ -369,6 +369,8 @@ MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "upload": upload,
     "memory": memory,
     "listing": listing,
+    "large_configs": large_configs.large_configs,
+    "growth": growth.growth,
 }
 
 

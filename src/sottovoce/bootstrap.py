@@ -62,6 +62,7 @@ def plan(settings: Settings) -> Plan:
         max_failures=settings.max_failures,
         keep=settings.retention_days * 86_400,
         queues=settings.queues,
+        running_jobs=settings.max_running_jobs,
         quota=Quota(
             live_jobs=settings.max_jobs or PROFILES[settings.limits].live_jobs, stored_bytes=settings.max_stored_bytes
         ),

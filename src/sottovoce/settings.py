@@ -64,7 +64,8 @@ class Settings(BaseSettings):
         default=256,
         ge=1,
         le=100_000,
-        description="HTTP connections of one client address at the same time; trusted proxies are exempt.",
+        description="HTTP connections of one client at the same time, an IPv4 address or an IPv6 /64 network; behind trusted "
+        "proxies its requests at the same time.",
     )
     head_timeout: float = Field(
         default=20.0, gt=0, le=3600, description="Seconds in which the request line and headers must arrive."
@@ -221,6 +222,13 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         description="Maximum number of waiting and running jobs of one workspace (429 beyond); default: no limit, `vendor` 20000.",
+    )
+    max_running_jobs: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Maximum number of jobs of one workspace that run at the same time in the region; its other jobs wait, and jobs of "
+        "other workspaces overtake them. Default: no limit.",
     )
     max_stored_bytes: int | None = Field(
         default=None,

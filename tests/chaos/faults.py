@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sottovoce.job import LIVE, State
 from sottovoce.service.jobs.model import Job
-from tests.chaos import losses
+from tests.chaos import attacks, losses
 from tests.chaos.checks import Excuses
 from tests.chaos.rounds import Round, kill, waiting_for
 from tests.chaos.worlds import LEASE, Embedded, Fleet, soon
@@ -535,6 +535,13 @@ FAULTS: dict[str, Fault] = {
         },
     ),
     "disk-full": Fault(do=disk_full, backends=("sqlite",), excused=DISK, kills=True, where="small"),
+    # attacks: what they do to one server does not depend on the backend
+    "trailers": Fault(do=attacks.trailers, backends=("sqlite",)),
+    "idle-connections": Fault(do=attacks.idle_connections, backends=("sqlite",)),
+    "slow-reader": Fault(do=attacks.slow_reader, backends=("sqlite",)),
+    "big-config": Fault(do=attacks.big_config, backends=("sqlite",)),
+    "long-media": Fault(do=attacks.long_media, backends=("sqlite",)),
+    "low-descriptors": Fault(do=attacks.low_descriptors, backends=("sqlite",)),
     "kill-long": Fault(do=kill_long, kills=True, where="long"),
 }
 """By name; `disk-full` runs in a namespace with a small disk (`tests.chaos.smalldisk`)."""

@@ -70,14 +70,14 @@ class Round:
             raise AssertionError(f"a plain submission was not taken: {self.ledger}")
         return found
 
-    def post(self, media: Media, key: str) -> str | None:
+    def post(self, media: Media, key: str, config: str = CONFIG.decode()) -> str | None:
         """Submit and record the answer: return the job's id, or None after a refusal or no answer."""
         ledger = self.ledger
         try:
             with self.client() as client, media.path.open("rb") as file:
                 answer = client.post(
                     "/v2/jobs",
-                    data={"config": CONFIG.decode()},
+                    data={"config": config},
                     files={"data_file": (media.path.name, file)},
                     headers={"Idempotency-Key": key},
                 )

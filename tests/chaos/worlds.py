@@ -33,6 +33,11 @@ from tests.servers import PATIENCE, NewProcess, Server, Worker, files, whole_lin
 T = TypeVar("T")
 LEASE = 2.0
 HEARTBEAT = 0.4
+HEAD_TIMEOUT, TRANSFER_TIMEOUT = 3, 6
+"""Seconds, longer than all pauses of the harness's own clients."""
+PER_ADDRESS = 40
+MAX_MEDIA_HOURS = 0.2
+"""More than the media of a thorough run has."""
 SITE = Path(__file__).resolve().parent / "site"
 FACTOR = 0.1
 """Seconds that the engine sleeps for a second of speech."""
@@ -104,6 +109,10 @@ class World:
             "SOTTOVOCE_LEASE": str(LEASE),
             "SOTTOVOCE_HEARTBEAT": str(HEARTBEAT),
             "SOTTOVOCE_RESERVE_BYTES": "0",
+            "SOTTOVOCE_HEAD_TIMEOUT": str(HEAD_TIMEOUT),
+            "SOTTOVOCE_TRANSFER_TIMEOUT": str(TRANSFER_TIMEOUT),
+            "SOTTOVOCE_MAX_CONNECTIONS_PER_ADDRESS": str(PER_ADDRESS),
+            "SOTTOVOCE_MAX_MEDIA_HOURS": str(MAX_MEDIA_HOURS),
             "CHAOS_MARK": self.mark,
             "CHAOS_CLOCK": str(self._clock),
             **sleeper.environment(FACTOR),

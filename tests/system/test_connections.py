@@ -113,11 +113,12 @@ def test_a_response_that_is_not_read_is_cut_off(server: Server, tmp_path: Path) 
     wav.write_bytes((Path(__file__).parents[2] / "samples" / "demo.wav").read_bytes() + bytes(48 << 20))
     job = server.submit(wav)
     head = f"GET /v2/jobs/{job}/data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
-    with connection(server, head) as sock:
+    with connection(server, head * 2) as sock:  # the second one waits for the first
         sock.recv(1)
         time.sleep(8)
         assert len(answer(sock)) < 48 << 20
     assert is_alive(server)
+    assert [line for line in server.lines() if line["level"] == "error"] == []
 
 
 # ── numbers ──

@@ -409,8 +409,11 @@ def test_the_proxies_pass_what_the_server_takes():
         assert int(size[1]) * unit > largest + (8 << 20), "the proxy would refuse before the server does"
     assert "proxy_request_buffering off;" in nginx
     assert "proxy_set_header Upgrade $http_upgrade;" in nginx
-    for directive in ("client_body_timeout", "proxy_read_timeout", "proxy_send_timeout"):
+    for directive in ("proxy_read_timeout", "proxy_send_timeout"):
         assert f"{directive} 3600s;" in nginx
+    for directive, setting in (("client_body_timeout", "transfer_timeout"), ("client_header_timeout", "head_timeout")):
+        assert f"{directive} {Settings.model_fields[setting].default:.0f}s;" in nginx
+    assert f"limit_conn clients {Settings.model_fields['max_connections_per_address'].default};" in nginx
     for directive in ("read_body", "response_header_timeout", "read_timeout", "write_timeout"):
         assert re.search(rf"{directive} +1h", caddy)
     for text in (nginx, caddy):

@@ -1,12 +1,15 @@
 """The formatting stages between recognised words and a transcript: pure steps over one channel's items, in fixed order.
 
-A stage that fails is skipped: the next one gets the items of the stage before it, and the job's log reports the failure.
+A stage that fails is skipped: the next one gets the items of the stage before it, and the job's log reports the failure. Only a
+fault of the request ends the job.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import script
+from sottovoce.pipeline.cpu_limit import cpu_limit
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript import formatting, mark_threshold, replacements, spelling, tags, verbalization
 from sottovoce.transcript.entities import items as entities
@@ -29,6 +32,11 @@ class StageContext:
         """Custom words, which keep the caller's casing."""
         return frozenset(entry.content for entry in self.request.additional_vocab)
 
+
+RULES = "transcript_filtering_config.replacements"
+RULES_BASE, RULES_PER_ITEM, RULES_MOST = 10.0, 0.005, 120.0
+"""Seconds of processor time for replacement rules: for each transcript, for each item, and at most. A thousand ordinary
+regexes take half a millisecond for a word. The most is below the time without progress after which a process is killed."""
 
 Step = Callable[[tuple[Item, ...], StageContext], tuple[Item, ...]]
 
@@ -66,7 +74,13 @@ def _casing(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
 
 
 def _replacements(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
-    return replacements.apply(items, scene.rules)
+    try:
+        with cpu_limit(min(RULES_MOST, RULES_BASE + RULES_PER_ITEM * len(items))):
+            return replacements.apply(items, scene.rules)
+    except TimeoutError as error:  # between two matches
+        raise Refused(
+            Kind.INVALID_CONFIG, "the replacement rules take too long on this transcript", at=RULES
+        ) from error
 
 
 # The script and the spelling come first, because all others work on the written characters. Disfluencies come before entities,
@@ -86,10 +100,16 @@ STEPS: tuple[tuple[str, Step], ...] = (
 def run_stages(
     items: tuple[Item, ...], scene: StageContext, failed: Callable[[str, Exception], None]
 ) -> tuple[Item, ...]:
-    """Run *items* of one channel through every step; call *failed* with the name and error of a step that is skipped."""
+    """Run *items* of one channel through every step; call *failed* with the name and error of a step that is skipped.
+
+    Raises `Refused` if a step finds a fault of the request: a transcript without the replacements that it asks for may show words
+    that should not be seen.
+    """
     for name, step in STEPS:
         try:
             items = step(items, scene)
+        except Refused:
+            raise
         except Exception as error:  # noqa: BLE001 - one failing stage must not fail the transcript
             failed(name, error)
     return items

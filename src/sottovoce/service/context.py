@@ -1,7 +1,8 @@
 """The parts of a region that most of the service uses, in one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sottovoce.service.large_work import LargeWork
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
@@ -15,7 +16,7 @@ from sottovoce.service.storage.encryption import Encryptor
 class RegionContext:
     """A region's database and blobs, the encryption of what is stored in them, its queue, outbox and metrics.
 
-    *disk*: the disk that the blobs are on; None when they are in an object store.
+    *disk*: the disk that the blobs are on; None when they are in an object store. *large_work*: threads for caller-sized data.
     """
 
     database: Database
@@ -25,3 +26,4 @@ class RegionContext:
     outbox: Outbox
     metrics: Metrics
     disk: Disk | None = None
+    large_work: LargeWork = field(default_factory=LargeWork)

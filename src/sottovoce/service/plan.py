@@ -65,6 +65,7 @@ class Plan:
     retention: float = 60.0
     tombstones: float = 30 * 86_400.0
     quota: Quota = field(default_factory=Quota)
+    running_jobs: int | None = None  # of one workspace; None: no limit
     reserve: int = 1 << 30
     task_settings: TaskSettings = field(default_factory=TaskSettings)
     pricing: Pricing = field(default_factory=Pricing)

@@ -26,6 +26,7 @@ from sottovoce.service.jobs.completion_waiter import CompletionWaiter
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.jobs.queue_estimate import QueueEstimator
 from sottovoce.service.jobs.submission import JobSubmitter, RegionRef
+from sottovoce.service.large_work import LargeWork
 from sottovoce.service.limits.live_sessions import RENEWAL, LiveSessions
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.limits.rate_limiter import RateLimiter
@@ -92,6 +93,8 @@ class Runtime:
         self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else (), plan.domains)
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
+        self.large_work = LargeWork()
+        self._undo.callback(self.large_work.close)
         self.completion_waiter = CompletionWaiter(self.database)
         self.loader = JobDataLoader(self.database)
         self.queue_estimator = QueueEstimator(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
@@ -179,6 +182,7 @@ class Runtime:
             outbox=self.outbox,
             metrics=self.metrics,
             disk=self.disk,
+            large_work=self.large_work,
         )
 
     def _start_worker(self, region: RegionContext) -> list[PeriodicTask]:

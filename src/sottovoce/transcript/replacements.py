@@ -4,11 +4,12 @@ Rules are case-sensitive and run after transcription: plain words first, then `/
 of its matches in a word; the first rule that matches a word is the only one applied to it.
 
 A regex is untrusted input. It is translated from ECMAScript to `re`, which has no time limit: rules have at most
-`MAX_PATTERN` characters, words longer than `MAX_WORD` are left unchanged, and loops directly inside loops, `(a+)+`, are
-refused. Overlapping alternatives, `(a|a)*b`, and several loops in a row, `.*.*.*x`, can still take very long on some words.
-Rules are therefore applied only in a child process that its parent can kill. Differences of `re` that remain: a reference to
-a group that did not match fails instead of matching the empty string, look-behind must have a fixed width, and case is
-folded by Unicode's simple rules.
+`MAX_PATTERN` characters each and `MAX_PATTERNS` together, words longer than `MAX_WORD` are left unchanged, and loops directly
+inside loops, `(a+)+`, are refused. Overlapping alternatives, `(a|a)*b`, and several loops in a row, `.*.*.*x`, can still take
+very long on some words: the caller of `apply` ends it after a time, by a `TimeoutError` in the thread that runs it. (An engine
+of linear time, like RE2, has no look-around and no references, which ECMAScript has.) Differences of `re` that remain: a
+reference to a group that did not match fails instead of matching the empty string, look-behind must have a fixed width, and
+case is folded by Unicode's simple rules.
 
 In order: compiled rules; `compile_rules`; `apply`; targets of regexes; translation of ECMAScript patterns.
 """
@@ -25,6 +26,9 @@ from sottovoce.transcript.model import Entity, Item, Word
 MAX_PATTERN = 1_000
 """Characters of a regex."""
 
+MAX_PATTERNS = 100_000
+"""Characters of all regexes of a job: 1,000 characters take up to 20 ms to compile."""
+
 MAX_RUN = 20
 """Words of a plain rule."""
 
@@ -39,14 +43,20 @@ _MANY = 4  # repetitions from which a bounded loop around a loop is refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Regex:
-    """A translated pattern and its target: literal text, and group numbers or names in place of `$…`."""
+    """A translated pattern and its target: literal text, and group numbers or names in place of `$…`. *at*: its field."""
 
     pattern: re.Pattern[str]
     target: tuple[str | int, ...]
+    at: str
 
     def rewrite(self, text: str) -> str | None:
         """*text* with every match replaced; None without a match."""
-        rewritten, count = self.pattern.subn(self._expand, text)
+        try:
+            rewritten, count = self.pattern.subn(self._expand, text)
+        except TimeoutError as error:
+            raise Refused(
+                Kind.INVALID_CONFIG, "this regular expression takes too long on some words", at=self.at
+            ) from error
         return rewritten if count else None
 
     def _expand(self, match: re.Match[str]) -> str:
@@ -79,17 +89,23 @@ def compile_rules(replacements: Sequence[Replacement]) -> Rules:
     """*replacements* compiled for `apply`.
 
     Raises `Refused` (invalid_config) for a `from` that is empty or has more than `MAX_RUN` words, and for a regex that is
-    malformed, too long, not supported by `re`, or a loop directly inside a loop. A `from` that starts with a slash and does
+    malformed, too long, not supported by `re`, or a loop directly inside a loop, and for too many characters of regexes. A `from` that starts with a slash and does
     not end like a regex is a plain word.
     """
     plain: dict[tuple[str, ...], str] = {}
     lengths: dict[str, set[int]] = {}
     regexes: list[_Regex] = []
+    characters = 0
     for index, rule in enumerate(replacements):
         at = f"transcript_filtering_config.replacements[{index}].from"
         literal = _LITERAL.fullmatch(rule.source)
         words = tuple(rule.source.split())
         if literal:
+            characters += len(literal[1])
+            if characters > MAX_PATTERNS:
+                raise Refused(
+                    Kind.INVALID_CONFIG, f"the regular expressions have more than {MAX_PATTERNS:,} characters", at=at
+                )
             regexes.append(_compiled(literal[1], literal[2], rule.target, at))
         elif not 0 < len(words) <= MAX_RUN:
             raise Refused(Kind.INVALID_CONFIG, f"must be 1 to {MAX_RUN} words", at=at)
@@ -104,7 +120,8 @@ def apply(items: Iterable[Item], rules: Rules) -> tuple[Item, ...]:
     """*items* of one channel with *rules* applied.
 
     A `from` of several words matches consecutive words of one speaker; the new word spans their times. A word whose new
-    text is blank is removed with its comma. Entities are matched by their written form.
+    text is blank is removed with its comma. Entities are matched by their written form. Raises `Refused` (invalid_config) for a
+    regex that is ended by a `TimeoutError`.
     """
     line = list(items)
     written: list[Item] = []
@@ -197,7 +214,7 @@ def _compiled(source: str, flags: str, target: str, at: str) -> _Regex:
     except (ValueError, re.error, OverflowError, RecursionError, Warning) as error:
         why = error.msg if isinstance(error, re.error) else str(error)
         raise Refused(Kind.INVALID_CONFIG, f"not a regular expression that can be used: {why}", at=at) from error
-    return _Regex(pattern=pattern, target=_target(target, pattern))
+    return _Regex(pattern=pattern, target=_target(target, pattern), at=at)
 
 
 _DOLLAR = re.compile(r"\$(?:([$&`'])|(\d\d?)|<([^>]*)>)")

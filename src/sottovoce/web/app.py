@@ -12,7 +12,7 @@ from sottovoce.service.runtime import Runtime
 from sottovoce.settings import Settings
 from sottovoce.web import auth, routing
 from sottovoce.web.api import account, discovery, health, management, realtime, v1, v2
-from sottovoce.web.connections import ConnectionLimits, networks
+from sottovoce.web.connections import ConnectionLimits, RequestsPerClient, networks
 from sottovoce.web.docs import openapi
 from sottovoce.web.middleware import RequestMiddleware
 from sottovoce.web.server import limited
@@ -26,7 +26,10 @@ T = TypeVar("T")
 def create_app(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | None = None) -> ASGIApp:
     """The application over a started *runtime*, which the caller closes; *gateway*: its realtime sessions, if it has any."""
     sockets = realtime.sockets(gateway) if gateway else ()
-    return RequestMiddleware(routing.Router(routes(settings, runtime, gateway), sockets), runtime.metrics)
+    app: ASGIApp = routing.Router(routes(settings, runtime, gateway), sockets)
+    if settings.trusted_proxies:
+        app = RequestsPerClient(app, settings.max_connections_per_address, networks(settings.trusted_proxies))
+    return RequestMiddleware(app, runtime.metrics)
 
 
 def create_gateway(

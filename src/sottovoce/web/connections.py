@@ -1,4 +1,8 @@
-"""Limits on HTTP connections: how many there may be, and how long one may make no progress."""
+"""Limits on HTTP connections: how many there may be, and how long one may make no progress.
+
+Behind a trusted proxy all connections come from the proxy; there `RequestsPerClient` limits the requests in progress of each
+client that the proxy names.
+"""
 
 import contextlib
 import ipaddress
@@ -6,6 +10,11 @@ import resource
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.identity.login_throttle import network_of
 
 RESERVED = 256
 """File descriptors kept for our own work: databases, blobs, engine processes, outgoing requests."""
@@ -21,9 +30,9 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """*total* connections, *per_address* of one client; connections from *trusted* proxies count only in the total.
+    """*total* connections, *per_address* of one client (an IPv4 address or an IPv6 /64 network).
 
-    *head*: seconds until the request line and headers are complete. *stall*: seconds without progress of a request body, or of a
+    Connections from *trusted* proxies count only in the total. *head*: seconds until the request line and headers are complete. *stall*: seconds without progress of a request body, or of a
     client that reads a response.
     """
 
@@ -36,22 +45,57 @@ class ConnectionLimits:
 
     def admit(self, address: str, connections: int) -> bool:
         """Count a connection from *address*, one of *connections* in all; False if it is one too many, and not counted."""
-        if connections > self.total or (self.open[address] >= self.per_address and not self._is_trusted(address)):
+        client = network_of(address)
+        if connections > self.total or (self.open[client] >= self.per_address and not _is_in(address, self.trusted)):
             return False
-        self.open[address] += 1
+        self.open[client] += 1
         return True
-
-    def _is_trusted(self, address: str) -> bool:
-        with contextlib.suppress(ValueError):  # a Unix socket has no address
-            found = ipaddress.ip_address(address)
-            return any(found in network for network in self.trusted)
-        return False
 
     def release(self, address: str) -> None:
         """Count an admitted connection from *address* no longer."""
-        self.open[address] -= 1
-        if self.open[address] <= 0:
-            del self.open[address]
+        _lower(self.open, network_of(address))
+
+
+class RequestsPerClient:
+    """ASGI middleware that limits the requests in progress of one client to *most*; requests of the *trusted* proxies are exempt.
+
+    WebSockets have limits of their own. The client's address is in the scope, where uvicorn has put the one that a trusted proxy
+    forwards.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, trusted: tuple[Network, ...]) -> None:
+        self._app = app
+        self._most = most
+        self._trusted = trusted
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises `Refused(UNAVAILABLE)` if it is one too many."""
+        address = str((scope.get("client") or ("",))[0])
+        if scope["type"] != "http" or _is_in(address, self._trusted):
+            await self._app(scope, receive, send)
+            return
+        client = network_of(address)
+        if self._open[client] >= self._most:
+            raise Refused(Kind.UNAVAILABLE, "too many requests of this client are in progress")
+        self._open[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _lower(self._open, client)
+
+
+def _is_in(address: str, nets: tuple[Network, ...]) -> bool:
+    with contextlib.suppress(ValueError):  # a Unix socket has no address
+        found = ipaddress.ip_address(address)
+        return any(found in network for network in nets)
+    return False
+
+
+def _lower(counts: Counter[str], client: str) -> None:
+    counts[client] -= 1
+    if counts[client] <= 0:
+        del counts[client]
 
 
 def raise_descriptors(connections: int) -> int:

@@ -1,10 +1,11 @@
 """Responses in the shapes of the contract: compact JSON with the media type that the client accepts, and errors."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
@@ -15,6 +16,8 @@ JSON = "application/json"
 VENDOR_JSON = "application/vnd.speechmatics.v2+json"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html"
+PIECE = 1 << 18
+"""Bytes of a streamed list that are sent at once."""
 
 
 def json_type(request: Request) -> str:
@@ -25,6 +28,27 @@ def json_type(request: Request) -> str:
 def json(request: Request, body: Any, status: int = 200) -> Response:
     """A response with *body* as compact JSON."""
     return Response(orjson.dumps(body), status, media_type=json_type(request))
+
+
+async def jobs(request: Request, listed: AsyncIterator[bytes], media_type: str, *, streamed: bool) -> Response:
+    """The list of the job objects in *listed*, which come joined by commas.
+
+    *streamed*: sent as they come, in bounded memory, instead of with a `Content-Length`.
+    """
+    if streamed:
+        nothing = request.method == "HEAD"  # the server drops the body; do not make one
+        return StreamingResponse(_enclosed(listed) if not nothing else iter(()), media_type=media_type)
+    return Response(b"".join([piece async for piece in _enclosed(listed)]), media_type=media_type)
+
+
+async def _enclosed(listed: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    before = b'{"jobs":['
+    async for objects in listed:
+        yield before
+        for first in range(0, len(objects), PIECE):  # so that a client that reads slowly is waited for early
+            yield objects[first : first + PIECE]
+        before = b","
+    yield b"]}" if before == b"," else before + b"]}"
 
 
 def text(body: str, status: int = 200) -> Response:

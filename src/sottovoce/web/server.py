@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sottovoce.web.connections import ConnectionLimits
 from sottovoce.web.middleware import CORS
@@ -55,6 +55,9 @@ class Protocol(HttpToolsProtocol):
         self._received = 0  # bytes of body data in the data that is parsed now
         self._refused = False
         self._upgraded = False  # to a WebSocket, whose protocol has taken over
+        self._running: RequestResponseCycle | None = (
+            None  # the request that is answered; `cycle` is the last one that arrived
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -74,6 +77,9 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the connection and its timers."""
         self._release()
+        if running := self._answered():
+            running.disconnected = True  # uvicorn tells only the last of several requests that arrived together
+            running.message_event.set()
         super().connection_lost(exc)
 
     def _release(self) -> None:
@@ -95,6 +101,14 @@ class Protocol(HttpToolsProtocol):
         self._upgraded = True
         self._release()
         super().handle_websocket_upgrade()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _answered(self) -> RequestResponseCycle | None:
+        """The request whose response is not complete."""
+        return self._running if self._running is not None and not self._running.response_complete else None
 
     def data_received(self, data: bytes) -> None:
         """Parse *data* from the client; refuse too much that is no body data."""
@@ -225,7 +239,7 @@ class Protocol(HttpToolsProtocol):
         """Answer with *status* and close the connection; a response that was begun is cut off."""
         self._refused = True
         self._stop_timer()
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+        if (running := self._answered()) and running.response_started:
             self.transport.abort()
             return
         text = orjson.dumps({"code": status, "error": _WORDS[status], "detail": detail})

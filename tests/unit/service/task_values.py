@@ -17,6 +17,7 @@ from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.media_fetcher import Fetcher, FetchPolicy
 from sottovoce.service.jobs.results import Results
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
+from sottovoce.service.large_work import LargeWork
 from sottovoce.service.limits.quotas import Disk
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications import repository as deliveries
@@ -54,7 +55,8 @@ class Region:
         self.encryptor = Encryptor([Fernet.generate_key()])
         self.queue = FakeQueue()
         self.metrics = Metrics()
-        self.results = Results(self.blobs, self.encryptor, self.database)
+        self.large_work = LargeWork()
+        self.results = Results(self.blobs, self.encryptor, database, self.large_work)
 
     # ── parts ──
 
@@ -71,7 +73,9 @@ class Region:
                 metrics=self.metrics,
                 blobs=self.blobs,
             ),
-            payload_builder=PayloadBuilder(self.blobs, self.results, V1ViewBuilder(self.encryptor, self.results)),
+            payload_builder=PayloadBuilder(
+                self.blobs, self.results, V1ViewBuilder(self.encryptor, self.results, self.large_work)
+            ),
             outbound=outbound,
             policy=policy or SendPolicy(timeout=2.0),
         )

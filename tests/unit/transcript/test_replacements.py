@@ -10,7 +10,7 @@ from sottovoce.request import Replacement
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Entity, Item, Mark, Word
-from sottovoce.transcript.replacements import MAX_PATTERN, MAX_WORD, apply, compile_rules
+from sottovoce.transcript.replacements import MAX_PATTERN, MAX_PATTERNS, MAX_WORD, apply, compile_rules
 from tests.unit.transcript.transcript_values import lines, m, said, texts, w
 
 EN = pack("en")
@@ -165,6 +165,13 @@ def test_an_empty_source_or_a_whole_page_is_refused(source: str) -> None:
 def test_loops_of_loops_are_refused(source: str) -> None:
     with pytest.raises(Refused, match="loop"):
         rules((source, "x"))
+
+
+def test_all_regexes_together_have_a_limit() -> None:
+    whole = MAX_PATTERNS // MAX_PATTERN
+    rules(*(("/" + "a" * MAX_PATTERN + "/", "x") for _ in range(whole)), ("plain", "x"))
+    with pytest.raises(Refused, match=re.escape(f"replacements[{whole}].from: the regular expressions have more than")):
+        rules(*(("/" + "a" * MAX_PATTERN + "/", "x") for _ in range(whole)), ("/a/", "x"))
 
 
 def test_long_words_are_left_to_plain_rules() -> None:

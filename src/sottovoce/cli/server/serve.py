@@ -168,6 +168,7 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
     import logging
     import signal
 
+    from sottovoce.service.large_work import prefer_event_loop
     from sottovoce.web.app import create_app, create_gateway, server_config
     from sottovoce.web.connections import raise_descriptors
     from sottovoce.web.server import Server
@@ -197,6 +198,7 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
+    prefer_event_loop()
     sock.listen(config.backlog)  # from here on connections wait for the event loop instead of being refused
     _welcome(runtime, f"http://{shown(host)}:{port}")
     server.run(sockets=[sock])

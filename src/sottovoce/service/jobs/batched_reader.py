@@ -1,6 +1,7 @@
 """Batches single-job reads: requests that arrive during a read share the next SELECT.
 
-There is no cache: a request only gets a row that was read after the request arrived.
+There is no cache: a request only gets a row that was read after the request arrived. Large configs are left out: `Results` reads
+them one by one, where a response needs them.
 """
 
 import asyncio

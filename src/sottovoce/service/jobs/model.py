@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sottovoce.job import JobType, Reason, State
 from sottovoce.service.identity.api_keys import Caller
@@ -54,7 +54,11 @@ class JobError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A stored job. Instants in epoch ms. *config*, *legacy* and *whole_errors* are encrypted, and None in a tombstone."""
+    """A stored job. Instants in epoch ms. *config*, *legacy* and *whole_errors* are encrypted, and None in a tombstone.
+
+    *config_bytes*: the size of the stored config. Reads of several jobs leave out a large *config*; then it is None although
+    *config_bytes* is not 0.
+    """
 
     id: str
     v1_id: int
@@ -93,6 +97,25 @@ class Job:
     legacy: bytes | None
     keep_ms: int | None
     read_at: int | None
+    config_bytes: int
+
+    @property
+    def whole(self) -> bool:
+        """True if no large config was left out when the job was read."""
+        return self.config is not None or self.config_bytes == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The jobs of a list from *first* to *last*, both inclusive, each as (`created_at`, id); without *first* if *begun*."""
+
+    first: tuple[int, str]
+    last: tuple[int, str]
+    begun: bool = False
+
+    def after(self, found: Job) -> "Span":
+        """The rest of the span, after *found*."""
+        return replace(self, first=(found.created_at, found.id), begun=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import Event, JobType, Reason, State
 from sottovoce.service.identity.api_keys import Caller
-from sottovoce.service.jobs.model import Abandoned, Job, JobError, LogLine, Message, NewJob
+from sottovoce.service.jobs.model import Abandoned, Job, JobError, LogLine, Message, NewJob, Span
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
 from sottovoce.service.storage.encryption import Encryptor
@@ -27,11 +27,20 @@ SAME_INSTANT_MS = 60_000
 """A newest job more than this far in the future (ms) got its time from a wrong clock; `_next_instant` ignores it."""
 
 
-_COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__]
+_COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__ if name != "config_bytes"]
+SMALL_CONFIG = 24 << 10
+"""Bytes of the largest encrypted config that is read along with the other columns of several jobs: a config may have 5.6 MB."""
+_SIZE = sa.func.length(t.jobs.c.config)
+_LIGHT = [
+    *(column for column in _COLUMNS if column is not t.jobs.c.config),
+    sa.case((_SIZE <= SMALL_CONFIG, t.jobs.c.config), else_=None).label("config"),
+    sa.func.coalesce(_SIZE, 0).label("config_bytes"),
+]
 
 
 def _job(row: Any) -> Job:
     values = dict(row)
+    values.setdefault("config_bytes", len(values["config"] or b""))
     values["type"] = JobType(values["type"])
     values["state"] = State(values["state"])
     values["reason"] = Reason(values["reason"]) if values["reason"] else None
@@ -115,17 +124,18 @@ def get(connection: sa.Connection, job_id: str) -> Job | None:
 
 
 def by_number(connection: sa.Connection, number: int) -> Job | None:
-    """The job with the V1 id *number*, tombstones included."""
+    """The job with the V1 id *number*, tombstones included, without a large config."""
     if not 0 < number < 1 << 63:  # the column is a signed 64-bit integer
         return None
-    row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.v1_id == number)).mappings().first()
+    row = connection.execute(sa.select(*_LIGHT).where(t.jobs.c.v1_id == number)).mappings().first()
     return _job(row) if row else None
 
 
-def get_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job]:
-    """Those of *ids* that exist, tombstones included."""
+def get_many(connection: sa.Connection, ids: Sequence[str], *, whole: bool = False) -> dict[str, Job]:
+    """Those of *ids* that exist, tombstones included; without large configs, unless *whole*."""
     where = t.jobs.c.id == ids[0] if len(ids) == 1 else t.jobs.c.id.in_(ids)
-    return {row["id"]: _job(row) for row in connection.execute(sa.select(*_COLUMNS).where(where)).mappings()}
+    rows = connection.execute(sa.select(*(_COLUMNS if whole else _LIGHT)).where(where)).mappings()
+    return {row["id"]: _job(row) for row in rows}
 
 
 def may_see(caller: Caller, found: Job) -> bool:
@@ -134,9 +144,9 @@ def may_see(caller: Caller, found: Job) -> bool:
 
 
 def by_idempotency_key(connection: sa.Connection, caller: Caller, key: str) -> Job | None:
-    """The job that *caller*'s project created with *key*."""
+    """The job that *caller*'s project created with *key*, without a large config."""
     where = (t.jobs.c.project_id == caller.project_id, t.jobs.c.idempotency_key == key)
-    row = connection.execute(sa.select(*_COLUMNS).where(*where)).mappings().first()
+    row = connection.execute(sa.select(*_LIGHT).where(*where)).mappings().first()
     return _job(row) if row else None
 
 
@@ -150,10 +160,11 @@ def list_recent(
     days: float | None = None,
     include_removed: bool = False,
 ) -> list[Job]:
-    """*caller*'s jobs, newest first. *before* and *after* are exclusive bounds of `created_at`, *days* the greatest age."""
-    statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id)
-    if caller.client_ref is not None:
-        statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
+    """*caller*'s jobs, newest first, without large configs.
+
+    *before* and *after* are exclusive bounds of `created_at`, *days* the greatest age.
+    """
+    statement = sa.select(*_LIGHT).where(*_of(caller))
     if before is not None:
         statement = statement.where(t.jobs.c.created_at < before)
     if after is not None:
@@ -162,23 +173,55 @@ def list_recent(
         statement = statement.where(t.jobs.c.created_at > now_ms() - round(days * DAY_MS))
     if not include_removed:
         statement = statement.where(t.jobs.c.state.not_in(job.REMOVED))
-    rows = connection.execute(statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit))
+    rows = connection.execute(statement.order_by(*_NEWEST).limit(limit))
     return [_job(row) for row in rows.mappings()]
 
 
-def list_by_v1_id(
+_NEWEST = (t.jobs.c.created_at.desc(), t.jobs.c.id.desc())
+_PLACE = sa.tuple_(t.jobs.c.created_at, t.jobs.c.id)
+
+
+def _of(caller: Caller) -> list[sa.ColumnElement[bool]]:
+    """Conditions that select the jobs that *caller* may see."""
+    where = [t.jobs.c.project_id == caller.project_id]
+    return where if caller.client_ref is None else [*where, t.jobs.c.client_ref == caller.client_ref]
+
+
+def newest_span(
     connection: sa.Connection, caller: Caller, *, limit: int | None, since: int | None, before: int | None
-) -> list[Job]:
-    """The *limit* newest of *caller*'s jobs that are not deleted, in ascending order of V1 id; *since* is inclusive."""
-    statement = sa.select(*_COLUMNS).where(t.jobs.c.project_id == caller.project_id, t.jobs.c.state != State.DELETED)
-    if caller.client_ref is not None:
-        statement = statement.where(t.jobs.c.client_ref == caller.client_ref)
+) -> Span | None:
+    """The span of the *limit* newest of *caller*'s jobs that are not deleted; *since* is inclusive. `None` if there are none."""
+    where = [*_of(caller), t.jobs.c.state != State.DELETED]
     if since is not None:
-        statement = statement.where(t.jobs.c.created_at >= since)
+        where.append(t.jobs.c.created_at >= since)
     if before is not None:
-        statement = statement.where(t.jobs.c.created_at < before)
-    statement = statement.order_by(t.jobs.c.created_at.desc(), t.jobs.c.id.desc()).limit(limit)
-    return sorted((_job(row) for row in connection.execute(statement).mappings()), key=lambda each: each.v1_id)
+        where.append(t.jobs.c.created_at < before)
+    places = sa.select(t.jobs.c.created_at, t.jobs.c.id).where(*where)
+    oldest_first = places.order_by(t.jobs.c.created_at, t.jobs.c.id).limit(1)
+    newest = None if limit == 0 else connection.execute(places.order_by(*_NEWEST).limit(1)).first()
+    if newest is None:
+        return None
+    first = connection.execute(places.order_by(*_NEWEST).limit(1).offset(limit - 1)).first() if limit else None
+    first = first or connection.execute(oldest_first).one()
+    return Span(first=(first.created_at, first.id), last=(newest.created_at, newest.id))
+
+
+def page(connection: sa.Connection, caller: Caller, span: Span, *, size: int) -> list[Job]:
+    """The *size* oldest of *caller*'s jobs in *span* that are not deleted, in ascending order, without large configs.
+
+    Later jobs have higher V1 ids, unless the clock was turned back between them.
+    """
+    where = [*_of(caller), t.jobs.c.state != State.DELETED]
+    first, last = (sa.tuple_(*map(sa.literal, place)) for place in (span.first, span.last))
+    # the plain comparisons let SQLite find the place in the index, the pairs are exact
+    inside = (
+        t.jobs.c.created_at >= span.first[0],
+        t.jobs.c.created_at <= span.last[0],
+        first < _PLACE if span.begun else first <= _PLACE,
+        last >= _PLACE,
+    )
+    statement = sa.select(*_LIGHT).where(*where, *inside).order_by(t.jobs.c.created_at, t.jobs.c.id).limit(size)
+    return [_job(row) for row in connection.execute(statement).mappings()]
 
 
 # --- claim and lease -------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
-"""Stored results in the forms of the API: a job's view, and its transcript in each format."""
+"""Stored jobs and results in the forms of the API: a job's view, lists of jobs, and a transcript in each format.
 
-import asyncio
+A config may have 4 MB. Answers about jobs contain its stored text as it is, without parsing it; large configs are read in small
+batches, and decrypted in the threads of `LargeWork`.
+"""
+
 import logging
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -14,6 +17,7 @@ from sottovoce.job import LIVE, NO_TRANSCRIPT, REMOVED, State
 from sottovoce.request import Diarization, OperatingPoint, TranscriptionRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
+from sottovoce.service.large_work import SMALL, LargeWork
 from sottovoce.service.storage.blob_keys import text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
 from sottovoce.service.storage.database import Database
@@ -28,24 +32,15 @@ from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
 
-SMALL = 16 << 10
-"""Bytes of the largest decrypted config that is cached."""
 REMEMBERED = 1000
 """Decrypted configs in the cache."""
+BATCH = 1 << 20
+"""Bytes of the configs that are read and decrypted together for a list; a single larger config is a batch of its own."""
+ROW = 2 << 10
+"""Bytes that count for the other columns of a job in a batch."""
 UNREADABLE = "the config cannot be shown: it is encrypted with a key that the server does not have"
 """The entry in `errors[]` of a job whose config no key decrypts; everything else of the job is there."""
-
-
-def _request(job: Job, view: JobView, transcript: Transcript) -> TranscriptionRequest:
-    """The request of *job*; with a config that cannot be decrypted, what its row and its transcript say of it."""
-    if view.config is None:
-        diarization = Diarization.SPEAKER if transcript.speakers else Diarization.NONE
-        point = OperatingPoint(job.operating_point)
-        return TranscriptionRequest(language=job.language, operating_point=point, diarization=diarization)
-    parsed = parse_job_config(orjson.dumps(view.config))
-    if not isinstance(parsed, TranscriptionRequest):
-        raise Refused(Kind.NOT_TRANSCRIPTION)
-    return parsed
+_BOM = b"\xef\xbb\xbf"
 
 
 class ResultLost(Missing):
@@ -53,17 +48,46 @@ class ResultLost(Missing):
 
 
 class Results:
-    """Reads the results of jobs."""
+    """Reads jobs and their results."""
 
-    def __init__(self, blobs: Blobs, encryptor: Encryptor, database: Database) -> None:
+    def __init__(self, blobs: Blobs, encryptor: Encryptor, database: Database, large_work: LargeWork) -> None:
         self._blobs = blobs
         self._encryptor = encryptor
         self._database = database
-        self._configs: OrderedDict[bytes, Any] = OrderedDict()
+        self._large_work = large_work
+        self._texts: OrderedDict[bytes, bytes] = OrderedDict()
+
+    # ── jobs ──
+
+    async def whole(self, job: Job) -> Job:
+        """*job* with its config, which is read now if it was left out."""
+        return job if job.whole else (await self._completed([job]))[0]
+
+    async def _completed(self, jobs: Sequence[Job]) -> list[Job]:
+        """*jobs* with their configs; those that were removed meanwhile as they are now."""
+        left_out = [job.id for job in jobs if not job.whole]
+        if not left_out:
+            return list(jobs)
+        found = await self._database.read(lambda connection: repository.get_many(connection, left_out, whole=True))
+        return [job if job.whole else found.get(job.id, job) for job in jobs]
+
+    async def shown(self, job: Job) -> JobView:
+        """The view of *job* for a response: its config is the submitted text, for the JSON encoder to copy."""
+        whole = await self.whole(job)
+        return await self._large_work.run_sized(whole.config_bytes, lambda: self.shown_whole(whole))
+
+    def shown_whole(self, job: Job) -> JobView:
+        """Like `shown`, for a job that is whole; takes long if its config is large."""
+        text = self._text(job)
+        return self._view(job, None if text is None else orjson.Fragment(text))
 
     def view(self, job: Job) -> JobView:
-        """The view of *job* for the API, with the config exactly as submitted, or with an error if no key decrypts it."""
-        config = None if job.config is None else self._config(job.config)
+        """The view of *job*, which is whole, with its config parsed; takes long if it is large."""
+        text = self._text(job)
+        return self._view(job, None if text is None else orjson.loads(text))
+
+    def _view(self, job: Job, config: Any) -> JobView:
+        """The view of *job*, with an error if no key decrypts its config."""
         unreadable = () if config is not None or job.config is None else ((job.created_at, UNREADABLE),)
         return JobView(
             id=job.id,
@@ -81,40 +105,67 @@ class Results:
         whole = repository.whole_errors(self._encryptor, job)
         return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
-    def _config(self, encrypted: bytes) -> Any:
-        """The submitted config; `None` if no key decrypts it.
+    def _text(self, job: Job) -> bytes | None:
+        """The submitted config of *job*; `None` if there is none, or if no key decrypts it.
 
         Small ones are cached: decryption costs more than the rest of a status request.
         """
-        if (cached := self._configs.get(encrypted)) is not None:
+        if (encrypted := job.config) is None:
+            return None
+        if (cached := self._texts.get(encrypted)) is not None:
             return cached
         try:
-            text = self._encryptor.decrypt(encrypted)
+            text = self._encryptor.decrypt(encrypted).removeprefix(_BOM).strip()
         except ValueError:
             return None
-        config = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
         if len(text) <= SMALL:
-            self._configs[encrypted] = config
-            while len(self._configs) > REMEMBERED:
-                self._configs.popitem(last=False)
-        return config
+            self._texts[encrypted] = text
+            while len(self._texts) > REMEMBERED:
+                self._drop_oldest()
+        return text
 
-    async def value(self, job: Job, form: str) -> Any:
-        """The transcript of *job* in *form*: a JSON-compatible value for json-v2, else text. Raises `Refused` if there is none."""
-        return (await self.values(job, [form]))[form]
+    def _drop_oldest(self) -> None:
+        try:
+            self._texts.popitem(last=False)
+        except KeyError:  # another thread has removed the last one
+            return
 
-    async def values(self, job: Job, forms: Collection[str]) -> dict[str, Any]:
-        """The transcript of *job* in each of *forms*; see `value`."""
-        stored = await self.stored(job)
+    async def listed(self, jobs: Sequence[Job], render: Callable[[Job], bytes]) -> AsyncIterator[bytes]:
+        """What *render* makes of each of *jobs*, several joined by commas, without those that are removed meanwhile."""
+        for batch in _batches(jobs):
+            before = {job.id: job.state in REMOVED for job in batch}
+            whole = [job for job in await self._completed(batch) if before[job.id] or job.state not in REMOVED]
+            if whole:
+                yield await self._large_work.run(lambda whole=whole: b",".join(map(render, whole)))  # type: ignore[misc]
 
-        def render() -> dict[str, Any]:
-            transcript, view = codec.decode(stored), self.view(job)
-            given = Rendering(
-                transcript=transcript, job=view, request=_request(job, view, transcript), version=__version__
-            )
-            return {form: FORMATS[form].render(given) for form in forms}
+    # ── results ──
 
-        return await asyncio.to_thread(render)  # a ten-hour transcript takes a second, too long for the event loop
+    async def rendered(self, job: Job, form: str) -> bytes:
+        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none."""
+        return (await self.renderings(job, [form]))[form]
+
+    async def renderings(self, job: Job, forms: Collection[str]) -> dict[str, bytes]:
+        """The transcript of *job* in each of *forms*; see `rendered`."""
+        stored, whole = await self.stored(job), await self.whole(job)
+
+        def render() -> dict[str, bytes]:
+            transcript = codec.decode(stored)
+            request = self._request(whole, transcript)
+            given = Rendering(transcript=transcript, job=self.view(whole), request=request, version=__version__)
+            return {form: encoded(FORMATS[form].render(given)) for form in forms}
+
+        return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
+
+    def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
+        """The request of *job*; with a config that cannot be decrypted, what its row and its transcript say of it."""
+        if (text := self._text(job)) is None:
+            diarization = Diarization.SPEAKER if transcript.speakers else Diarization.NONE
+            point = OperatingPoint(job.operating_point)
+            return TranscriptionRequest(language=job.language, operating_point=point, diarization=diarization)
+        parsed = parse_job_config(text)
+        if not isinstance(parsed, TranscriptionRequest):
+            raise Refused(Kind.NOT_TRANSCRIPTION)
+        return parsed
 
     async def aligned(self, job: Job, tags: str) -> str:
         """The aligned text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` if there is none."""
@@ -123,7 +174,7 @@ class Results:
         def render() -> str:
             return alignment.TAGS[tags](text.decode(), codec_of_alignments.decode(stored))
 
-        return await asyncio.to_thread(render)
+        return await self._large_work.run(render)
 
     async def text(self, job: Job) -> bytes:
         """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not fetched yet."""
@@ -143,8 +194,27 @@ class Results:
         try:
             return await self._blobs.get(job.result_key)
         except Missing as missing:
-            now = await self._database.read(lambda connection: repository.get(connection, job.id))
+            now = (await self._database.read(lambda connection: repository.get_many(connection, [job.id]))).get(job.id)
             if now is None or now.state in REMOVED:
                 raise Refused(Kind.FILE_EXPIRED) from missing
             _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})
             raise ResultLost(job.result_key) from missing
+
+
+def encoded(value: object) -> bytes:
+    """A rendered transcript as it is sent: UTF-8 text, or JSON."""
+    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)
+
+
+def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """*jobs* in order, in batches of at most `BATCH` bytes, or of a single job."""
+    batch: list[Job] = []
+    size = 0
+    for job in jobs:
+        size += job.config_bytes + ROW
+        if batch and size > BATCH:
+            yield batch
+            batch, size = [], job.config_bytes + ROW
+        batch.append(job)
+    if batch:
+        yield batch

@@ -8,10 +8,11 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -42,6 +43,7 @@ from sottovoce.wire.v2.unknown_members import unknown_members
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 LOOK_TIMEOUT = 60.0
 """Seconds that the inspection of the media may delay a submission; after that, the worker inspects it."""
 HOLD_FOR = 120.0
@@ -142,6 +144,7 @@ class JobSubmitter:
         self._pool = pool
         self._offers = offers
         self._metrics = region.metrics
+        self._large_work = region.large_work
 
     async def admit(self, caller: Caller, incoming: int, *, arrived: int = 0) -> None:
         """Raise `Refused` if disk or quota have no room for *incoming* announced or *arrived* received bytes.
@@ -180,7 +183,7 @@ class JobSubmitter:
         """
         storing: asyncio.Task[str] | None = None
         try:
-            self.check(submission.request)
+            await self._sized(submission, lambda: self.check(submission.request))
             await self.admit(submission.caller, 0, arrived=submission.media_bytes)
             if submission.text is not None:
                 await alignment_text.read(self._blobs, submission.text)
@@ -212,7 +215,13 @@ class JobSubmitter:
         found = await self._database.read(
             lambda connection: repository.by_idempotency_key(connection, submission.caller, key)
         )
-        return self._same_request(submission, found).id if found else None
+        if found is None:
+            return None
+        return (await self._sized(submission, lambda: self._same_request(submission, found))).id
+
+    async def _sized(self, submission: Submission, work: Callable[[], T]) -> T:
+        """The result of *work*, which takes longer the larger the submission's config is."""
+        return await self._large_work.run_sized(len(submission.config), work)
 
     async def _undo(self, job_id: str, storing: "asyncio.Task[str] | None") -> None:
         """Delete the media and release the credits of a failed submission.
@@ -252,8 +261,10 @@ class JobSubmitter:
         return samples * 1000 // RATE
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
-        new = self._new_job(submission, duration_ms)
-        unknown = [] if submission.legacy is not None else await asyncio.to_thread(unknown_members, submission.config)
+        new = await self._sized(submission, lambda: self._new_job(submission, duration_ms))
+        unknown: Sequence[str] = ()
+        if submission.legacy is None:
+            unknown = await self._sized(submission, lambda: unknown_members(submission.config))
         result = result_key(new.id, 0)
         if submission.empty:
             await self._blobs.put(result, await self._empty_result(submission, new))

@@ -1,26 +1,22 @@
 """Views of jobs for V1, of jobs of both APIs: from the row, the stored V1 request and the stored transcript."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import orjson
 import sqlalchemy as sa
 
-from sottovoce.errors import Refused
 from sottovoce.job import JobType
-from sottovoce.request import TranscriptionRequest
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.results import Results, encoded
+from sottovoce.service.large_work import LargeWork
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import codec
 from sottovoce.wire.v1 import responses
 from sottovoce.wire.v1.form import MAX_META, LegacyRequest, Notify, load
 from sottovoce.wire.v1.responses import LegacyView
-from sottovoce.wire.v2.config import parse_job_config
 
 T = TypeVar("T")
 Look = Callable[[sa.Connection], T]
@@ -33,12 +29,20 @@ RENDER = {"json": responses.transcript_object, "txt": responses.transcript_text}
 class V1ViewBuilder:
     """Builds V1 views of stored jobs."""
 
-    def __init__(self, encryptor: Encryptor, results: Results) -> None:
+    def __init__(self, encryptor: Encryptor, results: Results, large_work: LargeWork) -> None:
         self._encryptor = encryptor
         self._results = results
+        self._large_work = large_work
+
+    async def shown(self, job: Job, *, user_id: int, check_wait: int = 0) -> LegacyView:
+        """Like `view`, for a job that need not be whole."""
+        whole = await self._results.whole(job)
+        return await self._large_work.run_sized(
+            whole.config_bytes, lambda: self.view(whole, user_id=user_id, check_wait=check_wait)
+        )
 
     def view(self, job: Job, *, user_id: int, check_wait: int = 0) -> LegacyView:
-        """The V1 view of *job* for the user *user_id*. *check_wait*: seconds until the client should check again."""
+        """The V1 view of *job*, which is whole, for the user *user_id*. *check_wait*: seconds until the client's next check."""
         wanted = self._request(job)
         return LegacyView(
             number=job.v1_id,
@@ -67,23 +71,27 @@ class V1ViewBuilder:
         config = self._results.view(job).config
         if not isinstance(config, dict):
             return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone has no config
-        try:
-            parsed = parse_job_config(orjson.dumps(config))
-        except Refused:  # an older release accepted this config
-            return LegacyRequest(model=job.language, notification=Notify.NONE)
-        locale = parsed.output_locale if isinstance(parsed, TranscriptionRequest) else None
-        details = (config.get("tracking") or {}).get("details")
-        meta = details.get("meta") if isinstance(details, dict) else None
+        # the config was checked when it was submitted; a check of 4 MB of it now would take most of a second
+        details = _member(_member(config, "tracking"), "details")
+        meta = details.get("meta")
+        locale = _member(config, "transcription_config").get("output_locale")
         return LegacyRequest(
-            model=locale or parsed.language,
-            notification=Notify.CALLBACK if parsed.notifications else Notify.NONE,
+            model=locale if isinstance(locale, str) else job.language,
+            notification=Notify.CALLBACK if config.get("notification_config") else Notify.NONE,
             meta=meta if isinstance(meta, str) and len(meta) <= MAX_META else None,
         )
 
-    async def transcript(self, job: Job, form: str, *, user_id: int) -> Any:
-        """The transcript in *form*, one of `RENDER`. Raises `Refused` if there is none."""
-        stored = await self._results.stored(job)
-        return await asyncio.to_thread(lambda: RENDER[form](codec.decode(stored), self.view(job, user_id=user_id)))
+    async def transcript(self, job: Job, form: str, *, user_id: int) -> bytes:
+        """The transcript in *form*, one of `RENDER`, encoded. Raises `Refused` if there is none."""
+        stored, whole = await self._results.stored(job), await self._results.whole(job)
+        return await self._large_work.run(
+            lambda: encoded(RENDER[form](codec.decode(stored), self.view(whole, user_id=user_id)))
+        )
+
+
+def _member(config: dict[str, Any], name: str) -> dict[str, Any]:
+    value = config.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def email_of(connection: sa.Connection, user_id: int) -> str | None:

@@ -139,8 +139,12 @@ class DbosWorker:
         queues: Sequence[str],
         steps: Steps,
         handlers: Mapping[TaskKind, TaskHandler] | None = None,
+        per_account: int | None = None,
     ) -> None:
-        """Raises `ValueError` if a job queue has the name of a task kind."""
+        """*per_account*: jobs of one account that run at the same time, on all workers of a queue; the others wait.
+
+        Raises `ValueError` if a job queue has the name of a task kind.
+        """
         from dbos import DBOS
 
         if taken := set(queues) & set(TaskKind):
@@ -148,6 +152,7 @@ class DbosWorker:
         self._engine = database.engine_for_queue()
         self._poll = poll
         self._slots = slots
+        self._per_account = per_account or _NO_LIMIT
         self._queues = list(queues)
         self._handlers = dict(handlers or {})
         self._running = _RunningCount()
@@ -199,7 +204,7 @@ class DbosWorker:
             DBOS.register_queue(
                 name,
                 worker_concurrency=self._slots,  # stored per queue, not per worker: all workers of a queue use the same value
-                partition_concurrency=_NO_LIMIT,
+                partition_concurrency=self._per_account,  # also stored per queue
                 polling_interval_sec=self._poll,
                 on_conflict="always_update",
             )
@@ -255,7 +260,7 @@ def _register_task(task_kind: TaskKind, handler: TaskHandler, running: _RunningC
 def _redirect_dbos_log() -> None:
     """Route DBOS's log records through the root logger instead of its own handler, and drop those about cancelled jobs."""
     logger = logging.getLogger("dbos")
-    logger.addFilter(_is_not_cancellation)
+    logger.addFilter(_is_news)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
     logger.propagate = True
@@ -263,8 +268,12 @@ def _redirect_dbos_log() -> None:
 
 _CANCELLED = frozenset({"DBOSWorkflowCancelledError", "DBOSAwaitedWorkflowCancelledError"})
 
+_LEFT_OUT = ("was cancelled during execution", "exceeds the partition concurrency limit")
 
-def _is_not_cancellation(record: logging.LogRecord) -> bool:
-    """False for DBOS's warnings and stack traces about a running job that a user deleted: the deletion is logged already."""
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for DBOS's warnings and stack traces about a running job that a user deleted, which is logged already, and for the
+    warning that it repeats at each poll after the limit of jobs per account was lowered.
+    """
     error = type(record.exc_info[1]).__name__ if record.exc_info else ""
-    return error not in _CANCELLED and "was cancelled during execution" not in str(record.msg)
+    return error not in _CANCELLED and not any(text in str(record.msg) for text in _LEFT_OUT)

@@ -15,10 +15,12 @@ from sottovoce.service.worker.notification_sender import Sender
 
 def handlers(region: RegionContext, outbound: Outbound, settings: TaskSettings) -> Mapping[TaskKind, TaskHandler]:
     """The handler of each kind of task except retention."""
-    results = Results(region.blobs, region.encryptor, region.database)
+    results = Results(region.blobs, region.encryptor, region.database, region.large_work)
     sender = Sender(
         region=region,
-        payload_builder=PayloadBuilder(region.blobs, results, V1ViewBuilder(region.encryptor, results)),
+        payload_builder=PayloadBuilder(
+            region.blobs, results, V1ViewBuilder(region.encryptor, results, region.large_work)
+        ),
         outbound=outbound,
         policy=settings.send,
     )

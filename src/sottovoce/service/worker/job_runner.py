@@ -23,7 +23,7 @@ from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.pool import EngineMisconfigured, Outcome, Pool, ProcessDied, Task, TaskCrashed
-from sottovoce.job import LIVE, REMOVED, Reason
+from sottovoce.job import LIVE, REMOVED, Reason, State
 from sottovoce.logs import about
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
@@ -124,6 +124,7 @@ class JobRunner:
         self._metrics = region.metrics
         self._outbox = region.outbox
         self._policy = policy
+        self._large_work = region.large_work
 
     # ── the two steps ──
 
@@ -220,7 +221,7 @@ class JobRunner:
         last.attempt = claimed.attempt
         with about(attempt=str(claimed.attempt)):
             try:
-                return await self._attempt(claimed)
+                return await self._attempt_unless_lost(claimed)
             except Refused as refusal:
                 await self._reject(claimed, _reason(refusal), _error_text(refusal))
             except ProcessDied as death:
@@ -234,9 +235,32 @@ class JobRunner:
                 await self._reject(claimed, Reason.ENGINE, REJECTED_BUG)
             return None
 
+    async def _attempt_unless_lost(self, job: Job) -> dict[str, Any]:
+        """`_attempt`; raises `LeaseLost` for an error that only shows that the job was removed, or taken, meanwhile.
+
+        A deletion removes the media and the folder of the job under the attempt, before the attempt notices.
+        """
+        try:
+            return await self._attempt(job)
+        except (LeaseLost, ProcessDied):
+            raise
+        except Exception as error:
+            if await self._is_lost(job):
+                raise LeaseLost from error
+            raise
+
+    async def _is_lost(self, job: Job) -> bool:
+        """True if the attempt *job* does not hold the job any more; False as well if the database cannot say."""
+        try:
+            found = await self._database.read(lambda connection: repository.get_many(connection, [job.id]))
+        except sa.exc.SQLAlchemyError:
+            return False
+        now = found.get(job.id)
+        return now is None or now.state is not State.RUNNING or now.attempt != job.attempt
+
     async def _attempt(self, job: Job) -> dict[str, Any]:
         begun = time.monotonic()
-        request = await asyncio.to_thread(self._request, job)  # a hostile config can take almost 1 s to parse
+        request = await self._large_work.run_sized(job.config_bytes, lambda: self._request(job))
         resolved = self._offers.resolve(request)
         choice = resolved.main
         await self._note(job, "engine", f"{choice.engine} {choice.model} on {choice.device}: {choice.why}")

@@ -5,13 +5,11 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from sottovoce.errors import Refused
 from sottovoce.job import JobType, State
 from sottovoce.service.email.smtp import Attachment
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.results import Results, encoded
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
@@ -85,7 +83,7 @@ class PayloadBuilder:
         found = await self._collect(job, requested, number)
         form = wire.layout(contents, _names(job), frozenset(found), default)
         if any(part.output not in found for part in form.parts):
-            found[Output.JOBINFO] = self._jobinfo(job, number)
+            found[Output.JOBINFO] = await self._jobinfo(job, number)
         return Payload(
             blobs=self._blobs,
             form=form,
@@ -97,14 +95,14 @@ class PayloadBuilder:
         """The body of the V1 callback. Raises `Refused` if the job's result was removed."""
         aligns = job.type is JobType.ALIGNMENT
         if aligns:
-            value: object = await self._results.aligned(job, WORD_START_AND_END)
+            content = encoded(await self._results.aligned(job, WORD_START_AND_END))
         else:
-            value = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
+            content = await self._legacy.transcript(job, "json", user_id=job.user_id or 0)
         named = job.text_name if aligns and job.text_name else job.data_name
         return Payload(
             blobs=self._blobs,
             form=notification_texts.callback_layout(name=named, aligns=aligns),
-            contents=(_bytes(value),),
+            contents=(content,),
             boundary=secrets.token_hex(24),
         )
 
@@ -137,23 +135,19 @@ class PayloadBuilder:
             if output in requested and (stored := await self._stored(key)):
                 found[output] = stored
         if Output.JOBINFO in requested:
-            found[Output.JOBINFO] = self._jobinfo(job, number)
+            found[Output.JOBINFO] = await self._jobinfo(job, number)
         return found
 
     async def _transcripts(self, job: Job, wanted: dict[str, str]) -> dict[str, Content]:
         try:
-            values = await self._results.values(job, wanted.values())
+            renderings = await self._results.renderings(job, wanted.values())
         except Refused:  # the job was removed
             return {}
-
-        def encoded() -> dict[str, Content]:
-            return {output: _bytes(values[form]) for output, form in wanted.items()}
-
-        return await asyncio.to_thread(encoded)
+        return {output: renderings[form] for output, form in wanted.items()}
 
     async def _aligned(self, job: Job, output: str) -> dict[str, Content]:
         try:
-            return {output: _bytes(await self._results.aligned(job, _ALIGNMENTS[output]))}
+            return {output: encoded(await self._results.aligned(job, _ALIGNMENTS[output]))}
         except Refused:  # the job was removed
             return {}
 
@@ -163,13 +157,9 @@ class PayloadBuilder:
         except Missing:
             return None
 
-    def _jobinfo(self, job: Job, number: int | None) -> bytes:
-        return orjson.dumps(wire.jobinfo(self._results.view(job), number))
+    async def _jobinfo(self, job: Job, number: int | None) -> bytes:
+        return await asyncio.to_thread(lambda: encoded(wire.jobinfo(self._results.view(job), number)))
 
 
 def _names(job: Job) -> Names:
     return Names(job_id=job.id, data_name=job.data_name, text_name=job.text_name)
-
-
-def _bytes(value: object) -> bytes:
-    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)

@@ -108,6 +108,7 @@ class Worker:
             queues=plan.queues,
             steps=(runner.work, runner.publish),
             handlers=self._task_handlers(),
+            per_account=plan.running_jobs,
         )
         self._undo.callback(worker.drain, plan.drain)
         worker.launch()

@@ -3,11 +3,12 @@
 In order: the account, jobs, the service status, helpers of the routes, helpers without state, the route table.
 """
 
-import asyncio
 import math
 import re
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import orjson
 from multipart import parse_options_header
@@ -35,7 +36,7 @@ from sottovoce.web.uploads import Form, Limits, announced, kept, receive, submit
 from sottovoce.wire.formats.alignment import TAGS, WORD_START_AND_END
 from sottovoce.wire.v1 import form as v1_request
 from sottovoce.wire.v1 import responses as v1_responses
-from sottovoce.wire.v1.form import LegacyRequest, Notify
+from sottovoce.wire.v1.form import LegacyRequest, Notify, Selection
 from sottovoce.wire.v2 import usage
 from sottovoce.wire.v2.config import parse_job_config
 
@@ -43,6 +44,8 @@ ROOTS = ("/v1.0", "/v1")
 """The documented root, and the second root of the vendor's appliance (contract §6)."""
 CHECK_WAIT = 30
 """The largest `check_wait`, in seconds, as in the samples (§2.2)."""
+PAGE = 500
+"""Jobs of a list that are read at once."""
 MOST = 1_000_000
 """Payments in one response, at most."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -54,8 +57,9 @@ class LegacyApi:
     def __init__(self, runtime: Runtime, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database)
-        self._legacy = V1ViewBuilder(runtime.encryptor, self._results)
+        self._large_work = runtime.large_work
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work)
+        self._legacy = V1ViewBuilder(runtime.encryptor, self._results, self._large_work)
 
     # ── the account ──
 
@@ -94,17 +98,35 @@ class LegacyApi:
     async def listing(self, request: Request) -> Response:
         """`GET /user/{id}/jobs/`: the most recent jobs, in ascending order of their ids."""
         caller, user_id = await self._caller(request)
-        asked = v1_request.selection(request.query_params)
-        found = await self._runtime.database.read(
-            lambda connection: repository.list_by_v1_id(
+        pages = self._pages(caller, v1_request.selection(request.query_params))
+        first: list[Job] = await anext(pages, [])
+        now = round(time.time() * 1000)
+
+        def render(job: Job) -> bytes:
+            return orjson.dumps(v1_responses.job_object(self._view(job, user_id), now))
+
+        async def listed() -> AsyncIterator[bytes]:
+            page = first
+            while page:
+                async for objects in self._results.listed(page, render):
+                    yield objects
+                page = await anext(pages, [])
+
+        streamed = len(first) == PAGE or not all(job.whole for job in first)
+        return await responses.jobs(request, listed(), responses.JSON, streamed=streamed)
+
+    async def _pages(self, caller: Caller, asked: Selection) -> AsyncIterator[list[Job]]:
+        """The selected jobs in pages: without a limit the contract wants all of them."""
+        read = self._runtime.database.read
+        span = await read(
+            lambda connection: repository.newest_span(
                 connection, caller, limit=asked.limit, since=asked.since, before=asked.before
             )
         )
-        now = round(time.time() * 1000)
-        views = await asyncio.to_thread(
-            lambda: [v1_responses.job_object(self._view(job, user_id), now) for job in found]
-        )
-        return _json({"jobs": views})
+        while span is not None:
+            page = await read(partial(repository.page, caller=caller, span=span, size=PAGE))
+            span = span.after(page[-1]) if len(page) == PAGE else None
+            yield sorted(page, key=lambda job: job.v1_id)
 
     async def create(self, request: Request) -> Response:
         """`POST /user/{id}/jobs/`: 200 with the id of the job, which is stored durably."""
@@ -130,7 +152,7 @@ class LegacyApi:
             balance = await self._runtime.credit_reservations.balance(caller.workspace_id)
         return _json(
             v1_responses.accepted(
-                number=job.v1_id, cost=accepted.cost, balance=balance, wait=self._view(job, user_id).wait
+                number=job.v1_id, cost=accepted.cost, balance=balance, wait=(await self._shown(job, user_id)).wait
             )
         )
 
@@ -148,7 +170,7 @@ class LegacyApi:
         else:
             config = orjson.dumps(v1_request.as_v2_alignment(wanted, product))
             await self._check_text(text)
-        parsed = await asyncio.to_thread(parse_job_config, config)
+        parsed = parse_job_config(config)
         self._check_callback(wanted)
         wanted = await self._with_email(wanted, user_id)
         return Submission(
@@ -193,7 +215,8 @@ class LegacyApi:
         """`GET /user/{id}/jobs/{id}/`: one job."""
         caller, user_id = await self._caller(request)
         job = await self._job(request, caller)
-        return _json({"job": v1_responses.job_object(self._view(job, user_id), round(time.time() * 1000))})
+        view = await self._shown(job, user_id)
+        return _json({"job": v1_responses.job_object(view, round(time.time() * 1000))})
 
     async def transcript(self, request: Request) -> Response:
         """`GET /user/{id}/jobs/{id}/transcript`: JSON or plain text."""
@@ -206,7 +229,7 @@ class LegacyApi:
             raise Refused(Kind.FORMAT_NOT_SUPPORTED)
         value = await self._legacy.transcript(job, form, user_id=user_id)
         await self._runtime.fetched(job)
-        return responses.text(value) if form == "txt" else _json(value)
+        return Response(value, headers={"content-type": responses.TEXT if form == "txt" else responses.JSON})
 
     async def alignment(self, request: Request) -> Response:
         """`GET /user/{id}/jobs/{id}/alignment`: the text with times."""
@@ -279,9 +302,12 @@ class LegacyApi:
         return found
 
     def _view(self, job: Job, user_id: int) -> v1_responses.LegacyView:
-        return self._legacy.view(
-            job, user_id=user_id, check_wait=_check_wait(job, self._runtime.queue_estimator.outlook)
-        )
+        check_wait = _check_wait(job, self._runtime.queue_estimator.outlook)
+        return self._legacy.view(job, user_id=user_id, check_wait=check_wait)
+
+    async def _shown(self, job: Job, user_id: int) -> v1_responses.LegacyView:
+        check_wait = _check_wait(job, self._runtime.queue_estimator.outlook)
+        return await self._legacy.shown(job, user_id=user_id, check_wait=check_wait)
 
 
 def _json(body: object) -> Response:

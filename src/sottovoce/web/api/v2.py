@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -63,7 +64,8 @@ class Batch:
         self._runtime = runtime
         self._limits = limits
         self._waiting = waiting
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database)
+        self._large_work = runtime.large_work
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work)
 
     # ── create ──
 
@@ -93,8 +95,8 @@ class Batch:
         """The submission in *form*. Raises `Refused`, and deletes the media then."""
         try:
             config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
-            # in a thread: a hostile config may take most of a second to parse
-            parsed = await asyncio.to_thread(parse_job_config, config)
+            # a hostile config may take most of a second
+            parsed = await self._large_work.run_sized(len(config), lambda: parse_job_config(config))
             self._runtime.offers.check(parsed)
             media, text = _media(form, parsed), _text(form, parsed)
         except BaseException:
@@ -121,7 +123,8 @@ class Batch:
         body: dict[str, Any] = {"id": job_id, "status": SUBMIT_STATUS[state]}
         if job and state is State.DONE and job.type is JobType.TRANSCRIPTION:
             with contextlib.suppress(Refused):  # removed meanwhile: the caller learns it from GET
-                body[form] = await self._results.value(job, form)
+                rendered = await self._results.rendered(job, form)
+                body[form] = orjson.Fragment(rendered) if FORMATS[form].is_json else rendered.decode()
                 await self._runtime.fetched(job)
         return body
 
@@ -145,8 +148,9 @@ class Batch:
                 include_removed=removed,
             )
         )
-        views = await asyncio.to_thread(lambda: [job_object(self._results.view(job)) for job in found])
-        return responses.json(request, {"jobs": views})
+        listed = self._results.listed(found, lambda job: orjson.dumps(job_object(self._results.shown_whole(job))))
+        kind = responses.json_type(request)
+        return await responses.jobs(request, listed, kind, streamed=not all(job.whole for job in found))
 
     async def details(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}`: the job, as soon as it has ended or when `wait` is over."""
@@ -154,7 +158,7 @@ class Batch:
         if job.state in REMOVED:
             raise Refused(Kind.JOB_EXPIRED)
         job = await self._wait_for_end(request, job)
-        return responses.json(request, {"job": job_object(self._results.view(job))})
+        return responses.json(request, {"job": job_object(await self._results.shown(job))})
 
     async def transcript(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/transcript`: the transcript in the requested format."""
@@ -162,9 +166,10 @@ class Batch:
         job = await self._wait_for_end(request, await self._job(request))
         if job.type is not JobType.TRANSCRIPTION:
             raise Refused(Kind.NOT_TRANSCRIPTION)
-        value = await self._results.value(job, form)
+        rendered = await self._results.rendered(job, form)
         await self._runtime.fetched(job)
-        return responses.json(request, value) if FORMATS[form].is_json else responses.text(str(value))
+        kind = responses.json_type(request) if FORMATS[form].is_json else responses.TEXT
+        return Response(rendered, headers={"content-type": kind})
 
     async def data(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/data`: the media as it was submitted."""
@@ -234,7 +239,7 @@ class Batch:
         """`DELETE /v2/jobs/{id}`: delete the job and all its files; a running job only with `force`."""
         job = await self._job(request)
         force = v2_query.boolean(request.query_params, "force")
-        view = self._results.view(job) if job.state not in REMOVED else None
+        view = await self._results.shown(job) if job.state not in REMOVED else None
         if view is None or not await self._runtime.deletion.delete(job.id, force=force):
             raise Refused(Kind.JOB_EXPIRED)
         self._runtime.metrics.removed("deleted")

@@ -175,7 +175,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         path=f"{_F}.replacements[].from",
-        meaning="A word, or a regular expression between slashes.",
+        meaning="A word, or a regular expression between slashes. One that takes too long on the transcript rejects the job.",
         example="/^colou?r$/",
     ),
     Option(path=f"{_F}.replacements[].to", meaning="The replacement; `$1` is the first group.", example="colour"),

@@ -279,6 +279,34 @@ def test_paging_by_creation_meets_every_job_once(database: Database) -> None:
     assert len(recent) == 12
 
 
+@pytest.mark.parametrize(("limit", "first"), [(None, 0), (100, 0), (12, 0), (5, 7), (1, 11), (0, 12)])
+def test_a_span_is_read_in_pages_oldest_first(database: Database, limit: int | None, first: int) -> None:
+    for number in range(12):
+        add(database, f"j{number}")
+    add(database, "other", caller=replace(CALLER, project_id=2, workspace_id=2))
+    seen: list[str] = []
+    with database.reading() as connection:
+        span = repository.newest_span(connection, CALLER, limit=limit, since=None, before=None)
+        while span is not None:
+            page = repository.page(connection, CALLER, span, size=4)
+            seen += [entry.id for entry in page]
+            span = span.after(page[-1]) if page else None
+    assert seen == [f"j{number}" for number in range(first, 12)]
+
+
+def test_a_span_is_within_its_bounds_and_has_no_later_jobs(database: Database) -> None:
+    for number in range(6):
+        add(database, f"j{number}")
+    with database.reading() as connection:
+        at = [repository.get_many(connection, [f"j{number}"])[f"j{number}"].created_at for number in range(6)]
+        span = repository.newest_span(connection, CALLER, limit=None, since=at[2], before=at[5])
+    add(database, "later")
+    with database.reading() as connection:
+        assert span
+        assert [entry.id for entry in repository.page(connection, CALLER, span, size=9)] == ["j2", "j3", "j4"]
+        assert repository.newest_span(connection, CALLER, limit=None, since=at[5] + 10**9, before=None) is None
+
+
 def test_lists_leave_out_what_is_old_or_removed_unless_asked(database: Database) -> None:
     add(database, "old")
     add(database, "new")

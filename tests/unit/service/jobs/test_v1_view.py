@@ -45,7 +45,9 @@ def accept(region: Region, wanted: LegacyRequest = WANTED) -> None:
 
 
 def view(region: Region, **changes: Any) -> responses.LegacyView:
-    return V1ViewBuilder(region.encryptor, region.results).view(replace(region.job(), **changes), user_id=7)
+    return V1ViewBuilder(region.encryptor, region.results, region.large_work).view(
+        replace(region.job(), **changes), user_id=7
+    )
 
 
 def test_a_job_of_v1_is_shown_as_it_was_asked_for(region: Region) -> None:
@@ -185,9 +187,11 @@ def test_what_no_key_decrypts_costs_only_its_echo(region: Region) -> None:
         assert "config" not in shown
         assert [error["message"] for error in shown["errors"]] == [UNREADABLE]
         for form_ in ("txt", "srt"):
-            assert "hello world." in asyncio.run(region.results.value(job, form_))
-        assert asyncio.run(region.results.value(job, "json-v2"))["results"]
-    old = V1ViewBuilder(region.encryptor, region.results).view(replace(region.job(), legacy=sealed), user_id=7)
+            assert b"hello world." in asyncio.run(region.results.rendered(job, form_))
+        assert json.loads(asyncio.run(region.results.rendered(job, "json-v2")))["results"]
+    old = V1ViewBuilder(region.encryptor, region.results, region.large_work).view(
+        replace(region.job(), legacy=sealed), user_id=7
+    )
     assert (old.lang, old.notification) == ("en", "none")
 
 

@@ -56,7 +56,9 @@ def queue(database: Database) -> Iterator[DbosQueue]:
 
 
 @contextmanager
-def working(database: Database, hands: TaskHandler, *, slots: int = 4, poll: float = 0.02) -> Iterator[DbosWorker]:
+def working(
+    database: Database, hands: TaskHandler, *, slots: int = 4, poll: float = 0.02, per_account: int | None = None
+) -> Iterator[DbosWorker]:
     worker = DbosWorker(
         database,
         executor="embedded",
@@ -64,6 +66,7 @@ def working(database: Database, hands: TaskHandler, *, slots: int = 4, poll: flo
         poll=poll,
         queues=[BATCH],
         steps=(hands.work, hands.publish),
+        per_account=per_account,
     )
     try:
         worker.launch()
@@ -341,3 +344,28 @@ def test_exceptions_come_back_as_text_only() -> None:
 def test_what_json_cannot_hold_is_not_pickled() -> None:
     with pytest.raises(TypeError):
         Json().serialize(object())
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_jobs_beyond_the_limit_of_an_account_wait_and_others_overtake(
+    database: Database, queue: DbosQueue, limit: int
+) -> None:
+    """Four slots: the first account fills no more than its limit, and its other jobs follow when one ends."""
+    end = threading.Event()
+
+    async def work(job_id: str) -> dict[str, Any]:
+        while not end.is_set():
+            await asyncio.sleep(0.01)
+        return {"of": job_id}
+
+    hands = TaskHandler(work)
+    for number in range(4):
+        submit(database, queue, f"first{number}", account="1")
+    submit(database, queue, "second", account="2")
+    with working(database, hands, per_account=limit):
+        until(lambda: len(hands.worked) == limit + 1, "jobs of both accounts")
+        waiting = queue.states([f"first{number}" for number in range(4)])
+        assert "second" in hands.worked
+        assert sum(state.waiting for state in waiting.values()) == 4 - limit
+        end.set()
+        until(lambda: len(hands.published) == 5, "the jobs that waited")

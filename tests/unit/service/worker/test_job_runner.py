@@ -457,3 +457,28 @@ def test_nothing_of_the_config_reaches_the_log(bench: Bench, caplog: pytest.LogC
     with bench.database.reading() as connection:
         assert connection.execute(sa.select(t.jobs.c.failures)).scalar_one() == 0
     assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [TaskCrashed("no such file"), FileNotFoundError("input"), Refused(Kind.INVALID_AUDIO)]
+)
+def test_a_deletion_under_an_attempt_is_no_error(
+    bench: Bench, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """The attempt finds its media or folder gone before its heartbeat says why."""
+
+    async def deleted(task: Task, listen: Listener) -> Outcome:
+        bench.remove()
+        await bench.blobs.delete_prefix(f"jobs/{ID}/")
+        raise error
+
+    async def go() -> None:
+        await bench.accept()
+        runner, _ = bench.runner(deleted)
+        with caplog.at_level(logging.INFO):
+            assert await runner.work(ID) is None
+        assert await bench.keys() == []
+
+    check(go)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert any("or it was removed" in record.message for record in caplog.records)
