@@ -52,11 +52,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The media to diarize. *alive* is called for every second of it, so that the watchdog sees progress."""
+    """The media to diarize: track *track* of the file at *path*. *alive* is called for every second of it, so that the watchdog sees progress."""
 
     path: Path
     make_vad: VadFactory
     alive: Callable[[], None]
+    track: int | None = None
 
 
 def find(source: Source, request: TranscriptionRequest, known: Sequence[KnownVoice], diarizer: Diarizer) -> Found:
@@ -89,7 +90,7 @@ def label(items: Iterable[Item], found: Found, *, prefer_current: bool) -> tuple
 
 def _speech(source: Source, request: TranscriptionRequest) -> Iterator[Speech]:
     """Yield all speech of the media; audio under the request's volume threshold is silenced (contract §7.4)."""
-    blocks = _watched((block[0] for block in media.decode(source.path, split=False)), source.alive)
+    blocks = _watched((block[0] for block in media.decode(source.path, split=False, track=source.track)), source.alive)
     if request.audio_filtering:
         blocks = activity.filter_quiet(blocks, request.audio_filtering.volume_threshold)
     return activity.segments(blocks, source.make_vad(), POLICY)
