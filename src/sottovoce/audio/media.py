@@ -459,7 +459,7 @@ def _stamp(frame: "AudioFrame", source: _Source) -> Samples | None:
 
 def _declared(source: _Source) -> Samples | None:
     """Return the end of the track that the headers claim, in samples at 16 kHz; None without one."""
-    container, stream = source.container, source.stream
+    stream = source.stream
     if stream.duration is not None and stream.time_base is not None:
         late = source.samples(stream.start_time) if source.stamped and stream.start_time is not None else 0
         claimed = round(stream.duration * stream.time_base * RATE) + max(late, 0)

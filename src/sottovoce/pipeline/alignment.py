@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
 from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.protocols import (
     Aligner,
@@ -122,7 +122,7 @@ class _Listener:
             self._observer.stage("align", line)
 
     def _recognized(self, reading: AlignmentSession, speech: Iterator[Speech]) -> Iterator[Recognized]:
-        for stretch in speech:
+        for stretch in normalisation.raised(speech):
             self.alive(stretch.start)
             items = tuple(Word(text=word.text, start=word.start, end=word.end) for word in reading.recognize(stretch))
             yield Recognized(start=stretch.start, end=stretch.end, items=items)

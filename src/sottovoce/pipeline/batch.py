@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
 from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.protocols import (
     ChoosesActivity,
@@ -200,7 +200,7 @@ def _identified(
     if not speech:
         for line in media_report.nothing_heard(decoder, heard):
             observer.stage("identify", line)
-    found = identification.identify(speech, recognizer)
+    found = identification.identify(list(normalisation.raised(speech)), recognizer)
     wanted = work.request.language_identification or LanguageIdentification()
     return identification.decide(found, wanted, recognizer.capabilities.languages)
 
@@ -307,8 +307,8 @@ class _ChannelRecognizer:
         self.done += decoder.decoded
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
-        """Yield *speech*; report the progress before each stretch."""
-        for stretch in speech:
+        """Yield *speech*, quiet stretches raised; report the progress before each."""
+        for stretch in normalisation.raised(speech):
             self._observer.progress(self.done + stretch.start, self._total)
             yield stretch
 

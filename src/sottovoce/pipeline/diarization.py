@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Diarizer, Speech, SpeechProbability, Voice
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import Item, Speaker, SpeakerLabel
@@ -52,7 +52,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The media to diarize: track *track* of the file at *path*. *alive* is called for every second of it, so that the watchdog sees progress."""
+    """The media to diarize: track *track* of the file at *path*.
+
+    *alive* is called for every second of it, so that the watchdog sees progress.
+    """
 
     path: Path
     make_vad: VadFactory
@@ -93,7 +96,7 @@ def _speech(source: Source, request: TranscriptionRequest) -> Iterator[Speech]:
     blocks = _watched((block[0] for block in media.decode(source.path, split=False, track=source.track)), source.alive)
     if request.audio_filtering:
         blocks = activity.filter_quiet(blocks, request.audio_filtering.volume_threshold)
-    return activity.segments(blocks, source.make_vad(), POLICY)
+    return normalisation.raised(activity.segments(blocks, source.make_vad(), POLICY))
 
 
 def _watched(blocks: "Iterable[Floats]", alive: Callable[[], None]) -> "Iterator[Floats]":

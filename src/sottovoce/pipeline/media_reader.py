@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class SeekableAudio:
-    """Track *track* of the media at *path*, channels mixed. A piece that begins before the last one's start restarts the decoder."""
+    """Track *track* of the media at *path*, channels mixed.
+
+    A piece that begins before the last one's start restarts the decoder.
+    """
 
     def __init__(self, path: Path, *, track: int | None = None) -> None:
         self._path = path

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from sottovoce.request import SubtitleLimits
+from sottovoce.transcript import marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Samples, Word, seconds
@@ -20,12 +21,15 @@ _END_OF_LINE = re.compile("\r\n|\r|\n")
 
 
 def word_start_and_end(text: str, alignment: Alignment) -> str:
-    """*text* with each word as `<time=S>word<time=E>`, seconds with two decimals; the text between words is unchanged."""
+    """*text* with each word as `<time=S>word<time=E>`, seconds with two decimals; the text between words is unchanged.
+
+    Its byte order mark, if any, is left out, here and in `one_per_line`: behind the first tag it would be a character.
+    """
     return "".join(_tagged(text, alignment))
 
 
 def _tagged(text: str, alignment: Alignment) -> Iterator[str]:
-    at = 0
+    at = marked_text.begins(text)
     for word in alignment.words:
         yield text[at : word.first]
         yield f"<time={_decimals(word.start)}>{text[word.first : word.last]}<time={_decimals(word.end)}>"
@@ -40,7 +44,7 @@ def _decimals(at: Samples) -> str:
 def one_per_line(text: str, alignment: Alignment) -> str:
     """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred)."""
     return "".join(
-        (f"[{_clock(words[0])}]\t" if words else "") + text[first:last]
+        (f"[{_clock(words[0])}]\t" if words else "") + text[max(first, marked_text.begins(text)) : last]
         for first, last, words in _lines(text, alignment)
     )
 
