@@ -48,7 +48,7 @@ _STAMPED = {"mov", "matroska", "webm", "mpegts", "mpeg", "avi", "flv", "asf", "o
 """Containers whose packets have time stamps. In others libavformat derives them from sizes and bit rates."""
 _FROM_ZERO = {"mov", "matroska", "webm"}
 """Containers whose time line begins at 0. That of others begins at the first stamp, which may have any value."""
-_LATEST_START: Samples = 600 * RATE
+_LATEST_START = 600 * _AV_TIME_BASE
 """Latest first stamp (10 min) of a file whose time line begins at 0; with a later one it is a part of a longer stream."""
 _SILENT = 1e-4
 """Peak of a silent track: -80 dBFS, which dithered digital silence does not exceed."""
@@ -340,7 +340,7 @@ def _decoders() -> str:
 class _Source:
     """An open file and the track that is read. *tracks*: all of them.
 
-    *origin*: the stamp, in samples, of the beginning of the time line. *stamped*: the packets have time stamps of their own,
+    *origin*: the stamp, in microseconds, of the beginning of the time line. *stamped*: the packets have time stamps of their own,
     in units of *numerator* / *denominator* s.
     """
 
@@ -348,14 +348,16 @@ class _Source:
     stream: "AudioStream"
     track: Track
     tracks: tuple[Track, ...]
-    origin: Samples
+    origin: int
     stamped: bool
     numerator: int
     denominator: int
 
     def samples(self, stamp: int) -> Samples:
         """Return the place of *stamp*, in the units of the stream, on the time line."""
-        return (stamp * self.numerator * RATE + self.denominator // 2) // self.denominator - self.origin
+        whole = self.denominator * _AV_TIME_BASE
+        exact = self.numerator * stamp * _AV_TIME_BASE - self.origin * self.denominator
+        return (exact * RATE * 2 + whole) // (2 * whole)
 
 
 @contextmanager
@@ -446,9 +448,9 @@ def _names(container: "InputContainer") -> set[str]:
 # ── the time line ──
 
 
-def _origin(container: "InputContainer") -> Samples:
-    """Return the stamp, in samples, of the beginning of the time line."""
-    first = (container.start_time or 0) * RATE // _AV_TIME_BASE
+def _origin(container: "InputContainer") -> int:
+    """Return the stamp, in microseconds, of the beginning of the time line."""
+    first = container.start_time or 0
     return 0 if _names(container) & _FROM_ZERO and first <= _LATEST_START else first
 
 

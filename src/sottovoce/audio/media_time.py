@@ -34,6 +34,7 @@ MOST: Samples = 1_800 * RATE
 AHEAD = 4
 """Frames after a jump of the stamps that must confirm it."""
 
+_START: Samples = RATE // 1000  # 1 ms: the least silence before the first frame
 _CLOSE: Samples = RATE // 200  # 5 ms: stamps that differ by less are rounded
 
 
@@ -121,11 +122,12 @@ class _Clock:
         if ahead < -BACK:
             self._follow(min(max(self._differences(held)), 0))
             return 0
-        if ahead < (JUMP if self._begun else 1):
+        if ahead < (JUMP if self._begun else _START):
             return 0
-        least = min(self._differences(held))
-        gap = ahead if least >= ahead - _CLOSE else max(least, 0)
-        if gap < (JUMP if self._begun else 1):
+        differences = self._differences(held)
+        least = min(differences)
+        gap = ahead if least >= ahead - _CLOSE else least
+        if gap < (JUMP if self._begun else _START) or max(differences) - least > JUMP:
             return 0
         if not self._possible(gap, alone=len(held) == 1):
             self._follow(gap)

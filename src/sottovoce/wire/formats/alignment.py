@@ -21,15 +21,12 @@ _END_OF_LINE = re.compile("\r\n|\r|\n")
 
 
 def word_start_and_end(text: str, alignment: Alignment) -> str:
-    """*text* with each word as `<time=S>word<time=E>`, seconds with two decimals; the text between words is unchanged.
-
-    Its byte order mark, if any, is left out, here and in `one_per_line`: behind the first tag it would be a character.
-    """
+    """*text* with each word as `<time=S>word<time=E>`, seconds with two decimals; the text between words is unchanged."""
     return "".join(_tagged(text, alignment))
 
 
 def _tagged(text: str, alignment: Alignment) -> Iterator[str]:
-    at = marked_text.begins(text)
+    at = 0
     for word in alignment.words:
         yield text[at : word.first]
         yield f"<time={_decimals(word.start)}>{text[word.first : word.last]}<time={_decimals(word.end)}>"
@@ -42,9 +39,13 @@ def _decimals(at: Samples) -> str:
 
 
 def one_per_line(text: str, alignment: Alignment) -> str:
-    """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred)."""
-    return "".join(
-        (f"[{_clock(words[0])}]\t" if words else "") + text[max(first, marked_text.begins(text)) : last]
+    """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred).
+
+    A byte order mark stays at the beginning: behind the first tag it would be a character of the text.
+    """
+    begin = marked_text.begins(text)
+    return text[:begin] + "".join(
+        (f"[{_clock(words[0])}]\t" if words else "") + text[max(first, begin) : last]
         for first, last, words in _lines(text, alignment)
     )
 
