@@ -12,7 +12,7 @@ from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Attaches, Item, Mark, Word, samples, seconds
 from sottovoce.transcript.subtitles import FRAME, GAP, LONGEST, NEAR, PAUSE, READING_SPEED, SHORTEST, Cue, cues
-from sottovoce.transcript.timeline import merge_channels
+from sottovoce.transcript.timeline import by_sentence, merge_channels
 from tests.unit.transcript.transcript_values import DURATION, any_times, lines, m, said, w
 
 EN = pack("en")
@@ -260,7 +260,7 @@ def flat(texts: list[str]) -> str:
 
 def check(items: Sequence[Item], code: str, given_: SubtitleLimits, end: int) -> tuple[Cue, ...]:
     found = cues(items, pack(code), given_, end=end)
-    assert flat([line for cue in found for line in cue.lines]) == flat([item.text for item in items])
+    assert flat([line for cue in found for line in cue.lines]) == flat([item.text for item in by_sentence(items)])
     for cue in found:
         assert 0 <= cue.start <= cue.end <= end
         assert 1 <= len(cue.lines) <= given_.max_lines
