@@ -66,7 +66,9 @@ def write(path: Path, recipe: Recipe) -> Path:
     with av.open(str(path), "w", format=recipe.container, options=dict(recipe.options)) as out:
         video = _video(out) if recipe.video else None
         streams = [_stream(out, track) for track in recipe.tracks]
-        packets = [packet for stream, track in zip(streams, recipe.tracks, strict=True) for packet in _encoded(stream, track)]
+        packets = [
+            packet for stream, track in zip(streams, recipe.tracks, strict=True) for packet in _encoded(stream, track)
+        ]
         if video is not None:
             packets += _pictures(video)
         timed = [(_shifted(packet, recipe), packet) for packet in packets]
@@ -117,10 +119,8 @@ def _shifted(packet: Any, recipe: Recipe) -> float:
     """Move the stamps of an audio *packet*; return its new time in seconds."""
     at = float((packet.dts if packet.dts is not None else packet.pts) * packet.time_base)
     if packet.stream.type == "audio":
-        if recipe.stamps is not None:
-            moved = recipe.stamps(at)
-        else:
-            moved = at + recipe.offset + (recipe.gap if at >= GAP_AT else 0)
+        later = recipe.offset + (recipe.gap if at >= GAP_AT else 0)
+        moved = at + later if recipe.stamps is None else recipe.stamps(at)
         shift = round((moved - at) / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts + shift
         packet.dts = None if packet.dts is None else packet.dts + shift

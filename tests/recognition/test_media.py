@@ -49,7 +49,9 @@ def voice() -> np.ndarray:
     return load(FIXTURES / "speech.flac")
 
 
-def transcript(engine: Whisper, path: Path, diarization: Diarization = Diarization.NONE) -> tuple[Transcript, list[str]]:
+def transcript(
+    engine: Whisper, path: Path, diarization: Diarization = Diarization.NONE
+) -> tuple[Transcript, list[str]]:
     notebook = Notebook()
     request = TranscriptionRequest(language="en", diarization=diarization)
     work = batch.Work(path=path, request=request, clock=lambda: 0)

@@ -59,8 +59,9 @@ def check(path: Path) -> np.ndarray:
     return ours
 
 
-@pytest.mark.parametrize(("container", "codec", "offset", "gap", "video"), TIMED)
-def test_containers_codecs_starts_and_gaps(tmp_path, container, codec, offset, gap, video):
+@pytest.mark.parametrize("case", TIMED, ids=lambda case: "-".join(map(str, case)))
+def test_containers_codecs_starts_and_gaps(tmp_path, case):
+    container, codec, offset, gap, video = case
     audio = Audio(codec=codec, rate=44_100 if container == "flv" else 48_000)
     path = tmp_path / "x"
     try:
@@ -99,7 +100,9 @@ def test_truncated_files(tmp_path, container, codec, share):
     """What is there is heard, and the log says what the header promised, if it promised anything."""
     whole = np.tile(tones(48_000), 4)[None]
     recipe = Recipe(
-        container=container, tracks=[Audio(codec=codec, samples=whole)], options=(("movflags", "faststart"),)[: container == "mp4"]
+        container=container,
+        tracks=[Audio(codec=codec, samples=whole)],
+        options=(("movflags", "faststart"),)[: container == "mp4"],
     )
     path = write(tmp_path / "x", recipe)
     data = path.read_bytes()

@@ -283,7 +283,9 @@ def test_a_transcript_without_words_is_explained(tmp_path):
 
 def test_a_channel_without_words_is_explained(tmp_path):
     voice = np.stack([np.zeros(57_600, np.float32), tones(48_000)])
-    path = write(tmp_path / "x", Recipe(container="mov", tracks=[Audio(codec="pcm_s16le", layout="stereo", samples=voice)]))
+    path = write(
+        tmp_path / "x", Recipe(container="mov", tracks=[Audio(codec="pcm_s16le", layout="stereo", samples=voice)])
+    )
     _, notebook = transcribe(path, TranscriptionRequest(language="en", diarization=Diarization.CHANNEL))
     said = notes(notebook, "recognise")
     assert [note for note in said if note.startswith("channel 1: no words: 0.0 s of speech")]
@@ -304,9 +306,7 @@ def test_an_engine_that_returns_no_words_is_named(long_wav):
 
 def test_speech_is_in_media_time_and_the_log_says_so(tmp_path):
     voice = np.tile(tones(48_000), 2)[None]
-    recipe = Recipe(
-        container="matroska", tracks=[Audio(codec="pcm_s16le", samples=voice)], offset=4.0, video=True
-    )
+    recipe = Recipe(container="matroska", tracks=[Audio(codec="pcm_s16le", samples=voice)], offset=4.0, video=True)
     transcript, notebook = transcribe(write(tmp_path / "x", recipe))
     assert transcript.duration == pytest.approx(6.4 * RATE, abs=20)
     assert 3.8 * RATE < transcript.items[0].start < 4.1 * RATE

@@ -103,7 +103,10 @@ def test_shifting_there_and_back(items: list[Item], by: int) -> None:
 
 def test_sentences_of_channels_follow_each_other() -> None:
     merged = merge_channels(
-        {"left": said("so we wait . and then ?", pause=0.5), "right": said("yes . no we cannot .", start=0.4, pause=0.3)}
+        {
+            "left": said("so we wait . and then ?", pause=0.5),
+            "right": said("yes . no we cannot .", start=0.4, pause=0.3),
+        }
     )
     assert texts(by_sentence(merged)) == [
         "so", "we", "wait", ".", "yes", ".", "no", "we", "cannot", ".", "and", "then", "?",
