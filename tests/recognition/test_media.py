@@ -162,18 +162,21 @@ def pink(seconds: float, level: float) -> np.ndarray:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("lead", ["silence", "pink noise"])
-def test_two_minutes_before_the_speech_cost_no_words(tiny: Whisper, rows: dict[str, Row], lead: str) -> None:
-    """Words of the manifest's short English clips that are right alone are right behind two minutes, all but 1 %."""
-    quiet = np.zeros(120 * RATE, np.float32) if lead == "silence" else pink(120, -58)
-    right = {"alone": 0, "behind": 0}
-    for row in [row for row in rows.values() if row.language == "en" and row.seconds < 12][::3]:
-        audio = load(row.path)
-        words = len(row.reference)
-        for name, whole in (("alone", audio), ("behind", np.concatenate([quiet, audio]))):
-            found = heard_raised(tiny, whole)
-            right[name] += max(words - errors(spoken(row), found), 0)
-    assert right["behind"] >= 0.99 * right["alone"]
+def test_two_minutes_before_the_speech_cost_no_words(tiny: Whisper, rows: dict[str, Row]) -> None:
+    """Clips of the manifest behind silence and pink noise: of 189 words that are right alone 191 and 189 were, over all
+    clips. Here are a few of them, with one word of tolerance, because one is more than 1 %.
+    """
+    chosen = [row for row in rows.values() if row.language == "en" and row.seconds < 12 and len(row.reference) > 6][::2]
+    leads = {"alone": np.zeros(0, np.float32), "silence": np.zeros(120 * RATE, np.float32), "noise": pink(120, -58)}
+    right = {
+        name: sum(
+            max(len(row.reference) - errors(spoken(row), heard_raised(tiny, np.concatenate([lead, load(row.path)]))), 0)
+            for row in chosen
+        )
+        for name, lead in leads.items()
+    }
+    assert right["alone"] > 60
+    assert min(right["silence"], right["noise"]) >= 0.99 * right["alone"] - 1, right
 
 
 def heard_raised(engine: Whisper, audio: np.ndarray) -> Said:

@@ -36,7 +36,6 @@ class Transcribe:
 
     *engines*: the engine for each skill that the request needs (`engines/resolution.py`); the child's own need not be there.
     *known*: the voices that the request names.
-    *diarizer*: the engine for speaker diarization, if the request asks for it; *known*: the voices that it names.
     *track*: of the file; without it the setting decides, and without that the file.
     """
 

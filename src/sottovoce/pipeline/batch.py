@@ -139,6 +139,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         request=request,
         transcript=transcript,
         alive=lambda: observer.progress(scribe.done, total),
+        track=probe.track,
     )
     return results.add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
 

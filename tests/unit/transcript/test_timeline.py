@@ -124,7 +124,7 @@ def test_a_pause_and_a_long_time_end_a_sentence_without_marks() -> None:
 
 
 def test_one_channel_is_left_as_it_is() -> None:
-    items = [w("a", 5), w("b", 1), m("."), w("c", 2)]
+    items: list[Item] = [w("a", 5), w("b", 1), m("."), w("c", 2)]
     assert by_sentence(items) == tuple(items)
 
 
