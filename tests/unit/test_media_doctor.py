@@ -24,7 +24,10 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def speech(tmp_path: Path, **more: object) -> Path:
     voice = load(FIXTURES / "speech.flac")[None]
-    tracks = [Audio(codec="aac", rate=16_000, silent=True), Audio(codec="aac", rate=16_000, samples=voice, language="eng")]
+    tracks = [
+        Audio(codec="aac", rate=16_000, silent=True),
+        Audio(codec="aac", rate=16_000, samples=voice, language="eng"),
+    ]
     return write(tmp_path / "talk.mkv", Recipe(container="matroska", tracks=tracks, offset=3.0, video=True))
 
 

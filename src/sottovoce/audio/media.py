@@ -213,7 +213,7 @@ class Decoder:
         if timing.gaps:
             told.append(f"{timing.gaps} gap(s) of the time stamps, {timing.filled / RATE:.2f} s in all, are silent")
         if timing.ignored:
-            told.append(f"{timing.ignored} jump(s) of the time stamps are not followed, because they cannot be true")
+            told.append(f"{timing.ignored} jump(s) of the time stamps, back or too far ahead, are not followed")
         if self.levels.cancelled:
             told.append(
                 f"channels of opposite phase cancel each other in {self.levels.cancelled / 2:.1f} s: "
