@@ -58,7 +58,7 @@ def tones(rate: int, level: float = 0.0, seconds: float = SECONDS) -> np.ndarray
     at = np.arange(round(rate * seconds)) / rate
     tone = np.where(at % 0.4 < 0.2, np.sin(2 * np.pi * 300 * at), np.sin(2 * np.pi * 500 * at))
     envelope = np.clip(np.sin(2 * np.pi * 5 * at), 0, 1)
-    return (0.5 * 10 ** (level / 20) * tone * envelope).astype(np.float32)
+    return np.asarray(0.5 * 10 ** (level / 20) * tone * envelope, np.float32)
 
 
 def write(path: Path, recipe: Recipe) -> Path:
@@ -157,7 +157,7 @@ def by_ffmpeg(path: Path, index: int = 0) -> np.ndarray:
             pieces += _pulled(graph)
         graph.push(None)
         pieces += _pulled(graph)
-    return np.concatenate(pieces, axis=1).mean(axis=0)
+    return np.asarray(np.concatenate(pieces, axis=1).mean(axis=0))
 
 
 def _pulled(graph: Any) -> list[np.ndarray]:

@@ -87,6 +87,10 @@ def cut_in_two(audio: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(RATE, np.float32), audio])[None]
 
 
+def quieter(level: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda audio: audio[None] * 10 ** (level / 20)
+
+
 CASES = {
     **{
         f"{container} {codec}": Case(container=container, codec=codec, rate=rate)
@@ -110,7 +114,7 @@ CASES = {
         container="wav", codec="pcm_s16le", layout="5.1", shape=lambda a: np.stack([0 * a] * 3 + [a] + [0 * a] * 2)
     ),
     **{
-        f"{level} dB": Case(container="wav", codec="pcm_f32le", shape=lambda a, level=level: a[None] * 10 ** (level / 20))
+        f"{level} dB": Case(container="wav", codec="pcm_f32le", shape=quieter(level))
         for level in (-30, -45, -60)
     },
 }  # fmt: skip
@@ -158,7 +162,7 @@ def test_a_muted_channel_does_not_hide_the_other(tiny: Whisper, voice: np.ndarra
 def pink(seconds: float, level: float) -> np.ndarray:
     spectrum = np.fft.rfft(np.random.default_rng(7).normal(0, 1, round(seconds * RATE)))
     noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), round(seconds * RATE))
-    return (noise / noise.std() * 10 ** (level / 20)).astype(np.float32)
+    return np.asarray(noise / noise.std() * 10 ** (level / 20), np.float32)
 
 
 @pytest.mark.shared

@@ -196,9 +196,8 @@ class Decoder:
         self.levels, self.timing = LevelMeter(), Timing()
         with _opened(self._source, self._track) as source:
             self.declared = _declared(source)
-            sound = self._sound(self._frames(source.container, source.stream), source)
-            if source.stamped:
-                sound = placed(sound, self.timing, end=_end(source))
+            frames = self._sound(self._frames(source.container, source.stream), source)
+            sound = placed(frames, self.timing, end=_end(source)) if source.stamped else frames
             yield from self._blocks(self._resampled(sound))
             silent = not self.bad_packets and not self.declared  # a header without samples is valid
             if not self._heard and not silent:
@@ -257,7 +256,7 @@ class Decoder:
                 continue
             yield from frames
 
-    def _sound(self, frames: "Iterable[AudioFrame]", source: "_Source") -> "Iterator[Frame[Floats] | Silence]":
+    def _sound(self, frames: "Iterable[AudioFrame]", source: "_Source") -> "Iterator[Frame[Floats]]":
         """Yield the samples of every frame, float32[channels, n], with their time."""
         for frame in frames:
             audio = _floats(frame) if _possible(frame.sample_rate, frame.layout.nb_channels) else None
