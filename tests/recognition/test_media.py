@@ -11,9 +11,10 @@ from bench.manifest import Row
 from sottovoce.audio import media, normalisation
 from sottovoce.audio.activity import segments
 from sottovoce.engines.common.silero_vad import SileroVad
-from sottovoce.engines.protocols import Hints
+from sottovoce.engines.protocols import Hints, Skill
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.pipeline import batch
+from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import Diarization, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Transcript, Word
 from tests.media_files import Audio, Recipe, write
@@ -55,7 +56,7 @@ def transcript(
     notebook = Notebook()
     request = TranscriptionRequest(language="en", diarization=diarization)
     work = batch.Work(path=path, request=request, clock=lambda: 0)
-    return batch.transcribe(work, engine, SileroVad, notebook), notebook.notes
+    return batch.transcribe(work, LoadedEngines({Skill.TRANSCRIPTION: engine}), SileroVad, notebook), notebook.notes
 
 
 def said(found: Transcript, channel: str | None = None) -> tuple[str, float, float]:

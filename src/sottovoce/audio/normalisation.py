@@ -47,7 +47,8 @@ _PEAK = 0.9  # largest magnitude of raised speech
 class RunningGain:
     """The gain of each frame of one stream, from the levels of that frame and of those before it.
 
-    Steady noise has no gain after its first second, whatever its level, because it has no spread. A louder frame lowers the gain at once.
+    Steady noise has no gain after its first second, whatever its level, because it has no spread. A louder frame lowers
+    the gain at once.
     """
 
     def __init__(self) -> None:

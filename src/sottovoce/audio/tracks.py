@@ -80,7 +80,9 @@ def reason(chosen: Track, tracks: Sequence[Track], silent: Sequence[int] = ()) -
         parts.append(f"{_listed(silent)} without sound")
     if unreadable := [track.number for track in tracks if not track.readable and track.number < chosen.number]:
         parts.append(f"{_listed(unreadable)} of an unknown format")
-    parts.append("the default of the container" if chosen.default else "the first that is left" if parts else "the first")
+    parts.append(
+        "the default of the container" if chosen.default else "the first that is left" if parts else "the first"
+    )
     return ", ".join(parts)
 
 

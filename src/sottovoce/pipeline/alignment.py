@@ -103,9 +103,7 @@ class _Listener:
         start = earlier[-1].end if earlier else 0
         if start:
             self._observer.stage("align", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
-        decoder = media.decode(
-            self._work.path, split=False, start=start, limit=self._work.limit, track=self.track
-        )
+        decoder = media.decode(self._work.path, split=False, start=start, limit=self._work.limit, track=self.track)
         blocks: Iterator[Floats] = (block[0] for block in decoder)
         found = media_report.Activity()
         speech = found.counted(activity.segments(blocks, self._make_vad(), activity.ActivityPolicy(), start=start))

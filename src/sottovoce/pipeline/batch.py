@@ -94,16 +94,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     engine = recognizer.capabilities
     observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
     diarizer = _diarizer(request, engines, observer)
-    total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
-    scribe = _ChannelRecognizer(
-        work=work,
-        recognizer=recognizer,
-        make_vad=make_vad,
-        observer=observer,
-        split=bool(channels),
-        total=total,
-        track=probe.track,
-    )
+    scribe = _ChannelRecognizer(work, recognizer, make_vad, observer, probe=probe, channels=len(channels))
     heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
     scene = stages.StageContext(
         request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
@@ -113,12 +104,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     items = timeline.merge_channels(finished) if channels else finished[""]
     voices: tuple[Speaker, ...] = ()
     if diarizer is not None and items:
-        source = diarization.Source(
-            path=work.path,
-            make_vad=make_vad,
-            alive=lambda: observer.progress(scribe.done, total),
-            track=probe.track,
-        )
+        source = diarization.Source(path=work.path, make_vad=make_vad, alive=scribe.alive, track=probe.track)
         items, voices = _assign_speakers(items, work, source, diarizer, observer)
     transcript = Transcript(
         language=request.language,
@@ -135,11 +121,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         speakers=voices,
     )
     context = results.ResultContext(
-        path=work.path,
-        request=request,
-        transcript=transcript,
-        alive=lambda: observer.progress(scribe.done, total),
-        track=probe.track,
+        path=work.path, request=request, transcript=transcript, alive=scribe.alive, track=probe.track
     )
     return results.add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
 
@@ -240,25 +222,28 @@ class _ChannelRecognizer:
 
     def __init__(
         self,
-        *,
         work: Work,
         recognizer: Recognizer,
         make_vad: VadFactory,
         observer: Observer,
-        split: bool,
-        total: Samples | None,
-        track: int,
+        *,
+        probe: media.Probe,
+        channels: int,
     ) -> None:
         self._work = work
         self._recognizer = recognizer
         self._make_vad = make_vad
         self._observer = observer
-        self._split = split
-        self._total = total
-        self._track = track
+        self._split = bool(channels)
+        self._total = None if probe.duration is None else probe.duration * max(1, channels)
+        self._track = probe.track
         self._told: set[str] = set()
         self.done: Samples = 0
         self.duration: Samples = 0
+
+    def alive(self) -> None:
+        """Report that the work goes on after the recognition."""
+        self._observer.progress(self.done, self._total)
 
     def channel(self, index: int) -> tuple[Item, ...]:
         """Return every item of channel *index*: those of earlier attempts, then those of the rest of the audio."""

@@ -62,5 +62,3 @@ def nothing_heard(decoder: media.Decoder, found: Activity, where: str = "") -> t
         f"{where}no words: {heard:.1f} s of speech activity in {whole:.1f} s of audio; {said}",
         f"{where}{decoder.levels}",
     )
-
-

@@ -241,7 +241,9 @@ def _furthest(passage: Sequence[_Token], begin: int, delimiter: str, width: int,
 def _divided(passage: Sequence[_Token], delimiter: str, width: int, rows: int) -> list[list[_Token]]:
     """*passage* in cues that end at clauses and pauses, without cues of a word or two: the division of least cost."""
     words = len(passage)
-    best: list[tuple[float, int]] = [(0.0, 0)] + [(float("inf"), 0)] * words  # cost up to each token, and the cue before
+    best: list[tuple[float, int]] = [(0.0, 0)] + [
+        (float("inf"), 0)
+    ] * words  # cost up to each token, and the cue before
     for begin in range(words):
         characters = 0
         for stop in range(begin + 1, _furthest(passage, begin, delimiter, width, rows) + 1):

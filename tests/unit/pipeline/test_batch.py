@@ -300,7 +300,7 @@ def test_an_engine_that_returns_no_words_is_named(long_wav):
 
     notebook = Notebook()
     work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    batch.transcribe(work, Mute(0.0), VadFactory, notebook)
+    batch.transcribe(work, recognizing(Mute(0.0)), VadFactory, notebook)
     assert any("returned no words for 20 stretch(es)" in note for note in notes(notebook, "recognise"))
 
 
@@ -342,5 +342,5 @@ def test_quiet_stretches_are_raised_for_the_engine(tmp_path):
 
     path = write(tmp_path / "x", Recipe(container="matroska", tracks=[Audio(codec="pcm_s16le", level=-40)]))
     work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    batch.transcribe(work, Meter(0.0), Everything, Notebook())
+    batch.transcribe(work, recognizing(Meter(0.0)), Everything, Notebook())
     assert heard[0] > 0.1

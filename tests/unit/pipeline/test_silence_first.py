@@ -15,7 +15,7 @@ from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript import marked_text
 from sottovoce.transcript.model import RATE, Word
 from tests.recognition.material import load
-from tests.unit.pipeline.test_batch import FIXTURES, Notebook
+from tests.unit.pipeline.test_batch import FIXTURES, Notebook, recognizing
 
 TEXT = "Nothing that you say will leave this room."
 LEAD = 90 * RATE
@@ -42,7 +42,7 @@ def path(tmp_path: Path, lead: np.ndarray) -> Path:
 
 def test_pocketsphinx_hears_it(path: Path) -> None:
     work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
-    found = batch.transcribe(work, PocketSphinx(), SileroVad, Notebook())
+    found = batch.transcribe(work, recognizing(PocketSphinx()), SileroVad, Notebook())
     words = [item for item in found.items if isinstance(item, Word)]
     assert " ".join(word.text.lower() for word in words) == "nothing that you say will leave this room"
     assert words[0].start == pytest.approx(LEAD + 0.3 * RATE, abs=0.2 * RATE)

@@ -19,7 +19,9 @@ from sottovoce.cli.local.engine_session import friendly_errors, local_pool, prog
     help="Output format; json and srt (one cue per line) exist in this command only.",
 )
 @click.option("--language", default="en", show_default=True, help="Language code of the text.")
-@click.option("--track", type=click.IntRange(min=1), help="Audio track of AUDIO, counted from 1 (SOTTOVOCE_AUDIO_TRACK).")
+@click.option(
+    "--track", type=click.IntRange(min=1), help="Audio track of AUDIO, counted from 1 (SOTTOVOCE_AUDIO_TRACK)."
+)
 @data_dir
 def align(audio: Path, text: Path, *, tags: str, language: str, track: int | None, **flags: object) -> None:
     """Print TEXT (plain UTF-8, markup in angle brackets) with the times at which its words are spoken in AUDIO."""

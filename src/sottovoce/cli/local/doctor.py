@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @data_dir
 @region
-def doctor(
-    files: tuple[Path, ...], *, language: str | None, as_json: bool, quick: bool, **flags: object
-) -> None:
+def doctor(files: tuple[Path, ...], *, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:
     """Show the engine of each language, how to get a better one, and the state of every part of the server.
 
     Beside a running server, or workers, the engines are theirs; otherwise those of a server that would start here.

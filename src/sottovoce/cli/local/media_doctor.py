@@ -90,7 +90,9 @@ def _show(report: dict[str, object]) -> None:
     click.echo(f"  levels    {str(report['levels_text']).removeprefix('levels ')}")
     speech = f"{report['speech_seconds']} s in {report['stretches']} stretch(es)"
     begins = f", from {report['speech_begins']} s on" if report["speech_begins"] is not None else ""
-    click.echo(f"  speech    {speech}{begins}" if report["stretches"] else "  speech    none: the transcript would be empty")
+    click.echo(
+        f"  speech    {speech}{begins}" if report["stretches"] else "  speech    none: the transcript would be empty"
+    )
     notes = report["notes"]
     for note in notes if isinstance(notes, list) else ():
         click.echo(f"  note      {note}")

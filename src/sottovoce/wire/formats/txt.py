@@ -19,8 +19,8 @@ CHANNEL_HEADER = "CHANNEL: {}"
 def render(transcript: Transcript, *, diarization: Diarization) -> str:
     """The text of *transcript* without a final newline; empty for a transcript without words.
 
-    Words of channels that speak at once are grouped by sentences. With *diarization* each turn is a block of a header line and one paragraph, and an empty line separates blocks. With
-    or without it, a change of language starts a new line.
+    With *diarization* each turn is a block of a header line and one paragraph, and an empty line separates blocks. With
+    or without it, a change of language starts a new line. Words of channels that speak at once are grouped by sentences.
     """
     header = _HEADERS[diarization]
     language = pack(transcript.language)
