@@ -181,6 +181,7 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         batch=settings.batch_size,
         beam=settings.beam_size,
         max_media=round(settings.max_media_hours * 3600 * RATE),
+        track=settings.audio_track,
     )
     return engine_config, slots
 

@@ -208,6 +208,13 @@ class Settings(BaseSettings):
         le=10_000,
         description="Hours of the longest media accepted; counted while it is decoded, whatever its header says.",
     )
+    audio_track: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Audio track to transcribe of media that has several, counted from 1; media without it is treated as by "
+        "default: the track that the container flags, else the first, of those that can be decoded and are not silent.",
+    )
     reserve_bytes: int = Field(
         default=GIB,
         ge=0,

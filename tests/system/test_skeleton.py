@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from tests import prefork
+from tests.media_files import Audio, Recipe, write
+from tests.recognition.material import FIXTURES, load
 from tests.servers import CONFIG, PATIENCE, NewProcess, Server, until
 
 pytestmark = pytest.mark.system
@@ -212,3 +214,41 @@ def test_only_a_trusted_proxy_is_believed_about_its_client(tmp_path, trusted, cl
         http.get("/v2/jobs", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Forwarded-Proto": "https"})
         lines = until(lambda: [line for line in server.events("request") if line["path"] == "/v2/jobs"], "access line")
     assert [line["client"] for line in lines] == [client]
+
+
+def test_media_time_and_tracks_over_http_and_on_the_command_line(server, tmp_path):
+    """The audio begins 4 s after the video, and the first of two tracks is silent."""
+    voice = load(FIXTURES / "speech.flac")[None]
+    tracks = [Audio(codec="aac", rate=16_000, silent=True), Audio(codec="flac", rate=16_000, samples=voice)]
+    path = write(tmp_path / "talk.mkv", Recipe(container="matroska", tracks=tracks, offset=4.0, video=True))
+    job_id = server.submit(path)
+    assert server.wait(job_id)["duration"] == 7
+    heard = server.transcript(job_id)["results"]
+    assert heard[0]["start_time"] == pytest.approx(4.3, abs=0.2)
+    assert server.transcript(job_id, "srt").startswith("1\n00:00:04,")
+    with server.client() as client:
+        log = client.get(f"/v2/jobs/{job_id}/log").text
+    assert "the audio begins 4.00 s after the beginning of the media" in log
+    assert "track 2 of 2 is transcribed: track 1 is without sound" in log
+
+    def local(*arguments):
+        command = [
+            sys.executable,
+            "-m",
+            "sottovoce.cli",
+            "transcribe",
+            "--engine",
+            "pocketsphinx",
+            *arguments,
+            str(path),
+        ]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    found = local("--format", "json", "--track", "2")
+    assert json.loads(found.stdout)["results"] == heard
+    silent = local("--track", "1")
+    assert silent.stdout.strip() == ""
+    assert "no words: 0.0 s of speech activity" in silent.stderr
+    refused = local("--track", "3")
+    assert refused.returncode == 1
+    assert "there is no track 3 that can be read: the file has 2 audio track(s)" in refused.stderr

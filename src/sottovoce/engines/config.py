@@ -16,6 +16,7 @@ class EngineConfig:
     is int8 on a CPU and float16 on a GPU. *threads*: CPU threads of one decode. *workers*: decodes that one process may
     run at once on a CPU, while other slots are idle. *batch*: stretches of at most 30 s that a GPU recognises together.
     *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
+    *track*: number of the audio track to read of files that have it, from 1; None: the best one of each file.
     """
 
     models: Path = Path("data/models")
@@ -27,6 +28,7 @@ class EngineConfig:
     batch: int = 8
     beam: int = 5
     max_media: int | None = None
+    track: int | None = None
 
     @property
     def kind_of_device(self) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
@@ -150,6 +151,7 @@ class _Engine:
 
         self._key = key
         self._limit = engine_config.max_media
+        self._track = None if engine_config.track is None else Wanted(number=engine_config.track)
         self._engines = ChildEngines(engine_config, part.width)
         # load everything now, so that the first job does not wait for it
         self._engines.prepare(key)
@@ -179,6 +181,7 @@ class _Engine:
             windows=kept,
             known=message.known,
             limit=self._limit,
+            track=message.track or self._track,
         )
         engines = self._engines.of_task({Skill.TRANSCRIPTION: self._key, **message.engines})
         transcript = batch.transcribe(work, engines, SileroVad, ProgressReporter(line))
@@ -197,6 +200,7 @@ class _Engine:
             clock=_clock,
             windows=kept,
             limit=self._limit,
+            track=message.track or self._track,
         )
         aligner = self._engines.load(Skill.ALIGNMENT, self._key)
         found = alignment.align(work, aligner, SileroVad, ProgressReporter(line))

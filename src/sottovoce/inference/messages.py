@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.errors import Kind
@@ -35,6 +36,7 @@ class Transcribe:
 
     *engines*: the engine for each skill that the request needs (`engines/resolution.py`); the child's own need not be there.
     *known*: the voices that the request names.
+    *track*: of the file; without it the setting decides, and without that the file.
     """
 
     kind: Literal["transcribe"] = "transcribe"
@@ -44,16 +46,21 @@ class Transcribe:
     windows: int = 0
     engines: dict[Skill, EngineKey] = field(default_factory=dict)
     known: tuple[KnownVoice, ...] = ()
+    track: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align:
-    """Align a text with the file at *path*; payload: the text in UTF-8. *windows* frames of finished windows follow."""
+    """Align a text with the file at *path*; payload: the text in UTF-8. *windows* frames of finished windows follow.
+
+    *track*: as of `Transcribe`.
+    """
 
     kind: Literal["align"] = "align"
     path: str
     language: str
     windows: int = 0
+    track: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
+from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.protocols import (
     Aligner,
     AlignmentSession,
@@ -23,7 +24,7 @@ from sottovoce.engines.protocols import (
     SpeechProbability,
 )
 from sottovoce.errors import Kind, Refused
-from sottovoce.pipeline import anchors, segment_alignment
+from sottovoce.pipeline import anchors, media_report, segment_alignment
 from sottovoce.pipeline.media_reader import SeekableAudio
 from sottovoce.pipeline.segment_alignment import Anchor, SegmentAligner
 from sottovoce.pipeline.windows import Observer, Window, cut
@@ -58,6 +59,7 @@ class Work:
     clock: Callable[[], int]  # epoch ms; called at the end
     windows: Sequence[Window] = ()
     limit: Samples | None = None  # of the media's length; longer media is refused
+    track: Wanted | None = None  # of the file; without it the best one is chosen
 
 
 VadFactory = Callable[[], SpeechProbability]
@@ -68,8 +70,7 @@ def align(work: Work, aligner: Aligner, make_vad: VadFactory, observer: Observer
 
     Raises `MediaUnreadable`, and `Refused(INVALID_TEXT)` for a text that is empty, too long, or not spoken in the audio.
     """
-    probe = media.probe(work.path)
-    observer.media(probe)
+    probe = media_report.opened(work.path, work.track, work.limit, observer)
     if not work.words:
         raise Refused(Kind.INVALID_TEXT, NO_WORDS)
     if probe.duration is not None and len(work.words) > _GRACE + probe.duration * _PACE // RATE:
@@ -79,19 +80,20 @@ def align(work: Work, aligner: Aligner, make_vad: VadFactory, observer: Observer
     reading = aligner.read([word.text for word in work.words], work.language)
     if not any(reading.spoken):
         raise Refused(Kind.INVALID_TEXT, NO_WORDS)
-    listener = _Listener(work, make_vad, observer, probe.duration)
+    listener = _Listener(work, make_vad, observer, probe)
     heard = list(listener.heard(reading))
     return _Placement(work, reading, listener, observer).finish(heard, f"{engine.engine} {engine.model}".strip())
 
 
 class _Listener:
-    """Recognises the audio and reports the progress; *duration* in samples is set at the end."""
+    """Recognises the audio and reports the progress; *duration* in samples is set at the end. *track*: what is read."""
 
-    def __init__(self, work: Work, make_vad: VadFactory, observer: Observer, expected: Samples | None) -> None:
+    def __init__(self, work: Work, make_vad: VadFactory, observer: Observer, probe: media.Probe) -> None:
         self._work = work
         self._make_vad = make_vad
         self._observer = observer
-        self._expected = expected
+        self._expected = probe.duration
+        self.track = probe.track
         self.duration: Samples = 0
         self._furthest: Samples = 0
 
@@ -101,18 +103,24 @@ class _Listener:
         start = earlier[-1].end if earlier else 0
         if start:
             self._observer.stage("align", f"goes on at {start // RATE} s, {len(earlier)} window(s) kept")
-        decoder = media.decode(self._work.path, split=False, start=start, limit=self._work.limit)
+        decoder = media.decode(self._work.path, split=False, start=start, limit=self._work.limit, track=self.track)
         blocks: Iterator[Floats] = (block[0] for block in decoder)
-        speech = activity.segments(blocks, self._make_vad(), activity.ActivityPolicy(), start=start)
+        found = media_report.Activity()
+        speech = found.counted(activity.segments(blocks, self._make_vad(), activity.ActivityPolicy(), start=start))
         for window in earlier:
             yield from _words(window)
+        count = start  # a kept window has words
         for window in cut(self._recognized(reading, speech), _HEARING, start):
+            count += len(window.items)
             self._observer.window(window)
             yield from _words(window)
         self.duration = decoder.decoded
+        media_report.tell(decoder, self._observer, set())
+        for line in () if count else media_report.nothing_heard(decoder, found):
+            self._observer.stage("align", line)
 
     def _recognized(self, reading: AlignmentSession, speech: Iterator[Speech]) -> Iterator[Recognized]:
-        for stretch in speech:
+        for stretch in normalisation.raised(speech):
             self.alive(stretch.start)
             items = tuple(Word(text=word.text, start=word.start, end=word.end) for word in reading.recognize(stretch))
             yield Recognized(start=stretch.start, end=stretch.end, items=items)
@@ -185,7 +193,7 @@ class _Placement:
     def _placer(self) -> SegmentAligner:
         """Return an aligner for one pass through the audio."""
         duration = self._listener.duration
-        clips = SeekableAudio(self._work.path)
+        clips = SeekableAudio(self._work.path, track=self._listener.track)
         alive = self._listener.alive
         return SegmentAligner(self._reading, clips, duration, lambda at: alive(duration + at), letters=self._letters())
 

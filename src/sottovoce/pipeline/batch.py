@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
+from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.protocols import (
     ChoosesActivity,
     Diarizer,
@@ -22,7 +23,7 @@ from sottovoce.engines.protocols import (
     Speech,
 )
 from sottovoce.errors import EngineUnavailable, LanguageRejected, Refused
-from sottovoce.pipeline import diarization, identification, results, stages
+from sottovoce.pipeline import diarization, identification, media_report, results, stages
 from sottovoce.pipeline.engine_set import EngineSet
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
@@ -64,6 +65,7 @@ class Work:
     windows: Sequence[Window] = ()
     known: tuple[diarization.KnownVoice, ...] = ()
     limit: Samples | None = None  # of the media's length; longer media is refused
+    track: Wanted | None = None  # of the file; without it the best one is chosen
 
 
 VadFactory = diarization.VadFactory
@@ -79,12 +81,11 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     recognizer: Recognizer | None = engines.get(Skill.TRANSCRIPTION)
     if recognizer is None:
         raise LookupError("no recogniser for a transcription")
-    probe = media.probe(work.path)
-    observer.media(probe)
+    probe = media_report.opened(work.path, work.track, work.limit, observer)
     found = None
     if work.request.language == AUTO:
         observer.stage("identify", "the language")
-        language, found = _identified(work, recognizer, make_vad)
+        language, found = _identified(work, recognizer, make_vad, observer, probe.track)
         work = replace(work, request=replace(work.request, language=language))
         observer.stage("identify", _heard(language, found))
     request = work.request
@@ -93,10 +94,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     engine = recognizer.capabilities
     observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
     diarizer = _diarizer(request, engines, observer)
-    total = probe.duration * max(1, len(channels)) if probe.duration is not None else None
-    scribe = _ChannelRecognizer(
-        work=work, recognizer=recognizer, make_vad=make_vad, observer=observer, split=bool(channels), total=total
-    )
+    scribe = _ChannelRecognizer(work, recognizer, make_vad, observer, probe=probe, channels=len(channels))
     heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
     scene = stages.StageContext(
         request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
@@ -106,9 +104,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     items = timeline.merge_channels(finished) if channels else finished[""]
     voices: tuple[Speaker, ...] = ()
     if diarizer is not None and items:
-        source = diarization.Source(
-            path=work.path, make_vad=make_vad, alive=lambda: observer.progress(scribe.done, total)
-        )
+        source = diarization.Source(path=work.path, make_vad=make_vad, alive=scribe.alive, track=probe.track)
         items, voices = _assign_speakers(items, work, source, diarizer, observer)
     transcript = Transcript(
         language=request.language,
@@ -125,10 +121,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         speakers=voices,
     )
     context = results.ResultContext(
-        path=work.path,
-        request=request,
-        transcript=transcript,
-        alive=lambda: observer.progress(scribe.done, total),
+        path=work.path, request=request, transcript=transcript, alive=scribe.alive, track=probe.track
     )
     return results.add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
 
@@ -177,13 +170,20 @@ def _assign_speakers(
     return items, voices
 
 
-def _identified(work: Work, recognizer: Recognizer, make_vad: VadFactory) -> tuple[str, Identification]:
-    """Return the language of *work*, from all channels mixed. Raises `LanguageRejected`."""
+def _identified(
+    work: Work, recognizer: Recognizer, make_vad: VadFactory, observer: Observer, track: int
+) -> tuple[str, Identification]:
+    """Return the language of *track* in *work*, from all channels mixed. Raises `LanguageRejected`."""
     if not isinstance(recognizer, LanguageIdentifier):
         raise LanguageRejected(identification.FAILED)  # the engine chosen for this job cannot identify languages
-    blocks = (block[0] for block in media.decode(work.path, split=False, limit=work.limit))
-    speech = identification.beginning(activity.segments(blocks, make_vad(), _activity(recognizer)))
-    found = identification.identify(speech, recognizer)
+    decoder = media.decode(work.path, split=False, limit=work.limit, track=track)
+    blocks = (block[0] for block in decoder)
+    heard = media_report.Activity()
+    speech = identification.beginning(heard.counted(activity.segments(blocks, make_vad(), _activity(recognizer))))
+    if not speech:
+        for line in media_report.nothing_heard(decoder, heard):
+            observer.stage("identify", line)
+    found = identification.identify(list(normalisation.raised(speech)), recognizer)
     wanted = work.request.language_identification or LanguageIdentification()
     return identification.decide(found, wanted, recognizer.capabilities.languages)
 
@@ -222,22 +222,28 @@ class _ChannelRecognizer:
 
     def __init__(
         self,
-        *,
         work: Work,
         recognizer: Recognizer,
         make_vad: VadFactory,
         observer: Observer,
-        split: bool,
-        total: Samples | None,
+        *,
+        probe: media.Probe,
+        channels: int,
     ) -> None:
         self._work = work
         self._recognizer = recognizer
         self._make_vad = make_vad
         self._observer = observer
-        self._split = split
-        self._total = total
+        self._split = bool(channels)
+        self._total = None if probe.duration is None else probe.duration * max(1, channels)
+        self._track = probe.track
+        self._told: set[str] = set()
         self.done: Samples = 0
         self.duration: Samples = 0
+
+    def alive(self) -> None:
+        """Report that the work goes on after the recognition."""
+        self._observer.progress(self.done, self._total)
 
     def channel(self, index: int) -> tuple[Item, ...]:
         """Return every item of channel *index*: those of earlier attempts, then those of the rest of the audio."""
@@ -251,8 +257,18 @@ class _ChannelRecognizer:
             self._observer.window(window)
         return tuple(items)
 
+    def _explain(self, decoder: media.Decoder, found: media_report.Activity, index: int, words: int) -> None:
+        """Report what was found in the media, and why a channel has no words."""
+        media_report.tell(decoder, self._observer, self._told)
+        if not words:
+            where = f"channel {index + 1}: " if self._split else ""
+            for line in media_report.nothing_heard(decoder, found, where):
+                self._observer.stage("recognise", line)
+
     def _windows(self, index: int, start: Samples) -> Iterator[Window]:
-        decoder = media.decode(self._work.path, split=self._split, start=start, limit=self._work.limit)
+        decoder = media.decode(
+            self._work.path, split=self._split, start=start, limit=self._work.limit, track=self._track
+        )
         policy = _activity(self._recognizer)
         filtering = self._work.request.audio_filtering
         track = activity.VolumeTrack(start=start) if filtering else None
@@ -265,15 +281,20 @@ class _ChannelRecognizer:
             operating_point=self._work.request.operating_point,
             vocab=self._work.request.additional_vocab,
         )
-        speech = activity.segments(blocks, self._make_vad(), policy, start=start)
+        found = media_report.Activity()
+        speech = found.counted(activity.segments(blocks, self._make_vad(), policy, start=start))
         recognized = self._recognizer.recognize(self._watched(speech), hints)
-        yield from cut(self._loud(self._noted(recognized), track), index, start)
+        words = 0
+        for window in cut(self._loud(self._noted(recognized), track), index, start):
+            words += len(window.items)
+            yield window
+        self._explain(decoder, found, index, words + start)
         self.duration = max(self.duration, decoder.decoded)
         self.done += decoder.decoded
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
-        """Yield *speech*; report the progress before each stretch."""
-        for stretch in speech:
+        """Yield *speech*, quiet stretches raised; report the progress before each."""
+        for stretch in normalisation.raised(speech):
             self._observer.progress(self.done + stretch.start, self._total)
             yield stretch
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sottovoce.audio import activity, media
+from sottovoce.audio import activity, media, normalisation
 from sottovoce.engines.protocols import DiarizationHints, Diarized, Diarizer, Speech, SpeechProbability, Voice
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import Item, Speaker, SpeakerLabel
@@ -52,11 +52,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The media to diarize. *alive* is called for every second of it, so that the watchdog sees progress."""
+    """The media to diarize: track *track* of the file at *path*.
+
+    *alive* is called for every second of it, so that the watchdog sees progress.
+    """
 
     path: Path
     make_vad: VadFactory
     alive: Callable[[], None]
+    track: int | None = None
 
 
 def find(source: Source, request: TranscriptionRequest, known: Sequence[KnownVoice], diarizer: Diarizer) -> Found:
@@ -89,10 +93,10 @@ def label(items: Iterable[Item], found: Found, *, prefer_current: bool) -> tuple
 
 def _speech(source: Source, request: TranscriptionRequest) -> Iterator[Speech]:
     """Yield all speech of the media; audio under the request's volume threshold is silenced (contract §7.4)."""
-    blocks = _watched((block[0] for block in media.decode(source.path, split=False)), source.alive)
+    blocks = _watched((block[0] for block in media.decode(source.path, split=False, track=source.track)), source.alive)
     if request.audio_filtering:
         blocks = activity.filter_quiet(blocks, request.audio_filtering.volume_threshold)
-    return activity.segments(blocks, source.make_vad(), POLICY)
+    return normalisation.raised(activity.segments(blocks, source.make_vad(), POLICY))
 
 
 def _watched(blocks: "Iterable[Floats]", alive: Callable[[], None]) -> "Iterator[Floats]":

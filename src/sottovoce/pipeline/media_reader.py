@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class SeekableAudio:
-    """The media at *path*, channels mixed. A piece that begins before the last one's start restarts the decoder."""
+    """Track *track* of the media at *path*, channels mixed.
 
-    def __init__(self, path: Path) -> None:
+    A piece that begins before the last one's start restarts the decoder.
+    """
+
+    def __init__(self, path: Path, *, track: int | None = None) -> None:
         self._path = path
+        self._track = track
         self._blocks: Iterator[Floats] = iter(())
         self._held: list[Floats] = []
         self._start: Samples = 0
@@ -42,7 +46,7 @@ class SeekableAudio:
         return Speech(start=start, audio=self._held[0][start - self._start : max(end, start) - self._start])
 
     def _reopen(self, start: Samples) -> None:
-        self._blocks = (block[0] for block in media.decode(self._path, split=False, start=start))
+        self._blocks = (block[0] for block in media.decode(self._path, split=False, start=start, track=self._track))
         self._held, self._start, self._end, self._open = [], start, start, True
 
     def _drop(self, before: Samples) -> None:

@@ -18,7 +18,7 @@ from sottovoce.transcript.model import StageError, StageResult, Transcript
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultContext:
-    """The input of a stage: the media at *path*, the *request*, the finished *transcript*.
+    """The input of a stage: track *track* of the media at *path*, the *request*, the finished *transcript*.
 
     *engine*: the loaded engine for the stage's skill, None if the stage needs none. *alive* must be called at least every
     few minutes: a process that reports nothing is ended.
@@ -29,6 +29,7 @@ class ResultContext:
     transcript: Transcript
     alive: Callable[[], None]
     engine: Any = None
+    track: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,14 @@ class TextWord:
     text: str
 
 
+def begins(text: str) -> int:
+    """The index of the first character of *text* behind its byte order mark."""
+    return len(_BOM) if text.startswith(_BOM) else 0
+
+
 def words(text: str) -> Iterator[TextWord]:
     """The words of *text* in order; markup inside a word divides it. Time linear in the length."""
-    at = 1 if text.startswith(_BOM) else 0
+    at = begins(text)
     for first, last in chain(comments(text), [(len(text), len(text))]):
         for match in _WORD.finditer(text, at, first):
             yield TextWord(first=match.start(), last=match.end(), text=match.group())

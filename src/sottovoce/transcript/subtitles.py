@@ -10,12 +10,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from sottovoce.request import SubtitleLimits
 from sottovoce.transcript.entities.items import as_words
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Attaches, ChannelLabel, Item, Mark, Samples, SpeakerLabel, samples
-from sottovoce.transcript.timeline import units
+from sottovoce.transcript.timeline import by_sentence, units
 
 GAP: Samples = 2 * RATE
 """Minimum silence, in samples, that starts a new cue (contract §8.2, inferred)."""
@@ -36,9 +37,26 @@ FRAME: Samples = samples(1 / 24)
 """One frame of film, in samples: the minimum duration of cues whose words start at the same time."""
 
 PAUSE: Samples = 2 * FRAME
-"""Gap, in samples, between an extended cue and the next (research/peers.md §5.7)."""
+"""Gap, in samples, between two cues (research/peers.md §5.7)."""
+
+NEAR: Samples = RATE // 2
+"""A cue that would end less than this (0.5 s) before the next one ends `PAUSE` before it, so that the text does not flicker."""
+
+HURRY = 1.5
+"""Factor of the reading speed at which a cue can just be read; another cue does not take its time below that."""
+
+LATE: Samples = 3 * RATE
+"""Latest start of a cue (3 s) after its first word, where people speak at the same time."""
+
+EARLY: Samples = RATE
+"""Earliest start of a cue (1 s) before its first word, where people speak at the same time."""
 
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_MAX_TOKENS = 60  # tokens of a cue on average; with more, the cues of a passage are filled greedily
+_CLAUSE_ENDS = tuple(",;:.!?…，、；：。！？،؛؟।")
+_BREATH: Samples = RATE // 4  # a pause of 0.25 s inside a sentence is a good place for a break
+_SMALL_WORD = 3  # characters
+_FEW = 0.25  # share of a cue under which it has too little text
 _MAX_BALANCE_STEPS = 100_000  # steps to balance the lines of one cue; if it needs more, the lines are filled greedily
 
 
@@ -71,16 +89,18 @@ class _Token:
 def cues(items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, end: Samples) -> tuple[Cue, ...]:
     """The cues of *items*, all inside 0 … *end* (the length of the audio).
 
-    A cue ends when the next word does not fit in its last line, after a sentence, at a change of speaker or channel, at a
-    silence of `GAP`, and before its duration exceeds `LONGEST`. A word with its marks that is longer than a line gets its
-    own line; in a language without a delimiter it is split instead. A cue is extended beyond its last word, at most until
-    `PAUSE` before the next cue, up to the time needed for reading.
+    A cue ends after a sentence, at a change of speaker or channel and at a silence of `GAP`; two short sentences of one voice
+    may share a cue. A longer sentence is divided where its lines are full, at clauses and pauses if possible, and before the
+    duration exceeds `LONGEST`. A word with its marks that is longer than a line gets its own line; in a language without a
+    delimiter it is split instead. Sentences of channels that speak at once follow each other.
+
+    A cue is extended beyond its last word to the time needed for reading, and to `PAUSE` before the next cue if that is
+    `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
-    groups = list(_groups(_tokens(as_words(items), pack, width), pack.delimiter, width, rows))
+    groups = _groups(_tokens(as_words(by_sentence(items)), pack, width), pack.delimiter, width, rows)
     texts = [_lines(group, pack.delimiter, width) for group in groups]
-    speed = READING_SPEEDS.get(pack.code, READING_SPEED)
-    times = _times(groups, [-(-sum(map(len, lines)) * RATE // speed) for lines in texts], max(0, end))
+    times = _times(groups, texts, READING_SPEEDS.get(pack.code, READING_SPEED), max(0, end))
     return tuple(
         Cue(start=start, end=stop, lines=lines, channel=group[0].voice[0], speaker=group[0].voice[1])
         for group, lines, (start, stop) in zip(groups, texts, times, strict=True)
@@ -130,7 +150,7 @@ def _token(unit: Sequence[Item], voice: _Voice | None) -> _Token:
         start=min(item.start for item in words),
         end=max(item.end for item in words),
         voice=voice or (None, None),
-        marked=isinstance(unit[-1], Mark),
+        marked=isinstance(unit[-1], Mark) or unit[-1].text.rstrip()[-1:] in _CLAUSE_ENDS,
         ends=any(isinstance(item, Mark) and item.ends_sentence for item in unit),
     )
 
@@ -169,33 +189,116 @@ def _divisible(before: str, after: str, pack: LanguagePack) -> bool:
     return not (after == _JOINER or skin_tone or unicodedata.category(after).startswith("M"))
 
 
-def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> Iterator[list[_Token]]:
+# ── groups of tokens, one per cue ──
+
+
+def _groups(tokens: Iterable[_Token], delimiter: str, width: int, rows: int) -> list[list[_Token]]:
     """The tokens of each cue, by the rules of `cues`."""
-    group: list[_Token] = []
-    row, column, until = 0, 0, 0
+    found: list[list[_Token]] = []
+    for passage in _passages(tokens):
+        filled = list(_filled(passage, delimiter, width, rows))
+        few = len(passage) <= _MAX_TOKENS * len(filled)
+        found += _divided(passage, delimiter, width, rows) if len(filled) > 1 and few else filled
+    return _joined(found, delimiter, width, rows)
+
+
+def _passages(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
+    """Runs of tokens without a boundary at which a cue ends in any case: a sentence end, another voice, a silence."""
+    passage: list[_Token] = []
+    until = 0
     for token in tokens:
+        last = passage[-1] if passage else None
+        if last and (last.ends or last.voice != token.voice or token.start - until >= GAP):
+            yield passage
+            passage, until = [], 0
+        passage.append(token)
+        until = max(until, token.end)
+    if passage:
+        yield passage
+
+
+def _filled(passage: Sequence[_Token], delimiter: str, width: int, rows: int) -> Iterator[list[_Token]]:
+    """Cues with as many tokens as fit."""
+    begin = 0
+    while begin < len(passage):
+        stop = _furthest(passage, begin, delimiter, width, rows)
+        yield list(passage[begin:stop])
+        begin = stop
+
+
+def _furthest(passage: Sequence[_Token], begin: int, delimiter: str, width: int, rows: int) -> int:
+    """The index after the last token that fits into a cue which begins with token *begin*."""
+    row, column, until = 0, len(passage[begin].text), passage[begin].end
+    for index in range(begin + 1, len(passage)):
+        token = passage[index]
         added = column + len(delimiter) + len(token.text)
         row, column = (row, added) if added <= width else (row + 1, len(token.text))
-        if group and (row >= rows or _starts_new_cue(group, token, until)):
-            yield group
-            group = []
-        if not group:
-            row, column, until = 0, len(token.text), token.end
-        group.append(token)
         until = max(until, token.end)
-    if group:
-        yield group
+        if row >= rows or until - passage[begin].start > LONGEST:
+            return index
+    return len(passage)
 
 
-def _starts_new_cue(group: Sequence[_Token], token: _Token, until: Samples) -> bool:
-    """True if *token* starts a new cue after *group*, which lasts until *until*, even if the text fits."""
-    last = group[-1]
-    return (
-        last.ends
-        or last.voice != token.voice
-        or token.start - until >= GAP
-        or max(token.end, until) - group[0].start > LONGEST
-    )
+def _divided(passage: Sequence[_Token], delimiter: str, width: int, rows: int) -> list[list[_Token]]:
+    """*passage* in cues that end at clauses and pauses, without cues of a word or two: the division of least cost."""
+    words = len(passage)
+    best: list[tuple[float, int]] = [(0.0, 0)] + [
+        (float("inf"), 0)
+    ] * words  # cost up to each token, and the cue before
+    for begin in range(words):
+        characters = 0
+        for stop in range(begin + 1, _furthest(passage, begin, delimiter, width, rows) + 1):
+            characters += len(passage[stop - 1].text) + len(delimiter)
+            cost = best[begin][0] + _cost(passage, begin, stop, characters / (width * rows))
+            if cost < best[stop][0]:
+                best[stop] = (cost, begin)
+    edges = [words]
+    while edges[-1]:
+        edges.append(best[edges[-1]][1])
+    edges.reverse()
+    return [list(passage[begin:stop]) for begin, stop in pairwise(edges)]
+
+
+def _cost(passage: Sequence[_Token], begin: int, stop: int, full: float) -> float:
+    """The cost of a cue with the tokens *begin* to *stop* that is *full* (0..1); weights from the golden transcripts."""
+    cost = 1.0 + 0.3 * max(1.0 - full, 0.0) ** 2
+    cost += 0.8 * max(1.0 - full / _FEW, 0.0)
+    if (passage[stop - 1].end if stop == len(passage) else passage[stop].start) - passage[begin].start < SHORTEST:
+        cost += 0.8
+    return cost if stop == len(passage) else cost + _break_cost(passage[stop - 1], passage[stop])
+
+
+def _break_cost(before: _Token, after: _Token) -> float:
+    """The cost, 0..1, of a break between two tokens: least after a mark, most before the last word of a clause."""
+    if before.marked:
+        return 0.0
+    cost = 0.3 if after.start - before.end >= _BREATH else 0.6
+    if len(before.text) <= _SMALL_WORD:  # in most languages such words belong to the next one: a, of, de, für
+        cost += 0.2
+    return cost + 0.2 if after.marked else cost
+
+
+def _joined(groups: Sequence[list[_Token]], delimiter: str, width: int, rows: int) -> list[list[_Token]]:
+    """*groups*, in which a cue that would be too short is joined with a neighbour of the same voice, if both fit."""
+    found: list[list[_Token]] = []
+    for index, group in enumerate(groups):
+        if found and (_too_short(found, group) or _too_short([group], *groups[index + 1 : index + 2])):
+            both = [*found[-1], *group]
+            near = group[0].start - max(token.end for token in found[-1]) < GAP // 2
+            same = found[-1][0].voice == group[0].voice
+            if same and near and _furthest(both, 0, delimiter, width, rows) == len(both):
+                found[-1] = both
+                continue
+        found.append(group)
+    return found
+
+
+def _too_short(before: Sequence[Sequence[_Token]], after: Sequence[_Token] = ()) -> bool:
+    """True if the last cue of *before* has no room for `SHORTEST` until *after* begins."""
+    return bool(after) and after[0].start - PAUSE - before[-1][0].start < SHORTEST
+
+
+# ── lines ──
 
 
 def _lines(group: Sequence[_Token], delimiter: str, width: int) -> tuple[str, ...]:
@@ -226,10 +329,10 @@ def _balanced(group: Sequence[_Token], delimiter: str, width: int, rows: int) ->
     reach = [0]  # characters up to each token, with a delimiter after each
     for token in group:
         reach.append(reach[-1] + len(token.text) + len(delimiter))
-    unmarked = width * width // 8  # worth an imbalance of half a line
-    best: list[tuple[int, tuple[int, ...]] | None] = [(0, ())] + [None] * words
+    unmarked = width * width / 4  # a bad break is worth an imbalance of most of a line
+    best: list[tuple[float, tuple[int, ...]] | None] = [(0.0, ())] + [None] * words
     for _ in range(rows):
-        longer: list[tuple[int, tuple[int, ...]] | None] = [None] * (words + 1)
+        longer: list[tuple[float, tuple[int, ...]] | None] = [None] * (words + 1)
         for begin, shorter in enumerate(best):
             if shorter is None:
                 continue
@@ -237,8 +340,8 @@ def _balanced(group: Sequence[_Token], delimiter: str, width: int, rows: int) ->
                 length = reach[stop] - reach[begin] - len(delimiter)
                 if length > width and stop - begin > 1:
                     break
-                extra = 0 if stop == words or group[stop - 1].marked else unmarked
-                cost = shorter[0] + length * length + extra
+                extra = _line_cost(group, stop) if stop < words else 0.0
+                cost = shorter[0] + length * length + extra * unmarked
                 other = longer[stop]
                 if other is None or cost < other[0]:
                     longer[stop] = (cost, (*shorter[1], begin))
@@ -247,23 +350,68 @@ def _balanced(group: Sequence[_Token], delimiter: str, width: int, rows: int) ->
     return list(found[1]) if found else _greedy(group, delimiter, width)
 
 
+def _line_cost(group: Sequence[_Token], stop: int) -> float:
+    """The cost of a line break before token *stop*, 0..1; two sentences of one cue have a line each."""
+    before = group[stop - 1]
+    return -1.0 if before.ends else _break_cost(before, group[stop])
+
+
+# ── times ──
+
+
 def _times(
-    groups: Sequence[Sequence[_Token]], reading: Sequence[Samples], end: Samples
+    groups: Sequence[Sequence[_Token]], texts: Sequence[tuple[str, ...]], speed: int, end: Samples
 ) -> list[tuple[Samples, Samples]]:
-    """Start and end of each cue; *reading* is the time in samples to read each."""
-    starts = _starts([group[0].start for group in groups], end)
+    """Start and end of each cue; *speed* is that of reading, in characters per second."""
+    sizes = [sum(map(len, lines)) for lines in texts]
+    starts = _starts([group[0].start for group in groups], _needed(groups, sizes, speed), end)
     times = []
     for index, (group, start) in enumerate(zip(groups, starts, strict=True)):
         following = starts[index + 1] if index + 1 < len(starts) else None
         spoken = max(token.end for token in group)
-        wanted = start + min(max(SHORTEST, reading[index]), LONGEST)
-        bound = end if following is None else following - PAUSE
-        stop = max(spoken, min(wanted, bound), start + FRAME)
-        times.append((start, min(stop, end if following is None else following)))
+        wanted = max(spoken, start + min(max(SHORTEST, -(-sizes[index] * RATE // speed)), LONGEST))
+        stop = max(min(wanted, end if following is None else following), start)
+        if following is not None and following - stop < NEAR and following - PAUSE - start >= FRAME:
+            chained = following - PAUSE
+            # a cue of one long word lasts as long as the word; others do not last longer than `LONGEST`
+            stop = chained if chained <= max(start + LONGEST, spoken) else stop
+        times.append((start, max(stop, min(start + FRAME, end if following is None else following))))
     return times
 
 
-def _starts(wanted: Sequence[Samples], end: Samples) -> list[Samples]:
+def _needed(groups: Sequence[Sequence[_Token]], sizes: Sequence[int], speed: int) -> list[Samples]:
+    """The time that each cue must have before the next starts: `SHORTEST`, or that of hurried reading if both are spoken
+    at the same time, because then the next one would end it early.
+    """
+    needed = []
+    for index, group in enumerate(groups):
+        following = groups[index + 1] if index + 1 < len(groups) else None
+        overlap = following is not None and following[0].start < max(token.end for token in group) - PAUSE
+        hurried = min(round(sizes[index] * RATE / (speed * HURRY)), LONGEST) if overlap else 0
+        needed.append(max(SHORTEST, hurried) + PAUSE)
+    return needed
+
+
+def _starts(wanted: Sequence[Samples], needed: Sequence[Samples], end: Samples) -> list[Samples]:
+    """*wanted* with the least changes that give every cue its time, or one frame where there is no room for more.
+
+    A cue may start up to `EARLY` before its first word, and `LATE` after it, if people speak at the same time.
+    """
+    latest = [at + LATE for at in wanted]
+    for index in range(len(wanted) - 2, -1, -1):
+        latest[index] = min(latest[index], latest[index + 1] - needed[index])
+    starts: list[Samples] = []
+    floor = 0
+    for at, last, need in zip(wanted, latest, needed, strict=True):
+        start = max(min(at, max(last, at - EARLY)), floor)
+        if start > at + LATE:  # there is no room: the cue before gets less than it needs
+            start = max(at + LATE, starts[-1] + FRAME if starts else 0)
+        starts.append(start)
+        floor = start + need
+    return _fitted(starts, end)
+
+
+def _fitted(wanted: Sequence[Samples], end: Samples) -> list[Samples]:
     """*wanted* with the least changes that give every cue one frame: later where several start at once, earlier at *end*."""
     starts: list[Samples] = []
     floor = 0

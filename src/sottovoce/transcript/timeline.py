@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sottovoce.transcript.model import Attaches, ChannelLabel, Entity, Item, Mark, Samples, Word
+from sottovoce.transcript.model import RATE, Attaches, ChannelLabel, Entity, Item, Mark, Samples, Word
 
 Unit = tuple[Item, ...]
 """A word or entity with the marks that attach to it; marks alone if there is no word."""
@@ -49,6 +49,41 @@ def merge_channels(by_channel: Mapping[ChannelLabel, Sequence[Item]]) -> tuple[I
     ]
     merged = heapq.merge(*lines, key=lambda unit: (unit[0].start, -max(item.end for item in unit)))
     return tuple(item for unit in merged for item in unit)
+
+
+SENTENCE_PAUSE: Samples = RATE
+"""Silence (1 s) of a channel that ends a sentence without a mark."""
+
+LONGEST_SENTENCE: Samples = 20 * RATE
+"""Longest sentence (20 s) in `by_sentence`, so that unpunctuated speech does not move the words of others far away."""
+
+
+def by_sentence(items: Iterable[Item]) -> tuple[Item, ...]:
+    """*items* of several channels, sentence by sentence: words of two channels do not alternate within a sentence.
+
+    Sentences are in the order of their first words. Items of one channel keep their order.
+    """
+    given = tuple(items)
+    if len({item.channel for item in given if not isinstance(item, Mark)}) < 2:  # noqa: PLR2004
+        return given
+    open_: dict[ChannelLabel | None, list[Unit]] = {}
+    found: list[list[Unit]] = []
+    for unit in units(given):
+        channel = unit[0].channel
+        sentence = open_.get(channel)
+        if sentence is None or _closed(sentence, unit):
+            sentence = open_[channel] = []
+            found.append(sentence)  # the first word decides the place
+        sentence.append(unit)
+    return tuple(item for sentence in found for unit in sentence for item in unit)
+
+
+def _closed(sentence: Sequence[Unit], unit: Unit) -> bool:
+    """True if *unit* begins a new sentence after *sentence*."""
+    last = sentence[-1]
+    ended = any(isinstance(item, Mark) and item.ends_sentence for item in last)
+    silence = unit[0].start - max(item.end for item in last)
+    return ended or silence >= SENTENCE_PAUSE or unit[-1].end - sentence[0][0].start > LONGEST_SENTENCE
 
 
 def clamp(items: Iterable[Item], duration: Samples) -> tuple[Item, ...]:

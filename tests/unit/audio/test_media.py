@@ -243,7 +243,7 @@ def ruined(tmp_path: Path, first: int, length: int | None) -> Path:
 
 def test_bad_packets_are_counted_and_survived(tmp_path):
     work = decode(ruined(tmp_path, 5_000, 600))
-    assert 40_000 < sum(b.shape[1] for b in work) < 47_104
+    assert sum(b.shape[1] for b in work) == 47_104  # silence stands for them
     assert 0 < work.bad_packets < 5
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from sottovoce.audio.activity import ActivityPolicy
+from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized, Skill
-from sottovoce.errors import LanguageRejected
+from sottovoce.errors import LanguageRejected, MediaUnreadable
 from sottovoce.pipeline import batch, stages, windows
 from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Mark, StageError, Word
 from tests import sleeper
+from tests.media_files import Audio, Recipe, tones, write
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "audio"
 
@@ -261,3 +263,84 @@ def test_windows_end_in_pauses_unless_there_are_none():
     spoken = [(at, at + 20) for at in range(0, 2000, 20)]  # no pause at all
     assert ends(*spoken) == [600, 1200, 1800, 2000]
     assert ends((0, 290), (290, 310), (310, 330), (331, 350), (351, 360)) == [330, 360]
+
+
+# ── what the log says of the media ──
+
+
+def notes(notebook, name):
+    return [note for stage, note in notebook.stages if stage == name]
+
+
+def test_a_transcript_without_words_is_explained(tmp_path):
+    path = write(tmp_path / "x", Recipe(container="mp4", tracks=[Audio(codec="aac", layout="stereo", silent=True)]))
+    transcript, notebook = transcribe(path)
+    assert transcript.items == ()
+    said = notes(notebook, "recognise")
+    assert "no words: 0.0 s of speech activity in 1.2 s of audio; the engine was given nothing" in said
+    assert "levels in dBFS: channel 1 -120 (peak -120), channel 2 -120 (peak -120), mix -120" in said
+
+
+def test_a_channel_without_words_is_explained(tmp_path):
+    voice = np.stack([np.zeros(57_600, np.float32), tones(48_000)])
+    path = write(
+        tmp_path / "x", Recipe(container="mov", tracks=[Audio(codec="pcm_s16le", layout="stereo", samples=voice)])
+    )
+    _, notebook = transcribe(path, TranscriptionRequest(language="en", diarization=Diarization.CHANNEL))
+    said = notes(notebook, "recognise")
+    assert [note for note in said if note.startswith("channel 1: no words: 0.0 s of speech")]
+    assert not [note for note in said if note.startswith("channel 2: ")]
+
+
+def test_an_engine_that_returns_no_words_is_named(long_wav):
+    class Mute(sleeper.Sleeper):
+        def recognize(self, speech, hints):
+            for stretch in speech:
+                yield Recognized(start=stretch.start, end=stretch.end, items=())
+
+    notebook = Notebook()
+    work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 0)
+    batch.transcribe(work, recognizing(Mute(0.0)), VadFactory, notebook)
+    assert any("returned no words for 20 stretch(es)" in note for note in notes(notebook, "recognise"))
+
+
+def test_speech_is_in_media_time_and_the_log_says_so(tmp_path):
+    voice = np.tile(tones(48_000), 2)[None]
+    recipe = Recipe(container="matroska", tracks=[Audio(codec="pcm_s16le", samples=voice)], offset=4.0, video=True)
+    transcript, notebook = transcribe(write(tmp_path / "x", recipe))
+    assert transcript.duration == pytest.approx(6.4 * RATE, abs=20)
+    assert 3.8 * RATE < transcript.items[0].start < 4.1 * RATE
+    assert notes(notebook, "media") == ["the audio begins 4.00 s after the beginning of the media"]
+
+
+def test_tracks_and_the_choice_are_told(tmp_path):
+    tracks = [Audio(codec="aac", silent=True, language="ger"), Audio(codec="aac", language="eng")]
+    path = write(tmp_path / "x", Recipe(container="matroska", tracks=tracks))
+    transcript, notebook = transcribe(path)
+    assert transcript.items
+    said = notes(notebook, "media")
+    assert said[0].startswith("track 1: aac, 48000 Hz, 1 channel(s), ger")
+    assert said[2].startswith("track 2 of 2 is transcribed: track 1 is without sound")
+    silent, _ = transcribe(path, track=Wanted(number=1))
+    assert silent.items == ()
+    with pytest.raises(MediaUnreadable, match="no track 3"):
+        transcribe(path, track=Wanted(number=3, required=True))
+
+
+def test_quiet_stretches_are_raised_for_the_engine(tmp_path):
+    heard = []
+
+    class Meter(sleeper.Sleeper):
+        def recognize(self, speech, hints):
+            for stretch in speech:
+                heard.append(float(np.abs(stretch.audio).max()))
+                yield Recognized(start=stretch.start, end=stretch.end, items=())
+
+    class Everything(VadFactory):
+        def __call__(self, audio):
+            return np.ones(len(audio) // self.frame, np.float32)
+
+    path = write(tmp_path / "x", Recipe(container="matroska", tracks=[Audio(codec="pcm_s16le", level=-40)]))
+    work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
+    batch.transcribe(work, recognizing(Meter(0.0)), Everything, Notebook())
+    assert heard[0] > 0.1

@@ -62,9 +62,9 @@ def test_going_back_and_asking_twice(noise):
 def test_only_going_back_behind_the_last_piece_decodes_again(noise, monkeypatch):
     opened = []
 
-    def decode(path, *, split, start):
+    def decode(path, *, split, start, track):
         opened.append(start)
-        return media.Decoder(path, split=split, start=start)
+        return media.Decoder(path, split=split, start=start, track=track)
 
     monkeypatch.setattr("sottovoce.pipeline.media_reader.media.decode", decode)
     clips = SeekableAudio(noise)

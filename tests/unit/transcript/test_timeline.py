@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.transcript.model import Attaches, Entity, Item, Mark, Word
-from sottovoce.transcript.timeline import clamp, merge_channels, shift, units
+from sottovoce.transcript.timeline import by_sentence, clamp, merge_channels, shift, units
 from tests.unit.transcript.transcript_values import DURATION, any_times, lines, m, said, texts, w
 
 
@@ -96,3 +96,42 @@ def test_shifting_there_and_back(items: list[Item], by: int) -> None:
     assert shift(moved, -by) == tuple(items)
     assert [item.start - by for item in moved] == [item.start for item in items]
     assert not any(isinstance(item, Mark) and item.start != item.end for item in moved)
+
+
+# --- channels sentence by sentence
+
+
+def test_sentences_of_channels_follow_each_other() -> None:
+    merged = merge_channels(
+        {
+            "left": said("so we wait . and then ?", pause=0.5),
+            "right": said("yes . no we cannot .", start=0.4, pause=0.3),
+        }
+    )
+    assert texts(by_sentence(merged)) == [
+        "so", "we", "wait", ".", "yes", ".", "no", "we", "cannot", ".", "and", "then", "?",
+    ]  # fmt: skip
+
+
+def test_a_pause_and_a_long_time_end_a_sentence_without_marks() -> None:
+    left = [w("a", 0, 0.5), w("b", 3, 3.5)]
+    assert texts(by_sentence(merge_channels({"left": left, "right": [w("x", 0.2, 0.4), w("y", 2, 2.2)]}))) == [
+        "a", "x", "y", "b",
+    ]  # fmt: skip
+    talk = said("on " * 100, pause=0.1)
+    found = texts(by_sentence(merge_channels({"left": talk, "right": [w("stop", 30, 31)]})))
+    assert 45 <= found.index("stop") <= 101 - 45
+
+
+def test_one_channel_is_left_as_it_is() -> None:
+    items: list[Item] = [w("a", 5), w("b", 1), m("."), w("c", 2)]
+    assert by_sentence(items) == tuple(items)
+
+
+@given(st.dictionaries(st.sampled_from(["left", "right"]), lines(any_times)))
+def test_by_sentence_keeps_all_items_and_the_order_of_a_channel(by_channel: dict[str, list[Item]]) -> None:
+    merged = merge_channels(by_channel)
+    found = by_sentence(merged)
+    for channel in by_channel:
+        assert [i for i in found if i.channel == channel] == [i for i in merged if i.channel == channel]
+    assert len(found) == len(merged)

@@ -19,9 +19,13 @@ from sottovoce.cli.local.engine_session import friendly_errors, local_pool, prog
     help="Output format; json and srt (one cue per line) exist in this command only.",
 )
 @click.option("--language", default="en", show_default=True, help="Language code of the text.")
+@click.option(
+    "--track", type=click.IntRange(min=1), help="Audio track of AUDIO, counted from 1 (SOTTOVOCE_AUDIO_TRACK)."
+)
 @data_dir
-def align(audio: Path, text: Path, *, tags: str, language: str, **flags: object) -> None:
+def align(audio: Path, text: Path, *, tags: str, language: str, track: int | None, **flags: object) -> None:
     """Print TEXT (plain UTF-8, markup in angle brackets) with the times at which its words are spoken in AUDIO."""
+    from sottovoce.audio.tracks import Wanted
     from sottovoce.engines import registry
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Task
@@ -33,7 +37,8 @@ def align(audio: Path, text: Path, *, tags: str, language: str, **flags: object)
     with friendly_errors():
         written = alignment_text.checked(text.read_bytes())
         with local_pool(settings, lambda offers: registry.choose_aligner(language, offers)) as (pool, key, _):
-            message = m.Align(path=str(audio.resolve()), language=language)
+            wanted = Wanted(number=track, required=True) if track else None
+            message = m.Align(path=str(audio.resolve()), language=language, track=wanted)
             with progress(audio.name) as listen:
                 outcome = pool.run_blocking(key, Task(message=message, payload=written.encode()), listen)
         found = alignment.decode(outcome.payload)

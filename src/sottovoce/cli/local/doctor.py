@@ -4,11 +4,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.common import data_dir, region, settings_of
+from sottovoce.cli.local.media_doctor import examine
 
 if TYPE_CHECKING:
     from sottovoce.service.operations.doctor import Finding, Row
@@ -17,16 +19,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--language", help="Only this language (or auto).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Do not load models and do not check their SHA-256.")
 @click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
 @data_dir
 @region
-def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:
+def doctor(files: tuple[Path, ...], *, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:
     """Show the engine of each language, how to get a better one, and the state of every part of the server.
 
     Beside a running server, or workers, the engines are theirs; otherwise those of a server that would start here.
+
+    With FILES: show instead what media they are and how much speech would be heard in them; the exit code is 1 for none.
 
     Unless --quick is given, the command checks every model file against its SHA-256 and loads the models in use.
     The exit code is 1 when a fault is found.
@@ -37,6 +42,11 @@ def doctor(*, language: str | None, as_json: bool, quick: bool, **flags: object)
     from sottovoce.service.operations import running
 
     settings = settings_of(**flags)
+    if files:
+        from sottovoce.bootstrap import engines
+
+        limit = engines(settings)[0].max_media
+        examine(files, track=settings.audio_track, limit=limit, as_json=as_json)
     try:
         planned = plan(settings)
         workers = running.workers(planned)

@@ -75,7 +75,9 @@ def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
             if isinstance(message, m.Progress):
                 bar.update(task, completed=message.done, total=message.total)
             elif (
-                isinstance(message, m.Stage) and message.name == "recognise" and not message.note.startswith("engine ")
+                isinstance(message, m.Stage)
+                and message.name in {"media", "recognise"}
+                and not message.note.startswith("engine ")
             ):
                 console.print(f"{name}: {message.note}", markup=False, highlight=False)
 

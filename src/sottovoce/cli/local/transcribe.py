@@ -46,6 +46,11 @@ class FormatName(click.ParamType[str]):
 @click.option(
     "--model", help="Name of the model, for either operating point (SOTTOVOCE_STANDARD_MODEL; the best installed one)."
 )
+@click.option(
+    "--track",
+    type=click.IntRange(min=1),
+    help="Audio track of the files, counted from 1 (SOTTOVOCE_AUDIO_TRACK); default: the flagged one with sound, else the first.",
+)
 @data_dir
 def transcribe(
     files: tuple[Path, ...],
@@ -55,6 +60,7 @@ def transcribe(
     operating_point: str,
     diarization: str,
     model: str | None,
+    track: int | None,
     **flags: object,
 ) -> None:
     """Transcribe FILES on this machine without a server, with the same results as a server."""
@@ -69,7 +75,7 @@ def transcribe(
         options = {"language": chooser.language, "operating_point": operating_point, "diarization": diarization}
         config = {"type": "transcription", "transcription_config": options}
         for path in files:
-            _transcribe_one(pool, key, path, config, offers=offers, shape=shape, headed=len(files) > 1)
+            _transcribe_one(pool, key, path, config, offers=offers, track=track, shape=shape, headed=len(files) > 1)
 
 
 class _EngineChooser:
@@ -102,11 +108,13 @@ def _transcribe_one(
     config: dict[str, Any],
     *,
     offers: "tuple[Capabilities, ...]",
+    track: int | None,
     shape: str,
     headed: bool,
 ) -> None:
     import json
 
+    from sottovoce.audio.tracks import Wanted
     from sottovoce.engines.resolution import resolve
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Task
@@ -118,7 +126,8 @@ def _transcribe_one(
     if not isinstance(request, TranscriptionRequest):
         raise TypeError(request)
     engines = resolve(request, offers).keys
-    task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, engines=engines))
+    wanted = Wanted(number=track, required=True) if track else None
+    task = Task(message=m.Transcribe(path=str(path.resolve()), request=request, engines=engines, track=wanted))
     with progress(path.name) as listen:
         outcome = pool.run_blocking(key, task, listen)
     if headed and shape == "txt":

@@ -1,10 +1,14 @@
-"""Silero VAD v6, the ONNX model inside faster-whisper's wheel: streaming speech probability of 32 ms frames."""
+"""Silero VAD v6, the ONNX model inside faster-whisper's wheel: streaming speech probability of 32 ms frames.
+
+The model hears level-normalised audio, because it misses quiet speech.
+"""
 
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sottovoce.audio.normalisation import RunningGain
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import Samples
 
@@ -73,6 +77,7 @@ class SileroVad:
         self._h = self._c = np.zeros(_STATE, np.float32)
         self._quiet = 0  # silent frames in a row
         self._context = np.zeros(_CONTEXT, np.float32)
+        self._gain = RunningGain()
 
     def __call__(self, audio: "Floats") -> "Floats":
         """Probabilities float32[k] of the k frames in *audio* (float32[k * 512]). The next call continues with the state.
@@ -85,6 +90,7 @@ class SileroVad:
             raise ValueError(f"{len(audio)} samples are not whole frames of {self.frame}")
         runs: list[Floats] = []
         frames = audio.reshape(-1, self.frame)
+        frames = np.clip(frames * self._gain.gains(frames)[:, None], -1.0, 1.0)
         at = 0
         while at < len(frames):
             # A run ends at a reset of the state; the frames after it run again with the new state.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from sottovoce.request import SubtitleLimits
+from sottovoce.transcript import marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Samples, Word, seconds
@@ -38,9 +39,13 @@ def _decimals(at: Samples) -> str:
 
 
 def one_per_line(text: str, alignment: Alignment) -> str:
-    """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred)."""
-    return "".join(
-        (f"[{_clock(words[0])}]\t" if words else "") + text[first:last]
+    """*text* with `[HH:MM:SS.d]` of the first word and a tab before each line that has words (§10, inferred).
+
+    A byte order mark stays at the beginning: behind the first tag it would be a character of the text.
+    """
+    begin = marked_text.begins(text)
+    return text[:begin] + "".join(
+        (f"[{_clock(words[0])}]\t" if words else "") + text[max(first, begin) : last]
         for first, last, words in _lines(text, alignment)
     )
 

@@ -8,7 +8,7 @@ from sottovoce.transcript.entities.items import as_words
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import LanguagePack, pack
 from sottovoce.transcript.model import UNKNOWN_SPEAKER, Item, Mark, Transcript
-from sottovoce.transcript.timeline import Unit, units
+from sottovoce.transcript.timeline import Unit, by_sentence, units
 
 SPEAKER_HEADER = "SPEAKER: {}"
 """The line above a turn; an unknown speaker is `UU` (contract §8.1, inferred)."""
@@ -21,7 +21,7 @@ def render(transcript: Transcript, *, diarization: Diarization) -> str:
     """The text of *transcript* without a final newline; empty for a transcript without words.
 
     With *diarization* each turn is a block of a header line and one paragraph, and an empty line separates blocks. With
-    or without it, a change of language starts a new line.
+    or without it, a change of language starts a new line. Words of channels that speak at once are grouped by sentences.
     """
     header = _HEADERS[diarization]
     language = pack(transcript.language)
@@ -69,7 +69,7 @@ class _Turn:
 def _turns(items: Iterable[Item], header: Callable[[Item], str]) -> Iterator[_Turn]:
     """The turns of *items*. Units are not split, so a mark without a label never starts a turn."""
     turn: _Turn | None = None
-    for unit in units(items):
+    for unit in units(by_sentence(items)):
         lead = _lead(unit)
         above = header(lead)
         if turn is None or turn.header != above:

@@ -189,3 +189,10 @@ def _lines_with_words(text: str, alignment: Alignment) -> list[bool]:
 def test_a_long_text_does_not_take_the_square_of_its_lines() -> None:
     text = "a word\n" * 20_000
     assert one_per_line(text, aligned(text)).count("]\ta word\n") == 20_000
+
+
+def test_a_byte_order_mark_stays_at_the_beginning() -> None:
+    text = "\ufeffAnd so\r\nask not\r\n"
+    found = aligned(text)
+    assert word_start_and_end(text, found).startswith("\ufeff<time=0.00>And<time=0.10> ")
+    assert one_per_line(text, found) == "\ufeff[00:00:00.0]\tAnd so\r\n[00:00:01.0]\task not\r\n"

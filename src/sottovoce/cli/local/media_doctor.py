@@ -1,0 +1,98 @@
+"""`doctor FILE`: what media a file is, and what would be heard of it; for files whose transcript is empty or short."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from sottovoce.cli.local.engine_session import friendly_errors
+from sottovoce.transcript.model import RATE
+
+
+@dataclass(slots=True, kw_only=True)
+class _Notes:
+    """An observer that keeps the lines that a job's log would have."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def media(self, probe: object) -> None:
+        """Ignore the properties, which the caller has."""
+
+    def stage(self, _name: str, note: str = "") -> None:
+        """Keep *note*."""
+        self.lines.append(note)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Ignore the progress."""
+
+    def window(self, window: object) -> None:
+        """Ignore windows: nothing is recognised."""
+
+
+def examine(files: tuple[Path, ...], *, track: int | None, limit: int | None, as_json: bool) -> None:
+    """Print a report on each of *files*, and exit with 1 if nothing would be heard of one. Raises `ClickException`."""
+    reports = [_report(path, track, limit) for path in files]
+    if as_json:
+        click.echo(json.dumps({"files": reports}))
+    else:
+        for report in reports:
+            _show(report)
+    sys.exit(0 if all(report["speech_seconds"] for report in reports) else 1)
+
+
+def _report(path: Path, track: int | None, limit: int | None) -> dict[str, object]:
+    """Return what is known of *path* after it was decoded and searched for speech, seconds and dBFS."""
+    from sottovoce.audio.activity import ActivityPolicy, segments
+    from sottovoce.audio.media import decode
+    from sottovoce.audio.tracks import Wanted
+    from sottovoce.engines.common.silero_vad import SileroVad
+    from sottovoce.pipeline import media_report
+
+    notes = _Notes()
+    with friendly_errors():
+        probe = media_report.opened(path, Wanted(number=track) if track else None, limit, notes)
+        decoder = decode(path, limit=limit, track=probe.track)
+        found = media_report.Activity()
+        first = None
+        for stretch in found.counted(segments((block[0] for block in decoder), SileroVad(), ActivityPolicy())):
+            first = stretch.start if first is None else first
+        media_report.tell(decoder, notes, set())
+    return {
+        "file": path.name,
+        "container": probe.container,
+        "codec": probe.codec,
+        "rate": probe.rate,
+        "channels": probe.channels,
+        "track": probe.track,
+        "declared_seconds": None if probe.duration is None else round(probe.duration / RATE, 2),
+        "seconds": round(decoder.decoded / RATE, 2),
+        "levels": [round(level) for level in decoder.levels.channels],
+        "peaks": [round(level) for level in decoder.levels.peaks],
+        "mix": None if decoder.levels.mix is None else round(decoder.levels.mix),
+        "speech_seconds": round(found.samples / RATE, 2),
+        "speech_begins": None if first is None else round(first / RATE, 2),
+        "stretches": found.stretches,
+        "notes": notes.lines,
+        "levels_text": str(decoder.levels),
+    }
+
+
+def _show(report: dict[str, object]) -> None:
+    declared = report["declared_seconds"]
+    length = "an unknown length" if declared is None else f"{declared} s"
+    click.echo(str(report["file"]))
+    click.echo(
+        f"  media     {report['container']}, {report['codec']}, {report['rate']} Hz, {report['channels']} channel(s); "
+        f"the header says {length}, decoded {report['seconds']} s"
+    )
+    click.echo(f"  levels    {str(report['levels_text']).removeprefix('levels ')}")
+    speech = f"{report['speech_seconds']} s in {report['stretches']} stretch(es)"
+    begins = f", from {report['speech_begins']} s on" if report["speech_begins"] is not None else ""
+    click.echo(
+        f"  speech    {speech}{begins}" if report["stretches"] else "  speech    none: the transcript would be empty"
+    )
+    notes = report["notes"]
+    for note in notes if isinstance(notes, list) else ():
+        click.echo(f"  note      {note}")
