@@ -234,8 +234,8 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=100_000,
-        description="Maximum number of jobs of one workspace that run at the same time in the region; its other jobs wait, and jobs of "
-        "other workspaces overtake them. Default: no limit.",
+        description="Maximum number of jobs of one workspace that run at the same time in the region; its other jobs wait, and "
+        "jobs of other workspaces overtake them. Default: no limit.",
     )
     max_stored_bytes: int | None = Field(
         default=None,

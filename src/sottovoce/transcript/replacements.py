@@ -89,8 +89,8 @@ def compile_rules(replacements: Sequence[Replacement]) -> Rules:
     """*replacements* compiled for `apply`.
 
     Raises `Refused` (invalid_config) for a `from` that is empty or has more than `MAX_RUN` words, and for a regex that is
-    malformed, too long, not supported by `re`, or a loop directly inside a loop, and for too many characters of regexes. A `from` that starts with a slash and does
-    not end like a regex is a plain word.
+    malformed, too long, not supported by `re`, or a loop directly inside a loop, and for too many characters of regexes. A `from`
+    that starts with a slash and does not end like a regex is a plain word.
     """
     plain: dict[tuple[str, ...], str] = {}
     lengths: dict[str, set[int]] = {}

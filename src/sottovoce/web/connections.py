@@ -32,8 +32,8 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 class ConnectionLimits:
     """*total* connections, *per_address* of one client (an IPv4 address or an IPv6 /64 network).
 
-    Connections from *trusted* proxies count only in the total. *head*: seconds until the request line and headers are complete. *stall*: seconds without progress of a request body, or of a
-    client that reads a response.
+    Connections from *trusted* proxies count only in the total. *head*: seconds until the request line and headers are complete.
+    *stall*: seconds without progress of a request body, or of a client that reads a response.
     """
 
     total: int = 1000

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -77,6 +77,10 @@ class Submission:
         return self.request.fetch_data is not None or (
             isinstance(self.request, AlignmentRequest) and self.request.fetch_text is not None
         )
+
+    def unknown_members(self) -> list[str]:
+        """A sentence for each member of the config that has no effect; V1 has no config."""
+        return [] if self.legacy is not None else unknown_members(self.config)
 
     @property
     def empty(self) -> bool:
@@ -262,9 +266,7 @@ class JobSubmitter:
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
         new = await self._sized(submission, lambda: self._new_job(submission, duration_ms))
-        unknown: Sequence[str] = ()
-        if submission.legacy is None:
-            unknown = await self._sized(submission, lambda: unknown_members(submission.config))
+        unknown = await self._sized(submission, submission.unknown_members)
         result = result_key(new.id, 0)
         if submission.empty:
             await self._blobs.put(result, await self._empty_result(submission, new))
