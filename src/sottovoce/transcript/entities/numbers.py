@@ -197,7 +197,8 @@ def _with_decimals(reader: Reader, whole: Amount, locale: Locale) -> Amount:
     """*whole* with `point five`, `and a half`, and the scale after them."""
     if whole.scale:
         return whole
-    if reader.word(whole.end) in locale.point:
+    idiom = whole.whole == 1 and locale.code == "en" and reader.word(whole.end - 2) == "at"  # at one point
+    if reader.word(whole.end) in locale.point and not idiom:
         digits, end = decimals(reader, whole.end + 1, locale)
         if digits:
             found = Amount(whole=whole.whole, end=end, fraction=digits, digits=whole.digits)

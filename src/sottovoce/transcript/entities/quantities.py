@@ -26,6 +26,7 @@ _CENTS = 100
 _WEIGHS = words("weigh weighs weighed weighing lose lost losing gain gained gaining")
 _HEAVY = words("of heavier lighter overweight")  # `twenty pounds of flour`
 _AMBIGUOUS = {"won": 1000, "mark": 1000, "real": 2}  # words that are rarely currencies after smaller numbers
+_FEET = words("foot feet")
 _COLLOQUIAL = words("foot mile inch yard pound stone ton second meter metre")
 
 
@@ -180,6 +181,8 @@ def _measure(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
         return None
     if not power and reader.word(end) in locale.squares:
         power, end = locale.squares[reader.word(end)], end + 1
+    if reader.word(at) in _FEET and _inches_alone(reader, end, locale):
+        return None
     symbol += power
     if reader.word(end) in locale.per_words:
         below, after = _below(reader, end + 1, locale)
@@ -188,6 +191,12 @@ def _measure(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
     if symbol[:1] == "°":
         return _Unit(end=end, entity_class=MEASUREMENT, after=symbol if symbol == "°" else " " + symbol)
     return _Unit(end=end, entity_class=MEASUREMENT, word=symbol)
+
+
+def _inches_alone(reader: Reader, at: int, locale: Locale) -> bool:
+    """True for the five of `six foot five`, which stays in words."""
+    found = numbers.small(reader, at, locale.numerals)
+    return found is not None and found[0] < 12 and not reader.phrase(found[1], locale.units)
 
 
 def _symbol(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:

@@ -106,6 +106,8 @@ def test_every_class_of_the_contract_is_found() -> None:
         "half of it and a quarter",
         "may five people come",
         "one foot in the door",
+        "at one point ten of them left",
+        "six foot five",
         "zero",
     ],
 )
