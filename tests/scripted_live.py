@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from sottovoce.inference.live import LiveFull
-
 from sottovoce.inference import live_events as live
+from sottovoce.inference.live import LiveFull
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.model import Item, Mark, Samples, Word
 

@@ -24,6 +24,7 @@ CONFIG = {"type": "transcription", "transcription_config": {"language": "en"}}
 DEFAULTS = {
     "SOTTOVOCE_DRAIN_TIMEOUT": "1",
     "SOTTOVOCE_SLOTS": "1",
+    "SOTTOVOCE_ROLES": "api,batch",  # realtime starts recognisers of its own
     "SOTTOVOCE_POLL_INTERVAL": "0.25",
     "SOTTOVOCE_PASSWORD_MEMORY_KIB": "32",
     "SOTTOVOCE_UNSAFE_PASSWORD_HASHES": "true",

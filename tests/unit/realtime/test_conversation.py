@@ -28,7 +28,7 @@ from sottovoce.realtime.conversation import (
     Stopping,
 )
 from sottovoce.request import AudioFormat, AudioType, Diarization, Encoding, LiveRequest, SpeakerDiarization
-from sottovoce.transcript.model import Attaches, Mark, Word
+from sottovoce.transcript.model import Attaches, Entity, Mark, Word
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.config import ConfigWarning, Started
 from sottovoce.wire.realtime.errors import CLOSE, ErrorType, SessionRefused, WarningType
@@ -353,6 +353,24 @@ def test_volume_and_tags_only_where_known() -> None:
     (body,) = bodies(running().take(replace(FINAL, items=(item,)), 0.0))
     assert body["results"][0]["volume"] == 12.35
     assert body["results"][0]["alternatives"][0]["tags"] == ["disfluency"]
+
+
+def test_an_entity_has_its_spoken_and_written_words() -> None:
+    """§5.1."""
+    spoken = (Word(text="twenty", start=0, end=8000), Word(text="dollars", start=8000, end=16000))
+    written = (Word(text="$20", start=0, end=16000),)
+    item = Entity(text="$20", entity_class="money", spoken=spoken, written=written, start=0, end=16000)
+    (body,) = bodies(running().take(replace(FINAL, items=(item,)), 0.0))
+    (result,) = body["results"]
+    assert body["metadata"]["transcript"] == "$20 "
+    assert (result["type"], result["entity_class"], result["alternatives"][0]["content"]) == ("entity", "money", "$20")
+    assert [(part["type"], part["alternatives"][0]["content"]) for part in result["spoken_form"]] == [
+        ("word", "twenty"),
+        ("word", "dollars"),
+    ]
+    assert [(part["type"], part["start_time"], part["end_time"]) for part in result["written_form"]] == [
+        ("word", 0.0, 1.0)
+    ]
 
 
 def test_an_end_of_utterance_is_one_instant() -> None:
