@@ -156,7 +156,7 @@ class Watch:
     def media(self, probe: media.Probe) -> None:
         """Ignored."""
 
-    def stage(self, name: str, note: str = "") -> None:
+    def stage(self, name: str, note: str = "", trace: str = "") -> None:
         """Ignored."""
 
     def window(self, window: Window) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+from sottovoce.service.queue.backend import upgrade_tables
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
@@ -21,7 +22,7 @@ def template(branch: str) -> Path:
     try:
         migrate.upgrade(database, branch)
         if branch == migrate.REGION:
-            migrate.upgrade_queue(database)
+            upgrade_tables(database)
     finally:
         database.close()
     return path

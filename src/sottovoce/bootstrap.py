@@ -113,7 +113,6 @@ def task_settings(settings: Settings) -> TaskSettings:
             pauses=settings.fetch_pauses,
             media_bytes=settings.max_upload_bytes,
             seconds=settings.upload_timeout,
-            keep_ms=round(settings.retention_days * 86_400_000),
             quota=Quota(stored_bytes=settings.max_stored_bytes),
         ),
         deliveries=settings.max_deliveries,

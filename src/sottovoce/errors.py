@@ -104,6 +104,14 @@ class LanguageRejected(Refused):
         super().__init__(Kind.LANGUAGE, why)
 
 
+class EngineFailed(Exception):
+    """An engine crashed at this job, which is not the caller's fault. *told* is what the caller reads, without details."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.told = told
+
+
 class EngineUnavailable(Refused):
     """No installed engine can do this; *why* names the command that installs one."""
 

@@ -50,6 +50,9 @@ class Reason(StrEnum):
     CONFIG = "config"  # the config was accepted, but this server cannot carry it out
 
 
+REJECTED_BUG = "The job could not be processed because of an internal error"
+"""The entry of `errors[]` of a job that a bug ended."""
+
 LIVE = frozenset({State.QUEUED, State.RUNNING})
 REMOVED = frozenset({State.DELETED, State.EXPIRED})
 TERMINAL = frozenset(State) - LIVE

@@ -93,8 +93,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="keep everything here")
     parser.add_argument("--small-disk", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.fault == "disk-full" and not options.small_disk:
-        return _on_a_small_disk(options.rounds, options.seed)
+    if options.fault in SMALL and not options.small_disk:
+        return _on_a_small_disk(options.fault, options.rounds, options.seed)
     backends = list(WORLDS) if options.backend == "both" else [options.backend]
     if options.fault in FAULTS:
         backends = [backend for backend in backends if backend in FAULTS[options.fault].backends]
@@ -106,17 +106,21 @@ def main() -> int:
             total += run(options, backend, home)
     if not options.fault and "sqlite" in backends:
         share = _share(options)
-        total["wrong"] += _on_a_small_disk(share, options.seed)
-        total["disk-full"] += share
+        for fault in SMALL:
+            total["wrong"] += _on_a_small_disk(fault, share, options.seed)
+            total[fault] += share
     print(json.dumps({"total": dict(total)}))
     return int(total["wrong"] > 0)
 
 
-def _on_a_small_disk(rounds: int, seed: str) -> int:
+SMALL = [name for name, fault in FAULTS.items() if fault.where == "small"]
+
+
+def _on_a_small_disk(fault: str, rounds: int, seed: str) -> int:
     if not smalldisk.available():
-        print(json.dumps({"fault": "disk-full", "not run": "no unprivileged user namespaces on this machine"}))
+        print(json.dumps({"fault": fault, "not run": "no unprivileged user namespaces on this machine"}))
         return 0
-    arguments = ["--fault", "disk-full", "--backend", "sqlite", "--rounds", str(rounds), "--seed", seed]
+    arguments = ["--fault", fault, "--backend", "sqlite", "--rounds", str(rounds), "--seed", seed]
     done = smalldisk.run(arguments, timeout=60 + 120 * rounds)
     print(done.stdout, done.stderr[-3000:] if done.returncode else "")
     return done.returncode

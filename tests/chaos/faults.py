@@ -20,7 +20,9 @@ from sottovoce.job import LIVE, State
 from sottovoce.service.jobs.model import Job
 from tests.chaos import attacks, losses
 from tests.chaos.checks import Excuses
+from tests.chaos.poison import poison_delivery
 from tests.chaos.rounds import Round, kill, waiting_for
+from tests.chaos.storage import disk_full, locked_region, read_only_blobs
 from tests.chaos.worlds import LEASE, Embedded, Fleet, soon
 from tests.servers import PATIENCE, Server, until
 
@@ -457,45 +459,11 @@ def reserve(round_: Round) -> None:
         world.api.start()
 
 
-def disk_full(round_: Round) -> None:
-    """Fill the file system to the last byte, during an upload and during work. Only on a small disk of its own."""
-    world, rng = round_.world, round_.rng
-    job_id = round_.submit()
-    if rng.random() < 0.6:
-        round_.claimed(job_id)
-        round_.nap(1.0)
-    media, key = round_.media(), round_.key()
-    sock = round_.half_a_body(rng.uniform(0.2, 0.9), 500_000)
-    with waiting_for(round_.in_background(lambda: round_.post(media, key))):
-        ballast = world.home / "ballast"
-        _fill(ballast, rng.choice((0, 0, 5_000, 100_000)))
-        time.sleep(rng.uniform(0.5, 4.0))
-        sock.close()
-        ballast.unlink()
-
-
-def _fill(ballast, leave: int) -> None:
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(65536))
-    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(512))
-    os.truncate(ballast, max(0, ballast.stat().st_size - leave))
-
-
 # ── excused log lines ──
 
-_TRYING = "the worker reports that a service it needs is away, and tries again"
-_FAILED = "the client gets 500"
-_CHORE = "the periodic task failed; it runs again at its next interval"
-AWAY: Excuses = {
-    "attempt failed; trying again": _TRYING,
-    "request failed": _FAILED,
-    "periodic task failed": _CHORE,
-    "media of a refused job not removed": "the sweep removes it",
-}
+AWAY: Excuses = {}
 DISK: Excuses = AWAY | {
+    "Cancel . running task": "uvicorn cuts off an upload that the client holds open",
     "not a log line": "the log is on the same disk, and lines were cut",
     # DBOS tries again when SQLite is locked or PostgreSQL is away, but not here: the run of the workflow ends, and its entry is
     # failed, or still assigned to its worker if that cannot be written either. The reaper requeues both when the lease expires.
@@ -509,7 +477,6 @@ FAULTS: dict[str, Fault] = {
         do=kill_child,
         excused={
             "engine cannot be restarted": "the replacement was killed as well, while it started",
-            "attempt failed; trying again.*EngineTemporarilyUnavailable": "likewise",
         },
     ),
     "terminate": Fault(do=terminate, kills=True),  # jobs that outlast the drain are cut off, as by a kill
@@ -523,7 +490,13 @@ FAULTS: dict[str, Fault] = {
     "s3": Fault(do=s3, backends=("fleet",), excused=AWAY),
     "small-files": Fault(do=small_files, excused=DISK, kills=True),
     "locked": Fault(do=locked, backends=("sqlite",), excused=AWAY),
+    "locked-region": Fault(do=locked_region, excused=AWAY, where="long"),
+    "read-only-blobs": Fault(do=read_only_blobs, backends=("fleet",), excused=AWAY),
+    "read-only-folder": Fault(do=read_only_blobs, backends=("sqlite",), excused=AWAY, where="small"),
     "reserve": Fault(do=reserve, backends=("sqlite",), kills=True),  # it restarts the server, which drains for a second
+    "poison-delivery": Fault(
+        do=poison_delivery, excused={"delivery failed with an internal error": "the operator is told of each"}
+    ),
     "second-server": Fault(do=second_server, backends=("sqlite",)),
     "lost-key": Fault(do=losses.lost_key, kills=True),  # it restarts the server, which drains for a second
     "lost-database": Fault(do=losses.lost_database, kills=True),
@@ -544,4 +517,4 @@ FAULTS: dict[str, Fault] = {
     "low-descriptors": Fault(do=attacks.low_descriptors, backends=("sqlite",)),
     "kill-long": Fault(do=kill_long, kills=True, where="long"),
 }
-"""By name; `disk-full` runs in a namespace with a small disk (`tests.chaos.smalldisk`)."""
+"""By name; those on a `small` disk run in a namespace of their own (`tests.chaos.smalldisk`)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-MODES = ("pass", "error", "stall", "drop")
+MODES = ("pass", "error", "stall", "drop", "read-only")
 _HOP = frozenset({"connection", "transfer-encoding", "keep-alive"})
 Wanted = Callable[[str, str], bool]
 """True for the requests, by method and path, whose answer is held back."""
@@ -90,6 +90,10 @@ def _handler(proxy: Proxy, backend: int) -> type[BaseHTTPRequestHandler]:
                 case "error":
                     self._answer(
                         500, [("content-type", "application/xml")], b"<Error><Code>InternalError</Code></Error>"
+                    )
+                case "read-only" if self.command not in {"GET", "HEAD"}:
+                    self._answer(
+                        403, [("content-type", "application/xml")], b"<Error><Code>AccessDenied</Code></Error>"
                     )
                 case "stall":
                     proxy.wait_healed()

@@ -5,7 +5,7 @@ import sys
 import time
 
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.backend import open_queue
 from sottovoce.service.storage.database import Database
 from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
 
@@ -13,7 +13,12 @@ from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
 async def reap(url: str, lease_ms: int, seconds: float) -> None:
     """Run the reaper ten times a second for *seconds*."""
     database = Database(url)
-    reaper = Reaper(database, DbosQueue(database), Metrics(), ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms))
+    reaper = Reaper(
+        database,
+        open_queue(database),
+        Metrics(),
+        ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms, keep_ms=1000),
+    )
     stop = time.monotonic() + seconds
     while time.monotonic() < stop:
         await reaper.tick()

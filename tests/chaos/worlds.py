@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.backend import open_queue
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blobs import Blobs
@@ -128,7 +128,7 @@ class World:
     def __enter__(self) -> Self:
         try:
             self._build()
-            self.queue = DbosQueue(self.database)
+            self.queue = open_queue(self.database)
             self._undo.callback(self._disconnect)
         except BaseException:
             self._undo.close()
@@ -245,7 +245,7 @@ class Embedded(World):
             yield
         finally:
             self.database = Database(sqlite_url(self.region / "region.db"))
-            self.queue = DbosQueue(self.database)
+            self.queue = open_queue(self.database)
 
     def keys(self, job_id: str) -> list[str]:
         """Read from the folder: quicker than through the store."""

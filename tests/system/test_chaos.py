@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos import smalldisk
-from tests.chaos.__main__ import play
+from tests.chaos.__main__ import SMALL, play
 from tests.chaos.faults import FAULTS
 from tests.chaos.rounds import calm
 from tests.chaos.worlds import Embedded, Fleet
@@ -50,10 +50,11 @@ def test_a_fleet_loses_nothing(fleet, fault):
 
 
 @pytest.mark.timeout(LIMIT)
-def test_a_full_disk_loses_nothing():
+@pytest.mark.parametrize("fault", SMALL)
+def test_a_full_or_read_only_disk_loses_nothing(fault):
     """Where the machine allows a small disk of our own; `small-files` above needs nothing and always runs."""
     if not smalldisk.available():
         pytest.skip("no unprivileged user namespaces here, so no disk of our own to fill")
-    arguments = ["--fault", "disk-full", "--backend", "sqlite", "--rounds", str(ROUNDS), "--seed", "slice"]
+    arguments = ["--fault", fault, "--backend", "sqlite", "--rounds", str(ROUNDS), "--seed", "slice"]
     done = smalldisk.run(arguments, timeout=LIMIT - 60)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

@@ -54,7 +54,8 @@ MEANINGS: dict[Kind, str] = {
     Kind.TOO_MANY_SESSIONS: "realtime: too many sessions at the same time; the session gets `quota_exceeded`",
     Kind.STORAGE_FULL: "the storage has no space for the media",
     Kind.INSUFFICIENT_CREDIT: "the job costs more credits than the account has (with `SOTTOVOCE_BILLING`)",
-    Kind.UNAVAILABLE: "the service is unavailable at this moment; see `Retry-After`",
+    Kind.UNAVAILABLE: "the service is unavailable at this moment: a disk is full, or a database or the media store is away or locked; see "
+    "`Retry-After`",
 }
 
 

@@ -26,7 +26,7 @@ from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
-from sottovoce.errors import Refused
+from sottovoce.errors import EngineFailed, EngineUnavailable, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.share import Part
 
@@ -95,9 +95,9 @@ class ProgressReporter:
         """Send the properties of the media."""
         self._line.send(_media(probe))
 
-    def stage(self, name: str, note: str = "") -> None:
-        """Send that a stage begins."""
-        self._line.send(m.Stage(name=name, note=note))
+    def stage(self, name: str, note: str = "", trace: str = "") -> None:
+        """Send that a stage begins, a note of it, or the stack trace of its failure."""
+        self._line.send(m.Stage(name=name, note=note, trace=trace))
 
     def progress(self, done: int, total: int | None) -> None:
         """Send the progress, in samples, unless it was sent less than 0.1 s ago."""
@@ -258,7 +258,12 @@ def serve(line: FrameSocket, handler: TaskHandler) -> None:
         try:
             handler(line, message, payload)
         except Refused as refusal:
-            line.send(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
+            if isinstance(refusal, EngineUnavailable) and refusal.__cause__ is not None:
+                line.send(m.Broken(error=traceback.format_exc()))  # a crash in an engine, not the caller's fault
+            else:
+                line.send(m.Declined(refusal=refusal.kind, why=refusal.why, at=refusal.at))
+        except EngineFailed as failed:
+            line.send(m.Broken(error=traceback.format_exc(), why=failed.told))
         except Exception:  # noqa: BLE001 - sent to the parent, which logs it and decides on a retry
             line.send(m.Broken(error=traceback.format_exc()))
 

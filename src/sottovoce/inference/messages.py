@@ -170,11 +170,12 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage of the pipeline begins; *note* is for the job's log."""
+    """A stage of the pipeline begins; *note* is for the job's log, *trace* is the stack trace of a stage that failed."""
 
     kind: Literal["stage"] = "stage"
     name: str
     note: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The child could not load its engine, or a task raised an unexpected exception. *error* is for the log only."""
+    """The child could not load its engine, or a task raised an exception. *error* is for the log, *why* for the caller."""
 
     kind: Literal["broken"] = "broken"
     error: str

@@ -303,7 +303,7 @@ class Pool:
                 case m.Declined():
                     raise Refused(message.refusal, message.why, at=message.at)
                 case m.Broken():
-                    raise TaskCrashed(message.error)
+                    raise TaskCrashed(message.error, told=message.why)
                 case _:
                     listen(message, payload)
 

@@ -29,7 +29,14 @@ class EngineMisconfigured(Exception):
 
 
 class TaskCrashed(Exception):
-    """The task raised an unexpected exception (a bug); the child still runs, and a retry would raise it again."""
+    """The task raised an unexpected exception (a bug); the child still runs, and a retry would raise it again.
+
+    *told*: what the caller reads about it; empty: nothing special.
+    """
+
+    def __init__(self, error: str, *, told: str = "") -> None:
+        super().__init__(error)
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

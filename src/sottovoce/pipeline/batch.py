@@ -5,6 +5,7 @@ a later attempt resumes after the last one.
 In order: `Work`; `transcribe`; formatting, speakers and language; labels of channels; recognition of one channel.
 """
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,7 +201,8 @@ def _heard(language: str, found: Identification) -> str:
 
 
 def _left_out(observer: Observer, name: str, error: Exception) -> None:
-    observer.stage(name, f"left out: {type(error).__name__}")
+    trace = "".join(traceback.format_exception(error))
+    observer.stage(name, f"left out: {type(error).__name__}", trace)
 
 
 def _labels(request: TranscriptionRequest, channels: int) -> tuple[ChannelLabel, ...]:

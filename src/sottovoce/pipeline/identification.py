@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sottovoce.engines.protocols import LanguageIdentifier, Speech
-from sottovoce.errors import LanguageRejected
+from sottovoce.errors import EngineFailed, LanguageRejected
 from sottovoce.request import LanguageIdentification
 from sottovoce.transcript.model import RATE, Identification, LanguageScore, Samples
 
@@ -43,13 +43,13 @@ def beginning(speech: Iterable[Speech]) -> list[Speech]:
 
 
 def identify(speech: Sequence[Speech], engine: LanguageIdentifier) -> Identification:
-    """Return the languages that *engine* finds in *speech*. Raises `LanguageRejected` if the engine fails."""
+    """Return the languages that *engine* finds in *speech*. Raises `EngineFailed` if the engine crashes."""
     if not speech:
         return Identification(alternatives=(), start=0, end=0)
     try:
         scores = engine.identify(speech)
     except Exception as error:
-        raise LanguageRejected(FAILED) from error
+        raise EngineFailed(FAILED) from error
     ordered = sorted(scores, key=lambda score: -score.confidence)[:TOP]
     return Identification(alternatives=tuple(ordered), start=speech[0].start, end=speech[-1].end)
 

@@ -31,8 +31,8 @@ class Observer(Protocol):
     def media(self, probe: media.Probe) -> None:
         """Receive the media's properties, before anything is decoded."""
 
-    def stage(self, name: str, note: str = "") -> None:
-        """Receive that a stage begins, or a note of it for the job's log."""
+    def stage(self, name: str, note: str = "", trace: str = "") -> None:
+        """Receive that a stage begins, or a note of it for the job's log; *trace*: of a failure, for the operator's log only."""
 
     def progress(self, done: Samples, total: Samples | None) -> None:
         """Receive how much audio of all channels is done, and how much there is (None: unknown)."""

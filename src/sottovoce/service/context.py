@@ -16,7 +16,8 @@ from sottovoce.service.storage.encryption import Encryptor
 class RegionContext:
     """A region's database and blobs, the encryption of what is stored in them, its queue, outbox and metrics.
 
-    *disk*: the disk that the blobs are on; None when they are in an object store. *large_work*: threads for caller-sized data.
+    *keep_ms*: the retention of ended jobs without their own, in ms. *disk*: the disk that the blobs are on; None when they are in
+    an object store. *large_work*: threads for caller-sized data.
     """
 
     database: Database
@@ -25,5 +26,6 @@ class RegionContext:
     queue: JobQueue
     outbox: Outbox
     metrics: Metrics
+    keep_ms: int
     disk: Disk | None = None
     large_work: LargeWork = field(default_factory=LargeWork)

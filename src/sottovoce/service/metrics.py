@@ -57,6 +57,15 @@ FAMILIES: tuple[Family, ...] = (
         labels=("route", "method", "status"),
         meaning="Requests answered, by status.",
     ),
+    Family(
+        name="sottovoce_internal_errors_total",
+        kind=Counter,
+        labels=("where",),
+        meaning=(
+            "Work that ended because of a bug or of stored data that this release cannot read, by the part that failed: "
+            "job, stage, delivery, fetch, reaper, credits, usage, sweep, projects, periodic."
+        ),
+    ),
     Family(name="sottovoce_jobs_reaped_total", kind=Counter, labels=(), meaning="Abandoned jobs requeued."),
     Family(name="sottovoce_jobs", kind=Gauge, labels=("state",), meaning="Jobs of this region by state."),
     Family(name="sottovoce_jobs_accepted_total", kind=Counter, labels=("api",), meaning="Jobs accepted."),
@@ -132,6 +141,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(name="sottovoce_upload_bytes_total", kind=Counter, labels=(), meaning="Media bytes received."),
 )
 """Every metric."""
+PARTS = ("job", "stage", "delivery", "fetch", "reaper", "credits", "usage", "sweep", "projects", "periodic")
+"""The values of `where` of internal errors."""
 
 
 def _meter(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
@@ -202,6 +213,9 @@ class Metrics:
         self._eta: Gauge = meters["sottovoce_queue_eta_seconds"]
         self._waiting: Gauge = meters["sottovoce_queue_jobs"]
         self._oldest: Gauge = meters["sottovoce_queue_oldest_seconds"]
+        self._broken: Counter = meters["sottovoce_internal_errors_total"]
+        for where in PARTS:  # each series starts at 0: an alert on an increase would miss one that starts at 1
+            self._broken.labels(where)
         self._reaped: Counter = meters["sottovoce_jobs_reaped_total"]
         self._slots: Gauge = meters["sottovoce_slots"]
         self._uploads: Counter = meters["sottovoce_upload_bytes_total"]
@@ -239,6 +253,10 @@ class Metrics:
     def fetched(self, outcome: str) -> None:
         """An attempt at fetching media was recorded."""
         self._fetches.labels(outcome).inc()
+
+    def broke(self, where: str) -> None:
+        """A bug, or stored data that this release cannot read, ended work of *where*, one of `PARTS`."""
+        self._broken.labels(where).inc()
 
     def reaped(self) -> None:
         """An abandoned job was requeued."""

@@ -34,13 +34,14 @@ from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
 from sottovoce.service.plan import Plan
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.queue.backend import open_queue, upgrade_tables
+from sottovoce.service.queue.scheduler import PeriodicTask, Scheduler
 from sottovoce.service.storage import key_check, lost_parts, migrate
+from sottovoce.service.storage.ballast import Ballast
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Connection, Database, sqlite_url, typed_line, usable
 from sottovoce.service.storage.encryption import Encryptor, write_secret
 from sottovoce.service.worker import start
-from sottovoce.service.worker.periodic import PeriodicTask, Scheduler
 
 _log = logging.getLogger(__name__)
 
@@ -98,9 +99,12 @@ class Runtime:
         self.completion_waiter = CompletionWaiter(self.database)
         self.loader = JobDataLoader(self.database)
         self.queue_estimator = QueueEstimator(self.database, self.metrics, lease_ms=round(plan.lease * 1000))
-        self.queue = DbosQueue(self.database)
+        self.queue = open_queue(self.database)
         self._undo.callback(self.queue.close)
-        self.deletion = JobDeletion(self.database, self.blobs, self.queue)
+        ballast = Ballast(folder.ballast) if plan.embedded else None
+        if ballast is not None:
+            ballast.restore()
+        self.deletion = JobDeletion(self.database, self.blobs, self.queue, ballast)
         send = plan.task_settings.send
         self.outbox = Outbox(self.encryptor, self.queue, send.tries, mails=send.smtp is not None)
         self.credit_reservations = CreditReservations(self.control, folder.region, plan.pricing)
@@ -125,7 +129,6 @@ class Runtime:
             target=plan.queues[0],
             outbound=plan.task_settings.outbound,
             credit_reservations=self.credit_reservations,
-            keep_ms=round(plan.keep * 1000),
             max_media=plan.engine_config.max_media,
         )
         tasks = self._start_worker(region) if batch else [self._capability_refresh()]
@@ -134,7 +137,7 @@ class Runtime:
             tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
         if realtime:
             tasks.append(PeriodicTask(name="live sessions", interval=RENEWAL, do=self.live_sessions.renew))
-        scheduler = Scheduler([*tasks, self._queue_refresh()])
+        scheduler = Scheduler([*tasks, self._queue_refresh()], self.database, self.metrics)
         scheduler.start()
         self._undo.callback(scheduler.close)
 
@@ -181,6 +184,7 @@ class Runtime:
             queue=self.queue,
             outbox=self.outbox,
             metrics=self.metrics,
+            keep_ms=round(self.plan.keep * 1000),
             disk=self.disk,
             large_work=self.large_work,
         )
@@ -205,7 +209,7 @@ class Runtime:
             if database.embedded:
                 migrate.upgrade(database, branch)
                 if branch == migrate.REGION:
-                    migrate.upgrade_queue(database)
+                    upgrade_tables(database)
                 return database
             has, wants = migrate.current(database, branch)
         if has != wants:

@@ -12,7 +12,6 @@ from uuid import uuid4
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sottovoce.errors import Refused
 from sottovoce.logs import about, redact
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.metrics import Metrics
@@ -71,16 +70,18 @@ class RequestMiddleware:
             return
         try:
             await self._app(scope, receive, exchange.send)
-        except Refused as refused:
-            _failures.info("refused", extra={"kind": refused.kind, "why": refused.detail})
-            if exchange.status:
-                raise
-            refusal = responses.legacy_refusal if errors.speaks(scope["path"]) else responses.refusal
-            await refusal(refused)(scope, receive, exchange.send)
-        except Exception:
-            _failures.exception("request failed", extra={"path": scope["path"]})
+        except Exception as error:
+            refused = responses.translated(error)
+            if refused is not None:
+                _failures.info("refused", extra={"kind": refused.kind, "why": refused.detail})
+            else:
+                _failures.exception("request failed", extra={"path": scope["path"]})
             if exchange.status:
                 raise  # part of the response was sent: close the connection, so that the client sees it is incomplete
+            if refused is not None:
+                refusal = responses.legacy_refusal if errors.speaks(scope["path"]) else responses.refusal
+                await refusal(refused)(scope, receive, exchange.send)
+                return
             status, body = INTERNAL
             if errors.speaks(scope["path"]):
                 await exchange.answer(status, errors.html(status).encode(), responses.HTML)

@@ -1,5 +1,6 @@
 """Responses in the shapes of the contract: compact JSON with the media type that the client accepts, and errors."""
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,11 +10,16 @@ from starlette.responses import Response, StreamingResponse
 
 from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.wire.v1.errors import v1_error
 from sottovoce.wire.v2.errors import INTERNAL, v2_error
 
+_log = logging.getLogger(__name__)
+
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.speechmatics.v2+json"
+AFTER = 5
+"""Seconds after which a caller may try again after temporary trouble."""
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html"
 PIECE = 1 << 18
@@ -77,8 +83,23 @@ def legacy_refusal(refused: Refused) -> Response:
     return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)
 
 
+def translated(error: Exception) -> Refused | None:
+    """The refusal that every API answers *error* with: itself, or 503 for temporary trouble; `None` for a bug.
+
+    This is the one place that decides it; each API has its own form of the response.
+    """
+    if isinstance(error, Refused):
+        return error
+    why = temporary(error)
+    if why is None:
+        return None
+    _log.warning("temporarily unavailable", extra={"why": f"{type(error).__name__}: {error}"[:500], "told": why})
+    return Busy(why, after=AFTER)
+
+
 def _headers(refused: Refused, status: int) -> dict[str, str]:
-    headers = {"retry-after": str(refused.after if isinstance(refused, RateLimited | Busy) else 1)}
+    after = refused.after if isinstance(refused, RateLimited | Busy) else 1
+    headers = {"retry-after": str(after)}
     if status not in {429, 503}:
         headers = {}
     if status == 401:  # noqa: PLR2004 - RFC 9110 §15.5.2 requires the header

@@ -3,7 +3,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sottovoce.errors import Kind, Refused
+from sottovoce.errors import EngineFailed, EngineUnavailable, Kind, Refused
 from sottovoce.inference import host
 from sottovoce.inference import messages as m
 from sottovoce.transcript import codec
@@ -61,6 +61,22 @@ def test_refusals_are_told_and_bugs_too_and_the_child_lives() -> None:
         broken = line.receive()[0]
         assert isinstance(broken, m.Broken)
         assert "ZeroDivisionError: oops" in broken.error
+    with served(raising(lambda: EngineFailed("Identification failed"))) as line:
+        line.send(m.Inspect(path="x"))
+        broken = line.receive()[0]
+        assert isinstance(broken, m.Broken)
+        assert broken.why == "Identification failed"
+
+
+def test_an_engine_that_crashes_is_not_refused() -> None:
+    def crash(*_: object) -> None:
+        raise EngineUnavailable("the decoder cannot load the text", at=None) from ZeroDivisionError("oops")
+
+    with served(crash) as line:
+        line.send(m.Inspect(path="x"))
+        broken = line.receive()[0]
+    assert isinstance(broken, m.Broken)
+    assert "ZeroDivisionError: oops" in broken.error
 
 
 def test_payloads_of_any_size_arrive_whole() -> None:

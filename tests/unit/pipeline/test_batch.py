@@ -33,6 +33,7 @@ class VadFactory:
 class Notebook:
     def __init__(self) -> None:
         self.stages: list[tuple[str, str]] = []
+        self.traces: list[str] = []
         self.windows: list[windows.Window] = []
         self.heard: list[int] = []
         self.probes = 0
@@ -40,8 +41,9 @@ class Notebook:
     def media(self, probe):
         self.probes += 1
 
-    def stage(self, name, note=""):
+    def stage(self, name, note="", trace=""):
         self.stages.append((name, note))
+        self.traces += [trace] if trace else []
 
     def progress(self, done, total):
         self.heard.append(done)
@@ -130,6 +132,8 @@ def test_a_stage_that_breaks_is_left_out_and_said(long_wav, monkeypatch):
     assert [item for item in transcript.items if isinstance(item, Mark)] == []
     assert transcript.items
     assert ("punctuation", "left out: ZeroDivisionError") in notebook.stages
+    (trace,) = notebook.traces
+    assert "in broken" in trace
 
 
 def test_what_is_known_to_be_missing_stands_in_the_transcript(long_wav):

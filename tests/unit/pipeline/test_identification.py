@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sottovoce.engines.protocols import Speech
-from sottovoce.errors import Kind, LanguageRejected
+from sottovoce.errors import EngineFailed, Kind, LanguageRejected
 from sottovoce.pipeline import identification as lid
 from sottovoce.request import LanguageIdentification
 from sottovoce.transcript.model import RATE, Identification, LanguageScore
@@ -107,10 +107,10 @@ def test_the_likeliest_come_first_and_ten_are_kept():
     assert (found.start, found.end) == (RATE, 7 * RATE)
 
 
-def test_a_failure_is_told_in_the_contracts_words():
-    with pytest.raises(LanguageRejected) as refused:
+def test_a_crash_of_the_engine_is_not_the_callers_fault():
+    with pytest.raises(EngineFailed) as failed:
         lid.identify([stretch(0, 1)], Engine())
-    assert refused.value.detail == "Language identification failed"
+    assert failed.value.told == "Language identification failed"  # the contract's words
 
 
 def test_nothing_is_asked_where_nobody_speaks():

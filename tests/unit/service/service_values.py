@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from sottovoce.inference.pool import Listener, Outcome, Task
 from sottovoce.job import JobType
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs.model import NewJob
-from sottovoce.service.queue.port import TaskKind
+from sottovoce.service.queue.port import QueueState, TaskKind
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests.databases import template
@@ -84,8 +85,23 @@ class FakeQueue:
     def cancel(self, *entries: str) -> None:
         self.cancelled.extend(entries)
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        self.forgotten.extend(job_ids)
+    def forget(self, entries: Sequence[str]) -> None:
+        self.forgotten.extend(entries)
+
+    def forget_ended(self, before: datetime) -> int:
+        return 0
+
+    def states(self, entries: Sequence[str]) -> dict[str, QueueState]:
+        return {}
+
+    def running(self, task_kind: TaskKind | None = None) -> dict[str, QueueState]:
+        return {}
+
+    def resume(self, entry: str, queue: str) -> None:
+        raise AssertionError(f"{entry} is not known")
+
+    def close(self) -> None:
+        return None
 
 
 Script = Callable[[Task, Listener], Awaitable[Outcome]]

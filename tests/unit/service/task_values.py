@@ -66,6 +66,7 @@ class Region:
     def sender(self, outbound: Outbound, policy: SendPolicy | None = None) -> Sender:
         return Sender(
             region=RegionContext(
+                keep_ms=7 * 86_400_000,
                 database=self.database,
                 encryptor=self.encryptor,
                 queue=self.queue,
@@ -83,6 +84,7 @@ class Region:
     def fetcher(self, outbound: Outbound, policy: FetchPolicy | None = None, disk: Disk | None = None) -> Fetcher:
         return Fetcher(
             region=RegionContext(
+                keep_ms=7 * 86_400_000,
                 database=self.database,
                 blobs=self.blobs,
                 encryptor=self.encryptor,

@@ -40,21 +40,14 @@ def deliveries_retry(delivery_id: str, **flags: object) -> None:
     """Send the failed delivery DELIVERY_ID again, under the same id; a running server or worker sends it."""
     from sottovoce.bootstrap import task_settings
     from sottovoce.service.notifications import repository
-    from sottovoce.service.queue.dbos_queue import DbosQueue
+    from sottovoce.service.queue.backend import opened_queue
     from sottovoce.service.queue.port import TaskKind
 
     settings, _ = folder_of(flags)
     tries = task_settings(settings).send.tries
-    with region_database(flags) as database:
-        queue = DbosQueue(database)
-        try:
-            with database.writing() as connection:
-                found = repository.retry(connection, delivery_id, tries)
-                if found is None:
-                    raise click.ClickException(
-                        f"no failed delivery {delivery_id} in this region; see `deliveries list`"
-                    )
-                queue.enqueue(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
-        finally:
-            queue.close()
+    with region_database(flags) as database, opened_queue(database) as queue, database.writing() as connection:
+        found = repository.retry(connection, delivery_id, tries)
+        if found is None:
+            raise click.ClickException(f"no failed delivery {delivery_id} in this region; see `deliveries list`")
+        queue.enqueue(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
     click.echo(f"{delivery_id} will be sent again to {found.place}")

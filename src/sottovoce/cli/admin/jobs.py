@@ -64,7 +64,10 @@ def jobs_show(job_id: str, **flags: object) -> None:
             raise click.ClickException(f"no job {job_id} in this region")
         lines = store.log_lines(connection, job_id)
     for name, value in asdict(found).items():
-        if name not in {"config", "idempotency_digest", "errors", "whole_errors", "legacy"} and value is not None:
+        if (
+            name not in {"config", "request", "idempotency_digest", "errors", "whole_errors", "legacy"}
+            and value is not None
+        ):
             click.echo(f"{name:<16} {value}")
     for error in found.errors:
         click.echo(f"{'error':<16} {error.message}")
@@ -80,7 +83,7 @@ def jobs_retry(job_id: str, **flags: object) -> None:
     from sottovoce.job import State
     from sottovoce.service.jobs import media_fetcher
     from sottovoce.service.jobs import repository as store
-    from sottovoce.service.queue.dbos_queue import DbosQueue
+    from sottovoce.service.queue.backend import opened_queue
 
     with region_database(flags) as database:
         with database.reading() as connection:
@@ -91,8 +94,7 @@ def jobs_retry(job_id: str, **flags: object) -> None:
             raise click.ClickException(f"no rejected job {job_id} in this region")
         begun = _now()
         _hold_credits(flags, held)
-        queue = DbosQueue(database)
-        try:
+        with opened_queue(database) as queue:
             queue.forget([job_id, *media_fetcher.entries(job_id, held.fetch_attempts or 0)])
             with database.writing() as connection:
                 found = store.retry(connection, job_id)
@@ -103,8 +105,6 @@ def jobs_retry(job_id: str, **flags: object) -> None:
                         f"the retry took more than {IN_TIME:.0f} s, so its credits may have been returned; try again"
                     )
                 media_fetcher.start(connection, queue, found)
-        finally:
-            queue.close()
     _record_retry(flags, job_id)
     click.echo(f"{job_id} is queued again")
 

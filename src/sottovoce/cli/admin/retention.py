@@ -42,7 +42,7 @@ def retention_run(**flags: object) -> None:
 
     from sottovoce.service.jobs.deletion import JobDeletion
     from sottovoce.service.metrics import Metrics
-    from sottovoce.service.queue.dbos_queue import DbosQueue
+    from sottovoce.service.queue.backend import opened_queue
     from sottovoce.service.retention.orphan_sweeper import Sweeper
     from sottovoce.service.retention.sweep import Retention
     from sottovoce.service.storage.blobs import Blobs
@@ -53,8 +53,7 @@ def retention_run(**flags: object) -> None:
         blobs = Blobs.open(settings.blob_url or f"file://{folder.blobs.resolve()}", settings.blob_options)
         url = settings.blob_url or ""
         bucket = MultipartUploads(url, settings.blob_options) if url.startswith("s3://") else None
-        queue = DbosQueue(database)
-        try:
+        with opened_queue(database) as queue:
             swept = asyncio.run(
                 Retention(
                     database=database,
@@ -66,8 +65,6 @@ def retention_run(**flags: object) -> None:
                     policy=_policy(settings),
                 ).sweep()
             )
-        finally:
-            queue.close()
     click.echo(
         f"removed {swept.expired} jobs, completed {swept.cleaned} interrupted removals, "
         f"deleted {swept.forgotten} tombstones"

@@ -12,6 +12,7 @@ from sottovoce.cli.common import data_dir, region, settings_of
 @region
 def migrate(**flags: object) -> None:
     """Migrate both databases and the queue's tables to the schema of this release."""
+    from sottovoce.service.queue.backend import upgrade_tables
     from sottovoce.service.storage import database_file
     from sottovoce.service.storage import migrate as migrations
     from sottovoce.service.storage.data_folder import DataFolder
@@ -33,7 +34,7 @@ def migrate(**flags: object) -> None:
                 with usable(database, branch):
                     migrations.upgrade(database, branch)
                     if branch == migrations.REGION:
-                        migrations.upgrade_queue(database)
+                        upgrade_tables(database)
                     click.echo(f"{branch}: revision {migrations.current(database, branch)[0]}")
             finally:
                 database.close()

@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import State
 from sottovoce.service.billing import ledger
-from sottovoce.service.billing.credit_holds import AWAY, Pricing
+from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.billing.ledger import EntryKind, Hold
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.trouble import temporary
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ PAGE = 500
 """Holds that are read in one query."""
 PAGES = 4
 """Pages of one tick, which bounds the time of a tick."""
+_STATES = frozenset(State)
 TOGETHER = 50
 """Holds that are closed in one transaction; it blocks other changes of the ledger."""
 
@@ -36,7 +39,7 @@ class _JobEnd:
     """The columns of a job that decide about its hold."""
 
     id: str
-    state: State
+    state: str  # a `State`, unless another release wrote the row
     reason: str | None
     duration_ms: int
     media_bytes: int
@@ -61,15 +64,24 @@ class SettlementJob:
     """Closes the holds of one region. Several processes may run it at the same time. Tests set *grace_ms*."""
 
     def __init__(
-        self, control: Database, database: Database, region: str, pricing: Pricing, *, grace_ms: int = GRACE_MS
+        self,
+        control: Database,
+        database: Database,
+        region: str,
+        pricing: Pricing,
+        metrics: Metrics,
+        *,
+        grace_ms: int = GRACE_MS,
     ) -> None:
         self._control = control
         self._database = database
         self._region = region
         self._pricing = pricing
+        self._metrics = metrics
         self._grace_ms = grace_ms
         self._after = ""
         self._away = False
+        self._broken: set[str] = set()  # jobs whose holds cannot be closed because of a bug; logged once
 
     async def tick(self) -> None:
         """Check the next `PAGES` pages of holds, and close those whose job has ended. The next tick continues after them."""
@@ -77,7 +89,9 @@ class SettlementJob:
             for _ in range(PAGES):
                 if not await self._page():
                     break
-        except AWAY as error:
+        except Exception as error:
+            if not temporary(error):
+                raise
             if not self._away:
                 _log.warning("credits not settled", extra={"why": str(error)})
             self._away = True
@@ -92,7 +106,8 @@ class SettlementJob:
         )
         if held:
             rows = await self._database.read(lambda connection: _rows(connection, [each.job_id for each in held]))
-            await self._close([decision for each in held if (decision := self._decision(each, rows))])
+            open_ones = [each for each in held if each.job_id not in self._broken]
+            await self._close([decision for each in open_ones if (decision := self._decision(each, rows))])
         more = len(held) == PAGE
         self._after = held[-1].job_id if more else ""
         return more
@@ -100,6 +115,8 @@ class SettlementJob:
     def _decision(self, held: Hold, rows: Mapping[str, _JobEnd]) -> _Decision | None:
         """Return how to close *held*; `None`: keep it open."""
         row = rows.get(held.job_id)
+        if row is not None and row.state not in _STATES:
+            return None  # another release wrote the row; it knows whether the job has ended
         if row is None:
             old = held.age > self._grace_ms
             return _Decision(held=held, kind=EntryKind.WITHDRAWN) if old else None
@@ -111,7 +128,7 @@ class SettlementJob:
             # the duration of a done job is known: 0 means that the media has no audio
             cost = self._pricing.cost(row.duration_ms, row.media_bytes) if row.duration_ms else 0
             return _Decision(held=held, kind=EntryKind.SETTLED, cost=cost)
-        if row.state is State.REJECTED and earlier and held.age <= self._grace_ms:
+        if row.state == State.REJECTED and earlier and held.age <= self._grace_ms:
             return None  # an operator's retry took the hold and has not started the job yet
         return _Decision(held=held, kind=EntryKind.REFUND)
 
@@ -120,8 +137,31 @@ class SettlementJob:
         ordered = sorted(decisions, key=lambda decision: (decision.held.workspace_id, decision.held.job_id))
         for begin in range(0, len(ordered), TOGETHER):
             some = ordered[begin : begin + TOGETHER]
-            for decision, short in await self._control.write(partial(_closed, decisions=some)):
-                _log_closed(decision, short)
+            try:
+                await self._close_together(some)
+            except Exception as bug:
+                if temporary(bug):
+                    raise
+                for decision in some:  # one of them failed: find it, and close the others
+                    await self._close_alone(decision)
+
+    async def _close_together(self, decisions: Sequence[_Decision]) -> None:
+        for decision, short in await self._control.write(partial(_closed, decisions=decisions)):
+            _log_closed(decision, short)
+
+    async def _close_alone(self, decision: _Decision) -> None:
+        try:
+            await self._close_together([decision])
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            self._set_aside(decision.held.job_id)
+
+    def _set_aside(self, job_id: str) -> None:
+        """Leave the hold of *job_id* open because of the bug that is being handled, until the next start of the process."""
+        self._broken.add(job_id)
+        self._metrics.broke("credits")
+        _log.exception("credits of a job not settled", extra={"job": job_id})
 
 
 def _closed(connection: sa.Connection, decisions: Iterable[_Decision]) -> list[tuple[_Decision, int]]:
@@ -140,7 +180,7 @@ def _closed(connection: sa.Connection, decisions: Iterable[_Decision]) -> list[t
 def _rows(connection: sa.Connection, ids: Sequence[str]) -> dict[str, _JobEnd]:
     columns = [t.jobs.c[name] for name in _JobEnd.__dataclass_fields__]
     rows = connection.execute(sa.select(*columns).where(t.jobs.c.id.in_(ids))).mappings()
-    return {row["id"]: _JobEnd(**{**row, "state": State(row["state"])}) for row in rows}
+    return {row["id"]: _JobEnd(**row) for row in rows}
 
 
 def _log_closed(decision: _Decision, short: int) -> None:

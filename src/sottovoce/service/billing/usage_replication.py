@@ -7,10 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sottovoce.service.billing.credit_holds import AWAY
 from sottovoce.service.billing.usage import COPIED, _insert
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
+from sottovoce.service.storage.trouble import temporary
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,9 @@ PAGES = 10
 class UsageReplicator:
     """Copies the usage records of *region* to the control database. Several processes may run it at the same time."""
 
-    def __init__(self, control: Database, database: Database, region: str) -> None:
+    def __init__(self, control: Database, database: Database, region: str, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._broken: set[str] = set()  # jobs whose usage cannot be copied because of a bug; logged once
         self._control = control
         self._database = database
         self._region = region
@@ -39,7 +42,9 @@ class UsageReplicator:
             for _ in range(PAGES):
                 if not await self._page():
                     break
-        except AWAY as error:
+        except Exception as error:
+            if not temporary(error):
+                raise
             if not self._away:
                 _log.warning("usage not copied", extra={"why": str(error)})
             self._away = True
@@ -48,11 +53,31 @@ class UsageReplicator:
 
     async def _page(self) -> bool:
         """Copy one page. False if it was the last one."""
-        rows = await self._database.read(_uncopied)
+        rows = await self._database.read(partial(_uncopied, but=frozenset(self._broken)))
         if rows:
-            gone = await self._control.write(partial(_copy, region=self._region, rows=rows))
-            await self._database.write(partial(_mark_copied, rows=rows, gone=gone))
+            try:
+                await self._copy_together(rows)
+            except Exception as bug:
+                if temporary(bug):
+                    raise
+                for row in rows:  # one of them failed: find it, and copy the others
+                    await self._copy_alone(row)
         return len(rows) == PAGE
+
+    async def _copy_together(self, rows: Sequence[dict[str, Any]]) -> None:
+        gone = await self._control.write(partial(_copy, region=self._region, rows=rows))
+        await self._database.write(partial(_mark_copied, rows=rows, gone=gone))
+
+    async def _copy_alone(self, row: dict[str, Any]) -> None:
+        """Copy one row. One that fails because of a bug is left out until the next start of the process."""
+        try:
+            await self._copy_together([row])
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            self._broken.add(row["job_id"])
+            self._metrics.broke("usage")
+            _log.exception("usage of a job not copied", extra={"job": row["job_id"]})
 
     async def _compare(self) -> None:
         """Copy again the days of which copies are missing, because the control database was restored from a backup."""
@@ -65,9 +90,11 @@ class UsageReplicator:
             _log.info("usage is copied again", extra={"days": len(days)})
 
 
-def _uncopied(connection: sa.Connection) -> list[dict[str, Any]]:
+def _uncopied(connection: sa.Connection, but: Collection[str]) -> list[dict[str, Any]]:
     columns = [t.job_usage.c[name] for name in COPIED]
     statement = sa.select(*columns).where(t.job_usage.c.told_at.is_(None)).limit(PAGE)
+    if but:
+        statement = statement.where(t.job_usage.c.job_id.not_in(but))
     rows = [dict(row) for row in connection.execute(statement).mappings()]
     return sorted(rows, key=lambda row: str(row["job_id"]))  # concurrent copies lock rows in one order
 

@@ -8,6 +8,7 @@ import asyncio
 
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
+from sottovoce.service.jobs.repository import RowUnreadable
 from sottovoce.service.storage.database import Database
 
 MOST = 200
@@ -36,7 +37,7 @@ class JobDataLoader:
             ids = list(self._requests)[:MOST]
             requests = {job_id: self._requests.pop(job_id) for job_id in ids}
             try:
-                found = await self._database.read(lambda connection, ids=ids: repository.get_many(connection, ids))  # type: ignore[misc]
+                found = await self._database.read(lambda connection, ids=ids: repository.read_many(connection, ids))  # type: ignore[misc]
             except BaseException as error:
                 for futures in requests.values():
                     _fail(futures, error)
@@ -44,7 +45,11 @@ class JobDataLoader:
                     raise
             else:
                 for job_id, futures in requests.items():
-                    _resolve(futures, found.get(job_id))
+                    result = found.get(job_id)
+                    if isinstance(result, RowUnreadable):
+                        _fail(futures, result)
+                    else:
+                        _resolve(futures, result)
 
 
 def _resolve(futures: "list[asyncio.Future[Job | None]]", job: Job | None) -> None:

@@ -29,13 +29,14 @@ from sottovoce.service.limits import quotas
 from sottovoce.service.limits.quotas import Quota
 from sottovoce.service.notifications.model import PendingDelivery
 from sottovoce.service.queue.port import JobQueue, TaskKind, entry_of
-from sottovoce.service.queue.retry import retry_forever
+from sottovoce.service.queue.retry import retry_while_unavailable
+from sottovoce.service.storage import job_requests
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Missing
 from sottovoce.service.storage.database import now_ms
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.wire.notifications.body import USER_AGENT
-from sottovoce.wire.v2.config import parse_job_config
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ FAILED = "unable to fetch {what}: {why}"
 """The entry of `errors[]` for each failed attempt (contract §4)."""
 ANSWERED = "http status code {status}"
 
+FAILED_BUG = "unable to fetch: an internal error"
+"""The entry of `errors[]` after a bug."""
+
+PATIENCE = 60.0
+"""Seconds for which an attempt waits in its slot for the database or the blob store."""
 ROOM = 64 << 20
 """Bytes received between two checks of disk and quota: not every server sends a `Content-Length`."""
 
@@ -56,7 +62,6 @@ class FetchPolicy:
     text_bytes: int = 16 << 20
     seconds: float = 3600.0
     redirects: int = 5
-    keep_ms: int = 7 * 86_400_000
     quota: Quota = field(default_factory=Quota)
 
     @property
@@ -101,13 +106,36 @@ class Fetcher:
         self._outbox = region.outbox
         self._outbound = outbound
         self._metrics = region.metrics
+        self._keep_ms = region.keep_ms
         self._policy = policy
         self._disk = region.disk
 
     async def attempt(self, job_id: str, number: int) -> None:
         """Make fetch attempt *number* of *job_id*. Does nothing if it is recorded already or the job is no longer queued."""
         with about(job=job_id):
-            await retry_forever(lambda: self._attempt(job_id, number))
+            try:
+                await retry_while_unavailable(lambda: self._attempt(job_id, number), patience=PATIENCE)
+            except Exception as error:  # noqa: BLE001 - see the two cases
+                if temporary(error):  # free the slot for other fetches: the reaper enqueues this attempt again
+                    _log.warning("fetch postponed", extra={"attempt": number, "why": str(error)})
+                else:  # a bug, or a row of another release: the next attempt would fail the same way
+                    await self._abandon(job_id)
+
+    async def _abandon(self, job_id: str) -> None:
+        """Reject the job because of the bug that is being handled, by a statement that does not read its row."""
+        _log.exception("fetch failed with an internal error")
+        self._metrics.broke("fetch")
+
+        def end(connection: sa.Connection) -> bool:
+            return repository.abandon(
+                connection, job_id, reason=Reason.FETCH, message=FAILED_BUG, keep_ms=self._keep_ms
+            )
+
+        try:
+            if await retry_while_unavailable(lambda: self._database.write(end), patience=PATIENCE):
+                self._metrics.finished("rejected")
+        except Exception:  # noqa: BLE001 - the reaper enqueues the attempt again
+            _log.exception("fetch with an internal error not ended")
 
     async def _attempt(self, job_id: str, number: int) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
@@ -122,9 +150,9 @@ class Fetcher:
         finally:
             await self._blobs.delete(staging)
         if isinstance(outcome, FetchFailed):
-            await retry_forever(lambda: self._failed(found, number, outcome))
+            await retry_while_unavailable(lambda: self._failed(found, number, outcome))
         else:
-            await retry_forever(lambda: self._fetched(found, number, outcome))
+            await retry_while_unavailable(lambda: self._fetched(found, number, outcome))
 
     # ── one attempt ──
 
@@ -140,6 +168,7 @@ class Fetcher:
             wanted = await asyncio.to_thread(self._files, found)
         except ValueError as error:
             _log.exception("config of a fetch cannot be read", extra={"why": str(error)})
+            self._metrics.broke("fetch")
             raise FetchFailed("unable to fetch: the config cannot be read", final=True) from error
         for each in wanted:
             if await self._size(each.key) is None:
@@ -154,9 +183,8 @@ class Fetcher:
         return await self._size(media_key(found.id)) or 0
 
     def _files(self, found: Job) -> Sequence[_File]:
-        if found.config is None:
+        if (request := job_requests.request_of(self._encryptor, found)) is None:
             return ()
-        request = parse_job_config(self._encryptor.decrypt(found.config))
         wanted = []
         if request.fetch_data is not None:
             key, most = media_key(found.id), min(self._policy.media_bytes, self._blobs.movable)
@@ -265,7 +293,7 @@ class Fetcher:
                 "fetch_at": None,
                 "errors": repository.with_error(connection, found, failed.text),
                 "finished_at": now_ms(),
-                "delete_at": now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, self._policy.keep_ms),
+                "delete_at": now_ms() + sa.func.coalesce(t.jobs.c.keep_ms, self._keep_ms),
             }
             if not _record(connection, found.id, number, values):
                 return False
@@ -314,6 +342,12 @@ def start(connection: sa.Connection, queue: JobQueue, found: Job) -> None:
 def entry(found: Job) -> str | None:
     """The queue entry of the next or current attempt; `None` if there is nothing to fetch."""
     return None if found.fetch_attempts is None else entry_of(TaskKind.FETCH, found.id, found.fetch_attempts + 1)
+
+
+def pending(connection: sa.Connection, job_id: str) -> list[str]:
+    """The queue entry of the next or current attempt of *job_id*; empty if there is nothing to fetch."""
+    failed = connection.scalar(sa.select(t.jobs.c.fetch_attempts).where(t.jobs.c.id == job_id))
+    return [] if failed is None else [entry_of(TaskKind.FETCH, job_id, failed + 1)]
 
 
 def entries(job_id: str, tries: int) -> list[str]:

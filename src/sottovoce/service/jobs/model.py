@@ -42,6 +42,7 @@ class NewJob:
     keep_ms: int | None = None  # retention after the job's end; None: the region's; 0: until the transcript is read
     app: str | None = None  # the application that submitted it
     text_name: str | None = None  # file name of the text of an alignment
+    request: bytes | None = None  # the parsed config, encrypted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,11 @@ class JobError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A stored job. Instants in epoch ms. *config*, *legacy* and *whole_errors* are encrypted, and None in a tombstone.
+    """A stored job. Instants in epoch ms. *config*, *request*, *legacy*, *whole_errors*: encrypted, and None in a
+    tombstone.
 
-    *config_bytes*: the size of the stored config. Reads of several jobs leave out a large *config*; then it is None although
-    *config_bytes* is not 0.
+    *config_bytes*: the size of the stored config. Reads of several jobs leave out a large *config* and its *request*;
+    then both are None although *config_bytes* is not 0.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Job:
     language: str
     operating_point: str
     config: bytes | None
+    request: bytes | None  # None: a release stored the job that did not store requests
     data_name: str
     text_name: str | None
     media_bytes: int

@@ -7,7 +7,8 @@ The parts, in order: insert, lookups and lists, claim and lease, ends of a job, 
 """
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,25 +28,45 @@ SAME_INSTANT_MS = 60_000
 """A newest job more than this far in the future (ms) got its time from a wrong clock; `_next_instant` ignores it."""
 
 
+_log = logging.getLogger(__name__)
+_STATES = frozenset(State)
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__ if name != "config_bytes"]
 SMALL_CONFIG = 24 << 10
 """Bytes of the largest encrypted config that is read along with the other columns of several jobs: a config may have 5.6 MB."""
 _SIZE = sa.func.length(t.jobs.c.config)
 _LIGHT = [
-    *(column for column in _COLUMNS if column is not t.jobs.c.config),
+    *(column for column in _COLUMNS if column.name not in {"config", "request"}),
     sa.case((_SIZE <= SMALL_CONFIG, t.jobs.c.config), else_=None).label("config"),
+    sa.case((_SIZE <= SMALL_CONFIG, t.jobs.c.request), else_=None).label("request"),
     sa.func.coalesce(_SIZE, 0).label("config_bytes"),
 ]
 
 
+class RowUnreadable(ValueError):
+    """The row of a job cannot be read by this release, for example because another release wrote it."""
+
+
 def _job(row: Any) -> Job:
+    """The job of *row*. Raises `RowUnreadable`."""
     values = dict(row)
     values.setdefault("config_bytes", len(values["config"] or b""))
-    values["type"] = JobType(values["type"])
-    values["state"] = State(values["state"])
-    values["reason"] = Reason(values["reason"]) if values["reason"] else None
-    values["errors"] = tuple(JobError(**entry) for entry in values["errors"])
+    try:
+        values["type"] = JobType(values["type"])
+        values["state"] = State(values["state"])
+        values["reason"] = Reason(values["reason"]) if values["reason"] else None
+        values["errors"] = tuple(JobError(**entry) for entry in values["errors"])
+    except (TypeError, ValueError) as error:
+        raise RowUnreadable(f"the row of job {row['id']} cannot be read: {error}") from error
     return Job(**values)
+
+
+def _readable(rows: Iterable[Any]) -> Iterator[Job]:
+    """The jobs of *rows*. One that cannot be read is logged and left out, so that it does not hide the others."""
+    for row in rows:
+        try:
+            yield _job(row)
+        except RowUnreadable:
+            _log.exception("row of a job cannot be read", extra={"job": row["id"]})
 
 
 # --- insert ----------------------------------------------------------------------------------------------------------
@@ -77,6 +98,7 @@ def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) ->
             language=new.language,
             operating_point=new.operating_point,
             config=new.config,
+            request=new.request,
             data_name=new.data_name,
             media_bytes=new.media_bytes,
             duration_ms=new.duration_ms,
@@ -132,10 +154,26 @@ def by_number(connection: sa.Connection, number: int) -> Job | None:
 
 
 def get_many(connection: sa.Connection, ids: Sequence[str], *, whole: bool = False) -> dict[str, Job]:
-    """Those of *ids* that exist, tombstones included; without large configs, unless *whole*."""
+    """Those of *ids* that exist and can be read, tombstones included; without large configs, unless *whole*."""
+    return {found.id: found for found in _readable(_rows(connection, ids, whole=whole))}
+
+
+def read_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job | RowUnreadable]:
+    """Those of *ids* that exist, tombstones included: each as its job without a large config, or as
+    the error of reading its row.
+    """
+    found: dict[str, Job | RowUnreadable] = {}
+    for row in _rows(connection, ids, whole=False):
+        try:
+            found[row["id"]] = _job(row)
+        except RowUnreadable as error:
+            found[row["id"]] = error
+    return found
+
+
+def _rows(connection: sa.Connection, ids: Sequence[str], *, whole: bool) -> Iterable[Any]:
     where = t.jobs.c.id == ids[0] if len(ids) == 1 else t.jobs.c.id.in_(ids)
-    rows = connection.execute(sa.select(*(_COLUMNS if whole else _LIGHT)).where(where)).mappings()
-    return {row["id"]: _job(row) for row in rows}
+    return connection.execute(sa.select(*(_COLUMNS if whole else _LIGHT)).where(where)).mappings()
 
 
 def may_see(caller: Caller, found: Job) -> bool:
@@ -174,7 +212,7 @@ def list_recent(
     if not include_removed:
         statement = statement.where(t.jobs.c.state.not_in(job.REMOVED))
     rows = connection.execute(statement.order_by(*_NEWEST).limit(limit))
-    return [_job(row) for row in rows.mappings()]
+    return list(_readable(rows.mappings()))
 
 
 _NEWEST = (t.jobs.c.created_at.desc(), t.jobs.c.id.desc())
@@ -221,7 +259,7 @@ def page(connection: sa.Connection, caller: Caller, span: Span, *, size: int) ->
         last >= _PLACE,
     )
     statement = sa.select(*_LIGHT).where(*where, *inside).order_by(t.jobs.c.created_at, t.jobs.c.id).limit(size)
-    return [_job(row) for row in connection.execute(statement).mappings()]
+    return list(_readable(connection.execute(statement).mappings()))
 
 
 # --- claim and lease -------------------------------------------------------------------------------------------------
@@ -325,6 +363,31 @@ def fail(connection: sa.Connection, job_id: str, attempt: int, *, reason: Reason
     return connection.execute(statement).rowcount == 1
 
 
+def abandon(connection: sa.Connection, job_id: str, *, reason: Reason, message: str, keep_ms: int) -> bool:
+    """Reject a live job after a bug, without reading its row, which may be the cause. False if it is not live."""
+    now = int(connection.execute(sa.select(now_ms())).scalar_one())
+    statement = (
+        sa.update(t.jobs)
+        .where(t.jobs.c.id == job_id, t.jobs.c.state.in_(job.sources(Event.FAILED)))
+        .values(
+            state=job.target(Event.FAILED),
+            reason=reason,
+            attempt=t.jobs.c.attempt + 1,
+            errors=[_plain(JobError(timestamp=now, message=message))],
+            whole_errors=None,
+            finished_at=now,
+            delete_at=now + sa.func.coalesce(t.jobs.c.keep_ms, keep_ms),
+            fetch_at=None,
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+    if connection.execute(statement).rowcount != 1:
+        return False
+    append_log(connection, job_id, stage="rejected", text=message, level="ERROR")
+    return True
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -340,11 +403,13 @@ def _plain(error: JobError) -> dict[str, Any]:
 
 def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, messages: Sequence[Message]) -> None:
     """Append *messages* to the job's errors unless it was removed. Full texts for the owner are stored encrypted."""
-    locked = (
-        sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update()
-    )  # several deliveries may fail concurrently
+    if not messages:
+        return
+    # several deliveries may fail at once. Not FOR UPDATE: it conflicts with the lock on the job's key that each of these
+    # transactions holds, from the foreign key of its line in the job's log, and they would wait for each other
+    locked = sa.select(*_COLUMNS).where(t.jobs.c.id == job_id).with_for_update(key_share=True)
     row = connection.execute(locked).mappings().first()
-    if row is None or State(row["state"]) in job.REMOVED or not messages:
+    if row is None or State(row["state"]) in job.REMOVED:
         return
     found = _job(row)
     whole = whole_errors(encryptor, found)
@@ -403,7 +468,7 @@ def list_all(connection: sa.Connection, *, state: State | None, limit: int) -> l
     statement = sa.select(*_COLUMNS).order_by(t.jobs.c.created_at.desc()).limit(limit)
     if state is not None:
         statement = statement.where(t.jobs.c.state == state)
-    return [_job(row) for row in connection.execute(statement).mappings()]
+    return list(_readable(connection.execute(statement).mappings()))
 
 
 def count_failure(connection: sa.Connection, job_id: str, attempt: int) -> int | None:
@@ -429,6 +494,7 @@ def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool
             removed_at=now_ms(),
             attempt=t.jobs.c.attempt + 1,  # a running attempt can no longer renew its lease or publish
             config=None,
+            request=None,
             data_name="",
             text_name=None,
             result_key=None,
@@ -517,13 +583,13 @@ def ended(connection: sa.Connection, ids: Sequence[str], *, for_ms: int = 0) -> 
 def counts(connection: sa.Connection) -> dict[State, int]:
     """The number of jobs in each state."""
     rows = connection.execute(sa.select(t.jobs.c.state, sa.func.count()).group_by(t.jobs.c.state))
-    return {State(state): count for state, count in rows}
+    return {State(state): count for state, count in rows if state in _STATES}
 
 
 def states(connection: sa.Connection, ids: Sequence[str]) -> dict[str, State]:
-    """The states of those of *ids* that exist."""
+    """The states of those of *ids* that exist; a state of another release counts as missing."""
     rows = connection.execute(sa.select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.id.in_(ids)))
-    return {job_id: State(state) for job_id, state in rows}
+    return {job_id: State(state) for job_id, state in rows if state in _STATES}
 
 
 def touch(connection: sa.Connection) -> None:

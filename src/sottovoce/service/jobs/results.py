@@ -18,6 +18,7 @@ from sottovoce.request import Diarization, OperatingPoint, TranscriptionRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.large_work import SMALL, LargeWork
+from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
 from sottovoce.service.storage.database import Database
@@ -27,7 +28,6 @@ from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
 from sottovoce.wire.formats import alignment
 from sottovoce.wire.formats.table import FORMATS, Rendering
-from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
@@ -157,15 +157,19 @@ class Results:
         return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
 
     def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
-        """The request of *job*; with a config that cannot be decrypted, what its row and its transcript say of it."""
-        if (text := self._text(job)) is None:
+        """The request of *job*, which is whole; if it cannot be read, what its row and its transcript say of it."""
+        try:
+            request = job_requests.request_of(self._encryptor, job)
+        except ValueError as error:
+            _log.warning("request of a job cannot be read", extra={"job": job.id, "why": str(error)})
             diarization = Diarization.SPEAKER if transcript.speakers else Diarization.NONE
             point = OperatingPoint(job.operating_point)
             return TranscriptionRequest(language=job.language, operating_point=point, diarization=diarization)
-        parsed = parse_job_config(text)
-        if not isinstance(parsed, TranscriptionRequest):
+        if request is None:
+            raise Refused(Kind.FILE_EXPIRED)
+        if not isinstance(request, TranscriptionRequest):
             raise Refused(Kind.NOT_TRANSCRIPTION)
-        return parsed
+        return request
 
     async def aligned(self, job: Job, tags: str) -> str:
         """The aligned text of *job* with times, in the form *tags*, one of `alignment.TAGS`. Raises `Refused` if there is none."""

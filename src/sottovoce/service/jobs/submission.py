@@ -35,7 +35,9 @@ from sottovoce.service.jobs.queue_estimate import QueueEstimator
 from sottovoce.service.limits import quotas
 from sottovoce.service.limits.quotas import Quota
 from sottovoce.service.queue.port import TaskKind
+from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import result_key
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.transcript import alignment, codec, marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.model import RATE, Samples, Transcript
@@ -128,7 +130,6 @@ class JobSubmitter:
         target: str,
         outbound: Policy,
         credit_reservations: CreditReservations,
-        keep_ms: int,
         max_media: Samples | None = None,
     ) -> None:
         self._max_media = max_media
@@ -140,7 +141,7 @@ class JobSubmitter:
         self._outbound = outbound
         self._credit_reservations = credit_reservations
         self._outbox = region.outbox
-        self._keep_ms = keep_ms
+        self._keep_ms = region.keep_ms
         self._database = region.database
         self._blobs = region.blobs
         self._encryptor = region.encryptor
@@ -239,8 +240,10 @@ class JobSubmitter:
                     return
             await self._credit_reservations.release(job_id)
             await self._blobs.delete_prefix(f"jobs/{job_id}/")
-        except Exception:  # noqa: BLE001 - the caller raises its own error
-            _log.exception("media of a refused job not removed", extra={"job": job_id})
+        except Exception as error:  # noqa: BLE001 - the caller raises its own error
+            level = logging.WARNING if temporary(error) else logging.ERROR
+            extra = {"job": job_id, "why": str(error)[:200]}
+            _log.log(level, "media of a refused job not removed", exc_info=level == logging.ERROR, extra=extra)
 
     async def _inspect(self, submission: Submission) -> int:
         """Duration in ms that the container declares (0: unknown). Raises `MediaUnreadable` if the file is not media.
@@ -332,6 +335,7 @@ class JobSubmitter:
             if isinstance(request, AlignmentRequest)
             else request.operating_point,
             config=self._encryptor.encrypt(submission.config),
+            request=job_requests.encrypted(self._encryptor, request),
             data_name=submission.data_name,
             media_bytes=submission.media_bytes,
             duration_ms=duration_ms,

@@ -16,6 +16,10 @@ ID_LENGTH = 20
 """Characters of a delivery's id."""
 
 
+INTERNAL = "internal error"
+"""The outcome of a delivery that a bug ended."""
+
+
 class Kind(StrEnum):
     """How a delivery is sent."""
 
@@ -38,7 +42,7 @@ class Delivery:
 
     id: str
     job_id: str | None  # None: a mail about an account
-    kind: Kind
+    kind: str  # a `Kind`, unless another release wrote the row
     number: int
     status: str
     target: bytes

@@ -13,7 +13,6 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from sottovoce import job
-from sottovoce.errors import Refused
 from sottovoce.job import Reason
 from sottovoce.service.email.smtp import NO_ADDRESS, NOT_CONFIGURED, Mail
 from sottovoce.service.notifications.model import (
@@ -27,18 +26,18 @@ from sottovoce.service.notifications.model import (
     display_host,
 )
 from sottovoce.service.queue.port import JobQueue, TaskKind
+from sottovoce.service.storage import job_requests
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.wire.notifications.body import status_of
 from sottovoce.wire.v1 import form, notification_texts, responses
-from sottovoce.wire.v2.config import parse_job_config
 
 _log = logging.getLogger(__name__)
 
 
 class EndedJob(Protocol):
-    """What the outbox reads of a job that has ended. *config* and *legacy* are encrypted."""
+    """What the outbox reads of a job that has ended. *config*, *request* and *legacy* are encrypted."""
 
     @property
     def id(self) -> str:
@@ -55,6 +54,10 @@ class EndedJob(Protocol):
     @property
     def config(self) -> bytes | None:
         """The submitted config; None once the job is removed."""
+
+    @property
+    def request(self) -> bytes | None:
+        """The parsed config; None also for a job of a release that did not store it."""
 
     @property
     def legacy(self) -> bytes | None:
@@ -78,14 +81,13 @@ class Outbox:
         """Like `prepare`, but blocking: a maliciously built config may take most of a second."""
         try:
             return self._legacy(ended, reason) if ended.legacy is not None else self._configured(ended)
-        except (ValueError, Refused) as error:
-            _log.warning("notifications of a job cannot be read", extra={"job": ended.id, "why": type(error).__name__})
+        except ValueError as error:
+            _log.error("notifications of a job cannot be read", extra={"job": ended.id, "why": str(error)})
             return ()
 
     def _configured(self, ended: EndedJob) -> tuple[PendingDelivery, ...]:
-        if ended.config is None:
+        if (request := job_requests.request_of(self._encryptor, ended)) is None:
             return ()
-        request = parse_job_config(self._encryptor.decrypt(ended.config))
         return tuple(
             PendingDelivery(
                 kind=Kind.NOTIFICATION,

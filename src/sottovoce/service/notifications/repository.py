@@ -13,7 +13,7 @@ _COLUMNS = [t.deliveries.c[name] for name in Delivery.__dataclass_fields__]
 
 
 def _delivery(row: Any) -> Delivery:
-    return Delivery(**{**row, "kind": Kind(row["kind"]), "state": State(row["state"])})
+    return Delivery(**{**row, "state": State(row["state"])})
 
 
 def get(connection: sa.Connection, delivery_id: str) -> Delivery | None:
@@ -65,6 +65,11 @@ def record(
     return connection.execute(statement).rowcount == 1
 
 
+def abandon(connection: sa.Connection, delivery_id: str, attempt: int, outcome: str) -> bool:
+    """End the delivery as failed at *attempt* after a bug, without reading its row. False if the attempt is recorded already."""
+    return record(connection, delivery_id, attempt, state=State.FAILED, outcome=outcome, next_in=None)
+
+
 def retry(connection: sa.Connection, delivery_id: str, tries: Mapping[Kind, int]) -> Delivery | None:
     """Give a failed delivery its initial number of attempts again, and return it; the caller enqueues it.
 
@@ -78,7 +83,7 @@ def retry(connection: sa.Connection, delivery_id: str, tries: Mapping[Kind, int]
         .where(t.deliveries.c.id == delivery_id, t.deliveries.c.state == State.FAILED.value)
         .values(
             state=State.WAITING.value,
-            tries=t.deliveries.c.attempts + tries[found.kind],
+            tries=t.deliveries.c.attempts + tries[Kind(found.kind)],
             next_at=now_ms(),
             ended_at=None,
         )

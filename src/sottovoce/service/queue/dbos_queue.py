@@ -1,20 +1,20 @@
-"""The queue's port implemented with DBOS (docs/decisions/0003). No other module uses DBOS.
+"""The queue's port implemented with DBOS (docs/decisions/0003). No other module uses DBOS; `backend.py` alone uses this one.
 
-The parts, in order: the serializer `Json`, `DbosQueue` (enqueues, cancels, queries), `DbosWorker` (runs jobs and tasks), and
-the filter of DBOS's log.
+The parts, in order: the serializer `Json`, `DbosQueue` (enqueues, cancels, queries), `migrate`, `DbosWorker` (runs jobs and tasks),
+and the filter of DBOS's log.
 """
 
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from dbos import Serializer
 
-from sottovoce.service.queue.port import QueueState, Steps, TaskHandler, TaskKind, entry_of
+from sottovoce.service.queue.port import EntryStatus, QueueState, Steps, TaskHandler, TaskKind, WorkerSetup, entry_of
 from sottovoce.service.storage.database import Database
 
 _APPLICATION = "sottovoce"
@@ -24,6 +24,15 @@ TASK_POLL = 0.5
 """Minimum seconds between polls of a task queue: tasks are less urgent than recognition, and polling takes a share of a core."""
 MANY = 1000
 """Entries in one query of the history."""
+_STATUSES = {
+    "ENQUEUED": EntryStatus.WAITING,
+    "DELAYED": EntryStatus.DELAYED,
+    "PENDING": EntryStatus.RUNNING,
+    "SUCCESS": EntryStatus.DONE,
+    "ERROR": EntryStatus.FAILED,
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": EntryStatus.FAILED,
+    "CANCELLED": EntryStatus.CANCELLED,
+}
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _NO_LIMIT = 1_000_000  # effectively no limit per partition: partitions are for fairness, and the slots limit the work
 
@@ -88,12 +97,12 @@ class DbosQueue:
         """See `JobQueue`."""
         self._client.cancel_workflows(list(entries))
 
-    def forget(self, job_ids: Sequence[str]) -> None:
+    def forget(self, entries: Sequence[str]) -> None:
         """See `JobQueue`."""
-        self._client.delete_workflows(list(job_ids))
+        self._client.delete_workflows(list(entries))
 
     def forget_ended(self, before: datetime) -> int:
-        """Delete the entries that ended before *before* from the queue's history; returns their number."""
+        """See `JobQueue`."""
         count = 0
         while found := self._client.list_workflows(
             completed_before=before.isoformat(), status=_ENDED, limit=MANY, load_input=False, load_output=False
@@ -102,75 +111,70 @@ class DbosQueue:
             count += len(found)
         return count
 
-    def states(self, job_ids: Sequence[str]) -> dict[str, QueueState]:
-        """The queue's states of *job_ids*; ids without an entry are missing."""
-        if not job_ids:
+    def states(self, entries: Sequence[str]) -> dict[str, QueueState]:
+        """See `JobQueue`."""
+        if not entries:
             return {}
-        found = self._client.list_workflows(workflow_ids=list(job_ids), load_input=False, load_output=False)
-        return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
+        return _states(self._client.list_workflows(workflow_ids=list(entries), load_input=False, load_output=False))
 
-    def running(self, name: str = _WORKFLOW) -> dict[str, QueueState]:
-        """The entries of the workflow *name* that a worker has claimed, including dead workers; at most 1000."""
-        found = self._client.list_workflows(
-            status="PENDING", name=name, limit=1000, load_input=False, load_output=False
+    def running(self, task_kind: TaskKind | None = None) -> dict[str, QueueState]:
+        """See `JobQueue`."""
+        name = task_kind.value if task_kind else _WORKFLOW
+        return _states(
+            self._client.list_workflows(status="PENDING", name=name, limit=MANY, load_input=False, load_output=False)
         )
-        return {entry.workflow_id: QueueState(status=entry.status, executor=entry.executor_id) for entry in found}
 
-    def resume(self, job_id: str, queue: str) -> None:
-        """Move *job_id* back into *queue*, away from its current worker, whose checkpoints DBOS rejects from then on."""
-        self._client.resume_workflow(job_id, queue_name=queue)
+    def resume(self, entry: str, queue: str) -> None:
+        """See `JobQueue`."""
+        self._client.resume_workflow(entry, queue_name=queue)
 
     def close(self) -> None:
-        """Close the database connections."""
+        """See `JobQueue`."""
         self._client.destroy()
         self._engine.dispose()
+
+
+def _states(found: Iterable[Any]) -> dict[str, QueueState]:
+    return {each.workflow_id: QueueState(status=_STATUSES[each.status], worker=each.executor_id) for each in found}
+
+
+def migrate(database: Database) -> None:
+    """Create or upgrade the tables of the queue in *database*."""
+    from dbos import DBOS
+
+    url = sa.make_url(database.url)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql")
+    DBOS.migrate(url.render_as_string(hide_password=False))
 
 
 class DbosWorker:
     """Runs queued work: a job has two steps, `work` and `publish` (docs/decisions/0003), a task attempt has one."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        executor: str,
-        slots: int,
-        poll: float,
-        queues: Sequence[str],
-        steps: Steps,
-        handlers: Mapping[TaskKind, TaskHandler] | None = None,
-        per_account: int | None = None,
-    ) -> None:
-        """*per_account*: jobs of one account that run at the same time, on all workers of a queue; the others wait.
-
-        Raises `ValueError` if a job queue has the name of a task kind.
-        """
+    def __init__(self, database: Database, setup: WorkerSetup) -> None:
+        """Raises `ValueError` if a job queue has the name of a task kind."""
         from dbos import DBOS
 
-        if taken := set(queues) & set(TaskKind):
+        if taken := set(setup.queues) & set(TaskKind):
             raise ValueError(f"queues cannot be called {', '.join(sorted(taken))}")
         self._engine = database.engine_for_queue()
-        self._poll = poll
-        self._slots = slots
-        self._per_account = per_account or _NO_LIMIT
-        self._queues = list(queues)
-        self._handlers = dict(handlers or {})
+        self._setup = setup
         self._running = _RunningCount()
         config: Any = {
             "name": _APPLICATION,
             "system_database_url": "sqlite:///given" if database.embedded else "postgresql://given/given",
             "system_database_engine": self._engine,
             "application_version": _VERSION,
-            "executor_id": executor,
+            "executor_id": setup.executor,
             "serializer": Json(),
             "run_migrations": False,
             "log_level": "WARNING",
-            "max_executor_threads": slots + sum(handler.slots for handler in self._handlers.values()) + 16,
+            "max_executor_threads": setup.slots + sum(each.slots for each in setup.handlers.values()) + 16,
         }
         DBOS(config=config)
         _redirect_dbos_log()
-        self._register(steps)
-        for task_kind, handler in self._handlers.items():
+        self._register(setup.steps)
+        for task_kind, handler in setup.handlers.items():
             _register_task(task_kind, handler, self._running)
 
     def _register(self, steps: Steps) -> None:
@@ -195,30 +199,31 @@ class DbosWorker:
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=1_000_000)(process_job)
 
     def launch(self) -> None:
-        """Start to take work; unfinished work of this executor comes first."""
+        """See `QueueWorker`."""
         from dbos import DBOS
 
-        DBOS.listen_queues([*self._queues, *(task_kind.value for task_kind in self._handlers)])
+        setup = self._setup
+        DBOS.listen_queues([*setup.queues, *(task_kind.value for task_kind in setup.handlers)])
         DBOS.launch()
-        for name in self._queues:
+        for name in setup.queues:
             DBOS.register_queue(
                 name,
-                worker_concurrency=self._slots,  # stored per queue, not per worker: all workers of a queue use the same value
-                partition_concurrency=self._per_account,  # also stored per queue
-                polling_interval_sec=self._poll,
+                worker_concurrency=setup.slots,  # stored per queue, not per worker: all workers of a queue use the same value
+                partition_concurrency=setup.per_account or _NO_LIMIT,  # also stored per queue
+                polling_interval_sec=setup.poll,
                 on_conflict="always_update",
             )
-        for task_kind, handler in self._handlers.items():
+        for task_kind, handler in setup.handlers.items():
             DBOS.register_queue(
                 task_kind.value,
                 worker_concurrency=handler.slots,
                 global_concurrency=1 if handler.alone else None,
-                polling_interval_sec=max(self._poll, TASK_POLL),
+                polling_interval_sec=max(setup.poll, TASK_POLL),
                 on_conflict="always_update",
             )
 
     def drain(self, timeout: float) -> None:
-        """Take no new work and wait up to *timeout* seconds for running work. What remains is recovered at the next start."""
+        """See `QueueWorker`."""
         from dbos import DBOS
 
         # with a timeout, DBOS sleeps 1 s before its first check, so pass 0 when idle; work claimed just now is recovered later

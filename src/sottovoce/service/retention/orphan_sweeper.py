@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sottovoce.job import REMOVED
 from sottovoce.service.jobs import obsolete_blobs, repository
+from sottovoce.service.jobs.repository import RowUnreadable
 from sottovoce.service.notifications import repository as deliveries
 from sottovoce.service.queue import worker_registry
 from sottovoce.service.storage.blobs import Blobs
@@ -68,10 +69,12 @@ class Sweeper:
         return count
 
     async def _page(self, found: dict[str, _Found], now: float) -> int:
-        jobs = await self._database.read(lambda connection: repository.get_many(connection, list(found)))
+        jobs = await self._database.read(lambda connection: repository.read_many(connection, list(found)))
         count = 0
         for job_id, entry in found.items():
             job = jobs.get(job_id)
+            if isinstance(job, RowUnreadable):  # what it needs is unknown
+                continue
             # blobs of a tombstone are late writes and can go at once; blobs without a job may be a running upload
             if (job is None and entry.newest < now - self._grace) or (job is not None and job.state in REMOVED):
                 await self._blobs.delete_prefix(f"jobs/{job_id}/")

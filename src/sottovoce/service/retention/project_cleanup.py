@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.service.billing import usage
 from sottovoce.service.jobs.deletion import JobDeletion
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.trouble import temporary
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +25,8 @@ _SEEN = "deleted projects seen until"
 class ProjectCleanup:
     """Removes the data of deleted projects in this region: media, transcripts, configs and usage."""
 
-    def __init__(self, control: Database, database: Database, deletion: JobDeletion) -> None:
+    def __init__(self, control: Database, database: Database, deletion: JobDeletion, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._control = control
         self._database = database
         self._deletion = deletion
@@ -50,10 +53,20 @@ class ProjectCleanup:
         seen = await self._database.read(_seen)
         deleted = await self._control.read(lambda connection: _deleted(connection, held, seen - OVERLAP_MS))
         for project_id in deleted:
-            if count := await self.project(project_id):
-                _log.info("jobs of a deleted project removed", extra={"project": project_id, "jobs": count})
+            await self._handle(project_id)
         if (newest := max(deleted.values(), default=0)) > seen:
             await self._database.write(lambda connection: _see(connection, newest))
+
+    async def _handle(self, project_id: int) -> None:
+        """Remove the jobs of a deleted project. A bug is logged, and the other projects go on; the next tick tries again."""
+        try:
+            if count := await self.project(project_id):
+                _log.info("jobs of a deleted project removed", extra={"project": project_id, "jobs": count})
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            self._metrics.broke("projects")
+            _log.exception("jobs of a deleted project not removed", extra={"project": project_id})
 
 
 def _jobs_of(connection: sa.Connection, project_id: int, after: str) -> list[str]:

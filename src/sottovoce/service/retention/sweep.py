@@ -9,7 +9,7 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,13 +20,12 @@ from sottovoce.job import Event
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.metrics import Metrics
-from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.queue.interval_lock import IntervalLock
 from sottovoce.service.queue.port import JobQueue, TaskKind
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.retention.policy import RetentionPolicy, delete_old_tombstones, due, uncleaned
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms
+from sottovoce.service.storage.trouble import temporary
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +35,8 @@ REST = 0.02
 """Seconds between two pages, in which other transactions can write."""
 HISTORY = timedelta(hours=1)
 """Time for which the queue keeps ended entries."""
+SWEEP, THOROUGH_SWEEP = "sweep", "thorough sweep"
+"""The subjects of the queue's tasks. Entries of earlier releases have the first one."""
 SCRATCH = 24 * 3600.0
 """Seconds after which temporary files of a job that does not run are removed."""
 
@@ -63,13 +64,12 @@ class Retention:
         *,
         database: Database,
         blobs: Blobs,
-        queue: DbosQueue,
+        queue: JobQueue,
         deletion: JobDeletion,
         sweeper: Sweeper,
         metrics: Metrics,
         policy: RetentionPolicy,
         scratch: Path | None = None,
-        thorough_every: float = 3600.0,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -79,19 +79,26 @@ class Retention:
         self._metrics = metrics
         self._policy = policy
         self._scratch = scratch
-        self._every = thorough_every
-        self._last = time.monotonic()
-        self._interval_lock = IntervalLock(database, "sweep", thorough_every)
 
-    async def attempt(self, _subject: str, _slot: int) -> None:
-        """Run a sweep as a task of the queue. It searches all blobs for orphans only once in *thorough_every* seconds."""
-        thorough = time.monotonic() - self._last >= self._every and await self._interval_lock.acquire()
-        if thorough:
-            self._last = time.monotonic()
+    async def enqueue(self, subject: str, interval: float) -> None:
+        """Enqueue the sweep *subject* of the current *interval* (seconds). A second call in the same interval adds none."""
+
+        def add(connection: sa.Connection) -> None:
+            now = int(connection.execute(sa.select(now_ms())).scalar_one())
+            self._queue.enqueue(connection, TaskKind.RETENTION, subject, now // round(interval * 1000))
+
+        await self._database.write(add)
+
+    async def attempt(self, subject: str, _number: int) -> None:
+        """Run the sweep *subject* as a task of the queue: `SWEEP`, or `THOROUGH_SWEEP`, which also searches for orphans."""
         try:
-            await self.sweep(thorough=thorough)
-        except Exception:  # noqa: BLE001 - the next sweep is due soon and completes this one
-            _log.exception("retention sweep failed")
+            await self.sweep(thorough=subject == THOROUGH_SWEEP)
+        except Exception as error:  # noqa: BLE001 - the next sweep is due soon and completes this one
+            if temporary(error):
+                _log.warning("retention sweep postponed", extra={"why": f"{type(error).__name__}: {error}"})
+            else:
+                self._metrics.broke("sweep")
+                _log.exception("retention sweep failed")
 
     async def sweep(self, *, thorough: bool = True) -> SweepResult:
         """Remove jobs and tombstones whose time is over, and left-over blobs; *thorough*: also orphans."""
@@ -110,23 +117,45 @@ class Retention:
         return swept
 
     async def _expire(self) -> int:
-        count = 0
-        while ids := await self._database.read(lambda connection: due(connection, self._policy, PAGE)):
+        async def remove(ids: Sequence[str]) -> int:
             removed = await self._deletion.remove(ids, Event.EXPIRED_BY_RETENTION)
             self._metrics.removed("expired", len(removed))
-            count += len(removed)
-            if not removed:  # other processes removed all of them
+            return len(removed)
+
+        return await self._in_pages(lambda connection: due(connection, self._policy, PAGE), remove)
+
+    async def _clean(self) -> int:
+        async def clean(ids: Sequence[str]) -> int:
+            await self._deletion.delete_blobs(ids, [])
+            return len(ids)
+
+        return await self._in_pages(lambda connection: uncleaned(connection, PAGE), clean)
+
+    async def _in_pages(
+        self, find: Callable[[sa.Connection], list[str]], work: Callable[[Sequence[str]], Awaitable[int]]
+    ) -> int:
+        """Do *work* on the jobs that *find* finds, until there are none or no more can be done. Returns the sum of its counts."""
+        count = 0
+        while ids := await self._database.read(find):
+            done = await self._isolated(ids, work)
+            count += done
+            if not done:  # other processes did all of them, or each fails because of a bug
                 break
             await asyncio.sleep(REST)
         return count
 
-    async def _clean(self) -> int:
-        count = 0
-        while ids := await self._database.read(lambda connection: uncleaned(connection, PAGE)):
-            await self._deletion.delete_blobs(ids, [])
-            count += len(ids)
-            await asyncio.sleep(REST)
-        return count
+    async def _isolated(self, ids: Sequence[str], work: Callable[[Sequence[str]], Awaitable[int]]) -> int:
+        """Do *work* on the jobs *ids* together; after a bug on each of them alone, so that one bad job stops no other."""
+        try:
+            return await work(ids)
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            if len(ids) > 1:
+                return sum([await self._isolated([job_id], work) for job_id in ids])
+            self._metrics.broke("sweep")
+            _log.exception("job not removed", extra={"job": ids[0]})
+            return 0
 
     async def _remove_tombstones(self) -> int:
         count = 0
@@ -154,21 +183,3 @@ def _clear_scratch(folder: Path, live: Iterable[str], before: float) -> int:
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
                 count += 1
     return count
-
-
-class SweepScheduler:
-    """Enqueues a sweep every *interval* seconds; any free worker runs it."""
-
-    def __init__(self, database: Database, queue: JobQueue, interval: float) -> None:
-        self._database = database
-        self._queue = queue
-        self._every = round(interval * 1000)
-
-    async def tick(self) -> None:
-        """Enqueue the sweep of the current interval. A second call in the same interval adds none."""
-
-        def enqueue(connection: sa.Connection) -> None:
-            now = int(connection.execute(sa.select(now_ms())).scalar_one())
-            self._queue.enqueue(connection, TaskKind.RETENTION, "sweep", now // self._every)
-
-        await self._database.write(enqueue)

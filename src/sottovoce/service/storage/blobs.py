@@ -12,16 +12,20 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sottovoce.service.storage.database import one_line
+from sottovoce.service.storage.trouble import StoreAway
 
 BUFFER = 2 << 20
 """Bytes that a writer collects before it passes them to the store."""
 S3_COPY = 5_000_000_000
 """Bytes of the largest object that S3 copies in one request."""
+RETRY_FOR = 20.0
+"""Seconds for which a request to S3 is repeated after errors of the server or the network."""
 _PROBE = "health/probe"
 """The key of the blob that the health check writes."""
 
@@ -94,8 +98,10 @@ class Blobs:
         _check_options(options)
         client: Any = {"timeout": "120s", "allow_http": options.get("endpoint", "").startswith("http://")}
         config: Any = dict(options)
+        # the library's own limit, three minutes, is longer than clients wait for the answer 503
+        retries: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=RETRY_FOR)}
         try:
-            return cls(from_url(url, config=config, client_options=client), None)
+            return cls(from_url(url, config=config, client_options=client, retry_config=retries), None)
         except BaseException as error:  # a panic of the library is no `Exception`
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -127,7 +133,7 @@ class Blobs:
             answer = await obstore.get_async(self._store, key)
             return bytes(await answer.bytes_async())
         except FileNotFoundError as error:
-            raise Missing(key) from error
+            raise self._missing(key) from error
 
     async def stream(self, key: str, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
         """Yield a blob of any size in pieces of at least *chunk* bytes. Raises `Missing` before the first piece."""
@@ -136,7 +142,7 @@ class Blobs:
         try:
             answer = await obstore.get_async(self._store, key)
         except FileNotFoundError as error:
-            raise Missing(key) from error
+            raise self._missing(key) from error
         async for piece in answer.stream(min_chunk_size=chunk):
             yield bytes(piece)
 
@@ -147,7 +153,13 @@ class Blobs:
         try:
             return int((await obstore.head_async(self._store, key))["size"])
         except FileNotFoundError as error:
-            raise Missing(key) from error
+            raise self._missing(key) from error
+
+    def _missing(self, key: str) -> Exception:
+        """The error for *key*, of which nothing is stored: `StoreAway` if the whole folder is missing, as an unmounted one is."""
+        if self.root is not None and not self.root.is_dir():
+            return StoreAway(f"the folder {self.root} of the blob store is missing")
+        return Missing(key)
 
     async def move(self, source: str, target: str) -> None:
         """Rename the blob *source* to *target*, durable on return; replaces an existing one. Raises `Missing`."""
@@ -156,7 +168,7 @@ class Blobs:
         try:
             await obstore.rename_async(self._store, source, target)
         except FileNotFoundError as error:
-            raise Missing(source) from error
+            raise self._missing(source) from error
         await self.make_durable(target)
 
     async def keys(self, prefix: str) -> list[str]:
@@ -199,7 +211,7 @@ class Blobs:
         if self.root:
             path = self.root / key
             if not path.exists():
-                raise Missing(key)
+                raise self._missing(key)
             yield path
             return
         await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)

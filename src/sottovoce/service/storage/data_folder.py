@@ -36,6 +36,11 @@ class DataFolder:
         return self.home / "region.db"
 
     @property
+    def ballast(self) -> Path:
+        """Space that deletions may use when the disk is full."""
+        return self.home / "ballast"
+
+    @property
     def blobs(self) -> Path:
         """Media and transcripts of this region."""
         return self.home / "blobs"

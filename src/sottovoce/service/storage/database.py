@@ -25,10 +25,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from sottovoce.service.storage.trouble import DatabaseClosed
+
 T = TypeVar("T")
 Connection = sa.Connection
-DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.TimeoutError)
-"""Exceptions of a statement while the database is unreachable or locked too long."""
 DATABASE_ERROR = sa.exc.SQLAlchemyError
 """The base class of all exceptions of a statement."""
 DAY_MS = 86_400_000
@@ -36,7 +36,7 @@ DAY_MS = 86_400_000
 READERS = 4
 """Threads and connections for reading."""
 BUSY_TIMEOUT = 30.0
-"""Seconds that a statement waits for a lock of SQLite."""
+"""Seconds that a statement waits for a lock."""
 SILENCE_MS = 10_000
 """ms that a transaction may be idle before PostgreSQL ends it and releases its locks; normal ones take milliseconds."""
 _SILENCED = "25P03"
@@ -153,7 +153,7 @@ def postgres_engine(url: str, *, pool: int) -> sa.Engine:
     """Return an engine on PostgreSQL that checks each pooled connection before use.
 
     A process or machine that stops in a transaction keeps its row locks as long as the server keeps the connection. So each
-    connection sets a limit of `SILENCE_MS` for an idle transaction.
+    connection sets a limit of `SILENCE_MS` for an idle transaction, and one of `BUSY_TIMEOUT` for the wait for a lock.
     """
     engine = sa.create_engine(
         url,
@@ -168,6 +168,7 @@ def postgres_engine(url: str, *, pool: int) -> sa.Engine:
     def _connected(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:  # not by `options`, which connection poolers reject
             cursor.execute(f"SET idle_in_transaction_session_timeout = {SILENCE_MS}")
+            cursor.execute(f"SET lock_timeout = {round(BUSY_TIMEOUT * 1000)}")
         connection.commit()
 
     sa.event.listen(engine, "handle_error", _silenced, retval=True)
@@ -187,6 +188,7 @@ class Database:
 
     def __init__(self, url: str, *, readers: int = READERS) -> None:
         self.url = normal_url(url)
+        self._closed = False
         self.embedded = is_sqlite(self.url)
         if self.embedded:
             self._reader = sqlite_engine(self.url, pool=readers, begin="BEGIN DEFERRED", query_only=True)
@@ -217,12 +219,22 @@ class Database:
             yield connection
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run *work* on a reader's thread, and return its result."""
-        return await asyncio.get_running_loop().run_in_executor(self._reads, partial(self._with, self.reading, work))
+        """Run *work* on a reader's thread, and return its result. Raises `DatabaseClosed` after `close`."""
+        return await self._submit(self._reads, self.reading, work)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run *work* in one transaction on a writer's thread; once begun, it completes even if the caller is cancelled."""
-        return await asyncio.get_running_loop().run_in_executor(self._writes, partial(self._with, self.writing, work))
+        """Run *work* in one transaction on a writer's thread; once begun, it completes even if the caller is cancelled.
+
+        Raises `DatabaseClosed` after `close`.
+        """
+        return await self._submit(self._writes, self.writing, work)
+
+    async def _submit(
+        self, threads: ThreadPoolExecutor, opened: Callable[[], Any], work: Callable[[sa.Connection], T]
+    ) -> T:
+        if self._closed:
+            raise DatabaseClosed
+        return await asyncio.get_running_loop().run_in_executor(threads, partial(self._with, opened, work))
 
     @staticmethod
     def _with(opened: Callable[[], Any], work: Callable[[sa.Connection], T]) -> T:
@@ -248,6 +260,7 @@ class Database:
 
     def close(self) -> None:
         """Stop the threads and close the connections."""
+        self._closed = True
         self._reads.shutdown(wait=True)
         self._writes.shutdown(wait=True)
         self._reader.dispose()

@@ -1,4 +1,4 @@
-"""Schema migration: Alembic upgrades the tables of Sottovoce, DBOS those of the queue."""
+"""Schema migration with Alembic. The tables of the queue are upgraded by `service/queue/backend.py`."""
 
 from importlib import resources
 from typing import Any
@@ -39,18 +39,9 @@ def upgrade(database: Database, branch: str) -> None:
 
     with database.writing() as connection:
         if not database.embedded:
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))  # another process may migrate for minutes
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7420061)"))
         command.upgrade(_config(branch, connection), "head")
-
-
-def upgrade_queue(database: Database) -> None:
-    """Create or upgrade the tables of DBOS in the same database."""
-    from dbos import DBOS
-
-    url = sa.make_url(database.url)
-    if url.get_backend_name() == "postgresql":
-        url = url.set(drivername="postgresql")
-    DBOS.migrate(url.render_as_string(hide_password=False))
 
 
 def current(database: Database, branch: str) -> tuple[str | None, str | None]:

@@ -208,11 +208,24 @@ jobs = sa.Table(
     sa.Column("read_at", sa.BigInteger),  # when its transcript was first fetched
     sa.Column("cleaned_at", sa.BigInteger),  # of a tombstone: when its blobs and queue history were gone
     sa.Column("app", sa.Text),  # which application submitted it (`sm-app`)
+    sa.Column("request", sa.LargeBinary),  # the parsed config, encrypted; NULL: of a release that did not store it
     sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
     sa.Index("jobs_newest", "project_id", "created_at", "id"),
     sa.Index("jobs_due", "delete_at"),
     sa.Index("jobs_removed", "removed_at", "cleaned_at"),
     sa.Index("jobs_leases", "state", "lease_until"),
+    sa.Index("jobs_ended", "state", "finished_at"),  # the estimate of the queue
+    sa.Index("jobs_quota", "workspace_id", "state", "media_bytes"),
+)
+
+sa.Index(  # lists of a key with a reference
+    "jobs_refs",
+    jobs.c.project_id,
+    jobs.c.client_ref,
+    jobs.c.created_at,
+    jobs.c.id,
+    sqlite_where=jobs.c.client_ref.is_not(None),
+    postgresql_where=jobs.c.client_ref.is_not(None),
 )
 
 job_events = sa.Table(

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from sottovoce.job import Reason
 from sottovoce.service.jobs import media_fetcher, repository
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications import repository as deliveries
+from sottovoce.service.notifications.model import INTERNAL
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.queue.port import QueueState, TaskKind, entry_of
+from sottovoce.service.queue.port import JobQueue, QueueState, TaskKind, entry_of
 from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.service.worker.job_reaper import ReaperPolicy
 
 _log = logging.getLogger(__name__)
@@ -56,19 +59,29 @@ def _still_due(connection: sa.Connection, due: DueAttempt) -> bool:
     return found is not None and media_fetcher.entry(found) == due.entry
 
 
+def _end(connection: sa.Connection, due: DueAttempt, keep_ms: int) -> None:
+    """End the task as failed, without reading its row, which may be the cause of the failure."""
+    if due.task_kind is TaskKind.DELIVERY:
+        deliveries.abandon(connection, due.subject, due.number, INTERNAL)
+    else:
+        message = media_fetcher.FAILED_BUG
+        repository.abandon(connection, due.subject, reason=Reason.FETCH, message=message, keep_ms=keep_ms)
+
+
 class AttemptReaper:
     """Finds and requeues lost attempts."""
 
-    def __init__(self, database: Database, queue: DbosQueue, policy: ReaperPolicy) -> None:
+    def __init__(self, database: Database, queue: JobQueue, metrics: Metrics, policy: ReaperPolicy) -> None:
         self._database = database
         self._queue = queue
+        self._metrics = metrics
         self._policy = policy
 
     async def tick(self) -> int:
         """Requeue the lost attempts; returns their number."""
         policy = self._policy
         due = await self._database.read(lambda connection: _due(connection, policy.stranded_ms))
-        running = {task_kind: await asyncio.to_thread(self._queue.running, task_kind.value) for task_kind in TaskKind}
+        running = {task_kind: await asyncio.to_thread(self._queue.running, task_kind) for task_kind in TaskKind}
         if not due and not any(running.values()):
             return 0
         alive = await self._database.read(lambda connection: worker_registry.alive(connection, policy.lease_ms))
@@ -76,12 +89,24 @@ class AttemptReaper:
         count = 0
         for task_kind, entries in running.items():
             for entry, state in entries.items():
-                if state.executor not in alive:  # even if recorded: the next worker detects that
+                if state.worker not in alive:  # even if recorded: the next worker detects that
                     await asyncio.to_thread(self._queue.resume, entry, task_kind.value)
                     count += _log_requeued(entry, state)
         for each in due:
-            count += await self._requeue_if_lost(each, states.get(each.entry))
+            count += await self._handle(each, states.get(each.entry))
         return count
+
+    async def _handle(self, due: DueAttempt, state: QueueState | None) -> bool:
+        """Requeue the attempt if it is lost. A task on which this fails by a bug is ended, so that the others go on."""
+        try:
+            return await self._requeue_if_lost(due, state)
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            _log.exception("abandoned task not requeued", extra={"entry": due.entry})
+            self._metrics.broke("reaper")
+        await self._database.write(lambda connection: _end(connection, due, self._policy.keep_ms))
+        return False
 
     async def _requeue_if_lost(self, due: DueAttempt, state: QueueState | None) -> bool:
         """Requeue the attempt if it is lost; False if it runs or waits for a slot."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from sottovoce.job import State
+from sottovoce.job import REJECTED_BUG, Reason, State
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.queue.port import QueueState
+from sottovoce.service.queue.port import JobQueue, QueueState
 from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.trouble import temporary
 
 _log = logging.getLogger(__name__)
 
@@ -26,16 +26,20 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaperPolicy:
-    """*lease_ms*: silence after which a worker counts as dead. *stranded_ms*: time after which an unclaimed job is checked."""
+    """*lease_ms*: silence after which a worker counts as dead. *stranded_ms*: time after which an unclaimed job is checked.
+
+    *keep_ms*: retention of a job that a bug ends.
+    """
 
     lease_ms: int
     stranded_ms: int
+    keep_ms: int
 
 
 class Reaper:
     """Finds and requeues abandoned jobs."""
 
-    def __init__(self, database: Database, queue: DbosQueue, metrics: Metrics, policy: ReaperPolicy) -> None:
+    def __init__(self, database: Database, queue: JobQueue, metrics: Metrics, policy: ReaperPolicy) -> None:
         self._database = database
         self._queue = queue
         self._metrics = metrics
@@ -54,16 +58,36 @@ class Reaper:
         states = await asyncio.to_thread(self._queue.states, [suspect.id for suspect in suspects])
         count = 0
         for suspect in suspects:
-            count += await self._requeue_if_abandoned(suspect, states.get(suspect.id), alive)
+            count += await self._handle(suspect, states.get(suspect.id), alive)
         await self._resume_ended(running, alive)
         return count
+
+    async def _handle(self, suspect: model.Abandoned, state: QueueState | None, alive: dict[str, int]) -> bool:
+        """Requeue *suspect* if it is abandoned. A job on which this fails by a bug is rejected, so that the others go on."""
+        try:
+            return await self._requeue_if_abandoned(suspect, state, alive)
+        except Exception as bug:
+            if temporary(bug):
+                raise
+            _log.exception("abandoned job not requeued", extra={"job": suspect.id})
+            self._metrics.broke("reaper")
+
+        def reject(connection: sa.Connection) -> bool:
+            keep_ms = self._policy.keep_ms
+            return repository.abandon(
+                connection, suspect.id, reason=Reason.ENGINE, message=REJECTED_BUG, keep_ms=keep_ms
+            )
+
+        if await self._database.write(reject):
+            self._metrics.finished("rejected")
+        return False
 
     async def _resume_ended(self, running: dict[str, QueueState], alive: dict[str, int]) -> None:
         """Resume workflows of ended jobs that the queue lists as running: their worker died or could not record the end.
 
         The resumed workflow deletes leftover blobs and ends.
         """
-        ids, lost = list(running), [job_id for job_id, state in running.items() if state.executor not in alive]
+        ids, lost = list(running), [job_id for job_id, state in running.items() if state.worker not in alive]
 
         def read_ended(connection: sa.Connection) -> dict[str, str]:
             return repository.ended(connection, lost) | repository.ended(
@@ -82,7 +106,7 @@ class Reaper:
         if state is None or state.ended:
             await asyncio.to_thread(self._queue.forget, [suspect.id])
             await self._database.write(lambda connection: self._enqueue(connection, suspect))
-        elif state.waiting or (suspect.state is State.QUEUED and state.executor in alive):
+        elif state.waiting or (suspect.state is State.QUEUED and state.worker in alive):
             return False  # it waits for a slot, or a live worker will claim it
         else:
             await asyncio.to_thread(self._queue.resume, suspect.id, suspect.queue)

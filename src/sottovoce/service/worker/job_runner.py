@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,8 +23,16 @@ from sottovoce.engines.protocols import Skill
 from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.inference import messages as m
-from sottovoce.inference.pool import EngineMisconfigured, Outcome, Pool, ProcessDied, Task, TaskCrashed
-from sottovoce.job import LIVE, REMOVED, Reason, State
+from sottovoce.inference.pool import (
+    EngineMisconfigured,
+    EngineTemporarilyUnavailable,
+    Outcome,
+    Pool,
+    ProcessDied,
+    Task,
+    TaskCrashed,
+)
+from sottovoce.job import LIVE, REJECTED_BUG, REMOVED, Reason, State
 from sottovoce.logs import about
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
@@ -33,19 +42,19 @@ from sottovoce.service.jobs import alignment_text, capabilities, obsolete_blobs,
 from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.speaker_identifiers import Scope, SpeakerIdentifiers
-from sottovoce.service.queue.retry import retry_forever
+from sottovoce.service.queue.retry import retry_while_unavailable
+from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import media_key, result_key, text_key, windows_prefix
-from sottovoce.service.storage.blobs import Missing
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
-from sottovoce.wire.v2.config import parse_job_config
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 REJECTED_POISON = "The media could not be processed: the recogniser stopped working on it {failures} times"
 REJECTED_ENGINE = "The job could not be processed because the engine for it does not start on this server"
 NOT_ALIGNED = "Text could not be aligned to audio"
-REJECTED_BUG = "The job could not be processed because of an internal error"
 
 
 class LeaseLost(Exception):
@@ -65,17 +74,11 @@ class WorkPolicy:
     lease: float = 10.0
     heartbeat: float = 2.0
     max_failures: int = 3
-    keep: float = 7 * 86_400.0
 
     @property
     def lease_ms(self) -> int:
         """The lease in ms, the database's unit."""
         return round(self.lease * 1000)
-
-    @property
-    def keep_ms(self) -> int:
-        """The retention of a finished job in ms, the database's unit."""
-        return round(self.keep * 1000)
 
 
 @dataclass(slots=True)
@@ -123,6 +126,7 @@ class JobRunner:
         self._offers = offered
         self._metrics = region.metrics
         self._outbox = region.outbox
+        self._keep_ms = region.keep_ms
         self._policy = policy
         self._large_work = region.large_work
 
@@ -139,7 +143,7 @@ class JobRunner:
             while True:
                 result = None
                 try:
-                    result = await retry_forever(lambda: self._run_attempt(job_id, last), reraise=(TryAgain, LeaseLost))
+                    result = await _retry(lambda: self._run_attempt(job_id, last))
                 except TryAgain:
                     continue
                 except LeaseLost:
@@ -148,16 +152,45 @@ class JobRunner:
                     with contextlib.suppress(Exception):
                         await asyncio.shield(self._delete_obsolete(job_id))
                     raise
+                except Exception:  # noqa: BLE001 - a bug, or a row of another release: a retry would fail the same way
+                    await self._abandon(job_id)
                 # also when there is a result: if the job is removed before `publish`, nothing else deletes these blobs
-                await retry_forever(lambda: self._delete_obsolete(job_id))
+                await self._clean_up(job_id)
                 return result
 
     async def publish(self, job_id: str, result: dict[str, Any]) -> None:
         """Publish the result of the attempt if it still holds the job, then delete leftover blobs."""
         attempt = int(result["attempt"])
         with about(job=job_id, attempt=str(attempt)):
-            # retry for ever: a failed step ends the workflow, and the job would never finish
-            await retry_forever(lambda: self._publish(job_id, attempt, result))
+            try:
+                # retry as long as it takes: a failed step ends the workflow, and the job would never finish
+                await _retry(lambda: self._publish(job_id, attempt, result))
+            except Exception:  # noqa: BLE001 - as in `work`
+                await self._abandon(job_id)
+
+    async def _abandon(self, job_id: str) -> None:
+        """Reject the job because of the bug that is being handled, by a statement that does not read its row."""
+        _log.exception("job failed with an internal error")
+        self._metrics.broke("job")
+
+        def end(connection: sa.Connection) -> bool:
+            return repository.abandon(
+                connection, job_id, reason=Reason.ENGINE, message=REJECTED_BUG, keep_ms=self._keep_ms
+            )
+
+        try:
+            if await _retry(lambda: self._database.write(end)):
+                self._metrics.finished("rejected")
+        except Exception:  # noqa: BLE001 - nothing is left to try; the log has the trace for the operator
+            _log.exception("job with an internal error not rejected")
+
+    async def _clean_up(self, job_id: str) -> None:
+        """Delete the blobs that an ended job does not need. After a bug, the sweep is left to do it."""
+        try:
+            await _retry(lambda: self._delete_obsolete(job_id))
+        except Exception:  # noqa: BLE001 - the job has ended
+            _log.exception("blobs of an ended job not cleaned up")
+            self._metrics.broke("job")
 
     async def _publish(self, job_id: str, attempt: int, result: dict[str, Any]) -> None:
         found = await self._database.read(lambda connection: repository.get(connection, job_id))
@@ -171,7 +204,7 @@ class JobRunner:
                 result_key=result_key(job_id, attempt),
                 duration_ms=int(result["duration_ms"]),
                 engine=str(result["engine"]),
-                keep_ms=self._policy.keep_ms,
+                keep_ms=self._keep_ms,
             )
             if finished:
                 usage.record(connection, job_id)
@@ -230,9 +263,14 @@ class JobRunner:
             except EngineMisconfigured as broken:  # a retry would occupy a slot that jobs of other engines could use
                 _log.error("engine cannot be started", extra={"why": str(broken)})
                 await self._reject(claimed, Reason.ENGINE, REJECTED_ENGINE)
-            except _FINAL as bug:  # a retry would fail the same way and occupy a slot
+            except Exception as bug:
+                if isinstance(bug, _PASSING) or temporary(bug):
+                    raise
+                # a retry would fail the same way and occupy a slot
                 _log.exception("attempt failed with an internal error", extra={"why": str(bug)})
-                await self._reject(claimed, Reason.ENGINE, REJECTED_BUG)
+                self._metrics.broke("job")
+                told = bug.told if isinstance(bug, TaskCrashed) else ""
+                await self._reject(claimed, Reason.ENGINE, told or REJECTED_BUG)
             return None
 
     async def _attempt_unless_lost(self, job: Job) -> dict[str, Any]:
@@ -279,9 +317,9 @@ class JobRunner:
         }
 
     def _request(self, job: Job) -> Request:
-        if job.config is None:
+        if (request := job_requests.request_of(self._encryptor, job)) is None:
             raise LeaseLost
-        return self._offers.prepared(parse_job_config(self._encryptor.decrypt(job.config)))
+        return self._offers.prepared(request)
 
     def _encrypt_voiceprints(self, job: Job, request: Request, payload: bytes) -> bytes:
         """The result with its voice prints encrypted."""
@@ -380,8 +418,10 @@ class JobRunner:
                         duration_ms=live.duration_ms,
                     )
                 )
-            except sa.exc.OperationalError as error:  # the database is unavailable: keep working and renew later
-                _log.warning("lease not renewed", extra={"why": str(error)})
+            except Exception as error:
+                if not temporary(error):
+                    raise
+                _log.warning("lease not renewed", extra={"why": str(error)})  # keep working and renew later
                 continue
             if not kept:
                 raise LeaseLost
@@ -401,7 +441,10 @@ class JobRunner:
                     text = f"{message.container}, {message.codec}, {message.rate} Hz, {message.channels} channel(s), {length}"
                     await self._note(job, "media", text)
                 case m.Stage():
-                    await self._note(job, message.name, message.note)
+                    if message.trace:
+                        _log.error("stage of a job failed", extra={"stage": message.name, "trace": message.trace})
+                        self._metrics.broke("stage")
+                    await self._note(job, message.name, message.note, "WARNING" if message.trace else "INFO")
                 case _:
                     _log.warning("unexpected message from a child", extra={"kind": message.kind})
 
@@ -438,8 +481,9 @@ class JobRunner:
         pending = await self._outbox.prepare(job, reason)
 
         def reject(connection: sa.Connection) -> bool:
-            keep_ms = self._policy.keep_ms
-            rejected = repository.fail(connection, job.id, job.attempt, reason=reason, message=message, keep_ms=keep_ms)
+            rejected = repository.fail(
+                connection, job.id, job.attempt, reason=reason, message=message, keep_ms=self._keep_ms
+            )
             if rejected:
                 self._outbox.post(connection, job.id, pending)
             return rejected
@@ -458,8 +502,14 @@ class JobRunner:
         await self._database.write(add)
 
 
-_FINAL = (TaskCrashed, Missing, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Errors that a retry does not repair: bugs, a config that no key decrypts, missing media."""
+_PASSING = (LeaseLost, EngineTemporarilyUnavailable)
+"""Exceptions that are no bugs, beside temporary trouble."""
+
+
+async def _retry(work: Callable[[], Awaitable[T]]) -> T:
+    """Call *work* until the database, the blob store and the engine are available; other exceptions pass through."""
+    return await retry_while_unavailable(work, also=(EngineTemporarilyUnavailable,))
+
 
 _REASONS = {
     Kind.INVALID_AUDIO: Reason.INVALID_AUDIO,

@@ -37,8 +37,9 @@ from sottovoce.service.notifications import repository as deliveries
 from sottovoce.service.notifications.model import Callback, Delivery, Kind, PendingDelivery, State
 from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.queue.port import TaskKind
-from sottovoce.service.queue.retry import retry_forever
+from sottovoce.service.queue.retry import retry_while_unavailable
 from sottovoce.service.storage.blobs import Missing
+from sottovoce.service.storage.trouble import temporary
 from sottovoce.service.worker.notification_payload import Payload, PayloadBuilder
 from sottovoce.wire.notifications import body as wire
 from sottovoce.wire.notifications.signatures import ID, SIGNATURE, TIMESTAMP, Signing
@@ -51,6 +52,8 @@ DELIVERY_ID = "Idempotency-Key"
 SLOWEST = 64 << 10
 """Minimum mean rate of sending a body, in bytes per second; it limits the time for large media."""
 
+PATIENCE = 60.0
+"""Seconds for which an attempt waits in its slot for the database or the blob store."""
 _TIMEOUTS = frozenset({FailureKind.TIMEOUT, FailureKind.TOO_SLOW})
 _RESERVED_HEADERS = frozenset(name.lower() for name in (DELIVERY_ID, ID, TIMESTAMP, SIGNATURE))
 
@@ -94,7 +97,26 @@ class Sender:
         Errors of the database and the blob store do not count as an attempt: the call retries until they are over.
         """
         with about(delivery=delivery_id):
-            await retry_forever(lambda: self._attempt(delivery_id, number))
+            try:
+                await retry_while_unavailable(lambda: self._attempt(delivery_id, number), patience=PATIENCE)
+            except Exception as error:  # noqa: BLE001 - see the two cases
+                if temporary(error):  # free the slot for other deliveries: the reaper enqueues this attempt again
+                    _log.warning("delivery postponed", extra={"attempt": number, "why": str(error)})
+                else:  # a bug, or a row of another release: the next attempt would fail the same way
+                    await self._abandon(delivery_id, number)
+
+    async def _abandon(self, delivery_id: str, number: int) -> None:
+        """Record the delivery as failed because of the bug that is being handled, without reading its row."""
+        _log.exception("delivery failed with an internal error", extra={"attempt": number})
+        self._metrics.broke("delivery")
+
+        def end(connection: sa.Connection) -> bool:
+            return deliveries.abandon(connection, delivery_id, number, model.INTERNAL)
+
+        try:
+            await retry_while_unavailable(lambda: self._database.write(end), patience=PATIENCE)
+        except Exception:  # noqa: BLE001 - the reaper enqueues the attempt again
+            _log.exception("delivery with an internal error not ended", extra={"attempt": number})
 
     async def _attempt(self, delivery_id: str, number: int) -> None:
         def wanted(connection: sa.Connection) -> tuple[Delivery, Job | None] | None:
@@ -117,20 +139,25 @@ class Sender:
         with about(job=job.id) if job else contextlib.nullcontext():
             outcome = await self._send(delivery, job)
             # retry only the record, so that a database error does not send twice
-            await retry_forever(lambda: self._record(delivery, job, number, outcome))
+            await retry_while_unavailable(lambda: self._record(delivery, job, number, outcome))
 
     async def _send(self, delivery: Delivery, job: Job | None) -> Outcome:
         try:
-            if delivery.kind is Kind.MAIL or job is None:
+            kind = Kind(delivery.kind)
+            if kind is Kind.MAIL or job is None:
                 return await self._mail(delivery, job)
-            if delivery.kind is Kind.CALLBACK:
+            if kind is Kind.CALLBACK:
                 return await self._call(delivery, job, model.callback_of(self._encryptor, delivery.target))
             return await self._notify(delivery, job, model.notification_of(self._encryptor, delivery.target))
         except Missing:
             return Outcome(delivered=False, public_text="the job was removed during the delivery")
-        except ValueError as error:  # the target cannot be decrypted or parsed: a retry fails the same way
+        except Exception as error:
+            if temporary(error):
+                raise
+            # a bug, or a target that cannot be decrypted or parsed: a retry fails the same way
             _log.exception("delivery failed with an internal error", extra={"why": str(error)})
-            return Outcome(delivered=False, public_text="internal error", final=True)
+            self._metrics.broke("delivery")
+            return Outcome(delivered=False, public_text=model.INTERNAL, final=True)
 
     # ── notifications ──
 
@@ -221,7 +248,7 @@ class Sender:
     async def _record(self, delivery: Delivery, job: Job | None, number: int, outcome: Outcome) -> None:
         left = delivery.tries - number
         again = not outcome.delivered and not outcome.final and left > 0
-        pause = self._policy.pause(delivery.kind, left) if again else None
+        pause = self._policy.pause(Kind(delivery.kind), left) if again else None
         state = State.WAITING if again else State.DELIVERED if outcome.delivered else State.FAILED
         messages = _messages(outcome, last=not again)
         failure_mail = self._failure_mail(delivery, job, outcome) if job and state is State.FAILED else ()
@@ -234,7 +261,7 @@ class Sender:
             text = f"{delivery.place}, attempt {number}: {outcome.public_text}"
             level = "INFO" if outcome.delivered else "WARNING"
             if job is not None:
-                repository.append_log(connection, job.id, stage=delivery.kind.value, text=text, level=level)
+                repository.append_log(connection, job.id, stage=delivery.kind, text=text, level=level)
                 repository.add_errors(connection, self._encryptor, job.id, messages)
                 self._outbox.post(connection, job.id, failure_mail)
             if pause is not None:
@@ -244,7 +271,7 @@ class Sender:
         if not await self._database.write(write):
             return
         fields = {"place": delivery.place, "attempt": number, "outcome": outcome.public_text}
-        self._metrics.delivered(delivery.kind.value, "retried" if again else state.value)
+        self._metrics.delivered(delivery.kind, "retried" if again else state.value)
         if state is State.FAILED:
             _log.warning("delivery failed permanently", extra=fields)
         else:
@@ -252,7 +279,7 @@ class Sender:
 
     def _failure_mail(self, delivery: Delivery, job: Job, outcome: Outcome) -> tuple[PendingDelivery, ...]:
         """The mail about a failed callback."""
-        if delivery.kind is not Kind.CALLBACK:
+        if delivery.kind != Kind.CALLBACK:
             return ()
         try:
             email = model.callback_of(self._encryptor, delivery.target).email

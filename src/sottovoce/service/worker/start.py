@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -24,20 +24,19 @@ from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.jobs.deletion import JobDeletion
 from sottovoce.service.plan import Plan
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue, DbosWorker
-from sottovoce.service.queue.interval_lock import IntervalLock
-from sottovoce.service.queue.port import TaskHandler, TaskKind
+from sottovoce.service.queue.backend import open_worker
+from sottovoce.service.queue.port import JobQueue, TaskHandler, TaskKind, WorkerSetup
+from sottovoce.service.queue.scheduler import PeriodicTask
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.retention.policy import RetentionPolicy
 from sottovoce.service.retention.project_cleanup import ProjectCleanup
-from sottovoce.service.retention.sweep import Retention, SweepScheduler
+from sottovoce.service.retention.sweep import SWEEP, THOROUGH_SWEEP, Retention
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.s3_multipart import MultipartUploads
 from sottovoce.service.worker import attempt_tasks
 from sottovoce.service.worker.attempt_reaper import AttemptReaper
 from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
 from sottovoce.service.worker.job_runner import JobRunner, WorkPolicy
-from sottovoce.service.worker.periodic import PeriodicTask
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class Worker:
         plan: Plan,
         region: RegionContext,
         control: Database,
-        queue: DbosQueue,
+        queue: JobQueue,
         pool: Pool,
         offers: CapabilityTable,
         deletion: JobDeletion,
@@ -93,35 +92,35 @@ class Worker:
             lease=plan.lease,
             heartbeat=plan.heartbeat,
             max_failures=plan.max_failures,
-            keep=plan.keep,
         )
         runner = JobRunner(region=self._region, pool=self._pool, offered=self._offers, policy=policy)
         beat = partial(worker_registry.beat, worker_id=owner, capabilities=self._offers.engines, slots=plan.slots)
         with self._region.database.writing() as connection:
             beat(connection)
         self._undo.callback(self._deregister, owner)
-        worker = DbosWorker(
-            self._region.database,
+        retention = self._retention()
+        setup = WorkerSetup(
             executor=owner,
             slots=plan.slots,
             poll=plan.poll,
             queues=plan.queues,
             steps=(runner.work, runner.publish),
-            handlers=self._task_handlers(),
+            handlers=self._task_handlers(retention),
             per_account=plan.running_jobs,
         )
+        worker = open_worker(self._region.database, setup)
         self._undo.callback(worker.drain, plan.drain)
         worker.launch()
         return [
             PeriodicTask(name="heartbeat", interval=plan.heartbeat, do=partial(self._region.database.write, beat)),
-            *self._reaper_tasks(),
+            *self._region_tasks(retention),
         ]
 
-    def _task_handlers(self) -> Mapping[TaskKind, TaskHandler]:
+    def _task_handlers(self, retention: Retention) -> Mapping[TaskKind, TaskHandler]:
         """The handlers of deliveries, fetches and retention."""
         outbound = Outbound(self._plan.task_settings.outbound)
         self._undo.callback(_close, outbound)
-        sweeps = TaskHandler(attempt=self._retention().attempt, slots=1, alone=True)
+        sweeps = TaskHandler(attempt=retention.attempt, slots=1, alone=True)
         return {**attempt_tasks.handlers(self._region, outbound, self._plan.task_settings), TaskKind.RETENTION: sweeps}
 
     def _retention(self) -> Retention:
@@ -137,7 +136,6 @@ class Worker:
             metrics=self._region.metrics,
             policy=RetentionPolicy(keep_ms=round(plan.keep * 1000), tombstone_ms=round(plan.tombstones * 1000)),
             scratch=plan.folder.scratch if plan.embedded else None,
-            thorough_every=plan.sweep,
         )
 
     def _scratch(self, owner: str) -> Path:
@@ -154,46 +152,28 @@ class Worker:
         with contextlib.suppress(sa.exc.SQLAlchemyError), self._region.database.writing() as connection:
             worker_registry.leave(connection, owner)
 
-    def _reaper_tasks(self) -> list[PeriodicTask]:
+    def _region_tasks(self, retention: Retention) -> list[PeriodicTask]:
         """The region's periodic tasks. At each interval, one of the region's workers runs them."""
-        plan = self._plan
-        lease_ms = round(plan.lease * 1000)
-        policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms)
-        reaper = Reaper(self._region.database, self._queue, self._region.metrics, policy)
-        attempt_reaper = AttemptReaper(self._region.database, self._queue, policy)
-        sweep_scheduler = SweepScheduler(self._region.database, self._queue, plan.retention)
-
-        def once_per_region(
-            name: str, interval: float, delay: float, do: Callable[[], Awaitable[object]]
-        ) -> PeriodicTask:
-            lock = IntervalLock(self._region.database, name, interval)
-
-            async def run() -> None:
-                if await lock.acquire():
-                    await do()
-
-            return PeriodicTask(name=name, interval=interval, delay=delay, do=run)
-
+        plan, database = self._plan, self._region.database
+        lease_ms, region = round(plan.lease * 1000), plan.folder.region
+        policy = ReaperPolicy(lease_ms=lease_ms, stranded_ms=2 * lease_ms, keep_ms=self._region.keep_ms)
+        reaper = Reaper(database, self._queue, self._region.metrics, policy)
+        attempt_reaper = AttemptReaper(database, self._queue, self._region.metrics, policy)
+        settlement = SettlementJob(self._control, database, region, plan.pricing, self._region.metrics)
+        usage = UsageReplicator(self._control, database, region, self._region.metrics)
+        projects = ProjectCleanup(self._control, database, self._deletion, self._region.metrics)
+        sweep = partial(retention.enqueue, SWEEP, plan.retention)
+        thorough_sweep = partial(retention.enqueue, THOROUGH_SWEEP, plan.sweep)
+        task = partial(PeriodicTask, once_per_region=True)
         # the reapers wait for one lease, so that jobs which this process recovers at its start are claimed again by then
         return [
-            once_per_region("reaper", plan.lease / 2, plan.lease, reaper.tick),
-            once_per_region("errand reaper", plan.lease / 2, plan.lease, attempt_reaper.tick),
-            once_per_region(
-                "credits",
-                SETTLING,
-                0.0,
-                SettlementJob(self._control, self._region.database, plan.folder.region, plan.pricing).tick,
-            ),
-            once_per_region("retention", plan.retention, plan.lease, sweep_scheduler.tick),
-            once_per_region(
-                "usage", COPYING, 0.0, UsageReplicator(self._control, self._region.database, plan.folder.region).tick
-            ),
-            once_per_region(
-                "deleted projects",
-                300.0,
-                60.0,
-                ProjectCleanup(self._control, self._region.database, self._deletion).tick,
-            ),
+            task(name="reaper", interval=plan.lease / 2, delay=plan.lease, do=reaper.tick),
+            task(name="errand reaper", interval=plan.lease / 2, delay=plan.lease, do=attempt_reaper.tick),
+            task(name="credits", interval=SETTLING, do=settlement.tick),
+            task(name="retention", interval=plan.retention, delay=plan.lease, do=sweep),
+            task(name="sweep", interval=plan.sweep, delay=plan.sweep, do=thorough_sweep),
+            task(name="usage", interval=COPYING, do=usage.tick),
+            task(name="deleted projects", interval=300.0, delay=60.0, do=projects.tick),
         ]
 
 

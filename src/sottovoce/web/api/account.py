@@ -24,7 +24,7 @@ from sottovoce.service.identity.login_throttle import Throttled
 from sottovoce.service.identity.registration import AccountPolicy, AccountService, Login
 from sottovoce.service.identity.users import User
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.storage.database import DATABASE_AWAY, Connection, Database
+from sottovoce.service.storage.database import Connection, Database
 from sottovoce.web import link_page, request_body, responses
 from sottovoce.web.routing import Handler, Route
 from sottovoce.wire import accounts as wire
@@ -258,10 +258,10 @@ def _with_errors(handler: Handler, public_host: str | None) -> Handler:
             if request.method == "POST":
                 _check_type(request)
             return await handler(request)
-        except Refused as refused:
+        except Exception as error:
+            if (refused := responses.translated(error)) is None:
+                raise
             return _refusal(refused)
-        except DATABASE_AWAY:
-            return _refusal(Refused(Kind.UNAVAILABLE, "the database is not available; try again"))
 
     return answer
 

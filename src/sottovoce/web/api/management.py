@@ -20,7 +20,7 @@ from sottovoce.service.identity.projects import Project
 from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
 from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.runtime import Runtime
-from sottovoce.service.storage.database import DATABASE_AWAY, Connection
+from sottovoce.service.storage.database import Connection
 from sottovoce.web import auth, responses
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import MANAGEMENT
@@ -44,7 +44,7 @@ class Management:
         self._api_key_cache = runtime.api_key_cache
         self._region = runtime.plan.folder.region
         self._issuer = TokenIssuer(runtime.control, runtime.encryptor, self._region)
-        self._cleanup = ProjectCleanup(runtime.control, runtime.database, runtime.deletion)
+        self._cleanup = ProjectCleanup(runtime.control, runtime.database, runtime.deletion, runtime.metrics)
 
     # ── keys ──
 
@@ -253,10 +253,10 @@ def _with_errors(operation: Operation, handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
-        except Refused as refused:
+        except Exception as error:
+            if (refused := responses.translated(error)) is None:
+                raise
             return _refusal(operation, refused)
-        except DATABASE_AWAY:
-            return _refusal(operation, Refused(Kind.UNAVAILABLE, "the control database is not available; try again"))
 
     return answer
 

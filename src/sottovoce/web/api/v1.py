@@ -29,7 +29,6 @@ from sottovoce.service.jobs.submission import Submission
 from sottovoce.service.jobs.v1_view import RENDER, V1ViewBuilder
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.blob_keys import media_key, text_key
-from sottovoce.service.storage.database import DATABASE_AWAY
 from sottovoce.web import auth, responses
 from sottovoce.web.routing import Handler, Route
 from sottovoce.web.uploads import Form, Limits, announced, kept, receive, submitted_text
@@ -284,11 +283,8 @@ class LegacyApi:
         return caller, caller.user_id
 
     async def _control(self, query: "store.Look[store.T]") -> "store.T":
-        """The result of *query* in the control database. Raises `Refused(UNAVAILABLE)` when the database is not available."""
-        try:
-            return await self._runtime.control.read(query)
-        except DATABASE_AWAY as away:
-            raise Refused(Kind.UNAVAILABLE, "the control database is not available; try again") from away
+        """The result of *query* in the control database."""
+        return await self._runtime.control.read(query)
 
     async def _job(self, request: Request, caller: Caller) -> Job:
         given = request.path_params["job_id"]

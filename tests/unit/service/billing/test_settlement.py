@@ -12,6 +12,7 @@ from sottovoce.service.billing.credit_holds import Pricing
 from sottovoce.service.billing.ledger import EntryKind
 from sottovoce.service.billing.settlement import GRACE_MS, SettlementJob
 from sottovoce.service.jobs import repository
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage.database import Database
 from tests.unit.service.billing.credit_values import BACKENDS, REGION, Bank, again, bank, nowhere
 
@@ -27,7 +28,7 @@ def _bank(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bank]:
 
 
 def tick(bank: Bank, pricing: Pricing = TARIFF) -> None:
-    asyncio.run(SettlementJob(bank.control, bank.region, REGION, pricing).tick())
+    asyncio.run(SettlementJob(bank.control, bank.region, REGION, pricing, Metrics()).tick())
 
 
 def twice(bank: Bank) -> None:
@@ -136,18 +137,43 @@ def test_what_one_transaction_could_not_close_the_next_tick_does(bank: Bank, mon
         bank.rejected(job_id)
     give_back = ledger.give_back
 
+    class Killed(BaseException):
+        pass
+
     def dies(connection, held, kind):
         if held.job_id == "b":
-            raise ZeroDivisionError
+            raise Killed
         return give_back(connection, held, kind)
 
     monkeypatch.setattr(ledger, "give_back", dies)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Killed):
         tick(bank)
     assert (bank.held(), bank.balance()) == (["a", "b", "c"], 8)
     monkeypatch.undo()
     twice(bank)
     assert (bank.held(), bank.balance()) == ([], 20)
+
+
+def test_a_hold_that_cannot_be_closed_stops_no_other(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for job_id in ("a", "b", "c"):
+        bank.hold(job_id, 4)
+        bank.queued(job_id)
+        bank.rejected(job_id)
+    give_back = ledger.give_back
+
+    def broken(connection, held, kind):
+        if held.job_id == "b":
+            raise ZeroDivisionError
+        return give_back(connection, held, kind)
+
+    monkeypatch.setattr(ledger, "give_back", broken)
+    settler = SettlementJob(bank.control, bank.region, REGION, TARIFF, Metrics())
+    for _ in range(3):
+        asyncio.run(settler.tick())
+    assert (bank.held(), bank.balance()) == (["b"], 16)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["credits of a job not settled"]
 
 
 def test_many_settlers_close_each_hold_once(bank: Bank) -> None:
@@ -165,7 +191,7 @@ def test_many_settlers_close_each_hold_once(bank: Bank) -> None:
     controls, regions = ([again(database) for _ in range(4)] for database in (bank.control, bank.region))
 
     def settle(control: Database, region: Database) -> None:
-        asyncio.run(SettlementJob(control, region, REGION, TARIFF).tick())
+        asyncio.run(SettlementJob(control, region, REGION, TARIFF, Metrics()).tick())
 
     try:
         with ThreadPoolExecutor(4) as threads:
@@ -285,7 +311,7 @@ def test_ticks_go_on_where_the_last_one_ended_and_begin_anew(bank: Bank, monkeyp
     for job_id in "abcde":
         bank.hold(job_id, 1)
         bank.queued(job_id)
-    settler = SettlementJob(bank.control, bank.region, REGION, TARIFF)
+    settler = SettlementJob(bank.control, bank.region, REGION, TARIFF, Metrics())
 
     def after_a_tick() -> list[str]:
         asyncio.run(settler.tick())
@@ -321,7 +347,7 @@ def test_a_database_that_is_away_is_told_of_once_and_waited_for(
     bank: Bank, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = nowhere(tmp_path)
-    settler = SettlementJob(away, bank.region, REGION, TARIFF)
+    settler = SettlementJob(away, bank.region, REGION, TARIFF, Metrics())
     try:
         for _ in range(3):
             asyncio.run(settler.tick())

@@ -15,6 +15,7 @@ from sottovoce.service.billing.usage_replication import UsageReplicator
 from sottovoce.service.identity import projects
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.deletion import JobDeletion
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.retention import project_cleanup
 from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.storage import schema as t
@@ -75,7 +76,7 @@ def untold(bank: Bank) -> list[str]:
 
 
 def tick(bank: Bank, control: Database | None = None, region: str = REGION) -> None:
-    asyncio.run(UsageReplicator(control or bank.control, bank.region, region).tick())
+    asyncio.run(UsageReplicator(control or bank.control, bank.region, region, Metrics()).tick())
 
 
 def used(bank: Bank, **period: int | None) -> tuple[int, int, list[Line]]:
@@ -218,7 +219,7 @@ def test_every_row_is_copied_once(bank: Bank, monkeypatch: pytest.MonkeyPatch) -
 def test_what_one_tick_has_no_time_for_the_next_one_does(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_replication, "PAGE", 2)
     monkeypatch.setattr(usage_replication, "PAGES", 1)
-    keeper = UsageReplicator(bank.control, bank.region, REGION)
+    keeper = UsageReplicator(bank.control, bank.region, REGION, Metrics())
     for number in range(3):
         done(bank, f"job{number}")
     asyncio.run(keeper.tick())
@@ -231,17 +232,40 @@ def test_a_kill_between_the_copy_and_its_mark_changes_nothing(bank: Bank, monkey
     done(bank, "a")
     done(bank, "b")
 
+    class Killed(BaseException):
+        pass
+
     def dies(*_: Any, **__: Any) -> None:
-        raise InterruptedError
+        raise Killed
 
     with monkeypatch.context() as killed:
         killed.setattr(usage_replication, "_mark_copied", dies)
-        with pytest.raises(InterruptedError):
+        with pytest.raises(Killed):
             tick(bank)
     once = copied(bank)
     assert (len(once), untold(bank)) == (2, ["a", "b"])
     tick(bank)
     assert (copied(bank), untold(bank)) == (once, [])
+
+
+def test_a_record_that_cannot_be_copied_stops_no_other(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for job_id in ("a", "b", "c"):
+        done(bank, job_id)
+    copy = usage_replication._copy
+
+    def broken(connection: Any, region: str, rows: Any) -> set[int]:
+        if any(row["job_id"] == "b" for row in rows):
+            raise TypeError("a bug")
+        return copy(connection, region, rows)
+
+    monkeypatch.setattr(usage_replication, "_copy", broken)
+    keeper = UsageReplicator(bank.control, bank.region, REGION, Metrics())
+    for _ in range(3):
+        asyncio.run(keeper.tick())
+    assert ([job_id for _, job_id, _ in copied(bank)], untold(bank)) == (["a", "c"], ["b"])
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["usage of a job not copied"]
 
 
 def test_several_may_copy_at_the_same_time(bank: Bank) -> None:
@@ -250,7 +274,7 @@ def test_several_may_copy_at_the_same_time(bank: Bank) -> None:
     ways = [(again(bank.control), again(bank.region)) for _ in range(4)]
     try:
         with ThreadPoolExecutor(4) as threads:
-            keepers = [UsageReplicator(control, region, REGION) for control, region in ways]
+            keepers = [UsageReplicator(control, region, REGION, Metrics()) for control, region in ways]
             list(threads.map(lambda keeper: asyncio.run(keeper.tick()), keepers))
     finally:
         for way in ways:
@@ -265,7 +289,7 @@ def test_a_control_database_that_is_away_only_delays(
 ) -> None:
     done(bank, "a")
     away = nowhere(tmp_path)
-    keeper = UsageReplicator(away, bank.region, REGION)
+    keeper = UsageReplicator(away, bank.region, REGION, Metrics())
     try:
         for _ in range(3):
             asyncio.run(keeper.tick())
@@ -299,7 +323,7 @@ def project(bank: Bank, name: str = "second") -> int:
 
 def clearing(bank: Bank, folder: Path) -> ProjectCleanup:
     deletion = JobDeletion(bank.region, Blobs.open(f"file://{folder}/blobs", {}), FakeQueue())
-    return ProjectCleanup(bank.control, bank.region, deletion)
+    return ProjectCleanup(bank.control, bank.region, deletion, Metrics())
 
 
 def delete(bank: Bank, project_id: int) -> None:
@@ -421,7 +445,7 @@ def test_a_project_cannot_be_deleted_while_its_usage_is_copied(bank: Bank) -> No
     theirs = project(bank)
     done(bank, "a", project_id=theirs)
     with bank.region.reading() as connection:
-        rows = usage_replication._uncopied(connection)
+        rows = usage_replication._uncopied(connection, but=())
     with bank.control.writing() as copying:
         assert usage_replication._copy(copying, REGION, rows) == set()
         with bank.control.reading() as deleting:

@@ -11,7 +11,8 @@ from sottovoce.service.identity import api_keys, projects
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.deletion import JobDeletion
-from sottovoce.service.queue.dbos_queue import DbosQueue
+from sottovoce.service.metrics import Metrics
+from sottovoce.service.queue.backend import open_queue
 from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
@@ -97,9 +98,9 @@ def test_what_a_deleted_project_held_is_removed_and_nothing_else(tmp_path: Path,
         projects.delete(connection, 1, made.id)
     with migrated(tmp_path) as region:
         blobs = Blobs.open(f"file://{tmp_path}/blobs", {})
-        queue = DbosQueue(region)
+        queue = open_queue(region)
         try:
-            clearing = ProjectCleanup(control, region, JobDeletion(region, blobs, queue))
+            clearing = ProjectCleanup(control, region, JobDeletion(region, blobs, queue), Metrics())
             asyncio.run(_clear(clearing, region, blobs, made.id, how))
         finally:
             queue.close()

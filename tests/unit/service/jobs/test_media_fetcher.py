@@ -2,6 +2,7 @@
 """Fetching from servers on real sockets."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -299,7 +300,7 @@ def test_a_cancelled_attempt_leaves_nothing(region: Region) -> None:
 
 
 def test_our_own_trouble_is_waited_out_and_counts_for_nothing(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    trouble = [OSError("the store is away")]
+    trouble = [OSError(errno.EROFS, "the store is away")]
     close = BlobWriter.close
 
     async def troubled(self: BlobWriter) -> None:

@@ -8,15 +8,18 @@ from functools import cache, partial
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import Event
 from sottovoce.service.jobs import repository
+from sottovoce.service.jobs.model import Message
 from sottovoce.service.limits import quotas
 from sottovoce.service.limits.quotas import Quota, Usage
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
+from sottovoce.service.storage.encryption import Encryptor
 from tests.backends import Postgres
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import CALLER, migrated, new_job
@@ -115,3 +118,20 @@ def test_who_is_refused_leaves_no_number_behind(database):
     assert [submit(database, quota, number) for number in range(4)][2:] == [Kind.TOO_MANY_JOBS] * 2
     with database.reading() as connection:
         assert connection.execute(sa.select(t.counters.c.value).where(t.counters.c.name == "v1")).scalar_one() == 2
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_deliveries_of_one_job_that_fail_together_do_not_wait_for_each_other(database: Database) -> None:
+    """Each adds a line to the job's log, then an error to the job; each line holds a lock on the job's key."""
+    encryptor = Encryptor([Fernet.generate_key()])
+    with database.writing() as connection:
+        repository.insert(connection, new_job("job0000001"))
+    with database.writing() as first, database.writing() as second:
+        for connection in (first, second):
+            connection.execute(sa.text("SET LOCAL lock_timeout = 2000"))
+            repository.append_log(connection, "job0000001", stage="notification", text="it failed")
+        repository.add_errors(first, encryptor, "job0000001", [Message(public_text="first")])
+    with database.reading() as connection:
+        found = repository.get(connection, "job0000001")
+    assert found
+    assert [error.message for error in found.errors] == ["first"]

@@ -1,7 +1,7 @@
 # ruff: noqa: ASYNC110 - polling is what a test can do
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,24 +34,24 @@ from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor
 from tests.servers import PATIENCE
-from tests.unit.service.service_values import CALLER, CONFIG, FakePool, Script, migrated, off_thread
+from tests.unit.service.service_values import CALLER, CONFIG, FakePool, FakeQueue, Script, migrated, off_thread
 
 ID = "job0000001"
 
 
-class Queue:
+class Queue(FakeQueue):
     """Obeys the port; what it was handed counts once the transaction is committed."""
 
     def __init__(self) -> None:
-        self.submitted: list[tuple[str, str, str]] = []
-        self.sent: list[tuple[str, str, int, float]] = []
+        super().__init__()
+        self.handed: list[tuple[str, str, str]] = []
         self.before: Callable[[], None] = lambda: None
 
     def submit(self, connection: sa.Connection, job_id: str, *, queue: str, account: str, priority: int) -> None:
         assert connection.in_transaction()
         assert priority == 10
         self.before()
-        self.submitted.append((job_id, queue, account))
+        self.handed.append((job_id, queue, account))
 
     def enqueue(
         self, connection: sa.Connection, task_kind: TaskKind, subject: str, attempt: int, *, delay: float = 0.0
@@ -59,12 +59,6 @@ class Queue:
         assert connection.in_transaction()
         self.before()
         self.sent.append((task_kind.value, subject, attempt, delay))
-
-    def cancel(self, *entries: str) -> None:
-        raise NotImplementedError
-
-    def forget(self, job_ids: Sequence[str]) -> None:
-        raise NotImplementedError
 
 
 async def see(task: Task, listen: Listener) -> Outcome:
@@ -86,6 +80,7 @@ class Desk:
         metrics = Metrics()
         return JobSubmitter(
             region=RegionContext(
+                keep_ms=1000,
                 database=self.database,
                 blobs=self.blobs,
                 encryptor=self.encryptor,
@@ -104,7 +99,6 @@ class Desk:
             credit_reservations=CreditReservations(
                 self.database, "eu1", Pricing()
             ),  # nothing is billed, so nothing is asked
-            keep_ms=1000,
         )
 
     async def submission(self, job_id: str = ID, **changes: object) -> Submission:
@@ -154,7 +148,7 @@ def test_an_accepted_job_is_durable_queued_and_sealed(desk: Desk) -> None:
         assert found.config
         assert b"transcription" not in found.config
         assert desk.encryptor.decrypt(found.config) == CONFIG
-        assert desk.queue.submitted == [(ID, "batch", "1")]
+        assert desk.queue.handed == [(ID, "batch", "1")]
         assert await desk.blobs.keys("jobs/") == [media_key(ID)]
 
     asyncio.run(go())
@@ -168,7 +162,7 @@ def test_media_to_be_fetched_is_not_looked_at_and_no_recogniser_waits_for_it(des
         found = desk.job()
         assert found
         assert (found.data_name, found.media_bytes, found.duration_ms, found.fetch_attempts) == ("", 0, 0, 0)
-        assert desk.queue.submitted == []
+        assert desk.queue.handed == []
         assert desk.queue.sent == [("fetch", ID, 1, 0.0)]
 
     asyncio.run(go())
@@ -267,7 +261,7 @@ def test_the_same_idempotency_key_gives_the_same_job(desk: Desk) -> None:
             await submitter.accept(await desk.submission("c", idempotency_key="k", data_name="other.wav"))
         assert refused.value.at == "Idempotency-Key"
         assert await desk.blobs.keys("jobs/") == [media_key("a")]
-        assert {job_id for job_id, _, _ in desk.queue.submitted} == {"a"}
+        assert {job_id for job_id, _, _ in desk.queue.handed} == {"a"}
 
     asyncio.run(go())
 

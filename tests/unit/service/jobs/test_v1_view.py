@@ -255,7 +255,7 @@ def test_a_callback_that_nobody_takes_ends_in_a_mail(region: Region) -> None:
     assert len(heard) == 3
     states = {each.kind: each.state for each in told}
     assert states == {Kind.CALLBACK: model.State.FAILED, Kind.MAIL: model.State.WAITING}
-    mail = model.mail_of(region.encryptor, next(each.target for each in told if each.kind is Kind.MAIL))
+    mail = model.mail_of(region.encryptor, next(each.target for each in told if each.kind == Kind.MAIL))
     assert mail.to == "ada@example.org"
     assert "Response status: 418" in mail.body
     assert region.job().state is State.DONE

@@ -35,7 +35,7 @@ def shelf(monkeypatch):
     shelf = ModelStore()
     states: dict[str, State] = {}
     monkeypatch.setattr(repository, "states", lambda _, ids: {one: states[one] for one in ids if one in states})
-    monkeypatch.setattr(repository, "get_many", lambda _, ids: {one: states[one] for one in ids if one in states})
+    monkeypatch.setattr(repository, "read_many", lambda _, ids: {one: states[one] for one in ids if one in states})
     shelf.states = states  # type: ignore[attr-defined]
     return shelf
 

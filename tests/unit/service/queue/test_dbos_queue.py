@@ -17,6 +17,7 @@ from dbos import DBOS
 
 from sottovoce.service.jobs import repository
 from sottovoce.service.queue.dbos_queue import DbosQueue, DbosWorker, Json
+from sottovoce.service.queue.port import WorkerSetup
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
 from tests.servers import PATIENCE, until
@@ -61,12 +62,14 @@ def working(
 ) -> Iterator[DbosWorker]:
     worker = DbosWorker(
         database,
-        executor="embedded",
-        slots=slots,
-        poll=poll,
-        queues=[BATCH],
-        steps=(hands.work, hands.publish),
-        per_account=per_account,
+        WorkerSetup(
+            executor="embedded",
+            slots=slots,
+            poll=poll,
+            queues=[BATCH],
+            steps=(hands.work, hands.publish),
+            per_account=per_account,
+        ),
     )
     try:
         worker.launch()
@@ -253,7 +256,7 @@ def test_a_drain_leaves_unfinished_work_for_the_next_start(database: Database, q
     assert first.published == []
     assert rows(database, "status") == ["PENDING"]
     state = queue.states(["a"])["a"]
-    assert (state.ended, state.waiting, state.executor) == (False, False, "embedded")
+    assert (state.ended, state.waiting, state.worker) == (False, False, "embedded")
     second = TaskHandler()
     with working(database, second):
         until(lambda: second.published, "the result")
@@ -264,12 +267,15 @@ KILLED = """
 import asyncio, os, sys
 from sottovoce.service.storage.database import Database
 from sottovoce.service.queue.dbos_queue import DbosWorker
+from sottovoce.service.queue.port import WorkerSetup
 database = Database(sys.argv[1])
 async def work(job_id):
     return {"attempt": 1}
 async def publish(job_id, result):
     os.kill(os.getpid(), 9)
-worker = DbosWorker(database, executor="embedded", slots=1, poll=0.02, queues=["batch"], steps=(work, publish))
+worker = DbosWorker(
+    database, WorkerSetup(executor="embedded", slots=1, poll=0.02, queues=["batch"], steps=(work, publish))
+)
 worker.launch()
 import time
 time.sleep(600)

@@ -15,7 +15,7 @@ from dbos import DBOS
 
 from sottovoce.service.jobs import repository
 from sottovoce.service.queue.dbos_queue import DbosQueue, DbosWorker
-from sottovoce.service.queue.port import TaskHandler, TaskKind, entry_of
+from sottovoce.service.queue.port import TaskHandler, TaskKind, WorkerSetup, entry_of
 from sottovoce.service.storage.database import Database
 from tests.servers import PATIENCE, until
 from tests.unit.service.service_values import migrated, new_job
@@ -52,12 +52,14 @@ def working(
     """A worker whose jobs never end, and whose deliveries are *attempt*."""
     worker = DbosWorker(
         database,
-        executor="embedded",
-        slots=1,
-        poll=0.02,
-        queues=[BATCH],
-        steps=(hang, nothing),
-        handlers={task_kind: TaskHandler(attempt=attempt, slots=slots) for task_kind in TaskKind},
+        WorkerSetup(
+            executor="embedded",
+            slots=1,
+            poll=0.02,
+            queues=[BATCH],
+            steps=(hang, nothing),
+            handlers={task_kind: TaskHandler(attempt=attempt, slots=slots) for task_kind in TaskKind},
+        ),
     )
     try:
         worker.launch()
@@ -96,7 +98,7 @@ def test_errands_are_run_beside_jobs_that_hold_all_slots(database: Database, que
             queue.submit(connection, f"job{number}", queue=BATCH, account="1", priority=10)
     entry = go(database, queue, "one", 3)
     with working(database, note):
-        until(lambda: status(queue, entry) == "SUCCESS", "the attempt")
+        until(lambda: status(queue, entry) == "done", "the attempt")
     assert note.made == [("one", 3)]
 
 
@@ -113,10 +115,10 @@ def test_a_delay_holds_no_slot_survives_the_worker_and_ends(database: Database, 
         late = go(database, queue, "late", delay=3.0)
         assert queue.states([late])[late].delayed
         entry = go(database, queue, "now")
-        until(lambda: status(queue, entry) == "SUCCESS", "the attempt that does not wait")
+        until(lambda: status(queue, entry) == "done", "the attempt that does not wait")
     assert note.made == [("now", 1)]
     with working(database, note, slots=1):
-        until(lambda: status(queue, late) == "SUCCESS", "the delayed attempt")
+        until(lambda: status(queue, late) == "done", "the delayed attempt")
     assert note.made == [("now", 1), ("late", 1)]
 
 
@@ -125,7 +127,7 @@ def test_a_delay_that_does_not_end_by_itself_can_be_ended(database: Database, qu
     with working(database, note):
         entry = go(database, queue, "one", delay=86_400)
         queue.resume(entry, TaskKind.DELIVERY.value)
-        until(lambda: status(queue, entry) == "SUCCESS", "the attempt")
+        until(lambda: status(queue, entry) == "done", "the attempt")
 
 
 def test_cancelling_stops_attempts_wherever_they_are(database: Database, queue: DbosQueue) -> None:
@@ -144,7 +146,7 @@ def test_cancelling_stops_attempts_wherever_they_are(database: Database, queue: 
         assert started.wait(PATIENCE)
         queue.cancel(*entries, "no such entry")
         assert stopped.wait(PATIENCE)
-        until(lambda: {status(queue, each) for each in entries} == {"CANCELLED"}, "cancelled entries")
+        until(lambda: {status(queue, each) for each in entries} == {"cancelled"}, "cancelled entries")
 
 
 def test_slots_bound_how_many_are_under_way(database: Database, queue: DbosQueue) -> None:
@@ -159,7 +161,7 @@ def test_slots_bound_how_many_are_under_way(database: Database, queue: DbosQueue
 
     entries = [go(database, queue, f"s{number}") for number in range(5)]
     with working(database, slow, slots=2):
-        until(lambda: all(status(queue, each) == "SUCCESS" for each in entries), "all")
+        until(lambda: all(status(queue, each) == "done" for each in entries), "all")
     assert max(most) <= 3  # the queue counts what it has handed out; a loaded machine takes a while from hand to hand
 
 
@@ -167,14 +169,17 @@ KILLED = """
 import os, sys, time
 from sottovoce.service.storage.database import Database
 from sottovoce.service.queue.dbos_queue import DbosWorker
-from sottovoce.service.queue.port import TaskHandler, TaskKind
+from sottovoce.service.queue.port import TaskHandler, TaskKind, WorkerSetup
 async def work(job_id): ...
 async def publish(job_id, result): ...
 async def attempt(subject, number):
     os.kill(os.getpid(), 9)
 worker = DbosWorker(
-    Database(sys.argv[1]), executor="embedded", slots=1, poll=0.02, queues=["batch"], steps=(work, publish),
-    handlers={TaskKind.DELIVERY: TaskHandler(attempt=attempt, slots=1)},
+    Database(sys.argv[1]),
+    WorkerSetup(
+        executor="embedded", slots=1, poll=0.02, queues=["batch"], steps=(work, publish),
+        handlers={TaskKind.DELIVERY: TaskHandler(attempt=attempt, slots=1)},
+    ),
 )
 worker.launch()
 time.sleep(600)
@@ -187,12 +192,12 @@ def test_kill_9_in_mid_attempt_makes_it_again_after_the_next_start(database: Dat
     assert ran.returncode == -9, ran.stderr.decode()
     note = Note()
     with working(database, note):
-        until(lambda: status(queue, entry) == "SUCCESS", "the attempt")
+        until(lambda: status(queue, entry) == "done", "the attempt")
     assert note.made == [("one", 2)]
 
 
 def test_a_queue_of_jobs_cannot_have_an_errands_name(database: Database) -> None:
     with pytest.raises(ValueError, match="cannot be called fetch"):
         DbosWorker(
-            database, executor="x", slots=1, poll=1, queues=["batch", "fetch"], steps=(hang, nothing), handlers={}
+            database, WorkerSetup(executor="x", slots=1, poll=1, queues=["batch", "fetch"], steps=(hang, nothing))
         )

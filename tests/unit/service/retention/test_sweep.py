@@ -1,12 +1,13 @@
 """Retention over days that pass in the database: what is over goes, whole, and nothing else."""
 
 import asyncio
+import errno
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from sottovoce.service.queue.port import TaskKind
 from sottovoce.service.retention import policy as retention_policy
 from sottovoce.service.retention.orphan_sweeper import Sweeper
 from sottovoce.service.retention.policy import RetentionPolicy
-from sottovoce.service.retention.sweep import Retention, SweepResult, SweepScheduler
+from sottovoce.service.retention.sweep import SWEEP, THOROUGH_SWEEP, Retention, SweepResult
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
@@ -291,7 +292,7 @@ def test_the_queue_forgets_what_has_ended(house: House) -> None:
 # ── interrupted ──
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """As if the process had been killed."""
 
 
@@ -324,11 +325,41 @@ def test_a_tombstone_with_something_left_is_not_forgotten(house: House) -> None:
 def test_a_failure_of_one_sweep_is_no_end(house: House, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Sweeper):
         async def sweep(self) -> int:
-            raise OSError("no disk")
+            raise trouble.pop()
 
-    sweeps = house.retention(sweeper=Broken(house.database, house.blobs), thorough_every=0.0)
-    asyncio.run(sweeps.attempt("sweep", 1))
-    assert "retention sweep failed" in caplog.text
+    trouble = [TypeError("a bug"), OSError(errno.EIO, "no disk")]
+    sweeps = house.retention(sweeper=Broken(house.database, house.blobs))
+    asyncio.run(sweeps.attempt(THOROUGH_SWEEP, 1))
+    asyncio.run(sweeps.attempt(THOROUGH_SWEEP, 2))
+    assert [record.getMessage() for record in caplog.records] == ["retention sweep postponed", "retention sweep failed"]
+
+
+def test_one_job_that_cannot_be_removed_stops_no_other(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    for job_id in ("bad0000001", "good000001"):
+        house.done(job_id)
+    house.days_pass(8)
+
+    class Broken(JobDeletion):
+        async def delete_blobs(self, ids: Sequence[str], entries: Sequence[str]) -> None:
+            if "bad0000001" in ids:
+                raise TypeError("a bug")
+            await super().delete_blobs(ids, entries)
+
+    broken = Broken(house.database, house.blobs, house.queue)
+    house.sweep(deletion=broken)
+    house.days_pass(0.01)
+    house.sweep(deletion=broken)
+    assert house.is_gone("good000001")
+    assert {record.getMessage() for record in caplog.records if record.exc_info} == {"job not removed"}
+
+
+def test_a_job_of_a_later_release_expires_too(house: House) -> None:
+    house.done("newer00001")
+    with house.database.writing() as connection:
+        connection.execute(sa.update(t.jobs).values(errors=[{"a later": "form"}]))
+    house.days_pass(8)
+    assert house.sweep().expired == 1
+    assert house.is_gone("newer00001")
 
 
 def test_two_sweeps_at_once_remove_each_job_once(house: House) -> None:
@@ -374,7 +405,7 @@ def test_old_temporary_files_of_nobodys_jobs_go(house: House) -> None:
 def test_a_sweep_is_asked_for_once_in_its_time(house: House) -> None:
     async def ask() -> None:
         for _ in range(3):
-            await SweepScheduler(house.database, house.queue, 1e6).tick()
+            await house.retention().enqueue(SWEEP, 1e6)
 
     asyncio.run(ask())
     found = house.queue._client.list_workflows(name=TaskKind.RETENTION.value)
@@ -386,7 +417,7 @@ def test_each_stretch_of_time_has_its_sweep(house: House) -> None:
 
     async def ask() -> None:
         for _ in range(3):
-            await SweepScheduler(house.database, queue, 0.001).tick()
+            await house.retention(queue=queue).enqueue(SWEEP, 0.001)
             await asyncio.sleep(0.01)
 
     asyncio.run(ask())

@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from sottovoce.service.identity import api_keys
+from sottovoce.service.queue.backend import upgrade_tables
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as tables
 from sottovoce.service.storage.database import Database
@@ -97,7 +98,7 @@ def test_both_branches_fit_in_one_database(tmp_path: Path) -> None:
 
 def test_the_queue_has_its_tables_in_the_same_file(tmp_path: Path) -> None:
     with migrated(tmp_path) as database:
-        migrate.upgrade_queue(database)  # once more
+        upgrade_tables(database)  # once more
         with database.reading() as connection:
             names = set(sa.inspect(connection).get_table_names())
     assert {"jobs", "job_events", "workers", "counters", "workflow_status"} <= names

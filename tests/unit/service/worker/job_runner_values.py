@@ -53,6 +53,7 @@ class Bench:
         fake = Capabilities(engine=engine, model="small", languages=frozenset({"en"}))
         runner = JobRunner(
             region=RegionContext(
+                keep_ms=100_000,
                 database=self.database,
                 blobs=self.blobs,
                 encryptor=self.encryptor,
@@ -62,7 +63,7 @@ class Bench:
             ),
             pool=pool,  # type: ignore[arg-type]
             offered=CapabilityTable(engines=(fake,)),
-            policy=WorkPolicy(owner=owner, scratch=self.folder / "tmp", lease=5.0, heartbeat=0.01, keep=100.0),
+            policy=WorkPolicy(owner=owner, scratch=self.folder / "tmp", lease=5.0, heartbeat=0.01),
         )
         return runner, pool
 

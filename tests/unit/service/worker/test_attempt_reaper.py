@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.queue.port import QueueState, TaskKind, entry_of
+from sottovoce.service.queue.port import EntryStatus, JobQueue, QueueState, TaskKind, entry_of
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 from sottovoce.service.worker.attempt_reaper import AttemptReaper
@@ -31,8 +30,10 @@ class Queue:
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
         return {entry: self.found[entry] for entry in ids if entry in self.found}
 
-    def running(self, name: str) -> dict[str, QueueState]:
-        return {e: state for e, state in self.found.items() if state.status == "PENDING" and f"-{name}-" in e}
+    def running(self, task_kind: TaskKind) -> dict[str, QueueState]:
+        return {
+            e: state for e, state in self.found.items() if state.status is EntryStatus.RUNNING and f"-{task_kind}-" in e
+        }
 
     def resume(self, entry: str, queue: str) -> None:
         self.asked.append(f"resume {entry} in {queue}")
@@ -79,8 +80,8 @@ DUE = pytest.mark.parametrize("due", [delivery, fetch])
 
 
 def tick(region: Region, queue: Queue) -> int:
-    policy = ReaperPolicy(lease_ms=LEASE, stranded_ms=2 * LEASE)
-    return asyncio.run(AttemptReaper(region.database, cast("DbosQueue", queue), policy).tick())
+    policy = ReaperPolicy(lease_ms=LEASE, stranded_ms=2 * LEASE, keep_ms=1000)
+    return asyncio.run(AttemptReaper(region.database, cast("JobQueue", queue), region.metrics, policy).tick())
 
 
 def alive(region: Region, worker: str) -> None:
@@ -89,39 +90,39 @@ def alive(region: Region, worker: str) -> None:
 
 
 @DUE
-@pytest.mark.parametrize("state", ["ENQUEUED", "DELAYED", None])
+@pytest.mark.parametrize("state", [EntryStatus.WAITING, EntryStatus.DELAYED, None])
 def test_what_is_not_overdue_is_left_alone(region: Region, due, state) -> None:
     entry = due(region, LEASE)
-    queue = Queue({entry: QueueState(status=state, executor=None)} if state else {})
+    queue = Queue({entry: QueueState(status=state, worker=None)} if state else {})
     assert (tick(region, queue), queue.asked) == (0, [])
 
 
 @DUE
 def test_what_waits_for_a_slot_is_left_alone(region: Region, due) -> None:
-    queue = Queue({due(region, HOUR): QueueState(status="ENQUEUED", executor=None)})
+    queue = Queue({due(region, HOUR): QueueState(status=EntryStatus.WAITING, worker=None)})
     assert (tick(region, queue), queue.asked) == (0, [])
 
 
 @DUE
 def test_a_delay_that_should_have_ended_is_ended(region: Region, due) -> None:
     entry = due(region, HOUR)
-    queue = Queue({entry: QueueState(status="DELAYED", executor=None)})
+    queue = Queue({entry: QueueState(status=EntryStatus.DELAYED, worker=None)})
     assert tick(region, queue) == 1
     assert queue.asked == [f"resume {entry} in {entry.split('-')[1]}"]
 
 
 @DUE
-@pytest.mark.parametrize("state", [None, "SUCCESS", "ERROR", "CANCELLED"])
+@pytest.mark.parametrize("state", [None, EntryStatus.DONE, EntryStatus.FAILED, EntryStatus.CANCELLED])
 def test_what_the_queue_lost_sight_of_is_enqueued_again(region: Region, due, state) -> None:
     entry = due(region, HOUR)
-    queue = Queue({entry: QueueState(status=state, executor=None)} if state else {})
+    queue = Queue({entry: QueueState(status=state, worker=None)} if state else {})
     assert tick(region, queue) == 1
     assert queue.asked == [f"forget {entry}", f"go {entry}"]
 
 
 @DUE
 def test_an_attempt_of_a_living_worker_is_left_alone_however_long_it_takes(region: Region, due) -> None:
-    queue = Queue({due(region, HOUR): QueueState(status="PENDING", executor="w")})
+    queue = Queue({due(region, HOUR): QueueState(status=EntryStatus.RUNNING, worker="w")})
     alive(region, "w")
     assert (tick(region, queue), queue.asked) == (0, [])
 
@@ -130,14 +131,14 @@ def test_an_attempt_of_a_living_worker_is_left_alone_however_long_it_takes(regio
 @pytest.mark.parametrize("ago", [0, HOUR])
 def test_an_attempt_of_a_dead_worker_is_resumed_at_once(region: Region, due, ago) -> None:
     entry = due(region, ago)
-    queue = Queue({entry: QueueState(status="PENDING", executor="dead")})
+    queue = Queue({entry: QueueState(status=EntryStatus.RUNNING, worker="dead")})
     alive(region, "w")
     assert tick(region, queue) == 1
     assert queue.asked == [f"resume {entry} in {entry.split('-')[1]}"]
 
 
 def test_an_attempt_that_was_recorded_is_concluded_too(region: Region) -> None:
-    queue = Queue({"gone-delivery-4": QueueState(status="PENDING", executor="dead")})
+    queue = Queue({"gone-delivery-4": QueueState(status=EntryStatus.RUNNING, worker="dead")})
     assert tick(region, queue) == 1
     assert queue.asked == ["resume gone-delivery-4 in delivery"]
 

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sottovoce.service.jobs import repository
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.queue import worker_registry
-from sottovoce.service.queue.dbos_queue import DbosQueue
-from sottovoce.service.queue.port import QueueState
+from sottovoce.service.queue.port import EntryStatus, JobQueue, QueueState
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, now_ms
 from sottovoce.service.worker.job_reaper import Reaper, ReaperPolicy
@@ -33,8 +32,8 @@ class Queue:
     def states(self, ids: Sequence[str]) -> dict[str, QueueState]:
         return {job_id: self.found[job_id] for job_id in ids if job_id in self.found}
 
-    def running(self) -> dict[str, QueueState]:
-        return {job_id: state for job_id, state in self.found.items() if state.status == "PENDING"}
+    def running(self, _task_kind: object = None) -> dict[str, QueueState]:
+        return {job_id: state for job_id, state in self.found.items() if state.status is EntryStatus.RUNNING}
 
     def resume(self, job_id: str, queue: str) -> None:
         self.asked.append(f"resume {job_id} in {queue}")
@@ -53,8 +52,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def tick(database: Database, queue: Queue) -> int:
-    policy = ReaperPolicy(lease_ms=LEASE, stranded_ms=2 * LEASE)
-    return asyncio.run(Reaper(database, cast("DbosQueue", queue), Metrics(), policy).tick())
+    policy = ReaperPolicy(lease_ms=LEASE, stranded_ms=2 * LEASE, keep_ms=1000)
+    return asyncio.run(Reaper(database, cast("JobQueue", queue), Metrics(), policy).tick())
 
 
 def running(database: Database, lease_ms: int) -> None:
@@ -70,7 +69,7 @@ def queued_for(database: Database, ms: int) -> None:
 
 
 def held(executor: str) -> QueueState:
-    return QueueState(status="PENDING", executor=executor)
+    return QueueState(status=EntryStatus.RUNNING, worker=executor)
 
 
 def test_a_lease_that_holds_is_left_alone(database: Database) -> None:
@@ -87,11 +86,11 @@ def test_a_lease_that_ran_out_is_resumed_on_the_jobs_own_queue(database: Databas
 
 def test_one_that_waits_for_a_slot_already_is_left_alone(database: Database) -> None:
     running(database, -1)
-    queue = Queue(**{ID: QueueState(status="ENQUEUED", executor=None)})
+    queue = Queue(**{ID: QueueState(status=EntryStatus.WAITING, worker=None)})
     assert (tick(database, queue), queue.asked) == (0, [])
 
 
-@pytest.mark.parametrize("state", [None, QueueState(status="SUCCESS", executor="w")])
+@pytest.mark.parametrize("state", [None, QueueState(status=EntryStatus.DONE, worker="w")])
 def test_a_live_job_that_the_queue_has_lost_is_submitted_again(database: Database, state: QueueState | None) -> None:
     queued_for(database, 3 * LEASE)
     queue = Queue(**({ID: state} if state else {}))

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -467,7 +468,7 @@ def test_a_job_that_is_tried_again_is_told_of_its_new_end_only(region: Region) -
 
 
 def test_our_own_trouble_is_waited_out_and_counts_for_nothing(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    trouble = [OSError("the store is away"), OSError("still away")]
+    trouble = [OSError(errno.EROFS, "the store is away"), OSError(errno.EIO, "still away")]
     get = Blobs.get
 
     async def troubled(self: Blobs, key: str) -> bytes:
