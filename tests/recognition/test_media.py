@@ -35,7 +35,7 @@ class Notebook:
     def media(self, probe: media.Probe) -> None:
         pass
 
-    def stage(self, name: str, note: str = "") -> None:
+    def stage(self, name: str, note: str = "", trace: str = "") -> None:
         self.notes.append(note)
 
     def progress(self, done: int, total: int | None) -> None:

@@ -20,7 +20,7 @@ class _Notes:
     def media(self, probe: object) -> None:
         """Ignore the properties, which the caller has."""
 
-    def stage(self, _name: str, note: str = "") -> None:
+    def stage(self, name: str, note: str = "", trace: str = "") -> None:  # noqa: ARG002
         """Keep *note*."""
         self.lines.append(note)
 

@@ -44,6 +44,7 @@ _HEADERS: dict[Diarization, Callable[[Item], str]] = {
     Diarization.NONE: _no_label,
     Diarization.SPEAKER: _speaker,
     Diarization.CHANNEL: _channel,
+    Diarization.CHANNEL_AND_SPEAKER: _speaker,
 }
 
 

@@ -94,7 +94,7 @@ def test_srt() -> None:
         m("?", 3),
     ]
     assert srt.render(made(*items, duration=3.2), LIMITS) == (
-        "1\n00:00:00,500 --> 00:00:02,140\nWe met.\n\n2\n00:00:02,300 --> 00:00:03,133\nWhere then?\n\n"
+        "1\n00:00:00,500 --> 00:00:02,216\nWe met.\n\n2\n00:00:02,300 --> 00:00:03,133\nWhere then?\n\n"
     )
 
 
