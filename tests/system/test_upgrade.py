@@ -69,11 +69,23 @@ def _finished_jobs_answer_as_before(client: httpx.Client, done: dict[str, dict[s
 
 
 def _lasting(body: str) -> object:
-    """*body* without the errors of a job, to which attempts at its notifications are added at any time."""
+    """What of *body* stays the same in every release.
+
+    The errors of a job do not: attempts at its notifications are added at any time. Nor does `itn`, which says what a new job
+    of the language gets, nor the division of text into subtitles.
+    """
     try:
         found = json.loads(body)
     except ValueError:
-        return body
+        return _words(body) if "-->" in body else body
     if isinstance(found, dict) and isinstance(job := found.get("job"), dict):
         job.pop("errors", None)
+    if isinstance(found, dict) and isinstance(metadata := found.get("metadata"), dict):
+        metadata.get("language_pack_info", {}).pop("itn", None)
     return found
+
+
+def _words(subtitles: str) -> list[str]:
+    """The words of *subtitles*, without numbers and times of cues."""
+    lines = (line for line in subtitles.splitlines() if "-->" not in line and not line.strip().isdigit())
+    return " ".join(lines).split()

@@ -21,6 +21,7 @@ from sottovoce.cli.admin.users import users
 from sottovoce.cli.admin.workspaces import workspaces
 from sottovoce.cli.local.align import align
 from sottovoce.cli.local.doctor import doctor
+from sottovoce.cli.local.live import live
 from sottovoce.cli.local.models import models
 from sottovoce.cli.local.transcribe import transcribe
 from sottovoce.cli.server.serve import serve, worker
@@ -36,6 +37,7 @@ for _command in (
     serve,
     worker,
     transcribe,
+    live,
     align,
     models,
     doctor,
