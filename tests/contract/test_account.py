@@ -608,4 +608,4 @@ def test_a_database_that_is_away_is_told_as_such(house: House, monkeypatch: pyte
     monkeypatch.setattr(house.runtime.control, "write", away)
     answer = house.visitor().log_in()
     refused(answer, 503, "Job error", "is not available")
-    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["retry-after"] == "5"

@@ -261,8 +261,9 @@ def test_members_of_a_job_stand_in_alphabetical_order(client, jobs):
 
 
 def test_json_is_compact_and_without_a_newline(client, done):
+    """All but the config of a job, which is the caller's own text."""
     for path in ("/v2/jobs", f"/v2/jobs/{done}", f"/v2/jobs/{done}/transcript"):
-        text = client.get(path).text
+        text = re.sub(r'"config":\{.*?\},"created_at"', '"config":{},"created_at"', client.get(path).text)
         assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
 
 

@@ -86,7 +86,9 @@ class _Token:
     ends: bool
 
 
-def cues(items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, end: Samples) -> tuple[Cue, ...]:
+def cues(
+    items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, end: Samples, exact: bool = False
+) -> tuple[Cue, ...]:
     """The cues of *items*, all inside 0 … *end* (the length of the audio).
 
     A cue ends after a sentence, at a change of speaker or channel and at a silence of `GAP`; two short sentences of one voice
@@ -95,12 +97,13 @@ def cues(items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, e
     delimiter it is split instead. Sentences of channels that speak at once follow each other.
 
     A cue is extended beyond its last word to the time needed for reading, and to `PAUSE` before the next cue if that is
-    `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word.
+    `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word. With *exact* every cue starts with its
+    first word.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
     groups = _groups(_tokens(as_words(by_sentence(items)), pack, width), pack.delimiter, width, rows)
     texts = [_lines(group, pack.delimiter, width) for group in groups]
-    times = _times(groups, texts, READING_SPEEDS.get(pack.code, READING_SPEED), max(0, end))
+    times = _times(groups, texts, READING_SPEEDS.get(pack.code, READING_SPEED), max(0, end), exact=exact)
     return tuple(
         Cue(start=start, end=stop, lines=lines, channel=group[0].voice[0], speaker=group[0].voice[1])
         for group, lines, (start, stop) in zip(groups, texts, times, strict=True)
@@ -360,11 +363,13 @@ def _line_cost(group: Sequence[_Token], stop: int) -> float:
 
 
 def _times(
-    groups: Sequence[Sequence[_Token]], texts: Sequence[tuple[str, ...]], speed: int, end: Samples
+    groups: Sequence[Sequence[_Token]], texts: Sequence[tuple[str, ...]], speed: int, end: Samples, *, exact: bool
 ) -> list[tuple[Samples, Samples]]:
     """Start and end of each cue; *speed* is that of reading, in characters per second."""
     sizes = [sum(map(len, lines)) for lines in texts]
-    starts = _starts([group[0].start for group in groups], _needed(groups, sizes, speed), end)
+    starts = [group[0].start for group in groups]
+    if not exact:
+        starts = _starts(starts, _needed(groups, sizes, speed), end)
     times = []
     for index, (group, start) in enumerate(zip(groups, starts, strict=True)):
         following = starts[index + 1] if index + 1 < len(starts) else None

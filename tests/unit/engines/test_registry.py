@@ -92,7 +92,7 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     """And a diarizer, which needs no model. Another engine that is set leaves nobody to transcribe."""
     found = registry.offered(EngineConfig(models=tmp_path))
     assert [(entry.engine, entry.skills) for entry in found] == [
-        ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT}),
+        ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT, Skill.LIVE}),
         ("builtin", {Skill.DIARIZATION}),
     ]
     found = registry.offered(EngineConfig(models=tmp_path), "whisper")

@@ -134,4 +134,4 @@ def test_a_header_is_plain_json() -> None:
     frame = m.encode(m.Stage(name="recognise"), b"\0payload")
     header, _ = m.lengths(frame[: m.PREFIX])
     body = json.loads(frame[m.PREFIX : m.PREFIX + header])
-    assert body == {"kind": "stage", "name": "recognise", "note": ""}
+    assert body == {"kind": "stage", "name": "recognise", "note": "", "trace": ""}

@@ -67,7 +67,7 @@ def as_srt(text: str, alignment: Alignment) -> str:
         for number, (_, _, words) in enumerate(_lines(text, alignment))
         for word in words
     ]
-    return srt.layout(cues(items, pack(alignment.language), SubtitleLimits(), end=alignment.duration))
+    return srt.layout(cues(items, pack(alignment.language), SubtitleLimits(), end=alignment.duration, exact=True))
 
 
 def _lines(text: str, alignment: Alignment) -> Iterator[tuple[int, int, list[AlignedWord]]]:
