@@ -97,8 +97,8 @@ def cues(
     delimiter it is split instead. Sentences of channels that speak at once follow each other.
 
     A cue is extended beyond its last word to the time needed for reading, and to `PAUSE` before the next cue if that is
-    `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word. With *exact* every cue starts with its
-    first word.
+    `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word.
+    With *exact* every cue starts with its first word.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
     groups = _groups(_tokens(as_words(by_sentence(items)), pack, width), pack.delimiter, width, rows)
