@@ -177,8 +177,8 @@ class Child:
         """Kill the process and everything it started, and reap it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        self._writer.close()  # before the first wait, at which this may be cancelled
         await asyncio.to_thread(self.process.wait)
-        self._writer.close()
         await asyncio.wait({self._errors}, timeout=_LAST_WORDS)
         with contextlib.suppress(asyncio.CancelledError, OSError):
             self._errors.cancel()

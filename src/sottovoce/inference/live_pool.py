@@ -87,6 +87,8 @@ class LivePool:
         self._cores = max(len(os.sched_getaffinity(0)), 1)
         self._live_meter, self._batch_meter = LoadMeter(self._cores), LoadMeter(self._cores)
         self._measuring: asyncio.Task[None] | None = None
+        self._restarting: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def prestart(self, key: EngineKey) -> None:
         """Start all children of *key*. Raises as `Child.start` does."""
@@ -135,8 +137,12 @@ class LivePool:
 
     async def close(self) -> None:
         """Kill every child; open sessions fail."""
+        self._closed = True
         if self._measuring is not None:
             self._measuring.cancel()
+        for task in self._restarting:
+            task.cancel()
+        await asyncio.gather(*self._restarting, return_exceptions=True)
         for group in self._running.values():
             for each in group:
                 await each.close()
@@ -149,14 +155,19 @@ class LivePool:
 
     async def _add(self, key: EngineKey) -> None:
         child = LiveChild(await self._start(key), lambda: self._replace(key))
+        if self._closed:
+            await child.close()
+            raise LiveFull("the server stops")
         self._running.setdefault(key, []).append(child)
         if self._measuring is None:
             self._measuring = asyncio.create_task(self._measure())
 
     def _replace(self, key: EngineKey) -> None:
         """Start another child in place of one that has ended, so that the next session does not wait for it."""
-        task = asyncio.create_task(self._restart(key))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if not self._closed:
+            task = asyncio.create_task(self._restart(key))
+            self._restarting.add(task)
+            task.add_done_callback(self._restarting.discard)
 
     async def _restart(self, key: EngineKey) -> None:
         try:
