@@ -247,6 +247,7 @@ def main(given: Sequence[str] | None = None) -> int:
     report["audio"] = {"seconds": sound.seconds, "words": len(sound.reference)}
     settings = {
         "SOTTOVOCE_ENGINE": "auto",
+        "SOTTOVOCE_ROLES": "api,batch,realtime",
         "SOTTOVOCE_MODELS_DIR": str(wanted.models_dir.absolute()),
         "SOTTOVOCE_STANDARD_MODEL": wanted.model,
         "SOTTOVOCE_ENHANCED_MODEL": wanted.model,
