@@ -165,10 +165,6 @@ class Pool:
         """Return the load of the live children."""
         return self._live_pool.load()
 
-    def live_pids(self) -> list[int]:
-        """Return the process ids of the live children, for the operator and for fault tests."""
-        return self._live_pool.pids
-
     async def _warm(self, key: EngineKey, slots: int, at_once: int) -> None:
         team = self._new_team(key, slots)
         await team.prestart(at_once)

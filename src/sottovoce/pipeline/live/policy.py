@@ -24,7 +24,7 @@ CONTEXT_GAP: Samples = 3 * RATE
 """Longest pause (3 s) over which the last words of an utterance are the context of the next one.
 
 Short utterances need it: `Ask not` alone (1.3 s) is decoded as `S`, `It's not` or nothing; after the audio of the words before
-it, both base and tiny.en write it in every try (`jfk.flac`).
+it, 26 of 32 tries with base and tiny.en wrote it (`jfk.flac`, docs/decisions/0012).
 """
 
 DEAF: Samples = 6 * RATE // 5
