@@ -11,6 +11,19 @@ from sottovoce.pipeline.live.events import (
     Partial,
     Taken,
     UtteranceEnd,
+    Worked,
 )
 
-__all__ = ["Ended", "Event", "Failed", "Final", "Finished", "Note", "Opened", "Partial", "Taken", "UtteranceEnd"]
+__all__ = [
+    "Ended",
+    "Event",
+    "Failed",
+    "Final",
+    "Finished",
+    "Note",
+    "Opened",
+    "Partial",
+    "Taken",
+    "UtteranceEnd",
+    "Worked",
+]

@@ -92,8 +92,9 @@ class LivePool:
 
     async def prestart(self, key: EngineKey) -> None:
         """Start all children of *key*. Raises as `Child.start` does."""
-        while len(self._alive(key)) < self._children:
-            await self._add(key)
+        async with self._starting.setdefault(key, asyncio.Lock()):
+            while len(self._alive(key)) < self._children:
+                await self._add(key)
 
     async def place(self, key: EngineKey) -> tuple[LiveChild, int]:
         """Return the child of *key* with the fewest sessions, and a number for a new session.
@@ -118,6 +119,22 @@ class LivePool:
     def sessions(self) -> int:
         """The number of open sessions."""
         return len(self._opened)
+
+    @property
+    def started(self) -> bool:
+        """True once a child was started."""
+        return bool(self._running)
+
+    @property
+    def alive(self) -> bool:
+        """True if every engine that was started has a child, or one is being started; safe to call from any thread."""
+        if self._restarting:
+            return True
+        return all(
+            self._starting[key].locked() or any(each.alive for each in tuple(group))
+            for key, group in tuple(self._running.items())
+            if key in self._starting
+        )
 
     @property
     def pids(self) -> list[int]:

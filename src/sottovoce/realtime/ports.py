@@ -105,3 +105,7 @@ class Observer(Protocol):
     def audio(self, seconds: float) -> None:
         """*seconds* of audio were processed."""
         ...
+
+    def decodes(self, done: int, skipped: int) -> None:
+        """Audio was decoded *done* times, and *skipped* times less than planned because the session was behind."""
+        ...

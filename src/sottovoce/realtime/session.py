@@ -168,6 +168,8 @@ class Session:
             case c.Send() | c.Close():
                 self._put([output])
             case c.Open(started=started):
+                if started.unknown:
+                    _log.info("realtime config", extra={"session": self.id, "ignored_members": started.unknown})
                 await self._open(started.request)
             case c.Feed():
                 await self._feed(output)

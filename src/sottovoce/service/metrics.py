@@ -86,6 +86,12 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Seconds of audio that realtime sessions processed.",
     ),
     Family(
+        name="sottovoce_realtime_decodes_total",
+        kind=Counter,
+        labels=("outcome",),
+        meaning="Decodes of realtime sessions: done, or skipped because the session was behind (its text came later).",
+    ),
+    Family(
         name="sottovoce_realtime_final_seconds",
         kind=Histogram,
         labels=(),
@@ -157,6 +163,9 @@ class RealtimeMetrics:
 
     def __init__(self, meters: Mapping[str, Any]) -> None:
         self._audio: Counter = meters["sottovoce_realtime_audio_seconds_total"]
+        self._decodes: Counter = meters["sottovoce_realtime_decodes_total"]
+        for outcome in ("done", "skipped"):  # a rate needs both from the beginning
+            self._decodes.labels(outcome)
         self._final: Histogram = meters["sottovoce_realtime_final_seconds"]
         self._partial: Histogram = meters["sottovoce_realtime_partial_seconds"]
         self._refused: Counter = meters["sottovoce_realtime_refused_total"]
@@ -167,6 +176,11 @@ class RealtimeMetrics:
     def audio(self, seconds: float) -> None:
         """*seconds* of audio were processed."""
         self._audio.inc(seconds)
+
+    def decodes(self, done: int, skipped: int) -> None:
+        """Audio was decoded *done* times, and *skipped* times less than planned."""
+        self._decodes.labels("done").inc(done)
+        self._decodes.labels("skipped").inc(skipped)
 
     def final(self, delay: float) -> None:
         """A final came *delay* after the audio of its last word."""

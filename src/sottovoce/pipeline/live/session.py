@@ -6,16 +6,16 @@ channels have room, and `Taken` reports what has left the buffer, so that the se
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sottovoce.audio.activity import SpeechProbability, VolumeTrack
+from sottovoce.audio.activity import QuietFilter, SpeechProbability, VolumeTrack
 from sottovoce.audio.live_file import LiveFile
 from sottovoce.audio.pcm import Encoding, PcmDecoder
 from sottovoce.engines.protocols import Hints, LiveRecognizer
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel
+from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel, Work
 from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.policy import policy_of
 from sottovoce.request import AudioType, LiveRequest
@@ -49,12 +49,21 @@ class _Source:
         self._inbox: deque[_Input] = deque()
         self._number = number
         self._emit = emit
+        self._quiet: QuietFilter | None = None
+        self.configure(request)
         audio = request.audio
         self._file = LiveFile() if audio.type is AudioType.FILE else None
         self._pcm: PcmDecoder | None = (
             PcmDecoder(Encoding(str(audio.encoding)), audio.sample_rate or RATE) if self._file is None else None
         )
         self._ended = False
+
+    def configure(self, request: LiveRequest) -> None:
+        """Silence what is quieter than the request wants (contract `realtime.md` §4.3)."""
+        if request.audio_filtering is not None:
+            self._quiet = self._quiet or QuietFilter(0.0)
+        if self._quiet is not None:
+            self._quiet.threshold = request.audio_filtering.volume_threshold if request.audio_filtering else 0.0
 
     def put(self, entry: _Input) -> None:
         self._inbox.append(entry)
@@ -88,7 +97,7 @@ class _Source:
         if self._file is not None:
             self._file.push(data)
         if self._pcm is not None:
-            channel.push(self._pcm.push(data))
+            self._push(self._pcm.push(data), channel)
         self._emit(events.Taken(channel=self._number, size=len(data)))
 
     def _end(self, channel: LiveChannel) -> None:
@@ -96,8 +105,16 @@ class _Source:
         if self._file is not None:
             self._file.finish()
         if self._pcm is not None:
-            channel.push(self._pcm.flush())
-            channel.finish()
+            self._push(self._pcm.flush(), channel)
+            self._finish(channel)
+
+    def _push(self, audio: "Floats", channel: LiveChannel) -> None:
+        channel.push(audio if self._quiet is None else self._quiet.push(audio))
+
+    def _finish(self, channel: LiveChannel) -> None:
+        if self._quiet is not None:
+            channel.push(self._quiet.flush())
+        channel.finish()
 
     def _poll(self, channel: LiveChannel) -> bool:
         """Move the decoded audio of a file to *channel*; True if there was any. Raises ValueError for a file that is none."""
@@ -105,12 +122,12 @@ class _Source:
             return False
         moved = False
         while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(0.05 if self._ended else 0.0)) is not None:
-            channel.push(audio)
+            self._push(audio, channel)
             moved = True
         if self._file.done():
             if self._file.error is not None:
                 raise ValueError(self._file.error)
-            channel.finish()
+            self._finish(channel)
             return True
         return moved
 
@@ -136,6 +153,7 @@ class LiveSession:
         if request.language not in recognizer.capabilities.languages:
             raise EngineUnavailable(f"language {request.language!r} is not available for realtime on this server")
         self._emit = emit
+        self._request = request
         self._finished = False
         stream_hints = Hints(
             language=request.language, operating_point=request.operating_point, vocab=request.additional_vocab
@@ -166,7 +184,7 @@ class LiveSession:
             self._channels.append(LiveChannel(parts, policy_of(request)))
             self._sources.append(_Source(request, number, emit))
         self._ending = [False] * len(self._channels)
-        emit(events.Opened())
+        emit(events.Opened(model=recognizer.capabilities.model))
 
     # ── input ──
 
@@ -188,10 +206,30 @@ class LiveSession:
                 self._sources[number].put(_END)
 
     def configure(self, request: LiveRequest) -> None:
-        """Use the settings of *request* that may change within a session (contract `realtime.md` §4.3)."""
-        for channel, formatter in zip(self._channels, self._formatters, strict=True):
+        """Use the settings of *request* that may change within a session (contract `realtime.md` §4.6)."""
+        request = self._request = replace(
+            self._request,
+            max_delay=request.max_delay,
+            max_delay_mode=request.max_delay_mode,
+            audio_filtering=request.audio_filtering,
+            enable_partials=request.enable_partials,
+            end_of_utterance_silence_trigger=request.end_of_utterance_silence_trigger,
+        )
+        for channel, formatter, source in zip(self._channels, self._formatters, self._sources, strict=True):
             channel.configure(policy_of(request), partials=request.enable_partials)
+            if request.audio_filtering is not None:
+                formatter.volume = channel.measure_volume()
             formatter.configure(request)
+            source.configure(request)
+
+    def worked(self) -> Work:
+        """What all channels did since the last call."""
+        done = [channel.worked() for channel in self._channels]
+        return Work(
+            audio=sum(each.audio for each in done),
+            decodes=sum(each.decodes for each in done),
+            skipped=sum(each.skipped for each in done),
+        )
 
     # ── work ──
 

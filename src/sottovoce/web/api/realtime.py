@@ -80,7 +80,9 @@ def recognizers(runtime: Runtime) -> Recognizers:
         engines = runtime.live_offers.resolve_live(request)
         async with AsyncExitStack() as stack:
             try:
-                session = await stack.enter_async_context(runtime.pool.live(engines, request))
+                session = await stack.enter_async_context(
+                    runtime.pool.live(engines, runtime.live_offers.prepared(request))
+                )
             except (ProcessDied, EngineTemporarilyUnavailable, EngineMisconfigured) as error:
                 _log.warning("realtime recogniser not started", extra={"why": str(error)})
                 raise Refused(
