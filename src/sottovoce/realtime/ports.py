@@ -38,6 +38,10 @@ class Socket(Protocol):
         """Cut the connection without waiting for the client."""
         ...
 
+    def expect(self, rate: float | None) -> None:
+        """The client will send audio of *rate* bytes per second, so that little of it waits unread; `None`: unknown."""
+        ...
+
     def heard(self, now: float) -> float:
         """When the last byte of the client arrived; *now* while the client is slowed down, because it cannot send then."""
         ...
