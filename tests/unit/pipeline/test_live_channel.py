@@ -45,6 +45,7 @@ class Stream:
 
     def __init__(self, ending: str) -> None:
         self.ending = ending
+        self.cuts = False  # closing decodes lose the last two words
         self.decodes = 0
 
     def hypothesis(self, audio: Any, committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
@@ -59,6 +60,8 @@ class Stream:
             words[-1] = LiveWord(
                 text=last.text + self.ending, start=last.start, end=last.end, probability=last.probability
             )
+        if closing and self.cuts:
+            words = words[:-2]
         return LiveHypothesis(words=tuple(words))
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
@@ -226,6 +229,13 @@ def test_the_end_of_an_utterance_has_the_mark_of_its_sentence() -> None:
 def test_a_mark_of_the_engine_is_enough(ending: str) -> None:
     run = Run(ending, end_of_utterance_silence_trigger=0.6).feed(silence(0.5), speech(0, 1, 2), silence(2))
     assert run.text() == f"alpha bravo charlie {ending}"
+
+
+def test_words_that_a_closing_decode_leaves_out_are_decoded_again() -> None:
+    run = Run(max_delay=4.0)
+    run.recognizer.streams[0].cuts = True
+    run.feed(silence(0.5), speech(0, 1, 2, 3), silence(1.5)).end()
+    assert run.text() == "alpha bravo charlie delta"
 
 
 def test_a_request_without_marks_gets_none_at_the_end_of_an_utterance() -> None:

@@ -15,7 +15,17 @@ from sottovoce.engines.protocols import LiveStream, LiveWord
 from sottovoce.pipeline.live import events, finals
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.formatting import LiveFormatter
-from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, ENTITY, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
+from sottovoce.pipeline.live.policy import (
+    BEHIND_STEP,
+    DEAF,
+    EDGE,
+    ENTITY,
+    LARGEST_STEP,
+    LEAST,
+    PREROLL,
+    SPOKEN,
+    LivePolicy,
+)
 from sottovoce.pipeline.live.turnaround import Turnaround
 from sottovoce.pipeline.live.window import AudioBuffer, Window, context_of
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
@@ -406,10 +416,7 @@ class LiveChannel:
             return
         words: tuple[LiveWord, ...] = ()
         if end > window.start and window.spoken >= SPOKEN:
-            words = self._new_words(window, end, closing=True)
-            if not words and window.has_context:  # the context may have kept the model from writing
-                window.restart()
-                words = self._new_words(window, end, closing=True)
+            words = self._closing_words(window, end)
         self._turnaround.decoded(self._judged, self._parts.clock())
         if words:
             self._commit(words, window, closing=True)
@@ -421,6 +428,19 @@ class LiveChannel:
         self._cut = end
         self._context = tuple(window.words)
         self._forget()
+
+    def _closing_words(self, window: Window, end: Samples) -> tuple[LiveWord, ...]:
+        """Decode *window* a last time, up to *end*."""
+        words = self._new_words(window, end, closing=True)
+        if self._open and (words[-1].end if words else window.start) + EDGE < self._open[-1].end:
+            # The wider search may end the text too early: of `before the end of the week` it kept `before the end of` (tiny.en,
+            # samples/demo.wav), whose rest the decode before had found.
+            again = self._new_words(window, end, closing=False)
+            words = again if again and (not words or again[-1].end > words[-1].end) else words
+        if not words and window.has_context:  # the context may have kept the model from writing
+            window.restart()
+            words = self._new_words(window, end, closing=True)
+        return words
 
     def _close_without_words(self, window: Window, end: Samples) -> None:
         pending = self._pending(window)
