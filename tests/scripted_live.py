@@ -24,6 +24,7 @@ class Load:
 
     busy: float = 0.0
     capacity: float = 100.0
+    sessions: int = 0
 
 
 @dataclass

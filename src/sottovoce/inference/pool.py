@@ -152,7 +152,9 @@ class Pool:
 
         Raises `LiveFull`, `EngineUnavailable`, `ProcessDied`.
         """
-        child, number = await asyncio.wrap_future(self._submit(self._live_pool.place(engines[Skill.LIVE])))
+        child, number = await asyncio.wrap_future(
+            self._submit(self._live_pool.place(engines[Skill.LIVE], request.channel_count))
+        )
         session = LiveSession(child, number, self._submit)
         try:
             await asyncio.wrap_future(self._submit(child.enter(session, request, engines)))

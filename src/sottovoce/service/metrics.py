@@ -119,6 +119,12 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(name="sottovoce_realtime_sessions", kind=Gauge, labels=(), meaning="Realtime sessions of this process."),
     Family(
+        name="sottovoce_realtime_sessions_started_total",
+        kind=Counter,
+        labels=("model", "why"),
+        meaning="Realtime sessions by model: chosen (the best one), or load (a smaller one, because the best had no room).",
+    ),
+    Family(
         name="sottovoce_realtime_sessions_ended_total",
         kind=Counter,
         labels=("outcome",),
@@ -170,6 +176,7 @@ class RealtimeMetrics:
         self._partial: Histogram = meters["sottovoce_realtime_partial_seconds"]
         self._refused: Counter = meters["sottovoce_realtime_refused_total"]
         self._ended: Counter = meters["sottovoce_realtime_sessions_ended_total"]
+        self._started: Counter = meters["sottovoce_realtime_sessions_started_total"]
         self._running: Gauge = meters["sottovoce_realtime_sessions"]
         self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
 
@@ -193,6 +200,10 @@ class RealtimeMetrics:
     def refused(self, why: str) -> None:
         """A session was refused: `full`, `stopping` or `quota`."""
         self._refused.labels(why).inc()
+
+    def started(self, model: str, why: str) -> None:
+        """A session gets *model*: `chosen`, or a smaller one because of the `load`."""
+        self._started.labels(model, why).inc()
 
     def ended(self, outcome: str) -> None:
         """A session ended as *outcome*."""

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from sottovoce.engines import registry
 from sottovoce.engines.domains import Domain
-from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
@@ -184,8 +183,8 @@ class CapabilityTable:
         """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""
         return resolve(request, self._suitable(request))
 
-    def resolve_live(self, request: LiveRequest) -> Mapping[Skill, EngineKey]:
-        """The engine of a realtime session, by skill. Raises `Refused`, naming the field that no engine here supports."""
+    def resolve_live(self, request: LiveRequest) -> Choice:
+        """The engine of a realtime session. Raises `Refused`, naming the field that no engine here supports."""
         if not self.live:
             raise Refused(Kind.UNAVAILABLE, "no engine for realtime sessions runs on this server at the moment")
         self._check_domain(request)
@@ -194,7 +193,23 @@ class CapabilityTable:
         if not spells(request.output_locale):
             at = "transcription_config.output_locale"
             raise Refused(Kind.INVALID_CONFIG, "this spelling is not available on this server", at=at)
-        return {Skill.LIVE: choice.key}
+        return choice
+
+    def smaller_live(self, request: LiveRequest, best: Choice) -> tuple[Choice, ...]:
+        """Engines for a session for which there is no room with *best*, the better ones first: made for its language alone.
+
+        None if the operator chose *best*, for the operating point or the domain.
+        """
+        if request.operating_point in best.capabilities.pinned or request.domain is not None:
+            return ()
+        fitting = (
+            entry
+            for entry in self.live
+            if 0 < entry.grade < best.capabilities.grade
+            and entry.languages == {request.language}
+            and request.operating_point in entry.operating_points
+        )
+        return registry.choices(sorted(fitting, key=lambda entry: -entry.grade), f"smaller than {best.model}")
 
     def domains_of(self, language: str, skill: Skill = Skill.TRANSCRIPTION) -> tuple[str, ...]:
         """The domains that a request in *language* may ask for; *skill*: of jobs, or of realtime sessions."""

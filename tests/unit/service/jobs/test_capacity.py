@@ -134,9 +134,9 @@ LIVE_PLAIN = LiveRequest(language="en", audio=AudioFormat(type=AudioType.FILE))
 def test_a_domain_chooses_the_engine_of_a_session_and_adds_its_words():
     better = replace(LIVE, engine="b", grade=90)
     found = capabilities.CapabilityTable((LIVE, better), {"finance": FINANCE})
-    assert found.resolve_live(LIVE_PLAIN)[Skill.LIVE].engine == "b"
+    assert found.resolve_live(LIVE_PLAIN).engine == "b"
     asked = replace(LIVE_PLAIN, domain="finance")
-    assert found.resolve_live(asked)[Skill.LIVE].engine == "e"
+    assert found.resolve_live(asked).engine == "e"
     assert found.prepared(asked).additional_vocab == FINANCE.vocabulary
     assert found.domains_of("en", Skill.LIVE) == ("finance",)
     assert capabilities.CapabilityTable((ENGLISH,), {"finance": FINANCE}).domains_of("en", Skill.LIVE) == ()
@@ -330,3 +330,21 @@ def test_a_row_of_a_release_with_other_members_is_read():
     """Older releases wrote `live`; members of a later one are ignored too."""
     row = {**worker_registry._plain(LIVE), "live": True, "later": 1}
     assert worker_registry._capabilities(row) == LIVE
+
+
+def test_a_session_without_room_may_get_a_smaller_model_made_for_its_language():
+    base = replace(LIVE, model="base", languages=frozenset({"en", "de"}), grade=20)
+    tiny, many = replace(LIVE, model="tiny.en", grade=12), replace(base, model="tiny", grade=10)
+    fallback = replace(LIVE, engine="f", grade=0)
+    found = capabilities.CapabilityTable((base, tiny, many, fallback), {"finance": replace(FINANCE, engine=None)})
+
+    def smaller(request, table=found):
+        best = table.resolve_live(request)
+        assert best.model == "base"
+        return [choice.model for choice in table.smaller_live(request, best)]
+
+    assert smaller(LIVE_PLAIN) == ["tiny.en"]
+    assert smaller(replace(LIVE_PLAIN, language="de")) == []
+    assert smaller(replace(LIVE_PLAIN, domain="finance")) == []
+    pinned = replace(base, pinned=frozenset({OperatingPoint.STANDARD}))
+    assert smaller(LIVE_PLAIN, capabilities.CapabilityTable((pinned, tiny))) == []
