@@ -22,7 +22,8 @@ RECEIVED_SECONDS = 1 / 16
 """Seconds of audio in the kernel's receive buffer of a socket; Linux doubles it for its own needs.
 
 Measured on Linux 6.18 over loopback, for 16-bit samples at 16 kHz (32 kB/s) that are taken in real time from a client that sends
-as fast as it can: 0.44 MB are under way with 2 kB, and a pong takes 10–14 s; with 6 kB it is 1.0 MB and 33 s.
+as fast as it can: 0.35–0.44 MB are under way with 2 kB, and a pong takes 8–14 s (websockets, asyncio); with 6 kB it is 1.0 MB and
+33 s. A client that fills its kernel's buffer in one burst has 0.83 MB under way: the window of the handshake lets it begin so.
 """
 ROUND_TRIPS = 4
 """Round trips of audio in that buffer at least, so that a long path does not slow the client down."""
