@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -547,23 +548,61 @@ def test_the_quota_of_a_key_and_a_drain(tmp_path: Path) -> None:
         assert [tuple(row) for row in rows] == [("realtime", "en", 3000)]
 
 
-def test_nothing_of_a_session_is_stored(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """§10, retention: none."""
+def test_nothing_of_a_session_is_stored(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """§10, retention: none, of words, partials, config or audio: not in a file, a row, a log or a temporary file."""
     marker = "zanzibarquokka"
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    replaced = {"replacements": [{"from": "alpha", "to": marker}]}
     with live_server(tmp_path) as server:
         with client(server, f"/v2?sm-app=app&unknown={marker}") as c:
             c.start(
-                additional_vocab=[marker],
-                transcript_filtering_config={"replacements": [{"from": "alpha", "to": marker}]},
+                {marker: marker},
+                additional_vocab=[marker, {"content": marker, "sounds_like": [marker]}],
+                enable_partials=True,
+                transcript_filtering_config=replaced,
+                **{marker: marker},
             )
             c.socket.send(marker.encode() * 5000)
+            c.send("SetRecognitionConfig", transcription_config={"max_delay": 1, "additional_vocab": None})
+            c.send("ForceEndOfUtterance")
             c.send("EndOfStream", last_seq_no=1)
             c.until("EndOfTranscript")
         with client(server) as c:
-            c.send("StartRecognition", audio_format=RAW, transcription_config={"language": marker * 9})
+            c.start(diarization="channel", channel_diarization_labels=[marker])
+            c.send("AddChannelAudio", channel=marker, data=base64.b64encode(marker.encode() * 5000).decode())
+            c.send("EndOfChannel", channel=marker, last_seq_no=1)
+            c.until("EndOfTranscript")
+        for message in (
+            {"message": marker},
+            {"message": "StartRecognition", "audio_format": RAW, "transcription_config": {"language": marker * 9}},
+            {
+                "message": "StartRecognition",
+                "audio_format": {"type": marker},
+                "transcription_config": {"language": "en"},
+            },
+            {
+                "message": "StartRecognition",
+                "audio_format": RAW,
+                "transcription_config": {"language": "en", "max_delay": marker},
+            },
+        ):
+            with client(server) as c:
+                c.socket.send(json.dumps(message))
+                c.error()
+        server.script.refuse = LookupError("a bug")
+        with client(server) as c:
+            c.send(
+                "StartRecognition",
+                audio_format=RAW,
+                transcription_config={"language": "en", "additional_vocab": [marker]},
+            )
             c.error()
         until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
         found = [file for file in tmp_path.rglob("*") if file.is_file() and marker.encode() in file.read_bytes()]
         assert found == []
     out, err = capfd.readouterr()
+    assert "realtime session ended" in out + err, "the log is looked at"
     assert marker not in out + err
