@@ -6,7 +6,7 @@ In order: the channel's state; input; `work`; decodes; what becomes final; ends 
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ from sottovoce.engines.protocols import LiveStream, LiveWord
 from sottovoce.pipeline.live import events, finals
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.formatting import LiveFormatter
+from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, ENTITY, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
 from sottovoce.pipeline.live.turnaround import Turnaround
-from sottovoce.pipeline.live.window import AudioBuffer, Window, context_of
+from sottovoce.pipeline.live.window import Window, context_of
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ ONSET = 0.5
 """Speech probability that begins an utterance."""
 SPEECH = 0.35
 """Speech probability from which an utterance goes on."""
-_HOP = 3  # frames of the speech detector that are judged at once: 96 ms
 _FORCED_SILENCE: Samples = RATE // 4  # speech this close before a forced end goes on after it
 _OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit is closed
 
@@ -57,11 +57,8 @@ class LiveChannel:
         self._policy = policy
         self._finals = FinalsPolicy(policy, self._whole)
         self._turnaround = Turnaround()
-        self._waiting: deque[Floats] = deque()
-        self._backlog: Samples = 0
-        self._received: Samples = 0
-        self._buffer = AudioBuffer()
-        self._judged: Samples = 0  # end of the audio that the speech detector has seen
+        self._intake = Intake(parts.vad, parts.volume)
+        self._buffer = self._intake.buffer
         self._window: Window | None = None
         self._open: tuple[LiveWord, ...] = ()  # words of the last decode that are not final
         self._last_speech: Samples = 0
@@ -81,19 +78,21 @@ class LiveChannel:
     @property
     def backlog(self) -> Samples:
         """Audio that was pushed and not judged yet."""
-        return self._backlog
+        return self._intake.waiting
+
+    @property
+    def _judged(self) -> Samples:
+        return self._intake.judged
 
     def push(self, audio: "Floats") -> None:
         """Add float32[n] at 16 kHz."""
         if len(audio):
-            self._waiting.append(audio)
-            self._backlog += len(audio)
-            self._received += len(audio)
-            self._turnaround.arrived(self._received, self._parts.clock())
+            self._intake.push(audio)
+            self._turnaround.arrived(self._intake.received, self._parts.clock())
 
     def force_end(self, at: Samples | None) -> None:
         """End the utterance at *at*, or at the end of the audio that was pushed so far."""
-        self._forced.append(self._received if at is None else at)
+        self._forced.append(self._intake.received if at is None else at)
 
     def finish(self) -> None:
         """End the channel after the audio that was pushed."""
@@ -121,7 +120,7 @@ class LiveChannel:
     def _act(self) -> bool:
         """Do what is due at the audio judged so far; True if it took a decode."""
         # the detector judges whole frames: what is left of the audio before the end may never fill one
-        if self._forced and self._forced[0] - self._judged < self._parts.vad.frame:
+        if self._forced and self._forced[0] - self._judged < self._intake.frame:
             self._force(self._forced.popleft())
             return True
         if self._window is None:
@@ -139,50 +138,22 @@ class LiveChannel:
     def _step(self) -> Samples:
         """The audio between two decodes: longer when decodes take long, and when much audio waits."""
         step = self._policy.step
-        if self._backlog > RATE:
-            return min(max(step, self._backlog), BEHIND_STEP)
+        if self.backlog > RATE:
+            return min(max(step, self.backlog), BEHIND_STEP)
         return min(max(step, self._turnaround.last * 13 // 10), max(step, LARGEST_STEP))
 
     def _take(self) -> bool:
         """Judge the next piece of the waiting audio; False if there is too little."""
-        import numpy as np
-
-        frame = self._parts.vad.frame
-        most = _HOP * frame
-        if self._forced:
-            most = min(most, max(-(-(self._forced[0] - self._judged) // frame), 1) * frame)
-        pieces: list[Floats] = []
-        size = 0
-        while self._waiting and size < most:
-            piece = self._waiting.popleft()
-            if size + len(piece) > most:
-                self._waiting.appendleft(piece[most - size :])
-                piece = piece[: most - size]
-            pieces.append(piece)
-            size += len(piece)
-        if not pieces:
+        judged = self._intake.take(self._forced[0] if self._forced else None, ending=self._finishing)
+        if not judged:
             return False
-        audio = np.concatenate(pieces)
-        short = -size % frame
-        if short and not (self._finishing and not self._waiting):
-            whole = size - size % frame
-            self._waiting.appendleft(audio[whole:])
-            audio = audio[:whole]
-            short = 0
-            if not whole:
-                return False
-        self._backlog -= len(audio)
-        self._buffer.append(audio)
-        if self._parts.volume is not None:
-            self._parts.volume.push(audio)
-        self._judge(np.pad(audio, (0, short)) if short else audio, frame)
-        self._judged = self._buffer.end
+        self._judge(judged)
         self._late()
         return True
 
-    def _judge(self, audio: "Floats", frame: Samples) -> None:
-        for number, probability in enumerate(self._parts.vad(audio)):
-            start = self._judged + number * frame
+    def _judge(self, judged: Iterable[tuple[Samples, float]]) -> None:
+        frame = self._intake.frame
+        for start, probability in judged:
             if self._window is None and probability >= ONSET:
                 begin = max(self._cut, start - PREROLL)
                 self._window = Window(begin, context=context_of(self._context, begin))
