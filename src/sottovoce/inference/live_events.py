@@ -9,8 +9,23 @@ from sottovoce.pipeline.live.events import (
     Note,
     Opened,
     Partial,
+    SpeechEnded,
+    SpeechStarted,
     Taken,
     UtteranceEnd,
 )
 
-__all__ = ["Ended", "Event", "Failed", "Final", "Finished", "Note", "Opened", "Partial", "Taken", "UtteranceEnd"]
+__all__ = [
+    "Ended",
+    "Event",
+    "Failed",
+    "Final",
+    "Finished",
+    "Note",
+    "Opened",
+    "Partial",
+    "SpeechEnded",
+    "SpeechStarted",
+    "Taken",
+    "UtteranceEnd",
+]

@@ -18,7 +18,7 @@ from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, ENTITY, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
 from sottovoce.pipeline.live.turnaround import Turnaround
-from sottovoce.pipeline.live.window import Window, context_of
+from sottovoce.pipeline.live.window import Window, context_of, placed
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
 
 if TYPE_CHECKING:
@@ -236,13 +236,7 @@ class LiveChannel:
         count = len(window.words)
         if count and len(found.words) >= count and not self._sent_marks:
             self._mark(window, found.words[count - 1].text)
-        floor = max(self._final_end, window.start, window.floor)
-        placed: list[LiveWord] = []
-        for word in found.words[count:]:
-            start = min(max(word.start + window.start, floor), end)
-            floor = min(max(word.end + window.start, start), end)
-            placed.append(replace(word, start=start, end=floor))
-        return tuple(placed)
+        return placed(found.words[count:], window, self._final_end, end)
 
     def _mark(self, window: Window, text: str) -> None:
         """Remember the marks that the last final word has in the newest hypothesis; they become final with the next word."""

@@ -117,6 +117,17 @@ class Window:
         return True
 
 
+def placed(found: Sequence[LiveWord], window: Window, floor: Samples, end: Samples) -> tuple[LiveWord, ...]:
+    """Return *found*, words of a decode of *window*, with times of the channel: in order, not before *floor*, not after *end*."""
+    floor = max(floor, window.start, window.floor)
+    words: list[LiveWord] = []
+    for word in found:
+        start = min(max(word.start + window.start, floor), end)
+        floor = min(max(word.end + window.start, start), end)
+        words.append(replace(word, start=start, end=floor))
+    return tuple(words)
+
+
 def context_of(words: Sequence[LiveWord], start: Samples) -> tuple[LiveWord, ...]:
     """The last of *words*, of an utterance that has ended, for one that begins at *start*; none after a long pause."""
     if not words or start - words[-1].end > CONTEXT_GAP:
