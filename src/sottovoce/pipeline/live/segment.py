@@ -11,7 +11,7 @@ from itertools import pairwise
 from sottovoce.engines.protocols import LiveWord
 from sottovoce.pipeline.live import finals
 from sottovoce.pipeline.live.window import Window
-from sottovoce.transcript.model import RATE, Samples
+from sottovoce.transcript.model import RATE, Item, Samples
 
 _MARGIN: Samples = RATE
 """A division leaves at least this much audio (1 s) on both sides."""
@@ -33,6 +33,7 @@ class Segment:
     def __init__(self, start: Samples, context: Sequence[LiveWord] = ()) -> None:
         self.begun = start
         self.settled: list[LiveWord] = []
+        self.settled_items: tuple[Item, ...] = ()  # the same, formatted
         self.begin(start, context)
 
     def begin(self, start: Samples, context: Sequence[LiveWord], words: Sequence[LiveWord] = ()) -> None:
@@ -107,3 +108,14 @@ def ends_sentence(text: str) -> bool:
     """Return True if the word *text* has the mark of a sentence's end; an ellipsis is none."""
     marks = finals.marks_of(text)
     return bool(_STOPS & set(marks)) and "..." not in marks
+
+
+def sentences_of(words: Sequence[LiveWord]) -> list[Sequence[LiveWord]]:
+    """Return *words* divided after each sentence's end."""
+    found: list[Sequence[LiveWord]] = []
+    begin = 0
+    for number, word in enumerate(words, 1):
+        if ends_sentence(word.text) or number == len(words):
+            found.append(words[begin:number])
+            begin = number
+    return found

@@ -16,7 +16,7 @@ from sottovoce.pipeline.live.channel import ONSET, SPEECH, ChannelParts
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
-from sottovoce.pipeline.live.segment import Segment, Whole, ends_sentence
+from sottovoce.pipeline.live.segment import Segment, Whole, ends_sentence, sentences_of
 from sottovoce.pipeline.live.turn_end import end_silence
 from sottovoce.pipeline.live.turnaround import Turnaround
 from sottovoce.pipeline.live.window import Window, context_of, placed
@@ -148,17 +148,23 @@ class SegmentChannel:
             self._last_decode = start
             self._finals.restart()
         elif not self._segment.spoken and not self._segment.words:
-            self._segment.begin(max(begin, self._segment.start), self._segment.context)
+            begin = max(begin, self._segment.start)
+            self._segment.begin(begin, context_of(self._words_before, begin))
         if not self._speaking:
             self._speaking = True
             self._parts.emit(events.SpeechStarted(channel=self._parts.number, at=start))
+
+    @property
+    def _words_before(self) -> Sequence[LiveWord]:
+        """The words before the open piece."""
+        return self._segment.settled if self._segment and self._segment.settled else self._context
 
     def _forget(self) -> None:
         """Drop the audio that no later decode needs."""
         needed = max(self._cut, self._judged - PREROLL)
         if self._segment is not None and (self._segment.spoken or self._segment.words):
             needed = min(self._segment.start, self._segment.audio_start)
-        elif context := context_of(self._context, needed):
+        elif context := context_of(self._words_before, needed):
             needed = min(needed, context[0].start)
         self._buffer.forget(needed - PREROLL)
 
@@ -276,23 +282,30 @@ class SegmentChannel:
     def _show(self) -> None:
         """Report the open segment, if its words have changed."""
         segment = self._segment
-        words = [*segment.settled, *segment.heard] if segment else []
-        if not words:
+        if segment is None or not (segment.settled or segment.heard):
             return
-        end = words[-1].end
-        items = self._parts.formatter.partial(self._parts.stream.items(words), end)
+        words = segment.heard
+        items = (*segment.settled_items, *self._formatted(words))
         if items and items != self._shown:
             self._shown = items
             self._turn = True
-            self._parts.emit(events.Partial(channel=self._parts.number, start=words[0].start, end=end, items=items))
+            start, end = (segment.settled or words)[0].start, (words or segment.settled)[-1].end
+            self._parts.emit(events.Partial(channel=self._parts.number, start=start, end=end, items=items))
+
+    def _formatted(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
+        return self._parts.formatter.partial(self._parts.stream.items(words), words[-1].end) if words else ()
+
+    def _keep(self, segment: Segment, words: Sequence[LiveWord]) -> None:
+        """Settle *words*. Partials show them as they are formatted now; the final one formats all words together."""
+        segment.settled.extend(words)
+        segment.settled_items = (*segment.settled_items, *self._formatted(words))
 
     def _settle(self, segment: Segment) -> None:
         """Keep the words of the piece, and begin a new one when speech goes on; without words, drop the segment."""
-        words = segment.heard
-        segment.settled.extend(words)
+        self._keep(segment, segment.heard)
         self._cut = min(self._judged, self._last_speech + PREROLL)
         if segment.settled:
-            segment.begin(self._cut, context_of(segment.settled, self._cut))
+            segment.begin(self._cut, ())
         else:
             self._segment = None
         self._finals.restart()
@@ -305,7 +318,7 @@ class SegmentChannel:
         else:
             cut, rest = (known[number].end + known[number + 1].start) // 2, known[number + 1 :]
         words = segment.whole.words if segment.whole and number is None else self._whole(segment, cut)
-        segment.settled.extend(words)
+        self._keep(segment, words)
         self._cut = cut
         self._finals.restart()
         if close:
@@ -324,13 +337,17 @@ class SegmentChannel:
         self._finals.restart()
 
     def _send(self, words: Sequence[LiveWord]) -> Sequence[LiveWord]:
-        """Report a segment of *words*; none without words. Returns the context of the next one."""
-        if words:
-            end = words[-1].end
-            items = self._parts.formatter.final(self._parts.stream.items(words), end, closing=True)
+        """Report *words* as a segment, or each sentence as one; none without words. Returns the context of the next one."""
+        for part in sentences_of(words) if self._turns.sentences else [words]:
+            items = (
+                self._parts.formatter.final(self._parts.stream.items(part), part[-1].end, closing=True) if part else ()
+            )
             if items:
                 self._turn = True
-                self._parts.emit(events.Final(channel=self._parts.number, start=words[0].start, end=end, items=items))
+                self._parts.emit(
+                    events.Final(channel=self._parts.number, start=part[0].start, end=part[-1].end, items=items)
+                )
+        if words:
             self._context = tuple(words)
             self._said = tuple(word.text for word in words)
         self._shown = ()
@@ -377,7 +394,7 @@ class SegmentChannel:
                 self._segment = Segment(end, context_of(self._context, end))
                 self._segment.window.spoken = spoken
                 self._last_decode = self._judged
-        self._end_turn(end, forced=True)
+        self._end_turn(max(at, end), forced=True)
 
     def _finish(self) -> None:
         while self._forced:
