@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import LiveHypothesis, LiveWord
 from sottovoce.transcript.model import RATE, Attaches, Item, Mark, Samples, Word
 
@@ -68,6 +69,10 @@ class Ear:
                 found.append(LiveWord(text=text, start=start, end=end, probability=0.9))
         last = committed[-1].end if committed else 0
         return LiveHypothesis(words=(*committed, *(word for word in found if (word.start + word.end) // 2 > last)))
+
+    def whole(self, audio: Floats, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        assert all(0 <= run.start < run.end <= len(audio) for run in voiced)
+        return self.hypothesis(audio, (), closing=True).words
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
         items: list[Item] = []

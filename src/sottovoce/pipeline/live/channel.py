@@ -236,7 +236,7 @@ class LiveChannel:
         count = len(window.words)
         if count and len(found.words) >= count and not self._sent_marks:
             self._mark(window, found.words[count - 1].text)
-        return placed(found.words[count:], window, self._final_end, end)
+        return placed(found.words[count:], window.start, max(self._final_end, window.start, window.floor), end)
 
     def _mark(self, window: Window, text: str) -> None:
         """Remember the marks that the last final word has in the newest hypothesis; they become final with the next word."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import LiveWord
 from sottovoce.pipeline.live import finals
 from sottovoce.pipeline.live.window import Window
@@ -44,6 +45,7 @@ class Segment:
         self.words: list[LiveWord] = []
         self.open: tuple[LiveWord, ...] = ()
         self.whole: Whole | None = None
+        self.voiced: list[Span] = []
         if words:
             self.hear(words)
 
@@ -62,6 +64,21 @@ class Segment:
         """The words of the piece, the best known."""
         return self.whole.words if self.whole else (*self.words, *self.open)
 
+    def speak(self, start: Samples, end: Samples) -> None:
+        """There is speech from *start* to *end*, after all before; the piece must be decoded as a whole again."""
+        self._resume()
+        self.window.spoken += end - start
+        if self.voiced and start <= self.voiced[-1].end:
+            self.voiced[-1] = Span(start=self.voiced[-1].start, end=end)
+        else:
+            self.voiced.append(Span(start=start, end=end))
+
+    def speak_after(self, voiced: Sequence[Span]) -> None:
+        """Take over those parts of *voiced*, runs of speech of the piece before, that lie in this piece."""
+        for run in voiced:
+            if run.end > self.start:
+                self.speak(max(run.start, self.start), run.end)
+
     def hear(self, words: Sequence[LiveWord]) -> None:
         """Add *words*; later short decodes begin with them."""
         self.words.extend(words)
@@ -74,7 +91,7 @@ class Segment:
             self.window.mark_last(finals.unmarked(last) + finals.marks_of(text))
             self.words[-1] = self.window.words[-1]
 
-    def resume(self) -> None:
+    def _resume(self) -> None:
         """Speech goes on after the piece was decoded as a whole: short decodes continue from these words."""
         if self.whole is None:
             return

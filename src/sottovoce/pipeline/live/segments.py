@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import LiveWord
 from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.channel import ONSET, SPEECH, ChannelParts
@@ -19,7 +20,7 @@ from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAS
 from sottovoce.pipeline.live.segment import Segment, Whole, ends_sentence, sentences_of
 from sottovoce.pipeline.live.turn_end import end_silence
 from sottovoce.pipeline.live.turnaround import Turnaround
-from sottovoce.pipeline.live.window import Window, context_of, placed
+from sottovoce.pipeline.live.window import context_of, placed
 from sottovoce.request import TurnDetection, Turns
 from sottovoce.transcript.model import RATE, Item, Samples
 
@@ -43,6 +44,9 @@ SENTENCE: Samples = RATE // 2
 
 PIECE: Samples = 8 * RATE
 """Audio (8 s) after which a pause between sentences begins a new piece, so that the decode at the turn's end stays short."""
+
+SHORT: Samples = 2 * RATE
+"""Speech (2 s) below which a decode of the whole needs the words before it (`policy.CONTEXT_GAP`)."""
 
 LONG_PAUSE: Samples = 3 * RATE // 2
 """Silence (1.5 s) that ends a piece."""
@@ -136,8 +140,7 @@ class SegmentChannel:
             silent = start - self._last_speech >= PAUSE  # then it takes a clear onset to go on, not a breath
             if self._segment is not None and probability >= (ONSET if silent else SPEECH):
                 self._last_speech = min(start + frame, self._buffer.end)
-                self._segment.resume()
-                self._segment.window.spoken += frame
+                self._segment.speak(start, start + frame)
         self._forget()
 
     def _onset(self, start: Samples) -> None:
@@ -231,7 +234,7 @@ class SegmentChannel:
         count = len(window.words)
         if count and len(found.words) >= count:
             segment.mark_last(found.words[count - 1].text)
-        words = placed(found.words[count:], window, segment.start, newest)
+        words = placed(found.words[count:], window.start, max(segment.start, window.floor), newest)
         self._turnaround.decoded(newest, self._parts.clock())
         ready = self._finals.ready(words, newest, min(self._policy.step + self._turnaround.usual, RATE))
         if ready:
@@ -263,19 +266,29 @@ class SegmentChannel:
         self._show()
 
     def _whole(self, segment: Segment, end: Samples) -> tuple[LiveWord, ...]:
-        """The words of the piece up to *end*, by one decode of it with a wide search."""
+        """The words of the piece up to *end*, decoded with a wide search; a short piece together with the words just before it."""
         if segment.spoken < SPOKEN or end <= segment.start:
             return ()
         before = tuple(word for word in (*segment.words, *segment.open) if word.start < end)
         words: tuple[LiveWord, ...] = ()
-        for context in (segment.context, ()) if segment.context else ((),):  # context may keep the model from writing
-            window = Window(segment.start, context=context)
-            audio = self._buffer.part(window.start, end)
-            found = self._parts.stream.hypothesis(audio, window.committed, closing=True)
-            words = placed(found.words[len(window.words) :], window, segment.start, end)
+        starts = (segment.audio_start, segment.start) if segment.spoken < SHORT else (segment.start,)
+        for start in dict.fromkeys(starts):
+            words = self._words(segment, max(start, end - LONGEST_PIECE - PREROLL), end)
             if len(words) > _KEPT * len(before):
                 return words
         return before if len(before) > len(words) else words
+
+    def _words(self, segment: Segment, start: Samples, end: Samples) -> tuple[LiveWord, ...]:
+        context = (Span(start=word.start, end=word.end) for word in segment.context)
+        runs = (Span(start=max(run.start, start), end=min(run.end, end)) for run in (*context, *segment.voiced))
+        voiced = [Span(start=run.start - start, end=run.end - start) for run in runs if run.start < run.end]
+        audio = self._buffer.part(start, end)
+        found = [
+            word
+            for word in self._parts.stream.whole(audio, voiced)
+            if (word.start + word.end) // 2 >= segment.start - start
+        ]
+        return placed(found, start, segment.start, end)
 
     # ── segments ──
 
@@ -322,12 +335,12 @@ class SegmentChannel:
         self._cut = cut
         self._finals.restart()
         if close:
-            context = self._send(segment.settled)
+            spoken, context = segment.voiced, self._send(segment.settled)
             segment = self._segment = Segment(cut)
         else:
-            context = segment.settled
+            spoken, context = segment.voiced, segment.settled
         segment.begin(cut, () if rest else context_of(context, cut), rest)
-        segment.window.spoken = max(self._last_speech - cut, 0)
+        segment.speak_after(spoken)
 
     def _close(self, segment: Segment, end: Samples) -> None:
         """The segment is complete."""
@@ -383,7 +396,7 @@ class SegmentChannel:
         """End the turn at *at*, as the client asked; words after it belong to the next one."""
         end = min(max(at, self._cut), self._judged)
         goes_on = self._last_speech > end or end - self._last_speech < _ONGOING
-        segment, spoken = self._segment, max(self._last_speech - end, 0)
+        segment = self._segment
         if segment is not None:
             if segment.whole is None or segment.whole.speech_end > end:
                 words = self._whole(segment, min(end, max(self._last_speech, segment.start) + PREROLL))
@@ -392,7 +405,7 @@ class SegmentChannel:
             self._cut = end if goes_on else min(self._judged, max(end, self._last_speech + PREROLL))
             if goes_on:
                 self._segment = Segment(end, context_of(self._context, end))
-                self._segment.window.spoken = spoken
+                self._segment.speak_after(segment.voiced)
                 self._last_decode = self._judged
         self._end_turn(max(at, end), forced=True)
 

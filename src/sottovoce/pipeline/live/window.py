@@ -126,14 +126,13 @@ class Window:
         return True
 
 
-def placed(found: Sequence[LiveWord], window: Window, floor: Samples, end: Samples) -> tuple[LiveWord, ...]:
-    """Return *found*, words of a decode of *window*, with times of the channel: in order, not before *floor*, not after *end*."""
-    floor = max(floor, window.start, window.floor)
+def placed(found: Sequence[LiveWord], start: Samples, floor: Samples, end: Samples) -> tuple[LiveWord, ...]:
+    """Return *found*, words of audio that begins at *start*, with times of the channel: in order, from *floor* to *end*."""
     words: list[LiveWord] = []
     for word in found:
-        start = min(max(word.start + window.start, floor), end)
-        floor = min(max(word.end + window.start, start), end)
-        words.append(replace(word, start=start, end=floor))
+        begin = min(max(word.start + start, floor), end)
+        floor = min(max(word.end + start, begin), end)
+        words.append(replace(word, start=begin, end=floor))
     return tuple(words)
 
 
