@@ -43,7 +43,7 @@ from sottovoce.pipeline.live.channel import SPEECH
 from sottovoce.pipeline.live.session import LiveSession
 from sottovoce.pipeline.live.turn_end import end_silence
 from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest, TurnDetection, Turns
-from sottovoce.transcript.model import RATE, Samples
+from sottovoce.transcript.model import RATE, Mark, Samples
 from tests.servers import ROOT, Server
 
 PIECE = RATE // 50
@@ -272,7 +272,7 @@ def _pauses(audio: "np.ndarray[Any, np.dtype[np.float32]]", live: Any) -> list[P
     while session.work():
         pass
     final = [item for event in told if isinstance(event, events.Final) for item in event.items]
-    marks = [item.at for item in final if getattr(item, "ends_sentence", False)]
+    marks = [item.at for item in final if isinstance(item, Mark) and item.ends_sentence]
     found: list[Pause] = []
     text, quiet = "", None
     for event in told:

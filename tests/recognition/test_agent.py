@@ -31,7 +31,7 @@ def live(engine_config):
 
 def converse(live, turns, forced=()):
     """The events of a session in which the demo is said; the client ends a turn at each of *forced*, in seconds."""
-    told = []
+    told: list[events.Event] = []
     request = LiveRequest(language="en", audio=AUDIO, enable_partials=True, turns=turns)
     session = LiveSession(request, live, SileroVad, told.append, lambda: 0.0)
     audio = np.concatenate([block[0] for block in media.decode(DEMO)] + [np.zeros(2 * RATE, np.float32)])

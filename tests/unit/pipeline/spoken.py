@@ -42,8 +42,9 @@ class Vad:
 
     frame = FRAME
 
-    def __call__(self, audio: Floats) -> list[float]:
-        return [float(np.mean(np.abs(audio[at : at + FRAME]) >= _LOUD) > 0.5) for at in range(0, len(audio), FRAME)]
+    def __call__(self, audio: Floats) -> Floats:
+        frames = np.abs(audio).reshape(-1, FRAME) >= _LOUD
+        return np.asarray(frames.mean(axis=1) > 0.5, np.float32)
 
 
 class Ear:
