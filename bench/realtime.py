@@ -212,12 +212,17 @@ def _cpu(server: Server) -> dict[str, float]:
     return {"server": of(server.process.pid), "engines": sum(of(pid) for pid in server.children())}
 
 
+def write_wave(path: Path, pcm: bytes) -> None:
+    """Write 16-bit samples at 16 kHz, one channel."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(pcm)
+
+
 def _truth(server: Server, sound: Sound, folder: Path) -> list[tuple[str, float]]:
     """Normalised words of the batch transcript, with their ends."""
     path = folder / "speech.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes(sound.pcm)
+    write_wave(path, sound.pcm)
     job = server.submit(path)
     if server.wait(job)["status"] != "done":
         raise RuntimeError("the batch transcript failed")

@@ -1,6 +1,7 @@
 """A recogniser for tests of the realtime API: its words follow from the amount of audio alone, so that tests need no model.
 
-It "hears" one word in each half second of 16 kHz samples of 16 bits, and ends a sentence every four words.
+It "hears" one word in each half second of 16 kHz samples of 16 bits, and ends a sentence every four words. In a session with
+turns, each sentence is a turn (`vad`), or the client ends the turn (`external`); nothing is final before.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
-from sottovoce.request import LiveRequest
+from sottovoce.request import LiveRequest, TurnDetection
 from sottovoce.transcript.model import RATE, Item, Mark, Samples, Word
 
 WORDS = ("alpha", "bravo", "charlie", "delta")
@@ -125,6 +126,8 @@ class ScriptedLive:
             return self._hear(heard, channel, int(str(value)))
         words = self._close(heard, channel)
         at = heard.bytes // BYTES_PER_SAMPLE
+        if self.request.turns and kind == "end" and words:
+            words = [*words, live.UtteranceEnd(channel=channel, at=at, forced=False)]
         if kind == "force":
             return [*words, live.UtteranceEnd(channel=channel, at=at, forced=True)]
         heard.ended = True
@@ -137,13 +140,28 @@ class ScriptedLive:
             heard.words += 1
             if heard.words == self._script.fail_at:
                 return [*found, live.Failed(kind="job_error", detail="the script says so")]
-            if heard.words % len(WORDS) == 0:
+            if turns := self.request.turns:
+                found += self._turn(heard, channel, ends=turns.detection is TurnDetection.VAD)
+            elif heard.words % len(WORDS) == 0:
                 found += self._close(heard, channel)
                 at = heard.words * WORD
                 if self.request.end_of_utterance_silence_trigger:
                     found.append(live.UtteranceEnd(channel=channel, at=at, forced=False))
             else:
                 found.append(self._partial(heard, channel))
+        return found
+
+    def _turn(self, heard: _Heard, channel: int, *, ends: bool) -> list[live.Event]:
+        """What one more word means in a session with turns."""
+        found: list[live.Event] = []
+        if heard.words == heard.final + 1:
+            found.append(live.SpeechStarted(channel=channel, at=heard.final * WORD))
+        found.append(self._partial(heard, channel))
+        if ends and heard.words % len(WORDS) == 0:
+            at = heard.words * WORD
+            found += self._close(heard, channel)
+            found.append(live.SpeechEnded(channel=channel, at=at))
+            found.append(live.UtteranceEnd(channel=channel, at=at, forced=False))
         return found
 
     def _items(self, heard: _Heard) -> tuple[Item, ...]:

@@ -231,13 +231,31 @@ class MaxDelayMode(StrEnum):
     FIXED = "fixed"
 
 
+class TurnDetection(StrEnum):
+    """What ends a turn of a voice agent's caller: silence (`vad`), or a message of the client (`external`)."""
+
+    VAD = "vad"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """The session is divided into turns and segments (contract `agent-stt.md` §4, §5), and nothing is final before its segment is.
+
+    *sentences*: a segment also ends after each sentence.
+    """
+
+    detection: TurnDetection = TurnDetection.VAD
+    sentences: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRequest:
     """A realtime session: everything that changes its result (contract `realtime.md` §4.2, §4.3).
 
     *channels*: the labels of `AddChannelAudio` in order; empty for one channel without a label. Events and commands of a session
     number channels from 0. *max_delay*: seconds from the end of a word to its final, 0.7..4.
-    *end_of_utterance_silence_trigger*: seconds of silence, 0..2; 0 is off.
+    *end_of_utterance_silence_trigger*: seconds of silence, 0..2; 0 is off. *turns*: for voice agents; `None`: plain realtime.
     """
 
     language: str
@@ -258,6 +276,7 @@ class LiveRequest:
     audio_filtering: AudioFiltering | None = None
     remove_disfluencies: bool = False
     replacements: tuple[Replacement, ...] = ()
+    turns: Turns | None = None
 
     @property
     def channel_count(self) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import socket
 import tempfile
 import time
@@ -17,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from sottovoce.logs import JsonLines
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 from tests.live_server import KEY, LiveServer, live_server
 from tests.scripted_live import FULL, Load, Script
@@ -549,12 +551,13 @@ def test_the_quota_of_a_key_and_a_drain(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_session_is_stored(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """§10, retention: none, of words, partials, config or audio: not in a file, a row, a log or a temporary file."""
     marker = "zanzibarquokka"
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    caplog.set_level(logging.INFO)
     replaced = {"replacements": [{"from": "alpha", "to": marker}]}
     with live_server(tmp_path) as server:
         with client(server, f"/v2?sm-app=app&unknown={marker}") as c:
@@ -603,6 +606,7 @@ def test_nothing_of_a_session_is_stored(
         until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
         found = [file for file in tmp_path.rglob("*") if file.is_file() and marker.encode() in file.read_bytes()]
         assert found == []
-    out, err = capfd.readouterr()
-    assert "realtime session ended" in out + err, "the log is looked at"
-    assert marker not in out + err
+    written = [each for each in caplog.records if each.name.startswith("sottovoce") or each.levelno >= logging.WARNING]
+    lines = list(map(JsonLines().format, written))
+    assert any("realtime session ended" in line for line in lines), "the log is looked at"
+    assert [line for line in lines if marker in line] == []

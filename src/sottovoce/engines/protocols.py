@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from sottovoce.audio.activity import ActivityPolicy, Speech, SpeechProbability
+from sottovoce.audio.activity import ActivityPolicy, Span, Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
 from sottovoce.transcript.model import Item, LanguageScore, Samples
 
@@ -183,6 +183,13 @@ class LiveStream(Protocol):
         *committed*: the words that are final already and lie at its beginning; the hypothesis begins with as many words, which
         may have marks that *committed* lacks. *closing*: the
         utterance ends here, so that a slower and better search pays.
+        """
+        ...
+
+    def whole(self, audio: "Floats", voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        """Return the words of *audio*, float32[n] at 16 kHz, at most 29 s, as the batch recogniser would.
+
+        *voiced*: its runs of speech, in samples from its start. Nothing of it was final before.
         """
         ...
 

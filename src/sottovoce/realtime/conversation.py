@@ -25,7 +25,8 @@ from sottovoce.wire.realtime.transcripts import Passage, Style
 
 MINUTE = 60.0
 HOUR = 3600.0
-_MAX_SECONDS = 1e6  # a longer `timestamp` of ForceEndOfUtterance is after the end of any session
+MAX_SECONDS = 1e6
+"""A longer `timestamp` of ForceEndOfUtterance is after the end of any session."""
 
 
 class State(StrEnum):
@@ -165,6 +166,7 @@ class Conversation:
     limits: Limits = field(default_factory=Limits)
     language: str | None = None
     state: State = State.WAIT_START
+    start_timeout: ErrorType = ErrorType.IDLE_TIMEOUT
     running: Started | None = None
     duration_limited: bool = False  # the server ended the session: audio is acknowledged and ignored
     error: ErrorType | None = None  # with which the session ended
@@ -183,6 +185,10 @@ class Conversation:
             return handler(message, now)
         except SessionRefused as refused:
             return self._fail(refused, now)
+
+    def parse(self, text: bytes, max_channels: int) -> m.ClientMessage:
+        """The message of the client in *text*, for `take`. Raises `SessionRefused`."""
+        return m.parse(text, m.Context(running=self.running, max_channels=max_channels))
 
     def audio_of(self, label: str | None) -> int:
         """The number of the channel *label*. Raises `SessionRefused` for one that the session does not have (§4.6)."""
@@ -296,7 +302,7 @@ class Conversation:
     def _force(self, message: m.ForceEndOfUtterance, _now: float) -> list[Output]:
         """§4.6: *timestamp* may lie ahead of the audio processed so far; the recogniser waits for that audio."""
         number = None if message.channel is None else self.audio_of(message.channel)
-        at = None if message.timestamp is None else samples(min(message.timestamp, _MAX_SECONDS))
+        at = None if message.timestamp is None else samples(min(message.timestamp, MAX_SECONDS))
         return [Force(channel=number, at=at)]
 
     def _get_speakers(self, message: m.GetSpeakers, _now: float) -> list[Output]:
@@ -340,6 +346,12 @@ class Conversation:
         channel.end = max(channel.end, event.at)
         final = Send(body=transcripts.final(empty, self._style, forced=True))
         return [final, *self._empty_partial(channel), Send(body=body)]
+
+    def _speech_started(self, _event: live.SpeechStarted, _now: float) -> list[Output]:
+        return []  # a message of the Agent protocol only
+
+    def _speech_ended(self, _event: live.SpeechEnded, _now: float) -> list[Output]:
+        return []
 
     def _empty_partial(self, channel: _Channel) -> list[Output]:
         if not self._config.request.enable_partials:
@@ -413,7 +425,7 @@ class Conversation:
         limits = self.limits
         if self.state is State.WAIT_START:
             why = f"no StartRecognition within {limits.start:.0f} seconds"
-            return [(self.opened_at + limits.start, self._timeout(ErrorType.IDLE_TIMEOUT, why))]
+            return [(self.opened_at + limits.start, self._timeout(self.start_timeout, why))]
         if self.state is State.STARTING:
             why = "the recogniser did not become ready in time; start the session again"
             return [(self._began + limits.opening, self._timeout(ErrorType.JOB_ERROR, why))]
@@ -478,6 +490,8 @@ _ROWS: Mapping[type, tuple[str, str, str, str]] = {
     live.Final:              ("ignore",           "ignore",           "final",            "final"),
     live.Partial:            ("ignore",           "ignore",           "partial",          "partial"),
     live.UtteranceEnd:       ("ignore",           "ignore",           "utterance_end",    "utterance_end"),
+    live.SpeechStarted:      ("ignore",           "ignore",           "speech_started",   "speech_started"),
+    live.SpeechEnded:        ("ignore",           "ignore",           "speech_ended",     "speech_ended"),
     live.Finished:           ("ignore",           "ignore",           "finished",         "finished"),
     live.Failed:             ("ignore",           "failed",           "failed",           "failed"),
 }  # fmt: skip

@@ -151,11 +151,12 @@ class Session:
     async def _parsed(self, received: Received) -> c.Input:
         if not received.text:
             return m.AddAudio(data=received.data)
-        context = m.Context(running=self._conversation.running, max_channels=self._parts.max_channels)
+        conversation, channels = self._conversation, self._parts.max_channels
         try:
-            if len(received.data) <= SMALL and context.running is not None:
-                return m.parse(received.data, context)
-            return await asyncio.to_thread(m.parse, received.data, context)  # a start may hold a thousand regexes
+            if len(received.data) <= SMALL and conversation.running is not None:
+                return conversation.parse(received.data, channels)
+            # a start may hold a thousand regexes
+            return await asyncio.to_thread(conversation.parse, received.data, channels)
         except SessionRefused as refused:
             return refused
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord
 from sottovoce.inference import live_cost
 from sottovoce.inference.live_cost import UNKNOWN, SessionCost, decode_seconds
@@ -50,6 +51,9 @@ class Recognizer:
     def hypothesis(self, audio: Any, committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
         self.calls.append((len(audio), len(committed), closing))
         return LiveHypothesis()
+
+    def whole(self, audio: Any, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        raise AssertionError(voiced)
 
     def items(self, words: Sequence[LiveWord]) -> tuple[()]:
         raise AssertionError(words)

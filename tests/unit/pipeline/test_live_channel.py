@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord, Skill
 from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.session import LiveSession
@@ -63,6 +64,10 @@ class Stream:
         if closing and self.cuts:
             words = words[:-2]
         return LiveHypothesis(words=tuple(words))
+
+    def whole(self, audio: Any, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        del voiced
+        return self.hypothesis(audio, (), closing=True).words
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
         found: list[Item] = []

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.pocketsphinx.recognizer import CAPABILITIES, PocketSphinx
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord, Speech
 from sottovoce.errors import EngineUnavailable
@@ -51,6 +52,11 @@ class PocketSphinxStream:
         ]
         last = committed[-1].end if committed else 0
         return LiveHypothesis(words=(*committed, *(word for word in heard if (word.start + word.end) // 2 > last)))
+
+    def whole(self, audio: "Floats", voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        """Return the words of *audio*."""
+        del voiced  # its own model of silence is enough
+        return self.hypothesis(audio, (), closing=True).words
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
         """Return *words* as words of a transcript."""

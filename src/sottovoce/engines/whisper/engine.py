@@ -224,16 +224,26 @@ class Whisper:
         """Decode *window*, then insert custom words, capitals and marks; *first*: its first decode, if already done."""
         code, notes = chosen
         task = Task(pack=job.pack, code=code)
-        words, holes = listener.hear(self.decoder, clip, task, first)
-        words = coverage.fitted(words, clip.voiced, job.pack)
-        words, more = self._customised(words, clip, task, job.vocabulary)
-        if style.plain(words, job.pack):
-            words = self._styled(words, clip, task)
+        words, holes, more = self._passage(clip, task, job.vocabulary, first)
         return _WindowWords(
             window=window,
             words=tuple(replace(word, start=word.start + window.start, end=word.end + window.start) for word in words),
             notes=(*notes, *more, *(_note_hole(hole, window) for hole in holes)),
         )
+
+    def passage(self, clip: Clip, task: Task, custom: Vocabulary) -> list[HypothesisWord]:
+        """The words of *clip*, at most 29 s, with custom words, capitals and marks; times from its start."""
+        return self._passage(replace(clip, audio=_sanitized(clip.audio)), task, custom, None)[0]
+
+    def _passage(
+        self, clip: Clip, task: Task, custom: Vocabulary, first: Hypothesis | None
+    ) -> tuple[list[HypothesisWord], list[Hole], tuple[str, ...]]:
+        words, holes = listener.hear(self.decoder, clip, task, first)
+        words = coverage.fitted(words, clip.voiced, task.pack)
+        words, notes = self._customised(words, clip, task, custom)
+        if style.plain(words, task.pack):
+            words = self._styled(words, clip, task)
+        return words, holes, notes
 
     def _customised(
         self, words: list[HypothesisWord], clip: Clip, task: Task, custom: Vocabulary

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sottovoce.audio.activity import Span
 from sottovoce.engines.common import word_assembly
-from sottovoce.engines.common.calibration import Calibration
 from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord
 from sottovoce.engines.whisper import hallucination, style, vocabulary
-from sottovoce.engines.whisper.decoder import Decoder, Task
+from sottovoce.engines.whisper.decoder import Clip, Task
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.errors import EngineUnavailable
@@ -49,15 +49,16 @@ class WhisperLive:
                 f"Whisper {self.capabilities.model} does not support the language {hints.language!r}"
             )
         task = Task(pack=pack(hints.language), code=codes[0])
-        return WhisperStream(self._whisper.decoder, self._whisper.calibration, task, Vocabulary(hints.vocab))
+        return WhisperStream(self._whisper, task, Vocabulary(hints.vocab))
 
 
 class WhisperStream:
     """A `LiveStream`. Keeps no state between calls."""
 
-    def __init__(self, decoder: Decoder, calibration: Calibration, task: Task, custom: Vocabulary) -> None:
-        self._decoder = decoder
-        self._calibration = calibration
+    def __init__(self, whisper: Whisper, task: Task, custom: Vocabulary) -> None:
+        self._whisper = whisper
+        self._decoder = whisper.decoder
+        self._calibration = whisper.calibration
         self._task = task
         self._custom = custom
 
@@ -71,6 +72,11 @@ class WhisperStream:
         words = [*found.words[:count], *hallucination.filter_words(replace(found, words=found.words[count:]))]
         words = self._customised(words, count, audio, texts, beam)
         return LiveHypothesis(words=tuple(_live(word) for word in _regrouped(words, count, texts)))
+
+    def whole(self, audio: "Floats", voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
+        """Return the words of *audio* as batch writes them: with time stamps, and again where speech has no words."""
+        words = self._whisper.passage(Clip(audio=audio, voiced=tuple(voiced)), self._task, self._custom)
+        return tuple(_live(word) for word in words)
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
         """Return *words* as words and marks, with calibrated confidence."""

@@ -6,7 +6,7 @@ In order: the channel's state; input; `work`; decodes; what becomes final; ends 
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from sottovoce.engines.protocols import LiveStream, LiveWord
 from sottovoce.pipeline.live import events, finals
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.formatting import LiveFormatter
+from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import (
     BEHIND_STEP,
     DEAF,
@@ -27,7 +28,7 @@ from sottovoce.pipeline.live.policy import (
     LivePolicy,
 )
 from sottovoce.pipeline.live.turnaround import Turnaround
-from sottovoce.pipeline.live.window import AudioBuffer, Window, context_of
+from sottovoce.pipeline.live.window import Window, context_of, placed
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ ONSET = 0.5
 """Speech probability that begins an utterance."""
 SPEECH = 0.35
 """Speech probability from which an utterance goes on."""
-_HOP = 3  # frames of the speech detector that are judged at once: 96 ms
 _FORCED_SILENCE: Samples = RATE // 4  # speech this close before a forced end goes on after it
 _OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit is closed
 
@@ -90,11 +90,8 @@ class LiveChannel:
         self._policy = policy
         self._finals = FinalsPolicy(policy, self._whole)
         self._turnaround = Turnaround()
-        self._waiting: deque[Floats] = deque()
-        self._backlog: Samples = 0
-        self._received: Samples = 0
-        self._buffer = AudioBuffer()
-        self._judged: Samples = 0  # end of the audio that the speech detector has seen
+        self._intake = Intake(parts.vad, parts.volume)
+        self._buffer = self._intake.buffer
         self._window: Window | None = None
         self._open: tuple[LiveWord, ...] = ()  # words of the last decode that are not final
         self._last_speech: Samples = 0
@@ -116,19 +113,21 @@ class LiveChannel:
     @property
     def backlog(self) -> Samples:
         """Audio that was pushed and not judged yet."""
-        return self._backlog
+        return self._intake.waiting
+
+    @property
+    def _judged(self) -> Samples:
+        return self._intake.judged
 
     def push(self, audio: "Floats") -> None:
         """Add float32[n] at 16 kHz."""
         if len(audio):
-            self._waiting.append(audio)
-            self._backlog += len(audio)
-            self._received += len(audio)
-            self._turnaround.arrived(self._received, self._parts.clock())
+            self._intake.push(audio)
+            self._turnaround.arrived(self._intake.received, self._parts.clock())
 
     def force_end(self, at: Samples | None) -> None:
         """End the utterance at *at*, or at the end of the audio that was pushed so far."""
-        self._forced.append(self._received if at is None else at)
+        self._forced.append(self._intake.received if at is None else at)
 
     def finish(self) -> None:
         """End the channel after the audio that was pushed."""
@@ -142,13 +141,12 @@ class LiveChannel:
 
     def measure_volume(self) -> VolumeTrack:
         """The volumes of the audio from now on, or from when they were first asked for."""
-        volume = self._parts.volume or VolumeTrack(start=self._judged)
-        self._parts = replace(self._parts, volume=volume)
-        return volume
+        return self._intake.measure_volume()
 
     def worked(self) -> Work:
         """What was done since the last call."""
         done, self._work = self._work, Work()
+        done.audio = self._intake.counted()
         return done
 
     # ── work ──
@@ -167,7 +165,7 @@ class LiveChannel:
     def _act(self) -> bool:
         """Do what is due at the audio judged so far; True if it took a decode."""
         # the detector judges whole frames: what is left of the audio before the end may never fill one
-        if self._forced and self._forced[0] - self._judged < self._parts.vad.frame:
+        if self._forced and self._forced[0] - self._judged < self._intake.frame:
             self._force(self._forced.popleft())
             return True
         if self._window is None:
@@ -186,51 +184,22 @@ class LiveChannel:
     def _step(self) -> Samples:
         """The audio between two decodes: longer when decodes take long, and when much audio waits."""
         step = self._policy.step
-        if self._backlog > RATE:
-            return min(max(step, self._backlog), BEHIND_STEP)
+        if self.backlog > RATE:
+            return min(max(step, self.backlog), BEHIND_STEP)
         return min(max(step, self._turnaround.last * 13 // 10), max(step, LARGEST_STEP))
 
     def _take(self) -> bool:
         """Judge the next piece of the waiting audio; False if there is too little."""
-        import numpy as np
-
-        frame = self._parts.vad.frame
-        most = _HOP * frame
-        if self._forced:
-            most = min(most, max(-(-(self._forced[0] - self._judged) // frame), 1) * frame)
-        pieces: list[Floats] = []
-        size = 0
-        while self._waiting and size < most:
-            piece = self._waiting.popleft()
-            if size + len(piece) > most:
-                self._waiting.appendleft(piece[most - size :])
-                piece = piece[: most - size]
-            pieces.append(piece)
-            size += len(piece)
-        if not pieces:
+        judged = self._intake.take(self._forced[0] if self._forced else None, ending=self._finishing)
+        if not judged:
             return False
-        audio = np.concatenate(pieces)
-        short = -size % frame
-        if short and not (self._finishing and not self._waiting):
-            whole = size - size % frame
-            self._waiting.appendleft(audio[whole:])
-            audio = audio[:whole]
-            short = 0
-            if not whole:
-                return False
-        self._backlog -= len(audio)
-        self._buffer.append(audio)
-        if self._parts.volume is not None:
-            self._parts.volume.push(audio)
-        self._judge(np.pad(audio, (0, short)) if short else audio, frame)
-        self._work.audio += self._buffer.end - self._judged
-        self._judged = self._buffer.end
+        self._judge(judged)
         self._late()
         return True
 
-    def _judge(self, audio: "Floats", frame: Samples) -> None:
-        for number, probability in enumerate(self._parts.vad(audio)):
-            start = self._judged + number * frame
+    def _judge(self, judged: Iterable[tuple[Samples, float]]) -> None:
+        frame = self._intake.frame
+        for start, probability in judged:
             if self._window is None and probability >= ONSET:
                 begin = max(self._cut, start - PREROLL)
                 self._window = Window(begin, context=context_of(self._context, begin))
@@ -248,8 +217,7 @@ class LiveChannel:
         if context := context_of(self._context, needed):
             needed = min(needed, context[0].start - PREROLL)
         self._buffer.forget(needed)
-        if self._parts.volume is not None:
-            self._parts.volume.forget(needed)
+        self._intake.forget_volumes(needed)
 
     def _late(self) -> None:
         """Make words final whose time has passed although no decode came in time."""
@@ -317,13 +285,7 @@ class LiveChannel:
         count = len(window.words)
         if count and len(found.words) >= count and not self._sent_marks:
             self._mark(window, found.words[count - 1].text)
-        floor = max(self._final_end, window.start, window.floor)
-        placed: list[LiveWord] = []
-        for word in found.words[count:]:
-            start = min(max(word.start + window.start, floor), end)
-            floor = min(max(word.end + window.start, start), end)
-            placed.append(replace(word, start=start, end=floor))
-        return tuple(placed)
+        return placed(found.words[count:], window.start, max(self._final_end, window.start, window.floor), end)
 
     def _mark(self, window: Window, text: str) -> None:
         """Remember the marks that the last final word has in the newest hypothesis; they become final with the next word."""

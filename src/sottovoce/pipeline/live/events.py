@@ -28,6 +28,7 @@ class Final:
     """Items of *start* … *end* that never change. Finals of a channel are in order and do not overlap.
 
     *start* is the end of the final before. *forced*: the client asked for the end of the utterance, which this final is.
+    In a session with turns, a final is a whole segment, and a partial all of the open one.
     """
 
     type: Literal["final"] = "final"
@@ -54,12 +55,30 @@ class Partial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceEnd:
-    """The utterance ended at *at*, after its finals: by silence, or *forced* by the client."""
+    """The utterance (in a session with turns: the turn) ended at *at*, after its finals: by silence, or *forced* by the client."""
 
     type: Literal["utterance_end"] = "utterance_end"
     channel: int
     at: Samples
     forced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted:
+    """The speech detector hears speech from *at* on (sessions with turns only)."""
+
+    type: Literal["speech_started"] = "speech_started"
+    channel: int
+    at: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded:
+    """The speech detector heard speech until *at* (sessions with turns only). The turn may go on."""
+
+    type: Literal["speech_ended"] = "speech_ended"
+    channel: int
+    at: Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +131,17 @@ class Failed:
     trace: str = ""
 
 
-Event = Opened | Taken | Final | Partial | UtteranceEnd | Worked | Note | Ended | Finished | Failed
+Event = (
+    Opened
+    | Taken
+    | Final
+    | Partial
+    | UtteranceEnd
+    | SpeechStarted
+    | SpeechEnded
+    | Worked
+    | Note
+    | Ended
+    | Finished
+    | Failed
+)

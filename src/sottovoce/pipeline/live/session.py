@@ -17,7 +17,8 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel, Work
 from sottovoce.pipeline.live.formatting import LiveFormatter
-from sottovoce.pipeline.live.policy import policy_of
+from sottovoce.pipeline.live.policy import LivePolicy, policy_of
+from sottovoce.pipeline.live.segments import SegmentChannel, turn_policy
 from sottovoce.request import AudioType, LiveRequest
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE, Samples
@@ -40,6 +41,8 @@ class _ForcedEnd:
 _END = None  # the end of a channel's audio, in its inbox
 
 _Input = bytes | _ForcedEnd | None
+
+Channel = LiveChannel | SegmentChannel
 
 
 class _Source:
@@ -78,7 +81,7 @@ class _Source:
         """True if a file may yield audio without further input."""
         return self._file is not None and self._ended and not self._file.done()
 
-    def feed(self, channel: LiveChannel) -> bool:
+    def feed(self, channel: Channel) -> bool:
         """Move entries to *channel* while it has room; True if any moved."""
         moved = False
         while self._inbox and channel.backlog < MOST_BACKLOG:
@@ -93,14 +96,14 @@ class _Source:
                     self._end(channel)
         return self._poll(channel) or moved
 
-    def _audio(self, data: bytes, channel: LiveChannel) -> None:
+    def _audio(self, data: bytes, channel: Channel) -> None:
         if self._file is not None:
             self._file.push(data)
         if self._pcm is not None:
             self._push(self._pcm.push(data), channel)
         self._emit(events.Taken(channel=self._number, size=len(data)))
 
-    def _end(self, channel: LiveChannel) -> None:
+    def _end(self, channel: Channel) -> None:
         self._ended = True
         if self._file is not None:
             self._file.finish()
@@ -108,15 +111,15 @@ class _Source:
             self._push(self._pcm.flush(), channel)
             self._finish(channel)
 
-    def _push(self, audio: "Floats", channel: LiveChannel) -> None:
+    def _push(self, audio: "Floats", channel: Channel) -> None:
         channel.push(audio if self._quiet is None else self._quiet.push(audio))
 
-    def _finish(self, channel: LiveChannel) -> None:
+    def _finish(self, channel: Channel) -> None:
         if self._quiet is not None:
             channel.push(self._quiet.flush())
         channel.finish()
 
-    def _poll(self, channel: LiveChannel) -> bool:
+    def _poll(self, channel: Channel) -> bool:
         """Move the decoded audio of a file to *channel*; True if there was any. Raises ValueError for a file that is none."""
         if self._file is None or self._file.done():
             return False
@@ -159,7 +162,7 @@ class LiveSession:
             language=request.language, operating_point=request.operating_point, vocab=request.additional_vocab
         )
         self._formatters: list[LiveFormatter] = []
-        self._channels: list[LiveChannel] = []
+        self._channels: list[Channel] = []
         self._sources: list[_Source] = []
         for number in range(request.channel_count):
             volume = VolumeTrack() if request.audio_filtering is not None else None
@@ -181,7 +184,7 @@ class LiveSession:
                 clock=clock,
             )
             self._formatters.append(formatter)
-            self._channels.append(LiveChannel(parts, policy_of(request)))
+            self._channels.append(_channel(parts, request))
             self._sources.append(_Source(request, number, emit))
         self._ending = [False] * len(self._channels)
         emit(events.Opened(model=recognizer.capabilities.model))
@@ -216,7 +219,7 @@ class LiveSession:
             end_of_utterance_silence_trigger=request.end_of_utterance_silence_trigger,
         )
         for channel, formatter, source in zip(self._channels, self._formatters, self._sources, strict=True):
-            channel.configure(policy_of(request), partials=request.enable_partials)
+            channel.configure(_policy(request), partials=request.enable_partials)
             if request.audio_filtering is not None:
                 formatter.volume = channel.measure_volume()
             formatter.configure(request)
@@ -252,3 +255,14 @@ class LiveSession:
 
     def _left_out(self, name: str, error: Exception) -> None:
         self._emit(events.Note(text=f"{name} left out: {type(error).__name__}"))
+
+
+def _channel(parts: ChannelParts, request: LiveRequest) -> Channel:
+    if request.turns is None:
+        return LiveChannel(parts, _policy(request))
+    return SegmentChannel(parts, _policy(request), request.turns, request.language)
+
+
+def _policy(request: LiveRequest) -> LivePolicy:
+    policy = policy_of(request)
+    return policy if request.turns is None else turn_policy(policy, request.turns)

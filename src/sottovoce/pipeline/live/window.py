@@ -26,30 +26,39 @@ class AudioBuffer:
     def __init__(self) -> None:
         import numpy as np
 
-        self._audio: Floats = np.zeros(0, np.float32)
+        self._audio: Floats = np.zeros(RATE, np.float32)  # more than is in use, so that few appends copy
+        self._size: Samples = 0
         self._start: Samples = 0
 
     @property
     def end(self) -> Samples:
         """The end of the newest audio."""
-        return self._start + len(self._audio)
+        return self._start + self._size
 
     def append(self, audio: "Floats") -> None:
         """Add float32[n] at the end."""
         import numpy as np
 
-        self._audio = np.concatenate([self._audio, audio])
+        size = self._size + len(audio)
+        if size > len(self._audio):
+            grown = np.zeros(2 * size, np.float32)
+            grown[: self._size] = self._audio[: self._size]
+            self._audio = grown
+        self._audio[self._size : size] = audio
+        self._size = size
 
     def part(self, start: Samples, end: Samples) -> "Floats":
-        """Return the audio from *start* to *end*, as far as it is there."""
-        return self._audio[max(start - self._start, 0) : max(end - self._start, 0)]
+        """Return a copy of the audio from *start* to *end*, as far as it is there."""
+        return self._audio[max(start - self._start, 0) : min(max(end - self._start, 0), self._size)].copy()
 
     def forget(self, before: Samples) -> None:
         """Drop the audio before *before*."""
-        drop = before - self._start
-        if drop > 0:
-            self._audio = self._audio[drop:].copy()
-            self._start += min(drop, before - self._start)
+        drop = min(before - self._start, self._size)
+        if drop >= RATE or drop == self._size > 0:  # less is not worth a copy
+            kept = self._audio[drop : self._size].copy()
+            self._audio[: len(kept)] = kept
+            self._size = len(kept)
+            self._start += drop
 
 
 class Window:
@@ -115,6 +124,16 @@ class Window:
         self.start = (before.end + after.start) // 2
         self.words = self.words[index + 1 :]
         return True
+
+
+def placed(found: Sequence[LiveWord], start: Samples, floor: Samples, end: Samples) -> tuple[LiveWord, ...]:
+    """Return *found*, words of audio that begins at *start*, with times of the channel: in order, from *floor* to *end*."""
+    words: list[LiveWord] = []
+    for word in found:
+        begin = min(max(word.start + start, floor), end)
+        floor = min(max(word.end + start, begin), end)
+        words.append(replace(word, start=begin, end=floor))
+    return tuple(words)
 
 
 def context_of(words: Sequence[LiveWord], start: Samples) -> tuple[LiveWord, ...]:

@@ -18,6 +18,7 @@ from sottovoce.logs import about
 from sottovoce.realtime.admission import Sessions
 from sottovoce.realtime.conversation import Admitted, Conversation, Limits
 from sottovoce.realtime.session import Parts, Session
+from sottovoce.realtime.turns import AgentConversation
 from sottovoce.request import LiveRequest
 from sottovoce.service.billing import usage
 from sottovoce.service.identity.api_keys import Caller, Product
@@ -36,8 +37,10 @@ __all__ = ["Gateway", "Policy", "Recognizers", "recognizers", "routes", "sockets
 _log = logging.getLogger(__name__)
 
 PATHS = ("/", "/v2", "/v2/{language}", "/{language}")
-"""§1.1: the addresses that clients use; `/v2/agent` belongs to another protocol (§13)."""
+"""§1.1: the addresses that clients use; `agent` in place of a language is the Agent protocol (`agent-stt.md`)."""
 _AGENT = "agent"
+_PREVIEW_PATHS = ("/v2/agent/{profile}", "/agent/{profile}")
+"""The addresses of the Agent protocol's preview, which had other messages (`agent-stt.md` §8)."""
 _MAX_REQUEST_ID = 128
 
 
@@ -66,8 +69,6 @@ class Gateway:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket. Raises `Refused` before it is accepted: without a valid key, or without room (503)."""
         connection = HTTPConnection(scope)
-        if connection.path_params.get("language") == _AGENT:
-            raise Refused(Kind.PAGE_NOT_FOUND)
         caller = await authenticate(connection, self._runtime.api_key_cache, Product.RT, in_query=True)
         with self.sessions.slot() as free:
             if not free:
@@ -85,13 +86,7 @@ class Gateway:
 
     async def _run(self, connection: HTTPConnection, caller: Caller, socket: AsgiSocket) -> None:
         runtime, session_id = self._runtime, str(uuid4())
-        conversation = Conversation(
-            session_id=session_id,
-            version=__version__,
-            opened_at=time.monotonic(),
-            limits=self._policy.limits,
-            language=connection.path_params.get("language"),
-        )
+        conversation = self._conversation(session_id, connection.path_params.get("language"))
         app = application(connection.query_params)
         session = Session(
             conversation,
@@ -112,6 +107,13 @@ class Gateway:
                 runtime.metrics.realtime.ended(session.outcome)
                 seconds = {"seconds": round(time.monotonic() - begun, 1), "audio": round(session.audio, 1)}
                 _log.info("realtime session ended", extra={"outcome": session.outcome, **seconds})
+
+    def _conversation(self, session_id: str, named: str | None) -> Conversation:
+        """The protocol of the address, in which *named* is a language or `agent`."""
+        now, limits = time.monotonic(), self._policy.limits
+        if named == _AGENT:
+            return AgentConversation(session_id=session_id, version=__version__, opened_at=now, limits=limits)
+        return Conversation(session_id=session_id, version=__version__, opened_at=now, limits=limits, language=named)
 
 
 class _Ledger:
@@ -158,7 +160,14 @@ def sockets(gateway: Gateway) -> list[SocketRoute]:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await gateway.serve(scope, receive, send)
 
-    return [SocketRoute(path=path, serve=serve) for path in PATHS]
+    async def preview(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        why = "the profiles of the Agent API's preview are withdrawn: connect to /v2/agent"
+        raise Refused(Kind.PAGE_NOT_FOUND, why)
+
+    return [
+        *(SocketRoute(path=path, serve=serve) for path in PATHS),
+        *(SocketRoute(path=path, serve=preview) for path in _PREVIEW_PATHS),
+    ]
 
 
 def routes(gateway: Gateway, alive: Callable[[], bool]) -> list[Route]:
@@ -187,5 +196,6 @@ def routes(gateway: Gateway, alive: Callable[[], bool]) -> list[Route]:
     async def plain(_request: Request) -> Response:
         raise not_an_upgrade()
 
-    services = {"/started": started, "/live": live, "/ready": ready, "/session_status": session_status, "/v2": plain}
+    services = {"/started": started, "/live": live, "/ready": ready, "/session_status": session_status}
+    services |= dict.fromkeys(("/v2", "/v2/agent", "/agent"), plain)
     return [Route(path=path, handlers={"GET": handler}) for path, handler in services.items()]

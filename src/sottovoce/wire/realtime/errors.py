@@ -23,6 +23,7 @@ class ErrorType(StrEnum):
     IDLE_TIMEOUT = "idle_timeout"
     SESSION_TIMEOUT = "session_timeout"
     UNKNOWN_ERROR = "unknown_error"
+    START_RECOGNITION_TIMEOUT = "start_recognition_timeout"  # of the Agent protocol only (`agent-stt.md` §7)
 
 
 class WarningType(StrEnum):
@@ -47,6 +48,7 @@ CLOSE: dict[ErrorType, tuple[int, str]] = {
     ErrorType.INVALID_OUTPUT_FORMAT: (1003, "protocol_error"),
     ErrorType.IDLE_TIMEOUT: (1008, "policy_violation"),
     ErrorType.SESSION_TIMEOUT: (1008, "policy_violation"),
+    ErrorType.START_RECOGNITION_TIMEOUT: (1008, "policy_violation"),
     ErrorType.UNKNOWN_ERROR: (1011, "internal_error"),
     ErrorType.NOT_AUTHORISED: (4001, "not_authorised"),
     ErrorType.NOT_ALLOWED: (4003, "not_allowed"),

@@ -98,8 +98,16 @@ class Context:
     max_channels: int = 2
 
 
-def parse(text: bytes, context: Context) -> ClientMessage:
-    """The message in *text* (UTF-8 JSON). Raises `SessionRefused`: `invalid_message`, or an error of its config (§9)."""
+Maker = Callable[[Mapping[str, Any], Context, int], ClientMessage]
+"""Makes a message from its JSON object; the number is its size in bytes."""
+
+
+def parse(text: bytes, context: Context, makers: Mapping[str, Maker] | None = None) -> ClientMessage:
+    """The message in *text* (UTF-8 JSON), made by *makers* (by default those of realtime).
+
+    Raises `SessionRefused`: `invalid_message`, or an error of its config (§9).
+    """
+    makers = _MAKERS if makers is None else makers
     try:
         body = json_object(text, max_bytes=MAX_MESSAGE)
     except Refused as refused:
@@ -107,9 +115,9 @@ def parse(text: bytes, context: Context) -> ClientMessage:
     name = body.get("message")
     if not isinstance(name, str):
         raise _invalid("is required in every message, as a string", "message")
-    maker = _MAKERS.get(name)
+    maker = makers.get(name)
     if maker is None:
-        raise _invalid(f"must be one of {', '.join(_MAKERS)}, got {shown(name)}", "message")
+        raise _invalid(f"must be one of {', '.join(makers)}, got {shown(name)}", "message")
     return maker(body, context, len(text))
 
 
@@ -125,19 +133,20 @@ def _checked(model: type[Part], body: Mapping[str, Any]) -> Any:
         raise _invalid(refused.why, refused.at) from None
 
 
-def _limited(size: int) -> None:
+def limited(size: int) -> None:
+    """Raise `SessionRefused` for a config of *size* bytes that is too large."""
     if size > MAX_CONFIG_BYTES:
         why = f"the message must be at most {MAX_CONFIG_BYTES:,} bytes, got {size:,}"
         raise SessionRefused(ErrorType.INVALID_CONFIG, why)
 
 
 def _start(body: Mapping[str, Any], context: Context, size: int) -> ClientMessage:
-    _limited(size)
+    limited(size)
     return StartRecognition(started=started(body, max_channels=context.max_channels))
 
 
 def _set_config(body: Mapping[str, Any], context: Context, size: int) -> ClientMessage:
-    _limited(size)
+    limited(size)
     if context.running is None:  # the state machine refuses it in this state, whatever it contains
         raise SessionRefused(ErrorType.PROTOCOL_ERROR, "SetRecognitionConfig must come after StartRecognition")
     try:
@@ -175,7 +184,7 @@ def _get_speakers(body: Mapping[str, Any], _context: Context, _size: int) -> Cli
     return GetSpeakers(final=bool(_checked(models.GetSpeakers, body).final))
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, Any], Context, int], ClientMessage]] = {
+_MAKERS: dict[str, Maker] = {
     "StartRecognition": _start,
     "AddChannelAudio": _channel_audio,
     "EndOfStream": _end_of_stream,

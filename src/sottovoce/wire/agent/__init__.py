@@ -1,0 +1,1 @@
+"""The Agent STT protocol (contract `agent-stt.md`): what differs from realtime."""
