@@ -134,7 +134,7 @@ def members(value: Any) -> Iterator[Any]:
 
 def test_the_rules_of_the_dotnet_client(server: LiveServer) -> None:
     """Blocks of two fragments, `max_delay` 5, the entire config again; no null, and the last partial is empty."""
-    config = {
+    config: dict[str, Any] = {
         "language": "en",
         "max_delay": 5,
         "enable_partials": True,
