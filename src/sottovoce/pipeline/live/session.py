@@ -84,7 +84,7 @@ class _Source:
     def feed(self, channel: Channel) -> bool:
         """Move entries to *channel* while it has room; True if any moved."""
         moved = False
-        while self._inbox and channel.backlog < MOST_BACKLOG:
+        while self._inbox and channel.backlog < MOST_BACKLOG and not (self._file and self._file.full):
             entry = self._inbox.popleft()
             moved = True
             match entry:
@@ -124,7 +124,8 @@ class _Source:
         if self._file is None or self._file.done():
             return False
         moved = False
-        while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(0.05 if self._ended else 0.0)) is not None:
+        patience = 0.05 if self._ended or self._file.full else 0.0  # seconds; until then nothing else can be done
+        while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(patience)) is not None:
             self._push(audio, channel)
             moved = True
         if self._file.done():
