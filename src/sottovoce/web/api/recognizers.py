@@ -26,7 +26,7 @@ USABLE = 0.85
 BATCH_SHARE = 0.3
 """The part of the load of jobs that counts: sessions have priority, but jobs still take caches and memory bandwidth."""
 KEEPS_UP = 0.9
-"""The most cores of a session that keeps up: the decodes of a session follow each other, so that it cannot use more than one."""
+"""The most cores of a session that keeps up (`live_cost.ALL`: one that does not)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
