@@ -152,10 +152,10 @@ class LiveHost:
             time.monotonic,
         )
 
-    def _report_work(self, hosted: _Hosted, session: LiveSession) -> None:
-        """Report what *session* did, about once a second."""
+    def _report_work(self, hosted: _Hosted, session: LiveSession, *, last: bool = False) -> None:
+        """Report what *session* did, about once a second, and with *last* what is left."""
         now = time.monotonic()
-        if now - hosted.reported < _REPORT:
+        if now - hosted.reported < _REPORT and not last:
             return
         hosted.reported = now
         work = session.worked()
@@ -172,6 +172,8 @@ class LiveHost:
     def _report(self, hosted: _Hosted, event: events.Event) -> None:
         if hosted.closed:
             return
+        if isinstance(event, events.Finished) and hosted.session is not None:
+            self._report_work(hosted, hosted.session, last=True)
         payload = b""
         if isinstance(event, events.Final | events.Partial):
             payload = codec.dump_items(event.items)
