@@ -233,3 +233,17 @@ def test_the_rules_of_the_rust_client(server: LiveServer) -> None:
     assert set(got[begun]["language_pack_info"]) == {
         "adapted", "itn", "language_description", "word_delimiter", "writing_direction",
     }  # fmt: skip
+
+
+# ── temporary keys of the old client (clients.md §1) ──
+
+
+def test_the_old_client_makes_itself_a_temporary_key(server: LiveServer, tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "SM_MANAGEMENT_PLATFORM_URL": f"http://{server.address}"}
+    command = [
+        str(Path(sys.executable).with_name("speechmatics")), "rt", "transcribe", "--url", f"{server.url}/v2", "--ssl-mode", "none",
+        "--auth-token", KEY, "--generate-temp-token", "--lang", "en", "--raw", "pcm_s16le", "--sample-rate", "16000", "-",
+    ]  # fmt: skip
+    ran = subprocess.run(command, input=SECOND * 4, env=environment, capture_output=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert ran.stdout.decode().split() == ["alpha", "bravo", "charlie", "delta."] * 2
