@@ -46,7 +46,8 @@ class Stream:
 
     def __init__(self, ending: str) -> None:
         self.ending = ending
-        self.cuts = False  # closing decodes lose the last two words
+        self.cuts = 0  # the last words that closing decodes lose, if there are more
+        self.deaf = False  # so do the others
         self.decodes = 0
 
     def hypothesis(self, audio: Any, committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
@@ -61,8 +62,8 @@ class Stream:
             words[-1] = LiveWord(
                 text=last.text + self.ending, start=last.start, end=last.end, probability=last.probability
             )
-        if closing and self.cuts:
-            words = words[:-2]
+        if (closing or self.deaf) and self.cuts and len(words) > self.cuts:
+            words = words[: -self.cuts]
         return LiveHypothesis(words=tuple(words))
 
     def whole(self, audio: Any, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
@@ -238,9 +239,17 @@ def test_a_mark_of_the_engine_is_enough(ending: str) -> None:
 
 def test_words_that_a_closing_decode_leaves_out_are_decoded_again() -> None:
     run = Run(max_delay=4.0)
-    run.recognizer.streams[0].cuts = True
+    run.recognizer.streams[0].cuts = 2
     run.feed(silence(0.5), speech(0, 1, 2, 3), silence(1.5)).end()
     assert run.text() == "alpha bravo charlie delta"
+
+
+def test_the_end_of_an_utterance_is_decoded_by_itself_if_the_model_does_not_reach_it() -> None:
+    """Sent at once, an utterance may have no decode before its last one."""
+    run = Run(max_delay=4.0)
+    run.recognizer.streams[0].cuts, run.recognizer.streams[0].deaf = 3, True
+    run.feed(silence(0.5), speech(*range(6)), silence(1.5), piece=60 * RATE).end()
+    assert run.text() == " ".join(WORDS[:6])
 
 
 def test_a_request_without_marks_gets_none_at_the_end_of_an_utterance() -> None:

@@ -25,6 +25,7 @@ from sottovoce.pipeline.live.policy import (
     LEAST,
     PREROLL,
     SPOKEN,
+    UNHEARD,
     LivePolicy,
 )
 from sottovoce.pipeline.live.turnaround import Turnaround
@@ -392,17 +393,27 @@ class LiveChannel:
         self._forget()
 
     def _closing_words(self, window: Window, end: Samples) -> tuple[LiveWord, ...]:
-        """Decode *window* a last time, up to *end*."""
+        """Decode *window* a last time, up to *end*, and again where the words do not reach the end of the speech."""
         words = self._new_words(window, end, closing=True)
-        if self._open and (words[-1].end if words else window.start) + EDGE < self._open[-1].end:
+        speech = min(self._last_speech, end)
+        covered = _end_of(words, window)
+        if speech - covered > UNHEARD or (self._open and covered + EDGE < self._open[-1].end):
             # The wider search may end the text too early: of `before the end of the week` it kept `before the end of` (tiny.en,
             # samples/demo.wav), whose rest the decode before had found.
             again = self._new_words(window, end, closing=False)
-            words = again if again and (not words or again[-1].end > words[-1].end) else words
+            words = again if _end_of(again, window) > covered else words
         if not words and window.has_context:  # the context may have kept the model from writing
             window.restart()
             words = self._new_words(window, end, closing=True)
+        if speech - _end_of(words, window) > DEAF and (words or window.words):
+            words += self._rest(_end_of(words, window), end)
         return words
+
+    def _rest(self, start: Samples, end: Samples) -> tuple[LiveWord, ...]:
+        """Decode the audio from *start* to *end* by itself, without the words before it."""
+        self._work.decodes += 1
+        found = self._parts.stream.hypothesis(self._buffer.part(start, end), (), closing=True)
+        return placed(found.words, start, start, end)
 
     def _close_without_words(self, window: Window, end: Samples) -> None:
         pending = self._pending(window)
@@ -453,3 +464,9 @@ class LiveChannel:
             self._end_sentence(self._judged)
         self.ended = True
         self._parts.emit(events.Ended(channel=self._parts.number, duration=self._buffer.end))
+
+
+def _end_of(words: Sequence[LiveWord], window: Window) -> Samples:
+    """The end of the last of *words*, or without any, of the final words of *window*."""
+    last = words or window.words
+    return max(last[-1].end, window.floor) if last else window.floor
