@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# where compiled files are not kept, every process that a test starts compiles the whole package, for half a second
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # no test is about speed: by default Hypothesis fails an example that takes 0.2 s, and a search that starts slowly
 # the same examples in every run, so that a failure comes from a change of the code; SEARCH=1 searches for new ones

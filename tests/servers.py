@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tests import prefork, remembered
+from tests import prefork, prefork_children, remembered
 from tests.prefork import Process
 
 T = TypeVar("T")
@@ -219,8 +219,9 @@ class Server:
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                if entry.name.isdigit() and int(parent) == self.process.pid and state != "Z":
+                name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+                state, parent = rest.split()[:2]
+                if int(parent) == self.process.pid and state != "Z" and name != prefork_children.NAME:
                     found.append(int(entry.name))
         return found
 

@@ -120,5 +120,5 @@ def test_the_client_of_the_python_generator_does_a_job(server, document, demo, d
 
 def test_a_missing_program_fails_with_the_command(monkeypatch, tmp_path):
     monkeypatch.setattr("tests.contract.test_generated_clients.TOOLS", tmp_path)
-    with pytest.raises(pytest.fail.Exception, match="tsc is not installed.*`npm`.*`make test`"):
+    with pytest.raises(pytest.fail.Exception, match=r"tsc is not installed.*`npm`.*`make test`"):
         run("node_modules/.bin/tsc", folder=tmp_path, missing=NODE)
