@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
+import orjson
+
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 
 # names of values that are secret, in URLs, headers and JSON
@@ -109,11 +111,24 @@ def _line(created: float, level: int, logger: str, event: str, more: Mapping[str
     line = {"at": at, "level": logging.getLevelName(level).lower(), "logger": logger, "event": redact(event)}
     line |= _clean_members(_context.get())
     line |= _clean_members(more)
-    return _ENCODER.encode(line)
+    return _encoded(line)
 
 
-# ASCII only: a lone surrogate cannot be encoded, and some readers treat U+2028 as the end of a line
-_ENCODER = json.JSONEncoder(default=lambda value: redact(str(value)))
+def _encoded(line: dict[str, Any]) -> str:
+    try:
+        text = orjson.dumps(line, default=_shown, option=_OURS)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
+        text = b"\xff"
+    # ASCII only: a lone surrogate cannot be encoded, and some readers treat U+2028 as the end of a line
+    return text.decode() if text.isascii() else json.dumps(line, default=_shown, separators=(",", ":"))
+
+
+def _shown(value: object) -> str:
+    return redact(str(value))
+
+
+_OURS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""Objects are for `_shown`: orjson would write what is in them without redaction."""
 _SHORT = 64
 """Characters of the longest name of a member that is remembered."""
 

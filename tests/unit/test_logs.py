@@ -3,6 +3,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -196,3 +198,15 @@ def test_without_a_log_of_ours_the_line_of_a_request_is_a_record(caplog: pytest.
         logs.log_request(logging.getLogger("sottovoce.of_requests"), logging.INFO, "request", {"status": 200})
     (record,) = caplog.records
     assert (record.getMessage(), record.__dict__["status"]) == ("request", 200)
+
+
+def test_what_is_in_an_object_is_redacted(stream: io.StringIO) -> None:
+    @dataclass
+    class Secretive:
+        url: str
+
+    values = {"of": Secretive(url="https://h/?jwt=s3cr3t"), "at": [datetime(2026, 1, 2, tzinfo=UTC)], "big": 1 << 70}
+    logging.getLogger("x").info("told", extra=values)
+    assert "s3cr3t" not in stream.getvalue()
+    told = one(stream)
+    assert (told["at"], told["big"]) == (["2026-01-02 00:00:00+00:00"], 1 << 70)

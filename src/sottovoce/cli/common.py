@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from sottovoce.settings import Settings
 
 
-ENGINE_HELP = "Recogniser: auto, an engine that `sottovoce doctor` lists, or package.module:ENGINE (SOTTOVOCE_ENGINE; auto)."
+ENGINE_HELP = (
+    "Recogniser: auto, an engine that `sottovoce doctor` lists, or package.module:ENGINE (SOTTOVOCE_ENGINE; auto)."
+)
 """The help of `--engine`, without the names of engines: importing them takes long."""
 
 
