@@ -12,6 +12,7 @@ import pytest
 from tests.servers import ROOT, Server
 
 pytestmark = pytest.mark.system
+SPEECH = Path(__file__).parents[1] / "fixtures" / "audio" / "speech.flac"
 TOOLS = ROOT / ".venv-clients"
 NODE = "install Node.js 20 or newer (commands `node` and `npm`), then run `make test`"
 PYTHON = "run `make test`, which installs it"
@@ -62,7 +63,7 @@ for module in pkgutil.walk_packages(client.__path__, "client."):
 url, key, audio = sys.argv[1:]
 api = client.AuthenticatedClient(base_url=url, token=key)
 config = JobConfig(type_=JobConfigType.TRANSCRIPTION, transcription_config=TranscriptionConfig(language="en"))
-file = File(payload=BytesIO(Path(audio).read_bytes()), file_name="demo.wav")
+file = File(payload=BytesIO(Path(audio).read_bytes()), file_name="speech.flac")
 job_id = create_job.sync(client=api, body=CreateJobBody(config=config, data_file=file)).id
 while (job := get_job.sync(job_id, client=api, wait=20).job).status == "running":
     time.sleep(0.1)
@@ -109,13 +110,13 @@ def test_a_program_compiles_with_the_types_of_the_typescript_generator(document)
     run(f"{node}tsc", "-p", ".", folder=document, missing=NODE)
 
 
-def test_the_client_of_the_python_generator_does_a_job(server, document, demo, demo_text):
+def test_the_client_of_the_python_generator_does_a_job(server, document):
     (document / "generator.yml").write_text("post_hooks: []\n")
     where = ["--path", "openapi.json", "--output-path", "client", "--meta", "none", "--config", "generator.yml"]
     run("bin/openapi-python-client", "generate", "--fail-on-warning", *where, folder=document, missing=PYTHON)
     (document / "program.py").write_text(CLIENT)
-    words = run("bin/python", "program.py", server.url, server.key, str(demo), folder=document, missing=PYTHON)
-    assert int(words) > len(demo_text.split()) / 2
+    words = run("bin/python", "program.py", server.url, server.key, str(SPEECH), folder=document, missing=PYTHON)
+    assert int(words) > 3
 
 
 def test_a_missing_program_fails_with_the_command(monkeypatch, tmp_path):

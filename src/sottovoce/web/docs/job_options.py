@@ -375,7 +375,7 @@ def paths(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "")
         path = f"{prefix}{name}"
         if found.get("type") == "array":
             path += "[]"
-            found = found["items"]
+            found = next((part for part in found["items"].get("anyOf", ()) if "$ref" in part), found["items"])
         yield path
         if "$ref" in found:
             yield from paths(definitions[found["$ref"].rpartition("/")[2]], definitions, f"{path}.")
