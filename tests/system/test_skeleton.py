@@ -232,17 +232,7 @@ def test_media_time_and_tracks_over_http_and_on_the_command_line(server, tmp_pat
     assert "track 2 of 2 is transcribed: track 1 is without sound" in log
 
     def local(*arguments):
-        command = [
-            sys.executable,
-            "-m",
-            "sottovoce.cli",
-            "transcribe",
-            "--engine",
-            "pocketsphinx",
-            *arguments,
-            str(path),
-        ]
-        return subprocess.run(command, capture_output=True, text=True)
+        return prefork.run("transcribe", "--engine", "pocketsphinx", *arguments, str(path))
 
     found = local("--format", "json", "--track", "2")
     assert json.loads(found.stdout)["results"] == heard
