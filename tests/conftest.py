@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,18 +12,23 @@ from hypothesis import HealthCheck, settings
 from sottovoce.engines.models.store import ModelStore
 from tests import prefork
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
+from tests.examples import DEFAULT, SEARCH, examples
 from tests.gated import Gate
 from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+# where compiled files are not kept, every process that a test starts compiles the whole package, for half a second
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # no test is about speed: by default Hypothesis fails an example that takes 0.2 s, and a search that starts slowly
-# the same examples in every run, so that a failure comes from a change of the code; SEARCH=1 searches for new ones
 settings.register_profile(
     "patient",
     deadline=None,
-    derandomize=not os.environ.get("SEARCH"),
+    derandomize=not SEARCH,
+    max_examples=examples(DEFAULT),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("patient")

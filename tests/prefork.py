@@ -26,10 +26,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
+from tests import prefork_children
+
 ROOT = Path(__file__).resolve().parent.parent
 _LARGEST = 1 << 17
 """Bytes of a request: arguments and environment."""
 _LOCK = threading.Lock()
+_WITH_CHILDREN = ("serve", "worker")
+"""Commands whose engine processes are forked as well."""
 
 
 # ── for tests ──
@@ -44,7 +48,7 @@ def _forks() -> "tuple[socket.socket, subprocess.Popen[bytes]]":
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.prefork", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env={**bare(), "PYTHONPATH": path},
+            env={**bare(), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},  # numpy starts its threads when it is imported
         )
     return ours, process
 
@@ -146,8 +150,9 @@ def _import_everything() -> None:
             ("sottovoce.engines.", "sottovoce.service.storage.migrations", "sottovoce.cli.__")
         ):
             importlib.import_module(module.name)
-    for name in ("alembic.command", "uvicorn", "uvloop", "httptools"):
+    for name in ("alembic.command", "obstore.store", "uvicorn", "uvloop", "httptools"):
         importlib.import_module(name)
+    prefork_children.import_libraries()
 
 
 class _Forks:
@@ -225,6 +230,8 @@ def _become(asked: "dict[str, object]") -> list[str]:
     for part in own:
         if (custom := Path(part) / "sitecustomize.py").exists():
             runpy.run_path(str(custom))
+    if arguments[0] in _WITH_CHILDREN:
+        prefork_children.fork_children()
     return arguments
 
 

@@ -5,11 +5,15 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
+
+import orjson
 
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 
@@ -37,6 +41,8 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 def redact(text: str) -> str:
     """*text* with keys and tokens (in URLs, headers and JSON) and the credentials in URLs replaced by `***`."""
     # the regular expressions are slow and most texts are names, numbers, paths and timestamps: check for a character first
+    if text.isalnum():  # each of the expressions needs a mark or a blank
+        return text
     marked = "=" in text or ":" in text or "," in text
     if marked and _HAS_VALUE.search(text):
         text = _VALUE.sub(r"\1***", text)
@@ -64,15 +70,83 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The JSON line of *record*, without a newline."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line: dict[str, Any] = {"at": at, "level": record.levelname.lower(), "logger": record.name}
-        line["event"] = record.getMessage()
-        line.update(_context.get())
-        line.update((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
+        more = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        # ASCII only: a lone surrogate cannot be encoded, and some readers treat U+2028 as the end of a line
-        return json.dumps(_clean(line), default=lambda value: redact(str(value)))
+            more["error"] = self.formatException(record.exc_info)
+        return _line(record.created, record.levelno, record.name, record.getMessage(), more)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """The handler of this process: writes lines of JSON."""
+
+    def write(self, line: str) -> None:
+        """Write *line*. A stream that takes no more is ignored, as for records."""
+        self.acquire()
+        try:
+            with suppress(OSError, ValueError):
+                self.stream.write(f"{line}\n")
+                self.flush()
+        finally:
+            self.release()
+
+
+_lines: _Lines | None = None  # since `set_up`
+
+
+def log_request(logger: logging.Logger, level: int, event: str, fields: Mapping[str, Any]) -> None:
+    """Write the line of `logger.log(level, event, extra=fields)` without its record, which takes several times as long.
+
+    For lines that every request has; handlers beside that of `set_up` do not get them.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    if _lines is None:
+        logger.log(level, event, extra=dict(fields))
+    else:
+        _lines.write(_line(time.time(), level, logger.name, event, fields))
+
+
+def _line(created: float, level: int, logger: str, event: str, more: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {"at": at, "level": logging.getLevelName(level).lower(), "logger": logger, "event": redact(event)}
+    line |= _clean_members(_context.get())
+    line |= _clean_members(more)
+    return _encoded(line)
+
+
+def _encoded(line: dict[str, Any]) -> str:
+    try:
+        text = orjson.dumps(line, default=_shown, option=_OURS)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
+        text = b"\xff"
+    # ASCII only: a lone surrogate cannot be encoded, and some readers treat U+2028 as the end of a line
+    return text.decode() if text.isascii() else json.dumps(line, default=_shown, separators=(",", ":"))
+
+
+def _shown(value: object) -> str:
+    return redact(str(value))
+
+
+_OURS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""Objects are for `_shown`: orjson would write what is in them without redaction."""
+_SHORT = 64
+"""Characters of the longest name of a member that is remembered."""
+
+
+def _clean_members(values: Mapping[Any, Any]) -> dict[str, Any]:
+    cleaned = {}
+    for key, value in values.items():
+        name, secret = _name(key) if type(key) is str and len(key) <= _SHORT else _name.__wrapped__(str(key))
+        # most values are short texts and numbers
+        kind = type(value)
+        cleaned[name] = "***" if secret else value if kind is int else redact(value) if kind is str else _clean(value)
+    return cleaned
+
+
+@lru_cache(512)
+def _name(key: str) -> tuple[str, bool]:
+    """The name of a member as it is written, and whether its value is secret."""
+    return redact(key), key.lower() in _SECRET
 
 
 def _clean(value: Any) -> Any:
@@ -83,10 +157,7 @@ def _clean(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return str(value)
         case dict():
-            return {
-                redact(str(key)): "***" if str(key).lower() in _SECRET else _clean(entry)
-                for key, entry in value.items()
-            }
+            return _clean_members(value)
         case [str(name), _] if name.lower() in _SECRET:
             return [name, "***"]
         case list() | tuple():
@@ -100,7 +171,8 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     # our lines contain none of these, and collecting them costs more than the rest (logging HOWTO, "Optimization")
     logging._srcfile = None  # noqa: SLF001 - documented there
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(stream or sys.stderr)
+    global _lines  # noqa: PLW0603 - one log in a process, like the root logger
+    _lines = handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)  # otherwise the warnings of libraries are lines that are not JSON

@@ -19,7 +19,7 @@ from sottovoce.wire.v2.config import MAX_CONFIG_BYTES, MAX_VALUES
 from tests.chaos.media import Media
 from tests.chaos.rounds import Round
 from tests.chaos.worlds import HEAD_TIMEOUT, MAX_MEDIA_HOURS, PER_ADDRESS, TRANSFER_TIMEOUT, soon
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, tls, until
 
 GROWTH = 200 << 20
 """Bytes by which the server may grow during an attack: far below what the bytes of the attack could become."""
@@ -79,7 +79,7 @@ def idle_connections(round_: Round) -> None:
 def slow_reader(round_: Round) -> None:
     """Ask for a hundred pages at once and read none of them, until the server gives up."""
     server = round_.world.api
-    page = httpx.get(f"{server.url}/openapi.json").content
+    page = httpx.get(f"{server.url}/openapi.json", verify=tls()).content
     asked = max(100, (32 << 20) // len(page))
     with _growing_little(server), _connected(server, small=True) as sock:
         with contextlib.suppress(ConnectionError):
@@ -229,7 +229,7 @@ def _growing_little(server: Server, most: int = GROWTH) -> Iterator[None]:
     yield
     if (grown := _resident(server) - before) > most:
         raise AssertionError(f"the server grew by {grown >> 20} MB")
-    httpx.get(f"{server.url}/health/live", timeout=PATIENCE).raise_for_status()
+    httpx.get(f"{server.url}/health/live", timeout=PATIENCE, verify=tls()).raise_for_status()
 
 
 def _resident(server: Server) -> int:

@@ -37,7 +37,7 @@ from sottovoce.service.storage.database import Database, sqlite_url
 from tests import prefork
 from tests.chaos.media import CONFIG
 from tests.chaos.worlds import Embedded, Fleet, World
-from tests.servers import PATIENCE, until
+from tests.servers import PATIENCE, tls, until
 
 CLIENTS = 8
 SUBMISSIONS = 3
@@ -197,7 +197,7 @@ class Run:
         bearer = {"Authorization": f"Bearer {self.till.keys[number % 2]}"}
         options["headers"] = bearer | options.get("headers", {})
         try:
-            answer = httpx.request(method, self.world.api.url + path, timeout=PATIENCE, **options)
+            answer = httpx.request(method, self.world.api.url + path, timeout=PATIENCE, **options, verify=tls())
         except httpx.HTTPError:
             self.counts["unheard"] += 1
             return None

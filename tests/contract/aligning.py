@@ -13,7 +13,7 @@ import httpx
 
 from tests.contract.v1_site import Site
 from tests.listeners import Asked, Listener, Reply
-from tests.servers import PATIENCE, Server, until
+from tests.servers import PATIENCE, Server, tls, until
 
 AUDIO = Path(__file__).parents[1] / "fixtures" / "audio"
 MEDIA = (AUDIO / "speech.flac").read_bytes()
@@ -62,7 +62,7 @@ def accepted(answer: httpx.Response) -> str:
 
 def get(server: Server, path: str, key: str | None = None, **params: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or server.key}"}
-    return httpx.get(f"{server.url}/v2{path}", params=params, headers=headers, timeout=PATIENCE)
+    return httpx.get(f"{server.url}/v2{path}", params=params, headers=headers, timeout=PATIENCE, verify=tls())
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:

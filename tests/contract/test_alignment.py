@@ -48,7 +48,7 @@ from tests.contract.v1_site import Site
 from tests.gated import Gate
 from tests.listeners import listening
 from tests.postbox import Inbox
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -551,7 +551,7 @@ def test_v1s_example_client_gets_its_text_with_times(site: Site, done: Done) -> 
     url = f"{site.server.url}/v1.0/user/1/jobs/"
     params = {"auth_token": site.server.key}
     files = {"data_file": ("talk.flac", MEDIA), "text_file": ("talk.en.txt", TEXT)}
-    with httpx.Client(timeout=PATIENCE) as client:
+    with httpx.Client(timeout=PATIENCE, verify=tls()) as client:
         answer = client.post(url, data={"model": "en-US"}, files=files, params=params)
         number = json.loads(answer.text)["id"]
         details = json.loads(client.get(f"{url}{number}/", params=params).text)["job"]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import SHARED
 from tests.contract.auth_clients import Unauthorized, Unknown, ValidationFailed, create_jwt
-from tests.servers import CONFIG, Server, until
+from tests.servers import CONFIG, Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -47,7 +47,7 @@ def holding(server: Server) -> Iterator[Holding]:
 
         def opened(key: str) -> httpx.Client:
             headers = {"Authorization": f"Bearer {key}"}
-            return stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=60))
+            return stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=60, verify=tls()))
 
         yield opened
 

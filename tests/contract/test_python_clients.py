@@ -25,8 +25,8 @@ def server(tmp_path_factory):
 
 @pytest.mark.shared
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_vendors_smoke_scripts_pass(server, script):
-    environment = {**os.environ, "BASE_URL": server.url, "API_KEY": server.key}
+def test_the_vendors_smoke_scripts_pass(server, script, demo):
+    environment = {**os.environ, "BASE_URL": server.url, "API_KEY": server.key, "AUDIO": str(demo)}
     ran = subprocess.run(
         [sys.executable, str(SHARED / "clients" / script)], env=environment, capture_output=True, text=True, timeout=200
     )

@@ -23,7 +23,7 @@ from sottovoce.logs import JsonLines
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 from tests.live_server import KEY, LiveServer, live_server
 from tests.scripted_live import FULL, Load, Script
-from tests.servers import until
+from tests.servers import tls, until
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
 RAW = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
@@ -170,10 +170,11 @@ def test_a_missing_or_wrong_key_is_401_at_the_handshake(server: LiveServer, head
 def test_requests_that_are_no_upgrade(server: LiveServer) -> None:
     """§1.4."""
     base = f"http://{server.address}"
-    assert httpx.get(f"{base}/v2", headers=AUTH).status_code == 400
+    assert httpx.get(f"{base}/v2", headers=AUTH, verify=tls()).status_code == 400
     upgrade = {"connection": "upgrade", "upgrade": "websocket"}
-    assert httpx.get(f"{base}/v2", headers={**AUTH, **upgrade}).status_code in {400, 426}  # without a version and a key
-    assert httpx.post(f"{base}/v2", headers={**AUTH, **upgrade}).status_code == 405
+    refused = httpx.get(f"{base}/v2", headers={**AUTH, **upgrade}, verify=tls())  # without a version and a key
+    assert refused.status_code in {400, 426}
+    assert httpx.post(f"{base}/v2", headers={**AUTH, **upgrade}, verify=tls()).status_code == 405
 
 
 def test_connection_is_a_list_of_tokens(server: LiveServer) -> None:
@@ -386,15 +387,15 @@ def test_ten_handshakes_at_once_do_not_all_pass(server: LiveServer) -> None:
 def test_the_side_services(server: LiveServer) -> None:
     """§12."""
     base = f"http://{server.address}"
-    assert httpx.get(f"{base}/started").json() == {"started": True}
-    assert httpx.get(f"{base}/ready").json() == {"ready": True}
+    assert httpx.get(f"{base}/started", verify=tls()).json() == {"started": True}
+    assert httpx.get(f"{base}/ready", verify=tls()).json() == {"ready": True}
     with client(server, headers={**AUTH, "X-Request-ID": "my-id"}) as c:
         c.start()
         session_id = next(body["id"] for body in c.got if body["message"] == "RecognitionStarted")
-        status = httpx.get(f"{base}/session_status").json()
+        status = httpx.get(f"{base}/session_status", verify=tls()).json()
         assert status == {"max_sessions": 100, "active_sessions": [{"session_id": session_id, "request_id": "my-id"}]}
     server.script.load = Load(busy=1.0)
-    full = httpx.get(f"{base}/ready")
+    full = httpx.get(f"{base}/ready", verify=tls())
     assert (full.status_code, full.json()) == (503, {"ready": False})
 
 
@@ -403,12 +404,12 @@ def test_metrics_of_sessions(server: LiveServer) -> None:
         c.start(enable_partials=True)
         c.socket.send(SECOND * 2)
         c.until("AddTranscript")
-        text = httpx.get(f"http://{server.address}/metrics").text
+        text = httpx.get(f"http://{server.address}/metrics", verify=tls()).text
         assert "sottovoce_realtime_sessions 1.0" in text
         c.send("EndOfStream", last_seq_no=1)
         c.until("EndOfTranscript")
     until(lambda: len(server.gateway.sessions) == 0, "end of the session", 20)
-    text = httpx.get(f"http://{server.address}/metrics").text
+    text = httpx.get(f"http://{server.address}/metrics", verify=tls()).text
     assert 'sottovoce_realtime_sessions_ended_total{outcome="done"}' in text
     for name in ("final", "partial"):
         assert f"sottovoce_realtime_{name}_seconds_count 0" not in text
@@ -520,7 +521,7 @@ def test_the_limits_of_http_connections_do_not_apply_to_sessions(tmp_path: Path)
         for c in clients:
             c.send("GetSpeakers")
             c.until("SpeakersResult")
-        assert httpx.get(f"http://{server.address}/started").status_code == 200
+        assert httpx.get(f"http://{server.address}/started", verify=tls()).status_code == 200
 
 
 def test_the_quota_of_a_key_and_a_drain(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER
 from sottovoce.transcript import codec
-from tests.servers import PATIENCE, Server, files, until
+from tests.servers import PATIENCE, Server, files, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -59,7 +59,11 @@ class Heard:
     def get(self, path: str, **params: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.key}"}
         answer = httpx.get(
-            f"{self.server.url}/v2/jobs/{self.id}{path}", params=params, headers=headers, timeout=PATIENCE
+            f"{self.server.url}/v2/jobs/{self.id}{path}",
+            params=params,
+            headers=headers,
+            timeout=PATIENCE,
+            verify=tls(),
         )
         assert answer.status_code == 200, answer.text
         return answer
@@ -103,6 +107,7 @@ class World:
                 files={"data_file": (media.name, file)},
                 headers={"authorization": f"Bearer {key or self.server.key}"},
                 timeout=PATIENCE,
+                verify=tls(),
             )
 
     def hear(self, media: Path, wanted: dict[str, Any], key: str | None = None) -> Heard:
@@ -256,7 +261,7 @@ def asked(world: World, job_id: str) -> str:
     """The config of a job, of whosever it is."""
     for key in (world.server.key, world.neighbour, world.stranger):
         headers = {"authorization": f"Bearer {key}"}
-        answer = httpx.get(f"{world.server.url}/v2/jobs/{job_id}", headers=headers, timeout=PATIENCE)
+        answer = httpx.get(f"{world.server.url}/v2/jobs/{job_id}", headers=headers, timeout=PATIENCE, verify=tls())
         if answer.status_code == 200:
             return json.dumps(answer.json()["job"]["config"])
     raise AssertionError(job_id)
@@ -306,13 +311,18 @@ def test_v1_names_voices_by_their_pitch(world: World) -> None:
         with media.open("rb") as file:
             data = {"model": "en-US", "notification": "none", **fields}
             answer = httpx.post(
-                url, params=params, data=data, files={"data_file": (media.name, file)}, timeout=PATIENCE
+                url,
+                params=params,
+                data=data,
+                files={"data_file": (media.name, file)},
+                timeout=PATIENCE,
+                verify=tls(),
             )
         assert answer.status_code == 200, answer.text
         return f"{url}{answer.json()['id']}/"
 
     def get(place: str, **more: str) -> httpx.Response:
-        return httpx.get(place, params={**params, **more}, timeout=PATIENCE)
+        return httpx.get(place, params={**params, **more}, timeout=PATIENCE, verify=tls())
 
     def ended(place: str) -> bool:
         return bool(get(place).json()["job"]["job_status"] == "done")

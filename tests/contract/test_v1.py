@@ -19,7 +19,7 @@ from tests.contract.v1_site import CTIME, DECIMALS, RFC1123, Site, heard, receiv
 from tests.gated import Gate
 from tests.listeners import listening
 from tests.postbox import HERE, Inbox, postbox
-from tests.servers import PATIENCE, Server, until
+from tests.servers import PATIENCE, Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -70,7 +70,7 @@ def test_a_user_is_shown(site: Site) -> None:
 
 def test_both_roots_and_any_slashes_lead_there(site: Site) -> None:
     for path in ("/v1.0/user/1", "/v1.0/user/1/", "/v1/user/1", "/v1/user/1/", "/v1.0/user/1//"):
-        answer = httpx.get(site.server.url + path, params={"auth_token": site.server.key})
+        answer = httpx.get(site.server.url + path, params={"auth_token": site.server.key}, verify=tls())
         assert (answer.status_code, answer.json()["user"]["id"]) == (200, 1), path
 
 
@@ -178,7 +178,7 @@ def test_payments_name_the_media_and_add_up(site: Site, done: dict[str, Any]) ->
 
 def test_the_status_needs_no_key_and_tells_of_known_issues(site: Site) -> None:
     def status() -> dict[str, Any]:
-        return dict(httpx.get(f"{site.server.url}/v1.0/status").json())
+        return dict(httpx.get(f"{site.server.url}/v1.0/status", verify=tls()).json())
 
     shown = status()
     assert list(shown) == ["Average_Turnaround_Mins", "Known_Issues", "Queue_Length_Mins", "Status", "Time_UTC"]
@@ -291,6 +291,7 @@ def test_v2_is_refused_too(site: Site, demo: Path) -> None:
             headers={"authorization": f"Bearer {site.poor[1]}"},
             data={"config": json.dumps(config)},
             files={"data_file": file},
+            verify=tls(),
         )
     assert (answer.status_code, answer.json()["error"]) == (403, "Forbidden")
     assert "credit" in answer.json()["detail"]
@@ -535,7 +536,7 @@ def test_the_example_client_gets_its_transcript(site: Site, demo: Path, demo_tex
     """`requests` sends the file first and the fields behind it; the client then sleeps `check_wait` and looks by status."""
     url = f"{site.server.url}/v1.0/user/1/jobs/"
     params = {"auth_token": site.server.key}
-    with demo.open("rb") as file, httpx.Client(timeout=PATIENCE) as client:
+    with demo.open("rb") as file, httpx.Client(timeout=PATIENCE, verify=tls()) as client:
         fields = {"model": "en-US", "diarisation": "false"}
         answer = client.post(url, data=fields, files={"data_file": file}, params=params)
         number = json.loads(answer.text)["id"]

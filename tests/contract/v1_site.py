@@ -11,7 +11,7 @@ import httpx
 from tests.gated import Gate
 from tests.listeners import Asked, Listener, Reply
 from tests.postbox import Inbox
-from tests.servers import PATIENCE, Server, until
+from tests.servers import PATIENCE, Server, tls, until
 
 RFC1123 = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 CTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d \d{4}")
@@ -40,7 +40,7 @@ class Site:
     def ask(self, method: str, path: str, *, token: str | None = None, **more: Any) -> httpx.Response:
         """The answer below `/v1.0`."""
         params = {"auth_token": self.server.key if token is None else token, **more.pop("params", {})}
-        with httpx.Client(timeout=PATIENCE) as client:
+        with httpx.Client(timeout=PATIENCE, verify=tls()) as client:
             return client.request(method, f"{self.server.url}/v1.0{path}", params=params, **more)
 
     def get(self, path: str, **params: str) -> Any:

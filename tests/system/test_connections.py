@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, tls, until
 from tests.sleeper import environment
 
 pytestmark = pytest.mark.system
@@ -58,7 +58,7 @@ def detail(found: bytes) -> str:
 
 
 def is_alive(server: Server) -> bool:
-    return httpx.get(f"{server.url}/health/live", timeout=PATIENCE).status_code == 200
+    return httpx.get(f"{server.url}/health/live", timeout=PATIENCE, verify=tls()).status_code == 200
 
 
 # ── time ──

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.servers import Server, files, until
+from tests.servers import NewProcess, Server, files, until
 
 pytestmark = pytest.mark.system
 MARKER = "zanzibarquokka"
@@ -24,7 +24,7 @@ MARKER = "zanzibarquokka"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("realtime")
-    with Server(
+    with NewProcess(  # `live_children` finds its engine processes by their arguments
         home, SOTTOVOCE_ENGINE="pocketsphinx", SOTTOVOCE_ROLES="realtime", SOTTOVOCE_DRAIN_TIMEOUT="20"
     ) as running:
         yield running

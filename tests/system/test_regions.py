@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.backends import Postgres, migrate
-from tests.servers import CONFIG, PATIENCE, ROOT, Server, files, until, whole_lines
+from tests.servers import CONFIG, PATIENCE, ROOT, Server, files, tls, until, whole_lines
 
 pytestmark = pytest.mark.system
 
@@ -67,7 +67,7 @@ class Trio(Server):
     def answers(self, region: str) -> bool:
         """Whether it takes connections."""
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.urls[region]}/health/live", timeout=PATIENCE).status_code == 200
+            return httpx.get(f"{self.urls[region]}/health/live", timeout=PATIENCE, verify=tls()).status_code == 200
         return False
 
 
@@ -114,7 +114,7 @@ def marked(trio: Trio, demo: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def legacy(server: Server, path: str, **query: str) -> httpx.Response:
     """What V1 answers for the first user."""
     return httpx.get(
-        f"{server.url}/v1.0/user/1/{path}", params={"auth_token": KEY, **query}, timeout=PATIENCE
+        f"{server.url}/v1.0/user/1/{path}", params={"auth_token": KEY, **query}, timeout=PATIENCE, verify=tls(),
     )  # fmt: skip
 
 
@@ -139,11 +139,11 @@ def rows(path: Path) -> bytes:
 
 def test_each_region_does_its_own_jobs_and_says_who_it_is(trio: Trio) -> None:
     for name in NAMES:
-        told = httpx.get(f"{trio.urls[name]}/v1/regions").json()
+        told = httpx.get(f"{trio.urls[name]}/v1/regions", verify=tls()).json()
         assert told["region"] == name
         assert {each["name"]: each["url"] for each in told["regions"]} == trio.urls
         assert [each["modes"] for each in told["regions"] if each["name"] == "au1"] == [["batch"]]
-        features = httpx.get(f"{trio.urls[name]}/v1/discovery/features").json()
+        features = httpx.get(f"{trio.urls[name]}/v1/discovery/features", verify=tls()).json()
         assert "en" in features["batch"]["transcription"][0]["languages"]
         assert "realtime" not in features
     assert trio.out.read_text().count("API key:") == 1
@@ -306,7 +306,7 @@ def test_regions_go_on_for_keys_they_know_while_the_control_database_is_away(tmp
 
 def ask(trio: Trio, region: str, key: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.get(f"{trio.urls[region]}/v2/jobs", headers=headers, timeout=PATIENCE)
+    return httpx.get(f"{trio.urls[region]}/v2/jobs", headers=headers, timeout=PATIENCE, verify=tls())
 
 
 def is_nobodys(trio: Trio, region: str, key: str) -> bool:

@@ -18,7 +18,7 @@ import pytest
 from sottovoce.service.operations import key_rotation
 from sottovoce.service.storage.encryption import Encryptor, read_keys
 from tests.contract.raw import Part, head, multipart
-from tests.servers import CONFIG, PATIENCE, Server, until
+from tests.servers import CONFIG, PATIENCE, Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -101,7 +101,7 @@ def mistakes(markers: Markers) -> Iterator[object]:
 
 def strangers(server: Server, markers: Markers) -> None:
     """Requests with keys that are wrong, wherever one could put them."""
-    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, verify=tls()) as client:
         for name in ("jwt", "auth_token", "api_key", "token"):
             client.get("/v2/jobs", params={name: markers.new(f"query {name}")})
             client.get(f"/v1.0/user/1/jobs/?{name}={markers.new(f'old query {name}')}")
@@ -146,9 +146,9 @@ def own_keys(server: Server, client: httpx.Client) -> list[str]:
     made += [secret, sottovoce(server, "keys", "temporary", key_id).strip()]
     for key in made:
         for options in ({"headers": {"Authorization": f"Bearer {key}"}}, {"params": {"jwt": key, "auth_token": key}}):
-            httpx.get(f"{server.url}/v2/jobs", **options, timeout=PATIENCE)
-            httpx.post(f"{server.url}/v2/jobs", **options, timeout=PATIENCE)
-            httpx.get(f"{server.url}/v1/api-keys", **options, timeout=PATIENCE)
+            httpx.get(f"{server.url}/v2/jobs", **options, timeout=PATIENCE, verify=tls())
+            httpx.post(f"{server.url}/v2/jobs", **options, timeout=PATIENCE, verify=tls())
+            httpx.get(f"{server.url}/v1/api-keys", **options, timeout=PATIENCE, verify=tls())
     return made
 
 
@@ -231,7 +231,10 @@ class Traffic:
 
     def _run(self) -> None:
         with httpx.Client(
-            base_url=self._server.url, headers={"Authorization": f"Bearer {self._token}"}, timeout=PATIENCE
+            base_url=self._server.url,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=PATIENCE,
+            verify=tls(),
         ) as client:
             while not self._stop.is_set():
                 wanted = config(len(self.sent))
@@ -284,7 +287,10 @@ def test_the_key_is_changed_while_the_server_works(
                 assert client.get(f"/v2/jobs/{job_id}", params={"wait": "0"}).json()["job"]["config"] == wanted
             for key in (token, again):
                 answer = httpx.get(
-                    f"{server.url}/v2/jobs", headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
+                    f"{server.url}/v2/jobs",
+                    headers={"Authorization": f"Bearer {key}"},
+                    timeout=PATIENCE,
+                    verify=tls(),
                 )
                 assert answer.status_code == 200
         ours = {

@@ -13,7 +13,7 @@ import pytest
 from tests import prefork
 from tests.media_files import Audio, Recipe, write
 from tests.recognition.material import FIXTURES, load
-from tests.servers import CONFIG, PATIENCE, NewProcess, Server, until
+from tests.servers import CONFIG, PATIENCE, NewProcess, Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -88,7 +88,7 @@ def test_the_config_comes_back_as_it_was_sent(server):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong-key"}, {"Authorization": "Basic abc"}])
 def test_without_a_key_that_works_nobody_gets_in(server, headers):
-    answer = httpx.get(f"{server.url}/v2/jobs/abcdefghij", headers=headers, timeout=PATIENCE)
+    answer = httpx.get(f"{server.url}/v2/jobs/abcdefghij", headers=headers, timeout=PATIENCE, verify=tls())
     assert answer.status_code == 401
     assert answer.json()["error"] == "Permission Denied"
 
@@ -102,7 +102,7 @@ def test_another_projects_job_is_not_there(server, tmp_path):
 
 
 def test_health_metrics_and_reference(server):
-    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, verify=tls()) as client:
         assert client.get("/health/live").json() == {"live": True}
         assert client.get("/health/ready").json()["ready"] is True
         assert "sottovoce_jobs{" in client.get("/metrics").text
@@ -154,7 +154,7 @@ def test_keys_are_made_listed_and_revoked(server):
         return str(server.told("keys", *arguments))
 
     def answer() -> int:
-        return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE).status_code
+        return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE, verify=tls()).status_code
 
     key_id, secret = keys("create", "night desk").split()
     headers = {"Authorization": f"Bearer {secret}"}
@@ -232,17 +232,7 @@ def test_media_time_and_tracks_over_http_and_on_the_command_line(server, tmp_pat
     assert "track 2 of 2 is transcribed: track 1 is without sound" in log
 
     def local(*arguments):
-        command = [
-            sys.executable,
-            "-m",
-            "sottovoce.cli",
-            "transcribe",
-            "--engine",
-            "pocketsphinx",
-            *arguments,
-            str(path),
-        ]
-        return subprocess.run(command, capture_output=True, text=True)
+        return prefork.run("transcribe", "--engine", "pocketsphinx", *arguments, str(path))
 
     found = local("--format", "json", "--track", "2")
     assert json.loads(found.stdout)["results"] == heard

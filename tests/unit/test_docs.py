@@ -29,6 +29,7 @@ def declared(section: str) -> list[str]:
         "Build": extras["build"],
         "Development": extras["dev"],
         "Servers": extras["servers"],
+        "Generators": extras["clients"],
     }
     return sorted(normalised(each) for each in groups[section])
 
@@ -42,17 +43,17 @@ def rows(section: str) -> list[re.Match[str]]:
 
 def test_no_group_of_dependencies_is_left_out() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert sorted(project["optional-dependencies"]) == ["build", "dev", "onnx-asr", "servers"], (
+    assert sorted(project["optional-dependencies"]) == ["build", "clients", "dev", "onnx-asr", "servers"], (
         "a new extra needs its section in the page"
     )
 
 
-@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers"])
+@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers", "Generators"])
 def test_every_direct_dependency_has_its_line_and_no_line_is_left_over(section: str) -> None:
     assert sorted(normalised(row["name"]) for row in rows(section)) == declared(section)
 
 
-@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers"])
+@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers", "Generators"])
 def test_a_line_gives_purpose_licence_and_weight(section: str) -> None:
     for row in rows(section):
         cells = [cell.strip() for cell in row["cells"].split("|")]

@@ -3,6 +3,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,9 +22,10 @@ def stream() -> Iterator[io.StringIO]:
         name: logging.getLogger(name).level
         for name in ("alembic", "httpx", "faster_whisper", "uvicorn.error", "libav", "dbos")
     }
-    made = io.StringIO()
+    made, handler = io.StringIO(), logs._lines
     logs.set_up("INFO", made)
     yield made
+    logs._lines = handler
     root.handlers[:] = before
     root.setLevel(level)
     for name, was in noisy.items():
@@ -170,3 +173,40 @@ def test_setting_up_twice_writes_once(stream: io.StringIO) -> None:
     logs.set_up("INFO", stream)
     logging.getLogger("x").info("m")
     assert one(stream)["event"] == "m"
+
+
+def test_the_line_of_a_request_is_that_of_any_event(stream: io.StringIO) -> None:
+    logger = logging.getLogger("sottovoce.of_requests")
+    fields = {"path": "/v2/jobs?jwt=s3cr3t", "status": 200, "ms": float("nan"), "token": "s3cr3t", "of": {"jwt": ["x"]}}
+    with logs.about(request="r1", note="Bearer s3cr3t"):
+        logger.info("request of https://u:s3cr3t@h", extra=fields)
+        logs.log_request(logger, logging.INFO, "request of https://u:s3cr3t@h", fields)
+        logs.log_request(logger, logging.DEBUG, "not at this level", fields)
+    assert "s3cr3t" not in stream.getvalue()
+    first, second = lines(stream)
+    assert {**first, "at": ""} == {**second, "at": ""}
+
+
+def test_a_stream_that_takes_no_line_fails_no_request(stream: io.StringIO) -> None:
+    stream.close()
+    logs.log_request(logging.getLogger("sottovoce.of_requests"), logging.INFO, "request", {"status": 200})
+
+
+def test_without_a_log_of_ours_the_line_of_a_request_is_a_record(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    monkeypatch.setattr(logs, "_lines", None)
+    with caplog.at_level(logging.INFO):
+        logs.log_request(logging.getLogger("sottovoce.of_requests"), logging.INFO, "request", {"status": 200})
+    (record,) = caplog.records
+    assert (record.getMessage(), record.__dict__["status"]) == ("request", 200)
+
+
+def test_what_is_in_an_object_is_redacted(stream: io.StringIO) -> None:
+    @dataclass
+    class Secretive:
+        url: str
+
+    values = {"of": Secretive(url="https://h/?jwt=s3cr3t"), "at": [datetime(2026, 1, 2, tzinfo=UTC)], "big": 1 << 70}
+    logging.getLogger("x").info("told", extra=values)
+    assert "s3cr3t" not in stream.getvalue()
+    told = one(stream)
+    assert (told["at"], told["big"]) == (["2026-01-02 00:00:00+00:00"], 1 << 70)

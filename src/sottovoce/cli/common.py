@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from sottovoce.settings import Settings
 
 
+ENGINE_HELP = (
+    "Recogniser: auto, an engine that `sottovoce doctor` lists, or package.module:ENGINE (SOTTOVOCE_ENGINE; auto)."
+)
+"""The help of `--engine`, without the names of engines: importing them takes long."""
+
+
 def settings_of(**flags: object) -> "Settings":
     """The settings, with *flags* first, after a warning about each unknown variable. Raises as `silent_settings`."""
     from sottovoce.settings import unknown_variables

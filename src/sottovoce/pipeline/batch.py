@@ -24,8 +24,10 @@ from sottovoce.engines.protocols import (
     Speech,
 )
 from sottovoce.errors import EngineUnavailable, LanguageRejected, Refused
-from sottovoce.pipeline import diarization, identification, media_report, results, stages
+from sottovoce.pipeline import diarization, identification, media_report, stages
 from sottovoce.pipeline.engine_set import EngineSet
+from sottovoce.pipeline.results.stage import ResultContext
+from sottovoce.pipeline.results.table import add_results
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
 from sottovoce.transcript import replacements, speakers, timeline
@@ -121,10 +123,10 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         identification=found,
         speakers=voices,
     )
-    context = results.ResultContext(
+    context = ResultContext(
         path=work.path, request=request, transcript=transcript, alive=scribe.alive, track=probe.track
     )
-    return results.add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
+    return add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
 
 
 def _diarizer(request: TranscriptionRequest, engines: EngineSet, observer: Observer) -> Diarizer | None:

@@ -229,6 +229,7 @@ class Metrics:
         self._deaths: Counter = meters["sottovoce_engine_deaths_total"]
         self._latency: Histogram = meters["sottovoce_http_request_seconds"]
         self._requests: Counter = meters["sottovoce_http_requests_total"]
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._jobs: Gauge = meters["sottovoce_jobs"]
         self._accepted: Counter = meters["sottovoce_jobs_accepted_total"]
         self._finished: Counter = meters["sottovoce_jobs_finished_total"]
@@ -295,8 +296,13 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered in *seconds*. *route* is the pattern, not the path: each id in a path would add a series."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._latency.labels(route, method).observe(seconds)
+        # looking up a series by its labels takes longer than counting: keep the series of each combination
+        series = self._of_requests.get((route, method, status))
+        if series is None:
+            series = self._requests.labels(route, method, str(status)), self._latency.labels(route, method)
+            self._of_requests[route, method, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def handshake(self, route: str, status: int) -> None:
         """The handshake of a WebSocket was answered with *status*. Its time is that of the session, so it is not measured."""

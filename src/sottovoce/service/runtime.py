@@ -210,6 +210,7 @@ class Runtime:
             pool=self.pool,
             offers=self.offers,
             deletion=self.deletion,
+            job_ended=self.completion_waiter.look_now,
         )
         self._undo.callback(worker.close)
         return worker.start()

@@ -7,12 +7,12 @@ without secrets, and turns uncaught exceptions into errors of the contract.
 import logging
 import re
 import time
-from uuid import uuid4
+from secrets import token_hex
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sottovoce.logs import about, redact
+from sottovoce.logs import about, log_request, redact
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.metrics import Metrics
 from sottovoce.web import handshake, responses
@@ -102,10 +102,10 @@ class RequestMiddleware:
         }
         if isinstance(caller := scope.get(CALLER), Caller):
             line["key"] = caller.actor
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        if _REQUEST_ID.fullmatch(given):
-            line["client_request"] = given
-        _log.log(logging.DEBUG if route in _QUIET else logging.INFO, "request", extra=line)
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        if given and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+            line["client_request"] = text
+        log_request(_log, logging.DEBUG if route in _QUIET else logging.INFO, "request", line)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -116,7 +116,7 @@ class _ResponseSender:
     """Sends the response of one request, and records its status."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self.id = uuid4().hex
+        self.id = token_hex(16)
         self.begun = time.monotonic()
         self.status = 0
         self._head = scope["method"] == "HEAD"

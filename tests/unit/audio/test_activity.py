@@ -21,6 +21,7 @@ from sottovoce.audio.activity import (
 from sottovoce.audio.media import decode
 from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 
 FRAME = 512
 SAMPLES = Path(__file__).parents[3] / "samples"
@@ -179,7 +180,7 @@ probability_runs = st.lists(
 ).map(lambda runs: [p for p, n in runs for _ in range(n)])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(probability_runs, policies)
 def test_spans_are_ordered_apart_bounded_and_hold_all_loud_frames(probabilities, policy):
     found = spans(probabilities, policy)
@@ -192,7 +193,7 @@ def test_spans_are_ordered_apart_bounded_and_hold_all_loud_frames(probabilities,
     assert bool(loud) or not found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(probability_runs, policies)
 def test_runs_lie_in_their_spans_and_hold_all_loud_frames(probabilities, policy):
     found = whole(probabilities, policy)
@@ -207,7 +208,7 @@ def test_runs_lie_in_their_spans_and_hold_all_loud_frames(probabilities, policy)
         assert all(any(run.start <= at and at + FRAME <= run.end for run in voiced) for at in loud)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(probability_runs, policies)
 def test_a_run_has_no_pause_in_it(probabilities, policy):
     low = policy.threshold - policy.hysteresis
@@ -222,7 +223,7 @@ def test_a_run_has_no_pause_in_it(probabilities, policy):
                 assert silent is None or (at + 1 - silent) * FRAME < max(policy.inner_pause, FRAME + 1)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     probability_runs,
     policies,
@@ -267,7 +268,7 @@ def test_volume_is_rms_of_full_scale():
     assert volumes(np.zeros(CHUNK + 7, np.float32)).tolist() == [0]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.integers(0, 2_000), st.lists(st.integers(1, 400), max_size=10), st.sampled_from([0, 3.4, 20, 100]))
 def test_filtering_silences_quiet_chunks_and_nothing_else(n, lengths, threshold):
     audio = (np.random.default_rng(n).uniform(-1, 1, n) * np.repeat([0.01, 0.1, 0.9], 700)[:n]).astype(np.float32)

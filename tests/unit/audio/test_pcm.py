@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sottovoce.audio.pcm import MAX_RATE, MIN_RATE, Encoding, PcmDecoder, Resampler, samples_of
 from sottovoce.errors import Kind, Refused
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 
 RATES = [8_000, 11_025, 12_000, 16_000, 22_050, 44_100, 48_000, 44_099]
 
@@ -49,7 +50,7 @@ def test_length_follows_the_rate(rate):
     assert abs(got - (rate + 7) * RATE / rate) < 2
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     rate=st.sampled_from(RATES),
     encoding=st.sampled_from(list(Encoding)),
@@ -72,7 +73,7 @@ def test_cutting_the_bytes_changes_nothing(rate, encoding, n, cuts):
     assert np.allclose(cut, uncut, atol=2e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(rate=st.sampled_from(RATES), cuts=st.lists(st.integers(0, 9_000), max_size=20))
 def test_channels_do_not_mix(rate, cuts):
     audio = np.stack([noise(9_000), np.zeros(9_000, np.float32), -noise(9_000)])

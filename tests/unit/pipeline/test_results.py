@@ -11,9 +11,10 @@ from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Need, Resolved
 from sottovoce.errors import EngineUnavailable
 from sottovoce.job import State
-from sottovoce.pipeline import batch, results
+from sottovoce.pipeline import batch
 from sottovoce.pipeline.engine_set import LoadedEngines
-from sottovoce.pipeline.results import ResultContext, ResultStage
+from sottovoce.pipeline.results import table as results
+from sottovoce.pipeline.results.stage import ResultContext, ResultStage
 from sottovoce.request import Diarization, Summarization, TranscriptionRequest
 from sottovoce.service.jobs import capabilities
 from sottovoce.transcript import codec

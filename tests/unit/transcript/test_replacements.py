@@ -11,6 +11,7 @@ from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Entity, Item, Mark, Word
 from sottovoce.transcript.replacements import MAX_PATTERN, MAX_PATTERNS, MAX_WORD, apply, compile_rules
+from tests.examples import examples
 from tests.unit.transcript.transcript_values import lines, m, said, texts, w
 
 EN = pack("en")
@@ -184,7 +185,7 @@ def test_long_words_are_left_to_plain_rules() -> None:
     st.text(st.sampled_from("ab()[]{}|*+?\\^$.-1,<=!:kdwbux/ "), max_size=14),
     st.text(st.sampled_from("$1&<a>`'0"), max_size=6),
 )
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_any_regex_works_or_is_refused(source: str, target: str) -> None:
     with contextlib.suppress(Refused):  # nothing else comes out
         apply([w("ab1-x")], rules((f"/{source}/", target)))

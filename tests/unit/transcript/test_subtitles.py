@@ -13,6 +13,7 @@ from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Attaches, Item, Mark, Word, samples, seconds
 from sottovoce.transcript.subtitles import FRAME, GAP, LONGEST, NEAR, PAUSE, READING_SPEED, SHORTEST, Cue, cues
 from sottovoce.transcript.timeline import by_sentence, merge_channels
+from tests.examples import examples
 from tests.unit.transcript.transcript_values import DURATION, any_times, lines, m, said, w
 
 EN = pack("en")
@@ -275,7 +276,7 @@ any_limits = st.builds(SubtitleLimits, max_line_length=st.integers(1, 60), max_l
 
 
 @given(lines(any_times), st.sampled_from(["en", "he", "ja", "th"]), any_limits, st.integers(0, DURATION))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_nothing_is_lost_reordered_or_overlapping(
     items: list[Item], code: str, given_: SubtitleLimits, end: int
 ) -> None:

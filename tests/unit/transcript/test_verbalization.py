@@ -12,6 +12,7 @@ from sottovoce.transcript.verbalization.addresses import address
 from sottovoce.transcript.verbalization.number_words import MAX_DIGITS, named, point
 from sottovoce.transcript.verbalization.numbers import roman
 from sottovoce.transcript.verbalization.variants import MAX_TOKENS, MAX_WAYS, joined
+from tests.examples import examples
 
 
 def said(text: str, language: str = "en") -> list[list[str]]:
@@ -317,7 +318,7 @@ ALPHABET = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     words=st.lists(st.one_of(st.text(ALPHABET, max_size=12), st.text(max_size=8)), max_size=6),
     language=st.sampled_from(["en", *PACKS]),
@@ -326,7 +327,7 @@ def test_whatever_is_written_gives_bounded_ways_of_letters_and_apostrophes(words
     check(words, language)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(words=st.lists(st.text(ALPHABET, max_size=10), max_size=4))
 def test_the_same_words_are_said_the_same_way(words: list[str]) -> None:
     assert spoken(words, "en") == spoken(list(words), "en")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sottovoce.cli.common import data_dir, region, settings_of
+from sottovoce.cli.common import ENGINE_HELP, data_dir, region, settings_of
 from sottovoce.cli.local.media_doctor import examine
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--language", help="Only this language (or auto).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Do not load models and do not check their SHA-256.")
-@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--engine", help=ENGINE_HELP)
 @data_dir
 @region
 def doctor(files: tuple[Path, ...], *, language: str | None, as_json: bool, quick: bool, **flags: object) -> None:

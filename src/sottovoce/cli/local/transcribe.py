@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import data_dir, settings_of
+from sottovoce.cli.common import ENGINE_HELP, data_dir, settings_of
 from sottovoce.cli.local.engine_session import friendly_errors, local_pool, progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FormatName(click.ParamType[str]):
 )
 @click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
 @click.option("--diarization", type=click.Choice(["none", "channel", "speaker"]), default="none", show_default=True)
-@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--engine", help=ENGINE_HELP)
 @click.option(
     "--model", help="Name of the model, for either operating point (SOTTOVOCE_STANDARD_MODEL; the best installed one)."
 )

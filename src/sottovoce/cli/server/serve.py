@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import data_dir, region, silent_settings
+from sottovoce.cli.common import ENGINE_HELP, data_dir, region, silent_settings
 from sottovoce.cli.server.listening import bound, shown
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ begin_anew = click.option(
 @click.option(
     "--slots", type=int, help="Jobs at the same time (SOTTOVOCE_SLOTS; one per GPU, else one per core up to 4)."
 )
-@click.option("--engine", help="Recogniser: auto, whisper, onnx-asr or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--engine", help=ENGINE_HELP)
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR (SOTTOVOCE_LOG_LEVEL; INFO).")
 @begin_anew
 @click.option("--parent", type=int, hidden=True, help="Id of the supervising process; the server ends with it.")

@@ -16,7 +16,7 @@ from sottovoce.engines.resolution import Resolved, resolve
 from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import identification, script
 from sottovoce.pipeline.batch import LANGUAGE
-from sottovoce.pipeline.results import RESULT_STAGES
+from sottovoce.pipeline.results.table import RESULT_STAGES
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
 from sottovoce.transcript import spelling
 from sottovoce.transcript.languages import AUTO

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -12,7 +13,7 @@ from sottovoce.service.storage.database import Database
 _log = logging.getLogger(__name__)
 
 INTERVAL = 0.1
-"""Seconds between two SELECTs while there are waiters."""
+"""Seconds between two SELECTs while there are waiters, unless a job ends in this process."""
 PAUSE = 1.0
 """Seconds before the next SELECT after a database error."""
 BATCH = 500
@@ -20,19 +21,22 @@ BATCH = 500
 
 
 class CompletionWaiter:
-    """Wakes waiters when their job is no longer live. Use it from one event loop only."""
+    """Wakes waiters when their job is no longer live. Use it from one event loop only, but for `look_now`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the waiters
+        self._news = asyncio.Event()
 
     async def ended(self, job_id: str, patience: float) -> bool:
         """True if *job_id* ended within *patience* seconds. A cancelled caller stops waiting."""
         if self._closed:
             return False
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.setdefault(job_id, set()).add(future)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll())
@@ -44,6 +48,12 @@ class CompletionWaiter:
         finally:
             self._remove(job_id, future)
         return True
+
+    def look_now(self) -> None:
+        """Look for ended jobs at once: one has ended in this process. Call it from any thread."""
+        if (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._news.set)
 
     def release_all(self) -> None:
         """Wake all waiters and accept no more, because the server stops."""
@@ -61,11 +71,17 @@ class CompletionWaiter:
         """Poll until there are no waiters."""
         while self._waiting:
             try:
+                self._news.clear()
                 await self._check_states()
-                await asyncio.sleep(INTERVAL)
+                await self._pause()
             except sa.exc.SQLAlchemyError:
                 _log.warning("job states cannot be read")
                 await asyncio.sleep(PAUSE)
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(INTERVAL):
+                await self._news.wait()
 
     async def _check_states(self) -> None:
         ids = list(self._waiting)

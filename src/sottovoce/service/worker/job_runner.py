@@ -118,7 +118,10 @@ class JobRunner:
         pool: Pool,
         offered: CapabilityTable,
         policy: WorkPolicy,
+        job_ended: Callable[[], None] = lambda: None,
     ) -> None:
+        """*job_ended* is called, on the worker's thread, when a job has ended: requests of this process may wait for it."""
+        self._job_ended = job_ended
         self._database = region.database
         self._blobs = region.blobs
         self._encryptor = region.encryptor
@@ -180,7 +183,8 @@ class JobRunner:
 
         try:
             if await _retry(lambda: self._database.write(end)):
-                self._metrics.finished("rejected")
+                self._job_ended()
+            self._metrics.finished("rejected")
         except Exception:  # noqa: BLE001 - nothing is left to try; the log has the trace for the operator
             _log.exception("job with an internal error not rejected")
 
@@ -213,6 +217,7 @@ class JobRunner:
             return finished
 
         if await self._database.write(finish):
+            self._job_ended()
             self._metrics.finished("done")
             _log.info("job done", extra={"engine": result["engine"], "summary": result["summary"]})
             await self._delete_obsolete(job_id)

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -61,7 +61,9 @@ class Worker:
         pool: Pool,
         offers: CapabilityTable,
         deletion: JobDeletion,
+        job_ended: Callable[[], None],
     ) -> None:
+        self._job_ended = job_ended
         self._plan = plan
         self._region = region
         self._control = control
@@ -93,7 +95,9 @@ class Worker:
             heartbeat=plan.heartbeat,
             max_failures=plan.max_failures,
         )
-        runner = JobRunner(region=self._region, pool=self._pool, offered=self._offers, policy=policy)
+        runner = JobRunner(
+            region=self._region, pool=self._pool, offered=self._offers, policy=policy, job_ended=self._job_ended
+        )
         beat = partial(worker_registry.beat, worker_id=owner, capabilities=self._offers.engines, slots=plan.slots)
         with self._region.database.writing() as connection:
             beat(connection)

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Answer(BaseModel):
     """The base of the models: members that are not named are refused."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    # built when they are used: a server that nobody asks for its documentation needs none
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, defer_build=True)
 
 
 # ── jobs and transcripts (contract §5, §7) ──

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from sottovoce.wire.formats.table import FORMATS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
@@ -240,7 +242,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         path="notification_config[].contents[]",
         meaning=(
-            "What to send: `jobinfo`, `transcript` (or `transcript.json-v2`, `.txt`, `.srt`), `data`, `text`, `alignment` (or "
+            f"What to send: `jobinfo`, `transcript` (or `transcript.{'`, `.'.join(FORMATS)}`), `data`, `text`, `alignment` (or "
             "`alignment.word_start_and_end`, `.one_per_line`). One is the body itself, several are parts of a form, [] is no body."
         ),
         default="the transcript as a file",
@@ -373,7 +375,7 @@ def paths(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "")
         path = f"{prefix}{name}"
         if found.get("type") == "array":
             path += "[]"
-            found = found["items"]
+            found = next((part for part in found["items"].get("anyOf", ()) if "$ref" in part), found["items"])
         yield path
         if "$ref" in found:
             yield from paths(definitions[found["$ref"].rpartition("/")[2]], definitions, f"{path}.")

@@ -3,6 +3,9 @@
 Like the vendor's pages it is served as `/docs`, `/docs.md`, as Markdown for `Accept: text/markdown`, and as `/llms.txt`.
 """
 
+import asyncio
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -90,35 +93,53 @@ code{{background:#eef1f6;padding:.1em .3em;border-radius:3px}}h2{{margin-top:2.5
 </style><body>{body}</body></html>"""
 
 
-def routes() -> list[Route]:
-    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pages:
+    """The reference in three forms, as bytes."""
+
+    markdown: bytes
+    html: bytes
+    document: bytes
+
+
+@cache
+def _made() -> _Pages:
+    """The reference, made once in a process: it takes longer than the rest of a start, and few processes are asked for it."""
     from markdown_it import MarkdownIt
 
     text = markdown()
-    page = _PAGE.format(body=MarkdownIt().enable("table").render(text))
-    document = orjson.dumps(openapi())
+    html = _PAGE.format(body=MarkdownIt().enable("table").render(text))
+    return _Pages(markdown=text.encode(), html=html.encode(), document=orjson.dumps(openapi()))
+
+
+async def _pages() -> _Pages:
+    return await asyncio.to_thread(_made)
+
+
+def routes() -> list[Route]:
+    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
 
     async def docs(request: Request) -> Response:
         if "text/markdown" in request.headers.get("accept", ""):
             return await docs_markdown(request)
-        return HTMLResponse(page, headers={"vary": "accept"})
+        return HTMLResponse((await _pages()).html, headers={"vary": "accept"})
 
     async def docs_markdown(_request: Request) -> Response:
-        return Response(text.encode(), headers={"content-type": MARKDOWN, "vary": "accept"})
+        return Response((await _pages()).markdown, headers={"content-type": MARKDOWN, "vary": "accept"})
 
     async def llms(_request: Request) -> Response:
         return Response(_LLMS.encode(), headers={"content-type": "text/plain; charset=utf-8"})
 
     async def openapi_json(_request: Request) -> Response:
-        return Response(document, media_type="application/json")
+        return Response((await _pages()).document, media_type="application/json")
 
-    pages: dict[str, Handler] = {
+    handlers: dict[str, Handler] = {
         "/docs": docs,
         "/docs.md": docs_markdown,
         "/llms.txt": llms,
         "/openapi.json": openapi_json,
     }
-    return [Route(path=path, handlers={"GET": handler}) for path, handler in pages.items()]
+    return [Route(path=path, handlers={"GET": handler}) for path, handler in handlers.items()]
 
 
 _LLMS = """# Sottovoce

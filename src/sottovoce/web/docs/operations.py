@@ -6,6 +6,7 @@ In order: `OPERATIONS` (batch V2), `MANAGEMENT` (keys and projects), `DISCOVERY`
 from typing import Any
 
 from sottovoce.web.docs.operation import Operation
+from sottovoce.wire.formats.table import DEFAULT, FORMATS
 
 _WAIT = (
     "wait",
@@ -13,7 +14,7 @@ _WAIT = (
     "Seconds to wait for the end of the job; 0: do not wait. Out-of-range values are clamped.",
 )
 _APP = ("sm-app", "string", "Name of the calling application, for the usage reports; at most 100 characters.")
-_FORMAT = ("format", "string", "json-v2 (default), txt, srt or vtt.")
+_FORMAT = ("format", "string", f"One of {', '.join(FORMATS)}; the default is {DEFAULT}.")
 _NOT_FOUND = (404, "The key has no such job: `Job not found`.")
 _NOT_ALIGNED = (404, "`Job not found`, `Job is not of type alignment`.")
 _FILE_GONE = (410, "The job was deleted or has expired: `File Expired`.")
@@ -110,7 +111,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/jobs/{job_id}/transcript",
         summary="Get a transcript",
-        description="JSON (format 2.9), plain text, SubRip, or WebVTT (an addition of Sottovoce).",
+        description=f"The formats: {', '.join(f'{each.name} ({each.title})' for each in FORMATS.values())}.",
         returns="The transcript in the requested format.",
         media_types=("application/json", "application/vnd.speechmatics.v2+json", "text/plain"),
         query=(_FORMAT, _WAIT),

@@ -23,7 +23,7 @@ _ECHOED = (
     "audio_events_config",
 )  # fmt: skip
 _RESULTS: dict[str, str] = {}
-"""The member that shows the result of a stage, by the name of the stage (`pipeline/results.py`)."""
+"""The member that shows the result of a stage, by the name of the stage (`pipeline/results/`)."""
 
 _TRACKING = ("title", "reference", "tags", "details")
 

@@ -13,7 +13,6 @@ from sottovoce.request import (
     Diarization,
     Encoding,
     LiveRequest,
-    MaxDelayMode,
     Replacement,
     SpeakerDiarization,
 )
@@ -141,26 +140,20 @@ def _request(asked: models.TranscriptionConfig, audio: AudioFormat, max_channels
         raise invalid(f"must not be {AUTO}: realtime needs the code of one language", f"{_TC}.language")
     filtering = asked.transcript_filtering_config
     diarization = Diarization(asked.diarization or Diarization.NONE)
-    turn = asked.conversation_config.end_of_utterance_silence_trigger if asked.conversation_config else None
     delay = MAX_DELAY if asked.max_delay is None else asked.max_delay
-    return LiveRequest(
-        language=asked.language,
+    return batch.request_value(
+        LiveRequest,
+        asked,
+        filtering,
+        asked.conversation_config,
         audio=audio,
         operating_point=batch.operating_point(asked),
-        domain=asked.domain,
         output_locale=batch.output_locale(asked),
         additional_vocab=batch.vocabulary(list(asked.additional_vocab or ())),
         punctuation=batch.punctuation(asked.punctuation_overrides),
-        diarization=diarization,
         channels=_channels(asked, diarization, max_channels),
         speaker_diarization=_speakers(asked.speaker_diarization_config, diarization),
-        enable_partials=bool(asked.enable_partials),
-        enable_entities=bool(asked.enable_entities),
         max_delay=min(max(delay, MIN_DELAY), MAX_DELAY),
-        max_delay_mode=MaxDelayMode(asked.max_delay_mode or MaxDelayMode.FLEXIBLE),
-        end_of_utterance_silence_trigger=turn or 0.0,
-        audio_filtering=batch.audio_filtering(asked.audio_filtering_config),
-        remove_disfluencies=bool(filtering and filtering.remove_disfluencies),
         replacements=_replacements(filtering.replacements or [] if filtering else []),
     )
 
@@ -181,18 +174,11 @@ def _channels(asked: models.TranscriptionConfig, diarization: Diarization, most:
 def _speakers(asked: models.SpeakerDiarizationConfig | None, diarization: Diarization) -> SpeakerDiarization:
     if asked is None or not diarization.by_speaker:  # §4.3: only with the two speaker modes
         return SpeakerDiarization()
-    settings = batch.speaker_diarization(asked)
-    return SpeakerDiarization(
-        speaker_sensitivity=settings.speaker_sensitivity,
-        prefer_current_speaker=settings.prefer_current_speaker,
-        get_speakers=settings.get_speakers,
-        speakers=settings.speakers,
-        max_speakers=asked.max_speakers,
-    )
+    return batch.request_value(SpeakerDiarization, asked)
 
 
 def _replacements(rules: list[Any]) -> tuple[Replacement, ...]:
-    found = tuple(Replacement(source=rule.source, target=rule.target) for rule in rules)
+    found = tuple(batch.request_value(Replacement, rule) for rule in rules)
     try:
         compile_rules(found)  # §4.3: a bad regex is an Error; batch reports it when the job runs
     except Refused as refused:

@@ -1,24 +1,24 @@
-"""From the models of a config to the request; refuses what only conditions between members show."""
+"""From the models of a config to the request; refuses what only conditions between members show.
 
-from collections.abc import Iterable
-from typing import Any
+`request_value` takes each member over into the field of its name. Named here are only the members whose name, form or default
+differs from that of the field.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel
 
 from sottovoce.request import (
     AlignmentRequest,
-    AudioFiltering,
-    Diarization,
-    Fetch,
-    KnownSpeaker,
     LanguageIdentification,
     Notification,
     OperatingPoint,
     PunctuationOverrides,
-    Replacement,
     Request,
-    SpeakerDiarization,
     SubtitleLimits,
-    Summarization,
-    Tracking,
     TranscriptionRequest,
     VocabEntry,
 )
@@ -31,9 +31,53 @@ MAX_VOCAB_WORDS = 6
 MAX_WORD = 4_000
 """Characters of one such word; entries with longer ones are dropped (contract §6.2)."""
 
+_ENDINGS = ("", "_config", "_overrides")
+"""What may follow the name of a field in the name of its member: `audio_filtering` is `audio_filtering_config`."""
 _MULTI = "multi"
 _MELIA = "melia-1"
 LOCALES = {"en": ("en-GB", "en-US", "en-AU"), "cmn": ("cmn-Hans", "cmn-Hant")}  # contract §6.2
+
+
+T = TypeVar("T")
+
+
+def request_value(kind: type[T], *parts: BaseModel | None, **different: Any) -> T:
+    """A *kind* of `request.py`: each field from the member with its name in one of *parts*, unless it is in *different*.
+
+    Objects become values of the field's type, lists become tuples. A member that is not given leaves the default of the field.
+    """
+    values = dict(different)
+    for field in fields(kind):  # type: ignore[arg-type]
+        given = None if field.name in different else _member(parts, field.name)
+        if given is not None:
+            values[field.name] = _converted(field.type, given)
+    return kind(**values)
+
+
+def _member(parts: Iterable[BaseModel | None], name: str) -> Any:
+    members = (getattr(part, name + ending, None) for part in parts for ending in _ENDINGS)
+    return next((value for value in members if value is not None), None)
+
+
+def _converted(annotation: Any, value: Any) -> Any:
+    kinds = list(_types(annotation))
+    if isinstance(value, list):
+        return tuple(_converted(kinds, each) for each in value)
+    if isinstance(value, BaseModel):
+        return request_value(next(kind for kind in kinds if is_dataclass(kind)), value)
+    enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum)]
+    return enums[0](value) if enums else value
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """The types in *annotation*: those of a union, and the elements of a tuple."""
+    if isinstance(annotation, list):
+        yield from annotation
+    elif parts := get_args(annotation):
+        for part in parts:
+            yield from _types(part)
+    else:
+        yield annotation
 
 
 def to_request(config: models.JobConfig) -> Request:
@@ -46,58 +90,39 @@ def to_request(config: models.JobConfig) -> Request:
 def _alignment(config: models.JobConfig) -> AlignmentRequest:
     if config.alignment_config is None:
         raise invalid("is required in a job of type alignment", "alignment_config")
-    return AlignmentRequest(
-        language=config.alignment_config.language,
-        fetch_data=_fetch(config.fetch_data),
-        fetch_text=_fetch(config.fetch_text),
-        notifications=_notifications(config),
-        tracking=_tracking(config.tracking),
-    )
+    return request_value(AlignmentRequest, config.alignment_config, config, notifications=_notifications(config))
 
 
 def _transcription(config: models.JobConfig) -> TranscriptionRequest:
     asked = config.transcription_config
     if asked is None:
         raise invalid("is required in a job of type transcription", "transcription_config")
-    filtering = asked.transcript_filtering_config or models.TranscriptFilteringConfig()
     translation, topics, events = config.translation_config, config.topic_detection_config, config.audio_events_config
-    return TranscriptionRequest(
-        language=asked.language,
+    sentiment, chapters = config.sentiment_analysis_config, config.auto_chapters_config
+    return request_value(
+        TranscriptionRequest,
+        asked,
+        asked.transcript_filtering_config,
+        config,
         operating_point=operating_point(asked),
-        domain=asked.domain,
         output_locale=output_locale(asked),
         additional_vocab=vocabulary(asked.additional_vocab or []),
         punctuation=punctuation(asked.punctuation_overrides),
-        diarization=Diarization(asked.diarization or Diarization.NONE),
         channel_labels=tuple(asked.channel_diarization_labels or ()),
-        enable_entities=bool(asked.enable_entities),
-        audio_filtering=audio_filtering(asked.audio_filtering_config),
-        remove_disfluencies=bool(filtering.remove_disfluencies),
-        replacements=tuple(Replacement(source=r.source, target=r.target) for r in filtering.replacements or ()),
-        speaker_diarization=speaker_diarization(asked.speaker_diarization_config),
         language_identification=_identification(asked, config.language_identification_config),
         language_hints=_distinct(asked.language_hints),
-        subtitles=_subtitles(config.output_config),
+        subtitles=request_value(SubtitleLimits, config.output_config.srt_overrides if config.output_config else None),
         translation_targets=_distinct(translation.target_languages) if translation else (),
-        summarization=_summarization(config.summarization_config),
-        sentiment_analysis=config.sentiment_analysis_config is not None
-        and config.sentiment_analysis_config.enable_sentiment,
+        sentiment_analysis=sentiment is not None and sentiment.enable_sentiment,
         topics=tuple(topics.topics or ()) if topics else None,
-        auto_chapters=config.auto_chapters_config is not None and config.auto_chapters_config.enable_chapters,
+        auto_chapters=chapters is not None and chapters.enable_chapters,
         audio_events=_distinct(events.types) if events else None,
-        fetch_data=_fetch(config.fetch_data),
         notifications=_notifications(config),
-        tracking=_tracking(config.tracking),
     )
 
 
 def _distinct(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values or ()))
-
-
-def without_none(**members: Any) -> dict[str, Any]:
-    """The *members* that are not `None`, so that the defaults are defined only in `request.py`."""
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def operating_point(asked: models.TranscriptionConfig) -> OperatingPoint:
@@ -158,29 +183,7 @@ def punctuation(asked: models.PunctuationConfig | None) -> PunctuationOverrides:
     marks = None if asked.permitted_marks is None else frozenset(asked.permitted_marks)
     if marks and "all" in marks:
         marks = None
-    return PunctuationOverrides(permitted_marks=marks, **without_none(sensitivity=asked.sensitivity))
-
-
-def audio_filtering(asked: models.AudioFilteringConfig | None) -> AudioFiltering | None:
-    """The filter that *asked* requests."""
-    return None if asked is None else AudioFiltering(**without_none(volume_threshold=asked.volume_threshold))
-
-
-def speaker_diarization(asked: models.SpeakerDiarizationConfig | None) -> SpeakerDiarization:
-    """The settings of speaker diarization in *asked*."""
-    if asked is None:
-        return SpeakerDiarization()
-    return SpeakerDiarization(
-        speakers=tuple(
-            KnownSpeaker(label=one.label, speaker_identifiers=tuple(one.speaker_identifiers))
-            for one in asked.speakers or ()
-        ),
-        **without_none(
-            speaker_sensitivity=asked.speaker_sensitivity,
-            prefer_current_speaker=asked.prefer_current_speaker,
-            get_speakers=asked.get_speakers,
-        ),
-    )
+    return request_value(PunctuationOverrides, asked, permitted_marks=marks)
 
 
 def _identification(
@@ -193,41 +196,16 @@ def _identification(
         raise invalid(why, "language_identification_config.default_language")
     if asked.language != AUTO:
         return None
-    return LanguageIdentification(
-        expected_languages=_distinct(how.expected_languages),
-        default_language=how.default_language,
-        **without_none(low_confidence_action=how.low_confidence_action),
-    )
-
-
-def _subtitles(asked: models.OutputConfig | None) -> SubtitleLimits:
-    overrides = asked.srt_overrides if asked else None
-    return SubtitleLimits(**overrides.model_dump(exclude_none=True)) if overrides else SubtitleLimits()
-
-
-def _summarization(asked: models.SummarizationConfig | None) -> Summarization | None:
-    return None if asked is None else Summarization(**asked.model_dump(exclude_none=True))
-
-
-def _fetch(asked: models.FetchConfig | None) -> Fetch | None:
-    return None if asked is None else Fetch(url=asked.url, auth_headers=tuple(asked.auth_headers or ()))
+    return request_value(LanguageIdentification, how, expected_languages=_distinct(how.expected_languages))
 
 
 def _notifications(config: models.JobConfig) -> tuple[Notification, ...]:
     return tuple(
-        Notification(
-            url=one.url,
-            contents=None
-            if one.contents is None
-            else _distinct(one.contents),  # contract §9.2: absent differs from empty
-            auth_headers=tuple(one.auth_headers or ()),
-            **without_none(method=one.method),
+        request_value(
+            Notification,
+            one,
+            # contract §9.2: absent differs from empty
+            contents=None if one.contents is None else _distinct(one.contents),
         )
         for one in config.notification_config or ()
     )
-
-
-def _tracking(asked: models.TrackingConfig | None) -> Tracking | None:
-    if asked is None:
-        return None
-    return Tracking(title=asked.title, reference=asked.reference, tags=tuple(asked.tags or ()))

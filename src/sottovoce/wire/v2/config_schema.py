@@ -250,6 +250,14 @@ class Part(BaseModel):
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
+class _OrString:
+    """States in the JSON Schema of an object that a string is accepted too."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the object, or of a string."""
+        return {"anyOf": [handler(schema), {"type": "string"}]}
+
+
 class VocabItem(Part):
     """One entry of `additional_vocab`; a plain string is an entry without `sounds_like`, as in Realtime."""
 
@@ -262,6 +270,9 @@ class VocabItem(Part):
         if not isinstance(data, dict | str):
             refuse("must be an object with content, or a string")
         return {"content": data} if isinstance(data, str) else data
+
+
+VocabItems = Annotated[list[Annotated[VocabItem, _OrString()]], Field(max_length=MAX_VOCAB_ENTRIES, fail_fast=True)]
 
 
 class PunctuationConfig(Part):
@@ -332,7 +343,7 @@ class TranscriptionConfig(Part):
     output_locale: Name | None = None
     model: OperatingPointName | None = None
     operating_point: OperatingPointName | None = None
-    additional_vocab: Annotated[list[VocabItem], Field(max_length=MAX_VOCAB_ENTRIES, fail_fast=True)] | None = None
+    additional_vocab: VocabItems | None = None
     punctuation_overrides: PunctuationConfig | None = None
     diarization: Annotated[str, AfterValidator(_diarization), one_of("none", "speaker", "channel")] | None = None
     channel_diarization_labels: ChannelLabels | None = None

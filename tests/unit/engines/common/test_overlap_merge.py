@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.common.overlap_merge import merge
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 
 CUT = 100 * RATE
 OVERLAP = RATE
@@ -95,7 +96,7 @@ SPEECH = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(SPEECH, st.data())
 def test_any_speech_cut_anywhere_is_whole_again(speech, data):
     """Both sides hear whole words alike but for up to 40 ms; a word on their edge is half heard, or not at all."""
@@ -122,7 +123,7 @@ def test_any_speech_cut_anywhere_is_whole_again(speech, data):
     assert joined(left, right) == [text for text, *_ in words]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(SPEECH, st.data())
 def test_speech_that_both_sides_spell_in_their_own_way_is_whole_too(speech, data):
     """No common word to hold on to: two spellings of one word come once, as long as the times agree to 20 ms."""

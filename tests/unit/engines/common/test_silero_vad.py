@@ -13,6 +13,7 @@ from sottovoce.engines.common import silero_vad
 from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 
 DEMO = Path(__file__).parents[4] / "samples" / "demo.wav"
 
@@ -85,7 +86,7 @@ def test_without_so_much_quiet_nothing_is_set_back(audio, monkeypatch):
     assert np.array_equal(SileroVad()(both), found)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     st.integers(1, 60),
     st.lists(st.integers(1, 90), max_size=20),

@@ -19,6 +19,7 @@ from sottovoce.engines.protocols import Aligner, Capabilities, Skill, Speech
 from sottovoce.errors import EngineUnavailable
 from sottovoce.transcript.model import RATE
 from tests import tiny_ctc as tiny
+from tests.examples import examples
 
 EN = ("en",)
 START = 50 * RATE
@@ -541,7 +542,7 @@ def price_of(labels, runs, scores, blank, delimiter) -> float | None:
     runs=st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=2), min_size=1, max_size=2),
     delimiter=st.sampled_from([None, 3]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_the_path_is_the_best_of_all(rows, runs, delimiter):
     scores = posteriors(rows)
     if sum(map(len, runs)) > len(rows):

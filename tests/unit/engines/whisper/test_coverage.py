@@ -11,6 +11,7 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_
 from sottovoce.engines.whisper.coverage import MISSED, fitted, holes, longest, spoken, unvoiced, within_audio
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 from tests.unit.engines.whisper.whisper_values import at, line, run, word, written
 
 EN, ZH = pack("en"), pack("cmn")
@@ -225,7 +226,7 @@ def as_runs(lengths):
 TEXTS = st.lists(st.sampled_from(["a", "word", "internationally", "1,914", "...", "会议室"]), min_size=1, max_size=5)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LENGTHS, LENGTHS, TEXTS)
 def test_fitted_words_are_the_same_words_in_order_and_in_their_old_times(lengths, runs, texts):
     words = in_order(lengths, texts)
@@ -237,7 +238,7 @@ def test_fitted_words_are_the_same_words_in_order_and_in_their_old_times(lengths
         assert old.start <= new.start <= new.end <= old.end
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LENGTHS, LENGTHS, TEXTS)
 def test_fitted_words_lie_in_one_run_of_speech_if_they_touched_any(lengths, runs, texts):
     words, voiced = in_order(lengths, texts), as_runs(runs)
@@ -247,7 +248,7 @@ def test_fitted_words_lie_in_one_run_of_speech_if_they_touched_any(lengths, runs
             assert new.end - new.start <= longest(new.text, EN)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LENGTHS, LENGTHS, TEXTS)
 def test_holes_are_in_order_and_hold_the_speech_that_they_miss(lengths, runs, texts):
     words, voiced = in_order(lengths, texts), as_runs(runs)
@@ -261,7 +262,7 @@ def test_holes_are_in_order_and_hold_the_speech_that_they_miss(lengths, runs, te
     assert all(one.end <= other.start and one.last <= other.first for one, other in pairwise(missing))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LENGTHS, TEXTS, st.integers(0, 20 * RATE))
 def test_words_within_the_audio_begin_before_its_end(lengths, texts, end):
     words = in_order(lengths, texts)

@@ -17,6 +17,7 @@ from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.engines.whisper.listener import AROUND, CLOSE, REPAIRS, TEMPERATURES, attempt, hear
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 from tests.unit.engines.whisper.whisper_values import at, line, run, word, written
 
 TASK = Task(pack=pack("en"), code="en")
@@ -355,7 +356,7 @@ def test_guards_clean_what_stays(monkeypatch):
 # ── whatever a decoder hears ──
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.integers(1, 27), st.lists(st.tuples(st.floats(0.5, 12), st.integers(0, 7)), min_size=1, max_size=6))
 def test_words_come_in_order_and_once(count, moods):
     """The decoder hears no further than so many seconds in each decode, and leaves out every so manyth word."""
@@ -373,7 +374,7 @@ def test_words_come_in_order_and_once(count, moods):
     assert all(hole.missed >= TOLD for hole in holes)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.integers(2, 27), st.floats(0.4, 27))
 def test_wherever_the_first_decode_ends_behind_a_word_no_word_is_lost(count, seconds):
     said = sentence(2 * count)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sottovoce.engines.whisper.parallel import AHEAD, in_order
+from tests.examples import examples
 
 PATIENCE = 30  # s, for what happens at once
 
@@ -47,7 +48,7 @@ def workers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("whisper")]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.floats(0, 0.003), max_size=25), st.integers(1, 5), st.integers(1, 6))
 def test_results_come_in_the_order_of_their_items(pauses, width, most):
     def work(number):

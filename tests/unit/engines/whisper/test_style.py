@@ -8,6 +8,7 @@ from sottovoce.engines.common.hypothesis_word import comparison_key
 from sottovoce.engines.whisper.languages import LANGUAGES, whisper_codes
 from sottovoce.engines.whisper.style import EXAMPLES, SENTENCE, by_pauses, opened, plain, styled
 from sottovoce.transcript.languages import pack
+from tests.examples import examples
 from tests.unit.engines.whisper.whisper_values import at, line, word, written
 
 EN, DE, ZH, HE = pack("en"), pack("de"), pack("cmn"), pack("he")
@@ -199,7 +200,7 @@ TEXT = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(TEXT, TEXT)
 def test_no_word_of_another_text_gets_in(text, other):
     words = line(text)
@@ -210,7 +211,7 @@ def test_no_word_of_another_text_gets_in(text, other):
     assert [(each.start, each.end) for each in result] == [(each.start, each.end) for each in words]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_letter_of_any_text_gets_in(text, other):
     words = line(text)
@@ -219,7 +220,7 @@ def test_no_letter_of_any_text_gets_in(text, other):
         assert [comparison_key(each.text) for each in result] == [comparison_key(each.text) for each in words]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(max_size=60))
 def test_pauses_change_nothing_but_capitals_and_marks(text):
     words = line(text)

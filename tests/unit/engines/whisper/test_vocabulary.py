@@ -22,6 +22,7 @@ from sottovoce.engines.whisper.vocabulary import (
     wanted,
 )
 from sottovoce.request import VocabEntry
+from tests.examples import examples
 from tests.tiny_whisper import build
 from tests.unit.engines.whisper.whisper_values import line, written
 
@@ -368,7 +369,7 @@ def made(pairs):
     ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(LINES, SECOND)
 def test_a_custom_word_gets_in_only_with_the_second_decode_or_the_caller_s_sound(said, second):
     words, other = made(said), made(second)
@@ -387,7 +388,7 @@ def test_a_custom_word_gets_in_only_with_the_second_decode_or_the_caller_s_sound
         assert comparison_key(core) in both or (letters in SOUNDS[comparison_key(core)] and sure < 0.7)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(LINES, SECOND)
 def test_time_and_other_words_are_as_they_were(said, second):
     words, other = made(said), made(second)
@@ -400,7 +401,7 @@ def test_time_and_other_words_are_as_they_were(said, second):
         assert len(holders) == 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(LINES)
 def test_words_that_do_not_sound_alike_change_nothing(said):
     words = made(said)

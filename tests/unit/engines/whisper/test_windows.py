@@ -11,6 +11,7 @@ from sottovoce.audio.activity import Span, Speech
 from sottovoce.engines.whisper.decoder import PAD
 from sottovoce.engines.whisper.windows import ACTIVITY, CONTEXT, LONGEST, SHARED, windows
 from sottovoce.transcript.model import RATE
+from tests.examples import examples
 from tests.unit.engines.whisper.whisper_values import at, numbered, run
 
 
@@ -151,7 +152,7 @@ def covered(spans):
     return borders
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(PIECES)
 def test_every_sample_belongs_to_exactly_one_window(pieces):
     stretches = made(pieces)
@@ -169,7 +170,7 @@ def test_every_sample_belongs_to_exactly_one_window(pieces):
         assert window.own.end <= window.stretch.end
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(PIECES)
 def test_the_runs_of_speech_of_a_window_are_those_of_its_audio(pieces):
     stretches = made(pieces)

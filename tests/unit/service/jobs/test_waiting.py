@@ -47,6 +47,23 @@ async def come(look: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def test_a_job_that_ends_in_this_process_is_seen_at_once(shelf, monkeypatch):
+    monkeypatch.setattr("sottovoce.service.jobs.completion_waiter.INTERVAL", PATIENCE)
+
+    async def run():
+        completion_waiter = CompletionWaiter(shelf)
+        completion_waiter.look_now()  # nothing waits
+        shelf.states["a"] = State.RUNNING
+        waiter = asyncio.create_task(completion_waiter.ended("a", PATIENCE))
+        await come(lambda: shelf.looks == 1)
+        shelf.states["a"] = State.DONE
+        await asyncio.to_thread(completion_waiter.look_now)
+        assert await waiter
+        assert shelf.looks <= 3
+
+    asyncio.run(run())
+
+
 def test_a_job_that_ends_wakes_all_its_waiters(shelf):
     async def run():
         completion_waiter = CompletionWaiter(shelf)

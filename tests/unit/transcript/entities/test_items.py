@@ -11,6 +11,7 @@ from sottovoce.transcript.entities.items import as_spoken, as_words, rewrite
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Entity, Item, Mark, Word
+from tests.examples import examples
 from tests.unit.transcript.transcript_values import m, said, texts, w
 
 EN = pack("en")
@@ -137,7 +138,7 @@ WORDS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=15))
 def test_no_word_is_lost_and_a_second_time_changes_nothing(line: list[str]) -> None:
     items = said(" ".join(line))
@@ -154,7 +155,7 @@ def test_no_word_is_lost_and_a_second_time_changes_nothing(line: list[str]) -> N
     assert join(as_words(once), EN).replace(" ", "") == join(once, EN).replace(" ", "")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_removed_disfluencies_change_no_other_word(line: list[str]) -> None:
     items = said(" ".join(line))

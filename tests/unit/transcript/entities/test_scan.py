@@ -9,6 +9,7 @@ from sottovoce.transcript.entities.locale import Locale
 from sottovoce.transcript.entities.scan import find
 from sottovoce.transcript.entities.values import CLASSES
 from sottovoce.transcript.languages import PACKS
+from tests.examples import examples
 from tests.unit.transcript.transcript_values import said
 
 
@@ -207,7 +208,7 @@ VOCABULARY = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_what_is_before_open_from_never_changes(data: st.DataObject) -> None:
     code = data.draw(st.sampled_from(sorted(VOCABULARY)))

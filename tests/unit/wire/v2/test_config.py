@@ -29,6 +29,7 @@ from sottovoce.request import (
 )
 from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.config_schema import Part
+from tests.examples import examples
 
 HOOK = "https://example.org/hook"
 
@@ -432,7 +433,7 @@ CORPUS = [json.dumps(config).encode() for config, _, _ in GOOD if len(json.dumps
 
 
 @given(st.sampled_from(CORPUS), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_config_with_a_few_bytes_changed(raw: bytes, data: st.DataObject) -> None:
     rng = random.Random(data.draw(st.integers(0, 2**32)))
     changed = bytearray(raw)

@@ -1,0 +1,1 @@
+"""Stages that produce results: one file for each stage, and the table of all."""
