@@ -147,7 +147,7 @@ def test_the_language_of_the_address(server: LiveServer) -> None:
         assert c.error()[0::2] == ("invalid_language", 4004)
 
 
-@pytest.mark.parametrize("path", ["/v2/agent", "/v2/agent/smart", "/v2/jobs/x", "/health/live/x"])
+@pytest.mark.parametrize("path", ["/v2/agent/smart", "/v2/jobs/x", "/health/live/x"])
 def test_unknown_addresses(server: LiveServer, path: str) -> None:
     answer = refused(server, path)
     assert answer.status_code == 404
