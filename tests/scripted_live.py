@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
 from sottovoce.request import LiveRequest, TurnDetection
-from sottovoce.transcript.model import Item, Mark, Samples, Word
+from sottovoce.transcript.model import RATE, Item, Mark, Samples, Word
 
 WORDS = ("alpha", "bravo", "charlie", "delta")
 WORD: Samples = 8_000
@@ -25,6 +25,7 @@ class Load:
 
     busy: float = 0.0
     capacity: float = 100.0
+    sessions: int = 0
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Script:
     fail_at: int | None = None  # words
     buffer: int = 1 << 20
     frozen: bool = False  # takes no audio from the buffer
+    pace: float = 0.0  # seconds for a second of audio; 0: none
     sessions: list["ScriptedLive"] = field(default_factory=list)
     closed: int = 0
 
@@ -106,6 +108,8 @@ class ScriptedLive:
             while self._script.frozen:  # noqa: ASYNC110 - another thread sets it
                 await asyncio.sleep(0.01)
             kind, channel, value = await self._work.get()
+            if kind == "audio":
+                await asyncio.sleep(self._script.pace * int(str(value)) / BYTES_PER_SAMPLE / RATE)
             for event in self._done(kind, channel, value):
                 yield event
                 if isinstance(event, live.Failed):

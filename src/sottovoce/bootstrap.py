@@ -74,6 +74,7 @@ def plan(settings: Settings) -> Plan:
         pricing=Pricing(billing=settings.billing, per_minute=settings.credits_per_minute),
         rate_limits=rate_limits(settings),
         slow_after=settings.slow_after * 60,
+        smaller_live=settings.realtime_smaller_model,
         live_quota=LiveQuota(
             per_key=settings.realtime_key_sessions,
             per_project=settings.realtime_project_sessions or PROFILES[settings.limits].sessions,

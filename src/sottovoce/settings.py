@@ -290,6 +290,11 @@ class Settings(BaseSettings):
     realtime_channels: int = Field(
         default=2, ge=1, le=100, description="Most channels of one realtime session; each costs as much as a session."
     )
+    realtime_smaller_model: bool = Field(
+        default=True,
+        description="Give a realtime session a smaller model that is made for its language (English: `whisper-tiny.en`) where the "
+        "better one does not keep up or has no room by the measured load; otherwise the session is refused.",
+    )
     submit_rate: float | None = Field(
         default=None,
         gt=0,

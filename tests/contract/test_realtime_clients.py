@@ -1,16 +1,23 @@
-"""The vendor's own realtime clients, unmodified from the registry, against a real socket with a scripted recogniser."""
+"""The vendor's own realtime clients, unmodified from the registry, against a real socket with a scripted recogniser; and the rules
+of those that cannot run here (contract `clients.md` §9, §10)."""
 
 import asyncio
 import io
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import SHARED
+from tests.contract.test_realtime import RAW, SECOND, client
 from tests.live_server import KEY, LiveServer, live_server
 
 pytestmark = pytest.mark.system
@@ -65,3 +72,164 @@ def test_a_temporary_key_of_the_client_opens_sessions(server: LiveServer) -> Non
         return got
 
     assert asyncio.run(run()) == ["alpha bravo charlie delta. "]
+
+
+# ── JavaScript (clients.md §7, §8) ──
+
+NODE = Path(__file__).parent / "node"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the script and its packages, of the versions and hashes in its lock file."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("node and npm are not installed")
+    home = tmp_path_factory.mktemp("node")
+    for file in NODE.iterdir():
+        shutil.copy(file, home)
+    made = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if made.returncode:
+        pytest.skip(f"the npm packages cannot be installed: {made.stderr[-300:]}")
+    return home
+
+
+def test_the_javascript_client(server: LiveServer, packages: Path) -> None:
+    environment = {**os.environ, "BASE": f"http://{server.address}", "URL": server.url, "KEY": KEY}
+    ran = subprocess.run(
+        ["node", "realtime.mjs"], cwd=packages, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    answer = json.loads(ran.stdout)
+    whole = answer["whole"]
+    assert whole["started"]["language_pack_info"]["word_delimiter"] == " "
+    assert whole["speakers"] == []
+    got = whole["got"]
+    assert [each["seq_no"] for each in got if each["message"] == "AudioAdded"] == [1, 2, 3, 4, 5, 6]
+    text = "".join(each["metadata"]["transcript"] for each in got if each["message"] == "AddTranscript")
+    assert text == "alpha bravo charlie delta. " * 2 + "alpha bravo. charlie delta. "
+    assert any(each.get("forced") for each in got if each["message"] == "EndOfUtterance")
+    assert got[-1] == {"message": "EndOfTranscript"}
+    assert whole["state"] in {"closing", "closed", None}
+    assert (answer["language"], answer["config"]) == ("started", "invalid_config")  # the script knows every language
+    assert answer["file"][0] == "Info"
+    assert answer["file"][-1] == "EndOfTranscript"
+
+
+# ── .NET (clients.md §9) ──
+
+
+def members(value: Any) -> Iterator[Any]:
+    """*value* and everything in it."""
+    yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from members(each)
+
+
+def test_the_rules_of_the_dotnet_client(server: LiveServer) -> None:
+    """Blocks of two fragments, `max_delay` 5, the entire config again; no null, and the last partial is empty."""
+    config: dict[str, Any] = {
+        "language": "en",
+        "max_delay": 5,
+        "enable_partials": True,
+        "operating_point": None,
+        "additional_vocab": [],
+    }
+    with client(server, "/") as c:
+        c.start(**{name: value for name, value in config.items() if name != "language"})
+        for _ in range(40):
+            c.socket.send([b"\0" * 1024, b"\0" * 1024])
+        c.send("SetRecognitionConfig", transcription_config=config, translation_config=None, audio_events_config=None)
+        c.send("EndOfStream", last_seq_no=40)
+        c.until("EndOfTranscript")
+        assert [each["seq_no"] for each in c.got if each["message"] == "AudioAdded"] == list(range(1, 41))
+        assert None not in list(members(c.got))
+        partials = [each for each in c.got if each["message"] == "AddPartialTranscript"]
+        assert any(each["results"] for each in partials)
+        assert partials[-1]["results"] == []
+
+
+# ── Rust (clients.md §10) ──
+
+KNOWN_TO_RUST = {
+    "RecognitionStarted", "AddTranscript", "AddPartialTranscript", "AudioAdded", "EndOfTranscript", "Error", "Warning", "Info",
+    "AddTranslation", "AddPartialTranslation", "AudioEventStarted", "AudioEventEnded", "EndOfUtterance",
+}  # fmt: skip
+
+
+class RawSocket:
+    """A WebSocket on a plain socket, to see every frame."""
+
+    def __init__(self, server: LiveServer) -> None:
+        host, port = server.address.split(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        lines = [
+            "GET /v2?sm-sdk=rust-0.4.0 HTTP/1.1", f"Host: {server.address}", "Connection: keep-alive, Upgrade", "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", f"Authorization: Bearer {KEY}", "", "",
+        ]  # fmt: skip
+        self._socket.sendall("\r\n".join(lines).encode())
+        self._file = self._socket.makefile("rb")
+        assert b" 101 " in self._file.readline()
+        while self._file.readline().strip():
+            pass
+
+    def send(self, opcode: int, data: bytes) -> None:
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+        self._socket.sendall(bytes([0x80 | opcode]) + size + bytes(4) + data)
+
+    def frame(self) -> tuple[int, bytes]:
+        """The opcode and the payload of the next frame."""
+        first, second = self._file.read(2)
+        size = second & 127
+        if size >= 126:
+            size = int.from_bytes(self._file.read(2 if size == 126 else 8), "big")
+        return first & 15, self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+def test_the_rules_of_the_rust_client(server: LiveServer) -> None:
+    """A ping, an unknown message or result type, and some messages after the start end its session."""
+    config = {"language": "en", "enable_partials": True, "max_delay": 1.0}
+    start = {
+        "message": "StartRecognition", "audio_format": RAW, "transcription_config": config,
+        "translation_config": {"target_languages": ["de", "fr", "es", "it", "pt"], "enable_partials": False},
+        "audio_events_config": {},
+    }  # fmt: skip
+    raw = RawSocket(server)
+    raw.send(1, json.dumps(start).encode())
+    got: list[dict[str, Any]] = []
+    while not got or got[-1]["message"] != "EndOfTranscript":
+        opcode, payload = raw.frame()
+        assert opcode == 1, "text frames only, no pings"
+        got.append(json.loads(payload))
+        if got[-1]["message"] == "RecognitionStarted":
+            for at in range(0, len(SECOND) * 3, 8192):
+                raw.send(2, (SECOND * 3)[at : at + 8192])
+            raw.send(1, json.dumps({"message": "EndOfStream", "last_seq_no": 12}).encode())
+    raw.close()
+    names = [each["message"] for each in got]
+    begun = names.index("RecognitionStarted")
+    assert begun <= 5
+    assert {each["type"] for each in got[:begun]} == {
+        "concurrent_session_usage", "unsupported_translation_pair", "empty_translation_target_list", "validation_warning",
+    }  # fmt: skip
+    after = got[begun:]
+    assert {each["message"] for each in after} <= KNOWN_TO_RUST
+    assert not [each for each in after if each["message"] == "Warning"]
+    assert {each["type"] for each in after if each["message"] == "Info"} <= {"recognition_quality"}
+    results = [result for each in after for result in each.get("results", ())]
+    assert {result["type"] for result in results} == {"word", "punctuation"}
+    for result in results:
+        assert all({"content", "confidence", "language"} <= each.keys() for each in result["alternatives"])
+    assert set(got[begun]["language_pack_info"]) == {
+        "adapted", "itn", "language_description", "word_delimiter", "writing_direction",
+    }  # fmt: skip

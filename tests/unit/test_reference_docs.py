@@ -150,6 +150,7 @@ def test_every_metric_is_rendered():
     metrics.delivered("notification", "delivered")
     metrics.fetched("done")
     metrics.request("/v2/jobs", "GET", 200, 0.1)
+    metrics.realtime.started("whisper-base", "chosen")
     metrics.realtime.refused("full")
     metrics.realtime.ended("done")
     metrics.snapshot({"done": 1}, {"pocketsphinx": (0, 1)}, ["done"])

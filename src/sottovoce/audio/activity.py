@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK: Samples = RATE // 100
 """Samples of a volume chunk: 0.01 s (contract `batch-v2.md` §7.4)."""
+_FORGET = 6_000  # chunks (a minute) that are dropped together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,20 +304,43 @@ def filter_quiet(blocks: "Iterable[Floats]", threshold: float) -> "Iterator[Floa
     Chunks are counted from the first sample on, independent of the lengths of *blocks* (float32[n]); all blocks that are
     yielded end at a chunk border except the last. A partial chunk at the end is measured over its own samples.
     """
-    import numpy as np
-
-    rest = np.zeros(0, np.float32)
+    quiet = QuietFilter(threshold)
     for block in blocks:
-        audio = np.concatenate([rest, block])
-        whole = len(audio) - len(audio) % CHUNK
-        rest = audio[whole:].copy()
-        if whole:
-            audio = audio[:whole].copy()
-            audio.reshape(-1, CHUNK)[volumes(audio) < threshold] = 0
+        if len(audio := quiet.push(block)):
             yield audio
-    if len(rest):
-        loud = np.sqrt(np.mean(np.square(rest, dtype=np.float64))) * 100 >= threshold
-        yield rest if loud else np.zeros_like(rest)
+    if len(rest := quiet.flush()):
+        yield rest
+
+
+class QuietFilter:
+    """Sets the chunks of one stream that are quieter than *threshold* (0..100) to 0; *threshold* may change at any time."""
+
+    def __init__(self, threshold: float) -> None:
+        import numpy as np
+
+        self.threshold = threshold
+        self._rest: Floats = np.zeros(0, np.float32)
+
+    def push(self, audio: "Floats") -> "Floats":
+        """Return the whole chunks so far, float32[m], with float32[n] of new audio; the rest waits for the next call."""
+        import numpy as np
+
+        audio = np.concatenate([self._rest, audio])
+        whole = len(audio) - len(audio) % CHUNK
+        self._rest = audio[whole:].copy()
+        audio = audio[:whole].copy()
+        if whole:
+            audio.reshape(-1, CHUNK)[volumes(audio) < self.threshold] = 0
+        return audio
+
+    def flush(self) -> "Floats":
+        """Return the incomplete chunk at the end, measured over its own samples."""
+        import numpy as np
+
+        rest, self._rest = self._rest, self._rest[:0]
+        if not len(rest) or np.sqrt(np.mean(np.square(rest, dtype=np.float64))) * 100 >= self.threshold:
+            return rest
+        return np.zeros_like(rest)
 
 
 class VolumeTrack:
@@ -340,6 +364,13 @@ class VolumeTrack:
         for block in blocks:
             self.push(block)
             yield block
+
+    def forget(self, before: Samples) -> None:
+        """Drop the volumes before *before*, some time after which no word begins any more."""
+        chunks = min((before - self._start) // CHUNK, len(self._volumes))
+        if chunks >= _FORGET:
+            del self._volumes[:chunks]
+            self._start += chunks * CHUNK
 
     def volume(self, start: Samples, end: Samples) -> float:
         """Return the volume of a word, 0..100: the mean of its chunks, each weighted with its own volume.

@@ -1,10 +1,13 @@
-"""Domains that the operator sets up: a vocabulary file, and the engine and model, for jobs with `domain` (contract §6.2)."""
+"""Domains that the operator sets up: a vocabulary file, and the engine and model, for requests with `domain` (contract §6.2)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from sottovoce.request import TranscriptionRequest, VocabEntry
+from sottovoce.request import LiveRequest, TranscriptionRequest, VocabEntry
+
+R = TypeVar("R", TranscriptionRequest, LiveRequest)
 
 MAX_ENTRIES = 1_000
 """Entries of a vocabulary file, as many as a request may have (contract §6.2)."""
@@ -23,7 +26,7 @@ class Domain:
     engine: str | None = None
     model: str | None = None
 
-    def prepared(self, request: TranscriptionRequest) -> TranscriptionRequest:
+    def prepared(self, request: R) -> R:
         """*request* with the words of the domain after its own; entries that it has already are left out."""
         own = {entry.content.casefold() for entry in request.additional_vocab}
         more = tuple(entry for entry in self.vocabulary if entry.content.casefold() not in own)

@@ -102,7 +102,6 @@ class Capabilities:
     custom_vocab: bool = False
     word_confidence: bool = False
     identifies_language: bool = False
-    live: bool = False
     grade: int = 0
     suits: OperatingPoint | None = None
     pinned: frozenset[OperatingPoint] = frozenset()

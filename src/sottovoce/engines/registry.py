@@ -134,6 +134,14 @@ def skilled(offers: Iterable[Capabilities], skill: Skill) -> tuple[Capabilities,
     return tuple(entry for entry in offers if skill in entry.skills)
 
 
+def choices(entries: Iterable[Capabilities], why: str) -> tuple[Choice, ...]:
+    """Each of *entries* as a choice, for the reason *why*."""
+    return tuple(
+        Choice(engine=entry.engine, model=entry.model, device=entry.device, why=why, capabilities=entry)
+        for entry in entries
+    )
+
+
 def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:
     """The best aligner of *offers* for *language*. Raises `EngineUnavailable` with the available languages."""
     aligners = skilled(offers, Skill.ALIGNMENT)

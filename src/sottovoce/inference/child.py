@@ -98,6 +98,7 @@ class Child:
         self.key = spec.key
         self.device = spec.device
         self.process = process
+        self.decode: float | None = None  # processor seconds of a decode of a live session
         self.tasks = 0
         self.idle_since = time.monotonic()
         self._reader = reader
@@ -135,6 +136,7 @@ class Child:
         if isinstance(message, m.Broken):
             await child.kill()
             raise EngineUnavailable(message.why or f"engine {spec.key.engine} did not start", at=None)
+        child.decode = message.decode if isinstance(message, m.Ready) else None
         return child
 
     @property

@@ -207,15 +207,18 @@ class _Engine:
         line.send(m.Finished(duration=found.duration, rss=rss()), stored.encode(found))
 
 
-def _live(line: FrameSocket, key: EngineKey, engine_config: EngineConfig, part: Part) -> "LiveHost":
+def _live(line: FrameSocket, key: EngineKey, engine_config: EngineConfig, part: Part) -> "tuple[LiveHost, float]":
+    """The sessions of a live child, and the processor seconds of one of their decodes."""
     from sottovoce.engines.common.silero_vad import SileroVad
     from sottovoce.inference.child_engines import ChildEngines
+    from sottovoce.inference.live_cost import decode_seconds
     from sottovoce.inference.live_host import LiveHost
 
     engines = ChildEngines(engine_config, part.width)
-    engines.load(Skill.LIVE, key)
+    recognizer = engines.load(Skill.LIVE, key)
     SileroVad()
-    return LiveHost(line.send, engines, key, threads=max(engine_config.workers, 1))
+    decode = decode_seconds(recognizer)
+    return LiveHost(line.send, engines, key, threads=max(engine_config.workers, 1)), decode
 
 
 def _clock() -> int:
@@ -281,18 +284,19 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     end: Callable[[], None] | None = None
     handler: TaskHandler
+    decode: float | None = None
     try:
         key = EngineKey(engine=engine, model=model, device=device)
         config = TypeAdapter(EngineConfig).validate_json(engine_config)
         if role == "live":
-            sessions = _live(line, key, config, Part(int(share)))
+            sessions, decode = _live(line, key, config, Part(int(share)))
             handler, end = sessions.handle, sessions.close
         else:
             handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
     except Refused as refusal:
         line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1
-    line.send(m.Ready(seconds=time.monotonic() - begun))
+    line.send(m.Ready(seconds=time.monotonic() - begun, decode=decode))
     serve(line, handler)
     if end is not None:
         end()

@@ -18,7 +18,7 @@ from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ProcessDied
-from sottovoce.pipeline.live.events import Event, Failed, Final, Finished, Partial, Taken
+from sottovoce.pipeline.live.events import Event, Failed, Final, Finished, Partial, Taken, Worked
 from sottovoce.request import LiveRequest
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Samples
@@ -125,11 +125,15 @@ class LiveSession:
 
 
 class LiveChild:
-    """A child process with live sessions; *ended* is called when it ends by itself. Use it on the pool's event loop."""
+    """A child process with live sessions; *ended* is called when it ends by itself, *worked* with what its sessions did.
 
-    def __init__(self, child: Child, ended: Callable[[], None]) -> None:
+    Use it on the pool's event loop.
+    """
+
+    def __init__(self, child: Child, ended: Callable[[], None], worked: Callable[[Worked], None]) -> None:
         self.child = child
         self._ended = ended
+        self._worked = worked
         self.sessions: dict[int, LiveSession] = {}
         self._unread: dict[int, int] = {}
         self._heard = time.monotonic()
@@ -201,10 +205,12 @@ class LiveChild:
                 return
 
     def _report(self, report: m.LiveReport, payload: bytes) -> None:
+        event = report.event
+        if isinstance(event, Worked):
+            self._worked(event)
         session = self.sessions.get(report.session)
         if session is None:
             return
-        event = report.event
         if isinstance(event, Final | Partial):
             event = replace(event, items=codec.load_items(payload))
         elif isinstance(event, Taken):

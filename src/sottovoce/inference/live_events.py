@@ -13,6 +13,7 @@ from sottovoce.pipeline.live.events import (
     SpeechStarted,
     Taken,
     UtteranceEnd,
+    Worked,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "SpeechStarted",
     "Taken",
     "UtteranceEnd",
+    "Worked",
 ]

@@ -24,6 +24,7 @@ from sottovoce.transcript import codec
 Send = Callable[[m.Message, bytes], None]
 
 _Job = Callable[[LiveSession], None]
+_REPORT = 1.0  # seconds between two reports of what a session did
 
 
 class _Hosted:
@@ -35,6 +36,7 @@ class _Hosted:
         self.jobs: deque[_Job] = deque()
         self.queued = False  # it stands in the queue, or a thread works on it
         self.closed = False
+        self.reported = time.monotonic()
 
 
 class LiveHost:
@@ -48,6 +50,7 @@ class LiveHost:
         self._queue: deque[_Hosted] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._spent = time.process_time()
         self._threads = [
             threading.Thread(target=self._run, name=f"live-{number}", daemon=True) for number in range(threads)
         ]
@@ -127,12 +130,15 @@ class LiveHost:
             session = hosted.session = hosted.session or self._open(hosted)
             while hosted.jobs:
                 hosted.jobs.popleft()(session)
-            return session.work()
+            more = session.work()
+            self._report_work(hosted, session)
         except (MediaUnreadable, ValueError) as fault:
             self._fail(hosted, events.Failed(kind="data_error", detail=str(fault)))
         except Exception as bug:  # noqa: BLE001 - one session must not end the others; the parent logs the trace
             detail = f"the recogniser failed: {type(bug).__name__}"
             self._fail(hosted, events.Failed(kind="job_error", detail=detail, trace=traceback.format_exc()))
+        else:
+            return more
         return False
 
     def _open(self, hosted: _Hosted) -> LiveSession:
@@ -146,6 +152,19 @@ class LiveHost:
             time.monotonic,
         )
 
+    def _report_work(self, hosted: _Hosted, session: LiveSession, *, last: bool = False) -> None:
+        """Report what *session* did, about once a second, and with *last* what is left."""
+        now = time.monotonic()
+        if now - hosted.reported < _REPORT and not last:
+            return
+        hosted.reported = now
+        work = session.worked()
+        with self._changed:
+            spent = time.process_time()
+            seconds, self._spent = spent - self._spent, spent
+        worked = events.Worked(audio=work.audio, decodes=work.decodes, skipped=work.skipped, seconds=seconds)
+        self._report(hosted, worked)
+
     def _fail(self, hosted: _Hosted, failure: events.Failed) -> None:
         self._report(hosted, failure)
         self._drop(hosted.opening.session)
@@ -153,6 +172,8 @@ class LiveHost:
     def _report(self, hosted: _Hosted, event: events.Event) -> None:
         if hosted.closed:
             return
+        if isinstance(event, events.Finished) and hosted.session is not None:
+            self._report_work(hosted, hosted.session, last=True)
         payload = b""
         if isinstance(event, events.Final | events.Partial):
             payload = codec.dump_items(event.items)

@@ -9,31 +9,36 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sottovoce.engines.engine import EngineKey
 from sottovoce.inference.child import Child
 from sottovoce.inference.live import LiveChild, LiveFull
+from sottovoce.inference.live_cost import UNKNOWN, SessionCost
+from sottovoce.transcript.model import RATE
 
 _log = logging.getLogger(__name__)
 
 _INTERVAL = 2.0  # seconds between two measurements of the load
 _SMOOTHING = 0.12  # weight of the newest measurement: the average covers about 30 s
+_YOUNG = 30.0  # seconds after which the average contains the load of a session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLoad:
-    """Open *sessions* and those in their first 30 s, *young*; *busy*: share 0..1 of the machine's *cores* that live children use,
-    and *batch*: that of the other engine processes, both averaged over about 30 s.
+    """Open *sessions*; *busy*: share 0..1 of the machine's *cores* that live children use, and *batch*: that of the other engine
+    processes, both averaged over about 30 s; *unseen*: share that sessions in their first 30 s will use beyond what the average
+    contains. *costs*: cores of one session of each engine that runs.
     """
 
     sessions: int
-    young: int
     busy: float
     batch: float
+    unseen: float
     cores: int
+    costs: Mapping[EngineKey, float]
 
 
 class LoadMeter:
@@ -65,6 +70,17 @@ def _cpu_seconds(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    key: EngineKey
+    channels: int
+    at: float
+
+    def unseen(self, now: float) -> float:
+        """The part of its load that the average does not contain yet."""
+        return self.channels * max(0.0, 1 - (now - self.at) / _YOUNG)
+
+
 class LivePool:
     """At most *children* processes for each engine. *start* starts one; *others*: process ids of the batch children."""
 
@@ -82,7 +98,8 @@ class LivePool:
         self._most = most_sessions
         self._running: dict[EngineKey, list[LiveChild]] = {}
         self._starting: dict[EngineKey, asyncio.Lock] = {}
-        self._opened: dict[int, float] = {}
+        self._opened: dict[int, _Opened] = {}
+        self._costs: dict[EngineKey, SessionCost] = {}
         self._numbers = itertools.count(1)
         self._cores = max(len(os.sched_getaffinity(0)), 1)
         self._live_meter, self._batch_meter = LoadMeter(self._cores), LoadMeter(self._cores)
@@ -92,11 +109,12 @@ class LivePool:
 
     async def prestart(self, key: EngineKey) -> None:
         """Start all children of *key*. Raises as `Child.start` does."""
-        while len(self._alive(key)) < self._children:
-            await self._add(key)
+        async with self._starting.setdefault(key, asyncio.Lock()):
+            while len(self._alive(key)) < self._children:
+                await self._add(key)
 
-    async def place(self, key: EngineKey) -> tuple[LiveChild, int]:
-        """Return the child of *key* with the fewest sessions, and a number for a new session.
+    async def place(self, key: EngineKey, channels: int = 1) -> tuple[LiveChild, int]:
+        """Return the child of *key* with the fewest sessions, and a number for a new session of *channels*.
 
         Raises `LiveFull` when the most sessions are open; as `Child.start` if no child runs and none can be started.
         """
@@ -107,7 +125,7 @@ class LivePool:
                 await self._add(key)
         child = min(self._alive(key), key=lambda each: len(each.sessions))
         number = next(self._numbers)
-        self._opened[number] = time.monotonic()
+        self._opened[number] = _Opened(key=key, channels=max(channels, 1), at=time.monotonic())
         return child, number
 
     def forget(self, number: int) -> None:
@@ -120,19 +138,38 @@ class LivePool:
         return len(self._opened)
 
     @property
+    def started(self) -> bool:
+        """True once a child was started."""
+        return bool(self._running)
+
+    @property
+    def alive(self) -> bool:
+        """True if every engine that was started has a child, or one is being started; safe to call from any thread."""
+        if self._restarting:
+            return True
+        return all(
+            self._starting[key].locked() or any(each.alive for each in tuple(group))
+            for key, group in tuple(self._running.items())
+            if key in self._starting
+        )
+
+    @property
     def pids(self) -> list[int]:
         """Process ids of the children."""
         return [each.child.process.pid for group in self._running.values() for each in group if each.alive]
 
     def load(self) -> LiveLoad:
         """Return the load; safe to call from any thread."""
-        young = sum(1 for at in tuple(self._opened.values()) if time.monotonic() - at < 30.0)  # noqa: PLR2004 - seconds
+        now = time.monotonic()
+        costs = {key: cost.cores for key, cost in tuple(self._costs.items())}
+        unseen = sum(each.unseen(now) * costs.get(each.key, UNKNOWN) for each in tuple(self._opened.values()))
         return LiveLoad(
             sessions=self.sessions,
-            young=young,
             busy=self._live_meter.share,
             batch=self._batch_meter.share,
+            unseen=unseen / self._cores,
             cores=self._cores,
+            costs=costs,
         )
 
     async def close(self) -> None:
@@ -154,7 +191,11 @@ class LivePool:
         return group
 
     async def _add(self, key: EngineKey) -> None:
-        child = LiveChild(await self._start(key), lambda: self._replace(key))
+        started = await self._start(key)
+        cost = self._costs.setdefault(key, SessionCost(started.decode))
+        child = LiveChild(
+            started, lambda: self._replace(key), lambda event: cost.worked(event.audio / RATE, event.seconds)
+        )
         if self._closed:
             await child.close()
             raise LiveFull("the server stops")

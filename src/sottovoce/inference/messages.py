@@ -150,10 +150,11 @@ class WindowDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The engine is loaded; *seconds*: the time it took."""
+    """The engine is loaded; *seconds*: the time it took. *decode*: processor seconds of one decode of a live session."""
 
     kind: Literal["ready"] = "ready"
     seconds: float
+    decode: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,9 @@ class Pool:
 
         Raises `LiveFull`, `EngineUnavailable`, `ProcessDied`.
         """
-        child, number = await asyncio.wrap_future(self._submit(self._live_pool.place(engines[Skill.LIVE])))
+        child, number = await asyncio.wrap_future(
+            self._submit(self._live_pool.place(engines[Skill.LIVE], request.channel_count))
+        )
         session = LiveSession(child, number, self._submit)
         try:
             await asyncio.wrap_future(self._submit(child.enter(session, request, engines)))
@@ -235,8 +237,12 @@ class Pool:
         return True
 
     def alive(self) -> bool:
-        """True if the pool's thread runs and every group has a child, is starting one, or has needed none yet."""
-        return self._thread.is_alive() and bool(self._teams) and all(team.alive for team in self._teams.values())
+        """True if the pool's thread runs and every group, of jobs and of live sessions, has a child, is starting one, or has
+        needed none yet; and if there is any group.
+        """
+        teams = tuple(self._teams.values())
+        started = bool(teams) or self._live_pool.started
+        return self._thread.is_alive() and started and all(team.alive for team in teams) and self._live_pool.alive
 
     def occupancy(self) -> dict[str, tuple[int, int]]:
         """Return (busy, total) slots by engine."""

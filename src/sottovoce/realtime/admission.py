@@ -1,13 +1,10 @@
 """Which handshakes a process accepts: by measured load, and at most a number of sessions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from sottovoce.realtime.session import Session
-
-YOUNG = 30.0
-"""Seconds; the measured load does not contain all of a younger session yet, so that it counts at its estimated load."""
 
 
 class Load(Protocol):
@@ -15,38 +12,40 @@ class Load(Protocol):
 
     @property
     def busy(self) -> float:
-        """The share 0..1 of the capacity that is used, averaged over about 30 s."""
+        """The share 0..1 of the capacity that is used: measured, plus what young sessions will use."""
         ...
 
     @property
     def capacity(self) -> float:
-        """The estimated number of sessions of continuous speech that the process can serve."""
+        """The number of sessions of continuous speech that the process can serve, by their measured cost."""
+        ...
+
+    @property
+    def sessions(self) -> int:
+        """The sessions whose load *busy* contains: those with a recogniser."""
         ...
 
 
-def admits(load: Load, ages: Iterable[float]) -> bool:
-    """True if one more session fits beside sessions that are *ages* seconds old.
+def admits(load: Load, pending: int, accepted: int) -> bool:
+    """True if one more session fits beside *accepted* ones, of which *pending* have no recogniser yet.
 
-    The estimated load of a session, 1 / capacity, is added for the new one and, as far as the average does not contain it yet, for
-    each young one: otherwise ten simultaneous handshakes would all see an idle server.
+    Each of these counts at the cost of a session, as the new one: otherwise ten simultaneous handshakes would all see an idle
+    server.
     """
-    ages = list(ages)
     if load.capacity <= 0 or load.busy >= 1:
         return False
-    if not ages:
+    if not accepted:
         return True  # the first session, even on a machine that is too slow for one
-    unseen = sum(max(0.0, 1 - age / YOUNG) for age in ages)
-    return load.busy + (1 + unseen) / load.capacity <= 1
+    return load.busy + (1 + pending) / load.capacity <= 1
 
 
 class Sessions:
     """The sessions of a process, from the handshake to the end."""
 
-    def __init__(self, load: Callable[[], Load], most: int, clock: Callable[[], float]) -> None:
+    def __init__(self, load: Callable[[], Load], most: int) -> None:
         self.most = most
         self._load = load
-        self._clock = clock
-        self._begun: dict[object, float] = {}
+        self._begun: set[object] = set()
         self._running: dict[Session, str | None] = {}
         self.stopping = False
 
@@ -54,8 +53,8 @@ class Sessions:
         """True if one more session is accepted now."""
         if self.stopping or len(self._begun) >= self.most:
             return False
-        now = self._clock()
-        return admits(self._load(), [now - begun for begun in self._begun.values()])
+        load, accepted = self._load(), len(self._begun)
+        return admits(load, max(accepted - load.sessions, 0), accepted)
 
     @property
     def retry_after(self) -> int:
@@ -69,11 +68,11 @@ class Sessions:
             yield False
             return
         ticket = object()
-        self._begun[ticket] = self._clock()
+        self._begun.add(ticket)
         try:
             yield True
         finally:
-            del self._begun[ticket]
+            self._begun.remove(ticket)
 
     @contextmanager
     def running(self, session: Session, request_id: str | None) -> Iterator[None]:

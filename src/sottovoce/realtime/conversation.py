@@ -148,6 +148,7 @@ class _Channel:
     ended: bool = False
     warned: bool = False  # that audio came after its end
     shown: bool = False  # its last partial has words
+    forced: bool = False  # its last final is that of a forced end, which is not reported yet
     final: Samples = 0
     end: Samples = 0
 
@@ -220,13 +221,16 @@ class Conversation:
         warnings = [Send(body=server.warning(each.type, each.reason)) for each in self._config.warnings]
         return [Send(body=usage), *warnings]
 
-    def _opened(self, _event: live.Opened, now: float) -> list[Output]:
+    def _opened(self, event: live.Opened, now: float) -> list[Output]:
         if self.state is State.STARTING:  # EndOfStream may have come already
             self.state = State.RUNNING
         self._began = self._last_audio = now
         request = self._config.request
+        version = (
+            f"{self.version}+{event.model}" if event.model else self.version
+        )  # as the vendor: release, then recogniser
         return [
-            Send(body=server.recognition_started(self.session_id, self.version, request)),
+            Send(body=server.recognition_started(self.session_id, version, request)),
             Send(body=server.recognition_quality(request)),
         ]
 
@@ -317,8 +321,9 @@ class Conversation:
     # ── results ──
 
     def _final(self, event: live.Final, _now: float) -> list[Output]:
-        self._channels[event.channel].final = event.end
-        return [Send(body=transcripts.final(self._passage(event), self._style))]
+        channel = self._channels[event.channel]
+        channel.final, channel.forced = event.end, event.forced
+        return [Send(body=transcripts.final(self._passage(event), self._style, forced=event.forced))]
 
     def _partial(self, event: live.Partial, _now: float) -> list[Output]:
         if not self._config.request.enable_partials:  # §4.3: none at all
@@ -328,10 +333,13 @@ class Conversation:
         return [Send(body=transcripts.partial(passage, self._style))]
 
     def _utterance_end(self, event: live.UtteranceEnd, _now: float) -> list[Output]:
-        """§4.6: a forced end is a forced final, which may be empty, then EndOfUtterance; a partial follows each final (§3)."""
+        """§4.6: a forced end has a forced final, made here if there were no words, then EndOfUtterance; a partial follows each
+        final (§3).
+        """
         channel = self._channels[event.channel]
         body = transcripts.end_of_utterance(event.at, channel.label, forced=event.forced)
-        if not event.forced:
+        if not event.forced or channel.forced:
+            channel.forced = False
             return [Send(body=body)]
         empty = Passage(start=min(channel.final, event.at), end=event.at, channel=channel.label)
         channel.final = event.at
@@ -476,6 +484,7 @@ _ROWS: Mapping[type, tuple[str, str, str, str]] = {
     SessionRefused:          ("fail",             "fail",             "fail",             "fail"),
     live.Opened:             ("ignore",           "opened",           "ignore",           "opened"),
     live.Taken:              ("ignore",           "ignore",           "ignore",           "ignore"),
+    live.Worked:             ("ignore",           "ignore",           "ignore",           "ignore"),
     live.Note:               ("ignore",           "ignore",           "ignore",           "ignore"),
     live.Ended:              ("ignore",           "ignore",           "ignore",           "ignore"),
     live.Final:              ("ignore",           "ignore",           "final",            "final"),

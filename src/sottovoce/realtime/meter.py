@@ -47,6 +47,8 @@ class Meter:
                 delay = self._delay(event, now)
                 if delay is not None:
                     (self._observer.final if isinstance(event, live.Final) else self._observer.partial)(delay)
+            case live.Worked():
+                self._observer.decodes(event.decodes, event.skipped)
             case live.Ended():
                 self._processed(event.channel, event.duration / RATE)
             case _:

@@ -38,6 +38,10 @@ class Socket(Protocol):
         """Cut the connection without waiting for the client."""
         ...
 
+    def expect(self, rate: float | None) -> None:
+        """The client will send audio of *rate* bytes per second, so that little of it waits unread; `None`: unknown."""
+        ...
+
     def heard(self, now: float) -> float:
         """When the last byte of the client arrived; *now* while the client is slowed down, because it cannot send then."""
         ...
@@ -104,4 +108,8 @@ class Observer(Protocol):
 
     def audio(self, seconds: float) -> None:
         """*seconds* of audio were processed."""
+        ...
+
+    def decodes(self, done: int, skipped: int) -> None:
+        """Audio was decoded *done* times, and *skipped* times less than planned because the session was behind."""
         ...

@@ -169,6 +169,8 @@ class Session:
             case c.Send() | c.Close():
                 self._put([output])
             case c.Open(started=started):
+                if started.unknown:
+                    _log.info("realtime config", extra={"session": self.id, "ignored_members": started.unknown})
                 await self._open(started.request)
             case c.Feed():
                 await self._feed(output)
@@ -178,6 +180,7 @@ class Session:
     async def _open(self, request: LiveRequest) -> None:
         """Count and open the session, and wait until the recogniser is ready: the client's audio waits in the socket."""
         parts = self._parts
+        self._socket.expect(_rate(request))
         try:
             admitted = await parts.ledger.enter(request)
             self._counted = request
@@ -291,3 +294,11 @@ class Session:
             _log.info("realtime connection cut", extra={"session": self.id, "why": why})
             self._over.set()
             self._socket.abort()
+
+
+def _rate(request: LiveRequest) -> float | None:
+    """Bytes per second that a client of *request* sends; `None` for a media file. Audio of channels is base64 in JSON (§4.6)."""
+    audio = request.audio
+    if audio.encoding is None or audio.sample_rate is None:
+        return None
+    return audio.encoding.width * audio.sample_rate * (4 / 3 * len(request.channels) if request.channels else 1)

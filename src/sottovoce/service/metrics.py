@@ -86,6 +86,12 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Seconds of audio that realtime sessions processed.",
     ),
     Family(
+        name="sottovoce_realtime_decodes_total",
+        kind=Counter,
+        labels=("outcome",),
+        meaning="Decodes of realtime sessions: done, or skipped because the session was behind (its text came later).",
+    ),
+    Family(
         name="sottovoce_realtime_final_seconds",
         kind=Histogram,
         labels=(),
@@ -112,6 +118,12 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Realtime sessions refused: full (503), stopping (503), quota (of the caller).",
     ),
     Family(name="sottovoce_realtime_sessions", kind=Gauge, labels=(), meaning="Realtime sessions of this process."),
+    Family(
+        name="sottovoce_realtime_sessions_started_total",
+        kind=Counter,
+        labels=("model", "why"),
+        meaning="Realtime sessions by model: chosen (the best one), or load (a smaller one, because the best had no room).",
+    ),
     Family(
         name="sottovoce_realtime_sessions_ended_total",
         kind=Counter,
@@ -157,16 +169,25 @@ class RealtimeMetrics:
 
     def __init__(self, meters: Mapping[str, Any]) -> None:
         self._audio: Counter = meters["sottovoce_realtime_audio_seconds_total"]
+        self._decodes: Counter = meters["sottovoce_realtime_decodes_total"]
+        for outcome in ("done", "skipped"):  # a rate needs both from the beginning
+            self._decodes.labels(outcome)
         self._final: Histogram = meters["sottovoce_realtime_final_seconds"]
         self._partial: Histogram = meters["sottovoce_realtime_partial_seconds"]
         self._refused: Counter = meters["sottovoce_realtime_refused_total"]
         self._ended: Counter = meters["sottovoce_realtime_sessions_ended_total"]
+        self._started: Counter = meters["sottovoce_realtime_sessions_started_total"]
         self._running: Gauge = meters["sottovoce_realtime_sessions"]
         self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
 
     def audio(self, seconds: float) -> None:
         """*seconds* of audio were processed."""
         self._audio.inc(seconds)
+
+    def decodes(self, done: int, skipped: int) -> None:
+        """Audio was decoded *done* times, and *skipped* times less than planned."""
+        self._decodes.labels("done").inc(done)
+        self._decodes.labels("skipped").inc(skipped)
 
     def final(self, delay: float) -> None:
         """A final came *delay* after the audio of its last word."""
@@ -179,6 +200,10 @@ class RealtimeMetrics:
     def refused(self, why: str) -> None:
         """A session was refused: `full`, `stopping` or `quota`."""
         self._refused.labels(why).inc()
+
+    def started(self, model: str, why: str) -> None:
+        """A session gets *model*: `chosen`, or a smaller one because of the `load`."""
+        self._started.labels(model, why).inc()
 
     def ended(self, outcome: str) -> None:
         """A session ended as *outcome*."""

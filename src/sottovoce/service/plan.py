@@ -73,6 +73,7 @@ class Plan:
     slow_after: float = 1800.0
     begin_anew: frozenset[Part] = frozenset()
     live_quota: LiveQuota = field(default_factory=LiveQuota)
+    smaller_live: bool = True  # a session may get a smaller model where there is no room
 
     @property
     def embedded(self) -> bool:

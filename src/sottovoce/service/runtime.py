@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import time
@@ -12,9 +13,10 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 from sottovoce.engines import registry
+from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import EngineUnavailable
 from sottovoce.inference.pool import MEDIA, Pool
-from sottovoce.request import OperatingPoint
+from sottovoce.request import AudioFormat, AudioType, LiveRequest, OperatingPoint
 from sottovoce.service.billing.credit_holds import CreditReservations
 from sottovoce.service.context import RegionContext
 from sottovoce.service.identity import api_keys, users
@@ -90,7 +92,7 @@ class Runtime:
         realtime = "realtime" in plan.roles
         here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
         # sessions run in this process's own engines; without them, no process may read from its row that they do
-        self.live_offers = CapabilityTable(here if realtime else ())
+        self.live_offers = CapabilityTable(here if realtime else (), plan.domains)
         self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else (), plan.domains)
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
@@ -166,15 +168,25 @@ class Runtime:
             _log.warning("stored configs cannot be decrypted", extra={"file": key_file.name})
 
     def _warm_live(self) -> None:
-        """Start the recognisers that most sessions use: a client waits 5 s for RecognitionStarted (contract `realtime.md` §3)."""
+        """Start every recogniser that a session may get: a client waits 5 s for RecognitionStarted (contract `realtime.md` §3)."""
         live = self.live_offers.live
-        languages = sorted({code for engine in live for code in engine.languages})
-        if not languages:
-            return
-        language = "en" if "en" in languages else languages[0]
-        for key in dict.fromkeys(registry.choose(language, point, live).key for point in OperatingPoint):
+        languages = sorted(
+            {code for engine in live for code in engine.languages}, key=lambda code: (code != "en", code)
+        )
+        keys: dict[EngineKey, None] = {}
+        for language, point in itertools.product(languages, OperatingPoint):
+            with contextlib.suppress(EngineUnavailable):  # an engine may have one operating point only
+                request = LiveRequest(language=language, audio=AudioFormat(type=AudioType.FILE), operating_point=point)
+                best = self.live_offers.resolve_live(request)
+                smaller = self.live_offers.smaller_live(request, best) if self.plan.smaller_live else ()
+                keys |= dict.fromkeys(choice.key for choice in (best, *smaller))
+        for key in keys:
             self.pool.prestart_live(key)
-            _log.info("live engine ready", extra={"engine": key.engine, "model": key.model})
+            cost = self.pool.live_load().costs.get(key)
+            cores = None if cost is None else round(cost, 2)
+            _log.info(
+                "live engine ready", extra={"engine": key.engine, "model": key.model, "cores_of_a_session": cores}
+            )
 
     def _region_context(self) -> RegionContext:
         return RegionContext(

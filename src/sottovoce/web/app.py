@@ -39,7 +39,9 @@ def create_gateway(
     if "realtime" not in runtime.plan.roles:
         return None
     policy = realtime.Policy(sessions=settings.realtime_sessions, channels=settings.realtime_channels)
-    return realtime.Gateway(runtime, recognizers or realtime.recognizers(runtime), policy)
+    return realtime.Gateway(
+        runtime, recognizers or realtime.recognizers(runtime, smaller=settings.realtime_smaller_model), policy
+    )
 
 
 def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | None = None) -> list[routing.Route]:

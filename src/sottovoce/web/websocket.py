@@ -1,12 +1,14 @@
 """uvicorn's WebSocket protocol with flow control, and the socket of a session on top of it.
 
 uvicorn stops reading while a message waits for the application, so that a session that takes no messages slows its client down.
-A small receive buffer keeps that exact: what lies in it delays the client's pings (contract `realtime.md` §10). The server sends no
-pings and uses no compression (§1.1, §10).
+The client's pings wait behind the audio that both kernels hold (contract `realtime.md` §10). The kernel of the client holds more
+the faster it could send before, so the receive buffer is small from the beginning, and after each read the socket rests. The
+server sends no pings and uses no compression (§1.1, §10).
 """
 
 import contextlib
 import socket
+import struct
 import time
 from typing import Any
 
@@ -16,14 +18,29 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from sottovoce.realtime.ports import Received
 
-RECEIVE_BUFFER = 32 << 10
-"""Bytes of the kernel's receive buffer of a socket: 1 s of 16 kHz samples of 16 bits; Linux doubles it for its own needs."""
+RECEIVED_SECONDS = 1 / 16
+"""Seconds of audio in the kernel's receive buffer of a socket; Linux doubles it for its own needs.
+
+Measured on Linux 6.18 over loopback, for 16-bit samples at 16 kHz (32 kB/s) that are taken in real time from a client that sends
+as fast as it can: 0.35–0.44 MB are under way with 2 kB, and a pong takes 8–14 s (websockets, asyncio); with 6 kB it is 1.0 MB and
+33 s. A client that fills its kernel's buffer in one burst has 0.83 MB under way: the window of the handshake lets it begin so.
+"""
+ROUND_TRIPS = 4
+"""Round trips of audio in that buffer at least, so that a long path does not slow the client down."""
+LEAST_BUFFER, MOST_BUFFER = 2 << 10, 64 << 10
+"""Bytes. The least is also that of a socket whose audio is not known yet."""
+FILE_RATE = 64_000
+"""Bytes per second that are assumed for media files in pieces."""
+REST = 0.005
+"""Seconds without reading after each read: at most a buffer is read in that time, 25 times the rate of the audio."""
 SEND_BUFFER = 256 << 10
 """Bytes that wait in this process for a client that does not read, before `send` waits."""
 LINGER = 20.0
 """Seconds that a client has to read what was sent before the close frame."""
 PROTOCOL = "sottovoce.socket"
 """The member of the ASGI scope that holds the protocol."""
+_ROUND_TRIP = struct.Struct("I")
+_INFO, _AT = 104, 68  # bytes of Linux's `tcp_info`, and the place of `tcpi_rtt` in it, microseconds
 _TEXT = "sottovoce.text"  # the member of a message that tells text from binary; the data is not decoded
 
 
@@ -33,23 +50,59 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._heard = time.monotonic()
+        self._resting = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin with small buffers."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=SEND_BUFFER)
-        if (raw := transport.get_extra_info("socket")) is not None:
+        self.limit(LEAST_BUFFER)
+
+    def limit(self, size: int) -> None:
+        """Let the kernel hold *size* bytes that are not read yet."""
+        if (raw := self.transport.get_extra_info("socket")) is not None:
             with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+    def round_trip(self) -> float:
+        """The kernel's estimate of the time to the client and back, in seconds; 0 where there is none."""
+        raw = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError, struct.error):
+            return (
+                float(_ROUND_TRIP.unpack_from(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO), _AT)[0]) / 1e6
+            )
+        return 0.0
 
     def data_received(self, data: bytes) -> None:
         """Note that the client lives; pings count (§10)."""
         self._heard = time.monotonic()
         super().data_received(data)
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+            self._rest()
+
+    async def receive(self) -> Any:
+        """The next message; as uvicorn's, but reading goes on after a rest."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self._rest()
+        return message
+
+    def _rest(self) -> None:
+        if not self._resting:
+            self._resting = True
+            self.loop.call_later(REST, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if self.read_paused and self.queue.empty() and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def heard(self, now: float) -> float:
-        """When the last byte arrived; *now* while reading is paused."""
-        return now if self.read_paused else self._heard
+        """When the last byte arrived; *now* while reading is paused for longer than a rest."""
+        return now if self.read_paused and not self._resting else self._heard
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -113,6 +166,15 @@ class AsgiSocket:
         # uvicorn raises the first for a lost connection, the second for a message after the close frame of the client
         with contextlib.suppress(ClientDisconnected, RuntimeError):
             await self._send(message)
+
+    def expect(self, rate: float | None) -> None:
+        """Read audio of *rate* bytes per second."""
+        if self._protocol is None:
+            return
+        wanted = (FILE_RATE if rate is None else rate) * max(
+            RECEIVED_SECONDS, ROUND_TRIPS * self._protocol.round_trip()
+        )
+        self._protocol.limit(min(max(round(wanted), LEAST_BUFFER), MOST_BUFFER))
 
     def abort(self) -> None:
         """Cut the connection."""

@@ -513,6 +513,18 @@ def test_an_engine_that_never_started_is_broken_and_one_that_did_is_down(home: P
         (home / "fail").unlink()
 
 
+def test_live_sessions_alone_keep_a_pool_alive_while_their_processes_run(home: Path) -> None:
+    with sleepers() as pool:
+        assert not pool.alive()
+        pool.prestart_live(SLEEPER)
+        assert pool.alive()
+        (home / "fail").touch()
+        for pid in pool._live_pool.pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not pool.alive(), "death of the child")
+        (home / "fail").unlink()
+
+
 def test_an_engine_without_work_is_unloaded_and_comes_back(home: Path) -> None:
     with sleepers(idle_unload=0.2) as pool:
         pool.prestart(MEDIA, 1)

@@ -390,6 +390,25 @@ def test_a_forced_end_is_a_forced_final_a_partial_and_the_end() -> None:
     assert (end["message"], end["forced"]) == ("EndOfUtterance", True)
 
 
+def test_the_words_of_a_forced_end_are_in_the_forced_final() -> None:
+    """§4.6: `AddTranscript` with `forced` has the words up to now; none is added for them."""
+    conversation = running()
+    (final,) = bodies(conversation.take(replace(FINAL, forced=True), 0.0))
+    assert (final["forced"], len(final["results"])) == (True, 2)
+    conversation.take(EMPTY, 0.0)
+    forced = live.UtteranceEnd(channel=0, at=16000, forced=True)
+    assert names(conversation.take(forced, 0.0)) == ["EndOfUtterance"]
+    assert names(conversation.take(forced, 0.0)) == ["AddTranscript", "AddPartialTranscript", "EndOfUtterance"]
+
+
+def test_the_start_tells_the_model() -> None:
+    conversation = new()
+    for message in (start(), USAGE):
+        conversation.take(message, 0.0)
+    body = bodies(conversation.take(live.Opened(model="whisper-base"), 0.0))[0]
+    assert body["orchestrator_version"] == "1.0+whisper-base"
+
+
 # ── end (§3, §9, §11) ──
 
 

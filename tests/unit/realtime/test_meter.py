@@ -25,6 +25,9 @@ class Seen:
     def audio(self, seconds: float) -> None:
         self.seconds += seconds
 
+    def decodes(self, done: int, skipped: int) -> None:
+        self.work = (done, skipped)
+
 
 def word(end: float) -> Word:
     return Word(text="a", start=samples(end - 0.2), end=samples(end))
@@ -67,3 +70,9 @@ def test_of_a_file_only_the_processed_audio_is_known() -> None:
     assert seen.finals == []
     assert meter.audio == pytest.approx(3.5)
     assert seen.seconds == pytest.approx(3.5)
+
+
+def test_decodes_and_skipped_ones_are_counted() -> None:
+    seen = Seen()
+    Meter(RAW, 1, seen).event(live.Worked(audio=samples(1), decodes=2, skipped=3, seconds=0.1), 1.0)
+    assert seen.work == (2, 3)

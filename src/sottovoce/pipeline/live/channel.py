@@ -16,7 +16,17 @@ from sottovoce.pipeline.live import events, finals
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.intake import Intake
-from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, ENTITY, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
+from sottovoce.pipeline.live.policy import (
+    BEHIND_STEP,
+    DEAF,
+    EDGE,
+    ENTITY,
+    LARGEST_STEP,
+    LEAST,
+    PREROLL,
+    SPOKEN,
+    LivePolicy,
+)
 from sottovoce.pipeline.live.turnaround import Turnaround
 from sottovoce.pipeline.live.window import Window, context_of, placed
 from sottovoce.transcript.model import RATE, Item, Mark, Samples
@@ -49,6 +59,29 @@ class ChannelParts:
     clock: Callable[[], float]
 
 
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """What a channel did: *audio* judged, *decodes* made, and those *skipped* because it was behind."""
+
+    audio: Samples = 0
+    decodes: int = 0
+    skipped: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sent:
+    """What the client has. *final*: end of the last final; *partial*: time of the last partial.
+
+    *owed*: a final came after the last partial; *shown*: the last partial has words; *marked*: the last final ends with a mark.
+    """
+
+    final: Samples = 0
+    partial: Samples = 0
+    owed: bool = False
+    shown: bool = False
+    marked: bool = True
+
+
 class LiveChannel:
     """The state of one channel. Not thread-safe: one thread at a time calls it."""
 
@@ -66,7 +99,9 @@ class LiveChannel:
         self._cut: Samples = 0  # audio before it belongs to finished utterances
         self._final_end: Samples = 0
         self._context: tuple[LiveWord, ...] = ()  # the words of the utterance before
-        self._shown = False  # a partial with words is on the client's screen
+        self._sent = _Sent()
+        self._forcing = False  # the client asked for the final that is made now
+        self._work = Work()
         self._sent_marks = True  # the marks after the last final word were sent
         self._utterance = False  # finals were sent since the last reported end of an utterance
         self._forced: deque[Samples] = deque()
@@ -101,8 +136,18 @@ class LiveChannel:
     def configure(self, policy: LivePolicy, *, partials: bool) -> None:
         """Use *policy* from now on."""
         self._policy = policy
-        self._finals = FinalsPolicy(policy)
+        self._finals = FinalsPolicy(policy, self._whole)
         self._parts = replace(self._parts, partials=partials)
+
+    def measure_volume(self) -> VolumeTrack:
+        """The volumes of the audio from now on, or from when they were first asked for."""
+        return self._intake.measure_volume()
+
+    def worked(self) -> Work:
+        """What was done since the last call."""
+        done, self._work = self._work, Work()
+        done.audio = self._intake.counted()
+        return done
 
     # ── work ──
 
@@ -125,6 +170,7 @@ class LiveChannel:
             return True
         if self._window is None:
             self._report_silence()
+            self._beat()
             return False
         silence = self._judged - self._last_speech
         if silence >= self._policy.silence:
@@ -171,6 +217,7 @@ class LiveChannel:
         if context := context_of(self._context, needed):
             needed = min(needed, context[0].start - PREROLL)
         self._buffer.forget(needed)
+        self._intake.forget_volumes(needed)
 
     def _late(self) -> None:
         """Make words final whose time has passed although no decode came in time."""
@@ -180,7 +227,7 @@ class LiveChannel:
             self._commit(self._open[:count], self._window)
             self._open = self._open[count:]
             self._finals.restart()
-            self._show(self._judged)
+            self._show()
 
     # ── decodes ──
 
@@ -189,6 +236,7 @@ class LiveChannel:
         window, newest = self._window, self._judged
         if window is None:
             return
+        self._work.skipped += max((newest - self._last_decode) // self._policy.step - 1, 0)
         self._last_decode = newest
         if window.spoken < SPOKEN:
             return
@@ -200,8 +248,8 @@ class LiveChannel:
         if count:
             self._commit(found[:count], window)
         self._open = found[count:]
-        self._show(newest)
         self._revive(window, found, newest)
+        self._show()
         if window.trim(newest, self._policy.window):
             self._buffer.forget(window.start)
         elif newest - window.start > self._policy.window + _OVERLONG:
@@ -232,6 +280,7 @@ class LiveChannel:
     def _new_words(self, window: Window, end: Samples, *, closing: bool) -> tuple[LiveWord, ...]:
         """Decode the window up to *end* and return the words after its final ones, with times of the channel."""
         audio = self._buffer.part(window.start, end)
+        self._work.decodes += 1
         found = self._parts.stream.hypothesis(audio, window.committed, closing=closing)
         count = len(window.words)
         if count and len(found.words) >= count and not self._sent_marks:
@@ -264,7 +313,7 @@ class LiveChannel:
         window.commit(words)
         sent = [*words[:-1], replace(words[-1], text=words[-1].text if closing else finals.unmarked(words[-1].text))]
         items = (*pending, *self._parts.stream.items(sent))
-        self._send(items, words[0].start, words[-1].end, closing=closing)
+        self._send(items, words[-1].end, closing=closing)
         if not closing:
             window.mark_last(words[-1].text)
         self._sent_marks = closing
@@ -281,32 +330,44 @@ class LiveChannel:
 
     def _send_pending(self, window: Window) -> None:
         if pending := self._pending(window):
-            self._send(pending, pending[0].start, pending[-1].end, closing=False)
+            self._send(pending, pending[-1].end, closing=False)
         self._sent_marks = True
 
-    def _send(self, items: tuple[Item, ...], start: Samples, end: Samples, *, closing: bool) -> None:
+    def _send(self, items: tuple[Item, ...], end: Samples, *, closing: bool) -> None:
         formatted = self._parts.formatter.final(items, end, closing=closing)
         self._final_end = max(self._final_end, end)
         self._utterance = True
         if formatted:
-            self._parts.emit(
-                events.Final(
-                    channel=self._parts.number,
-                    start=min(start, formatted[0].start),
-                    end=max(end, formatted[-1].end),
-                    items=formatted,
-                )
-            )
+            self._emit_final(formatted, end)
 
-    def _show(self, newest: Samples) -> None:
-        """Send the open words as a partial; an empty one only to clear words that the client shows."""
-        if not self._parts.partials or not (self._open or self._shown):
+    def _emit_final(self, items: tuple[Item, ...], end: Samples) -> None:
+        """Send *items*, from the end of the final before on (contract `realtime.md` §5.3); a partial must follow (§3 rule 5)."""
+        sent = self._sent
+        begin, sent.final = min(sent.final, items[0].start), max(end, items[-1].end, sent.final)
+        sent.owed, sent.marked = True, isinstance(items[-1], Mark)
+        self._parts.emit(
+            events.Final(channel=self._parts.number, start=begin, end=sent.final, items=items, forced=self._forcing)
+        )
+
+    def _show(self) -> None:
+        """Send the open words as a partial; an empty one after a final, and to clear words that the client shows."""
+        sent = self._sent
+        if not self._parts.partials or not (self._open or sent.shown or sent.owed):
             return
-        start = self._open[0].start if self._open else self._final_end
-        end = max(self._open[-1].end if self._open else newest, start)
+        end = max(self._open[-1].end, self._judged) if self._open else self._judged
         items = self._parts.formatter.partial(self._parts.stream.items(self._open), end) if self._open else ()
-        self._shown = bool(items)
-        self._parts.emit(events.Partial(channel=self._parts.number, start=start, end=end, items=items))
+        self._emit_partial(items, end)
+
+    def _emit_partial(self, items: tuple[Item, ...], end: Samples) -> None:
+        sent = self._sent
+        sent.shown, sent.owed, sent.partial = bool(items), False, self._judged
+        begin = min(sent.final, items[0].start) if items else sent.final
+        self._parts.emit(events.Partial(channel=self._parts.number, start=begin, end=max(end, begin), items=items))
+
+    def _beat(self) -> None:
+        """Send empty partials while nobody speaks, at the pace of others (contract `realtime.md` §6)."""
+        if self._parts.partials and self._judged - self._sent.partial >= self._step():
+            self._emit_partial((), self._judged)
 
     # ── ends of utterances ──
 
@@ -317,10 +378,7 @@ class LiveChannel:
             return
         words: tuple[LiveWord, ...] = ()
         if end > window.start and window.spoken >= SPOKEN:
-            words = self._new_words(window, end, closing=True)
-            if not words and window.has_context:  # the context may have kept the model from writing
-                window.restart()
-                words = self._new_words(window, end, closing=True)
+            words = self._closing_words(window, end)
         self._turnaround.decoded(self._judged, self._parts.clock())
         if words:
             self._commit(words, window, closing=True)
@@ -328,36 +386,59 @@ class LiveChannel:
             self._close_without_words(window, end)
         self._sent_marks = True
         self._open = ()
-        self._show(end)
+        self._show()
         self._cut = end
         self._context = tuple(window.words)
         self._forget()
+
+    def _closing_words(self, window: Window, end: Samples) -> tuple[LiveWord, ...]:
+        """Decode *window* a last time, up to *end*."""
+        words = self._new_words(window, end, closing=True)
+        if self._open and (words[-1].end if words else window.start) + EDGE < self._open[-1].end:
+            # The wider search may end the text too early: of `before the end of the week` it kept `before the end of` (tiny.en,
+            # samples/demo.wav), whose rest the decode before had found.
+            again = self._new_words(window, end, closing=False)
+            words = again if again and (not words or again[-1].end > words[-1].end) else words
+        if not words and window.has_context:  # the context may have kept the model from writing
+            window.restart()
+            words = self._new_words(window, end, closing=True)
+        return words
 
     def _close_without_words(self, window: Window, end: Samples) -> None:
         pending = self._pending(window)
         last = window.words[-1].end if window.words else end
         items = (*pending, *(self._parts.formatter.close(last) if window.words and not pending else ()))
         if items:
-            self._send(items, items[0].start, items[-1].end, closing=True)
+            self._send(items, items[-1].end, closing=True)
 
     def _force(self, at: Samples) -> None:
         """End the utterance at *at*, as the client asked; speech that goes on there begins the next one."""
         goes_on = self._window is not None and self._judged - self._last_speech < _FORCED_SILENCE
         end = min(max(at, self._cut), self._judged)
         if self._window is not None:
+            self._forcing = True
             self._close(max(end, self._window.start))
+            self._forcing = False
         if goes_on:
             begin = max(end, self._cut)
             self._window = Window(begin, spoken=SPOKEN, context=context_of(self._context, begin))
             self._last_decode = self._judged
             self._finals.restart()
+        self._sent.final = max(self._sent.final, end)
         self._end_utterance(end, forced=True)
 
     def _report_silence(self) -> None:
         """Report the end of an utterance after the silence that the client asked for."""
         trigger = self._policy.utterance
         if trigger and self._utterance and self._judged - self._last_speech >= trigger:
-            self._end_utterance(min(self._last_speech + trigger, self._judged), forced=False)
+            self._end_sentence(min(self._last_speech + trigger, self._judged))
+
+    def _end_sentence(self, at: Samples) -> None:
+        """Report the end of the utterance, after the mark of its last sentence if the engine set none (§6)."""
+        if not self._sent.marked and (mark := self._parts.formatter.stop(self._final_end)):
+            self._emit_final(mark, self._final_end)
+            self._show()
+        self._end_utterance(at, forced=False)
 
     def _end_utterance(self, at: Samples, *, forced: bool) -> None:
         self._utterance = False
@@ -368,5 +449,7 @@ class LiveChannel:
             self._force(min(self._forced.popleft(), self._judged))
         if self._window is not None:
             self._close(min(self._judged, self._last_speech + PREROLL))
+        if self._policy.utterance and self._utterance:
+            self._end_sentence(self._judged)
         self.ended = True
         self._parts.emit(events.Ended(channel=self._parts.number, duration=self._buffer.end))

@@ -8,9 +8,10 @@ from sottovoce.transcript.model import Item, Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The session has begun; audio may be sent."""
+    """The session has begun with *model*; audio may be sent."""
 
     type: Literal["opened"] = "opened"
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Taken:
 class Final:
     """Items of *start* … *end* that never change. Finals of a channel are in order and do not overlap.
 
+    *start* is the end of the final before. *forced*: the client asked for the end of the utterance, which this final is.
     In a session with turns, a final is a whole segment, and a partial all of the open one.
     """
 
@@ -34,11 +36,15 @@ class Final:
     start: Samples
     end: Samples
     items: tuple[Item, ...]
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partial:
-    """Items after the last final that may change; replaces the previous partial of the channel. Empty: nothing is open."""
+    """Items after the last final that may change; replaces the previous partial of the channel. Empty: nothing is open.
+
+    *start* is the end of the last final, *end* that of the audio processed so far.
+    """
 
     type: Literal["partial"] = "partial"
     channel: int
@@ -73,6 +79,19 @@ class SpeechEnded:
     type: Literal["speech_ended"] = "speech_ended"
     channel: int
     at: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """The work of the session since the event before, about once a second: *audio* of all channels, *decodes*, and those *skipped*
+    because the session was behind. *seconds*: processor time of the process since it last reported any session.
+    """
+
+    type: Literal["worked"] = "worked"
+    audio: Samples
+    decodes: int
+    skipped: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +131,17 @@ class Failed:
     trace: str = ""
 
 
-Event = Opened | Taken | Final | Partial | UtteranceEnd | SpeechStarted | SpeechEnded | Note | Ended | Finished | Failed
+Event = (
+    Opened
+    | Taken
+    | Final
+    | Partial
+    | UtteranceEnd
+    | SpeechStarted
+    | SpeechEnded
+    | Worked
+    | Note
+    | Ended
+    | Finished
+    | Failed
+)

@@ -45,7 +45,7 @@ class LiveFormatter:
     ) -> None:
         self._pack = pack
         self._punctuated = punctuated
-        self._volume = volume
+        self.volume = volume
         self._failed = failed
         self._opens = True  # the next word begins a sentence
         self.configure(request)
@@ -73,6 +73,10 @@ class LiveFormatter:
         if self._punctuated or self._opens:
             self._opens = True
             return ()
+        return self.stop(at)
+
+    def stop(self, at: Samples) -> tuple[Item, ...]:
+        """Return the mark of a sentence that ends at *at*; empty if the request permits none."""
         self._opens = True
         return self._formatted(
             (Mark(text=self._pack.stops[0], at=at, ends_sentence=True, language=self._pack.code),), at
@@ -96,11 +100,11 @@ class LiveFormatter:
         found = stages.run_stages(items, scene, self._failed)
         if not self._request.enable_entities:
             found = tuple(as_words(found))
-        return tuple(self._with_volume(item) for item in found) if self._volume else found
+        return tuple(map(self._with_volume, found)) if self._request.audio_filtering else found
 
     def _with_volume(self, item: Item) -> Item:
-        if self._volume is not None and isinstance(item, Word | Entity):
-            return replace(item, volume=round(self._volume.volume(item.start, item.end), 2))
+        if self.volume is not None and isinstance(item, Word | Entity):
+            return replace(item, volume=round(self.volume.volume(item.start, item.end), 2))
         return item
 
     def _capitalised(self, items: tuple[Item, ...], *, remember: bool = True) -> tuple[Item, ...]:

@@ -30,12 +30,28 @@ class Intake:
         """All audio that was pushed."""
         self._vad = vad
         self._volume = volume
+        self._counted: Samples = 0
         self._pieces: deque[Floats] = deque()
 
     @property
     def frame(self) -> Samples:
         """The length of a frame."""
         return self._vad.frame
+
+    def measure_volume(self) -> VolumeTrack:
+        """The volumes of the audio from now on, or from when they were first asked for."""
+        self._volume = self._volume or VolumeTrack(start=self.judged)
+        return self._volume
+
+    def forget_volumes(self, before: Samples) -> None:
+        """Drop the volumes before *before*."""
+        if self._volume is not None:
+            self._volume.forget(before)
+
+    def counted(self) -> Samples:
+        """The audio that was judged since the last call."""
+        count, self._counted = self.judged - self._counted, self.judged
+        return count
 
     def push(self, audio: "Floats") -> None:
         """Add float32[n] at 16 kHz."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sottovoce.audio.activity import Span
+from sottovoce.audio.activity import Span, VolumeTrack
 from sottovoce.engines.protocols import LiveWord
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.channel import ONSET, SPEECH, ChannelParts
+from sottovoce.pipeline.live.channel import ONSET, SPEECH, ChannelParts, Work
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
@@ -85,6 +85,7 @@ class SegmentChannel:
         self._shown: tuple[Item, ...] = ()  # the last partial
         self._forced: deque[Samples] = deque()
         self._finishing = False
+        self._work = Work()
         self.ended = False
 
     # ── input ──
@@ -112,6 +113,16 @@ class SegmentChannel:
         """Use *policy* from now on. The partials are wanted whatever *partials* says: the first one begins a turn."""
         del partials
         self._policy = policy
+
+    def measure_volume(self) -> VolumeTrack:
+        """The volumes of the audio from now on, or from when they were first asked for."""
+        return self._intake.measure_volume()
+
+    def worked(self) -> Work:
+        """What was done since the last call."""
+        done, self._work = self._work, Work()
+        done.audio = self._intake.counted()
+        return done
 
     # ── work ──
 
@@ -170,6 +181,7 @@ class SegmentChannel:
         elif context := context_of(self._words_before, needed):
             needed = min(needed, context[0].start)
         self._buffer.forget(needed - PREROLL)
+        self._intake.forget_volumes(needed - PREROLL)
 
     def _act(self) -> bool:
         """Do what is due at the audio judged so far; True if it took a decode."""
@@ -226,10 +238,12 @@ class SegmentChannel:
     def _decode(self, segment: Segment) -> bool:
         """Decode the newest audio of the piece for a partial segment."""
         window, newest = segment.window, self._judged
+        self._work.skipped += max((newest - self._last_decode) // self._policy.step - 1, 0)
         self._last_decode = newest
         if window.spoken < SPOKEN:
             return False
         audio = self._buffer.part(window.start, newest)
+        self._work.decodes += 1
         found = self._parts.stream.hypothesis(audio, window.committed, closing=False)
         count = len(window.words)
         if count and len(found.words) >= count:
@@ -283,6 +297,7 @@ class SegmentChannel:
         runs = (Span(start=max(run.start, start), end=min(run.end, end)) for run in (*context, *segment.voiced))
         voiced = [Span(start=run.start - start, end=run.end - start) for run in runs if run.start < run.end]
         audio = self._buffer.part(start, end)
+        self._work.decodes += 1
         found = [
             word
             for word in self._parts.stream.whole(audio, voiced)

@@ -6,16 +6,16 @@ channels have room, and `Taken` reports what has left the buffer, so that the se
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sottovoce.audio.activity import SpeechProbability, VolumeTrack
+from sottovoce.audio.activity import QuietFilter, SpeechProbability, VolumeTrack
 from sottovoce.audio.live_file import LiveFile
 from sottovoce.audio.pcm import Encoding, PcmDecoder
 from sottovoce.engines.protocols import Hints, LiveRecognizer
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel
+from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel, Work
 from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.policy import LivePolicy, policy_of
 from sottovoce.pipeline.live.segments import SegmentChannel, turn_policy
@@ -52,12 +52,21 @@ class _Source:
         self._inbox: deque[_Input] = deque()
         self._number = number
         self._emit = emit
+        self._quiet: QuietFilter | None = None
+        self.configure(request)
         audio = request.audio
         self._file = LiveFile() if audio.type is AudioType.FILE else None
         self._pcm: PcmDecoder | None = (
             PcmDecoder(Encoding(str(audio.encoding)), audio.sample_rate or RATE) if self._file is None else None
         )
         self._ended = False
+
+    def configure(self, request: LiveRequest) -> None:
+        """Silence what is quieter than the request wants (contract `realtime.md` §4.3)."""
+        if request.audio_filtering is not None:
+            self._quiet = self._quiet or QuietFilter(0.0)
+        if self._quiet is not None:
+            self._quiet.threshold = request.audio_filtering.volume_threshold if request.audio_filtering else 0.0
 
     def put(self, entry: _Input) -> None:
         self._inbox.append(entry)
@@ -75,7 +84,7 @@ class _Source:
     def feed(self, channel: Channel) -> bool:
         """Move entries to *channel* while it has room; True if any moved."""
         moved = False
-        while self._inbox and channel.backlog < MOST_BACKLOG:
+        while self._inbox and channel.backlog < MOST_BACKLOG and not (self._file and self._file.full):
             entry = self._inbox.popleft()
             moved = True
             match entry:
@@ -91,7 +100,7 @@ class _Source:
         if self._file is not None:
             self._file.push(data)
         if self._pcm is not None:
-            channel.push(self._pcm.push(data))
+            self._push(self._pcm.push(data), channel)
         self._emit(events.Taken(channel=self._number, size=len(data)))
 
     def _end(self, channel: Channel) -> None:
@@ -99,21 +108,30 @@ class _Source:
         if self._file is not None:
             self._file.finish()
         if self._pcm is not None:
-            channel.push(self._pcm.flush())
-            channel.finish()
+            self._push(self._pcm.flush(), channel)
+            self._finish(channel)
+
+    def _push(self, audio: "Floats", channel: Channel) -> None:
+        channel.push(audio if self._quiet is None else self._quiet.push(audio))
+
+    def _finish(self, channel: Channel) -> None:
+        if self._quiet is not None:
+            channel.push(self._quiet.flush())
+        channel.finish()
 
     def _poll(self, channel: Channel) -> bool:
         """Move the decoded audio of a file to *channel*; True if there was any. Raises ValueError for a file that is none."""
         if self._file is None or self._file.done():
             return False
         moved = False
-        while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(0.05 if self._ended else 0.0)) is not None:
-            channel.push(audio)
+        patience = 0.05 if self._ended or self._file.full else 0.0  # seconds; until then nothing else can be done
+        while channel.backlog < MOST_BACKLOG and (audio := self._file.poll(patience)) is not None:
+            self._push(audio, channel)
             moved = True
         if self._file.done():
             if self._file.error is not None:
                 raise ValueError(self._file.error)
-            channel.finish()
+            self._finish(channel)
             return True
         return moved
 
@@ -139,6 +157,7 @@ class LiveSession:
         if request.language not in recognizer.capabilities.languages:
             raise EngineUnavailable(f"language {request.language!r} is not available for realtime on this server")
         self._emit = emit
+        self._request = request
         self._finished = False
         stream_hints = Hints(
             language=request.language, operating_point=request.operating_point, vocab=request.additional_vocab
@@ -169,7 +188,7 @@ class LiveSession:
             self._channels.append(_channel(parts, request))
             self._sources.append(_Source(request, number, emit))
         self._ending = [False] * len(self._channels)
-        emit(events.Opened())
+        emit(events.Opened(model=recognizer.capabilities.model))
 
     # ── input ──
 
@@ -191,10 +210,30 @@ class LiveSession:
                 self._sources[number].put(_END)
 
     def configure(self, request: LiveRequest) -> None:
-        """Use the settings of *request* that may change within a session (contract `realtime.md` §4.3)."""
-        for channel, formatter in zip(self._channels, self._formatters, strict=True):
+        """Use the settings of *request* that may change within a session (contract `realtime.md` §4.6)."""
+        request = self._request = replace(
+            self._request,
+            max_delay=request.max_delay,
+            max_delay_mode=request.max_delay_mode,
+            audio_filtering=request.audio_filtering,
+            enable_partials=request.enable_partials,
+            end_of_utterance_silence_trigger=request.end_of_utterance_silence_trigger,
+        )
+        for channel, formatter, source in zip(self._channels, self._formatters, self._sources, strict=True):
             channel.configure(_policy(request), partials=request.enable_partials)
+            if request.audio_filtering is not None:
+                formatter.volume = channel.measure_volume()
             formatter.configure(request)
+            source.configure(request)
+
+    def worked(self) -> Work:
+        """What all channels did since the last call."""
+        done = [channel.worked() for channel in self._channels]
+        return Work(
+            audio=sum(each.audio for each in done),
+            decodes=sum(each.decodes for each in done),
+            skipped=sum(each.skipped for each in done),
+        )
 
     # ── work ──
 

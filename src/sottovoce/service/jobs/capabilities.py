@@ -6,10 +6,10 @@ Any other unsupported feature is rejected at submission.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sottovoce.engines import registry
 from sottovoce.engines.domains import Domain
-from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
@@ -21,6 +21,8 @@ from sottovoce.request import AlignmentRequest, LiveRequest, Request, Transcript
 from sottovoce.transcript import spelling
 from sottovoce.transcript.languages import AUTO
 from sottovoce.transcript.model import StageError
+
+R = TypeVar("R", Request, LiveRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,45 +183,60 @@ class CapabilityTable:
         """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""
         return resolve(request, self._suitable(request))
 
-    def resolve_live(self, request: LiveRequest) -> Mapping[Skill, EngineKey]:
-        """The engine of a realtime session, by skill. Raises `Refused`, naming the field that no engine here supports."""
+    def resolve_live(self, request: LiveRequest) -> Choice:
+        """The engine of a realtime session. Raises `Refused`, naming the field that no engine here supports."""
         if not self.live:
             raise Refused(Kind.UNAVAILABLE, "no engine for realtime sessions runs on this server at the moment")
-        choice = registry.choose(request.language, request.operating_point, self.live)
-        for asked, at, name in (
-            (request.domain is not None, "transcription_config.domain", "a domain model"),
-            (not spells(request.output_locale), "transcription_config.output_locale", "this spelling"),
-        ):
-            if asked:
-                raise Refused(Kind.INVALID_CONFIG, f"{name} is not available on this server", at=at)
-        return {Skill.LIVE: choice.key}
+        self._check_domain(request)
+        offers = self._suitable(request)
+        choice = registry.choose(request.language, request.operating_point, offers, Skill.LIVE)
+        if not spells(request.output_locale):
+            at = "transcription_config.output_locale"
+            raise Refused(Kind.INVALID_CONFIG, "this spelling is not available on this server", at=at)
+        return choice
 
-    def domains_of(self, language: str) -> tuple[str, ...]:
-        """The domains that a job in *language* may ask for."""
+    def smaller_live(self, request: LiveRequest, best: Choice) -> tuple[Choice, ...]:
+        """Engines for a session for which there is no room with *best*, the better ones first: made for its language alone.
+
+        None if the operator chose *best*, for the operating point or the domain.
+        """
+        if request.operating_point in best.capabilities.pinned or request.domain is not None:
+            return ()
+        fitting = (
+            entry
+            for entry in self.live
+            if 0 < entry.grade < best.capabilities.grade
+            and entry.languages == {request.language}
+            and request.operating_point in entry.operating_points
+        )
+        return registry.choices(sorted(fitting, key=lambda entry: -entry.grade), f"smaller than {best.model}")
+
+    def domains_of(self, language: str, skill: Skill = Skill.TRANSCRIPTION) -> tuple[str, ...]:
+        """The domains that a request in *language* may ask for; *skill*: of jobs, or of realtime sessions."""
         return tuple(
             name
             for name, domain in sorted(self.domains.items())
-            if any(language in entry.languages for entry in self._transcribing(domain))
+            if any(language in entry.languages for entry in self._of_domain(domain, skill))
         )
 
-    def prepared(self, request: Request) -> Request:
+    def prepared(self, request: R) -> R:
         """*request* with the vocabulary of its domain."""
         if isinstance(request, AlignmentRequest) or request.domain is None:
             return request
         domain = self.domains.get(request.domain)
         return request if domain is None else domain.prepared(request)
 
-    def _suitable(self, request: Request) -> tuple[Capabilities, ...]:
+    def _suitable(self, request: Request | LiveRequest) -> tuple[Capabilities, ...]:
         """The engines, without the skill to transcribe where the domain of *request* names another engine or model."""
         domain = None if isinstance(request, AlignmentRequest) else self.domains.get(request.domain or "")
         if domain is None:
             return self.engines
         return tuple(
-            entry if _is_of(entry, domain) else replace(entry, skills=entry.skills - {Skill.TRANSCRIPTION})
+            entry if _is_of(entry, domain) else replace(entry, skills=entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE})
             for entry in self.engines
         )
 
-    def _check_domain(self, request: TranscriptionRequest) -> None:
+    def _check_domain(self, request: TranscriptionRequest | LiveRequest) -> None:
         """Raise `Refused` for a domain that is not set up, or whose engine or model is not present."""
         if request.domain is None:
             return
@@ -228,12 +245,13 @@ class CapabilityTable:
             known = ", ".join(sorted(self.domains)) or "none"
             why = f"the domain {request.domain!r} is not installed on this server (installed: {known})"
             raise Refused(Kind.INVALID_CONFIG, why, at=at)
-        if not self._transcribing(self.domains[request.domain]):
+        skill = Skill.LIVE if isinstance(request, LiveRequest) else Skill.TRANSCRIPTION
+        if not self._of_domain(self.domains[request.domain], skill):
             why = f"the engine or model of the domain {request.domain!r} is not present on this server; leave out the domain"
             raise Refused(Kind.INVALID_CONFIG, why, at=at)
 
-    def _transcribing(self, domain: Domain) -> tuple[Capabilities, ...]:
-        return tuple(entry for entry in self.engines if Skill.TRANSCRIPTION in entry.skills and _is_of(entry, domain))
+    def _of_domain(self, domain: Domain, skill: Skill) -> tuple[Capabilities, ...]:
+        return tuple(entry for entry in registry.skilled(self.engines, skill) if _is_of(entry, domain))
 
 
 def _is_of(entry: Capabilities, domain: Domain) -> bool:

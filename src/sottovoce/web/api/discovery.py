@@ -24,10 +24,11 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
     async def features(_request: Request) -> Response:
         # computed for each request: workers start and stop
         engines = runtime.offers.engines
-        live = runtime.live_offers.live or runtime.offers.live  # of this process, else of the region's workers
+        here_live = runtime.live_offers if runtime.live_offers.live else runtime.offers  # else of the region's workers
+        live = here_live.live
         body = wire.features(
-            batch=_coverage(engines, runtime.offers) if Mode.BATCH in here.modes else None,
-            realtime=_coverage(live, runtime.offers) if live and Mode.REALTIME in here.modes else None,
+            batch=_coverage(engines, runtime.offers, Skill.TRANSCRIPTION) if Mode.BATCH in here.modes else None,
+            realtime=_coverage(live, here_live, Skill.LIVE) if live and Mode.REALTIME in here.modes else None,
         )
         return Response(orjson.dumps(body), media_type=JSON)
 
@@ -60,8 +61,8 @@ def region_infos(here: Region, urls: Mapping[str, str], *, live: bool) -> list[R
     ]
 
 
-def _coverage(engines: Iterable[Capabilities], table: CapabilityTable) -> Coverage:
-    engines = skilled(engines, Skill.TRANSCRIPTION)
+def _coverage(engines: Iterable[Capabilities], table: CapabilityTable, skill: Skill) -> Coverage:
+    engines = skilled(engines, skill)
     languages = sorted({code for engine in engines for code in engine.languages})
     spelled = [name for names in wire.LOCALES.values() for name in names if spells(name)]
     heard = {code for engine in engines if engine.identifies_language for code in engine.languages}
@@ -69,6 +70,6 @@ def _coverage(engines: Iterable[Capabilities], table: CapabilityTable) -> Covera
         languages=languages,
         locales={code: names for code in languages if (names := wire.locales(code, spelled))},
         # identification never returns a bilingual pack, and some languages are never identified (contract §6.6)
-        domains={code: found for code in languages if (found := table.domains_of(code))},
+        domains={code: found for code in languages if (found := table.domains_of(code, skill))},
         identified=sorted(code for code in heard - UNSUPPORTED if "_" not in code),
     )

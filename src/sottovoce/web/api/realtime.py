@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
@@ -15,11 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from sottovoce import __version__
 from sottovoce.errors import Busy, Kind, Refused
-from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied
 from sottovoce.logs import about
-from sottovoce.realtime.admission import Load, Sessions
+from sottovoce.realtime.admission import Sessions
 from sottovoce.realtime.conversation import Admitted, Conversation, Limits
-from sottovoce.realtime.ports import LiveSession, Opener
 from sottovoce.realtime.session import Parts, Session
 from sottovoce.realtime.turns import AgentConversation
 from sottovoce.request import LiveRequest
@@ -27,12 +24,15 @@ from sottovoce.service.billing import usage
 from sottovoce.service.identity.api_keys import Caller, Product
 from sottovoce.service.limits.live_sessions import Holder
 from sottovoce.service.runtime import Runtime
+from sottovoce.web.api.recognizers import Recognizers, recognizers
 from sottovoce.web.auth import authenticate
 from sottovoce.web.handshake import not_an_upgrade
 from sottovoce.web.responses import JSON
 from sottovoce.web.routing import Route, SocketRoute
 from sottovoce.web.websocket import AsgiSocket
 from sottovoce.wire.v2.usage import application
+
+__all__ = ["Gateway", "Policy", "Recognizers", "recognizers", "routes", "sockets"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +45,6 @@ _MAX_REQUEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognizers:
-    """Where sessions get a recogniser, and how busy those are."""
-
-    open: Opener
-    load: Callable[[], Load]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The most *sessions* of this process and *channels* of a session; the time *limits* of a session."""
 
@@ -61,51 +53,11 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
 
 
-USABLE = 0.85
-"""The share of the cores that sessions may use on average: above it, decodes wait for each other (`research/streaming.md` §4)."""
-SESSION_CORES = 0.5
-"""Cores that one session of continuous speech uses, by estimate: Whisper base, short `max_delay` (`research/streaming.md` §3)."""
-BATCH_SHARE = 0.3
-"""The part of the load of jobs that counts: sessions have priority, but jobs still take caches and memory bandwidth."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _MeasuredLoad:
-    busy: float
-    capacity: float
-
-
-def recognizers(runtime: Runtime) -> Recognizers:
-    """The recognisers of *runtime*, in its child processes."""
-
-    @asynccontextmanager
-    async def open_one(request: LiveRequest) -> AsyncIterator[LiveSession]:
-        engines = runtime.live_offers.resolve_live(request)
-        async with AsyncExitStack() as stack:
-            try:
-                session = await stack.enter_async_context(runtime.pool.live(engines, request))
-            except (ProcessDied, EngineTemporarilyUnavailable, EngineMisconfigured) as error:
-                _log.warning("realtime recogniser not started", extra={"why": str(error)})
-                raise Refused(
-                    Kind.UNAVAILABLE, "the recogniser cannot be started at the moment; connect again"
-                ) from error
-            yield session
-
-    def load() -> Load:
-        if not runtime.live_offers.live:
-            return _MeasuredLoad(busy=1.0, capacity=0.0)
-        found = runtime.pool.live_load()
-        busy = (found.busy + BATCH_SHARE * found.batch) / USABLE
-        return _MeasuredLoad(busy=busy, capacity=found.cores * USABLE / SESSION_CORES)
-
-    return Recognizers(open=open_one, load=load)
-
-
 class Gateway:
     """The realtime sessions of one server process."""
 
     def __init__(self, runtime: Runtime, recognizers: Recognizers, policy: Policy) -> None:
-        self.sessions = Sessions(recognizers.load, policy.sessions, time.monotonic)
+        self.sessions = Sessions(recognizers.load, policy.sessions)
         self._runtime = runtime
         self._recognizers = recognizers
         self._policy = policy

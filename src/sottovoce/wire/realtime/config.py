@@ -27,6 +27,8 @@ M = TypeVar("M", bound=BaseModel)
 
 MIN_DELAY, MAX_DELAY = 0.7, 4.0
 """The range of `max_delay`, seconds; other values are clamped, because old clients send 5 and 10 (§4.3, §14)."""
+MAX_WARNINGS = 4
+"""Warnings before `RecognitionStarted`: one client accepts five messages there, and one of them is the usage (§3 rule 1, §11.6)."""
 MAX_TARGETS = 5
 """Translation targets (§4.4, §10)."""
 
@@ -53,11 +55,15 @@ class ConfigWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A parsed `StartRecognition`. *config*: its `transcription_config` without nulls, which later changes are merged into."""
+    """A parsed `StartRecognition`. *config*: its `transcription_config` without nulls, which later changes are merged into.
+
+    *unknown*: members of that config which have no meaning here and are ignored (§4.3).
+    """
 
     request: LiveRequest
     warnings: tuple[ConfigWarning, ...] = ()
     config: Mapping[str, Any]
+    unknown: int = 0
 
 
 def started(message: Mapping[str, Any], *, max_channels: int) -> Started:
@@ -75,7 +81,9 @@ def started(message: Mapping[str, Any], *, max_channels: int) -> Started:
         )
     except Refused as refused:
         raise _typed(refused, named) from None
-    return Started(request=request, warnings=warnings, config=_without_nulls(named))
+    given = _without_nulls(named)
+    unknown = len(given.keys() - models.TranscriptionConfig.model_fields.keys())
+    return Started(request=request, warnings=_few(warnings), config=given, unknown=unknown)
 
 
 def changed(running: Started, message: Mapping[str, Any], *, max_channels: int) -> Started:
@@ -179,6 +187,16 @@ def _replacements(rules: list[Any]) -> tuple[Replacement, ...]:
 
 
 # ── warnings ──
+
+
+def _few(warnings: tuple[ConfigWarning, ...]) -> tuple[ConfigWarning, ...]:
+    """*warnings*; those of one type as one if there are more than `MAX_WARNINGS`."""
+    if len(warnings) <= MAX_WARNINGS:
+        return warnings
+    reasons: dict[WarningType, list[str]] = {}
+    for each in warnings:
+        reasons.setdefault(each.type, []).append(each.reason)
+    return tuple(ConfigWarning(type=kind, reason="; ".join(found)) for kind, found in reasons.items())
 
 
 def _vocabulary_warnings(asked: models.StartRecognition) -> list[ConfigWarning]:

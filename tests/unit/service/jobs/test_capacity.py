@@ -13,8 +13,11 @@ from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
     AlignmentRequest,
+    AudioFormat,
+    AudioType,
     KnownSpeaker,
     LanguageIdentification,
+    LiveRequest,
     OperatingPoint,
     SpeakerDiarization,
     Summarization,
@@ -29,6 +32,7 @@ from sottovoce.service.queue import worker_registry
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.migrate import REGION, upgrade
+from sottovoce.wire.realtime.errors import CLOSE, ErrorType, session_refused
 
 LISTENER = Capabilities(
     engine="l",
@@ -121,6 +125,38 @@ def test_a_domain_that_is_not_installed_is_refused(domains, domain, told):
         capabilities.CapabilityTable((ENGLISH,), domains).check(replace(PLAIN, domain=domain))
     assert refused.value.at == "transcription_config.domain"
     assert told in str(refused.value)
+
+
+LIVE = replace(ENGLISH, skills=ENGLISH.skills | {Skill.LIVE})
+LIVE_PLAIN = LiveRequest(language="en", audio=AudioFormat(type=AudioType.FILE))
+
+
+def test_a_domain_chooses_the_engine_of_a_session_and_adds_its_words():
+    better = replace(LIVE, engine="b", grade=90)
+    found = capabilities.CapabilityTable((LIVE, better), {"finance": FINANCE})
+    assert found.resolve_live(LIVE_PLAIN).engine == "b"
+    asked = replace(LIVE_PLAIN, domain="finance")
+    assert found.resolve_live(asked).engine == "e"
+    assert found.prepared(asked).additional_vocab == FINANCE.vocabulary
+    assert found.domains_of("en", Skill.LIVE) == ("finance",)
+    assert capabilities.CapabilityTable((ENGLISH,), {"finance": FINANCE}).domains_of("en", Skill.LIVE) == ()
+
+
+@pytest.mark.parametrize(
+    ("domains", "told"),
+    [
+        ({}, "the domain 'finance' is not installed on this server (installed: none)"),
+        ({"law": FINANCE}, "(installed: law)"),
+        ({"finance": Domain(name="finance", engine="z")}, "engine or model of the domain 'finance' is not present"),
+    ],
+)
+def test_a_session_with_a_domain_that_is_not_installed_has_no_model(domains, told):
+    """`realtime.md` §4.3: `invalid_model`."""
+    with pytest.raises(Refused) as refused:
+        capabilities.CapabilityTable((LIVE,), domains).resolve_live(replace(LIVE_PLAIN, domain="finance"))
+    error = session_refused(refused.value)
+    assert (error.error, CLOSE[error.error]) == (ErrorType.INVALID_MODEL, (4004, "invalid_model"))
+    assert told in error.detail
 
 
 def test_the_files_of_domains_are_read(tmp_path):
@@ -288,3 +324,27 @@ def test_the_outlook_in_words():
         == "place 4 in the queue, about 5 s before it begins"
     )
     assert "no worker" in QueueEstimate(waiting=0, audio=0, slots=0).words()
+
+
+def test_a_row_of_a_release_with_other_members_is_read():
+    """Older releases wrote `live`; members of a later one are ignored too."""
+    row = {**worker_registry._plain(LIVE), "live": True, "later": 1}
+    assert worker_registry._capabilities(row) == LIVE
+
+
+def test_a_session_without_room_may_get_a_smaller_model_made_for_its_language():
+    base = replace(LIVE, model="base", languages=frozenset({"en", "de"}), grade=20)
+    tiny, many = replace(LIVE, model="tiny.en", grade=12), replace(base, model="tiny", grade=10)
+    fallback = replace(LIVE, engine="f", grade=0)
+    found = capabilities.CapabilityTable((base, tiny, many, fallback), {"finance": replace(FINANCE, engine=None)})
+
+    def smaller(request, table=found):
+        best = table.resolve_live(request)
+        assert best.model == "base"
+        return [choice.model for choice in table.smaller_live(request, best)]
+
+    assert smaller(LIVE_PLAIN) == ["tiny.en"]
+    assert smaller(replace(LIVE_PLAIN, language="de")) == []
+    assert smaller(replace(LIVE_PLAIN, domain="finance")) == []
+    pinned = replace(base, pinned=frozenset({OperatingPoint.STANDARD}))
+    assert smaller(LIVE_PLAIN, capabilities.CapabilityTable((pinned, tiny))) == []

@@ -268,6 +268,29 @@ def test_audio_events_and_enrolled_speakers_are_ignored_with_a_warning() -> None
     assert kinds(start(diarization="speaker", speaker_diarization_config={"speakers": speakers})) == ["speaker_id"]
 
 
+def test_at_most_five_messages_come_before_the_start() -> None:
+    """§3 rule 1, §11.6: the usage and four warnings; those of one type are put together."""
+    targets = ["de", "fr", "es", "it", "pt"]
+    top = {"translation_config": {"target_languages": targets}, "audio_events_config": {}}
+    words = ["a b c d e f g", {"content": "x", "sounds_like": ["y" * 4001]}]
+    speakers = {"speakers": [{"label": "Ada", "speaker_identifiers": ["x"]}]}
+    asked = start(top=top, additional_vocab=words, diarization="speaker", speaker_diarization_config=speakers)
+    found = started(asked).warnings
+    assert [warning.type for warning in found] == [
+        "validation_warning",
+        "speaker_id",
+        "unsupported_translation_pair",
+        "empty_translation_target_list",
+    ]
+    assert all(f'"{target}"' in found[2].reason for target in targets)
+
+
+def test_unknown_members_are_counted() -> None:
+    """§4.3: they are ignored with a note; SDK releases send some that have no effect."""
+    assert started(start(language_hints=None, ctrl=None)).unknown == 0
+    assert started(start(streaming_mode="x", language_hints=["en"], made_up={"a": [1]})).unknown == 2
+
+
 # ── other messages ──
 
 CHANNEL_AUDIO = {"message": "AddChannelAudio", "channel": "left", "data": base64.b64encode(b"\0\1").decode()}
