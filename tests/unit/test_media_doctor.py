@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli.local.doctor import doctor
+from sottovoce.cli.local.engine_session import progress
+from sottovoce.inference.messages import Stage
 from tests.media_files import Audio, Recipe, write
 from tests.recognition.material import FIXTURES, load
 
@@ -58,3 +60,10 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(ask):
     assert "empty.wav\n  error     the file is empty" in found.output
     first, second, _ = json.loads(ask("--json", *files).output)["files"]
     assert ("not audio or video" in first["error"], second["stretches"]) == (True, 1)
+
+
+def test_a_note_on_a_file_is_one_line(capsys):
+    note = "channels of opposite phase cancel each other in 11.0 s: the loudest channel is heard there"
+    with progress("phase.flac") as listen:
+        listen(Stage(name="media", note=note), b"")
+    assert capsys.readouterr().err == f"phase.flac: {note}\n"
