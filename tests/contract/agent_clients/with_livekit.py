@@ -11,7 +11,7 @@ from livekit import rtc
 from livekit.agents import inference, stt
 from livekit.plugins import speechmatics
 
-from tests.contract.agent_clients.talk import FRAME, RATE, Heard, Talk, frames, serve
+from tests.contract.agent_clients.talk import RATE, Heard, Talk, frames, serve
 
 KINDS = {
     stt.SpeechEventType.START_OF_SPEECH: "turn",
@@ -36,8 +36,10 @@ async def push(plugin: speechmatics.STT, stream: stt.RecognizeStream, talk: Talk
     async for frame, ended in frames(talk, heard):
         stream.push_frame(rtc.AudioFrame(frame, RATE, 1, len(frame) // 2))
         if ended:
-            stream.flush()  # sends the rest of the plugin's 50 ms or 100 ms frame
-            await asyncio.sleep(2 * FRAME / RATE)
+            stream.flush()  # the plugin keeps audio until it has 50 ms
+            while stream._input_ch.qsize():  # noqa: ASYNC110 - the plugin has no event for it
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.04)
             plugin.finalize()
     if talk.speakers:
         heard.add("speakers", found=await plugin.get_speaker_ids())
@@ -60,7 +62,11 @@ async def hold(talk: Talk, heard: Heard) -> None:
     async for event in stream:
         if kind := KINDS.get(event.type):
             said = event.alternatives[0] if event.alternatives else None
-            spoken = {"text": said.text, "start": said.start_time, "end": said.end_time, "speaker": said.speaker_id} if said else {}
+            spoken = (
+                {"text": said.text, "start": said.start_time, "end": said.end_time, "speaker": said.speaker_id}
+                if said
+                else {}
+            )
             heard.add(kind, **spoken)
     await pushed
     await stream.aclose()

@@ -50,7 +50,7 @@ async def push(worker: PipelineWorker, collector: Collector, talk: Talk, heard: 
         await worker.queue_frame(f.InputAudioRawFrame(audio=frame, sample_rate=RATE, num_channels=1))
         if ended:
             await worker.queue_frame(f.VADUserStoppedSpeakingFrame())
-    await asyncio.sleep(1)  # the service drops what comes after the frame that ends it
+    await asyncio.sleep(1)  # the service takes no more messages after the frame that ends it
     await worker.queue_frame(f.EndFrame())
 
 
@@ -62,7 +62,7 @@ async def hold(talk: Talk, heard: Heard) -> None:
 
     @service.event_handler("on_error")
     async def on_error(_service: Service, error: f.ErrorFrame) -> None:
-        heard.add("failed", text=error.error)
+        heard.add("error", text=error.error)
 
     worker = PipelineWorker(
         Pipeline([*seen, service, collector]), params=PipelineParams(audio_in_sample_rate=RATE), enable_rtvi=False

@@ -3,7 +3,13 @@
 import asyncio
 from typing import Any
 
-from speechmatics.agent_stt import AgentSttAsyncClient, ServerMessageType, TranscriptionConfig, TurnConfig, TurnDetectionMode
+from speechmatics.agent_stt import (
+    AgentSttAsyncClient,
+    ServerMessageType,
+    TranscriptionConfig,
+    TurnConfig,
+    TurnDetectionMode,
+)
 
 from tests.contract.agent_clients.talk import Heard, Talk, frames, serve
 
