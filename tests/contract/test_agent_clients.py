@@ -132,6 +132,10 @@ LETTERS = {
     "SpeechEnded": "x",
 }
 
+SERVER_ENDS = r"(s[sx]*Tp[psxA]*A[sx]*E[sx]*)+"
+CLIENT_ENDS = r"(Tp[pA]*AE)+"
+"""Contract `agent-stt.md` §5."""
+
 
 def order(events: Events) -> str:
     """The events that concern turns, a letter each."""
@@ -206,8 +210,8 @@ def test_pipecat_proposes_turns_only_where_the_service_ends_them(held: Callable[
 
 def test_the_sdk_sees_the_order_of_the_contract(held: Callable[[str], Held]) -> None:
     talk = held("agent-stt-0.3.0")
-    assert re.fullmatch(r"(s[sx]*Tp[psxA]*A[sx]*E[sx]*)+", order(talk.server_ends))
-    assert re.fullmatch(r"(Tp[pA]*AE)+", order(talk.client_ends))
+    assert re.fullmatch(SERVER_ENDS, order(talk.server_ends))
+    assert re.fullmatch(CLIENT_ENDS, order(talk.client_ends))
     for events in (talk.server_ends, talk.client_ends):
         messages = [each for each in events if "body" in each]
         assert messages[-1]["kind"] == "EndOfTranscript"
@@ -281,18 +285,19 @@ def test_speech_is_understood_turn_by_turn(real: Server, conversation: Path, sta
     first, second = program.plugin.modes
     base = Talk(url=url, key=real.key, audio=str(conversation), mode=first)
     ends = () if name != "agent-stt-0.3.0" else (SENTENCES[0][1] - SENTENCES[0][0] + 0.4,)
-    for events in program.hold([base, replaced(base, mode=second, vad=not ends, ends=ends)]):
+    found = program.hold([base, replaced(base, mode=second, vad=not ends, ends=ends)])
+    for events in found:
         heard = finals(events)
         assert all(heard)
-        spoken = words(heard)
-        for expected in EXPECTED:
-            assert expected <= set(spoken), heard
-        length = SENTENCES[0][1] - SENTENCES[0][0] + PAUSE
-        early = [each for each in events if each["kind"] in ("final", "AddSegment") and each["sent"] < length + 2.5]
-        assert EXPECTED[0] <= set(words(texts(early, "final", "AddSegment"))), (
-            "the first turn is over before the second"
-        )
         assert texts(events, "interim", "AddPartialSegment")
+        first_turn, second_turn = EXPECTED
+        assert first_turn | second_turn <= set(words(heard)), heard
+        mixed = [text for text in heard if first_turn & set(words([text])) and second_turn & set(words([text]))]
+        assert not mixed, "a turn ends in the pause between the sentences, not with the stream"
+        if name in ("livekit-1.8.9", "agent-stt-0.3.0"):  # pipecat does not tell of turns in both modes
+            assert order(events).count("E") >= 2, order(events)
+        if name == "agent-stt-0.3.0":
+            assert re.fullmatch(CLIENT_ENDS if events is found[1] else SERVER_ENDS, order(events)), order(events)
 
 
 # --- the programs of docs/agents.md
