@@ -20,7 +20,7 @@ from pipecat.workers.runner import WorkerRunner
 from tests.contract.agent_clients.talk import RATE, Heard, Talk, frames, serve
 
 
-class Collector(FrameProcessor):
+class Collector(FrameProcessor):  # type: ignore[misc]
     """Takes every frame; transcripts and turns become events."""
 
     def __init__(self, heard: Heard) -> None:
@@ -60,7 +60,7 @@ async def hold(talk: Talk, heard: Heard) -> None:
     collector = Collector(heard)
     seen = [VADProcessor(vad_analyzer=SileroVADAnalyzer())] if talk.vad else []
 
-    @service.event_handler("on_error")
+    @service.event_handler("on_error")  # type: ignore[untyped-decorator]
     async def on_error(_service: Service, error: f.ErrorFrame) -> None:
         heard.add("error", text=error.error)
 
