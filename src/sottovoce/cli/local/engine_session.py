@@ -79,6 +79,6 @@ def progress(name: str) -> "Iterator[Callable[[m.Message, bytes], None]]":
                 and message.name in {"media", "recognise"}
                 and not message.note.startswith("engine ")
             ):
-                console.print(f"{name}: {message.note}", markup=False, highlight=False)
+                console.print(f"{name}: {message.note}", markup=False, highlight=False, soft_wrap=True)
 
         yield listen

@@ -32,18 +32,28 @@ class _Notes:
 
 
 def examine(files: tuple[Path, ...], *, track: int | None, limit: int | None, as_json: bool) -> None:
-    """Print a report on each of *files*, and exit with 1 if nothing would be heard of one. Raises `ClickException`."""
-    reports = [_report(path, track, limit) for path in files]
+    """Print a report on each of *files*, and exit with 1 if one has no speech or cannot be read."""
+    reports = []
+    for path in files:
+        reports.append(_report(path, track, limit))
+        if not as_json:
+            _show(reports[-1])
     if as_json:
         click.echo(json.dumps({"files": reports}))
-    else:
-        for report in reports:
-            _show(report)
-    sys.exit(0 if all(report["speech_seconds"] for report in reports) else 1)
+    sys.exit(0 if all(report.get("speech_seconds") for report in reports) else 1)
 
 
 def _report(path: Path, track: int | None, limit: int | None) -> dict[str, object]:
-    """Return what is known of *path* after it was decoded and searched for speech, seconds and dBFS."""
+    """Return the report on *path*: its properties, or `error`, why it cannot be read."""
+    try:
+        with friendly_errors():
+            return _examined(path, track, limit)
+    except click.ClickException as error:
+        return {"file": path.name, "error": error.message}
+
+
+def _examined(path: Path, track: int | None, limit: int | None) -> dict[str, object]:
+    """Return the properties of *path* after it was decoded and searched for speech, in seconds and dBFS."""
     from sottovoce.audio.activity import ActivityPolicy, segments
     from sottovoce.audio.media import decode
     from sottovoce.audio.tracks import Wanted
@@ -51,14 +61,13 @@ def _report(path: Path, track: int | None, limit: int | None) -> dict[str, objec
     from sottovoce.pipeline import media_report
 
     notes = _Notes()
-    with friendly_errors():
-        probe = media_report.opened(path, Wanted(number=track) if track else None, limit, notes)
-        decoder = decode(path, limit=limit, track=probe.track)
-        found = media_report.Activity()
-        first = None
-        for stretch in found.counted(segments((block[0] for block in decoder), SileroVad(), ActivityPolicy())):
-            first = stretch.start if first is None else first
-        media_report.tell(decoder, notes, set())
+    probe = media_report.opened(path, Wanted(number=track) if track else None, limit, notes)
+    decoder = decode(path, limit=limit, track=probe.track)
+    found = media_report.Activity()
+    first = None
+    for stretch in found.counted(segments((block[0] for block in decoder), SileroVad(), ActivityPolicy())):
+        first = stretch.start if first is None else first
+    media_report.tell(decoder, notes, set())
     return {
         "file": path.name,
         "container": probe.container,
@@ -80,9 +89,12 @@ def _report(path: Path, track: int | None, limit: int | None) -> dict[str, objec
 
 
 def _show(report: dict[str, object]) -> None:
+    click.echo(str(report["file"]))
+    if "error" in report:
+        click.echo(f"  error     {report['error']}")
+        return
     declared = report["declared_seconds"]
     length = "an unknown length" if declared is None else f"{declared} s"
-    click.echo(str(report["file"]))
     click.echo(
         f"  media     {report['container']}, {report['codec']}, {report['rate']} Hz, {report['channels']} channel(s); "
         f"the header says {length}, decoded {report['seconds']} s"

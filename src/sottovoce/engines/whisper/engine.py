@@ -239,7 +239,7 @@ class Whisper:
         self, clip: Clip, task: Task, custom: Vocabulary, first: Hypothesis | None
     ) -> tuple[list[HypothesisWord], list[Hole], tuple[str, ...]]:
         words, holes = listener.hear(self.decoder, clip, task, first)
-        words = coverage.fitted(words, clip.voiced, task.pack)
+        words = coverage.fitted(words, coverage.with_onsets(clip.voiced), task.pack)
         words, notes = self._customised(words, clip, task, custom)
         if style.plain(words, task.pack):
             words = self._styled(words, clip, task)

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
-from sottovoce.engines.whisper.coverage import MISSED, fitted, holes, longest, spoken, unvoiced, within_audio
+from sottovoce.engines.whisper.coverage import (
+    MISSED,
+    ONSET,
+    fitted,
+    holes,
+    longest,
+    spoken,
+    unvoiced,
+    with_onsets,
+    within_audio,
+)
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
 from tests.examples import examples
@@ -174,6 +184,14 @@ def test_a_word_far_from_speech_is_unvoiced():
 # ── times ──
 
 
+def test_runs_begin_before_the_detector_notices_them_but_not_in_another_run():
+    voiced = (run(0.01, 1), run(1.01, 2), run(3, 4))
+    first, second, third = with_onsets(voiced)
+    assert (first.start, second.start, third.start) == (0, at(1), at(3) - ONSET)
+    assert [each.end for each in (first, second, third)] == [each.end for each in voiced]
+    assert with_onsets(()) == ()
+
+
 def test_a_word_in_speech_keeps_its_times():
     words = line("these words lie well in their places")
     assert fitted(words, ALL, EN) == words
@@ -199,6 +217,15 @@ def test_a_word_that_is_drawn_out_keeps_its_end():
 def test_a_word_without_speech_keeps_its_start_and_is_not_longer_than_a_word():
     (only,) = fitted([word("two", 1, 6)], (), EN)
     assert (only.start, only.end) == (at(1), at(1) + longest("two", EN))
+
+
+def test_a_weak_first_word_is_spoken_just_before_the_speech_that_was_found():
+    words = [word("the", 0.1, 0.45), word("horizon", 0.45, 1)]
+    first, second = fitted(words, (run(0.48, 1.5),), EN)
+    assert (first.start, first.end) == (pytest.approx(at(0.45 - 0.235), abs=1), at(0.45))
+    assert second.start == at(0.48)
+    (last,) = fitted([word("the", 1.6, 2)], (run(0.48, 1.5), run(2.15, 3)), EN)  # nearer to the run before it
+    assert last.start == at(1.6)
 
 
 LENGTHS = st.lists(st.tuples(st.integers(0, RATE), st.integers(0, 3 * RATE)), max_size=20)

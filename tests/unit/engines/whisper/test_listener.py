@@ -282,6 +282,39 @@ def test_where_that_gives_no_words_all_of_the_speech_is_given_back(second):
     assert hole.missed == at(3.1)
 
 
+DOUBTFUL = line("here is not all your toys alone", pace=0.5, length=0.4, probability=0.6)
+
+
+def doubted(*answers: Hypothesis, task: Task = TASK):
+    decoder = Script(*answers)
+    words, holes = hear(decoder, clip(3.5), task)  # type: ignore[arg-type]
+    return written(words), holes, decoder.examples
+
+
+def test_a_doubtful_text_is_kept_if_another_decode_has_its_words():
+    other = [*DOUBTFUL[:5], *line("boys too", 2.5, pace=0.5, length=0.4, probability=0.6)]
+    assert doubted(hypothesis(DOUBTFUL), hypothesis(other)) == (written(DOUBTFUL), [], [False, True])
+
+
+@pytest.mark.parametrize("other", [line("good morning everyone", pace=0.5), []], ids=["other words", "nothing"])
+def test_a_doubtful_text_that_another_decode_does_not_confirm_is_left_out_and_told(other):
+    text, (hole,), examples = doubted(hypothesis(DOUBTFUL), hypothesis(other))
+    assert (text, hole.missed, examples) == ("", at(3.5), [False, True])
+
+
+def test_likely_words_in_an_unlikely_text_are_confirmed_too():
+    likely = [replace(each, probability=0.8) for each in DOUBTFUL]
+    text, _, _ = doubted(hypothesis(likely, avg_logprob=-0.9), hypothesis(line("good morning everyone", pace=0.5)))
+    assert text == ""
+
+
+def test_a_clear_text_and_one_of_a_language_without_an_example_need_no_other_decode():
+    clear = [replace(each, probability=0.7) for each in DOUBTFUL]
+    assert doubted(hypothesis(clear)) == (written(clear), [], [False])
+    welsh = Task(pack=pack("cy"), code="cy")
+    assert doubted(hypothesis(DOUBTFUL), task=welsh) == (written(DOUBTFUL), [], [False])
+
+
 def test_in_a_language_without_an_example_a_guess_is_left_out_at_once():
     guess = [replace(each, probability=0.3) for each in GUESS]
     text, (hole,), examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"), guess=guess)
