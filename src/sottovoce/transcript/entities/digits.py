@@ -1,16 +1,22 @@
 """Rules for digits and letters said one by one: telephone numbers, credit cards, codes (contract §7.4: three or more)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from sottovoce.transcript.entities import numbers
-from sottovoce.transcript.entities.locale import Locale
+from sottovoce.transcript.entities import numbers, telephones
+from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import ALPHANUM, CREDIT_CARD, TELEPHONE, Match
 
 _LEAST = 3
 _CARD, _AMEX = 16, 15
-_LOCAL, _NATIONAL, _LONGEST = 7, 10, 15
-_CALLED = frozenset({"number", "phone", "telephone", "call", "dial"})
+_SOCIAL_SECURITY = 9
+_SECURITY_GROUPS = (3, 2, 4)
+_LINES = 21  # hundreds of lines: 2160p
+_CALLED = words("number phone telephone call dial ring fax mobile cell extension")
+_SECURITY = words("ssn security")  # before a number of social security
+_EXTENSIONS = words("extension ext")
+_DASHES = words("dash hyphen")
 _CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")  # of other languages, where every vowel is a word too
 
 
@@ -23,37 +29,96 @@ class _Run:
     digits: int = 0
     letters: int = 0
     end: int = 0
-    groups: tuple[str, ...] = ()  # as an engine wrote them
+    dashes: tuple[int, ...] = ()  # how much of *text* is before each dash that was said
+
+    @property
+    def dashed(self) -> str:
+        """*text* with its dashes."""
+        cuts = (0, *self.dashes, len(self.text))
+        return "-".join(self.text[start:end] for start, end in pairwise(cuts))
 
 
 def sequence(reader: Reader, at: int, locale: Locale) -> Match | None:
     """A telephone or card number, or a code of at least three letters and digits."""
     plus = reader.word(at) in locale.plus
-    if phone := _written_phone(reader, at + plus, locale, plus=plus):
-        return phone
-    if locale.paired_phones and (paired := _paired_phone(reader, at + plus, locale, plus=plus)):
-        return paired
-    run = _read(reader, at + plus, locale)
-    if run.steps < _LEAST or not run.digits or reader.word(run.end) in _continuations(locale):
-        return None
-    if run.letters:
-        return _code(run) if not plus else None
-    return _number(run, locale, plus=plus)
+    start = at + plus
+    found = _written_phone(reader, start, locale, plus=plus) or _paired_phone(reader, start, locale, plus=plus)
+    if found is None:
+        run = _read(reader, start, locale)
+        if run.steps < _LEAST or not run.digits or reader.word(run.end) in _continuations(locale):
+            return None
+        if run.letters:
+            return _code(run) if not plus else None
+        found = _number(reader, start, run, locale, plus=plus)
+    return _extended(reader, found, locale) if found.entity_class == TELEPHONE else found
 
 
 def _paired_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Match | None:
-    """A telephone number in single digits and numbers of two digits, `zéro deux douze trente-deux trente trente`."""
-    digits, end, pairs = "", at, 0
-    while len(digits) < _LONGEST:
-        found = numbers.small(reader, end, locale.numerals)
-        if found is None and reader.word(end) in locale.numerals.digits:
-            found = int(locale.numerals.digits[reader.word(end)]), end + 1
+    """A telephone or card number that is partly said in numbers, `zéro deux douze trente-deux trente trente`.
+
+    English needs three single digits in a telephone number, and one of its usual lengths.
+    """
+    digits, end, pairs, singles = "", at, 0, 0
+    while len(digits) <= telephones.LONGEST + 1:
+        found = _pair(reader, end, locale) or _single(reader, end, locale)
         if found is None:
             break
-        digits, end, pairs = digits + str(found[0]), found[1], pairs + (found[0] > 9)
-    if not pairs or not 8 <= len(digits) <= 12 or reader.word(end) in _continuations(locale):
+        text, end = found
+        pairs, singles, digits = pairs + (len(text) > 1), singles + (len(text) == 1), digits + text
+    if not pairs or reader.word(end) in _continuations(locale):
         return None
-    return Match(end=end, entity_class=TELEPHONE, parts=_phone(digits, locale, plus=plus) or (digits,))
+    if card := _card(digits):
+        return Match(end=end, entity_class=CREDIT_CARD, parts=card)
+    if not locale.paired_phones:
+        parts = _phone(reader, at, digits, locale, plus=plus) if singles >= _LEAST else ()
+        return Match(end=end, entity_class=TELEPHONE, parts=parts) if parts else None
+    if not 8 <= len(digits) <= 12:
+        return None
+    return Match(
+        end=end, entity_class=TELEPHONE, parts=_phone(reader, at, digits, locale, plus=plus) or (digits,)
+    )
+
+
+def _pair(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
+    """`twenty three` as 23, in English also `twelve hundred` and, before more digits, `eight hundred`."""
+    found = numbers.small(reader, at, locale.numerals)
+    if found is None:
+        return None
+    value, end = found
+    if locale.code == "en" and reader.word(end) in locale.numerals.hundred and value:
+        single = value < 10 and _single(reader, end + 1, locale) is None
+        return None if single else (f"{value}00", end + 1)
+    return (str(value), end) if value > 9 else None
+
+
+def _single(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
+    """One digit, or `double five`."""
+    times = locale.repeats.get(reader.word(at), 0)
+    digit = locale.numerals.digits.get(reader.word(at + bool(times)))
+    return (digit * (times or 1), at + 1 + bool(times)) if digit else None
+
+
+def _extended(reader: Reader, found: Match, locale: Locale) -> Match:
+    """The telephone number *found* with its extension, `(800) 555-1212 extension 34`."""
+    if locale.code != "en":
+        return found
+    comma = reader.at(found.end).kind == "mark" and reader.at(found.end).text == ","
+    at = found.end + comma
+    if reader.word(at) not in _EXTENSIONS:
+        return found
+    text, end = "", at + 1
+    while len(text) < 6 and (more := _extension(reader, end, locale)):
+        text, end = text + more[0], more[1]
+    if not text:
+        return found
+    return Match(end=end, entity_class=TELEPHONE, parts=(*found.parts, reader.word(at), text))
+
+
+def _extension(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
+    token = reader.at(at)
+    if token.kind == "number" and token.digits and token.fraction is None and not token.grouped:
+        return token.digits, at + 1
+    return _pair(reader, at, locale) or _single(reader, at, locale)
 
 
 def _continuations(locale: Locale) -> frozenset[str]:
@@ -67,8 +132,12 @@ def _read(reader: Reader, at: int, locale: Locale) -> _Run:
         word = reader.word(run.end)
         times = locale.repeats.get(word, 0)
         again = reader.word(run.end + 1) if times else ""
-        if times and (again in locale.numerals.digits or reader.at(run.end + 1).letter):
-            _add(run, locale.numerals.digits.get(again, again) * times, 2, digit=again in locale.numerals.digits)
+        if locale.code == "en" and (length := reader.phrase(run.end, locale.letters)):  # double u
+            name = reader.words(run.end, length)
+            _add(run, locale.letters[name].upper(), length, digit=False)
+        elif times and (again in locale.numerals.digits or reader.at(run.end + 1).letter):
+            text = locale.numerals.digits.get(again, again.upper())
+            _add(run, text * times, 2, digit=again in locale.numerals.digits)
         elif word in locale.numerals.digits and (word != "o" or run.digits):
             follows = reader.word(run.end + 1)
             hundred = follows in locale.numerals.hundred and (run.digits or _digits_follow(reader, run.end + 2, locale))
@@ -77,6 +146,8 @@ def _read(reader: Reader, at: int, locale: Locale) -> _Run:
             _add(run, locale.numerals.digits[word] + ("00" if hundred else ""), 2 if hundred else 1, digit=True)
         elif token.letter and _spelled(reader, run, token.letter, locale):
             _add(run, token.letter.upper(), 1, digit=False)
+        elif run.text and word in _DASHES and _goes_on(reader, run.end + 1, locale):
+            run.end, run.dashes = run.end + 1, (*run.dashes, len(run.text))
         elif token.kind == "number" and len(token.digits) == 1 and token.fraction is None:
             _add(run, token.digits, 1, digit=True)
         elif (pair := _pair_in_code(reader, run, locale)) is not None:
@@ -84,6 +155,11 @@ def _read(reader: Reader, at: int, locale: Locale) -> _Run:
         else:
             break
     return run
+
+
+def _goes_on(reader: Reader, at: int, locale: Locale) -> bool:
+    token = reader.at(at)
+    return bool(token.letter or _single(reader, at, locale) or _pair(reader, at, locale)) or token.kind == "number"
 
 
 def _digits_follow(reader: Reader, at: int, locale: Locale) -> bool:
@@ -119,16 +195,18 @@ def _add(run: _Run, text: str, tokens: int, *, digit: bool) -> None:
 
 
 def _code(run: _Run) -> Match | None:
-    return Match(end=run.end, entity_class=ALPHANUM, parts=(run.text,)) if run.letters >= 1 else None
+    return Match(end=run.end, entity_class=ALPHANUM, parts=(run.dashed,)) if run.letters >= 1 else None
 
 
-def _number(run: _Run, locale: Locale, *, plus: bool) -> Match:
+def _number(reader: Reader, at: int, run: _Run, locale: Locale, *, plus: bool) -> Match:
     if card := _card(run.text):
         return Match(end=run.end, entity_class=CREDIT_CARD, parts=card)
-    phone = _phone(run.text, locale, plus=plus)
+    if len(run.text) == _SOCIAL_SECURITY and locale.code == "en" and _is_called(reader, at, _SECURITY):
+        return Match(end=run.end, entity_class=ALPHANUM, parts=(telephones.social_security(run.text),))
+    phone = _phone(reader, at, run.text, locale, plus=plus)
     if phone:
         return Match(end=run.end, entity_class=TELEPHONE, parts=phone)
-    return Match(end=run.end, entity_class=ALPHANUM, parts=(run.text,))
+    return Match(end=run.end, entity_class=ALPHANUM, parts=(("+" if plus else "") + run.dashed,))
 
 
 def _card(digits: str) -> tuple[str, ...]:
@@ -139,34 +217,15 @@ def _card(digits: str) -> tuple[str, ...]:
     return ()
 
 
-def _phone(digits: str, locale: Locale, *, plus: bool) -> tuple[str, ...]:
-    """The parts of a telephone number; () if *digits* are not recognised as one."""
+def _phone(reader: Reader, at: int, digits: str, locale: Locale, *, plus: bool) -> tuple[str, ...]:
+    """The parts of the telephone number *digits* said from *at*; () if they are not recognised as one."""
     if plus:
-        if digits[:1] == "1" and len(digits) == _NATIONAL + 1:
-            return ("+1", *_national(digits[1:]))
-        return ("+" + digits,) if _LOCAL <= len(digits) <= _LONGEST else ()
-    if locale.code == "en" and len(digits) == _NATIONAL and digits[0] not in "01":
-        return _national(digits)
-    if locale.code == "en" and len(digits) == _NATIONAL + 1 and digits[0] == "1" and digits[1] not in "01":
-        return ("1", *_national(digits[1:]))
-    if locale.code == "en" and len(digits) == _LOCAL and digits[:3] == "555":
-        return (f"{digits[:3]}-{digits[3:]}",)
-    if locale.code == "fr" and len(digits) == _NATIONAL and digits[0] == "0":
-        return tuple(digits[at : at + 2] for at in range(0, _NATIONAL, 2))
-    if locale.code == "pt" and 8 <= len(digits) <= 11 and digits[0] != "0":
-        area, number = (digits[:2], digits[2:]) if len(digits) > 9 else ("", digits)
-        return (*((f"({area})",) if area else ()), f"{number[:-4]}-{number[-4:]}")
-    if digits[0] == "0" and 9 <= len(digits) <= 12:
-        return (digits,)
-    return (digits,) if locale.code != "en" and 9 <= len(digits) <= 12 else ()
+        return telephones.international(digits)
+    return telephones.national(digits, locale.code, called=_is_called(reader, at))
 
 
-def _national(digits: str) -> tuple[str, str]:
-    return f"({digits[:3]})", f"{digits[3:6]}-{digits[6:]}"
-
-
-def _is_called(reader: Reader, at: int) -> bool:
-    return any(reader.word(before) in _CALLED for before in range(max(0, at - 3), at))
+def _is_called(reader: Reader, at: int, names: frozenset[str] = _CALLED) -> bool:
+    return any(reader.word(before) in names for before in range(max(0, at - 4), at))
 
 
 def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Match | None:
@@ -177,7 +236,7 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
     if (
         token.kind == "number" and token.grouped and _is_called(reader, at)
     ):  # 5,551,234, for which an engine heard digits
-        parts = _phone(token.digits, locale, plus=False)
+        parts = _phone(reader, at, token.digits, locale, plus=False)
         return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
     dashed = False
@@ -191,11 +250,13 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
     digits = "".join(groups)
     if card := _card(digits):
         return Match(end=end, entity_class=CREDIT_CARD, parts=card)
+    if len(groups) == 1 and tuple(map(len, reader.at(at).text.split("-"))) == _SECURITY_GROUPS:
+        return Match(end=end, entity_class=ALPHANUM, parts=(reader.at(at).text,))
     lengths = [len(group) for group in groups]
     likely = dashed or has_sign or (len(groups) > 1 and (digits[:1] == "0" or lengths == [3, 3, 4]))
-    if not likely or not _LOCAL <= len(digits) <= _LONGEST:
+    if not likely or not telephones.LOCAL <= len(digits) <= telephones.LONGEST:
         return None
-    parts = _phone(digits, locale, plus=has_sign)
+    parts = _phone(reader, at, digits, locale, plus=has_sign)
     return (
         Match(end=end, entity_class=TELEPHONE, parts=parts or (reader.at(at).text,))
         if parts or len(groups) == 1
@@ -208,3 +269,16 @@ def code(reader: Reader, at: int, locale: Locale) -> Match | None:
     del locale
     token = reader.at(at)
     return Match(end=at + 1, entity_class=ALPHANUM, parts=(token.text,)) if token.kind == "code" else None
+
+
+def resolution(reader: Reader, at: int, locale: Locale) -> Match | None:
+    """`ten eighty p`, the lines of a screen: two numbers and the letter."""
+    if locale.code != "en":
+        return None
+    high = numbers.small(reader, at, locale.numerals)
+    low = numbers.small(reader, high[1], locale.numerals) if high else None
+    if high is None or low is None or not 0 < high[0] <= _LINES or low[0] < 10:
+        return None
+    if reader.word(low[1]) != "p" or reader.word(low[1] + 1) == "m":
+        return None
+    return Match(end=low[1] + 1, entity_class=ALPHANUM, parts=(f"{high[0]}{low[0]}p",))

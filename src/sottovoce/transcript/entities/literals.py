@@ -27,6 +27,7 @@ _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
 _PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{5,15}")
 _HALF_DAY = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?([ap])\.?m\.?")
 _DECADE = re.compile(r"(\d{3}0)'?s")
+_IP = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?=\d)|$)){4}")
 _FRACTION = re.compile(r"(\d{1,3})/(\d{1,4})")
 
 
@@ -104,6 +105,7 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
 
     clock_signs = "[:h.]" if code in {"fr", "pt"} else "[:]"
     return (
+        (_IP, lambda m: (_of("address", m[0]),)),
         (_DECADE, lambda m: (_of("decade", m[0], m[1]),)),
         (re.compile(rf"(?P<minus>[-−])?(?P<coin>{signs})?(?P<number>{number})(?P<after>\D{{1,5}})?"), signed),
         (_HALF_DAY, half_day),

@@ -25,6 +25,7 @@ from sottovoce.transcript.entities.values import (
 _CENTS = 100
 _WEIGHS = words("weigh weighs weighed weighing lose lost losing gain gained gaining")
 _HEAVY = words("of heavier lighter overweight")  # `twenty pounds of flour`
+_RICH = 10**6  # so many pounds of something are money
 _AMBIGUOUS = {"won": 1000, "mark": 1000, "real": 2}  # words that are rarely currencies after smaller numbers
 _FEET = words("foot feet")
 _COLLOQUIAL = words("foot mile inch yard pound stone ton second meter metre")
@@ -122,7 +123,8 @@ def _is_money(reader: Reader, amount: Amount, at: int, locale: Locale) -> bool:
     if amount.value < _AMBIGUOUS.get(word, 0):
         return False
     if locale.code == "en" and word in {"pound", "pounds"}:
-        return reader.word(at + 1) not in _HEAVY and not any(
+        heavy = reader.word(at + 1) in _HEAVY and amount.factor < _RICH
+        return not heavy and not any(
             reader.word(before) in _WEIGHS for before in range(amount.end - 8, amount.end)
         )
     return True

@@ -43,6 +43,7 @@ def _starters(locale: Locale) -> frozenset[str]:
 
 RULES: tuple[Rule, ...] = (
     electronic.address,
+    electronic.dotted,
     dates.date,
     clock.time,
     digits.sequence,
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     dates.lone_year,
     quantities.ordinal,
     quantities.plain,
+    digits.resolution,
     digits.code,
 )
 """The longest match wins; of matches of the same length, the first in this order."""

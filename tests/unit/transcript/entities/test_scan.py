@@ -61,7 +61,7 @@ ENGLISH = [
     ("five to ten percent", "5 to 10%", "span"),
     ("one one one one two two two two three three three three four four four four", "1111 2222 3333 4444", "credit card"),
     ("eight hundred five five five one two one two", "(800) 555-1212", "telephone"),
-    ("plus four four two oh seven nine four six oh nine five eight", "+442079460958", "telephone"),
+    ("plus four four two oh seven nine four six oh nine five eight", "+44 20 7946 0958", "telephone"),
     ("john dot smith at example dot com", "john.smith@example.com", "electronic"),
     ("w w w dot example dot org slash help", "www.example.org/help", "electronic"),
     ("thirty miles per hour", "30 mph", "measurement"),
