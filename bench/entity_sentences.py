@@ -83,9 +83,18 @@ def _framed(dice: random.Random, frames: tuple[str, ...], said: Said) -> Said:
 
 def _cardinal(dice: random.Random) -> Said:
     number = dice.choice(
-        [dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(2100, 10_000), dice.randrange(10_000, 10**9)]
+        [
+            dice.randrange(11, 100),
+            dice.randrange(100, 1000),
+            dice.randrange(2100, 10_000),
+            dice.randrange(10_000, 10**9),
+        ]
     )
-    kinds = [(_words(number), f"{number:,}"), (_bare(number), f"{number:,}"), ("minus " + _words(number), f"-{number:,}")]
+    kinds = [
+        (_words(number), f"{number:,}"),
+        (_bare(number), f"{number:,}"),
+        ("minus " + _words(number), f"-{number:,}"),
+    ]
     few = dice.randrange(11, 900)
     kinds.append((f"{_words(few)} million", f"{few} million"))
     return _framed(dice, ("we counted {} people", "there were {} of them", "{} is the result"), dice.choice(kinds))
@@ -122,9 +131,7 @@ def _fraction(dice: random.Random) -> Said:
 
 def _ordinals(dice: random.Random) -> Said:
     number = dice.choice([dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(1000, 5000)])
-    return _framed(
-        dice, ("on the {} attempt", "the {} time", "she came {}"), (_ordinal(number), _suffixed(number))
-    )
+    return _framed(dice, ("on the {} attempt", "the {} time", "she came {}"), (_ordinal(number), _suffixed(number)))
 
 
 def _money(dice: random.Random) -> Said:
@@ -299,7 +306,7 @@ def _alphanum(dice: random.Random) -> Said:
     letters = "".join(dice.choice(consonants) for _ in range(dice.randrange(2, 4)))
     digits = _random_digits(dice, dice.randrange(2, 5))
     said = " ".join(letters.lower())
-    triple = dice.choice("23456789")
+    triple = dice.choice("2346789")
     pair = dice.randrange(11, 100)
     kinds = [
         (f"{said} {_spell(digits)}", letters + digits),

@@ -5,7 +5,7 @@ from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import DATE, Match
 
-_LAST_DAY = 31
+_LAST_DAY, _MONTHS = 31, 12
 _PAIR, _CENTURY_FIRST, _CENTURY_LAST = 10, 13, 20  # `eleven fifty` and `twelve thirty` are more often times
 _YEARS = range(1100, 2100)
 _IN = words("in since by until till from year during around circa before after of and to")
@@ -57,6 +57,8 @@ def _from_day(reader: Reader, at: int, locale: Locale) -> Match | None:
     if day is None:
         return None
     text, end = day
+    if numbered := _numbered_month(reader, text, end, locale):
+        return numbered
     joined = reader.word(end) in locale.day_joiners
     month = reader.at(end + 1 if joined else end).text
     if month not in locale.months:
@@ -70,6 +72,19 @@ def _from_day(reader: Reader, at: int, locale: Locale) -> Match | None:
         joiner = (reader.word(end),) if start > end else ()
         return Match(end=found[1], entity_class=DATE, parts=(*parts, *joiner, found[0]))
     return Match(end=end, entity_class=DATE, parts=parts)
+
+
+def _numbered_month(reader: Reader, day: str, end: int, locale: Locale) -> Match | None:
+    """`dez do oito de dois mil` → 10/08/2000."""
+    if not day.isdecimal() or reader.word(end) not in locale.number_joiners:
+        return None
+    month = numbers.small(reader, end + 1, locale.numerals)
+    if month is None or not 0 < month[0] <= _MONTHS:
+        return None
+    shown, end = f"{int(day):02d}/{month[0]:02d}", month[1]
+    if reader.word(end) in locale.year_joiners and (found := year(reader, end + 1, locale)):
+        return Match(end=found[1], entity_class=DATE, parts=(f"{shown}/{found[0]}",))
+    return Match(end=end, entity_class=DATE, parts=(shown,))
 
 
 def _day(reader: Reader, at: int, locale: Locale, *, ordinals: bool) -> tuple[str, int] | None:

@@ -9,6 +9,7 @@ from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import ALPHANUM, CREDIT_CARD, TELEPHONE, Match
 
 _LEAST = 3
+_LONGEST_RUN = 40  # digits and letters; more begin another code, so that the time stays linear
 _CARD, _AMEX = 16, 15
 _SOCIAL_SECURITY = 9
 _SECURITY_GROUPS = (3, 2, 4)
@@ -74,9 +75,7 @@ def _paired_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Mat
         return Match(end=end, entity_class=TELEPHONE, parts=parts) if parts else None
     if not 8 <= len(digits) <= 12:
         return None
-    return Match(
-        end=end, entity_class=TELEPHONE, parts=_phone(reader, at, digits, locale, plus=plus) or (digits,)
-    )
+    return Match(end=end, entity_class=TELEPHONE, parts=_phone(reader, at, digits, locale, plus=plus) or (digits,))
 
 
 def _pair(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
@@ -127,7 +126,7 @@ def _continuations(locale: Locale) -> frozenset[str]:
 
 def _read(reader: Reader, at: int, locale: Locale) -> _Run:
     run = _Run(end=at)
-    while True:
+    while len(run.text) < _LONGEST_RUN:
         token = reader.at(run.end)
         word = reader.word(run.end)
         times = locale.repeats.get(word, 0)
@@ -240,8 +239,9 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
         return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
     dashed = False
-    while token.kind == "phone" or (
-        token.kind == "number" and token.fraction is None and not token.grouped and 2 <= len(token.digits) <= 5
+    while sum(map(len, groups)) <= _CARD and (
+        token.kind == "phone"
+        or (token.kind == "number" and token.fraction is None and not token.grouped and 2 <= len(token.digits) <= 5)
     ):
         groups.append(token.digits)
         dashed = dashed or token.kind == "phone"

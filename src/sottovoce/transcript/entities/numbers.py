@@ -182,7 +182,7 @@ def _split_groups(reader: Reader, at: int, locale: Locale) -> Amount | None:
     if locale.group.strip() or not (0 < len(reader.at(at).digits) <= 3) or reader.at(at).kind != "number":
         return None
     digits, end, fraction = reader.at(at).digits, at + 1, None
-    while fraction is None:
+    while fraction is None and len(digits) < MAX_DIGITS:
         token = reader.at(end)
         if token.kind != "number" or len(token.digits) != 3 or token.grouped:
             break

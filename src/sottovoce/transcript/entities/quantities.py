@@ -48,6 +48,8 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
     amount = numbers.amount(reader, at + 1 if coin else at, locale)
     if amount is None:
         return None
+    if minor := _minor_alone(reader, amount, locale):
+        return minor
     amount = _paired(reader, at, amount, locale)
     low = _unit(reader, amount, locale) if not coin else None
     if ranged := _range(reader, amount, coin, low, locale):
@@ -56,6 +58,9 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
         return _money(amount.end, amount, Currency(sign=coin), locale)
     if minor := _with_minor(reader, amount, locale):
         return minor
+    if low and amount.integral and (length := reader.phrase(low.end, locale.half)):  # `dos metros y medio`
+        amount = replace(amount, fraction="50" if low.entity_class == MONEY else "5")
+        low = replace(low, end=low.end + length)
     return _written(amount, low, locale) if low else None
 
 
@@ -124,9 +129,7 @@ def _is_money(reader: Reader, amount: Amount, at: int, locale: Locale) -> bool:
         return False
     if locale.code == "en" and word in {"pound", "pounds"}:
         heavy = reader.word(at + 1) in _HEAVY and amount.factor < _RICH
-        return not heavy and not any(
-            reader.word(before) in _WEIGHS for before in range(amount.end - 8, amount.end)
-        )
+        return not heavy and not any(reader.word(before) in _WEIGHS for before in range(amount.end - 8, amount.end))
     return True
 
 
@@ -147,9 +150,20 @@ def _with_minor(reader: Reader, amount: Amount, locale: Locale) -> Match | None:
     cents, end = found
     if reader.word(end) in locale.minors:
         end += 1
-    elif (joined and locale.code == "en") or cents < 10 or _continues(reader, end, locale):
+    elif (joined and locale.code == "en") or _continues(reader, end, locale):
+        return None
+    elif cents < 10 and (locale.code == "en" or joined or reader.at(end).kind not in {"end", "mark"}):
         return None
     return _money(end, replace(amount, fraction=f"{cents:02d}", end=end), currency, locale)
+
+
+def _minor_alone(reader: Reader, amount: Amount, locale: Locale) -> Match | None:
+    """`vingt centimes` → 0,20 €, in languages that do not write the number of cents."""
+    sign = locale.minors_of.get(reader.word(amount.end))
+    if sign is None or not amount.integral or amount.whole >= _CENTS:
+        return None
+    part = replace(amount, whole=0, fraction=f"{amount.whole:02d}")
+    return _money(amount.end + 1, part, Currency(sign=sign), locale)
 
 
 def _continues(reader: Reader, at: int, locale: Locale) -> bool:
@@ -232,14 +246,21 @@ def _below(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
     if word in locale.per and not power:
         return locale.per[word], start + 1
     length = reader.phrase(start, locale.units)
-    return (locale.units[reader.words(start, length)] + power, start + length) if length else ("", at)
+    if not length:
+        return "", at
+    end = start + length
+    if not power and reader.word(end) in locale.squares:
+        power, end = locale.squares[reader.word(end)], end + 1
+    return locale.units[reader.words(start, length)] + power, end
 
 
 def _rate(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
     """`forty per square meter`: a number without a unit of its own."""
-    if locale.code != "en" or reader.word(amount.end) != "per" or reader.word(amount.end + 1) not in locale.squares:
+    if reader.word(amount.end) not in locale.per_words:
         return None
     below, after = _below(reader, amount.end + 1, locale)
+    if below[-1:] not in {*locale.squares.values()}:
+        return None
     return _Unit(end=after, entity_class=MEASUREMENT, word=f"/{below}") if below else None
 
 
@@ -306,7 +327,7 @@ def fraction(reader: Reader, at: int, locale: Locale) -> Match | None:
     sign = "-" if negative else ""
     if simple := _parts_of(reader, whole, locale):
         named = numbers.ordinal(reader, at, locale)
-        if named and named[1] >= simple[1]:  # dix-septième
+        if named and named[1] >= simple[1] and (whole.whole > 1 or simple[3] < _CENTS):  # dix-septième
             return None
         return _fraction(reader, simple[1], (sign + simple[0],), locale)
     start = whole.end + 1 if reader.word(whole.end) in locale.numerals.joiners else whole.end
