@@ -31,7 +31,14 @@ DEAF: Samples = 6 * RATE // 5
 """Speech (1.2 s) after the last final word in which two decodes find nothing: the window starts anew (§3, "fix")."""
 
 ENTITY: Samples = 3 * RATE // 2
-"""Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`."""
+"""Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`, without tables of entities."""
+
+ENTITY_MOST: Samples = 10 * RATE
+"""Longest time (10 s) from the end of its first word that an entity waits for its last one in `flexible` mode: the 16 digits of a
+card take 8 s. Less than the longest window, which makes everything final."""
+
+DIGITS: Samples = RATE
+"""Pause (1 s) that ends an utterance after a number in `flexible` mode: people pause between the groups of a telephone number."""
 
 LARGEST_STEP: Samples = RATE
 """Most audio (1 s) between two decodes when decodes take longer than planned."""
