@@ -274,7 +274,7 @@ class LiveChannel:
             ends.append(len(items))
         kept = self._parts.formatter.whole(items, ends[count - 1])
         whole = sum(end <= kept for end in ends[:count])
-        if whole < count and newest - words[whole].end >= ENTITY_MOST:
+        if whole < count and newest - words[whole].end >= self._policy.max_delay + ENTITY_MOST:
             return count
         return whole
 

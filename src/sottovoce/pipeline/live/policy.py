@@ -34,8 +34,8 @@ ENTITY: Samples = 3 * RATE // 2
 """Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`, without tables of entities."""
 
 ENTITY_MOST: Samples = 10 * RATE
-"""Longest time (10 s) from the end of its first word that an entity waits for its last one in `flexible` mode: the 16 digits of a
-card take 8 s. Less than the longest window, which makes everything final."""
+"""Additional time (10 s) that an entity may wait for its last word in `flexible` mode: the 16 digits of a card take 8 s. With
+`max_delay` it is less than the longest window, whose end makes everything final."""
 
 DIGITS: Samples = RATE
 """Pause (1 s) that ends an utterance after a number in `flexible` mode: people pause between the groups of a telephone number."""
