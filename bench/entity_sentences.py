@@ -115,14 +115,15 @@ def _decimal(dice: random.Random) -> Said:
 
 
 def _fraction(dice: random.Random) -> Said:
-    below, above = dice.randrange(5, 100), dice.randrange(2, 20)
+    below = dice.randrange(5, 100)
     if below % 10 in {1, 2}:
         below += 3
+    above = dice.randrange(2, min(below, 20))
     whole = dice.randrange(2, 30)
     name = _ordinal(below).replace("-", " ")
     kinds = [
         (f"{_words(above)} {name}s", f"{above}/{below}"),
-        (f"{_words(whole)} and {_words(min(above, below - 1))} {name}s", f"{whole} {min(above, below - 1)}/{below}"),
+        (f"{_words(whole)} and {_words(above)} {name}s", f"{whole} {above}/{below}"),
         (f"{_words(whole)} and three quarters", f"{whole} 3/4"),
         (f"{_words(whole)} and two thirds", f"{whole} 2/3"),
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_an_entity_is_in_one_final(text: str, written: str, max_delay: float) ->
     assert " ".join(said) in text.replace("| ", "")
     assert (entity.start, entity.end) == (entity.spoken[0].start, entity.spoken[-1].end)
     shown = [final for final in finals(got) if final.items]
-    assert all(one.end <= other.start for one, other in zip(shown, shown[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(shown))
 
 
 def test_fixed_mode_keeps_the_delay_and_may_divide_an_entity() -> None:

@@ -1,5 +1,6 @@
 """Rules for digits and letters said one by one: telephone numbers, credit cards, codes (contract §7.4: three or more)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ _LEAST = 3
 _LONGEST_RUN = 40  # digits and letters; more begin another code, so that the time stays linear
 _CARD, _AMEX = 16, 15
 _SOCIAL_SECURITY = 9
+_LOCAL_GROUPS = (3, 4)
 _SECURITY_GROUPS = (3, 2, 4)
 _LINES = 21  # hundreds of lines: 2160p
 _CALLED = words("number phone telephone call dial ring fax mobile cell extension")
@@ -239,20 +241,17 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
         return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
     dashed = False
-    while sum(map(len, groups)) <= _CARD and (
-        token.kind == "phone"
-        or (token.kind == "number" and token.fraction is None and not token.grouped and 2 <= len(token.digits) <= 5)
-    ):
+    while sum(map(len, groups)) <= _CARD and _is_group(reader, end, groups):
         groups.append(token.digits)
-        dashed = dashed or token.kind == "phone"
+        dashed = dashed or token.kind != "number"
         end += 1
         token = reader.at(end)
     digits = "".join(groups)
-    if card := _card(digits):
+    lengths = [len(group) for group in groups]
+    if (card := _card(digits)) and (len(card) == len(groups) or len(groups) == 1):
         return Match(end=end, entity_class=CREDIT_CARD, parts=card)
     if len(groups) == 1 and tuple(map(len, reader.at(at).text.split("-"))) == _SECURITY_GROUPS:
         return Match(end=end, entity_class=ALPHANUM, parts=(reader.at(at).text,))
-    lengths = [len(group) for group in groups]
     likely = dashed or has_sign or (len(groups) > 1 and (digits[:1] == "0" or lengths == [3, 3, 4]))
     if not likely or not telephones.LOCAL <= len(digits) <= telephones.LONGEST:
         return None
@@ -262,6 +261,21 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
         if parts or len(groups) == 1
         else None
     )
+
+
+def _is_group(reader: Reader, at: int, before: Sequence[str]) -> bool:
+    """True if the token at *at* may be digits of a telephone or card number whose groups *before* were read."""
+    token = reader.at(at)
+    if token.kind == "phone":
+        return True
+    if token.kind == "range":  # 292-7056 after (841)
+        local = tuple(map(len, token.text.split("-"))) == _LOCAL_GROUPS
+        return local and (bool(before) or token.text.startswith("555") or _is_called(reader, at))
+    if token.kind != "number" or token.fraction is not None or token.grouped:
+        return False
+    if len(token.digits) == 1:  # 1 800-555-1212, 33 1 42 34 56 78
+        return reader.at(at + 1).kind == "phone" or (len(before) == 1 and reader.at(at - 1).text.startswith("+"))
+    return 2 <= len(token.digits) <= 6
 
 
 def code(reader: Reader, at: int, locale: Locale) -> Match | None:

@@ -6,8 +6,8 @@ from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import ALPHANUM, ELECTRONIC, Match
 
 _DOMAINS = words(
-    "com org net edu gov gob gouv mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
-    "ua jp cn in tv me tech online shop cloud museum"
+    "com org net edu gov gob gouv mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk "
+    "fi ru ua jp cn in tv me tech online shop cloud museum"
 )
 """Last parts of host names that are said as one word; spelled ones may have any two or three letters."""
 _PROVIDERS = words("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web")
@@ -94,7 +94,9 @@ def _may_begin(reader: Reader, at: int, locale: Locale) -> bool:
     if (word,) in locale.address:
         return False
     following = reader.glance(at + 1)
-    if following in locale.numerals.small.lengths and following not in locale.numerals.digits:  # `anna twenty five at …`
+    if (
+        following in locale.numerals.small.lengths and following not in locale.numerals.digits
+    ):  # `anna twenty five at …`
         return any(_is_sign(reader.glance(nth), locale) for nth in range(at + 2, at + 5))
     return _is_sign(following, locale) or following in locale.numerals.digits or len(following) == 1
 

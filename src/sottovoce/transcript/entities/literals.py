@@ -24,7 +24,9 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
-_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{5,15}")
+_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{1,15}|\(\d{2,5}\)")
+_SERIAL = re.compile(r"[A-Z]{1,4}-\d{2,6}")
+"""A code with a hyphen, unlike `COVID-19` and `mid-1990s`."""
 _HALF_DAY = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?([ap])\.?m\.?")
 _DECADE = re.compile(r"(\d{3}0)'?s")
 _IP = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?=\d)|$)){4}")
@@ -59,6 +61,8 @@ def literal(raw: str, text: str, locale: Locale) -> tuple[Piece, ...]:
             return pieces
     if _ADDRESS.fullmatch(raw):
         return (Piece(text=raw, kind="address"),)
+    if _SERIAL.fullmatch(raw):
+        return (Piece(text=raw, kind="code"),)
     if _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text:
         return (Piece(text=raw, kind="code"),)
     return (Piece(text=raw, kind="other"),)
@@ -101,7 +105,11 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
 
     def ranged(match: re.Match[str]) -> tuple[Piece, ...]:
         tail = (Piece(text=match["after"], kind="sign"),) if match["after"] else ()
-        return (Piece(text=match["low"] + "-" + match["high"], kind="range"), *tail)
+        digits = "" if tail else match["low"] + match["high"]  # it may be a part of a telephone number
+        return (Piece(text=match["low"] + "-" + match["high"], kind="range", digits=digits), *tail)
+
+    def ordered(match: re.Match[str]) -> tuple[Piece, ...]:
+        return (_of("ordinal", match[0], "".join(sign for sign in match[1] if sign.isdecimal())),)
 
     clock_signs = "[:h.]" if code in {"fr", "pt"} else "[:]"
     return (
@@ -110,7 +118,7 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
         (re.compile(rf"(?P<minus>[-−])?(?P<coin>{signs})?(?P<number>{number})(?P<after>\D{{1,5}})?"), signed),
         (_HALF_DAY, half_day),
         (re.compile(rf"(\d{{1,2}}){clock_signs}(\d{{2}})"), lambda m: (_of("clock", m[0], m[1], m[2]),)),
-        (re.compile(rf"(\d{{1,6}}){ordinal or 'th'}"), lambda m: (_of("ordinal", m[0], m[1]),)),
+        (re.compile(rf"((?:\d{{1,3}}(?:{groups}\d{{3}})+)|\d{{1,6}}){ordinal or 'th'}"), ordered),
         (_DATE, lambda m: (_of("date", m[0]),)),
         (_FRACTION, lambda m: (_of("fraction", m[0], m[1], m[2]),)),
         (re.compile(rf"(?P<low>{number})[-–](?P<high>{number})(?P<after>%|{signs})?"), ranged),

@@ -258,8 +258,18 @@ def ordinal(reader: Reader, at: int, locale: Locale) -> Counted | None:
     if found is None or not found.whole:
         return None
     if reader.word(found.end) in numerals.ordinal_scales:
-        return found.whole * found.factor * numerals.ordinal_scales[reader.word(found.end)], found.end + 1
+        return _scaled_ordinal(
+            found.whole * found.factor, numerals.ordinal_scales[reader.word(found.end)]
+        ), found.end + 1
     return _ordinal_after(reader, at, found.end, locale)
+
+
+def _scaled_ordinal(value: int, scale: int) -> int:
+    """`three thousand eight` and `hundredth` → 3800: the scale multiplies what is below the next one."""
+    if not scale:
+        return 0
+    above, below = divmod(value, _THOUSAND if scale == _HUNDRED else scale * _THOUSAND)
+    return (value - below) + below * scale if above else value * scale
 
 
 def _ordinal_after(reader: Reader, at: int, end: int, locale: Locale) -> Counted | None:

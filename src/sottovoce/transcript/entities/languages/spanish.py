@@ -85,14 +85,14 @@ def _denominators() -> dict[str, int]:
     found = {stem + end: value for stem, value in stems.items() for end in _ENDINGS}
     for name, value in _ONES.items() | _TENS.items():
         if value > 10:
-            found.update({part: value for part in _parts(name)})
+            found.update(dict.fromkeys(_parts(name), value))
     ones = [(name, value) for name, value in _ONES.items() if 0 < value < 10 and name not in {"uno", "una"}]
     for one, value_of_one in ones:
         for ten, value in _TENS.items():
             for head in (f"{ten}i", f"{ten[:-1]}i", f"{ten}y"):
-                found.update({part: value + value_of_one for part in _parts(head + one)})
+                found.update(dict.fromkeys(_parts(head + one), value + value_of_one))
     for name, value in [*ones, *_TENS.items(), *(pair for pair in _ONES.items() if pair[1] > 9)]:
-        found.update({part: 100 + value for part in _parts("ciento" + name)})
+        found.update(dict.fromkeys(_parts("ciento" + name), 100 + value))
     return found | {"medio": 2, "media": 2, "medios": 2, "tercio": 3, "tercios": 3}
 
 
@@ -125,7 +125,9 @@ def tables() -> Locale:
         percent=phrases("por ciento, porciento, % = \u00a0%"),
         currencies=currencies(
             "euro, euros, € = €; dólar, dólares, dólares estadounidenses, $ = $; libra, libras, libras esterlinas, £ = £; "
-            "peso, pesos = $; peso mexicano, pesos mexicanos = Mex$; quetzal, quetzales = Q; colón, colones = ₡; lempira, lempiras = L; yen, yenes = ¥; peseta, pesetas = ₧; franco suizo, francos suizos = CHF; wons, won = ₩"
+            "peso, pesos = $; peso mexicano, pesos mexicanos = Mex$; quetzal, quetzales = Q; "
+            "colón, colones = ₡; lempira, lempiras = L; yen, yenes = ¥; peseta, pesetas = ₧; "
+            "franco suizo, francos suizos = CHF; wons, won = ₩"
         ),
         minors_of={"céntimo": "€", "céntimos": "€"},
         minors={
