@@ -113,6 +113,8 @@ def _likely(reader: Reader, at: int, end: int, locale: Locale) -> bool:
         return False
     if reader.word(at - 1) in locale.time_cues:
         return True
+    if reader.word(at - 1) in locale.numbered:  # room two oh five
+        return False
     after = token.kind in {"end", "mark"} or token.text in locale.after_time
     before = reader.at(at - 1)
     return after and (before.kind in {"end", "mark"} or (before.kind == "word" and not before.letter))

@@ -7,13 +7,16 @@ from itertools import pairwise
 from sottovoce.transcript.entities import numbers, telephones
 from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
-from sottovoce.transcript.entities.values import ALPHANUM, CREDIT_CARD, TELEPHONE, Match
+from sottovoce.transcript.entities.values import ALPHANUM, CARDINAL, CREDIT_CARD, TELEPHONE, Match
 
 _LEAST = 3
 _LONGEST_RUN = 40  # digits and letters; more begin another code, so that the time stays linear
 _CARD, _AMEX = 16, 15
 _SOCIAL_SECURITY = 9
 _LOCAL_GROUPS = (3, 4)
+_LARGEST_SMALL = 999  # larger numbers are written with separators
+_STREET_NAME = 3  # words of a name, at most two, and the word for a street
+_NO_STREETS = words("the a an on in at of to by from and or is was were are people")
 _SECURITY_GROUPS = (3, 2, 4)
 _LINES = 21  # hundreds of lines: 2160p
 _CALLED = words("number phone telephone call dial ring fax mobile cell extension")
@@ -283,6 +286,44 @@ def code(reader: Reader, at: int, locale: Locale) -> Match | None:
     del locale
     token = reader.at(at)
     return Match(end=at + 1, entity_class=ALPHANUM, parts=(token.text,)) if token.kind == "code" else None
+
+
+def numbered(reader: Reader, at: int, locale: Locale) -> Match | None:
+    """The number of a room, a flight or a house, in two parts: `flight two twenty one`, `twelve thirty four Main Street`."""
+    if not locale.numbered:
+        return None
+    parts, end = "", at
+    if high := numbers.small(reader, at, locale.numerals):
+        low = numbers.small(reader, high[1], locale.numerals)
+        zero = reader.word(high[1]) in locale.year_joiner_zero
+        if zero:
+            low = numbers.small(reader, high[1] + 1, locale.numerals)
+        if low and high[0] and (low[0] < 10 if zero else low[0] > 9):
+            parts, end = f"{high[0]}{low[0]:02d}", low[1]
+    if parts and reader.word(at - 1) in locale.numbered:
+        return None if reader.word(end) in _continuations(locale) else _in_parts(end, parts)
+    if (
+        not parts
+        and (whole := numbers.cardinal(reader, at, locale.numerals))
+        and whole.integral
+        and whole.whole > _LARGEST_SMALL
+    ):
+        parts, end = str(whole.whole), whole.end
+    return _in_parts(end, parts) if parts and _street_follows(reader, end, locale) else None
+
+
+def _street_follows(reader: Reader, at: int, locale: Locale) -> bool:
+    """True if the name of a street begins at *at*."""
+    for nth in range(_STREET_NAME):
+        if nth and reader.word(at + nth) in locale.streets:
+            return True
+        if not reader.word(at + nth) or reader.word(at + nth) in _NO_STREETS:
+            return False
+    return False
+
+
+def _in_parts(end: int, digits: str) -> Match:
+    return Match(end=end, entity_class=ALPHANUM if len(digits) >= _LEAST else CARDINAL, parts=(digits,))
 
 
 def resolution(reader: Reader, at: int, locale: Locale) -> Match | None:

@@ -13,7 +13,10 @@ _DOMAINS = words(
 _PROVIDERS = words("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web")
 _ROLES = words("info support sales admin contact hello office help jobs press team service mail")
 _CUES = words("email e-mail mail is address to write contact or via")
-_NO_NAMES = words("me us him her them you it look available located be is was are live work visit go online order")
+_NO_NAMES = words(
+    "the that this an my your our their me us him her them you it look available located be is was are live work visit go "
+    "online order"
+)
 _LONE = frozenset({"a", "i", "o"})
 _LONGEST = 40  # tokens
 _BYTES, _BYTE = 4, 256

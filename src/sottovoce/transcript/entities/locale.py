@@ -138,6 +138,10 @@ class Locale:
     zones: frozenset[str] = frozenset()
     time_cues: frozenset[str] = frozenset()
     after_time: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()  # words before a number that is said in parts: `flight two twenty one`
+    streets: frozenset[str] = (
+        frozenset()
+    )  # words after a number of a house and a name: `twelve thirty four Main Street`
     repeats: Mapping[str, int] = field(default_factory=dict)  # `double` → 2
     address: Phrases[str] = field(default_factory=Phrases)  # `dot` → `.`
     letters: Phrases[str] = field(default_factory=Phrases)  # names of letters: `doble ve` → `w`

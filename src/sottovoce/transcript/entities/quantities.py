@@ -439,6 +439,8 @@ def plain(reader: Reader, at: int, locale: Locale) -> Match | None:
     found = numbers.amount(reader, at, locale)
     if found is None:
         return None
+    if locale.code == "en" and found.scale and found.whole == 1 and reader.word(at) in locale.numerals.one:
+        return None  # one in a million
     if not found.integral:
         kind = DECIMAL if found.fraction is not None else CARDINAL
         return Match(end=found.end, entity_class=kind, parts=writing.parts(found, locale))

@@ -45,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     electronic.address,
     electronic.dotted,
     dates.date,
+    digits.numbered,
     clock.time,
     digits.sequence,
     quantities.quantity,

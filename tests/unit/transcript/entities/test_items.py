@@ -55,6 +55,30 @@ def test_digits_get_their_spoken_form() -> None:
     assert [word.text for word in entity(other).spoken] == ["drei", "komma", "fünf", "Prozent"]
 
 
+def test_digits_that_are_said_one_by_one_are_spelled() -> None:
+    found = entity(rewritten([w("+44", 0, 1), w("20", 1, 2), w("7946", 2, 3), w("0958", 3, 4)]))
+    assert (
+        " ".join(part.text for part in found.spoken)
+        == "plus four four two zero seven nine four six zero nine five eight"
+    )
+    assert (found.spoken[0].start, found.spoken[-1].end) == (found.start, found.end)
+    address = entity(rewritten([w("10.0.0.254", 0, 1)]))
+    assert " ".join(part.text for part in address.spoken) == "ten dot zero dot zero dot two hundred fifty four"
+
+
+def test_fractions_are_read_as_fractions() -> None:
+    found = entity(rewritten([w("2", 0, 1), w("13/97", 1, 2)]))
+    assert " ".join(part.text for part in found.spoken) == "two and thirteen ninety sevenths"
+
+
+def test_a_sign_before_its_number_is_said_after_it() -> None:
+    found = rewrite(
+        [w("€", 0, 1), w("93", 1, 2)], pack("nl"), lambda texts: [["drieënnegentig"][: t.isdecimal()] for t in texts]
+    )
+    assert [part.text for part in entity(found).spoken] == ["drieënnegentig", "euro"]
+    assert (entity(found).spoken[0].start, entity(found).spoken[-1].end) == (0, 32_000)
+
+
 def test_a_time_with_a_dot_is_spoken_as_a_time() -> None:
     found = entity(rewritten([w("at"), w("11.40", 0, 1), w("a.m.", 1, 2)]))
     assert (found.text, [word.text for word in found.spoken]) == ("11:40 a.m.", ["eleven", "forty", "a", "m"])

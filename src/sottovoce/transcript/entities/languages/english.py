@@ -158,6 +158,11 @@ def tables() -> Locale:
             "in on at and or tomorrow today tonight this every sharp then so for because if when until till but with "
             "monday tuesday wednesday thursday friday saturday sunday please"
         ),
+        numbered=words(
+            "room flight boeing airbus route highway interstate bus gate suite apartment apt unit channel model platform page "
+            "building section sector bay lot train locker terminal"
+        ),
+        streets=words("street st avenue ave road boulevard parkway highway"),
         repeats={"double": 2, "triple": 3, "treble": 3},
         address=phrases(
             "dot = .; at = @; slash, forward slash = /; colon = :; underscore = _; dash, hyphen, minus = -; question mark = ?; "
