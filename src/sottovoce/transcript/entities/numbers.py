@@ -1,6 +1,6 @@
 """Numbers in words or digits: cardinals, decimals with a scale, ordinals, and single digits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sottovoce.transcript.entities.locale import Locale, Numerals
 from sottovoce.transcript.entities.tokens import Reader
@@ -195,8 +195,10 @@ def _split_groups(reader: Reader, at: int, locale: Locale) -> Amount | None:
 
 def _with_decimals(reader: Reader, whole: Amount, locale: Locale) -> Amount:
     """*whole* with `point five`, `and a half`, and the scale after them."""
-    if whole.scale:
-        return whole
+    if whole.scale:  # due milioni e mezzo
+        length = reader.phrase(whole.end, locale.half) if locale.code != "en" else 0
+        fraction = locale.half[reader.words(whole.end, length)] if length else None
+        return replace(whole, fraction=fraction, end=whole.end + length)
     idiom = whole.whole == 1 and locale.code == "en" and reader.word(whole.end - 2) == "at"  # at one point
     if reader.word(whole.end) in locale.point and not idiom:
         digits, end = decimals(reader, whole.end + 1, locale)

@@ -193,6 +193,8 @@ def test_context_decides() -> None:
         ("pt", "às quinze para a meia noite", "às 23:45"),
         ("pt", "vinte e cinco centavos", "R$ 0,25"),
         ("nl", "€ 93", "€ 93"),
+        ("it", "due milioni e mezzo di euro", "2,5 milioni €"),
+        ("es", "dos millones y medio de personas", "2,5 millones de personas"),
         ("it", "duecentotrentaquattro persone alle tre e mezza", "234 persone alle 3:30"),
         ("it", "costa venticinque euro e cinquanta centesimi", "costa 25,50 €"),
         ("nl", "drieëntwintig maart", "23 maart"),
