@@ -13,7 +13,9 @@ _LEAST = 3
 _LONGEST_RUN = 40  # digits and letters; more begin another code, so that the time stays linear
 _CARD, _AMEX = 16, 15
 _SOCIAL_SECURITY = 9
-_LOCAL_GROUPS = (3, 4)
+_CARDS = words("card visa mastercard amex")
+_LONGEST_GROUP = 6  # digits
+_LOCAL_GROUPS, _WITH_TRUNK = (3, 4), (1, 3, 3, 4)
 _LARGEST_SMALL = 999  # larger numbers are written with separators
 _STREET_NAME = 3  # words of a name, at most two, and the word for a street
 _NO_STREETS = words("the a an on in at of to by from and or is was were are people")
@@ -24,6 +26,10 @@ _SECURITY = words("ssn security")  # before a number of social security
 _EXTENSIONS = words("extension ext")
 _DASHES = words("dash hyphen")
 _CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")  # of other languages, where every vowel is a word too
+
+
+_Step = tuple[str, int, bool]
+"""What was read of a code: its text, the number of tokens, and whether it is digits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +43,17 @@ class _Run:
     end: int = 0
     dashes: tuple[int, ...] = ()  # how much of *text* is before each dash that was said
 
+    def add(self, step: _Step) -> None:
+        """Append what was read."""
+        text, tokens, digit = step
+        self.text += text
+        self.end += tokens
+        self.steps += len(text)
+        if digit:
+            self.digits += len(text)
+        else:
+            self.letters += len(text)
+
     @property
     def dashed(self) -> str:
         """*text* with its dashes."""
@@ -49,13 +66,18 @@ def sequence(reader: Reader, at: int, locale: Locale) -> Match | None:
     plus = reader.word(at) in locale.plus
     start = at + plus
     found = _written_phone(reader, start, locale, plus=plus) or _paired_phone(reader, start, locale, plus=plus)
-    if found is None:
-        run = _read(reader, start, locale)
+    for crossing in _ways(reader, start) if found is None else ():
+        run = _read(reader, start, locale, crossing=crossing)
         if run.steps < _LEAST or not run.digits or reader.word(run.end) in _continuations(locale):
-            return None
+            continue
         if run.letters:
             return _code(run) if not plus else None
-        found = _number(reader, start, run, locale, plus=plus)
+        made = _number(reader, start, run, locale, plus=plus)
+        if not crossing or made.entity_class != ALPHANUM:
+            found = made
+            break
+    if found is None:
+        return None
     return _extended(reader, found, locale) if found.entity_class == TELEPHONE else found
 
 
@@ -129,36 +151,77 @@ def _continuations(locale: Locale) -> frozenset[str]:
     return locale.numerals.hundred | locale.numerals.thousand | locale.numerals.scales.keys() | locale.point
 
 
-def _read(reader: Reader, at: int, locale: Locale) -> _Run:
+def _read(reader: Reader, at: int, locale: Locale, *, crossing: bool = False) -> _Run:
+    """Digits and letters from *at*; with *crossing*, digits go on after a comma."""
     run = _Run(end=at)
     while len(run.text) < _LONGEST_RUN:
-        token = reader.at(run.end)
-        word = reader.word(run.end)
-        times = locale.repeats.get(word, 0)
-        again = reader.word(run.end + 1) if times else ""
-        if locale.code == "en" and (length := reader.phrase(run.end, locale.letters)):  # double u
-            name = reader.words(run.end, length)
-            _add(run, locale.letters[name].upper(), length, digit=False)
-        elif times and (again in locale.numerals.digits or reader.at(run.end + 1).letter):
-            text = locale.numerals.digits.get(again, again.upper())
-            _add(run, text * times, 2, digit=again in locale.numerals.digits)
-        elif word in locale.numerals.digits and (word != "o" or run.digits):
-            follows = reader.word(run.end + 1)
-            hundred = follows in locale.numerals.hundred and (run.digits or _digits_follow(reader, run.end + 2, locale))
-            if follows in _continuations(locale) and not hundred:
-                break
-            _add(run, locale.numerals.digits[word] + ("00" if hundred else ""), 2 if hundred else 1, digit=True)
-        elif token.letter and _spelled(reader, run, token.letter, locale):
-            _add(run, token.letter.upper(), 1, digit=False)
-        elif run.text and word in _DASHES and _goes_on(reader, run.end + 1, locale):
+        step = next((found for each in _STEPS if (found := each(reader, run, locale))), None)
+        if step:
+            run.add(step)
+        elif crossing and run.digits and len(run.text) < _CARD and _goes_on_after_comma(reader, run.end, locale):
+            run.end += 1
+        elif run.text and reader.word(run.end) in _DASHES and _goes_on(reader, run.end + 1, locale):
             run.end, run.dashes = run.end + 1, (*run.dashes, len(run.text))
-        elif token.kind == "number" and len(token.digits) == 1 and token.fraction is None:
-            _add(run, token.digits, 1, digit=True)
-        elif (pair := _pair_in_code(reader, run, locale)) is not None:
-            _add(run, str(pair[0]), pair[1] - run.end, digit=True)
         else:
             break
     return run
+
+
+def _goes_on_after_comma(reader: Reader, at: int, locale: Locale) -> bool:
+    return _is_comma(reader, at) and _single(reader, at + 1, locale) is not None
+
+
+def _named_letter(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    """`double u`."""
+    length = reader.phrase(run.end, locale.letters) if locale.code == "en" else 0
+    return (locale.letters[reader.words(run.end, length)].upper(), length, False) if length else None
+
+
+def _repeated(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    """`double five`, `triple b`."""
+    times = locale.repeats.get(reader.word(run.end), 0)
+    again = reader.word(run.end + 1) if times else ""
+    if digit := locale.numerals.digits.get(again):
+        return digit * times, 2, True
+    return (again.upper() * times, 2, False) if again and reader.at(run.end + 1).letter else None
+
+
+def _digit(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    """One digit in words, or `eight hundred` before more digits."""
+    word = reader.word(run.end)
+    if word not in locale.numerals.digits or (word == "o" and not run.digits):
+        return None
+    follows = reader.word(run.end + 1)
+    hundred = follows in locale.numerals.hundred and (run.digits or _digits_follow(reader, run.end + 2, locale))
+    if follows in _continuations(locale) and not hundred:
+        return None
+    return locale.numerals.digits[word] + ("00" if hundred else ""), 2 if hundred else 1, True
+
+
+def _letter(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    letter = reader.at(run.end).letter
+    return (letter.upper(), 1, False) if letter and _spelled(reader, run, letter, locale) else None
+
+
+def _written_digit(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    del locale
+    token = reader.at(run.end)
+    lone = token.kind == "number" and len(token.digits) == 1 and token.fraction is None
+    return (token.digits, 1, True) if lone else None
+
+
+def _pair_in_code(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
+    """A number of two digits after letters: `x three eighty six`, `r t x forty fifty`."""
+    if not run.letters or (run.letters < 2 and not run.digits):
+        return None
+    found = numbers.small(reader, run.end, locale.numerals)
+    if found is None or found[0] < 10 or reader.word(found[1]) in _continuations(locale):
+        return None
+    return str(found[0]), found[1] - run.end, True
+
+
+_STEPS = (_named_letter, _repeated, _digit, _letter, _written_digit, _pair_in_code)
+"""What may be next in a run of digits and letters."""
 
 
 def _goes_on(reader: Reader, at: int, locale: Locale) -> bool:
@@ -176,26 +239,6 @@ def _spelled(reader: Reader, run: _Run, letter: str, locale: Locale) -> bool:
     if locale.code != "en":
         return letter in _CONSONANTS
     return letter not in {"a", "i", "o"} or bool(run.text) or bool(reader.at(run.end + 1).letter)
-
-
-def _pair_in_code(reader: Reader, run: _Run, locale: Locale) -> tuple[int, int] | None:
-    """A number of two digits after letters: `x three eighty six`, `r t x forty fifty`."""
-    if not run.letters or (run.letters < 2 and not run.digits):
-        return None
-    found = numbers.small(reader, run.end, locale.numerals)
-    if found is None or found[0] < 10 or reader.word(found[1]) in _continuations(locale):
-        return None
-    return found
-
-
-def _add(run: _Run, text: str, tokens: int, *, digit: bool) -> None:
-    run.text += text
-    run.end += tokens
-    run.steps += len(text)
-    if digit:
-        run.digits += len(text)
-    else:
-        run.letters += len(text)
 
 
 def _code(run: _Run) -> Match | None:
@@ -234,36 +277,67 @@ def _is_called(reader: Reader, at: int, names: frozenset[str] = _CALLED) -> bool
 
 def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Match | None:
     """A number that an engine wrote in digits, in one word or in groups."""
-    groups: list[str] = []
-    end = at
-    token = reader.at(end)
-    if (
-        token.kind == "number" and token.grouped and _is_called(reader, at)
-    ):  # 5,551,234, for which an engine heard digits
-        parts = _phone(reader, at, token.digits, locale, plus=False)
-        return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
+    token = reader.at(at)
+    if token.kind == "number" and (token.grouped or len(token.digits) > _LONGEST_GROUP):
+        return _one_number(reader, at, locale)
     has_sign = plus or (token.kind == "phone" and token.text.startswith("+"))
-    dashed = False
+    for crossing in _ways(reader, at):
+        if found := _in_groups(reader, at, locale, plus=has_sign, crossing=crossing):
+            return found
+    return None
+
+
+def _ways(reader: Reader, at: int) -> tuple[bool, ...]:
+    """The ways to read groups of digits: across commas first, if words before them say what they are."""
+    return (True, False) if _is_called(reader, at, _CALLED | _CARDS) else (False,)
+
+
+def _one_number(reader: Reader, at: int, locale: Locale) -> Match | None:
+    """A number in one word: 2125550198, or after `call` 5,551,234, for which an engine heard digits."""
+    token = reader.at(at)
+    if token.fraction is not None or (token.grouped and not _is_called(reader, at)) or token.digits.endswith("000"):
+        return None
+    if not token.grouped and (card := _card(token.digits)):
+        return Match(end=at + 1, entity_class=CREDIT_CARD, parts=card)
+    parts = _phone(reader, at, token.digits, locale, plus=False) if len(token.digits) <= telephones.LONGEST else ()
+    return Match(end=at + 1, entity_class=TELEPHONE, parts=parts) if parts else None
+
+
+def _in_groups(reader: Reader, at: int, locale: Locale, *, plus: bool, crossing: bool) -> Match | None:
+    """Groups of digits: 800 555 1212, (800) 555-1212, and with *crossing* 4242, 4242, 4242, 4242."""
+    groups: list[str] = []
+    end, dashed, commas = at, False, 0
     while sum(map(len, groups)) <= _CARD and _is_group(reader, end, groups):
-        groups.append(token.digits)
-        dashed = dashed or token.kind != "number"
+        dashed = dashed or reader.at(end).kind != "number"
+        groups.append(reader.at(end).digits)
         end += 1
-        token = reader.at(end)
-    digits = "".join(groups)
-    lengths = [len(group) for group in groups]
+        if crossing and len("".join(groups)) < _CARD and _is_comma(reader, end) and _is_group(reader, end + 1, groups):
+            end, commas = end + 1, commas + 1
+        elif crossing and len("".join(groups)) == _CARD:
+            break
+    digits, lengths = "".join(groups), [len(group) for group in groups]
     if (card := _card(digits)) and (len(card) == len(groups) or len(groups) == 1):
         return Match(end=end, entity_class=CREDIT_CARD, parts=card)
-    if len(groups) == 1 and tuple(map(len, reader.at(at).text.split("-"))) == _SECURITY_GROUPS:
+    if len(groups) == 1 and _parts(reader.at(at).text) == _SECURITY_GROUPS:
         return Match(end=end, entity_class=ALPHANUM, parts=(reader.at(at).text,))
-    likely = dashed or has_sign or (len(groups) > 1 and (digits[:1] == "0" or lengths == [3, 3, 4]))
+    likely = dashed or plus or (len(groups) > 1 and (digits[:1] == "0" or lengths == [3, 3, 4]))
     if not likely or not telephones.LOCAL <= len(digits) <= telephones.LONGEST:
         return None
-    parts = _phone(reader, at, digits, locale, plus=has_sign)
-    return (
-        Match(end=end, entity_class=TELEPHONE, parts=parts or (reader.at(at).text,))
-        if parts or len(groups) == 1
-        else None
-    )
+    parts = _phone(reader, at, digits, locale, plus=plus)
+    odd = len(digits) > telephones.NATIONAL and digits[0] != "0" and _parts(reader.at(at).text) != _WITH_TRUNK
+    if len(groups) == 1 and (not parts or (odd and not plus)):  # 800-5555-1212
+        parts = (reader.at(at).text,)
+    return Match(end=end, entity_class=TELEPHONE, parts=parts) if parts else None
+
+
+def _parts(text: str) -> tuple[int, ...]:
+    """The lengths of the parts of *text* between hyphens."""
+    return tuple(map(len, text.split("-")))
+
+
+def _is_comma(reader: Reader, at: int) -> bool:
+    token = reader.at(at)
+    return token.kind == "mark" and token.text == ","
 
 
 def _is_group(reader: Reader, at: int, before: Sequence[str]) -> bool:
@@ -272,13 +346,13 @@ def _is_group(reader: Reader, at: int, before: Sequence[str]) -> bool:
     if token.kind == "phone":
         return True
     if token.kind == "range":  # 292-7056 after (841)
-        local = tuple(map(len, token.text.split("-"))) == _LOCAL_GROUPS
+        local = _parts(token.text) == _LOCAL_GROUPS
         return local and (bool(before) or token.text.startswith("555") or _is_called(reader, at))
     if token.kind != "number" or token.fraction is not None or token.grouped:
         return False
     if len(token.digits) == 1:  # 1 800-555-1212, 33 1 42 34 56 78
         return reader.at(at + 1).kind == "phone" or (len(before) == 1 and reader.at(at - 1).text.startswith("+"))
-    return 2 <= len(token.digits) <= 6
+    return 2 <= len(token.digits) <= _LONGEST_GROUP
 
 
 def code(reader: Reader, at: int, locale: Locale) -> Match | None:

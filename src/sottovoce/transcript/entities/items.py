@@ -120,7 +120,7 @@ def _spoken(covered: Sequence[Word | Mark], kind: str, locale: Locale, speak: Sp
     sign: tuple[Word, Sequence[str]] | None = None  # the name of `€` before a number is said after it
     readings = _Readings(kind, locale, speak)
     said = speak([_CLOCK.sub(":", item.text) if kind == TIME else item.text for item in covered])
-    for item, words in zip(covered, said, strict=True):
+    for at, (item, words) in enumerate(zip(covered, said, strict=True)):
         scale = coin and tuple(words[:1]) == (item.text.lower(),) and len(words) > 1  # `$5 million`: million dollars
         coin = any(sign_ in item.text for sign_ in SIGNS)
         if isinstance(item, Mark) or not (scale or _is_written(item.text)):
@@ -128,7 +128,7 @@ def _spoken(covered: Sequence[Word | Mark], kind: str, locale: Locale, speak: Sp
             continue
         names = [locale.sign_names[one] for one in item.text if locale.code != "en" and one in locale.sign_names]
         texts = readings.of(item.text) or (*words, *names) or (item.text,)
-        if item.text in SIGNS and item is not covered[-1] and sign is None:
+        if item.text in SIGNS and sign is None and any(_is_written(other.text) for other in covered[at + 1 : at + 2]):
             sign = item, names or texts
             continue
         whole, after = (item, ()) if sign is None else (replace(item, start=sign[0].start), sign[1])

@@ -25,6 +25,7 @@ _ADDRESS = re.compile(
 )
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
 _PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{1,15}|\(\d{2,5}\)")
+_SPELLED = re.compile(r"[a-z]{0,4}\d(?:-[a-z\d])*(?:-\d)(?:-[a-z\d])*")
 _SERIAL = re.compile(r"[A-Z]{1,4}-\d{2,6}")
 """A code with a hyphen, unlike `COVID-19` and `mid-1990s`."""
 _HALF_DAY = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?([ap])\.?m\.?")
@@ -54,18 +55,26 @@ def literal(raw: str, text: str, locale: Locale) -> tuple[Piece, ...]:
         return (Piece(text=raw, kind="address"),) if "." in text and _ADDRESS.fullmatch(raw) else ()
     if not text.isascii() and not _ascii_digits(text):
         return (Piece(text=text, kind="code"),)
-    shapes = _shapes(locale.group, locale.decimal, locale.written_ordinal, locale.code)
-    for pattern, build in shapes:
+    if _SPELLED.fullmatch(text) and len(text.replace("-", "")) > 2:  # B7-4-9
+        return tuple(_sign(sign) for sign in text if sign != "-")
+    for pattern, build in _shapes(locale.group, locale.decimal, locale.written_ordinal, locale.code):
         match = pattern.fullmatch(text)
         if match and (pieces := build(match)):
             return pieces
+    return (Piece(text=raw, kind=_kind(raw, text)),)
+
+
+def _kind(raw: str, text: str) -> str:
+    """The kind of a word that is taken as it is."""
     if _ADDRESS.fullmatch(raw):
-        return (Piece(text=raw, kind="address"),)
-    if _SERIAL.fullmatch(raw):
-        return (Piece(text=raw, kind="code"),)
-    if _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text:
-        return (Piece(text=raw, kind="code"),)
-    return (Piece(text=raw, kind="other"),)
+        return "address"
+    code = _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text
+    return "code" if code or _SERIAL.fullmatch(raw) else "other"
+
+
+def _sign(sign: str) -> Piece:
+    """A letter or digit that was said by itself."""
+    return Piece(text=sign, kind="number", digits=sign) if sign.isdecimal() else Piece(text=sign)
 
 
 def _ascii_digits(text: str) -> bool:

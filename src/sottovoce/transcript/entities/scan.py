@@ -36,7 +36,10 @@ def _starters(locale: Locale) -> frozenset[str]:
         )
         names |= locale.repeats.keys() | numerals.hundred
         for pattern in locale.clock:
-            names |= set(pattern.words[0].split("|"))
+            for word in pattern.words:
+                names |= set(word.rstrip("?").split("|"))
+                if not word.endswith("?"):
+                    break
         found = _STARTERS[locale.code] = frozenset(names)
     return found
 

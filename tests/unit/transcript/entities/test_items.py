@@ -159,6 +159,32 @@ WORDS = [
     "uh",
     "we",
     "2nd",
+    "oh",
+    "double",
+    "dash",
+    "call",
+    "extension",
+    "plus",
+    "minus",
+    "to",
+    "b",
+    "street",
+    "hundred",
+    "million",
+    "point",
+    "room",
+    "2/3",
+    "(800)",
+    "555-1212",
+    "+44",
+    "4,896th",
+    "PZ-813",
+    "90210",
+    "12.5",
+    "$",
+    "€",
+    "anna",
+    "one",
 ]
 
 
@@ -169,7 +195,7 @@ def test_no_word_is_lost_and_a_second_time_changes_nothing(line: list[str]) -> N
     once = rewritten(items)
     assert rewritten(once) == once
     spoken = [part for item in once for part in (item.spoken if isinstance(item, Entity) else (item,))]
-    if not any(char.isdigit() for char in "".join(line)):
+    if not any(char.isdigit() or char in "$€" for char in "".join(line)):
         assert [part.text.casefold() for part in spoken] == [item.text.casefold() for item in items]
     for item in once:
         if isinstance(item, Entity):
@@ -187,3 +213,34 @@ def test_removed_disfluencies_change_no_other_word(line: list[str]) -> None:
     left = tags.remove_disfluencies(items, EN)
     assert [item.text.casefold() for item in left if isinstance(item, Word)] == kept
     assert all(isinstance(item, Word | Mark) for item in left)
+
+
+LINES = {
+    "de": "zwanzig fünfundzwanzig und euro cent uhr halb drei ersten mai komma punkt 20 3. € hundert tausend minus bis ähm",
+    "fr": "vingt et un euros centimes heures demi premier mai virgule point 20 000 € cent mille moins à deux tiers euh",
+    "es": "veinte y uno euros céntimos las tres media cuarto para mayo de coma punto 20 € ciento mil medio avos eh",
+    "pt": "vinte e um reais centavos às três meia do de maio vírgula ponto 20 R$ cem mil meio ahn",
+    "it": "venti e uno euro centesimi alle tre mezza primo maggio virgola punto 20 € cento mila mezzo ehm",
+    "nl": "twintig en een euro cent uur half drie eerste mei komma punt 20 € honderd duizend tot uhm",
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_word_is_lost_in_other_languages(data: st.DataObject) -> None:
+    code = data.draw(st.sampled_from(sorted(LINES)))
+    line = data.draw(st.lists(st.sampled_from(LINES[code].split()), max_size=12))
+    items = said(" ".join(line))
+
+    def read(words: Sequence[str]) -> list[Sequence[str]]:
+        return [ways[0] if ways else () for ways in verbalization.spoken(words, code)]
+
+    once = rewrite(items, pack(code), read)
+    assert rewrite(once, pack(code), read) == once
+    spoken = list(as_spoken(once))
+    if not any(sign.isdecimal() or sign in "€$" for sign in "".join(line)):
+        assert [part.text.casefold() for part in spoken] == [item.text.casefold() for item in items]
+    for item in once:
+        if isinstance(item, Entity):
+            assert (item.spoken[0].start, max(part.end for part in item.spoken)) == (item.start, item.end)
+            assert (item.written[0].start, item.written[-1].end) == (item.start, item.end)

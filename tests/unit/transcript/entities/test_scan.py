@@ -107,6 +107,12 @@ ENGLISH = [
     ("2 2/3", "2 2/3", "fraction"),
     ("4,896th", "4,896th", "ordinal"),
     ("PZ-8138", "PZ-8138", "alphanum"),
+    ("B7-4-9", "B749", "alphanum"),
+    ("2125550198", "(212) 555-0198", "telephone"),
+    ("800-5555-1212", "800-5555-1212", "telephone"),  # a digit too many was heard
+    ("card 4242 , 4242 , 4242 , 4242", "card 4242 4242 4242 4242", "credit card"),
+    ("call 800 , 555 , 1212", "call (800) 555-1212", "telephone"),
+    ("a quarter past three", "3:15", "time"),
     ("zip code 90210", "zip code 90210", "alphanum"),
     ("66679 tickets", "66,679 tickets", "cardinal"),
     ("5 m/s", "5 m/s", "measurement"),
@@ -155,6 +161,8 @@ def test_digits_up_to_ten_become_words() -> None:
 
 
 def test_context_decides() -> None:
+    assert written("the years 1990 , 1991 , 1992 , 1993")[0] == "the years 1990 , 1991 , 1992 , 1993"
+    assert written("this card has one , two , three options")[0] == "this card has one , two , three options"
     assert written("my number is 5,551,234")[0] == "my number is 555-1234"
     assert written("we sold 5,551,234")[0] == "we sold 5,551,234"
     assert written("twenty pounds of flour for twenty pounds")[0] == "20 lb of flour for £20"

@@ -102,9 +102,9 @@ _CLOCK = (
     ClockPattern(words=("H", "MM"), form="{h}:{mm}"),
     ClockPattern(words=("H",), form="{h}", needs_half_day=True),
     ClockPattern(words=("H", "o'clock"), form="{h} o'clock"),
-    ClockPattern(words=("quarter", "past|after", "H"), minute=15, form="{h}:{mm}"),
+    ClockPattern(words=("a?", "quarter", "past|after", "H"), minute=15, form="{h}:{mm}"),
     ClockPattern(words=("half", "past", "H"), minute=30, form="{h}:{mm}"),
-    ClockPattern(words=("quarter", "to|till|before", "H"), minute=-15, form="{h}:{mm}"),
+    ClockPattern(words=("a?", "quarter", "to|till|before", "H"), minute=-15, form="{h}:{mm}"),
     ClockPattern(
         words=("M", "minutes|minute|min|mins?", "past|after", "H"), minute=1, form="{h}:{mm}", needs_half_day=True
     ),
