@@ -15,6 +15,7 @@ _CARD, _AMEX = 16, 15
 _SOCIAL_SECURITY = 9
 _CARDS = words("card visa mastercard amex")
 _LONGEST_GROUP = 6  # digits
+_WHOLE_GROUPS = ((3, 7), (6, 4))  # 212-5550198, as an engine may write ten digits
 _LOCAL_GROUPS, _WITH_TRUNK = (3, 4), (1, 3, 3, 4)
 _LARGEST_SMALL = 999  # larger numbers are written with separators
 _STREET_NAME = 3  # words of a name, at most two, and the word for a street
@@ -66,7 +67,7 @@ def sequence(reader: Reader, at: int, locale: Locale) -> Match | None:
     plus = reader.word(at) in locale.plus
     start = at + plus
     found = _written_phone(reader, start, locale, plus=plus) or _paired_phone(reader, start, locale, plus=plus)
-    for crossing in _ways(reader, start) if found is None else ():
+    for crossing in (True, False) if found is None else ():
         run = _read(reader, start, locale, crossing=crossing)
         if run.steps < _LEAST or not run.digits or reader.word(run.end) in _continuations(locale):
             continue
@@ -168,7 +169,11 @@ def _read(reader: Reader, at: int, locale: Locale, *, crossing: bool = False) ->
 
 
 def _goes_on_after_comma(reader: Reader, at: int, locale: Locale) -> bool:
-    return _is_comma(reader, at) and _single(reader, at + 1, locale) is not None
+    if not _is_comma(reader, at):
+        return False
+    token = reader.at(at + 1)
+    written = token.kind == "number" and len(token.digits) == 1 and token.fraction is None
+    return written or _single(reader, at + 1, locale) is not None
 
 
 def _named_letter(reader: Reader, run: _Run, locale: Locale) -> _Step | None:
@@ -288,7 +293,7 @@ def _written_phone(reader: Reader, at: int, locale: Locale, *, plus: bool) -> Ma
 
 
 def _ways(reader: Reader, at: int) -> tuple[bool, ...]:
-    """The ways to read groups of digits: across commas first, if words before them say what they are."""
+    """The ways to read groups of digits: across commas first, if words before them say that they are not a list."""
     return (True, False) if _is_called(reader, at, _CALLED | _CARDS) else (False,)
 
 
@@ -346,6 +351,8 @@ def _is_group(reader: Reader, at: int, before: Sequence[str]) -> bool:
     if token.kind == "phone":
         return True
     if token.kind == "range":  # 292-7056 after (841)
+        if _parts(token.text) in _WHOLE_GROUPS:
+            return not before
         local = _parts(token.text) == _LOCAL_GROUPS
         return local and (bool(before) or token.text.startswith("555") or _is_called(reader, at))
     if token.kind != "number" or token.fraction is not None or token.grouped:

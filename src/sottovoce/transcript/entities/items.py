@@ -43,23 +43,31 @@ def entities(items: Sequence[Item], pack: LanguagePack, keep: Collection[str] = 
     return find(items, locale, keep=words, start=start)
 
 
-def rewrite(items: Sequence[Item], pack: LanguagePack, speak: Speak, keep: Collection[str] = ()) -> tuple[Item, ...]:
+def rewrite(
+    items: Sequence[Item],
+    pack: LanguagePack,
+    speak: Speak,
+    keep: Collection[str] = (),
+    before: Sequence[Item] = (),
+) -> tuple[Item, ...]:
     """*items* with an `Entity` for every span: the written form replaces the spoken words, and keeps their times.
 
     *speak* gives the spoken form of words that an engine wrote in digits; its words share the time of the written word.
-    Items of another speaker are never in one entity. Applying it again changes nothing.
+    Items of another speaker are never in one entity. *before*: items that were published before these and do not change; they
+    decide what the words after them are. Applying it again changes nothing.
     """
     locale = tables(pack.code)
     if locale is None:
         return tuple(items)
     made: list[Item] = []
-    for run in _runs(items):
-        at = 0
-        for span in entities(run, pack, keep).spans:
-            made += run[at : span.first]
-            made.append(_item(run, span, _opens(made), locale, speak))
+    for number, run in enumerate(_runs(items)):
+        known = [] if number else list(before)
+        line, at = [*known, *run], len(known)
+        for span in entities(line, pack, keep, len(known)).spans:
+            made += line[at : span.first]
+            made.append(_item(line, span, _opens(made or known), locale, speak))
             at = span.last
-        made += run[at:]
+        made += line[at:]
     return tuple(_without_double_dots(made))
 
 

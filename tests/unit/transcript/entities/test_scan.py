@@ -112,6 +112,8 @@ ENGLISH = [
     ("800-5555-1212", "800-5555-1212", "telephone"),  # a digit too many was heard
     ("card 4242 , 4242 , 4242 , 4242", "card 4242 4242 4242 4242", "credit card"),
     ("call 800 , 555 , 1212", "call (800) 555-1212", "telephone"),
+    ("2 , 1 , 2 , 5 , 5 , 5 , 0 , 1 , 9 , 8", "(212) 555-0198", "telephone"),
+    ("212-5550198", "(212) 555-0198", "telephone"),
     ("a quarter past three", "3:15", "time"),
     ("zip code 90210", "zip code 90210", "alphanum"),
     ("66679 tickets", "66,679 tickets", "cardinal"),
@@ -248,6 +250,7 @@ def test_custom_words_stay() -> None:
         ("on july", 1),
         ("twenty .", 2),
         ("call five five five", 0),
+        ("is 2 , 1 , 2 ,", 1),
     ],
 )
 def test_what_may_still_change(text: str, open_from: int) -> None:
