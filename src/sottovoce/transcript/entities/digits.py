@@ -321,7 +321,8 @@ def _in_groups(reader: Reader, at: int, locale: Locale, *, plus: bool, crossing:
         elif crossing and len("".join(groups)) == _CARD:
             break
     digits, lengths = "".join(groups), [len(group) for group in groups]
-    if (card := _card(digits)) and (len(card) == len(groups) or len(groups) == 1):
+    named = _is_called(reader, at, _CARDS)
+    if (card := _card(digits)) and (len(card) == len(groups) or len(groups) == 1 or named):
         return Match(end=end, entity_class=CREDIT_CARD, parts=card)
     if len(groups) == 1 and _parts(reader.at(at).text) == _SECURITY_GROUPS:
         return Match(end=end, entity_class=ALPHANUM, parts=(reader.at(at).text,))
@@ -359,7 +360,7 @@ def _is_group(reader: Reader, at: int, before: Sequence[str]) -> bool:
         return False
     if len(token.digits) == 1:  # 1 800-555-1212, 33 1 42 34 56 78
         return reader.at(at + 1).kind == "phone" or (len(before) == 1 and reader.at(at - 1).text.startswith("+"))
-    return 2 <= len(token.digits) <= _LONGEST_GROUP
+    return 2 <= len(token.digits) <= (_LONGEST_GROUP if not before else _CARD - sum(map(len, before)))
 
 
 def code(reader: Reader, at: int, locale: Locale) -> Match | None:
