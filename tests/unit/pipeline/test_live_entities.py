@@ -60,6 +60,10 @@ class Room:
         assert [word.text for word in placed[: len(committed)]] == [word.text for word in committed]
         return LiveHypothesis(words=tuple(placed))
 
+    def whole(self, audio: Floats, voiced: Sequence[object]) -> tuple[LiveWord, ...]:
+        """The words of a segment of the Agent API, which these sessions have none of."""
+        raise AssertionError(len(audio), voiced)
+
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
         return tuple(Word(text=word.text, start=word.start, end=word.end, language="en") for word in words)
 
@@ -80,7 +84,7 @@ def listen(text: str, **asked: Any) -> list[events.Event]:
     )  # fmt: skip
     channel = LiveChannel(parts, policy_of(request))
     channel.configure(policy_of(request), partials=True)  # as SetRecognitionConfig does
-    time = np.arange(room.words[-1].end + 2 * RATE, dtype=np.float32) / RATE
+    time = (np.arange(room.words[-1].end + 2 * RATE) / RATE).astype(np.float32)
     for at in range(0, len(time), STEP):
         channel.push(time[at : at + STEP])
         while channel.work():

@@ -180,7 +180,7 @@ class _Readings:
         self._fractions += 1
         if not below.isdecimal():
             return ()
-        names = [(name,) for name, value in numerals.denominators.items() if value == int(below)]
+        names: list[tuple[str, ...]] = [(name,) for name, value in numerals.denominators.items() if value == int(below)]
         if self._locale.code == "en" and not names:
             names = [name for name, value in numerals.ordinals.items() if value == int(below)]
             names += [(*name[:-1], name[-1] + "s") for name in names]

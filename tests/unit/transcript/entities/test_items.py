@@ -21,8 +21,8 @@ def speak(words: Sequence[str]) -> list[Sequence[str]]:
     return [ways[0] if ways else () for ways in verbalization.spoken(words, "en")]
 
 
-def rewritten(items: Sequence[Item], **more: tuple[str, ...]) -> tuple[Item, ...]:
-    return rewrite(items, EN, speak, **more)
+def rewritten(items: Sequence[Item], keep: tuple[str, ...] = ()) -> tuple[Item, ...]:
+    return rewrite(items, EN, speak, keep)
 
 
 def entity(items: Sequence[Item]) -> Entity:
