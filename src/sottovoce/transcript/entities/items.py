@@ -13,6 +13,7 @@ from sottovoce.transcript.entities.values import (
     CREDIT_CARD,
     ELECTRONIC,
     FRACTION,
+    MONEY,
     TELEPHONE,
     TIME,
     Found,
@@ -109,7 +110,7 @@ def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: S
     return Entity(
         text=span.text,
         entity_class=span.entity_class,
-        spoken=tuple(_spoken(covered, span.entity_class, locale, speak)),
+        spoken=tuple(_without_repeats(_spoken(covered, span.entity_class, locale, speak), span.entity_class)),
         written=tuple(_shared(whole, span.parts)),
         start=first.start,
         end=end,
@@ -142,6 +143,18 @@ def _spoken(covered: Sequence[Word | Mark], kind: str, locale: Locale, speak: Sp
         whole, after = (item, ()) if sign is None else (replace(item, start=sign[0].start), sign[1])
         yield from _shared(whole, (*texts, *after))
         sign = None
+
+
+def _without_repeats(spoken: Iterable[Word | Mark], kind: str) -> list[Word | Mark]:
+    """*spoken*; the second *cents* of `$25.50 cents` is not shown."""
+    found: list[Word | Mark] = []
+    for part in spoken:
+        last = found[-1] if found else None
+        if kind == MONEY and isinstance(part, Word) and isinstance(last, Word) and last.text == part.text.lower():
+            found[-1] = replace(last, end=part.end)
+        else:
+            found.append(part)
+    return found
 
 
 class _Readings:

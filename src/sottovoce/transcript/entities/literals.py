@@ -24,7 +24,7 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
-_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{1,15}|\(\d{2,5}\)")
+_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\d{1,4}(?:-\d{1,6}){2,}|\+\d{1,15}|\(\d{2,5}\)")
 _SPELLED = re.compile(r"[a-z]{0,4}\d(?:-[a-z\d])*(?:-\d)(?:-[a-z\d])*")
 _SERIAL = re.compile(r"[A-Z]{1,4}-\d{2,6}")
 """A code with a hyphen, unlike `COVID-19` and `mid-1990s`."""

@@ -59,7 +59,8 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
     if ranged := _range(reader, amount, coin, low, locale):
         return ranged
     if coin:
-        return _money(amount.end, amount, _currency(coin, locale), locale)
+        cents = reader.word(amount.end) in locale.minors and len(amount.fraction or "") == len("50")
+        return _money(amount.end + cents, amount, _currency(coin, locale), locale)
     if minor := _with_minor(reader, amount, locale):
         return minor
     if low and amount.integral and (length := reader.phrase(low.end, locale.half)):  # `dos metros y medio`

@@ -71,6 +71,12 @@ def test_fractions_are_read_as_fractions() -> None:
     assert " ".join(part.text for part in found.spoken) == "two and thirteen ninety sevenths"
 
 
+def test_cents_are_said_once() -> None:
+    found = entity(rewritten([w("$25.50", 0, 1), w("cents", 1, 2)]))
+    assert " ".join(part.text for part in found.spoken) == "twenty five dollars and fifty cents"
+    assert (found.text, found.spoken[-1].end, found.end) == ("$25.50", 32_000, 32_000)
+
+
 def test_a_sign_before_its_number_is_said_after_it() -> None:
     found = rewrite(
         [w("€", 0, 1), w("93", 1, 2)], pack("nl"), lambda texts: [["drieënnegentig"][: t.isdecimal()] for t in texts]

@@ -114,6 +114,8 @@ ENGLISH = [
     ("call 800 , 555 , 1212", "call (800) 555-1212", "telephone"),
     ("2 , 1 , 2 , 5 , 5 , 5 , 0 , 1 , 9 , 8", "(212) 555-0198", "telephone"),
     ("212-5550198", "(212) 555-0198", "telephone"),
+    ("2-12-55-5-0198", "(212) 555-0198", "telephone"),
+    ("$25.50 cents", "$25.50", "money"),
     ("a quarter past three", "3:15", "time"),
     ("zip code 90210", "zip code 90210", "alphanum"),
     ("66679 tickets", "66,679 tickets", "cardinal"),
