@@ -16,7 +16,7 @@ from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.policy import policy_of
 from sottovoce.request import AudioFormat, AudioType, LiveRequest, MaxDelayMode, Replacement
 from sottovoce.transcript.languages import pack
-from sottovoce.transcript.model import RATE, Entity, Item, Samples, Word
+from sottovoce.transcript.model import RATE, Entity, Item, Mark, Samples, Word
 
 Floats = NDArray[np.float32]
 STEP = RATE // 10  # samples that are sent at once
@@ -41,6 +41,7 @@ class Room:
     """The audio of a script: each sample is its own number in seconds, so that detector and engine know where they are."""
 
     words: list[LiveWord]
+    stops: bool = False  # each hypothesis ends with a full stop, as Whisper's do
     frame: Samples = 512
     heard: Samples = 0
     got: list[events.Event] = field(default_factory=list)
@@ -56,8 +57,12 @@ class Room:
         """The words whose beginning the engine has heard; the last may be cut."""
         start = round(float(audio[0]) * RATE)
         heard = [word for word in self.words if start <= word.start and word.start + PACE // 2 <= start + len(audio)]
+        if self.stops and heard:
+            heard[-1] = replace(heard[-1], text=heard[-1].text + ".")
         placed = [replace(word, start=word.start - start, end=min(word.end - start, len(audio))) for word in heard]
-        assert [word.text for word in placed[: len(committed)]] == [word.text for word in committed]
+        assert [word.text.strip(".") for word in placed[: len(committed)]] == [
+            word.text.strip(".") for word in committed
+        ]
         return LiveHypothesis(words=tuple(placed))
 
     def whole(self, audio: Floats, voiced: Sequence[object]) -> tuple[LiveWord, ...]:
@@ -65,14 +70,19 @@ class Room:
         raise AssertionError(len(audio), voiced)
 
     def items(self, words: Sequence[LiveWord]) -> tuple[Item, ...]:
-        return tuple(Word(text=word.text, start=word.start, end=word.end, language="en") for word in words)
+        found: list[Item] = []
+        for word in words:
+            found.append(Word(text=word.text.strip("."), start=word.start, end=word.end, language="en"))
+            if word.text.endswith("."):
+                found.append(Mark(text=".", at=word.end, ends_sentence=True, language="en"))
+        return tuple(found)
 
 
-def listen(text: str, **asked: Any) -> list[events.Event]:
+def listen(text: str, *, stops: bool = False, **asked: Any) -> list[events.Event]:
     """The events of a session in which *text* is said."""
     asked = {"enable_entities": True, "enable_partials": True, **asked}
     request = LiveRequest(language="en", audio=AudioFormat(type=AudioType.FILE), **asked)
-    room = Room(words=script(text))
+    room = Room(words=script(text), stops=stops)
 
     def failed(name: str, error: Exception) -> None:
         raise AssertionError(name) from error
@@ -107,14 +117,15 @@ PHONE = "please call eight hundred | five five five | one two one two as soon as
 MONEY = "they paid two hundred and fifty million three hundred and twelve thousand dollars for it in the end"
 
 
+@pytest.mark.parametrize("stops", [False, True])
 @pytest.mark.parametrize("max_delay", [0.7, 2.0, 4.0])
 @pytest.mark.parametrize(
     ("text", "written"),
     [(CARD, "4242 4242 4242 4242"), (PHONE, "(800) 555-1212"), (MONEY, "$250,312,000")],
     ids=["card", "phone", "money"],
 )
-def test_an_entity_is_in_one_final(text: str, written: str, max_delay: float) -> None:
-    got = listen(text, max_delay=max_delay)
+def test_an_entity_is_in_one_final(text: str, written: str, max_delay: float, stops: bool) -> None:
+    got = listen(text, max_delay=max_delay, stops=stops)
     assert [entity.text for entity in entities(got)] == [written]
     (entity,) = entities(got)
     said = [word.text for word in entity.spoken]

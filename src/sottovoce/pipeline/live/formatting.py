@@ -94,12 +94,18 @@ class LiveFormatter:
         return self._formatted(items, end)
 
     def whole(self, items: Sequence[Item], count: int) -> int:
-        """Return how many of the first *count* of *items* divide no entity, and none that may go on with the next words."""
+        """Return how many of the first *count* of *items* divide no entity, and none that may go on with the next words.
+
+        A mark at the end counts for nothing: Whisper ends each hypothesis with a full stop, and takes it back when speech goes on.
+        """
         words = [entry.content for entry in self._request.additional_vocab]
-        known = len(self._before)
-        found = entities([*self._before, *items], self._pack, words, known)
+        known, size = len(self._before), len(items)
+        while size and isinstance(items[size - 1], Mark):
+            size -= 1
+        found = entities([*self._before, *items[:size]], self._pack, words, known)
+        open_from = found.open_from - known
         divided = (span.first - known for span in found.spans if span.first - known < count < span.last - known)
-        return min(next(divided, count), found.open_from - known)
+        return min(next(divided, count), len(items) if open_from >= size else open_from)
 
     def _formatted(self, items: tuple[Item, ...], end: Samples) -> tuple[Item, ...]:
         scene = stages.StageContext(
