@@ -332,32 +332,96 @@ CLASSES: dict[str, Callable[[random.Random], Said]] = {
 
 # ── Italian and Dutch ──
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Foreign:
+    """How a language says and writes what the sentences need. Templates have `{n}` for a number, `{c}` for cents."""
+
+    frames: tuple[str, ...]
+    point: str
+    percent: str
+    percent_sign: str
+    money: str
+    coins: str
+    money_sign: str
+    months: tuple[str, ...]
+    time: str
+    time_shown: str
+
+
+_ITALIAN = (
+    "gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre",
+)  # fmt: skip
+_DUTCH = (
+    "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december",
+)  # fmt: skip
 _FOREIGN = {
-    "it": {"cardinal": ("abbiamo contato {} persone", "."), "percentage": ("circa {} per cento di loro", "\u00a0%"),
-           "money": ("costa {} euro oggi", "\u00a0€")},
-    "nl": {"cardinal": ("we telden {} mensen", "."), "percentage": ("ongeveer {} procent ervan", "%"),
-           "money": ("het kost {} euro vandaag", "€\u00a0")},
-}  # fmt: skip
+    "it": _Foreign(
+        frames=("abbiamo contato {}", "erano {} in tutto"),
+        point="virgola",
+        percent="{n} per cento",
+        percent_sign="{n}\u00a0%",
+        money="{n} euro",
+        coins="{n} euro e {c} centesimi",
+        money_sign="{n}\u00a0€",
+        months=_ITALIAN,
+        time="alle {n} e {c}",
+        time_shown="alle {n}:{c}",
+    ),
+    "nl": _Foreign(
+        frames=("we telden {}", "het waren er {} samen"),
+        point="komma",
+        percent="{n} procent",
+        percent_sign="{n}%",
+        money="{n} euro",
+        coins="{n} euro en {c} cent",
+        money_sign="€\u00a0{n}",
+        months=_DUTCH,
+        time="om {n} uur {c}",
+        time_shown="om {n}:{c} uur",
+    ),
+}
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", ".") if number > 9999 else str(number)
+
+
+def _foreign(dice: random.Random, language: str) -> dict[str, Said]:
+    """A sentence of each class."""
+    own = _FOREIGN[language]
+    number = dice.choice([dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(3000, 200_000)])
+    few, cents = dice.randrange(2, 100), dice.randrange(11, 60)
+    digit, hour, day = dice.randrange(1, 10), dice.randrange(2, 24), dice.randrange(2, 29)
+    month, year = dice.choice(own.months), dice.randrange(1910, 2000)
+    say = {value: _words(value, language) for value in (number, few, cents, digit, hour, day, year)}
+    decimal = f"{say[few]} {own.point} {say[digit]}", f"{few},{digit}"
+    coins = own.coins.format(n=say[few], c=say[cents]), own.money_sign.format(n=f"{few},{cents}")
+    said: dict[str, Said] = {
+        "cardinal": (say[number], _grouped(number)),
+        "decimal": decimal,
+        "percentage": dice.choice([
+            (own.percent.format(n=say[number]), own.percent_sign.format(n=_grouped(number))),
+            (own.percent.format(n=decimal[0]), own.percent_sign.format(n=decimal[1])),
+        ]),
+        "money": dice.choice([
+            (own.money.format(n=say[number]), own.money_sign.format(n=_grouped(number))), coins,
+        ]),
+        "date": (f"{say[day]} {month} {say[year]}", f"{day} {month} {year}"),
+        "time": (own.time.format(n=say[hour], c=say[cents]), own.time_shown.format(n=hour, c=cents)),
+    }  # fmt: skip
+    return {kind: _framed(dice, own.frames, pair) for kind, pair in said.items()}
 
 
 def _foreign_pairs(dice: random.Random, count: int) -> Iterator[Pair]:
-    for language, kinds in _FOREIGN.items():
-        for kind, (frame, sign) in kinds.items():
-            for _ in range(count):
-                number = dice.choice(
-                    [dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(3000, 200_000)]
-                )
-                digits = f"{number:,}".replace(",", ".") if number > 9999 else str(number)
-                shown = digits if kind == "cardinal" else digits + sign
-                if language == "nl" and kind == "money":
-                    shown = sign + digits
-                word = {"percentage": (" per cento", " procent"), "money": (" euro", " euro")}.get(kind, ("", ""))
-                written = frame.replace(word[0] if language == "it" else word[1], "", 1).format(shown)
-                yield Pair(language=language, kind=kind, spoken=frame.format(_words(number, language)), written=written)
+    for language in _FOREIGN:
+        for _ in range(count):
+            for kind, (spoken, written) in _foreign(dice, language).items():
+                yield Pair(language=language, kind=kind, spoken=spoken, written=written)
 
 
 def own_pairs(count: int) -> Iterator[Pair]:
-    """*count* English sentences of each class, and as many of three classes in Italian and Dutch; the same in every run."""
+    """*count* English sentences of each class, and as many of six classes in Italian and Dutch; the same in every run."""
     dice = random.Random(SEED)
     for kind, make in CLASSES.items():
         for _ in range(count):

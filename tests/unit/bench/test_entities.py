@@ -21,7 +21,7 @@ def of(kind: str) -> list[Pair]:
 def test_every_sentence_is_written_as_expected() -> None:
     report = measure(PAIRS, classes=True)
     assert (report["wrong"], report["wrong_class"], report["bad_times"]) == ([], 0, 0)
-    assert len(PAIRS) == COUNT * (len(CLASSES) + 6)
+    assert len(PAIRS) == COUNT * (len(CLASSES) + 12)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
