@@ -23,7 +23,7 @@ _ADDRESS = re.compile(
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|ai|dev|app|co\.uk|ac\.uk|org\.uk|uk|de|eu|fr|es|it|nl|pt|br)(?:/\S*)?",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(?:\d{2}|\d{4})|\d{4}-\d{2}-\d{2}")
 _PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\d{1,4}(?:-\d{1,6}){2,}|\+\d{1,15}|\(\d{2,5}\)")
 _SPELLED = re.compile(r"[a-z]{0,4}\d(?:-[a-z\d])*(?:-\d)(?:-[a-z\d])*")
 _SERIAL = re.compile(r"[A-Z]{1,4}-\d{2,6}")
@@ -120,6 +120,10 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
     def ordered(match: re.Match[str]) -> tuple[Piece, ...]:
         return (_of("ordinal", match[0], "".join(sign for sign in match[1] if sign.isdecimal())),)
 
+    def dated(match: re.Match[str]) -> tuple[Piece, ...]:
+        low, high = sorted(int(part) for part in (match[1] or 1, match[3] or 1))
+        return (_of("date", match[0]),) if 0 < low <= 12 and high <= 31 else ()
+
     clock_signs = "[:h.]" if code in {"fr", "pt"} else "[:]"
     return (
         (_IP, lambda m: (_of("address", m[0]),)),
@@ -128,7 +132,7 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
         (_HALF_DAY, half_day),
         (re.compile(rf"(\d{{1,2}}){clock_signs}(\d{{2}})"), lambda m: (_of("clock", m[0], m[1], m[2]),)),
         (re.compile(rf"((?:\d{{1,3}}(?:{groups}\d{{3}})+)|\d{{1,6}}){ordinal or 'th'}"), ordered),
-        (_DATE, lambda m: (_of("date", m[0]),)),
+        (_DATE, dated),
         (_FRACTION, lambda m: (_of("fraction", m[0], m[1], m[2]),)),
         (re.compile(rf"(?P<low>{number})[-–](?P<high>{number})(?P<after>%|{signs})?"), ranged),
         (_PHONE, lambda m: (_of("phone", m[0], "".join(sign for sign in m[0] if sign.isdecimal())),)),

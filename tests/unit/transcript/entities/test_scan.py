@@ -150,6 +150,8 @@ def test_every_class_of_the_contract_is_found() -> None:
         "six foot five",
         "zero",
         "one in a million",
+        "33-4-692",
+        "33-40-69",
         "the dot com bubble",
         "one dot two dot three dot four dot five",
     ],
