@@ -114,13 +114,19 @@ def year(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
     """A year beside a month: in pairs, as a number, or in four digits."""
     token = reader.at(at)
     if token.kind == "number" and len(token.digits) == 4 and token.fraction is None:
-        return token.digits, at + 1
+        rest = _day(reader, at + 2, locale, ordinals=False) if _is_thousand_and(reader, at, locale) else None
+        return (str(int(token.digits) + int(rest[0])), rest[1]) if rest else (token.digits, at + 1)
     if found := _paired(reader, at, locale, first=1):
         return found
     count = numbers.cardinal(reader, at, locale.numerals)
     if count and count.integral and 1000 <= count.whole < 2100:
         return str(count.whole), count.end
     return None
+
+
+def _is_thousand_and(reader: Reader, at: int, locale: Locale) -> bool:
+    """True for `2000 and`, as an engine writes two thousand and twelve when it hears a part of it first."""
+    return locale.paired_years and reader.at(at).digits == "2000" and reader.word(at + 1) in locale.numerals.joiners
 
 
 def _paired(reader: Reader, at: int, locale: Locale, first: int = _CENTURY_FIRST) -> tuple[str, int] | None:

@@ -93,6 +93,7 @@ ENGLISH = [
     ("5pm", "5 p.m.", "time"),
     ("July 25th , 2012", "July 25th 2012", "date"),
     ("July 25 , 2012", "July 25th 2012", "date"),
+    ("July 25th , 2000 and 12", "July 25th 2012", "date"),
     ("11.40 a.m.", "11:40 a.m.", "time"),
     ("60 km/h", "60 km/h", "measurement"),
     ("1990s", "1990s", "date"),
