@@ -8,12 +8,11 @@ a dependency. JSON goes to standard output. Exit code 1: an aim is missed; 2: no
 *digits*: the digits of the result are those of the pair, in order. *exact*: the texts are equal apart from capitals, blanks,
 separators between thousands, a leading zero of an hour, and superscripts (NFKC).
 
-In order: pairs; sentences of our own; the two methods; the score; the report.
+In order: pairs; the two methods; the score; the report. The sentences are those of `bench.entity_sentences`.
 """
 
 import argparse
 import json
-import random
 import re
 import sys
 import time
@@ -26,28 +25,18 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.entity_sentences import Pair, own_pairs
 from sottovoce.transcript import verbalization
 from sottovoce.transcript.entities.items import rewrite
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE, Entity, Item, Mark, Word
-from sottovoce.transcript.verbalization.number_words import named
 
 LANGUAGES = ("en", "de", "fr", "es", "pt")
 AIMS = {"digits": 0.92, "exact": 0.80}
 """Shares of the scored English pairs that must be right."""
 _MARKS = frozenset(",.?!")
 _SPEECH, _PAUSE = RATE * 3 // 10, RATE // 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """A *spoken* text of *language* and how it is *written*; *kind* is the class of the source."""
-
-    language: str
-    kind: str
-    spoken: str
-    written: str
 
 
 # ── pairs of the shared folder ──
@@ -105,197 +94,6 @@ _BROKEN: tuple[tuple[str, str, Callable[[Pair], object], str], ...] = (
     ),
 )
 """Class, languages (all if empty), test, and reason."""
-
-
-# ── sentences of our own ──
-
-
-def _words(number: int, language: str = "en") -> str:
-    return " ".join(named(number, language))
-
-
-def _ordinal(number: int) -> str:
-    return " ".join(named(number, "en", "ordinal"))
-
-
-def _suffixed(number: int) -> str:
-    teen = number % 100 in range(11, 14)
-    return f"{number:,}" + ("th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
-
-
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_UNITS = {
-    "kilometers": "km",
-    "kilograms": "kg",
-    "miles per hour": "mph",
-    "square meters": "m²",
-    "gigabytes": "GB",
-    "watts": "W",
-}
-_NAMES = ["anna", "peter", "info", "robert", "susan", "office"]
-_HOSTS = ["example", "acme", "northwind", "contoso", "fabrikam"]
-
-
-def _spell(digits: str) -> str:
-    return " ".join(_DIGITS[int(digit)] for digit in digits)
-
-
-def _random_digits(dice: random.Random, length: int) -> str:
-    return "".join(str(dice.randrange(10)) for _ in range(length))
-
-
-def _cardinal(dice: random.Random) -> tuple[str, str]:
-    number = dice.choice([dice.randrange(11, 100), dice.randrange(100, 10_000), dice.randrange(10_000, 1_000_000)])
-    number = number + 1 if 1100 <= number < 2100 else number
-    spoken = _words(number)
-    if 2001 <= number < 2100:
-        return _cardinal(dice)
-    return f"we counted {spoken} people", f"we counted {number:,} people"
-
-
-def _decimal(dice: random.Random) -> tuple[str, str]:
-    whole, rest = dice.randrange(0, 200), _random_digits(dice, dice.randrange(1, 4))
-    return f"it is {_words(whole)} point {_spell(rest)} on average", f"it is {whole}.{rest} on average"
-
-
-def _fraction(dice: random.Random) -> tuple[str, str]:
-    below = dice.randrange(11, 20)
-    above = dice.randrange(2, 11)
-    return f"about {_words(above)} {_ordinal(below)}s of it", f"about {above}/{below} of it"
-
-
-def _ordinals(dice: random.Random) -> tuple[str, str]:
-    number = dice.choice([dice.randrange(11, 100), dice.randrange(100, 1000)])
-    return f"on the {_ordinal(number)} attempt", f"on the {_suffixed(number)} attempt"
-
-
-def _money(dice: random.Random) -> tuple[str, str]:
-    word, sign = dice.choice([("dollars", "$"), ("euros", "€"), ("pounds", "£")])
-    number, cents = dice.randrange(2, 5000), dice.randrange(11, 100)
-    if dice.random() < 0.3 and word == "dollars":
-        return (
-            f"it costs {_words(number)} dollars and {_words(cents)} cents today",
-            f"it costs ${number:,}.{cents} today",
-        )
-    if dice.random() < 0.3:
-        return f"it costs {_words(number)} million {word} today", f"it costs {sign}{number:,} million today"
-    return f"it costs {_words(number)} {word} today", f"it costs {sign}{number:,} today"
-
-
-def _percentage(dice: random.Random) -> tuple[str, str]:
-    number = dice.randrange(1, 200)
-    word = dice.choice(["percent", "per cent"])
-    return f"nearly {_words(number)} {word} of them", f"nearly {number}% of them"
-
-
-def _date(dice: random.Random) -> tuple[str, str]:
-    day, month, year = dice.randrange(1, 29), dice.choice(_MONTHS), dice.randrange(1910, 2000)
-    spoken_year = f"{_words(year // 100)} {_words(year % 100)}" if year % 100 > 9 else _words(year)
-    if dice.random() < 0.5:
-        return f"born on {month.lower()} {_ordinal(day)} {spoken_year}", f"born on {month} {_suffixed(day)} {year}"
-    return (
-        f"born on the {_ordinal(day)} of {month.lower()} {spoken_year}",
-        f"born on the {_suffixed(day)} of {month} {year}",
-    )
-
-
-def _time(dice: random.Random) -> tuple[str, str]:
-    hour, minute, half = dice.randrange(1, 13), dice.randrange(0, 60), dice.choice("ap")
-    said = "" if not minute else f" oh {_words(minute)}" if minute < 10 else f" {_words(minute)}"
-    shown = f"{hour}:{minute:02d}" if minute else str(hour)
-    return f"it starts at {_words(hour)}{said} {half} m today", f"it starts at {shown} {half}.m. today"
-
-
-def _span(dice: random.Random) -> tuple[str, str]:
-    low = dice.randrange(11, 50)
-    high = low + dice.randrange(1, 50)
-    if dice.random() < 0.5:
-        return f"between us {_words(low)} to {_words(high)} percent", f"between us {low} to {high}%"
-    return f"it costs {_words(low)} to {_words(high)} dollars", f"it costs {low} to ${high}"
-
-
-def _card(dice: random.Random) -> tuple[str, str]:
-    digits = _random_digits(dice, 16)
-    shown = " ".join(digits[at : at + 4] for at in range(0, 16, 4))
-    return f"my card is {_spell(digits)} please", f"my card is {shown} please"
-
-
-def _phone(dice: random.Random) -> tuple[str, str]:
-    digits = str(dice.randrange(2, 10)) + _random_digits(dice, 9)
-    return f"call {_spell(digits)} now", f"call ({digits[:3]}) {digits[3:6]}-{digits[6:]} now"
-
-
-def _electronic(dice: random.Random) -> tuple[str, str]:
-    name, host, domain = dice.choice(_NAMES), dice.choice(_HOSTS), dice.choice(["com", "org", "net"])
-    if dice.random() < 0.5:
-        other = dice.choice(_NAMES)
-        return (
-            f"write to {name} dot {other} at {host} dot {domain} today",
-            f"write to {name}.{other}@{host}.{domain} today",
-        )
-    return f"go to w w w dot {host} dot {domain} today", f"go to www.{host}.{domain} today"
-
-
-def _measurement(dice: random.Random) -> tuple[str, str]:
-    unit, symbol = dice.choice(list(_UNITS.items()))
-    number = dice.randrange(2, 5000)
-    return f"it has {_words(number)} {unit} in all", f"it has {number:,} {symbol} in all"
-
-
-def _alphanum(dice: random.Random) -> tuple[str, str]:
-    letters = "".join(dice.choice("BCDFGHKMPQRSTVXZ") for _ in range(2))
-    digits = _random_digits(dice, dice.randrange(2, 5))
-    return f"the code is {' '.join(letters.lower())} {_spell(digits)} thanks", f"the code is {letters}{digits} thanks"
-
-
-CLASSES: dict[str, Callable[[random.Random], tuple[str, str]]] = {
-    "alphanum": _alphanum, "cardinal": _cardinal, "decimal": _decimal, "fraction": _fraction, "ordinal": _ordinals,
-    "money": _money, "percentage": _percentage, "date": _date, "time": _time, "span": _span, "credit card": _card,
-    "telephone": _phone, "electronic": _electronic, "measurement": _measurement,
-}  # fmt: skip
-
-_FOREIGN = {
-    "it": {"cardinal": ("abbiamo contato {} persone", "."), "percentage": ("circa {} per cento di loro", "\u00a0%"),
-           "money": ("costa {} euro oggi", "\u00a0€")},
-    "nl": {"cardinal": ("we telden {} mensen", "."), "percentage": ("ongeveer {} procent ervan", "%"),
-           "money": ("het kost {} euro vandaag", "€\u00a0")},
-}  # fmt: skip
-
-
-def own_pairs(count: int) -> Iterator[Pair]:
-    """*count* English sentences of each class, and as many of three classes in Italian and Dutch; the same in every run."""
-    dice = random.Random(23)
-    for kind, make in CLASSES.items():
-        for _ in range(count):
-            spoken, written = make(dice)
-            yield Pair(language="en", kind=kind, spoken=spoken, written=written)
-    for language, kinds in _FOREIGN.items():
-        for kind, (frame, sign) in kinds.items():
-            for _ in range(count):
-                number = dice.choice(
-                    [dice.randrange(11, 100), dice.randrange(100, 1000), dice.randrange(3000, 200_000)]
-                )
-                digits = f"{number:,}".replace(",", ".") if number > 9999 else str(number)
-                shown = digits if kind == "cardinal" else digits + sign
-                if language == "nl" and kind == "money":
-                    shown = sign + digits
-                word = {"percentage": (" per cento", " procent"), "money": (" euro", " euro")}.get(kind, ("", ""))
-                written = frame.format("{}" + "").replace(word[0] if language == "it" else word[1], "", 1).format(shown)
-                yield Pair(language=language, kind=kind, spoken=frame.format(_words(number, language)), written=written)
 
 
 # ── the two methods ──

@@ -54,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def done(site: Site, demo: Path) -> dict[str, Any]:
     """A transcription job that is done, and the answer that made it."""
-    made = site.post(demo, model="en-US", meta="Project X", notification="none")
+    made = site.post(demo, model="en-US", meta="Project X", notification="none", diarization="none")  # the name of V2
     return {**site.ended(made["id"]), "made": made}
 
 
@@ -467,7 +467,9 @@ def test_a_job_of_v1_is_one_of_v2(site: Site, done: dict[str, Any]) -> None:
         listed = [each["id"] for each in client.get("/v2/jobs").json()["jobs"]]
         text = client.get(f"/v2/jobs/{job_id}/transcript", params={"format": "txt"}).text
         whole = client.get(f"/v2/jobs/{job_id}/transcript").json()
+        log = client.get(f"/v2/jobs/{job_id}/log").text
     assert job_id in listed
+    assert "the form field 'diarization' is unknown and has no effect; the nearest known name is 'diarisation'" in log
     assert (job["status"], job["data_name"], job["duration"]) == ("done", done["name"], done["duration"])
     assert job["config"] == {
         "type": "transcription",

@@ -40,6 +40,15 @@ def told_by_command(demo):
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def told_of_numbers():
+    """What the command says of spoken numbers, with entities."""
+    numbers = SILENCE.with_name("numbers.flac")
+    options = ("--engine", "pocketsphinx", "--entities", "--locale", "en-GB", "--format", "json")
+    done = prefork.run("transcribe", *options, str(numbers))
+    return json.loads(done.stdout)
+
+
 def test_the_demo_sample_is_transcribed(server, job_id, demo_text):
     assert server.job(job_id)["status"] == "done"
     assert words(server.transcript(job_id, "txt")) == words(demo_text)
@@ -47,6 +56,28 @@ def test_the_demo_sample_is_transcribed(server, job_id, demo_text):
 
 def test_service_and_command_line_hear_the_same(server, job_id, told_by_command):
     assert told_by_command["results"] == server.transcript(job_id)["results"]
+
+
+def test_numbers_are_written_and_shown_as_entities(told_of_numbers):
+    """Spoken numbers, in real audio: class, spoken and written form, and times inside the audio (contract §7.4)."""
+    results = told_of_numbers["results"]
+    entities = [item for item in results if item["type"] == "entity"]
+    assert [(item["entity_class"], item["alternatives"][0]["content"]) for item in entities] == [
+        ("date", "1984"),
+        ("money", "$5"),
+        ("cardinal", "250"),
+        ("date", "May 3rd"),
+    ]
+    spoken = [" ".join(part["alternatives"][0]["content"] for part in item["spoken_form"]) for item in entities]
+    assert spoken == ["nineteen eighty four", "five dollars", "two hundred fifty", "may third"]
+    for item in entities:
+        for form in item["spoken_form"], item["written_form"]:
+            times = [time for part in form for time in (part["start_time"], part["end_time"])]
+            assert times == sorted(times)
+            assert (times[0], times[-1]) == (item["start_time"], item["end_time"])
+    times = [time for item in results for time in (item["start_time"], item["end_time"])]
+    assert times == sorted(times)
+    assert times[-1] <= told_of_numbers["job"]["duration"]
 
 
 def test_the_log_shows_which_engine_ran_and_why(server, job_id):

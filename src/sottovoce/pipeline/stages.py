@@ -26,6 +26,7 @@ class StageContext:
     end: Samples
     punctuated: bool  # the engine's items already have punctuation and capitals
     rules: replacements.Rules
+    before: tuple[Item, ...] = ()  # items of the channel that were published before, in a live session
 
     @property
     def custom_words(self) -> frozenset[str]:
@@ -55,7 +56,7 @@ def _entities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:
     def speak(texts: Sequence[str]) -> list[Sequence[str]]:
         return [ways[0] if ways else () for ways in verbalization.spoken(texts, scene.pack.code)]
 
-    return entities.rewrite(items, scene.pack, speak, scene.custom_words)
+    return entities.rewrite(items, scene.pack, speak, scene.custom_words, scene.before)
 
 
 def _profanities(items: tuple[Item, ...], scene: StageContext) -> tuple[Item, ...]:

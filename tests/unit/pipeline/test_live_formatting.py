@@ -50,3 +50,15 @@ def test_an_entity_is_not_divided() -> None:
     assert live.whole(words, 7) == 2, "more words may follow the dollars"
     assert live.whole((*words, *said("today we went")), 9) == 9
     assert live.whole(tuple(said("hello there")), 2) == 2
+    assert live.whole(tuple(said("hello there .")), 3) == 3
+    assert live.whole(tuple(said("call 850 5551 .")), 3) == 1, "the full stop is taken back when speech goes on"
+
+
+def test_the_words_of_finals_before_decide() -> None:
+    live = formatter()
+    words = tuple(said("seven three one two two three four"))
+    assert [item.text for item in live.partial(words, 1_000_000)] == ["7312234"]
+    live.final(tuple(said("my number is")), 1_000_000, closing=False)
+    assert live.whole(words, 3) == 0
+    assert [item.text for item in live.partial(words, 1_000_000)] == ["731-2234"]
+    assert [item.text for item in live.final(words, 1_000_000, closing=True)] == ["731-2234"]

@@ -139,3 +139,36 @@ def test_removal_in_other_languages(code: str, before: str, after: str) -> None:
 )
 def test_no_profanity_where_there_is_none(text: str) -> None:
     assert not any(getattr(item, "tags", ()) for item in tag_profanities(said(text), EN))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "tagged"),
+    [
+        ("en", "that bastard's bullshitting motherfuckers", ["bastard's", "bullshitting", "motherfuckers"]),
+        ("es", "Jodió al maricón , chíngate", ["Jodió", "maricón", "chíngate"]),
+        ("it", "che cazzata , stronzi incazzati", ["cazzata", "stronzi", "incazzati"]),
+        ("es", "la disputa del diputado sobre la zorra y la hostia", []),
+        ("it", "la guerra di Troia , il culto e la merenda", []),
+        ("en", "Dick Cheney and Sussex cocktails , an assessment of Middlesex , the pussy willow , shiitake", []),
+    ],
+)
+def test_inflections_are_tagged_and_other_words_are_not(code: str, text: str, tagged: list[str]) -> None:
+    items = tag_profanities(said(text), pack(code))
+    assert [item.text for item in items if getattr(item, "tags", ())] == tagged
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("de", "das ist eh klar"),
+        ("fr", "bah oui , ah bon"),
+        ("it", "eh già , boh"),
+        ("pt", "um homem"),
+        ("es", "este hombre , pues sí"),
+        ("ru", "да ну"),
+        ("ar", "اه طبعا"),
+        ("nl", "zo , nou ja"),
+    ],
+)
+def test_words_with_a_meaning_are_no_disfluencies(code: str, text: str) -> None:
+    assert not any(getattr(item, "tags", ()) for item in tag_disfluencies(said(text), pack(code)))

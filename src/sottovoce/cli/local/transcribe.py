@@ -42,6 +42,12 @@ class FormatName(click.ParamType[str]):
 )
 @click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
 @click.option("--diarization", type=click.Choice(["none", "channel", "speaker"]), default="none", show_default=True)
+@click.option("--entities", is_flag=True, help="In JSON: numbers, money, dates … as entities with their spoken form.")
+@click.option(
+    "--locale",
+    type=click.Choice(["en-GB", "en-US", "en-AU", "cmn-Hans", "cmn-Hant"]),
+    help="Spelling of English, or script of Mandarin.",
+)
 @click.option("--engine", help=ENGINE_HELP)
 @click.option(
     "--model", help="Name of the model, for either operating point (SOTTOVOCE_STANDARD_MODEL; the best installed one)."
@@ -59,6 +65,8 @@ def transcribe(
     language: str | None,
     operating_point: str,
     diarization: str,
+    entities: bool,
+    locale: str | None,
     model: str | None,
     track: int | None,
     **flags: object,
@@ -70,9 +78,16 @@ def transcribe(
     settings = settings_of(**flags, standard_model=model, enhanced_model=model)
     link_bundled(settings)
     point = OperatingPoint(operating_point)
-    chooser = _EngineChooser(language, point)
+    chooser = _EngineChooser(language or (locale.partition("-")[0] if locale else None), point)
     with friendly_errors(), local_pool(settings, chooser) as (pool, key, offers):
-        options = {"language": chooser.language, "operating_point": operating_point, "diarization": diarization}
+        options: dict[str, Any] = {
+            "language": chooser.language,
+            "operating_point": operating_point,
+            "diarization": diarization,
+            "enable_entities": entities,
+        }
+        if locale:
+            options["output_locale"] = locale
         config = {"type": "transcription", "transcription_config": options}
         for path in files:
             _transcribe_one(pool, key, path, config, offers=offers, track=track, shape=shape, headed=len(files) > 1)

@@ -19,8 +19,9 @@ from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import (
     BEHIND_STEP,
     DEAF,
+    DIGITS,
     EDGE,
-    ENTITY,
+    ENTITY_MOST,
     LARGEST_STEP,
     LEAST,
     PREROLL,
@@ -43,7 +44,7 @@ ONSET = 0.5
 SPEECH = 0.35
 """Speech probability from which an utterance goes on."""
 _FORCED_SILENCE: Samples = RATE // 4  # speech this close before a forced end goes on after it
-_OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit is closed
+_OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit and the delay of finals is closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +175,20 @@ class LiveChannel:
             self._beat()
             return False
         silence = self._judged - self._last_speech
-        if silence >= self._policy.silence:
+        if silence >= self._closing_silence():
             self._close(min(self._judged, self._last_speech + PREROLL))
             return True
         if self._judged - self._last_decode >= self._step() and self._judged - self._window.start >= LEAST:
             self._decode()
             return True
         return False
+
+    def _closing_silence(self) -> Samples:
+        """The silence that ends the utterance."""
+        policy = self._policy
+        if policy.flexible and self._open and finals.is_number(self._open[-1].text):
+            return max(policy.silence, min(DIGITS, policy.utterance or DIGITS))
+        return policy.silence
 
     def _step(self) -> Samples:
         """The audio between two decodes: longer when decodes take long, and when much audio waits."""
@@ -253,11 +261,11 @@ class LiveChannel:
         self._show()
         if window.trim(newest, self._policy.window):
             self._buffer.forget(window.start)
-        elif newest - window.start > self._policy.window + _OVERLONG:
+        elif newest - window.start > self._policy.window + self._policy.max_delay + _OVERLONG:
             self._close(newest)
 
     def _whole(self, words: Sequence[LiveWord], count: int, newest: Samples) -> int:
-        """Return *count* without an entity at its end that may go on, which waits for at most `ENTITY` longer (flexible mode)."""
+        """Return *count* without an entity at its end that may go on, which waits for its last word (flexible mode)."""
         if not count or not self._policy.flexible:
             return count
         items: list[Item] = []
@@ -267,7 +275,7 @@ class LiveChannel:
             ends.append(len(items))
         kept = self._parts.formatter.whole(items, ends[count - 1])
         whole = sum(end <= kept for end in ends[:count])
-        if whole < count and newest - words[whole].end >= self._policy.max_delay + ENTITY - RATE // 2:
+        if whole < count and newest - words[whole].end >= self._policy.max_delay + ENTITY_MOST:
             return count
         return whole
 

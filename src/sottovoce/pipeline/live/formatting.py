@@ -1,6 +1,7 @@
 """The items of live finals and partials: the formatting stages of batch, and marks and capitals for engines that set none.
 
-Each final is formatted by itself, so a rule for several words applies only to words that become final together.
+Each final is formatted by itself, so a rule for several words applies only to words that become final together. The rules of
+entities see the words of the finals before.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from sottovoce.transcript import replacements
 from sottovoce.transcript.entities.items import as_words, entities
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import Entity, Item, Mark, Samples, Word
+
+_BEFORE = 8  # final items that the rules of entities see before the next ones: `my number is`
 
 
 def as_batch(request: LiveRequest) -> TranscriptionRequest:
@@ -48,6 +51,7 @@ class LiveFormatter:
         self.volume = volume
         self._failed = failed
         self._opens = True  # the next word begins a sentence
+        self._before: tuple[Item, ...] = ()  # the newest final items, as the engine returned them
         self.configure(request)
 
     def configure(self, request: LiveRequest) -> None:
@@ -62,6 +66,7 @@ class LiveFormatter:
             if closing and items and not self._opens:
                 items = (*items, self._stop(items[-1]))
         formatted = self._formatted(items, end)
+        self._before = (*self._before, *items)[-_BEFORE:]
         for item in formatted:
             self._opens = item.ends_sentence if isinstance(item, Mark) else False
         if closing:
@@ -89,14 +94,23 @@ class LiveFormatter:
         return self._formatted(items, end)
 
     def whole(self, items: Sequence[Item], count: int) -> int:
-        """Return how many of the first *count* of *items* divide no entity, and none that may go on with the next words."""
+        """Return how many of the first *count* of *items* divide no entity, and none that may go on with the next words.
+
+        A mark at the end counts for nothing: Whisper ends each hypothesis with a full stop, and takes it back when speech goes on.
+        """
         words = [entry.content for entry in self._request.additional_vocab]
-        found = entities(items, self._pack, words)
-        divided = (span.first for span in found.spans if span.first < count < span.last)
-        return min(next(divided, count), found.open_from)
+        known, size = len(self._before), len(items)
+        while size and isinstance(items[size - 1], Mark):
+            size -= 1
+        found = entities([*self._before, *items[:size]], self._pack, words, known)
+        open_from = found.open_from - known
+        divided = (span.first - known for span in found.spans if span.first - known < count < span.last - known)
+        return min(next(divided, count), len(items) if open_from >= size else open_from)
 
     def _formatted(self, items: tuple[Item, ...], end: Samples) -> tuple[Item, ...]:
-        scene = stages.StageContext(request=self._request, pack=self._pack, end=end, punctuated=True, rules=self._rules)
+        scene = stages.StageContext(
+            request=self._request, pack=self._pack, end=end, punctuated=True, rules=self._rules, before=self._before
+        )
         found = stages.run_stages(items, scene, self._failed)
         if not self._request.enable_entities:
             found = tuple(as_words(found))

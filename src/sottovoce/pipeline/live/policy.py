@@ -34,7 +34,14 @@ UNHEARD: Samples = 3 * RATE // 5
 """Speech (0.6 s) after the last word of an utterance that is decoded again; the detector hears speech some tenths longer."""
 
 ENTITY: Samples = 3 * RATE // 2
-"""Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`."""
+"""Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`, without tables of entities."""
+
+ENTITY_MOST: Samples = 10 * RATE
+"""Additional time (10 s) that an entity may wait for its last word in `flexible` mode: the 16 digits of a card take 8 s. With
+`max_delay` it is less than the longest window, whose end makes everything final."""
+
+DIGITS: Samples = RATE
+"""Pause (1 s) that ends an utterance after a number in `flexible` mode: people pause between the groups of a telephone number."""
 
 LARGEST_STEP: Samples = RATE
 """Most audio (1 s) between two decodes when decodes take longer than planned."""

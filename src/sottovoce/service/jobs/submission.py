@@ -70,6 +70,7 @@ class Submission:
     text: SubmittedText | None = None  # the uploaded text of an alignment
     idempotency_key: str | None = None
     legacy: bytes | None = None  # the V1 request; None for V2
+    unknown_fields: tuple[str, ...] = ()  # a sentence for each field of a V1 form that has no effect
     keep_ms: int | None = None  # retention after the job's end that the caller asks for
     app: str | None = None  # the application that calls
 
@@ -81,8 +82,8 @@ class Submission:
         )
 
     def unknown_members(self) -> list[str]:
-        """A sentence for each member of the config that has no effect; V1 has no config."""
-        return [] if self.legacy is not None else unknown_members(self.config)
+        """A sentence for each member of the config, or field of the V1 form, that has no effect."""
+        return list(self.unknown_fields) if self.legacy is not None else unknown_members(self.config)
 
     @property
     def empty(self) -> bool:

@@ -63,7 +63,7 @@ class _Said:
 
 
 def _pattern(reader: Reader, at: int, pattern: ClockPattern, locale: Locale) -> Match | None:
-    said = _Said(minute=pattern.minute, end=at)
+    said = _Said(hour=pattern.hour, minute=pattern.minute, end=at)
     if not all(_slot(reader, said, word, locale, before=pattern.minute < 0) for word in pattern.words):
         return None
     half_day = _half_day(reader, said.end, locale)[0]
@@ -75,10 +75,12 @@ def _pattern(reader: Reader, at: int, pattern: ClockPattern, locale: Locale) -> 
         return None
     hour, minute = said.hour, said.minute
     if minute < 0:
-        hour, minute = (hour - 1) % (_HALF_DAY if hour <= _HALF_DAY else _HOURS) or _HALF_DAY, minute + _MINUTES
+        hours = _HALF_DAY if 0 < hour <= _HALF_DAY else _HOURS
+        hour, minute = (hour - 1) % hours or _HALF_DAY, minute + _MINUTES
     if hour == _HOURS and minute:
         return None
-    text = pattern.form.format(w=reader.word(at), h=hour, m=minute, hh=f"{hour:02d}", mm=f"{minute:02d}")
+    article = "la" if hour == 1 else "las"
+    text = pattern.form.format(w=reader.word(at), a=article, h=hour, m=minute, hh=f"{hour:02d}", mm=f"{minute:02d}")
     return _ended(reader, said.end, tuple(text.split(" ")), locale)
 
 
@@ -111,6 +113,8 @@ def _likely(reader: Reader, at: int, end: int, locale: Locale) -> bool:
         return False
     if reader.word(at - 1) in locale.time_cues:
         return True
+    if reader.word(at - 1) in locale.numbered:  # room two oh five
+        return False
     after = token.kind in {"end", "mark"} or token.text in locale.after_time
     before = reader.at(at - 1)
     return after and (before.kind in {"end", "mark"} or (before.kind == "word" and not before.letter))

@@ -5,7 +5,7 @@ from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
 from sottovoce.transcript.entities.values import DATE, Match
 
-_LAST_DAY = 31
+_LAST_DAY, _MONTHS = 31, 12
 _PAIR, _CENTURY_FIRST, _CENTURY_LAST = 10, 13, 20  # `eleven fifty` and `twelve thirty` are more often times
 _YEARS = range(1100, 2100)
 _IN = words("in since by until till from year during around circa before after of and to")
@@ -57,6 +57,8 @@ def _from_day(reader: Reader, at: int, locale: Locale) -> Match | None:
     if day is None:
         return None
     text, end = day
+    if numbered := _numbered_month(reader, text, end, locale):
+        return numbered
     joined = reader.word(end) in locale.day_joiners
     month = reader.at(end + 1 if joined else end).text
     if month not in locale.months:
@@ -70,6 +72,19 @@ def _from_day(reader: Reader, at: int, locale: Locale) -> Match | None:
         joiner = (reader.word(end),) if start > end else ()
         return Match(end=found[1], entity_class=DATE, parts=(*parts, *joiner, found[0]))
     return Match(end=end, entity_class=DATE, parts=parts)
+
+
+def _numbered_month(reader: Reader, day: str, end: int, locale: Locale) -> Match | None:
+    """`dez do oito de dois mil` → 10/08/2000."""
+    if not day.isdecimal() or reader.word(end) not in locale.number_joiners:
+        return None
+    month = numbers.small(reader, end + 1, locale.numerals)
+    if month is None or not 0 < month[0] <= _MONTHS:
+        return None
+    shown, end = f"{int(day):02d}/{month[0]:02d}", month[1]
+    if reader.word(end) in locale.year_joiners and (found := year(reader, end + 1, locale)):
+        return Match(end=found[1], entity_class=DATE, parts=(f"{shown}/{found[0]}",))
+    return Match(end=end, entity_class=DATE, parts=(shown,))
 
 
 def _day(reader: Reader, at: int, locale: Locale, *, ordinals: bool) -> tuple[str, int] | None:
@@ -99,13 +114,19 @@ def year(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
     """A year beside a month: in pairs, as a number, or in four digits."""
     token = reader.at(at)
     if token.kind == "number" and len(token.digits) == 4 and token.fraction is None:
-        return token.digits, at + 1
+        rest = _day(reader, at + 2, locale, ordinals=False) if _is_thousand_and(reader, at, locale) else None
+        return (str(int(token.digits) + int(rest[0])), rest[1]) if rest else (token.digits, at + 1)
     if found := _paired(reader, at, locale, first=1):
         return found
     count = numbers.cardinal(reader, at, locale.numerals)
     if count and count.integral and 1000 <= count.whole < 2100:
         return str(count.whole), count.end
     return None
+
+
+def _is_thousand_and(reader: Reader, at: int, locale: Locale) -> bool:
+    """True for `2000 and`, as an engine writes two thousand and twelve when it hears a part of it first."""
+    return locale.paired_years and reader.at(at).digits == "2000" and reader.word(at + 1) in locale.numerals.joiners
 
 
 def _paired(reader: Reader, at: int, locale: Locale, first: int = _CENTURY_FIRST) -> tuple[str, int] | None:

@@ -1,20 +1,28 @@
-"""Rules for web and mail addresses: `john dot smith at example dot com`."""
+"""Rules for web and mail addresses, `john dot smith at example dot com`, and for numbers with dots, `192.168.0.1`."""
 
+from sottovoce.transcript.entities import numbers
 from sottovoce.transcript.entities.locale import Locale, words
 from sottovoce.transcript.entities.tokens import Reader
-from sottovoce.transcript.entities.values import ELECTRONIC, Match
+from sottovoce.transcript.entities.values import ALPHANUM, ELECTRONIC, Match
 
 _DOMAINS = words(
-    "com org net edu gov mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk fi ru "
-    "ua jp cn in tv me tech online shop cloud museum"
+    "com org net edu gov gob gouv mil int info biz io ai dev app co uk us ca au nz ie de fr es pt br it nl be ch at eu pl se no dk "
+    "fi ru ua jp cn in tv me tech online shop cloud museum"
 )
 """Last parts of host names that are said as one word; spelled ones may have any two or three letters."""
 _PROVIDERS = words("gmail googlemail yahoo hotmail outlook live msn aol icloud proton protonmail gmx web")
 _ROLES = words("info support sales admin contact hello office help jobs press team service mail")
 _CUES = words("email e-mail mail is address to write contact or via")
-_NO_NAMES = words("me us him her them you it look available located be is was are live work visit go online order")
+_NO_NAMES = words(
+    "the that this an my your our their me us him her them you it look available located be is was are live work visit go "
+    "online order"
+)
 _LONE = frozenset({"a", "i", "o"})
 _LONGEST = 40  # tokens
+_BYTES, _BYTE = 4, 256
+"""The parts of an IP address (version 4), and the number of values of each."""
+_VERSION = 3  # parts of a version number that is said with dots: `one dot two dot three`
+_GROUP = 3  # digits
 _SCHEMES = {"http": "http://", "https": "https://"}
 
 
@@ -89,9 +97,16 @@ def _may_begin(reader: Reader, at: int, locale: Locale) -> bool:
     if (word,) in locale.address:
         return False
     following = reader.glance(at + 1)
-    return (
-        any(key[0] == following for key in locale.address) or following in locale.numerals.digits or len(following) == 1
-    )
+    if (
+        following in locale.numerals.small.lengths and following not in locale.numerals.digits
+    ):  # `anna twenty five at …`
+        return any(_is_sign(reader.glance(nth), locale) for nth in range(at + 2, at + 5))
+    return _is_sign(following, locale) or following in locale.numerals.digits or len(following) == 1
+
+
+def _is_sign(word: str, locale: Locale) -> bool:
+    """True if *word* may begin the name of a sign."""
+    return word in locale.address.lengths
 
 
 def _scheme(reader: Reader, read: _Address, locale: Locale) -> None:
@@ -138,6 +153,8 @@ def _element(reader: Reader, read: _Address, locale: Locale) -> bool:
             read.text, read.end = read.text + locale.numerals.digits[word], read.end + 1
         elif token.kind == "number" and token.digits and token.fraction is None:
             read.text, read.end = read.text + token.digits, read.end + 1
+        elif (number := numbers.small(reader, read.end, locale.numerals)) and number[0] > 9:
+            read.text, read.end = read.text + str(number[0]), number[1]
         elif not words and word.replace("'", "").isalnum() and _joins(reader, read, start, letters, locale):
             read.text, read.end, words = read.text + word, read.end + 1, words + 1
         else:
@@ -173,3 +190,41 @@ def _is_mail(reader: Reader, at: int, read: _Address, length: int) -> bool:
     following = reader.word(read.end + length)
     spelled = all(reader.at(nth).letter for nth in range(at, read.end))
     return spelled or before in _CUES or not before or following in _PROVIDERS or following == "g"
+
+
+def dotted(reader: Reader, at: int, locale: Locale) -> Match | None:
+    """Numbers with `dot` between them: an IP address of four bytes, or a version of three parts."""
+    if (reader.word(at - 1),) in locale.address:
+        return None
+    groups: list[str] = []
+    end = at
+    while len(groups) < _BYTES and (group := _number(reader, end, locale)):
+        sign, length = _sign_at(reader, group[1], locale)
+        groups.append(group[0])
+        end = group[1]
+        if sign != ".":
+            break
+        end += length
+    else:
+        return None  # a dot at the end, or too many numbers
+    if len(groups) == _VERSION:
+        return Match(end=end, entity_class=ALPHANUM, parts=(".".join(groups),))
+    if len(groups) == _BYTES and all(int(group) < _BYTE for group in groups):
+        return Match(end=end, entity_class=ELECTRONIC, parts=(".".join(groups),))
+    return None
+
+
+def _number(reader: Reader, at: int, locale: Locale) -> tuple[str, int] | None:
+    """Up to three digits, said one by one or as numbers: `one twenty three`, `o`, `double five`."""
+    text, end, names = "", at, locale.numerals.digits
+    while len(text) <= _GROUP:
+        times = locale.repeats.get(reader.word(end), 0)
+        if times and (again := names.get(reader.word(end + 1))):
+            text, end = text + again * times, end + 2
+        elif (found := numbers.cardinal(reader, end, locale.numerals)) and found.integral:
+            text, end = text + str(found.whole), found.end
+        elif reader.word(end) in names:
+            text, end = text + names[reader.word(end)], end + 1
+        else:
+            break
+    return (text, end) if 0 < len(text) <= _GROUP else None

@@ -8,11 +8,24 @@ from sottovoce.transcript.entities.languages import locale as tables
 from sottovoce.transcript.entities.literals import SIGNS
 from sottovoce.transcript.entities.locale import Locale
 from sottovoce.transcript.entities.scan import find
-from sottovoce.transcript.entities.values import TIME, Found, Span
+from sottovoce.transcript.entities.values import (
+    ALPHANUM,
+    CREDIT_CARD,
+    ELECTRONIC,
+    FRACTION,
+    MONEY,
+    TELEPHONE,
+    TIME,
+    Found,
+    Span,
+)
 from sottovoce.transcript.formatting import sentence_case, without_dot
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import ChannelLabel, Entity, Item, Mark, Samples, SpeakerLabel, Word
 
+_ONE_BY_ONE = frozenset({ALPHANUM, CREDIT_CARD, TELEPHONE})
+"""Classes whose digits and letters are said one by one."""
+_DOTTED = re.compile(r"\d+(?:\.\d+)+")
 _CLOCK = re.compile(r"(?<=\d)[.h](?=\d\d)")
 
 Speak = Callable[[Sequence[str]], Sequence[Sequence[str]]]
@@ -31,23 +44,31 @@ def entities(items: Sequence[Item], pack: LanguagePack, keep: Collection[str] = 
     return find(items, locale, keep=words, start=start)
 
 
-def rewrite(items: Sequence[Item], pack: LanguagePack, speak: Speak, keep: Collection[str] = ()) -> tuple[Item, ...]:
+def rewrite(
+    items: Sequence[Item],
+    pack: LanguagePack,
+    speak: Speak,
+    keep: Collection[str] = (),
+    before: Sequence[Item] = (),
+) -> tuple[Item, ...]:
     """*items* with an `Entity` for every span: the written form replaces the spoken words, and keeps their times.
 
     *speak* gives the spoken form of words that an engine wrote in digits; its words share the time of the written word.
-    Items of another speaker are never in one entity. Applying it again changes nothing.
+    Items of another speaker are never in one entity. *before*: items that were published before these and do not change; they
+    decide what the words after them are. Applying it again changes nothing.
     """
     locale = tables(pack.code)
     if locale is None:
         return tuple(items)
     made: list[Item] = []
-    for run in _runs(items):
-        at = 0
-        for span in entities(run, pack, keep).spans:
-            made += run[at : span.first]
-            made.append(_item(run, span, _opens(made), locale, speak))
+    for number, run in enumerate(_runs(items)):
+        known = [] if number else list(before)
+        line, at = [*known, *run], len(known)
+        for span in entities(line, pack, keep, len(known)).spans:
+            made += line[at : span.first]
+            made.append(_item(line, span, _opens(made or known), locale, speak))
             at = span.last
-        made += run[at:]
+        made += line[at:]
     return tuple(_without_double_dots(made))
 
 
@@ -89,7 +110,7 @@ def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: S
     return Entity(
         text=span.text,
         entity_class=span.entity_class,
-        spoken=tuple(_spoken(covered, span.entity_class, locale, speak)),
+        spoken=tuple(_without_repeats(_spoken(covered, span.entity_class, locale, speak), span.entity_class)),
         written=tuple(_shared(whole, span.parts)),
         start=first.start,
         end=end,
@@ -105,17 +126,81 @@ def _item(run: Sequence[Item], span: Span, opens: bool, locale: Locale, speak: S
 def _spoken(covered: Sequence[Word | Mark], kind: str, locale: Locale, speak: Speak) -> Iterator[Word | Mark]:
     """The spoken form: words as they are, and the words of digits, which share the time of what was written."""
     coin = False
+    sign: tuple[Word, Sequence[str]] | None = None  # the name of `€` before a number is said after it
+    readings = _Readings(kind, locale, speak)
     said = speak([_CLOCK.sub(":", item.text) if kind == TIME else item.text for item in covered])
-    for item, words in zip(covered, said, strict=True):
+    for at, (item, words) in enumerate(zip(covered, said, strict=True)):
         scale = coin and tuple(words[:1]) == (item.text.lower(),) and len(words) > 1  # `$5 million`: million dollars
-        coin = any(sign in item.text for sign in SIGNS)
+        coin = any(sign_ in item.text for sign_ in SIGNS)
         if isinstance(item, Mark) or not (scale or _is_written(item.text)):
             yield item
             continue
-        names = (
-            [locale.sign_names[sign] for sign in item.text if sign in locale.sign_names] if locale.code != "en" else []
-        )
-        yield from _shared(item, (*words, *names) or (item.text,))
+        names = [locale.sign_names[one] for one in item.text if locale.code != "en" and one in locale.sign_names]
+        texts = readings.of(item.text) or (*words, *names) or (item.text,)
+        if item.text in SIGNS and sign is None and any(_is_written(other.text) for other in covered[at + 1 : at + 2]):
+            sign = item, names or texts
+            continue
+        whole, after = (item, ()) if sign is None else (replace(item, start=sign[0].start), sign[1])
+        yield from _shared(whole, (*texts, *after))
+        sign = None
+
+
+def _without_repeats(spoken: Iterable[Word | Mark], kind: str) -> list[Word | Mark]:
+    """*spoken*; the second *cents* of `$25.50 cents` is not shown."""
+    found: list[Word | Mark] = []
+    for part in spoken:
+        last = found[-1] if found else None
+        if kind == MONEY and isinstance(part, Word) and isinstance(last, Word) and last.text == part.text.lower():
+            found[-1] = replace(last, end=part.end)
+        else:
+            found.append(part)
+    return found
+
+
+class _Readings:
+    """The spoken words of what an engine wrote, where its class says how it was read."""
+
+    def __init__(self, kind: str, locale: Locale, speak: Speak) -> None:
+        self._kind = kind
+        self._locale = locale
+        self._speak = speak
+        self._fractions = 0
+
+    def of(self, text: str) -> Sequence[str]:
+        """The words of *text*; () if its class does not decide."""
+        if self._kind in _ONE_BY_ONE:
+            return [word for sign in text for word in self._sign(sign)]
+        if self._kind == ELECTRONIC and _DOTTED.fullmatch(text):
+            dot = next((key for key, sign in self._locale.address.items() if sign == "."), ())
+            return [
+                word for at, byte in enumerate(text.split(".")) for word in (*(dot if at else ()), *self._read(byte))
+            ]
+        if self._kind == FRACTION:
+            return self._fraction(*text.partition("/")[::2])
+        return ()
+
+    def _read(self, text: str) -> Sequence[str]:
+        return self._speak([text])[0]
+
+    def _sign(self, sign: str) -> Sequence[str]:
+        if sign == "+":
+            return sorted(self._locale.plus)[:1]
+        return self._read(sign) if sign.isdecimal() else (sign.lower(),) if sign.isalpha() else ()
+
+    def _fraction(self, above: str, below: str) -> Sequence[str]:
+        """A fraction, after `and` if a whole number is before it."""
+        numerals = self._locale.numerals
+        self._fractions += 1
+        if not below.isdecimal():
+            return ()
+        names: list[tuple[str, ...]] = [(name,) for name, value in numerals.denominators.items() if value == int(below)]
+        if self._locale.code == "en" and not names:
+            names = [name for name, value in numerals.ordinals.items() if value == int(below)]
+            names += [(*name[:-1], name[-1] + "s") for name in names]
+        plural = [name for name in names if name[-1].endswith("s")] if above != "1" else []
+        name = next(iter(plural or names), ())
+        joiner = sorted(numerals.joiners)[:1] if self._fractions > 1 else []
+        return [*joiner, *self._read(above), *name] if name else ()
 
 
 def _is_written(text: str) -> bool:

@@ -23,10 +23,14 @@ _ADDRESS = re.compile(
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|ai|dev|app|co\.uk|ac\.uk|org\.uk|uk|de|eu|fr|es|it|nl|pt|br)(?:/\S*)?",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}|\d{4}-\d{2}-\d{2}")
-_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\+\d{5,15}")
+_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(?:\d{2}|\d{4})|\d{4}-\d{2}-\d{2}")
+_PHONE = re.compile(r"\+?\(?\d{1,4}\)?(?:-\(?\d{2,5}\)?)+|\d{1,4}(?:-\d{1,6}){2,}|\+\d{1,15}|\(\d{2,5}\)")
+_SPELLED = re.compile(r"[a-z]{0,4}\d(?:-[a-z\d])*(?:-\d)(?:-[a-z\d])*")
+_SERIAL = re.compile(r"[A-Z]{1,4}-\d{2,6}")
+"""A code with a hyphen, unlike `COVID-19` and `mid-1990s`."""
 _HALF_DAY = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?([ap])\.?m\.?")
 _DECADE = re.compile(r"(\d{3}0)'?s")
+_IP = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?=\d)|$)){4}")
 _FRACTION = re.compile(r"(\d{1,3})/(\d{1,4})")
 
 
@@ -51,16 +55,26 @@ def literal(raw: str, text: str, locale: Locale) -> tuple[Piece, ...]:
         return (Piece(text=raw, kind="address"),) if "." in text and _ADDRESS.fullmatch(raw) else ()
     if not text.isascii() and not _ascii_digits(text):
         return (Piece(text=text, kind="code"),)
-    shapes = _shapes(locale.group, locale.decimal, locale.written_ordinal, locale.code)
-    for pattern, build in shapes:
+    if _SPELLED.fullmatch(text) and len(text.replace("-", "")) > 2:  # B7-4-9
+        return tuple(_sign(sign) for sign in text if sign != "-")
+    for pattern, build in _shapes(locale.group, locale.decimal, locale.written_ordinal, locale.code):
         match = pattern.fullmatch(text)
         if match and (pieces := build(match)):
             return pieces
+    return (Piece(text=raw, kind=_kind(raw, text)),)
+
+
+def _kind(raw: str, text: str) -> str:
+    """The kind of a word that is taken as it is."""
     if _ADDRESS.fullmatch(raw):
-        return (Piece(text=raw, kind="address"),)
-    if _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text:
-        return (Piece(text=raw, kind="code"),)
-    return (Piece(text=raw, kind="other"),)
+        return "address"
+    code = _CODE.fullmatch(text) and sum(sign.isalnum() for sign in text) >= 3 and "-" not in text
+    return "code" if code or _SERIAL.fullmatch(raw) else "other"
+
+
+def _sign(sign: str) -> Piece:
+    """A letter or digit that was said by itself."""
+    return Piece(text=sign, kind="number", digits=sign) if sign.isdecimal() else Piece(text=sign)
 
 
 def _ascii_digits(text: str) -> bool:
@@ -100,16 +114,25 @@ def _shapes(group: str, decimal: str, ordinal: str, code: str) -> tuple[Shape, .
 
     def ranged(match: re.Match[str]) -> tuple[Piece, ...]:
         tail = (Piece(text=match["after"], kind="sign"),) if match["after"] else ()
-        return (Piece(text=match["low"] + "-" + match["high"], kind="range"), *tail)
+        digits = "" if tail else match["low"] + match["high"]  # it may be a part of a telephone number
+        return (Piece(text=match["low"] + "-" + match["high"], kind="range", digits=digits), *tail)
+
+    def ordered(match: re.Match[str]) -> tuple[Piece, ...]:
+        return (_of("ordinal", match[0], "".join(sign for sign in match[1] if sign.isdecimal())),)
+
+    def dated(match: re.Match[str]) -> tuple[Piece, ...]:
+        low, high = sorted(int(part) for part in (match[1] or 1, match[3] or 1))
+        return (_of("date", match[0]),) if 0 < low <= 12 and high <= 31 else ()
 
     clock_signs = "[:h.]" if code in {"fr", "pt"} else "[:]"
     return (
+        (_IP, lambda m: (_of("address", m[0]),)),
         (_DECADE, lambda m: (_of("decade", m[0], m[1]),)),
         (re.compile(rf"(?P<minus>[-−])?(?P<coin>{signs})?(?P<number>{number})(?P<after>\D{{1,5}})?"), signed),
         (_HALF_DAY, half_day),
         (re.compile(rf"(\d{{1,2}}){clock_signs}(\d{{2}})"), lambda m: (_of("clock", m[0], m[1], m[2]),)),
-        (re.compile(rf"(\d{{1,6}}){ordinal or 'th'}"), lambda m: (_of("ordinal", m[0], m[1]),)),
-        (_DATE, lambda m: (_of("date", m[0]),)),
+        (re.compile(rf"((?:\d{{1,3}}(?:{groups}\d{{3}})+)|\d{{1,6}}){ordinal or 'th'}"), ordered),
+        (_DATE, dated),
         (_FRACTION, lambda m: (_of("fraction", m[0], m[1], m[2]),)),
         (re.compile(rf"(?P<low>{number})[-–](?P<high>{number})(?P<after>%|{signs})?"), ranged),
         (_PHONE, lambda m: (_of("phone", m[0], "".join(sign for sign in m[0] if sign.isdecimal())),)),

@@ -49,6 +49,7 @@ class Numerals:
     ordinal_scales: Mapping[str, int] = field(default_factory=dict)
     denominators: Mapping[str, int] = field(default_factory=dict)
     compound: bool = False
+    attached: frozenset[str] = frozenset()  # other words that are written together with numbers, `zweiuhrdreißig`
     vocabulary: frozenset[str] = field(init=False, default=frozenset())  # all words, of which compounds consist
 
     def __post_init__(self) -> None:
@@ -71,12 +72,14 @@ class ClockPattern:
     """A way to say a time: *words*, with `H` for the hour, `M` for the minute, and `?` after an optional word.
 
     *minute*: the minutes after the hour, or before it if negative, without `M`; with `M`, -1 counts the minutes before the
-    hour. *form* is the written form with `{h}` and `{m}`; the words *keep* stay before it. *exact*: the hour is below 24.
+    hour. *form* is the written form with `{h}` and `{m}`, `{w}` for the first word, `{a}` for the Spanish article of the hour.
+    *hour*: the hour of a pattern without `H`.
     """
 
     words: Words
     minute: int = 0
     form: str = ""
+    hour: int = -1
     needs_half_day: bool = False
 
 
@@ -102,6 +105,7 @@ class Locale:
     percent: Phrases[str] = field(default_factory=Phrases)
     currencies: Phrases[Currency] = field(default_factory=Phrases)
     minors: Mapping[str, str] = field(default_factory=dict)  # `cents` → the sign of the whole: "" fits every currency
+    minors_of: Mapping[str, str] = field(default_factory=dict)  # `centimes` → `€`: 20 of them are written 0,20 €
     money_joiners: frozenset[str] = frozenset()  # between the amount and its hundredth parts
     money_of: frozenset[str] = frozenset()  # between a scale and the currency: millones *de* euros
     sign_first: bool = True
@@ -120,6 +124,7 @@ class Locale:
     ordinal_style: str = "suffix"  # suffix | english
     months: Mapping[str, str] = field(default_factory=dict)
     day_joiners: frozenset[str] = frozenset()  # between day and month, kept as spoken
+    number_joiners: frozenset[str] = frozenset()  # between a day and the number of its month: `dez do oito` → 10/08
     year_joiners: frozenset[str] = frozenset()  # between month and year, kept as spoken
     first_day: Mapping[str, str] = field(default_factory=dict)  # `primero` → `1`
     ordinal_days: bool = False  # days are spoken as ordinals
@@ -133,6 +138,10 @@ class Locale:
     zones: frozenset[str] = frozenset()
     time_cues: frozenset[str] = frozenset()
     after_time: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()  # words before a number that is said in parts: `flight two twenty one`
+    streets: frozenset[str] = (
+        frozenset()
+    )  # words after a number of a house and a name: `twelve thirty four Main Street`
     repeats: Mapping[str, int] = field(default_factory=dict)  # `double` → 2
     address: Phrases[str] = field(default_factory=Phrases)  # `dot` → `.`
     letters: Phrases[str] = field(default_factory=Phrases)  # names of letters: `doble ve` → `w`

@@ -1,6 +1,6 @@
 """Numbers in words or digits: cardinals, decimals with a scale, ordinals, and single digits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sottovoce.transcript.entities.locale import Locale, Numerals
 from sottovoce.transcript.entities.tokens import Reader
@@ -182,7 +182,7 @@ def _split_groups(reader: Reader, at: int, locale: Locale) -> Amount | None:
     if locale.group.strip() or not (0 < len(reader.at(at).digits) <= 3) or reader.at(at).kind != "number":
         return None
     digits, end, fraction = reader.at(at).digits, at + 1, None
-    while fraction is None:
+    while fraction is None and len(digits) < MAX_DIGITS:
         token = reader.at(end)
         if token.kind != "number" or len(token.digits) != 3 or token.grouped:
             break
@@ -195,8 +195,10 @@ def _split_groups(reader: Reader, at: int, locale: Locale) -> Amount | None:
 
 def _with_decimals(reader: Reader, whole: Amount, locale: Locale) -> Amount:
     """*whole* with `point five`, `and a half`, and the scale after them."""
-    if whole.scale:
-        return whole
+    if whole.scale:  # due milioni e mezzo
+        length = reader.phrase(whole.end, locale.half) if locale.code != "en" else 0
+        fraction = locale.half[reader.words(whole.end, length)] if length else None
+        return replace(whole, fraction=fraction, end=whole.end + length)
     idiom = whole.whole == 1 and locale.code == "en" and reader.word(whole.end - 2) == "at"  # at one point
     if reader.word(whole.end) in locale.point and not idiom:
         digits, end = decimals(reader, whole.end + 1, locale)
@@ -258,8 +260,18 @@ def ordinal(reader: Reader, at: int, locale: Locale) -> Counted | None:
     if found is None or not found.whole:
         return None
     if reader.word(found.end) in numerals.ordinal_scales:
-        return found.whole * found.factor * numerals.ordinal_scales[reader.word(found.end)], found.end + 1
+        return _scaled_ordinal(
+            found.whole * found.factor, numerals.ordinal_scales[reader.word(found.end)]
+        ), found.end + 1
     return _ordinal_after(reader, at, found.end, locale)
+
+
+def _scaled_ordinal(value: int, scale: int) -> int:
+    """`three thousand eight` and `hundredth` → 3800: the scale multiplies what is below the next one."""
+    if not scale:
+        return 0
+    above, below = divmod(value, _THOUSAND if scale == _HUNDRED else scale * _THOUSAND)
+    return (value - below) + below * scale if above else value * scale
 
 
 def _ordinal_after(reader: Reader, at: int, end: int, locale: Locale) -> Counted | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from sottovoce.transcript.entities import numbers, writing
 from sottovoce.transcript.entities.literals import SIGNS
 from sottovoce.transcript.entities.locale import Currency, Locale, words
-from sottovoce.transcript.entities.tokens import Reader
+from sottovoce.transcript.entities.tokens import Reader, Token
 from sottovoce.transcript.entities.values import (
+    ALPHANUM,
     CARDINAL,
     DECIMAL,
     FRACTION,
@@ -25,8 +26,12 @@ from sottovoce.transcript.entities.values import (
 _CENTS = 100
 _WEIGHS = words("weigh weighs weighed weighing lose lost losing gain gained gaining")
 _HEAVY = words("of heavier lighter overweight")  # `twenty pounds of flour`
+_RICH = 10**6  # so many pounds of something are money
 _AMBIGUOUS = {"won": 1000, "mark": 1000, "real": 2}  # words that are rarely currencies after smaller numbers
 _FEET = words("foot feet")
+_COUNTED = words("people men women children of more other new years of")  # after a number that counts
+_SERIAL_CUES = words("code zip postcode pin flight room number account order reference id serial box extension")
+_YEAR_DIGITS = 4
 _COLLOQUIAL = words("foot mile inch yard pound stone ton second meter metre")
 
 
@@ -47,14 +52,20 @@ def quantity(reader: Reader, at: int, locale: Locale) -> Match | None:
     amount = numbers.amount(reader, at + 1 if coin else at, locale)
     if amount is None:
         return None
+    if minor := _minor_alone(reader, amount, locale):
+        return minor
     amount = _paired(reader, at, amount, locale)
     low = _unit(reader, amount, locale) if not coin else None
     if ranged := _range(reader, amount, coin, low, locale):
         return ranged
     if coin:
-        return _money(amount.end, amount, Currency(sign=coin), locale)
+        cents = reader.word(amount.end) in locale.minors and len(amount.fraction or "") == len("50")
+        return _money(amount.end + cents, amount, _currency(coin, locale), locale)
     if minor := _with_minor(reader, amount, locale):
         return minor
+    if low and amount.integral and (length := reader.phrase(low.end, locale.half)):  # `dos metros y medio`
+        amount = replace(amount, fraction="50" if low.entity_class == MONEY else "5")
+        low = replace(low, end=low.end + length)
     return _written(amount, low, locale) if low else None
 
 
@@ -72,6 +83,12 @@ def _paired(reader: Reader, at: int, amount: Amount, locale: Locale) -> Amount:
 def _leading_sign(reader: Reader, at: int) -> str:
     token = reader.at(at)
     return token.text if token.kind == "sign" and token.text in SIGNS else ""
+
+
+def _currency(sign: str, locale: Locale) -> Currency:
+    """The currency of *sign*, which an engine wrote, with the blank that the language puts beside it."""
+    spaced = locale.currencies.get((sign,))
+    return spaced if spaced and spaced.sign.strip() == sign else Currency(sign=sign)
 
 
 def _written(amount: Amount, unit: _Unit, locale: Locale) -> Match:
@@ -107,7 +124,7 @@ def _unit(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
         return _Unit(end=start + length, entity_class=MONEY, word=of + name if of.endswith("'") else f"{of} {name}")
     token = reader.at(start)
     if token.kind == "sign" and token.text in SIGNS:
-        return _coin(start + 1, amount, Currency(sign=token.text), locale)
+        return _coin(start + 1, amount, _currency(token.text, locale), locale)
     if length and _is_money(reader, amount, start, locale):
         return _coin(start + length, amount, locale.currencies[reader.words(start, length)], locale)
     minor = reader.word(end)
@@ -122,9 +139,8 @@ def _is_money(reader: Reader, amount: Amount, at: int, locale: Locale) -> bool:
     if amount.value < _AMBIGUOUS.get(word, 0):
         return False
     if locale.code == "en" and word in {"pound", "pounds"}:
-        return reader.word(at + 1) not in _HEAVY and not any(
-            reader.word(before) in _WEIGHS for before in range(amount.end - 8, amount.end)
-        )
+        heavy = reader.word(at + 1) in _HEAVY and amount.factor < _RICH
+        return not heavy and not any(reader.word(before) in _WEIGHS for before in range(amount.end - 8, amount.end))
     return True
 
 
@@ -145,9 +161,25 @@ def _with_minor(reader: Reader, amount: Amount, locale: Locale) -> Match | None:
     cents, end = found
     if reader.word(end) in locale.minors:
         end += 1
-    elif (joined and locale.code == "en") or cents < 10 or _continues(reader, end, locale):
+    elif _continues(reader, end, locale) or not _is_cents(reader, end, cents, locale, joined=joined):
         return None
     return _money(end, replace(amount, fraction=f"{cents:02d}", end=end), currency, locale)
+
+
+def _is_cents(reader: Reader, end: int, cents: int, locale: Locale, *, joined: bool) -> bool:
+    """True if a number after an amount of money, up to *end*, is its cents although no word says so."""
+    if locale.code == "en":
+        return not joined and cents >= 10
+    return cents >= 10 or (not joined and reader.at(end).kind in {"end", "mark"})
+
+
+def _minor_alone(reader: Reader, amount: Amount, locale: Locale) -> Match | None:
+    """`vingt centimes` → 0,20 €, in languages that do not write the number of cents."""
+    sign = locale.minors_of.get(reader.word(amount.end))
+    if sign is None or not amount.integral or amount.whole >= _CENTS:
+        return None
+    part = replace(amount, whole=0, fraction=f"{amount.whole:02d}")
+    return _money(amount.end + 1, part, Currency(sign=sign), locale)
 
 
 def _continues(reader: Reader, at: int, locale: Locale) -> bool:
@@ -215,10 +247,15 @@ def _symbol(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
     return (locale.units[reader.words(at, length)], at + length) if length else ("", at)
 
 
-_WRITTEN_UNITS = words("km m cm mm kg g mg mph km/h kph kwh gb mb tb ghz mhz khz ft lb lbs °c °f m² km² kw")
+_WRITTEN_UNITS = words(
+    "km m cm mm kg g mg mph km/h kph kwh gb mb tb ghz mhz khz ft lb lbs °c °f m² km² m³ kw ml cl dl oz gal hp ha m/s mw gw wh "
+    "mwh gwh kbps mbps gbps rpm psi fps hz"
+)
 _LITERAL_UNITS = {
     "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB", "hz": "Hz", "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "w": "W", "kw": "kW",
     "mw": "MW", "gw": "GW", "kwh": "kWh", "v": "V", "l": "L", "°c": "°C", "°f": "°F", "db": "dB", "lbs": "lb",
+    "wh": "Wh", "mwh": "MWh", "gwh": "GWh",
+    "kbps": "kbps", "mbps": "Mbps", "gbps": "Gbps", "ml": "mL", "cl": "cL", "dl": "dL",
 }  # fmt: skip
 
 
@@ -230,14 +267,21 @@ def _below(reader: Reader, at: int, locale: Locale) -> tuple[str, int]:
     if word in locale.per and not power:
         return locale.per[word], start + 1
     length = reader.phrase(start, locale.units)
-    return (locale.units[reader.words(start, length)] + power, start + length) if length else ("", at)
+    if not length:
+        return "", at
+    end = start + length
+    if not power and reader.word(end) in locale.squares:
+        power, end = locale.squares[reader.word(end)], end + 1
+    return locale.units[reader.words(start, length)] + power, end
 
 
 def _rate(reader: Reader, amount: Amount, locale: Locale) -> _Unit | None:
     """`forty per square meter`: a number without a unit of its own."""
-    if locale.code != "en" or reader.word(amount.end) != "per" or reader.word(amount.end + 1) not in locale.squares:
+    if reader.word(amount.end) not in locale.per_words:
         return None
     below, after = _below(reader, amount.end + 1, locale)
+    if below[-1:] not in {*locale.squares.values()}:
+        return None
     return _Unit(end=after, entity_class=MEASUREMENT, word=f"/{below}") if below else None
 
 
@@ -256,7 +300,7 @@ def _range(reader: Reader, low: Amount, coin: str, unit: _Unit | None, locale: L
         return None
     last = _unit(reader, high, locale) if not other else None
     if other:
-        last = _coin(high.end, high, Currency(sign=other), locale)
+        last = _coin(high.end, high, _currency(other, locale), locale)
     if unit is not None and (last is None or last.entity_class != unit.entity_class):
         return None
     first = _Unit(end=low.end, entity_class=MONEY, before=coin) if coin else unit or _Unit(end=0, entity_class=SPAN)
@@ -294,9 +338,11 @@ def written_range(reader: Reader, at: int, locale: Locale) -> Match | None:
 
 def fraction(reader: Reader, at: int, locale: Locale) -> Match | None:
     """`three sixteenths`, `two and three quarters`; a lone half, third or quarter stays a word."""
-    token = reader.at(at)
-    if token.kind == "fraction" and token.fraction and int(token.digits) < int(token.fraction):
-        return Match(end=at + 1, entity_class=FRACTION, parts=(f"{token.digits}/{token.fraction}",))
+    token, after = reader.at(at), reader.at(at + 1)
+    if written := _written_fraction(token):
+        return Match(end=at + 1, entity_class=FRACTION, parts=(written,))
+    if token.kind == "number" and token.fraction is None and (written := _written_fraction(after)):
+        return Match(end=at + 2, entity_class=FRACTION, parts=(token.text, written))
     negative = reader.word(at) in locale.minus
     whole = numbers.cardinal(reader, at + negative, locale.numerals)
     if whole is None or not whole.integral:
@@ -304,7 +350,7 @@ def fraction(reader: Reader, at: int, locale: Locale) -> Match | None:
     sign = "-" if negative else ""
     if simple := _parts_of(reader, whole, locale):
         named = numbers.ordinal(reader, at, locale)
-        if named and named[1] >= simple[1]:  # dix-septième
+        if named and named[1] >= simple[1] and (whole.whole > 1 or simple[3] < _CENTS):  # dix-septième
             return None
         return _fraction(reader, simple[1], (sign + simple[0],), locale)
     start = whole.end + 1 if reader.word(whole.end) in locale.numerals.joiners else whole.end
@@ -317,6 +363,12 @@ def fraction(reader: Reader, at: int, locale: Locale) -> Match | None:
     if not mixed or mixed[2] >= mixed[3]:
         return None
     return _fraction(reader, mixed[1], (sign + writing.grouped(whole.whole, locale), mixed[0]), locale)
+
+
+def _written_fraction(token: Token) -> str:
+    """3/16, if the token is such a fraction, else empty."""
+    proper = token.kind == "fraction" and token.fraction and int(token.digits) < int(token.fraction)
+    return f"{token.digits}/{token.fraction}" if proper else ""
 
 
 def _fraction(reader: Reader, end: int, parts: tuple[str, ...], locale: Locale) -> Match:
@@ -388,6 +440,8 @@ def plain(reader: Reader, at: int, locale: Locale) -> Match | None:
     found = numbers.amount(reader, at, locale)
     if found is None:
         return None
+    if locale.code == "en" and found.scale and found.whole == 1 and reader.word(at) in locale.numerals.one:
+        return None  # one in a million
     if not found.integral:
         kind = DECIMAL if found.fraction is not None else CARDINAL
         return Match(end=found.end, entity_class=kind, parts=writing.parts(found, locale))
@@ -401,7 +455,26 @@ def plain(reader: Reader, at: int, locale: Locale) -> Match | None:
         return Match(end=found.end, entity_class=None, parts=(name,)) if name else None
     if token.kind == "number" and found.end == at + 1 and token.digits[:1] == "0" and len(token.digits) > 1:
         return Match(end=found.end, entity_class=CARDINAL, parts=(token.digits,))
+    if token.kind == "number" and found.end == at + 1 and _is_serial(reader, at):
+        kind = ALPHANUM if len(token.digits) > _YEAR_DIGITS else CARDINAL
+        return Match(end=found.end, entity_class=kind, parts=(token.digits,))
     return Match(end=found.end, entity_class=CARDINAL, parts=writing.parts(found, locale))
+
+
+def _is_serial(reader: Reader, at: int) -> bool:
+    """True for digits that an engine wrote without separators, and that count nothing: a postcode, a number of a flight.
+
+    They were probably said one by one, and separators would change them.
+    """
+    token, following = reader.at(at), reader.word(at + 1)
+    if token.grouped or len(token.digits) < _YEAR_DIGITS:
+        return False
+    if any(reader.word(before) in _SERIAL_CUES for before in range(max(0, at - 3), at)):
+        return True
+    if token.digits.endswith("00"):
+        return False
+    counts = (following.endswith("s") and len(following) > 3) or following in _COUNTED
+    return not counts
 
 
 def _compound(reader: Reader, found: Amount, locale: Locale) -> Match | None:

@@ -36,14 +36,19 @@ def _starters(locale: Locale) -> frozenset[str]:
         )
         names |= locale.repeats.keys() | numerals.hundred
         for pattern in locale.clock:
-            names |= set(pattern.words[0].split("|"))
+            for word in pattern.words:
+                names |= set(word.rstrip("?").split("|"))
+                if not word.endswith("?"):
+                    break
         found = _STARTERS[locale.code] = frozenset(names)
     return found
 
 
 RULES: tuple[Rule, ...] = (
     electronic.address,
+    electronic.dotted,
     dates.date,
+    digits.numbered,
     clock.time,
     digits.sequence,
     quantities.quantity,
@@ -52,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     dates.lone_year,
     quantities.ordinal,
     quantities.plain,
+    digits.resolution,
     digits.code,
 )
 """The longest match wins; of matches of the same length, the first in this order."""

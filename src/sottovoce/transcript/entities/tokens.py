@@ -163,11 +163,11 @@ def split_compound(text: str, numerals: Numerals) -> Words:
     for end in range(1, len(text) + 1):
         for start in range(max(0, end - 20), end):
             before, part = best[start], text[start:end]
-            if before is None or part not in vocabulary:
+            if before is None or (part not in vocabulary and part not in numerals.attached):
                 continue
             if best[end] is None or len(before) + 1 < len(best[end] or ()):
                 best[end] = (*before, part)
     parts = best[len(text)] or ()
-    if len(parts) < 2 or parts[0] in numerals.joiners or parts[-1] in numerals.joiners:
+    if len(parts) < 2 or parts[0] in numerals.joiners | numerals.attached or parts[-1] in numerals.joiners:
         return ()
     return parts

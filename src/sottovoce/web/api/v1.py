@@ -184,6 +184,7 @@ class LegacyApi:
             media_digest=media.digest,
             text=text,
             legacy=v1_request.dump(wanted),
+            unknown_fields=tuple(v1_request.unknown_fields(form.fields)),
         )
 
     async def _check_text(self, text: SubmittedText) -> None:

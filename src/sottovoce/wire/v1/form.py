@@ -13,6 +13,7 @@ from typing import Any
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.wire.email_address import mail_address
+from sottovoce.wire.v2.unknown_members import unknown_names
 
 MAX_META = 1024
 """Characters of `meta` (contract §2.5)."""
@@ -100,6 +101,11 @@ def parse(fields: Mapping[str, bytes], available: Mapping[str, Product]) -> tupl
 _FIELDS = frozenset({
     "model", "notification", "notification_email_address", "callback", "meta", "diarisation", "version"
 })  # fmt: skip
+
+
+def unknown_fields(names: Iterable[str]) -> list[str]:
+    """One sentence for each field name of a form that has no effect, with the nearest known name, for the job's log."""
+    return unknown_names(names, _FIELDS | {"data_file", "text_file", "auth_token"}, "form field")
 
 
 def _malformed(at: str, why: str) -> Refused:

@@ -1,11 +1,11 @@
-"""Members of a config that no model has, for the job's log: `diarisation` → `diarization`.
+"""Members of a config that no model has, and other unknown names, for the job's log: `diarisation` → `diarization`.
 
 Unknown members are legal (contract §6), so a misspelt one is accepted and would have no effect without a word about it.
 """
 
 import difflib
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -23,12 +23,23 @@ def unknown_members(config: bytes) -> list[str]:
     """One sentence for each member of *config* (a valid config) that has no effect, at most `MAX_TOLD`."""
     tree = from_json(config.removeprefix(b"\xef\xbb\xbf"), cache_strings="none")
     found = _unknown(tree, JobConfig, "")
-    return [_told(path, near) for path, near in islice(found, MAX_TOLD)]
+    return [_told("config member", path, near) for path, near in islice(found, MAX_TOLD)]
 
 
-def _told(path: str, near: str) -> str:
+def unknown_names(names: Iterable[str], known: Collection[str], what: str) -> list[str]:
+    """One sentence for each of *names* that is not *known*, at most `MAX_TOLD`. *what*: what they are names of."""
+    strange = (name[:_LONGEST] for name in names if name not in known)
+    return [_told(what, name, _nearest(name, known)) for name in islice(strange, MAX_TOLD)]
+
+
+def _told(what: str, path: str, near: str) -> str:
     hint = f"; the nearest known name is {near!r}" if near else ""
-    return f"the config member {path!r} is unknown and has no effect{hint}"
+    return f"the {what} {path!r} is unknown and has no effect{hint}"
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """The nearest of *known*, or empty if none is near."""
+    return next(iter(difflib.get_close_matches(name[:_LONGEST], known, n=1)), "")
 
 
 def _unknown(tree: Any, model: type[BaseModel], at: str) -> Iterator[tuple[str, str]]:
@@ -39,8 +50,7 @@ def _unknown(tree: Any, model: type[BaseModel], at: str) -> Iterator[tuple[str, 
     names = {field.alias or name: field.annotation for name, field in fields.items()}
     for name, value in tree.items():
         if name not in names:
-            near = difflib.get_close_matches(name[:_LONGEST], names, n=1)
-            yield at + name[:_LONGEST], near[0] if near else ""
+            yield at + name[:_LONGEST], _nearest(name, names)
             continue
         for inner in _models(names[name]):
             for child in value if isinstance(value, list) else (value,):

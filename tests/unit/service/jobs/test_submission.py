@@ -33,6 +33,7 @@ from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor
+from sottovoce.wire.v1.form import unknown_fields
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import CALLER, CONFIG, FakePool, FakeQueue, Script, migrated, off_thread
 
@@ -135,6 +136,19 @@ def test_unknown_members_are_told_in_the_jobs_log(desk: Desk) -> None:
         (told,) = [line for line in lines if line.level == "WARNING"]
         assert "'transcription_config.diarisation' is unknown" in told.text
         assert "'diarization'" in told.text
+
+    asyncio.run(go())
+
+
+def test_unknown_fields_of_v1_are_told_in_the_jobs_log(desk: Desk) -> None:
+    async def go() -> None:
+        unknown = tuple(unknown_fields(["model", "data_file", "diarization"]))
+        await desk.submitter().accept(await desk.submission(legacy=b"{}", unknown_fields=unknown))
+        with desk.database.reading() as connection:
+            lines = repository.log_lines(connection, ID)
+        assert [line.text for line in lines if line.level == "WARNING"] == [
+            "the form field 'diarization' is unknown and has no effect; the nearest known name is 'diarisation'"
+        ]
 
     asyncio.run(go())
 

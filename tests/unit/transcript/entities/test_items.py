@@ -21,8 +21,8 @@ def speak(words: Sequence[str]) -> list[Sequence[str]]:
     return [ways[0] if ways else () for ways in verbalization.spoken(words, "en")]
 
 
-def rewritten(items: Sequence[Item], **more: tuple[str, ...]) -> tuple[Item, ...]:
-    return rewrite(items, EN, speak, **more)
+def rewritten(items: Sequence[Item], keep: tuple[str, ...] = ()) -> tuple[Item, ...]:
+    return rewrite(items, EN, speak, keep)
 
 
 def entity(items: Sequence[Item]) -> Entity:
@@ -53,6 +53,36 @@ def test_digits_get_their_spoken_form() -> None:
     assert [round(word.end / 16_000, 2) for word in found.spoken] == [1.0, 1.5, 2.0]
     other = rewrite([w("3,5", 0, 1), w("%", 1, 2)], pack("de"), lambda _: [("drei", "komma", "fünf"), ()])
     assert [word.text for word in entity(other).spoken] == ["drei", "komma", "fünf", "Prozent"]
+
+
+def test_digits_that_are_said_one_by_one_are_spelled() -> None:
+    found = entity(rewritten([w("+44", 0, 1), w("20", 1, 2), w("7946", 2, 3), w("0958", 3, 4)]))
+    assert (
+        " ".join(part.text for part in found.spoken)
+        == "plus four four two zero seven nine four six zero nine five eight"
+    )
+    assert (found.spoken[0].start, found.spoken[-1].end) == (found.start, found.end)
+    address = entity(rewritten([w("10.0.0.254", 0, 1)]))
+    assert " ".join(part.text for part in address.spoken) == "ten dot zero dot zero dot two hundred fifty four"
+
+
+def test_fractions_are_read_as_fractions() -> None:
+    found = entity(rewritten([w("2", 0, 1), w("13/97", 1, 2)]))
+    assert " ".join(part.text for part in found.spoken) == "two and thirteen ninety sevenths"
+
+
+def test_cents_are_said_once() -> None:
+    found = entity(rewritten([w("$25.50", 0, 1), w("cents", 1, 2)]))
+    assert " ".join(part.text for part in found.spoken) == "twenty five dollars and fifty cents"
+    assert (found.text, found.spoken[-1].end, found.end) == ("$25.50", 32_000, 32_000)
+
+
+def test_a_sign_before_its_number_is_said_after_it() -> None:
+    found = rewrite(
+        [w("€", 0, 1), w("93", 1, 2)], pack("nl"), lambda texts: [["drieënnegentig"][: t.isdecimal()] for t in texts]
+    )
+    assert [part.text for part in entity(found).spoken] == ["drieënnegentig", "euro"]
+    assert (entity(found).spoken[0].start, entity(found).spoken[-1].end) == (0, 32_000)
 
 
 def test_a_time_with_a_dot_is_spoken_as_a_time() -> None:
@@ -135,6 +165,32 @@ WORDS = [
     "uh",
     "we",
     "2nd",
+    "oh",
+    "double",
+    "dash",
+    "call",
+    "extension",
+    "plus",
+    "minus",
+    "to",
+    "b",
+    "street",
+    "hundred",
+    "million",
+    "point",
+    "room",
+    "2/3",
+    "(800)",
+    "555-1212",
+    "+44",
+    "4,896th",
+    "PZ-813",
+    "90210",
+    "12.5",
+    "$",
+    "€",
+    "anna",
+    "one",
 ]
 
 
@@ -145,7 +201,7 @@ def test_no_word_is_lost_and_a_second_time_changes_nothing(line: list[str]) -> N
     once = rewritten(items)
     assert rewritten(once) == once
     spoken = [part for item in once for part in (item.spoken if isinstance(item, Entity) else (item,))]
-    if not any(char.isdigit() for char in "".join(line)):
+    if not any(char.isdigit() or char in "$€" for char in "".join(line)):
         assert [part.text.casefold() for part in spoken] == [item.text.casefold() for item in items]
     for item in once:
         if isinstance(item, Entity):
@@ -163,3 +219,34 @@ def test_removed_disfluencies_change_no_other_word(line: list[str]) -> None:
     left = tags.remove_disfluencies(items, EN)
     assert [item.text.casefold() for item in left if isinstance(item, Word)] == kept
     assert all(isinstance(item, Word | Mark) for item in left)
+
+
+LINES = {
+    "de": "zwanzig fünfundzwanzig und euro cent uhr halb drei ersten mai komma punkt 20 3. € hundert tausend minus bis ähm",
+    "fr": "vingt et un euros centimes heures demi premier mai virgule point 20 000 € cent mille moins à deux tiers euh",
+    "es": "veinte y uno euros céntimos las tres media cuarto para mayo de coma punto 20 € ciento mil medio avos eh",
+    "pt": "vinte e um reais centavos às três meia do de maio vírgula ponto 20 R$ cem mil meio ahn",
+    "it": "venti e uno euro centesimi alle tre mezza primo maggio virgola punto 20 € cento mila mezzo ehm",
+    "nl": "twintig en een euro cent uur half drie eerste mei komma punt 20 € honderd duizend tot uhm",
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_word_is_lost_in_other_languages(data: st.DataObject) -> None:
+    code = data.draw(st.sampled_from(sorted(LINES)))
+    line = data.draw(st.lists(st.sampled_from(LINES[code].split()), max_size=12))
+    items = said(" ".join(line))
+
+    def read(words: Sequence[str]) -> list[Sequence[str]]:
+        return [ways[0] if ways else () for ways in verbalization.spoken(words, code)]
+
+    once = rewrite(items, pack(code), read)
+    assert rewrite(once, pack(code), read) == once
+    spoken = list(as_spoken(once))
+    if not any(sign.isdecimal() or sign in "€$" for sign in "".join(line)):
+        assert [part.text.casefold() for part in spoken] == [item.text.casefold() for item in items]
+    for item in once:
+        if isinstance(item, Entity):
+            assert (item.spoken[0].start, max(part.end for part in item.spoken)) == (item.start, item.end)
+            assert (item.written[0].start, item.written[-1].end) == (item.start, item.end)

@@ -178,3 +178,11 @@ def test_what_is_no_number_or_no_day_is_malformed(query):
     with pytest.raises(Refused) as refusal:
         form.selection(query)
     assert refusal.value.kind is Kind.MALFORMED
+
+
+def test_unknown_fields_are_told_with_the_nearest_name():
+    assert form.unknown_fields(["model", "notification", "text_file", "auth_token", "Meta", "callbak"]) == [
+        "the form field 'Meta' is unknown and has no effect; the nearest known name is 'meta'",
+        "the form field 'callbak' is unknown and has no effect; the nearest known name is 'callback'",
+    ]
+    assert len(form.unknown_fields(f"x{n}" for n in range(50))) == 10

@@ -102,9 +102,9 @@ _CLOCK = (
     ClockPattern(words=("H", "MM"), form="{h}:{mm}"),
     ClockPattern(words=("H",), form="{h}", needs_half_day=True),
     ClockPattern(words=("H", "o'clock"), form="{h} o'clock"),
-    ClockPattern(words=("quarter", "past|after", "H"), minute=15, form="{h}:{mm}"),
+    ClockPattern(words=("a?", "quarter", "past|after", "H"), minute=15, form="{h}:{mm}"),
     ClockPattern(words=("half", "past", "H"), minute=30, form="{h}:{mm}"),
-    ClockPattern(words=("quarter", "to|till|before", "H"), minute=-15, form="{h}:{mm}"),
+    ClockPattern(words=("a?", "quarter", "to|till|before", "H"), minute=-15, form="{h}:{mm}"),
     ClockPattern(
         words=("M", "minutes|minute|min|mins?", "past|after", "H"), minute=1, form="{h}:{mm}", needs_half_day=True
     ),
@@ -158,6 +158,11 @@ def tables() -> Locale:
             "in on at and or tomorrow today tonight this every sharp then so for because if when until till but with "
             "monday tuesday wednesday thursday friday saturday sunday please"
         ),
+        numbered=words(
+            "room flight boeing airbus route highway interstate bus gate suite apartment apt unit channel model platform page "
+            "building section sector bay lot train locker terminal"
+        ),
+        streets=words("street st avenue ave road boulevard parkway highway"),
         repeats={"double": 2, "triple": 3, "treble": 3},
         address=phrases(
             "dot = .; at = @; slash, forward slash = /; colon = :; underscore = _; dash, hyphen, minus = -; question mark = ?; "

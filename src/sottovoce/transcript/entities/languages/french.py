@@ -97,6 +97,7 @@ def tables() -> Locale:
             "euro, euros, d' euros, € = €; dollar, dollars, de dollars, $ = $; livre, livres, livres sterling, £ = £; "
             "yen, yens = ¥; franc suisse, francs suisses = CHF; won, wons = ₩"
         ),
+        minors_of={"centime": "€", "centimes": "€"},
         minors={
             "centime": _NBSP + "ct",
             "centimes": _NBSP + "ct",
@@ -135,6 +136,7 @@ def tables() -> Locale:
             ClockPattern(words=("H", "heure|heures"), form="{h}\u00a0h"),
             ClockPattern(words=("H", "heure|heures", "et", "demie|demi"), minute=30, form=_FORM),
             ClockPattern(words=("H", "heure|heures", "et", "quart"), minute=15, form=_FORM),
+            ClockPattern(words=("H", "heure|heures", "et", "trois", "quarts"), minute=45, form=_FORM),
             ClockPattern(words=("H", "heure|heures", "moins", "le?", "quart"), minute=-15, form=_FORM),
             ClockPattern(words=("H", "heure|heures", "moins", "M"), minute=-1, form=_FORM),
             ClockPattern(words=("N", "et", "demie|demi"), minute=30, form=_FORM),

@@ -89,6 +89,7 @@ def tables() -> Locale:
                 for end in _ENDINGS
             },
             denominators=_denominators(),
+            attached=words("uhr"),
             compound=True,
         ),
         group=".",

@@ -86,6 +86,7 @@ def tables() -> Locale:
         currencies=currencies(
             "euro, € = €; dollaro, dollari, $ = $; sterlina, sterline, £ = £; yen = ¥; franchi svizzeri = CHF"
         ),
+        minors_of={"centesimo": "€", "centesimi": "€"},
         minors={"centesimo": "\u00a0c", "centesimi": "\u00a0c"},
         money_joiners=words("e"),
         money_of=words("di"),

@@ -109,6 +109,8 @@ def tables() -> Locale:
             "real, reais = R$\u00a0; euro, euros, € = €\u00a0; dólar, dólares, $ = $\u00a0; dólares americanos = US$\u00a0; "
             "libra, libras, libras esterlinas, £ = £\u00a0; iene, ienes = ¥\u00a0"
         ),
+        minors_of={"centavo": "R$\u00a0", "centavos": "R$\u00a0", "cêntimo": "€\u00a0", "cêntimos": "€\u00a0"},
+        half=Phrases({("e", "meio"): "5"}),
         minors={"centavo": "\u00a0¢", "centavos": "\u00a0¢", "cêntimo": "\u00a0c", "cêntimos": "\u00a0c"},
         money_joiners=words("e"),
         money_of=words("de"),
@@ -139,13 +141,20 @@ def tables() -> Locale:
         },
         day_joiners=words("de"),
         year_joiners=words("de"),
-        first_day={"primeiro": "1"},
+        number_joiners=words("do"),
+        first_day={"primeiro": "1º"},
         clock=(
             ClockPattern(words=("às|as|à", "H", "e", "meia"), minute=30, form="{w} {h}:{mm}"),
             ClockPattern(words=("às|as|à", "H", "e", "M"), form="{w} {h}:{mm}"),
             ClockPattern(words=("às|as", "H", "hora|horas", "e", "M", "minutos?"), form="{w} {h}:{mm}"),
             ClockPattern(words=("às|as", "H", "hora|horas"), form="{w} {h}:00"),
             ClockPattern(words=("às|as", "M", "pra|pras|para", "as?", "H"), minute=-1, form="{w} {h}:{mm}"),
+            ClockPattern(
+                words=("às|as", "M", "pra|pro|para", "o?", "meio", "dia"), minute=-1, hour=12, form="{w} {h}:{mm}"
+            ),
+            ClockPattern(
+                words=("às|as", "M", "pra|para", "a?", "meia", "noite"), minute=-1, hour=24, form="{w} {h}:{mm}"
+            ),
             ClockPattern(words=("meio", "dia", "e", "meia|meio", "hora?"), form="12:30"),
             ClockPattern(words=("meia", "noite", "e", "M"), form="0:{mm}"),
             ClockPattern(words=("meia", "noite", "e", "meia"), form="0:30"),

@@ -73,10 +73,26 @@ def _ordinals() -> Phrases[int]:
     return Phrases(found)
 
 
+def _parts(name: str) -> list[str]:
+    """`treinta` → treintavo, treintavos, treintaavo …: the parts of a whole that *name* counts."""
+    stems = {name, name.rstrip("aeo")} if name[-1] in "aeo" else {name}
+    return [stem + end for stem in stems for end in ("avo", "avos", "ava", "avas")]
+
+
 def _denominators() -> dict[str, int]:
     stems = {"cuart": 4, "quint": 5, "sext": 6, "séptim": 7, "octav": 8, "noven": 9, "décim": 10, "onceav": 11, "doceav": 12,
              "treceav": 13, "quinceav": 15, "veinteav": 20, "vigésim": 20, "centésim": 100, "milésim": 1000}  # fmt: skip
     found = {stem + end: value for stem, value in stems.items() for end in _ENDINGS}
+    for name, value in _ONES.items() | _TENS.items():
+        if value > 10:
+            found.update(dict.fromkeys(_parts(name), value))
+    ones = [(name, value) for name, value in _ONES.items() if 0 < value < 10 and name not in {"uno", "una"}]
+    for one, value_of_one in ones:
+        for ten, value in _TENS.items():
+            for head in (f"{ten}i", f"{ten[:-1]}i", f"{ten}y"):
+                found.update(dict.fromkeys(_parts(head + one), value + value_of_one))
+    for name, value in [*ones, *_TENS.items(), *(pair for pair in _ONES.items() if pair[1] > 9)]:
+        found.update(dict.fromkeys(_parts("ciento" + name), 100 + value))
     return found | {"medio": 2, "media": 2, "medios": 2, "tercio": 3, "tercios": 3}
 
 
@@ -103,13 +119,17 @@ def tables() -> Locale:
         group=".",
         decimal=",",
         point=words("coma punto"),
+        half=Phrases({("y", "medio"): "5", ("y", "media"): "5"}),
         minus=words("menos"),
         plus=words("más"),
         percent=phrases("por ciento, porciento, % = \u00a0%"),
         currencies=currencies(
             "euro, euros, € = €; dólar, dólares, dólares estadounidenses, $ = $; libra, libras, libras esterlinas, £ = £; "
-            "peso, pesos = $; yen, yenes = ¥; peseta, pesetas = ₧; franco suizo, francos suizos = CHF; wons, won = ₩"
+            "peso, pesos = $; peso mexicano, pesos mexicanos = Mex$; quetzal, quetzales = Q; "
+            "colón, colones = ₡; lempira, lempiras = L; yen, yenes = ¥; peseta, pesetas = ₧; "
+            "franco suizo, francos suizos = CHF; wons, won = ₩"
         ),
+        minors_of={"céntimo": "€", "céntimos": "€"},
         minors={
             "centavo": "\u00a0¢",
             "centavos": "\u00a0¢",
@@ -120,7 +140,7 @@ def tables() -> Locale:
         money_joiners=words("con y"),
         money_of=words("de"),
         sign_first=False,
-        signs_first=frozenset({"$", "¥", "₩"}),
+        signs_first=frozenset({"$", "Mex$", "Q", "₡", "L", "¥", "₩"}),
         units=units(
             """
             metro, metros = m; gramo, gramos = g; litro, litros = l; vatio, vatios = W; voltio, voltios = V; amperios = A;
@@ -138,7 +158,7 @@ def tables() -> Locale:
         squares={"cuadrado": "²", "cuadrados": "²", "cúbico": "³", "cúbicos": "³"},
         paired_phones=True,
         range_words=words("a"),
-        ordinal_suffix={"er": ".º", "os": ".º", "as": ".ª", "a": ".ª", "": ".º"},
+        ordinal_suffix={"er": ".er", "os": ".º", "as": ".ª", "a": ".ª", "": ".º"},
         months={
             name: name
             for name in listed(
@@ -149,13 +169,17 @@ def tables() -> Locale:
         year_joiners=words("de del"),
         first_day={"primero": "1"},
         clock=(
-            ClockPattern(words=("las|la", "H", "y", "media"), minute=30, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H", "y", "cuarto"), minute=15, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H", "menos", "cuarto"), minute=-15, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H", "y|con", "M"), minute=0, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H", "M"), minute=0, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H", "menos", "M"), minute=-1, form="{w} {h}:{mm}"),
-            ClockPattern(words=("las|la", "H"), form="{w} {h}:{mm}", needs_half_day=True),
+            ClockPattern(words=("las|la", "H", "y", "media"), minute=30, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H", "y", "cuarto"), minute=15, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H", "menos", "cuarto"), minute=-15, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H", "y|con", "M"), minute=0, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H", "M"), minute=0, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H", "menos", "M"), minute=-1, form="{a} {h}:{mm}"),
+            ClockPattern(words=("las|la", "H"), form="{a} {h}:{mm}", needs_half_day=True),
+            ClockPattern(words=("H", "y", "media"), minute=30, form="{h}:{mm}", needs_half_day=True),
+            ClockPattern(words=("H", "y", "cuarto"), minute=15, form="{h}:{mm}", needs_half_day=True),
+            ClockPattern(words=("un?", "cuarto", "para", "las|la", "H"), minute=-15, form="{a} {h}:{mm}"),
+            ClockPattern(words=("M", "minutos?", "para", "las|la", "H"), minute=-1, form="{a} {h}:{mm}"),
         ),
         half_days=phrases(
             "a m, am, a eme = a.m.; p m, pm, pe eme = p.m.; de la mañana = de la mañana; de la tarde = de la tarde; "
