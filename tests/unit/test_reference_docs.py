@@ -48,6 +48,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.LOG_NOT_AVAILABLE: "the job has no log",
     Kind.PRODUCT_NOT_AVAILABLE: "V1: the server does not offer the requested product",
     Kind.EAR_NOT_AVAILABLE: "the server does not offer the early-access release",
+    Kind.MODEL_NOT_FOUND: "OpenAI's API: the server does not have the model",
     Kind.NOT_IMPLEMENTED: "this release does not implement this part of the contract",
     Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
     Kind.TOO_MANY_JOBS: "too many jobs at the same time",

@@ -48,6 +48,8 @@ class Notebook:
     def progress(self, done, total):
         self.heard.append(done)
 
+    def stretch(self, stretch, language): ...
+
     def window(self, window):
         self.windows.append(window)
 

@@ -7,7 +7,7 @@ batches, and decrypted in the threads of `LargeWork`.
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -31,6 +31,7 @@ from sottovoce.wire.formats.table import FORMATS, Rendering
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 REMEMBERED = 1000
 """Decrypted configs in the cache."""
@@ -155,6 +156,11 @@ class Results:
             return {form: encoded(FORMATS[form].render(given)) for form in forms}
 
         return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
+
+    async def made(self, job: Job, make: Callable[[Transcript], T]) -> T:
+        """What *make* makes of the transcript of *job*, in a thread. Raises `Refused` if there is none."""
+        stored = await self.stored(job)
+        return await self._large_work.run(lambda: make(codec.decode(stored)))
 
     def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
         """The request of *job*, which is whole; if it cannot be read, what its row and its transcript say of it."""
