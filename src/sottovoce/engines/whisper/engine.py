@@ -23,7 +23,7 @@ from sottovoce.audio.activity import ActivityPolicy, Span, Speech
 from sottovoce.engines.common import calibration, overlap_merge, word_assembly
 from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
-from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
+from sottovoce.engines.whisper import coverage, listener, parallel, style, translation, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
@@ -268,7 +268,11 @@ class Whisper:
     def _passage(
         self, clip: Clip, task: Task, custom: Vocabulary, first: Hypothesis | None
     ) -> tuple[list[HypothesisWord], list[Hole], tuple[str, ...]]:
-        words, holes = listener.hear(self.decoder, clip, task, first)
+        holes: list[Hole] = []
+        if task.translate:
+            words = translation.translated(self.decoder, clip, task, first)
+        else:
+            words, holes = listener.hear(self.decoder, clip, task, first)
         words = coverage.fitted(words, coverage.with_onsets(clip.voiced), task.pack)
         words, notes = self._customised(words, clip, task, custom)
         if style.plain(words, task.pack):

@@ -77,8 +77,6 @@ def hear(
 ) -> tuple[list[HypothesisWord], list[Hole]]:
     """The words of *clip*, and the remaining holes: speech for which the model has no words."""
     hypothesis = attempt(decoder, clip, task, first)
-    if task.translate:  # a translation need not be as long as the speech, so that a part without words says nothing
-        return list(hypothesis.words), []
     guessed = _guessed(hypothesis, task)
     if guessed or not hypothesis.words:
         hypothesis = _in_sentences(decoder, clip, task)

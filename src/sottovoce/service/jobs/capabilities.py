@@ -154,7 +154,7 @@ class CapabilityTable:
     def models(self) -> tuple[str, ...]:
         """The names of the models that transcribe, the best ones first."""
         found = sorted(registry.skilled(self.engines, Skill.TRANSCRIPTION), key=lambda entry: -entry.grade)
-        return tuple(dict.fromkeys(entry.model or entry.engine for entry in found))
+        return tuple(dict.fromkeys(map(_name, found)))
 
     def spoken(self, model: str | None, *, translate: bool) -> tuple[tuple[str, ...], bool]:
         """The codes of the languages that *model* (or any) transcribes or, with *translate*, translates; and whether it
@@ -275,8 +275,13 @@ class CapabilityTable:
         return tuple(entry for entry in registry.skilled(self.engines, skill) if _is_of(entry, domain))
 
 
+def _name(entry: Capabilities) -> str:
+    """The name by which a request asks for the model of *entry*: that of the model, if it says what it is."""
+    return entry.engine if entry.engine == "pocketsphinx" else entry.model or entry.engine
+
+
 def _named(entry: Capabilities, model: str) -> bool:
-    return model == (entry.model or entry.engine)
+    return model == _name(entry)
 
 
 def _is_of(entry: Capabilities, domain: Domain) -> bool:

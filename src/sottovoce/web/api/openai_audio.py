@@ -130,6 +130,8 @@ class OpenAiAudio:
             raise Refused(Kind.UNAVAILABLE, "no worker has registered yet; try again later")
         chosen = models.chosen(asked.model, offers.models)
         codes, identifies = offers.spoken(chosen.name, translate=asked.translate)
+        if not codes and chosen.name is not None:
+            raise Refused(Kind.INVALID_CONFIG, f"{chosen.name} cannot translate; use whisper-1", at="model")
         spoken = Spoken(transcribed=codes, identifies=identifies)
         config = orjson.dumps(form.job_config(asked, chosen, spoken))
         parsed = await self._runtime.large_work.run_sized(len(config), lambda: parse_job_config(config))

@@ -203,7 +203,7 @@ def completed(
         identification = LanguageIdentification(
             expected_languages=expected,
             low_confidence_action="guess",  # OpenAI transcribes whatever the speech is, and silence as an empty text
-            default_language=(expected or _preferred(spoken.transcribed))[0],
+            default_language=next(iter(expected or _preferred(spoken.transcribed)), None),
         )
     return replace(
         request,
