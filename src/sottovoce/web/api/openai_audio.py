@@ -22,8 +22,7 @@ from sottovoce.request import TranscriptionRequest
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.progress import ProgressReader, Stretch
-from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.results import ProgressReader, Results, Stretch
 from sottovoce.service.jobs.submission import Submission
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.blob_keys import media_key
