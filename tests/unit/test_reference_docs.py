@@ -11,6 +11,7 @@ import pytest
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.metrics import FAMILIES, Metrics
 from sottovoce.settings import Settings
+from sottovoce.wire.openai_audio.errors import OPENAI
 from sottovoce.wire.v1.errors import PHRASES, V1
 from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, v2_error
 
@@ -123,6 +124,16 @@ def _errors() -> str:
         "|---|---|---|",
     ]
     lines += [f"| {kind} | {status} | {text or PHRASES[status]} |" for kind, (status, text) in V1.items()]
+    lines += [
+        "",
+        "## OpenAI's API",
+        "",
+        "A response is `{error: {message, type, param, code}}`; `param` names the field, if there is one. Causes are as above.",
+        "",
+        "| kind | status | `type` | `code` |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {kind} | {status} | {word} | {code or 'null'} |" for kind, (status, word, code) in OPENAI.items()]
     return "\n".join(lines) + "\n"
 
 

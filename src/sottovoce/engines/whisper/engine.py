@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech
 from sottovoce.engines.common import calibration, overlap_merge, word_assembly
 from sottovoce.engines.common.hypothesis_word import HypothesisWord
+from sottovoce.engines.common.memory import release_memory
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
 from sottovoce.engines.whisper import coverage, listener, parallel, style, translation, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.engines.whisper.languages import contract_code, whisper_codes
-from sottovoce.engines.whisper.memory import release_memory
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.errors import EngineUnavailable
