@@ -163,15 +163,17 @@ class OpenAiAudio:
             raise Refused(kind, "; ".join(error.message for error in job.errors))
         return job
 
-    async def _forget(self, job_id: str) -> None:
+    async def _forget(self, job_id: str, *, heard: bool = False) -> None:
         """Delete the job, whatever its state, unless it is done and jobs are kept.
 
+        *heard*: the client has words of it. Where jobs are billed, such a job is finished first, because a deleted one costs nothing.
         A deletion that fails is left to retention: the job is due soon after its end.
         """
         try:
-            if self._keep:
+            charged = heard and self._runtime.plan.pricing.billing
+            if self._keep or charged:
                 states = await self._runtime.database.read(partial(repository.states, ids=[job_id]))
-                if states.get(job_id) not in LIVE:
+                if charged if states.get(job_id) in LIVE else self._keep:
                     return
             if await self._runtime.deletion.delete(job_id, force=True):
                 self._runtime.metrics.removed("deleted")
@@ -190,6 +192,7 @@ class OpenAiAudio:
             if not ended.done():
                 ended.cancel()
                 return Response(status_code=CLIENT_LEFT)
+            ended.result()
             job = await self._transcribed(job_id)
             made = await self._results.made(job, lambda transcript: answers.answer(transcript, asked))
             await self._runtime.fetched(job)
@@ -241,7 +244,7 @@ class OpenAiAudio:
                 yield event
             await self._runtime.fetched(job)
         finally:
-            await asyncio.shield(self._forget(job_id))
+            await asyncio.shield(self._forget(job_id, heard=not first))
 
     async def _ended_soon(self, job_id: str) -> bool:
         """True if the job ends within `POLL`, or this process stops."""
