@@ -166,7 +166,7 @@ class OpenAiAudio:
     async def _forget(self, job_id: str, *, heard: bool = False) -> None:
         """Delete the job, whatever its state, unless it is done and jobs are kept.
 
-        *heard*: the client has words of it. Where jobs are billed, such a job is finished first, because a deleted one costs nothing.
+        *heard*: the client has words of it. Where jobs are billed, it is finished first: a deleted one costs nothing.
         A deletion that fails is left to retention: the job is due soon after its end.
         """
         try:
