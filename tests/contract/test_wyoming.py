@@ -105,8 +105,20 @@ async def adapted(url: str, limits: Limits | None = None, key: str = KEY) -> Asy
     adapter = Adapter(Server(url=url, key=key), Defaults(), limits or Limits())
     server = await asyncio.start_server(adapter.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
+    writers: list[asyncio.StreamWriter] = []
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(writer)
+        return reader, writer
+
     async with server:
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
+        yield connect
+        for writer in writers:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        await asyncio.sleep(0.1)  # the adapter's ends of the connections close too
 
 
 async def answers(reader: asyncio.StreamReader) -> list[Event]:
@@ -163,9 +175,10 @@ def test_a_server_that_refuses_is_told(upstream: LiveServer, key: str, url: str 
     assert (last.type, last.data["code"]) == ("error", code)
 
 
-def test_a_language_that_the_server_does_not_have_is_told(upstream: LiveServer) -> None:
-    last = last_of(upstream.url, Event(type="transcribe", data={"language": "cy"}), START)
-    assert last.type == "error"
+def test_a_request_that_the_server_refuses_is_told(upstream: LiveServer) -> None:
+    last = last_of(upstream.url, Event(type="transcribe", data={"language": "?!"}), START)
+    assert (last.type, last.data["code"]) == ("error", "invalid_language")
+    assert "language" in last.data["text"]
 
 
 def test_a_silent_client_and_one_that_sends_single_bytes_are_closed(upstream: LiveServer) -> None:

@@ -1,6 +1,7 @@
 """`sottovoce wyoming`: a Wyoming server for Home Assistant in front of a Sottovoce server."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -97,7 +98,12 @@ async def _run(adapter: "Adapter", uri: str) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    listening, shown = await _listening(adapter.serve, uri)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio's streams take it for an error (Python 3.11)
+            await adapter.serve(reader, writer)
+
+    listening, shown = await _listening(serve, uri)
     click.echo(f"Wyoming is listening on {shown}")
     async with listening:
         await stopped.wait()
