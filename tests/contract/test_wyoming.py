@@ -123,7 +123,8 @@ async def adapted(url: str, limits: Limits | None = None, key: str = KEY) -> Asy
 
 async def answers(reader: asyncio.StreamReader) -> list[Event]:
     """Every event until the connection is closed."""
-    parser, found = EventParser(), []
+    parser = EventParser()
+    found: list[Event] = []
     async with asyncio.timeout(60):
         while data := await reader.read(1 << 16):
             found += parser.feed(data)

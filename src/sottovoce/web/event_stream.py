@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,12 @@ async def client_disconnected(request: Request) -> None:
     """Wait until the client disconnects; the body of *request* must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def first_of(event: "asyncio.Future[bytes | None]", left: "asyncio.Future[None]", seconds: float) -> None:
+    """Wait up to *seconds* until one of the two is done."""
+    both: list[asyncio.Future[Any]] = [event, left]
+    await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 class EventStream(Response):
@@ -55,10 +62,10 @@ class EventStream(Response):
 
     async def _event(self) -> bytes | None:
         """The next event, or the comment when there is none for a while; None after the last event and the disconnect."""
-        done, _ = await asyncio.wait({self._next, self._left}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
-        if self._left in done:
+        await first_of(self._next, self._left, QUIET)
+        if self._left.done():
             return None
-        if not done:
+        if not self._next.done():
             return self._comment
         try:
             event = self._next.result()

@@ -29,7 +29,7 @@ from sottovoce.service.storage.blob_keys import media_key
 from sottovoce.service.storage.trouble import temporary
 from sottovoce.web import responses
 from sottovoce.web.auth import authenticate
-from sottovoce.web.event_stream import EventStream, client_disconnected, end, next_event
+from sottovoce.web.event_stream import EventStream, client_disconnected, end, first_of, next_event
 from sottovoce.web.routing import Route
 from sottovoce.web.uploads import Form, Limits, announced, receive
 from sottovoce.wire.openai_audio import answers, form, models
@@ -213,10 +213,10 @@ class OpenAiAudio:
         events = self._events(job_id, asked)
         first = next_event(events)
         try:
-            done, _ = await asyncio.wait({first, left}, timeout=HEAD_WAIT, return_when=asyncio.FIRST_COMPLETED)
-            if first in done:
+            await first_of(first, left, HEAD_WAIT)
+            if first.done():
                 first.result()  # raises the error of the job
-            if left not in done:
+            if not left.done():
                 return EventStream(
                     events, first, left, failed=_failed, comment=answers.WAITING, media_type=answers.MEDIA_TYPE
                 )
