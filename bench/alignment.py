@@ -159,6 +159,9 @@ class Watch:
     def stage(self, name: str, note: str = "", trace: str = "") -> None:
         """Ignored."""
 
+    def stretch(self, stretch: object, language: str) -> None:
+        """Ignore the words of a stretch."""
+
     def window(self, window: Window) -> None:
         """Ignored."""
 

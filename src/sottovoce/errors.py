@@ -45,6 +45,7 @@ class Kind(StrEnum):
     LOG_NOT_AVAILABLE = "log_not_available"
     PRODUCT_NOT_AVAILABLE = "product_not_available"
     EAR_NOT_AVAILABLE = "ear_not_available"
+    MODEL_NOT_FOUND = "model_not_found"
     NOT_IMPLEMENTED = "not_implemented"
     # limits and capacity
     RATE_LIMITED = "rate_limited"

@@ -96,7 +96,7 @@ class LanguageIdentification:
     """How to identify the spoken language when `language` is `auto`."""
 
     expected_languages: tuple[str, ...] = ()
-    low_confidence_action: str = "reject"  # allow | reject | use_default_language
+    low_confidence_action: str = "reject"  # allow | reject | use_default_language | guess (never rejects)
     default_language: str | None = None
 
 
@@ -173,6 +173,9 @@ class TranscriptionRequest:
     fetch_data: Fetch | None = None
     notifications: tuple[Notification, ...] = ()
     tracking: Tracking | None = None
+    model: str | None = None  # the name of the only model that may be used; V2 names operating points instead
+    translate_speech: bool = False  # the engine writes English, whatever is spoken (Whisper's translate task)
+    report_stretches: bool = False  # the words of each stretch can be read while the job runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

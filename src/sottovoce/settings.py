@@ -325,6 +325,11 @@ class Settings(BaseSettings):
         description="Seconds that a request for a running job waits for its end if the request has no `wait`.",
     )
     max_wait: float = Field(default=600.0, ge=0, description="Maximum seconds that a request may wait for a job.")
+    openai_keep_jobs: bool = Field(
+        default=False,
+        description="Keep the jobs of OpenAI's API (`/v1/audio/…`) as long as others; otherwise media and transcript are deleted "
+        "as soon as the answer is made.",
+    )
     poll_interval: float = Field(default=0.1, gt=0, description="Seconds between polls of the queue.")
     lease: float = Field(
         default=10.0,

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from sottovoce.errors import Kind
+from sottovoce.web.docs.openai_answers import OpenAiErrorResponse
+from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operations import OPERATIONS
 from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
 from tests.servers import Server
@@ -42,6 +44,7 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 OUTSIDE = {V2[kind][1] for kind in OUTSIDE_THE_LIST}
 PATHS = [(operation.method, f"/v2{operation.path}") for operation in OPERATIONS]
+OPENAI_PATHS = [(operation.method, f"/v1{operation.path}") for operation in OPENAI]
 PATHS += [("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics")]
 CALM = hypothesis.settings(
     max_examples=EXAMPLES,
@@ -100,6 +103,32 @@ def check(answer: schemathesis.Response) -> None:
     assert body["code"] == answer.status_code
     assert body["error"] in PUBLISHED | OUTSIDE or answer.status_code == V2[Kind.INVALID_QUERY][0]
     assert len(answer.headers["request-id"][0]) == 32
+
+
+def check_openai(answer: schemathesis.Response) -> None:
+    """A success, or an error of OpenAI's API."""
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        OpenAiErrorResponse.model_validate_json(answer.content)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("wanted", OPENAI_PATHS, ids=" ".join)
+def test_no_request_of_openais_api_meets_a_fault_of_ours(server, description, wanted, mode):
+    method, path = wanted
+    statuses = set()
+
+    @CALM
+    @hypothesis.given(case=description[path][method].as_strategy(generation_mode=mode))
+    def attempt(case: Any) -> None:
+        answer = case.call(headers={"Authorization": f"Bearer {server.key}"})
+        statuses.add(answer.status_code)
+        check_openai(answer)
+
+    if mode is GenerationMode.NEGATIVE and method == "GET":
+        return  # they take nothing that could be wrong
+    attempt()
+    assert statuses
 
 
 def requests() -> Iterator[tuple[str, str, GenerationMode]]:

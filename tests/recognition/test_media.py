@@ -41,6 +41,8 @@ class Notebook:
     def progress(self, done: int, total: int | None) -> None:
         pass
 
+    def stretch(self, stretch: object, language: str) -> None: ...
+
     def window(self, window: object) -> None:
         pass
 

@@ -20,7 +20,7 @@ def normalised(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name.group()).lower()
 
 
-SECTIONS = ["Product", "Extras", "Build", "Development", "Servers", "Generators", "Agent frameworks"]
+SECTIONS = ["Product", "Extras", "Build", "Development", "Servers", "Clients", "Agent frameworks"]
 
 
 def declared(section: str) -> list[str]:
@@ -32,7 +32,7 @@ def declared(section: str) -> list[str]:
         "Build": extras["build"],
         "Development": extras["dev"],
         "Servers": extras["servers"],
-        "Generators": extras["clients"],
+        "Clients": extras["clients"],
         "Agent frameworks": agent_plugins(),
     }
     return sorted(normalised(each) for each in groups[section])

@@ -11,6 +11,7 @@ import pytest
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.metrics import FAMILIES, Metrics
 from sottovoce.settings import Settings
+from sottovoce.wire.openai_audio.errors import OPENAI
 from sottovoce.wire.v1.errors import PHRASES, V1
 from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, v2_error
 
@@ -48,6 +49,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.LOG_NOT_AVAILABLE: "the job has no log",
     Kind.PRODUCT_NOT_AVAILABLE: "V1: the server does not offer the requested product",
     Kind.EAR_NOT_AVAILABLE: "the server does not offer the early-access release",
+    Kind.MODEL_NOT_FOUND: "OpenAI's API: the server does not have the model",
     Kind.NOT_IMPLEMENTED: "this release does not implement this part of the contract",
     Kind.RATE_LIMITED: "too many requests; see `Retry-After`",
     Kind.TOO_MANY_JOBS: "too many jobs at the same time",
@@ -122,6 +124,16 @@ def _errors() -> str:
         "|---|---|---|",
     ]
     lines += [f"| {kind} | {status} | {text or PHRASES[status]} |" for kind, (status, text) in V1.items()]
+    lines += [
+        "",
+        "## OpenAI's API",
+        "",
+        "A response is `{error: {message, type, param, code}}`; `param` names the field, if there is one. Causes are as above.",
+        "",
+        "| kind | status | `type` | `code` |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {kind} | {status} | {word} | {code or 'null'} |" for kind, (status, word, code) in OPENAI.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,7 @@ from sottovoce.cli.local.live import live
 from sottovoce.cli.local.models import models
 from sottovoce.cli.local.transcribe import transcribe
 from sottovoce.cli.server.serve import serve, worker
+from sottovoce.cli.wyoming.command import wyoming
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +39,7 @@ for _command in (
     worker,
     transcribe,
     live,
+    wyoming,
     align,
     models,
     doctor,

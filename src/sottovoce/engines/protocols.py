@@ -4,7 +4,7 @@ They are narrow on purpose: a recogniser turns speech into words, an aligner fin
 separates voices, a live recogniser turns the newest audio into words again and again. The caller owns audio decoding, speech
 activity, time, labels, punctuation and formatting. Times are in samples at 16 kHz (`Samples`), probabilities 0..1.
 
-Parts, in order: skills, hints and capabilities; recognition; live recognition; alignment; diarization.
+Parts, in order: skills, hints and capabilities; recognition and translation of speech; live recognition; alignment; diarization.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,6 +46,7 @@ __all__ = [
     "Speech",
     "SpeechProbability",
     "SpeechSource",
+    "SpeechTranslator",
     "Turn",
     "Voice",
 ]
@@ -58,6 +59,7 @@ class Skill(StrEnum):
     LIVE = "live"
     ALIGNMENT = "alignment"
     DIARIZATION = "diarization"
+    SPEECH_TRANSLATION = "speech_translation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,26 @@ class Recognizer(Protocol):
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
         """One `Recognized` per stretch, in order; its items are empty if there is no speech."""
+        ...
+
+
+@runtime_checkable
+class SpeechTranslator(Protocol):
+    """Speech in one of `capabilities.languages` to English words.
+
+    It has the shape of a `Recognizer`, so that a job may have nothing but the translation, with all stages after recognition.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this loaded engine can do."""
+        ...
+
+    def translate(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
+        """One `Recognized` per stretch, in order, with English items; *hints* name the spoken language.
+
+        The times of words are approximate: a translation has another order of words than the speech.
+        """
         ...
 
 

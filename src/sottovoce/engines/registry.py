@@ -26,7 +26,18 @@ from sottovoce.errors import EngineUnavailable
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
-__all__ = ["ENGINES", "Choice", "Engine", "choose", "choose_aligner", "choose_diarizer", "engine", "load", "offered"]
+__all__ = [
+    "ENGINES",
+    "Choice",
+    "Engine",
+    "choose",
+    "choose_aligner",
+    "choose_diarizer",
+    "choose_translator",
+    "engine",
+    "load",
+    "offered",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +114,7 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
     """*entry* without transcription unless it is of the engine *configured*; empty if no skill remains."""
     if entry.engine == configured:
         return (entry,)
-    others = entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE}
+    others = entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE, Skill.SPEECH_TRANSLATION}
     return (replace(entry, skills=others),) if others else ()
 
 
@@ -140,6 +151,20 @@ def choices(entries: Iterable[Capabilities], why: str) -> tuple[Choice, ...]:
         Choice(engine=entry.engine, model=entry.model, device=entry.device, why=why, capabilities=entry)
         for entry in entries
     )
+
+
+def choose_translator(language: str, point: OperatingPoint, offers: tuple[Capabilities, ...]) -> Choice:
+    """The best of *offers* that turns speech in *language* (`auto`: any) into English text.
+
+    Raises `EngineUnavailable` with the command that adds such a model.
+    """
+    translators = skilled(offers, Skill.SPEECH_TRANSLATION)
+    if not translators:
+        why = "no model on this server translates speech into English; a multilingual Whisper model does"
+        model = remedies.to_pull(AUTO)
+        cure = f", the operator can run {remedies.command(model)}" if model else ""
+        raise EngineUnavailable(why + cure, at="model")
+    return choose(language, point, translators, Skill.SPEECH_TRANSLATION)
 
 
 def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:

@@ -34,6 +34,12 @@ def _recognizer(request: AnyRequest, offers: Offers) -> Choice:
     return registry.choose(request.language, request.operating_point, offers)
 
 
+def _translator(request: AnyRequest, offers: Offers) -> Choice:
+    if not isinstance(request, TranscriptionRequest):
+        raise TypeError(request)
+    return registry.choose_translator(request.language, request.operating_point, offers)
+
+
 def _live(request: AnyRequest, offers: Offers) -> Choice:
     if not isinstance(request, LiveRequest):
         raise TypeError(request)
@@ -53,8 +59,17 @@ def _asks_for_speakers(request: AnyRequest) -> bool:
     return isinstance(request, TranscriptionRequest) and request.diarization is Diarization.SPEAKER
 
 
+def _asks_for_words(request: AnyRequest) -> bool:
+    return isinstance(request, TranscriptionRequest) and not request.translate_speech
+
+
+def _asks_for_english(request: AnyRequest) -> bool:
+    return isinstance(request, TranscriptionRequest) and request.translate_speech
+
+
 NEEDS: tuple[Need, ...] = (
-    Need(skill=Skill.TRANSCRIPTION, asked=lambda r: isinstance(r, TranscriptionRequest), choose=_recognizer),
+    Need(skill=Skill.TRANSCRIPTION, asked=_asks_for_words, choose=_recognizer),
+    Need(skill=Skill.SPEECH_TRANSLATION, asked=_asks_for_english, choose=_translator),
     Need(skill=Skill.LIVE, asked=lambda r: isinstance(r, LiveRequest), choose=_live),
     Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),

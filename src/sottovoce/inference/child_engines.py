@@ -5,7 +5,7 @@ from typing import Any
 
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.engine import EngineKey, Loader
 from sottovoce.engines.protocols import Parallel, Skill
 
 
@@ -15,16 +15,17 @@ class ChildEngines:
     def __init__(self, engine_config: EngineConfig, width: Callable[[], int]) -> None:
         self._engine_config = engine_config
         self._width = width
-        self._loaded: dict[tuple[Skill, EngineKey], Any] = {}
+        self._loaded: dict[tuple[Loader | None, EngineKey], Any] = {}
 
     def load(self, skill: Skill, key: EngineKey) -> Any:
-        """Return the engine *key* for *skill*, loaded once. Raises `EngineUnavailable`."""
-        if (skill, key) not in self._loaded:
+        """Return the engine *key* for *skill*, loaded once also for several skills of one loader. Raises `EngineUnavailable`."""
+        loader = registry.engine(key.engine).loader(skill)
+        if (loader, key) not in self._loaded:
             engine = registry.load(skill, key, self._engine_config)
             if isinstance(engine, Parallel):
                 engine.allow(self._width)
-            self._loaded[skill, key] = engine
-        return self._loaded[skill, key]
+            self._loaded[loader, key] = engine
+        return self._loaded[loader, key]
 
     def prepare(self, key: EngineKey) -> None:
         """Load the main skill of the engine *key*, so that its first task does not wait. Raises `EngineUnavailable`."""

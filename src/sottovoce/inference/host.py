@@ -106,6 +106,15 @@ class ProgressReporter:
             self._last = now
             self._line.send(m.Progress(done=done, total=total))
 
+    def stretch(self, stretch: object, language: str) -> None:
+        """Send the words of a stretch, which clients may read while the job runs."""
+        from sottovoce.engines.protocols import Recognized
+        from sottovoce.transcript import codec
+
+        if isinstance(stretch, Recognized):
+            done = m.StretchDone(start=stretch.start, end=stretch.end, language=language)
+            self._line.send(done, codec.dump_items(stretch.items))
+
     def window(self, window: object) -> None:
         """Send a finished window, which the parent stores."""
         from sottovoce.pipeline.windows import Window

@@ -149,6 +149,16 @@ class WindowDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StretchDone:
+    """A stretch is recognised, for clients that read along; payload: its formatted items, in *language*. Times in samples."""
+
+    kind: Literal["stretch"] = "stretch"
+    start: Samples
+    end: Samples
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The engine is loaded; *seconds*: the time it took. *decode*: processor seconds of one decode of a live session."""
 
@@ -235,6 +245,7 @@ Message = Annotated[
     | LiveMessage
     | LiveReport
     | WindowDone
+    | StretchDone
     | Ready
     | Media
     | Stage

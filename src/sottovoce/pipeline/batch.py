@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio import activity, media, normalisation
 from sottovoce.audio.tracks import Wanted
@@ -22,6 +22,7 @@ from sottovoce.engines.protocols import (
     Recognizer,
     Skill,
     Speech,
+    SpeechTranslator,
 )
 from sottovoce.errors import EngineUnavailable, LanguageRejected, Refused
 from sottovoce.pipeline import diarization, identification, media_report, stages
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from sottovoce.audio.activity import Floats
 
 MAX_CHANNELS = 100  # contract §11
+
+ENGLISH = "en"
+"""The language of translated speech."""
 
 LANGUAGE = "{language}"
 """Placeholder in a stage's error for the language, which is unknown until it is identified."""
@@ -81,9 +85,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
     channel.
     Raises `MediaUnreadable` for media without audio, `Refused` for a request that cannot be fulfilled for this media.
     """
-    recognizer: Recognizer | None = engines.get(Skill.TRANSCRIPTION)
-    if recognizer is None:
-        raise LookupError("no recogniser for a transcription")
+    recognizer = _recognizer(work.request, engines)
     probe = media_report.opened(work.path, work.track, work.limit, observer)
     found = None
     if work.request.language == AUTO:
@@ -91,17 +93,21 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         language, found = _identified(work, recognizer, make_vad, observer, probe.track)
         work = replace(work, request=replace(work.request, language=language))
         observer.stage("identify", _heard(language, found))
+    if work.request.translate_speech:
+        observer.stage(
+            "translate", f"from {work.request.language} into English, by the recogniser itself: a rough draft"
+        )
     request = work.request
+    written = ENGLISH if request.translate_speech else request.language
     rules = replacements.compile_rules(request.replacements)
     channels = _labels(request, probe.channels)
     engine = recognizer.capabilities
     observer.stage("recognise", f"engine {engine.engine} {engine.model}, {max(1, len(channels))} channel(s)")
     diarizer = _diarizer(request, engines, observer)
-    scribe = _ChannelRecognizer(work, recognizer, make_vad, observer, probe=probe, channels=len(channels))
+    scene = stages.StageContext(request=request, pack=pack(written), end=0, punctuated=engine.punctuates, rules=rules)
+    scribe = _ChannelRecognizer(work, recognizer, make_vad, observer, probe=probe, channels=len(channels), scene=scene)
     heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
-    scene = stages.StageContext(
-        request=request, pack=pack(request.language), end=scribe.duration, punctuated=engine.punctuates, rules=rules
-    )
+    scene = replace(scene, end=scribe.duration)
     observer.stage("format", f"{sum(map(len, heard.values()))} words")
     finished = {label: _finished(items, scene, observer) for label, items in heard.items()}
     items = timeline.merge_channels(finished) if channels else finished[""]
@@ -110,7 +116,7 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         source = diarization.Source(path=work.path, make_vad=make_vad, alive=scribe.alive, track=probe.track)
         items, voices = _assign_speakers(items, work, source, diarizer, observer)
     transcript = Transcript(
-        language=request.language,
+        language=written,
         duration=scribe.duration,
         created_at=work.clock(),
         items=items,
@@ -127,6 +133,25 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         path=work.path, request=request, transcript=transcript, alive=scribe.alive, track=probe.track
     )
     return add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
+
+
+def _recognizer(request: TranscriptionRequest, engines: EngineSet) -> Recognizer | SpeechTranslator:
+    """Return the engine that makes the words: those that are spoken, or English ones."""
+    skill = Skill.SPEECH_TRANSLATION if request.translate_speech else Skill.TRANSCRIPTION
+    recognizer: Recognizer | SpeechTranslator | None = engines.get(skill)
+    if recognizer is None:
+        raise LookupError(f"no engine with the skill {skill}")
+    return recognizer
+
+
+def _word_maker(
+    request: TranscriptionRequest, recognizer: Any
+) -> Callable[[Iterable[Speech], Hints], Iterable[Recognized]]:
+    """Return what makes the words of *recognizer*, which has the protocol of the skill that *request* needs."""
+    made: Callable[[Iterable[Speech], Hints], Iterable[Recognized]] = (
+        recognizer.translate if request.translate_speech else recognizer.recognize
+    )
+    return made
 
 
 def _diarizer(request: TranscriptionRequest, engines: EngineSet, observer: Observer) -> Diarizer | None:
@@ -174,7 +199,7 @@ def _assign_speakers(
 
 
 def _identified(
-    work: Work, recognizer: Recognizer, make_vad: VadFactory, observer: Observer, track: int
+    work: Work, recognizer: Recognizer | SpeechTranslator, make_vad: VadFactory, observer: Observer, track: int
 ) -> tuple[str, Identification]:
     """Return the language of *track* in *work*, from all channels mixed. Raises `LanguageRejected`."""
     if not isinstance(recognizer, LanguageIdentifier):
@@ -191,7 +216,7 @@ def _identified(
     return identification.decide(found, wanted, recognizer.capabilities.languages)
 
 
-def _activity(recognizer: Recognizer) -> activity.ActivityPolicy:
+def _activity(recognizer: Recognizer | SpeechTranslator) -> activity.ActivityPolicy:
     """Return the activity policy of *recognizer*, the default one if it has none."""
     return recognizer.activity if isinstance(recognizer, ChoosesActivity) else activity.ActivityPolicy()
 
@@ -227,15 +252,18 @@ class _ChannelRecognizer:
     def __init__(
         self,
         work: Work,
-        recognizer: Recognizer,
+        recognizer: Recognizer | SpeechTranslator,
         make_vad: VadFactory,
         observer: Observer,
         *,
         probe: media.Probe,
         channels: int,
+        scene: stages.StageContext,
     ) -> None:
         self._work = work
+        self._scene = scene  # for the formatting of single stretches
         self._recognizer = recognizer
+        self._make_words = _word_maker(work.request, recognizer)
         self._make_vad = make_vad
         self._observer = observer
         self._split = bool(channels)
@@ -287,14 +315,23 @@ class _ChannelRecognizer:
         )
         found = media_report.Activity()
         speech = found.counted(activity.segments(blocks, self._make_vad(), policy, start=start))
-        recognized = self._recognizer.recognize(self._watched(speech), hints)
+        recognized = self._make_words(self._watched(speech), hints)
         words = 0
-        for window in cut(self._loud(self._noted(recognized), track), index, start):
+        for window in cut(self._reported(self._loud(self._noted(recognized), track)), index, start):
             words += len(window.items)
             yield window
         self._explain(decoder, found, index, words + start)
         self.duration = max(self.duration, decoder.decoded)
         self.done += decoder.decoded
+
+    def _reported(self, recognized: Iterable[Recognized]) -> Iterator[Recognized]:
+        """Yield *recognized*; report the formatted words of each stretch if the request asks for them."""
+        for part in recognized:
+            if self._work.request.report_stretches and not self._split and part.items:
+                scene = replace(self._scene, end=part.end)
+                items = _finished(part.items, scene, self._observer)
+                self._observer.stretch(replace(part, items=items), scene.pack.code)
+            yield part
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
         """Yield *speech*, quiet stretches raised; report the progress before each."""

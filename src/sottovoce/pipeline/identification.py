@@ -61,6 +61,8 @@ def decide(
 
     Raises `LanguageRejected` with the contract's messages.
     """
+    if wanted.low_confidence_action == "guess":
+        return _guessed(found, wanted, transcribable), found
     default = wanted.default_language if wanted.low_confidence_action == "use_default_language" else None
     if not found.alternatives:
         if default is None:
@@ -71,6 +73,18 @@ def decide(
         return _unsure(found, best, wanted, default, transcribable)
     _check(best.language, wanted.expected_languages, transcribable)
     return best.language, found
+
+
+def _guessed(found: Identification, wanted: LanguageIdentification, transcribable: frozenset[str]) -> str:
+    """Return the likeliest language that the caller expects and the server can transcribe, else the default one."""
+    allowed = transcribable - UNSUPPORTED
+    if wanted.expected_languages:
+        allowed &= frozenset(wanted.expected_languages)
+    likely = (score.language for score in found.alternatives if score.language in allowed)
+    language = next(likely, wanted.default_language)
+    if language is None:
+        raise LanguageRejected(NO_SPEECH)
+    return language
 
 
 def _unsure(

@@ -37,6 +37,9 @@ class Observer(Protocol):
     def progress(self, done: Samples, total: Samples | None) -> None:
         """Receive how much audio of all channels is done, and how much there is (None: unknown)."""
 
+    def stretch(self, stretch: Recognized, language: str) -> None:
+        """Receive the formatted words of a stretch in *language*, if the request asks for them; a later attempt repeats some."""
+
     def window(self, window: Window) -> None:
         """Receive a finished window, which a later attempt does not repeat."""
 

@@ -11,7 +11,7 @@ from sottovoce.service.identity.registration import AccountPolicy
 from sottovoce.service.runtime import Runtime
 from sottovoce.settings import Settings
 from sottovoce.web import auth, routing
-from sottovoce.web.api import account, discovery, health, management, realtime, v1, v2
+from sottovoce.web.api import account, discovery, health, management, openai_audio, realtime, v1, v2
 from sottovoce.web.connections import ConnectionLimits, RequestsPerClient, networks
 from sottovoce.web.docs import openapi
 from sottovoce.web.middleware import RequestMiddleware
@@ -54,6 +54,7 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
         if regions.Mode.BATCH in here.modes:
             found += auth.audited(v2.routes(runtime, limits, waiting), runtime.control)
             found += v1.routes(runtime, limits)
+            found += openai_audio.routes(runtime, limits, keep=settings.openai_keep_jobs)
         found += discovery.routes(runtime, here, settings.region_urls)
         found += management.routes(runtime)
         policy = AccountPolicy(

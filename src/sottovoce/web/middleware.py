@@ -9,7 +9,6 @@ import re
 import time
 from secrets import token_hex
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.logs import about, log_request, redact
@@ -18,8 +17,6 @@ from sottovoce.service.metrics import Metrics
 from sottovoce.web import handshake, responses
 from sottovoce.web.auth import CALLER
 from sottovoce.web.routing import ROUTE
-from sottovoce.wire.v1 import errors
-from sottovoce.wire.v2.errors import INTERNAL
 
 _log = logging.getLogger("sottovoce.access")
 _failures = logging.getLogger(__name__)
@@ -78,15 +75,9 @@ class RequestMiddleware:
                 _failures.exception("request failed", extra={"path": scope["path"]})
             if exchange.status:
                 raise  # part of the response was sent: close the connection, so that the client sees it is incomplete
-            if refused is not None:
-                refusal = responses.legacy_refusal if errors.speaks(scope["path"]) else responses.refusal
-                await refusal(refused)(scope, receive, exchange.send)
-                return
-            status, body = INTERNAL
-            if errors.speaks(scope["path"]):
-                await exchange.answer(status, errors.html(status).encode(), responses.HTML)
-            else:
-                await exchange.answer(status, orjson.dumps(body), responses.JSON)
+            path = scope["path"]
+            answer = responses.internal_error_of(path) if refused is None else responses.refusal_of(path, refused)
+            await answer(scope, receive, exchange.send)
 
     def _access_log(self, scope: Scope, exchange: "_ResponseSender") -> None:
         seconds = time.monotonic() - exchange.begun

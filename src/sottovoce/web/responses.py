@@ -11,6 +11,9 @@ from starlette.responses import Response, StreamingResponse
 from sottovoce.errors import Busy, MethodNotAllowed, Refused
 from sottovoce.service.limits.rate_limits import RateLimited
 from sottovoce.service.storage.trouble import temporary
+from sottovoce.wire.openai_audio import errors as openai_errors
+from sottovoce.wire.openai_audio.errors import openai_error
+from sottovoce.wire.v1 import errors as v1_errors
 from sottovoce.wire.v1.errors import v1_error
 from sottovoce.wire.v2.errors import INTERNAL, v2_error
 
@@ -81,6 +84,30 @@ def legacy_refusal(refused: Refused) -> Response:
     if isinstance(body, str):
         return Response(body, status, headers=headers, media_type=HTML)
     return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)
+
+
+def openai_refusal(refused: Refused) -> Response:
+    """The error response of OpenAI's API for *refused*."""
+    status, body = openai_error(refused)
+    return Response(orjson.dumps(body), status, headers=_headers(refused, status), media_type=JSON)
+
+
+def refusal_of(path: str, refused: Refused) -> Response:
+    """The error response for *refused* in the form of the API that *path* belongs to."""
+    if openai_errors.speaks(path):
+        return openai_refusal(refused)
+    return legacy_refusal(refused) if v1_errors.speaks(path) else refusal(refused)
+
+
+def internal_error_of(path: str) -> Response:
+    """The error response for an error of the service in the form of the API that *path* belongs to."""
+    if openai_errors.speaks(path):
+        status, body = openai_errors.internal_error()
+        return Response(orjson.dumps(body), status, media_type=JSON)
+    status, body = INTERNAL
+    if v1_errors.speaks(path):
+        return Response(v1_errors.html(status), status, media_type=HTML)
+    return Response(orjson.dumps(body), status, media_type=JSON)
 
 
 def translated(error: Exception) -> Refused | None:

@@ -6,7 +6,7 @@ size. In order: the received form, its limits and errors, the request headers, a
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
@@ -41,28 +41,33 @@ class Received:
 
 @dataclass(slots=True)
 class Form:
-    """The parts of a body: *fields* by name, *files* by name."""
+    """The parts of a body: *fields* by name, *files* by name, and in *lists* the values of fields that may be repeated."""
 
     fields: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, Received] = field(default_factory=dict)
+    lists: dict[str, list[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Largest file in bytes, and seconds for the whole body."""
+    """Largest file in bytes, seconds for the whole body, and most parts."""
 
     file: int
     seconds: float
+    parts: int = MAX_PARTS
 
 
-async def receive(request: Request, blobs: Blobs, places: Mapping[str, str], limits: Limits) -> Form:
+async def receive(
+    request: Request, blobs: Blobs, places: Mapping[str, str], limits: Limits, repeatable: Collection[str] = ()
+) -> Form:
     """The form in *request*. *places* maps the names of file parts to their blob keys; all other parts are small fields.
 
+    Fields named in *repeatable* may be sent several times, every other part once.
     Raises `Refused` for a malformed, oversized or interrupted body, and deletes the blobs that were written.
     """
     boundary = _boundary(request)
     announced(request, limits)
-    reader = _Reader(blobs, places, limits)
+    reader = _Reader(blobs, places, limits, repeatable)
     try:
         async with asyncio.timeout(limits.seconds):
             await reader.read(boundary, request.stream())
@@ -140,8 +145,11 @@ def clean_name(name: str) -> str:
 class _Reader:
     """Handles the events of the multipart parser and fills *form*."""
 
-    def __init__(self, blobs: Blobs, places: Mapping[str, str], limits: Limits) -> None:
+    def __init__(
+        self, blobs: Blobs, places: Mapping[str, str], limits: Limits, repeatable: Collection[str] = ()
+    ) -> None:
         self.form = Form()
+        self._repeatable = repeatable
         self._blobs = blobs
         self._places = places
         self._limits = limits
@@ -153,7 +161,7 @@ class _Reader:
         self._closed: list[str] = []
 
     async def read(self, boundary: str, chunks: AsyncIterator[bytes]) -> None:
-        with PushMultipartParser(boundary, max_header_count=16, max_segment_count=MAX_PARTS) as parser:
+        with PushMultipartParser(boundary, max_header_count=16, max_segment_count=self._limits.parts) as parser:
             async for chunk in chunks:
                 if chunk:
                     for event in parser.parse(chunk):
@@ -204,6 +212,8 @@ class _Reader:
             shown = clean_name(self._part.filename or "")
             digest = self._digest.hexdigest()
             self.form.files[name] = Received(key=self._places[name], name=shown, size=writer.size, digest=digest)
+        elif name in self._repeatable:
+            self.form.lists.setdefault(name, []).append(bytes(self._field))
         else:
             self.form.fields[name] = bytes(self._field)
 

@@ -117,3 +117,24 @@ def test_gpus_are_taken_all_or_by_number(monkeypatch):
     with pytest.raises(ValueError, match="3 GPU"):
         visible_devices("cuda:3")
     assert EngineConfig(devices=visible_devices("cuda:1")).kind_of_device == "cuda"
+
+
+# ── translation of speech ──
+
+BOTH = frozenset({Skill.TRANSCRIPTION, Skill.SPEECH_TRANSLATION})
+
+
+def test_the_best_translator_is_taken():
+    tiny, large = replace(TINY, skills=BOTH), replace(LARGE, skills=BOTH)
+    assert registry.choose_translator("de", ENHANCED, (TURBO, tiny, large)).model == "large"
+    assert registry.choose_translator("auto", STANDARD, (TURBO, tiny)).model == "tiny"
+
+
+def test_without_a_translator_the_command_is_told():
+    with pytest.raises(EngineUnavailable, match="sottovoce models pull whisper-base") as caught:
+        registry.choose_translator("de", ENHANCED, (TURBO, FALLBACK))
+    assert caught.value.at == "model"
+
+
+def test_another_engine_than_the_configured_one_does_not_translate():
+    assert registry._allowed(replace(TINY, skills=BOTH), "pocketsphinx") == ()

@@ -9,7 +9,7 @@ import pytest
 
 from sottovoce.audio.activity import ActivityPolicy
 from sottovoce.audio.tracks import Wanted
-from sottovoce.engines.protocols import Capabilities, LanguageScore, Recognized, Skill
+from sottovoce.engines.protocols import Capabilities, Hints, LanguageScore, Recognized, Skill
 from sottovoce.errors import LanguageRejected, MediaUnreadable
 from sottovoce.pipeline import batch, stages, windows
 from sottovoce.pipeline.engine_set import LoadedEngines
@@ -37,6 +37,7 @@ class Notebook:
         self.windows: list[windows.Window] = []
         self.heard: list[int] = []
         self.probes = 0
+        self.stretches: list[tuple[Recognized, str]] = []
 
     def media(self, probe):
         self.probes += 1
@@ -47,6 +48,9 @@ class Notebook:
 
     def progress(self, done, total):
         self.heard.append(done)
+
+    def stretch(self, stretch, language):
+        self.stretches.append((stretch, language))
 
     def window(self, window):
         self.windows.append(window)
@@ -348,3 +352,51 @@ def test_quiet_stretches_are_raised_for_the_engine(tmp_path):
     work = batch.Work(path=path, request=TranscriptionRequest(language="en"), clock=lambda: 0)
     batch.transcribe(work, recognizing(Meter(0.0)), Everything, Notebook())
     assert heard[0] > 0.1
+
+
+# ── stretches that are read along, and translation ──
+
+
+def test_stretches_are_told_as_they_are_recognised_and_formatted(long_wav):
+    request = TranscriptionRequest(
+        language="en", report_stretches=True, replacements=(Replacement(source="/.+/", target="x"),)
+    )
+    transcript, notebook = transcribe(long_wav, request)
+    told = [item for stretch, _ in notebook.stretches for item in stretch.items if isinstance(item, Word)]
+    assert len(notebook.stretches) > 10
+    assert {language for _, language in notebook.stretches} == {"en"}
+    assert [item.text for item in told] == [item.text for item in transcript.items if isinstance(item, Word)]
+    assert {item.text.lower() for item in told} == {"x"}
+    ends = [stretch.end for stretch, _ in notebook.stretches]
+    assert all(stretch.start >= end for (stretch, _), end in zip(notebook.stretches[1:], ends, strict=False))
+
+
+def test_no_stretch_is_told_unless_it_is_asked_for(long_wav):
+    assert transcribe(long_wav)[1].stretches == []
+
+
+class Translator(sleeper.Sleeper):
+    """Writes English, whatever is spoken; has no words of the spoken language."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.hints: list[Hints] = []
+
+    def recognize(self, speech, hints):
+        raise AssertionError("the words of the spoken language were not asked for")
+
+    def translate(self, speech, hints):
+        self.hints.append(hints)
+        return super().recognize(speech, hints)
+
+
+def test_translated_speech_is_an_english_transcript(long_wav):
+    engine, notebook = Translator(), Notebook()
+    work = batch.Work(
+        path=long_wav, request=TranscriptionRequest(language="de", translate_speech=True), clock=lambda: 7
+    )
+    transcript = batch.transcribe(work, LoadedEngines({Skill.SPEECH_TRANSLATION: engine}), VadFactory, notebook)
+    assert transcript.language == "en"
+    assert transcript.items
+    assert [hints.language for hints in engine.hints] == ["de"]
+    assert any(name == "translate" and "from de into English" in note for name, note in notebook.stages)

@@ -128,3 +128,20 @@ def test_two_minutes_of_speech_are_enough():
 
     assert len(lid.beginning(speech())) == taken == 8
     assert len(lid.beginning([stretch(0, 1)])) == 1
+
+
+GUESS = LanguageIdentification(low_confidence_action="guess", default_language="en")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "language"),
+    [
+        (heard(de=0.3, en=0.2), (), "de"),
+        (heard(xx=0.9, de=0.05), (), "de"),
+        (heard(de=0.9, cy=0.05), ("cy", "bn"), "cy"),
+        (heard(xx=0.9), (), "en"),
+        (heard(), (), "en"),
+    ],
+)
+def test_a_guess_never_rejects(found, expected, language):
+    assert lid.decide(found, replace(GUESS, expected_languages=expected), KNOWN) == (language, found)

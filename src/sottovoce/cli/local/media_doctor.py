@@ -27,6 +27,9 @@ class _Notes:
     def progress(self, done: int, total: int | None) -> None:
         """Ignore the progress."""
 
+    def stretch(self, stretch: object, language: str) -> None:
+        """Ignore the words of a stretch."""
+
     def window(self, window: object) -> None:
         """Ignore windows: nothing is recognised."""
 

@@ -82,11 +82,20 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Parameters of a decode: the language as a *pack* and as Whisper's *code*, and *previous*, tokens of preceding text."""
+    """Parameters of a decode: the language as a *pack* and as Whisper's *code*, and *previous*, tokens of preceding text.
+
+    With *translate* the text is English, and so is *pack*; *code* is the language that is spoken.
+    """
 
     pack: LanguagePack
     code: str
     previous: tuple[int, ...] = ()
+    translate: bool = False
+
+    @property
+    def written(self) -> str:
+        """Whisper's code for the language of the text."""
+        return "en" if self.translate else self.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,21 +126,24 @@ class Decoder:
         self._full = full_window
         self._lock = threading.Lock()
         self._last = threading.local()
-        self._tokenizers: dict[str, Any] = {}
+        self._tokenizers: dict[tuple[str, bool], Any] = {}
         self._suppressed: tuple[int, ...] = ()
 
-    def tokenizer(self, code: str) -> Any:
-        """faster-whisper's tokenizer for Whisper's language *code*."""
+    def tokenizer(self, code: str, *, translate: bool = False) -> Any:
+        """faster-whisper's tokenizer for Whisper's language *code*, with the control tokens of its task."""
         from faster_whisper.tokenizer import Tokenizer
 
         with self._lock:
-            if code not in self._tokenizers:
+            if (code, translate) not in self._tokenizers:
                 known = self._model.hf_tokenizer
-                self._tokenizers[code] = Tokenizer(
-                    known, self._model.model.is_multilingual, task="transcribe", language=code
+                self._tokenizers[code, translate] = Tokenizer(
+                    known,
+                    self._model.model.is_multilingual,
+                    task="translate" if translate else "transcribe",
+                    language=code,
                 )
-                self._suppressed = self._suppressed or _suppressed(self._tokenizers[code])
-            return self._tokenizers[code]
+                self._suppressed = self._suppressed or _suppressed(self._tokenizers[code, translate])
+            return self._tokenizers[code, translate]
 
     def languages(self, clip: Clip) -> dict[str, float]:
         """Probability 0..1 of each language (Whisper's codes) for *clip*; empty for a clip shorter than `SHORTEST`."""
@@ -226,9 +238,9 @@ class Decoder:
 
     def _drafts(self, encoded: Any, clips: Sequence[Clip], task: Task, temperature: float) -> list[_Draft]:
         """One draft for each clip: by beam search at *temperature* 0, else the likeliest of `_SAMPLED` sampled texts."""
-        tokenizer = self.tokenizer(task.code)
+        tokenizer = self.tokenizer(task.code, translate=task.translate)
         prompt = [*([tokenizer.sot_prev, *task.previous] if task.previous else []), *tokenizer.sot_sequence]
-        most, limit = self._limits(max(clip.speech for clip in clips), task.code, len(prompt))
+        most, limit = self._limits(max(clip.speech for clip in clips), task.written, len(prompt))
         sampling = {
             "beam_size": 1,
             "num_hypotheses": _SAMPLED,
@@ -260,7 +272,7 @@ class Decoder:
 
     def _placed(self, encoded: Any, clips: Sequence[Clip], drafts: Sequence[_Draft], task: Task) -> list[Hypothesis]:
         """The hypotheses of *drafts*: aligns their tokens with the audio to get the times of words."""
-        tokenizer = self.tokenizer(task.code)
+        tokenizer = self.tokenizer(task.code, translate=task.translate)
         texts = [list(draft.tokens) for draft in drafts]
         alignments: list[Any] = [None] * len(texts)
         if any(texts):

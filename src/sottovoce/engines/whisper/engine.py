@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech
 from sottovoce.engines.common import calibration, overlap_merge, word_assembly
 from sottovoce.engines.common.hypothesis_word import HypothesisWord
+from sottovoce.engines.common.memory import release_memory
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
-from sottovoce.engines.whisper import coverage, listener, parallel, style, vocabulary
+from sottovoce.engines.whisper import coverage, listener, parallel, style, translation, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.engines.whisper.languages import contract_code, whisper_codes
-from sottovoce.engines.whisper.memory import release_memory
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.errors import EngineUnavailable
@@ -60,16 +60,25 @@ _COMPUTE_TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float
 _DEVICE = re.compile(r"(cpu)|(cuda)(?::(\d{1,3}))?")
 _LEAST_WINDOW = 10  # seconds, the shortest input window of a supported model
 _LEAST_COMPARED: Samples = 3 * RATE  # 3 s of speech, the least for a comparison of languages
+_ENGLISH = "en"
 _END = "<|endoftext|>"  # the first of the control tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """Parameters of one call of `recognize` for every window: Whisper's languages to choose from, and the custom words."""
+    """Parameters of one call for every window: the pack of the text, Whisper's languages to choose from, and the custom words.
+
+    *translate*: the text is English, whatever is spoken.
+    """
 
     pack: LanguagePack
     codes: tuple[str, ...]
     vocabulary: Vocabulary
+    translate: bool = False
+
+    def task(self, code: str) -> Task:
+        """The decode of a window in Whisper's language *code*."""
+        return Task(pack=self.pack, code=code, translate=self.translate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +146,30 @@ class Whisper:
 
         Errors: EngineUnavailable for a language that the model does not support.
         """
-        if hints.language not in self._capabilities.languages:
-            raise EngineUnavailable(f"Whisper {self._name} does not support the language {hints.language!r}")
+        self._require(hints.language)
         job = _Job(pack=pack(hints.language), codes=self.codes(hints.language), vocabulary=Vocabulary(hints.vocab))
+        yield from self._recognized(speech, job)
+
+    def translate(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
+        """English words and marks for each stretch, by Whisper's own task, without the custom words of *hints*.
+
+        English speech is transcribed.
+        Errors: EngineUnavailable for a language that the model does not support, and for a model of one language.
+        """
+        if hints.language == _ENGLISH:
+            yield from self.recognize(speech, hints)
+            return
+        self._require(hints.language)
+        if not self._multilingual:
+            raise EngineUnavailable(f"Whisper {self._name} cannot translate", at="model")
+        job = _Job(pack=pack(_ENGLISH), codes=self.codes(hints.language), vocabulary=Vocabulary(()), translate=True)
+        yield from self._recognized(speech, job)
+
+    def _require(self, language: str) -> None:
+        if language not in self._capabilities.languages:
+            raise EngineUnavailable(f"Whisper {self._name} does not support the language {language!r}")
+
+    def _recognized(self, speech: Iterable[Speech], job: _Job) -> Iterator[Recognized]:
         notes = _note_left_out(job.vocabulary)
         for stretch, words, more in _by_stretch(self._decoded_windows(speech, job)):
             items = word_assembly.items(words, job.pack, self.calibration)
@@ -196,7 +226,7 @@ class Whisper:
         first: dict[int, Hypothesis] = {}
         for code in dict.fromkeys(code for code, _ in chosen):
             places = [place for place, (other, _) in enumerate(chosen) if other == code]
-            found = self.decoder.decode([clips[place] for place in places], Task(pack=job.pack, code=code))
+            found = self.decoder.decode([clips[place] for place in places], job.task(code))
             first.update(zip(places, found, strict=True))
         for place, (_, window) in enumerate(group):
             yield self._words(window, clips[place], job, chosen[place], first[place])
@@ -215,7 +245,7 @@ class Whisper:
         best = max(scores, key=lambda each: scores[each], default=code)
         if not compared or best in job.codes or scores[best] < CLEAR:
             return code, ()
-        asked, found = job.pack.code, contract_code(best)
+        asked, found = contract_code(job.codes[0]), contract_code(best)
         return code, (f"the speech sounds like {found} ({scores[best]:.2f}), but {asked} was requested",)
 
     def _words(
@@ -223,7 +253,7 @@ class Whisper:
     ) -> _WindowWords:
         """Decode *window*, then insert custom words, capitals and marks; *first*: its first decode, if already done."""
         code, notes = chosen
-        task = Task(pack=job.pack, code=code)
+        task = job.task(code)
         words, holes, more = self._passage(clip, task, job.vocabulary, first)
         return _WindowWords(
             window=window,
@@ -238,7 +268,11 @@ class Whisper:
     def _passage(
         self, clip: Clip, task: Task, custom: Vocabulary, first: Hypothesis | None
     ) -> tuple[list[HypothesisWord], list[Hole], tuple[str, ...]]:
-        words, holes = listener.hear(self.decoder, clip, task, first)
+        holes: list[Hole] = []
+        if task.translate:
+            words = translation.translated(self.decoder, clip, task, first)
+        else:
+            words, holes = listener.hear(self.decoder, clip, task, first)
         words = coverage.fitted(words, coverage.with_onsets(clip.voiced), task.pack)
         words, notes = self._customised(words, clip, task, custom)
         if style.plain(words, task.pack):
@@ -263,7 +297,7 @@ class Whisper:
 
     def _styled(self, words: list[HypothesisWord], clip: Clip, task: Task) -> list[HypothesisWord]:
         """*words* with capitals and marks, from a decode after an example text, else from pauses."""
-        example = style.EXAMPLES.get(task.code)
+        example = style.EXAMPLES.get(task.written)
         if example:
             tokens = tuple(self.decoder.tokenizer(task.code).encode(" " + example))
             other = self.decoder.decode([clip], replace(task, previous=tokens))[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
 from sottovoce.engines.models import offers
+from sottovoce.engines.models.catalogue import Model
 from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, LiveRecognizer, Skill
 from sottovoce.engines.whisper.languages import languages_of
@@ -22,11 +23,16 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
         replace(
             offers.transcribing(model, engine_config, languages_of(model)),
             custom_vocab=True,
-            skills=frozenset({Skill.TRANSCRIPTION, Skill.LIVE}),
+            skills=frozenset({Skill.TRANSCRIPTION, Skill.LIVE, *_translating(model)}),
             identifies_language=model.languages is None,
         )
         for model in offers.stored("whisper", engine_config)
     )
+
+
+def _translating(model: Model) -> tuple[Skill, ...]:
+    """The skill to translate, for multilingual models; turbo was trained without translations (its model card)."""
+    return (Skill.SPEECH_TRANSLATION,) if model.languages is None and "turbo" not in model.name else ()
 
 
 def _load(model: str, device: str, engine_config: EngineConfig) -> "Whisper":
@@ -54,5 +60,5 @@ ENGINE = Engine(
     name="whisper",
     package="faster-whisper",
     offers=_offers,
-    loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live},
+    loaders={Skill.TRANSCRIPTION: _load, Skill.SPEECH_TRANSLATION: _load, Skill.LIVE: _load_live},
 )

@@ -39,6 +39,9 @@ def spells(locale: str | None) -> bool:
     return locale in {None, *spelling.LOCALES, *script.LOCALES}
 
 
+RECOGNITION = frozenset({Skill.TRANSCRIPTION, Skill.SPEECH_TRANSLATION, Skill.LIVE})
+"""The skills of which a request needs one: words of the spoken language, or English words."""
+
 # no engine supports these
 UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
     Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
@@ -148,6 +151,21 @@ class CapabilityTable:
         return _languages(self.engines, Skill.TRANSCRIPTION)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that transcribe, the best ones first."""
+        found = sorted(registry.skilled(self.engines, Skill.TRANSCRIPTION), key=lambda entry: -entry.grade)
+        return tuple(dict.fromkeys(map(_name, found)))
+
+    def spoken(self, model: str | None, *, translate: bool) -> tuple[tuple[str, ...], bool]:
+        """The codes of the languages that *model* (or any) transcribes or, with *translate*, translates; and whether it
+        identifies the language.
+        """
+        skill = Skill.SPEECH_TRANSLATION if translate else Skill.TRANSCRIPTION
+        found = [entry for entry in registry.skilled(self.engines, skill) if model is None or _named(entry, model)]
+        codes = tuple(sorted({code for entry in found for code in entry.languages}))
+        return codes, any(entry.identifies_language for entry in found)
+
+    @property
     def live(self) -> tuple[Capabilities, ...]:
         """The engines for realtime sessions."""
         return registry.skilled(self.engines, Skill.LIVE)
@@ -227,12 +245,15 @@ class CapabilityTable:
         return request if domain is None else domain.prepared(request)
 
     def _suitable(self, request: Request | LiveRequest) -> tuple[Capabilities, ...]:
-        """The engines, without the skill to transcribe where the domain of *request* names another engine or model."""
-        domain = None if isinstance(request, AlignmentRequest) else self.domains.get(request.domain or "")
-        if domain is None:
+        """The engines, without the skills of recognition where *request* or its domain names another engine or model."""
+        if isinstance(request, AlignmentRequest):
             return self.engines
+        domain = self.domains.get(request.domain or "")
+        model = None if isinstance(request, LiveRequest) else request.model
         return tuple(
-            entry if _is_of(entry, domain) else replace(entry, skills=entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE})
+            entry
+            if (domain is None or _is_of(entry, domain)) and (model is None or _named(entry, model))
+            else replace(entry, skills=entry.skills - RECOGNITION)
             for entry in self.engines
         )
 
@@ -252,6 +273,15 @@ class CapabilityTable:
 
     def _of_domain(self, domain: Domain, skill: Skill) -> tuple[Capabilities, ...]:
         return tuple(entry for entry in registry.skilled(self.engines, skill) if _is_of(entry, domain))
+
+
+def _name(entry: Capabilities) -> str:
+    """The name by which a request asks for the model of *entry*: that of the model, if it says what it is."""
+    return entry.engine if entry.engine == "pocketsphinx" else entry.model or entry.engine
+
+
+def _named(entry: Capabilities, model: str) -> bool:
+    return model == _name(entry)
 
 
 def _is_of(entry: Capabilities, domain: Domain) -> bool:

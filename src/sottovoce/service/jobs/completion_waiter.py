@@ -49,6 +49,11 @@ class CompletionWaiter:
             self._remove(job_id, future)
         return True
 
+    @property
+    def closed(self) -> bool:
+        """True once the server stops: waits end although their jobs go on."""
+        return self._closed
+
     def look_now(self) -> None:
         """Look for ended jobs at once: one has ended in this process. Call it from any thread."""
         if (loop := self._loop) is not None:

@@ -9,8 +9,8 @@ from sottovoce.service.jobs.model import Job
 def obsolete(job: Job, keys: Iterable[str]) -> list[str]:
     """Those of *keys*, blobs of *job*, that may be deleted: none of a live job, all of a removed job.
 
-    Of an ended job: windows, results of other attempts, and partial fetches. Results of attempts later than `job.attempt` stay,
-    because *job* may be stale.
+    Of an ended job: windows and stretches, results of other attempts, and partial fetches. Results of attempts later than
+    `job.attempt` stay, because *job* may be stale.
     """
     if job.state in REMOVED:
         return list(keys)
@@ -21,4 +21,4 @@ def obsolete(job: Job, keys: Iterable[str]) -> list[str]:
 
 def _is_leftover(key: str, job: Job) -> bool:
     part = key.removeprefix(f"jobs/{job.id}/").partition("/")[0]
-    return part in {"windows", "fetch"} or (part.isdecimal() and int(part) <= job.attempt)
+    return part in {"windows", "progress", "fetch"} or (part.isdecimal() and int(part) <= job.attempt)

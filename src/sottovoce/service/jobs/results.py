@@ -2,35 +2,40 @@
 
 A config may have 4 MB. Answers about jobs contain its stored text as it is, without parsing it; large configs are read in small
 batches, and decrypted in the threads of `LargeWork`.
+
+The worker of a running job stores each stretch as a blob, so that any process of the region can read it; `ProgressReader` does.
 """
 
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import orjson
 
 from sottovoce import __version__
 from sottovoce.errors import Kind, Refused
+from sottovoce.inference import messages as m
 from sottovoce.job import LIVE, NO_TRANSCRIPT, REMOVED, State
 from sottovoce.request import Diarization, OperatingPoint, TranscriptionRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.large_work import SMALL, LargeWork
 from sottovoce.service.storage import job_requests
-from sottovoce.service.storage.blob_keys import text_key
+from sottovoce.service.storage.blob_keys import progress_prefix, text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
-from sottovoce.transcript.model import Transcript
+from sottovoce.transcript.model import Item, Samples, Transcript
 from sottovoce.wire.formats import alignment
 from sottovoce.wire.formats.table import FORMATS, Rendering
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 REMEMBERED = 1000
 """Decrypted configs in the cache."""
@@ -156,6 +161,11 @@ class Results:
 
         return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
 
+    async def made(self, job: Job, make: Callable[[Transcript], T]) -> T:
+        """What *make* makes of the transcript of *job*, in a thread. Raises `Refused` if there is none."""
+        stored = await self.stored(job)
+        return await self._large_work.run(lambda: make(codec.decode(stored)))
+
     def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
         """The request of *job*, which is whole; if it cannot be read, what its row and its transcript say of it."""
         try:
@@ -203,6 +213,60 @@ class Results:
                 raise Refused(Kind.FILE_EXPIRED) from missing
             _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})
             raise ResultLost(job.result_key) from missing
+
+
+# ── the result of a running job so far ──
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Formatted *items* from *start* to *end* of the media, in *language*."""
+
+    start: Samples
+    end: Samples
+    language: str
+    items: tuple[Item, ...]
+
+
+class ProgressReader:
+    """Reads the stretches of one job, each once, in the order of the media."""
+
+    def __init__(self, blobs: Blobs, job_id: str) -> None:
+        self._blobs = blobs
+        self._job_id = job_id
+        self._last: str | None = None
+        self.end: Samples = 0
+
+    async def more(self) -> list[Stretch]:
+        """The stretches that were stored since the last call.
+
+        A stretch that begins before the end of those read before is left out: another attempt has repeated some of the work.
+        """
+        found: list[Stretch] = []
+        for key in await self._blobs.keys_after(progress_prefix(self._job_id), self._last):
+            try:
+                stored = await self._blobs.get(key)
+            except Missing:  # the job has just ended
+                break
+            self._last = key
+            stretch = _decoded(stored)
+            if stretch is not None and stretch.start >= self.end:
+                self.end = stretch.end
+                found.append(stretch)
+        return found
+
+
+def _decoded(frame: bytes) -> Stretch | None:
+    """The stretch in *frame*; None if another release wrote it in another form."""
+    try:
+        header, payload = m.lengths(frame[: m.PREFIX])
+        message = m.decode(frame[m.PREFIX : m.PREFIX + header])
+        items = codec.load_items(frame[m.PREFIX + header : m.PREFIX + header + payload])
+    except ValueError:
+        return None
+    if not isinstance(message, m.StretchDone):
+        return None
+    return Stretch(start=message.start, end=message.end, language=message.language, items=items)
 
 
 def encoded(value: object) -> bytes:

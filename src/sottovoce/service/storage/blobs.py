@@ -178,6 +178,13 @@ class Blobs:
         found = await obstore.list(self._store, prefix=prefix).collect_async()
         return sorted(str(item["path"]) for item in found)
 
+    async def keys_after(self, prefix: str, key: str | None) -> list[str]:
+        """Return the keys below *prefix* behind *key* in alphabetical order (all without it), sorted."""
+        import obstore
+
+        found = await obstore.list(self._store, prefix=prefix, offset=key).collect_async()
+        return sorted(str(item["path"]) for item in found)
+
     async def listing(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
         """Yield every key below *prefix* with its time of writing (epoch seconds). Reads in pages, to limit memory."""
         import obstore

@@ -44,7 +44,7 @@ from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.speaker_identifiers import Scope, SpeakerIdentifiers
 from sottovoce.service.queue.retry import retry_while_unavailable
 from sottovoce.service.storage import job_requests
-from sottovoce.service.storage.blob_keys import media_key, result_key, text_key, windows_prefix
+from sottovoce.service.storage.blob_keys import media_key, progress_key, result_key, text_key, windows_prefix
 from sottovoce.service.storage.trouble import temporary
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
@@ -441,6 +441,8 @@ class JobRunner:
                 case m.WindowDone():
                     key = f"{windows_prefix(job.id, engine)}{message.channel:03}-{message.start:015}"
                     await self._blobs.put(key, m.encode(message, payload))
+                case m.StretchDone():
+                    await self._blobs.put(progress_key(job.id, message.start), m.encode(message, payload))
                 case m.Media():
                     length = "unknown" if message.duration is None else f"{message.duration / RATE:.2f} s"
                     text = f"{message.container}, {message.codec}, {message.rate} Hz, {message.channels} channel(s), {length}"

@@ -14,11 +14,15 @@ from starlette.responses import HTMLResponse, Response
 
 from sottovoce import __version__
 from sottovoce.web.docs import job_options, schemas
+from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
 from sottovoce.web.routing import Handler, Route
 
 MARKDOWN = "text/markdown; charset=utf-8"
+
+ALL_OPERATIONS = (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY, *OPENAI)
+"""Every operation, in the order of the reference."""
 
 _OPERATORS = {
     "/health/live": ("Check that the process answers", "The process answers."),
@@ -34,7 +38,7 @@ def openapi() -> dict[str, Any]:
         path: {"get": {"summary": summary, "tags": ["operations"], "responses": {"200": {"description": returns}}}}
         for path, (summary, returns) in _OPERATORS.items()
     }
-    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
+    for operation in ALL_OPERATIONS:
         paths.setdefault(f"{operation.base}{operation.path}", {})[operation.method.lower()] = operation.openapi()
     return {
         "openapi": "3.1.0",
@@ -58,10 +62,11 @@ def markdown() -> str:
         f"# Sottovoce {__version__}: API reference\n",
         "Self-hosted speech-to-text. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
         "Errors are JSON: `{code, error, detail}`. Errors of V1 are `{code, error}`, and HTML from status 500.",
+        "Errors of OpenAI's API are `{error: {message, type, param, code}}`.",
         "The machine-readable form of this page is `/openapi.json`.\n",
         "Health: `GET /health/live`, `GET /health/ready`; metrics: `GET /metrics`.\n",
     ]
-    for operation in (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY):
+    for operation in ALL_OPERATIONS:
         parts += _section(operation)
     parts += ["## JobConfig\n", job_options.table()]
     return "\n".join(parts) + "\n"

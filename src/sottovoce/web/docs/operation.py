@@ -14,12 +14,24 @@ _LEGACY_WORDS = {
     503: "Temporarily unavailable, as HTML; try again.",
 }
 """The common errors as V1 words them."""
-_ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
+_OPENAI_WORDS = {
+    401: "No key, or an unknown key; `code` is `invalid_api_key`.",
+    429: "Too many requests (wait for the seconds of `Retry-After`), or, where jobs are billed, too few credits.",
+    500: "A server error; report the `Request-Id` header to the operator.",
+    503: "Temporarily unavailable; try again after the seconds of `Retry-After`.",
+}
+"""The common errors as OpenAI's API words them."""
+_WORDS = {"legacy": _LEGACY_WORDS, "openai": _OPENAI_WORDS}
+_ERRORS = {"openai": "OpenAiErrorResponse"}
+"""The schema of errors, where it is not `ErrorResponse`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One API operation. *query*, *form* and *body* hold name, type and meaning; *errors* holds status and condition."""
+    """One API operation. *query*, *form* and *body* hold name, type and meaning; *errors* holds status and condition.
+
+    Types of *form*: `json` (a JobConfig), `file`, `media` (a required file), `text`, `optional` (a text), `list` (of texts).
+    """
 
     id: str
     method: str
@@ -42,7 +54,7 @@ class Operation:
     @property
     def base(self) -> str:
         """The prefix of its path."""
-        return {"management": "/v1", "discovery": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
+        return {"management": "/v1", "discovery": "/v1", "openai": "/v1", "legacy": "/v1.0"}.get(self.tag, "/v2")
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:
@@ -53,8 +65,8 @@ class Operation:
             (500, "A server error: `Internal Server Error`; report the `Request-Id` header to the operator."),
             (503, "Temporarily unavailable; try again."),
         )
-        if self.tag == "legacy":
-            common = tuple((code, _LEGACY_WORDS.get(code, when)) for code, when in common)
+        words = _WORDS.get(self.tag, {})
+        common = tuple((code, words.get(code, when)) for code, when in common)
         return tuple(sorted((*self.errors, *common)))
 
     def openapi(self) -> dict[str, Any]:
@@ -68,7 +80,7 @@ class Operation:
             "parameters": [*map(_query_parameter, self.query), *map(_header_parameter, self.headers)],
             "responses": {
                 str(self.status): {"description": self.returns, "content": self._content()},
-                **{str(code): _error_response(when) for code, when in self.all_errors},
+                **{str(code): self._error_response(when) for code, when in self.all_errors},
             },
         }
         for name in re.findall(r"{(\w+)}", self.path):
@@ -78,6 +90,10 @@ class Operation:
         if self.body:
             body["requestBody"] = _json_body(self.body)
         return body
+
+    def _error_response(self, when: str) -> dict[str, Any]:
+        schema = {"$ref": f"#/components/schemas/{_ERRORS.get(self.tag, 'ErrorResponse')}"}
+        return {"description": when, "content": {"application/json": {"schema": schema}}}
 
     def _content(self) -> dict[str, Any]:
         return {kind: {"schema": _schema_of(kind, self.id)} for kind in self.media_types}
@@ -99,15 +115,11 @@ def _header_parameter(entry: tuple[str, str]) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": meaning, "schema": {"type": "string"}}
 
 
-def _error_response(when: str) -> dict[str, Any]:
-    return {"description": when, "content": {"application/json": {"schema": _ERROR}}}
-
-
 def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     properties = {name: _part(kind, meaning) for name, kind, meaning in parts}
     schema = {
         "type": "object",
-        "required": [name for name, kind, _ in parts if kind not in {"file", "optional"}],
+        "required": [name for name, kind, _ in parts if kind not in {"file", "optional", "list"}],
         "properties": properties,
     }
     encoding = {name: {"contentType": "application/json"} for name, kind, _ in parts if kind == "json"}
@@ -117,7 +129,9 @@ def _multipart(parts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
 def _part(kind: str, meaning: str) -> dict[str, Any]:
     if kind == "json":
         return {"$ref": "#/components/schemas/JobConfig", "description": meaning}
-    return {"type": "string", "description": meaning, **({"format": "binary"} if kind == "file" else {})}
+    if kind == "list":
+        return {"type": "array", "items": {"type": "string"}, "description": meaning}
+    return {"type": "string", "description": meaning, **({"format": "binary"} if kind in {"file", "media"} else {})}
 
 
 def _json_body(members: Iterable[tuple[str, str, str]]) -> dict[str, Any]:

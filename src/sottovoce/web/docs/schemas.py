@@ -11,15 +11,18 @@ from pydantic import BaseModel, TypeAdapter
 
 from sottovoce.web.docs.answers import ANSWERS, ErrorResponse
 from sottovoce.web.docs.job_options import BY_PATH, Option
+from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS, OpenAiErrorResponse
 from sottovoce.wire.v2.config_schema import JobConfig
 
+_ANSWERS = {**ANSWERS, **OPENAI_ANSWERS}
 _REF = "#/components/schemas/{model}"
 _SECTION = re.compile(r" \(contract [^)]*\)")  # sections that only developers of the server can look up
 
 
 def components() -> dict[str, Any]:
     """The schemas by name."""
-    adapters: list[TypeAdapter[Any]] = [TypeAdapter(kind) for kind in (JobConfig, *ANSWERS.values(), ErrorResponse)]
+    kinds = (JobConfig, *_ANSWERS.values(), ErrorResponse, OpenAiErrorResponse)
+    adapters: list[TypeAdapter[Any]] = [TypeAdapter(kind) for kind in kinds]
     # all in one pass: one for each answer takes ten times as long
     _, made = TypeAdapter.json_schemas(
         [(number, "validation", adapter) for number, adapter in enumerate(adapters)], by_alias=True, ref_template=_REF
@@ -31,7 +34,7 @@ def components() -> dict[str, Any]:
 
 def answer(operation_id: str) -> dict[str, Any]:
     """The schema of the JSON answer of an operation, as a reference; empty for one without."""
-    kind = ANSWERS.get(operation_id)
+    kind = _ANSWERS.get(operation_id)
     if kind is None:
         return {}
     if isinstance(kind, type) and issubclass(kind, BaseModel):

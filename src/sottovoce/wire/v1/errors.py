@@ -38,6 +38,7 @@ V1: dict[Kind, tuple[int, str]] = {
     Kind.NOT_READY: (404, "Job In Progress"),
     Kind.LOG_NOT_AVAILABLE: (404, "Page Not Found"),
     Kind.EAR_NOT_AVAILABLE: (400, "Requested product not available"),
+    Kind.MODEL_NOT_FOUND: (400, "Requested product not available"),
     Kind.FORBIDDEN: (401, "Invalid User Id or Token"),
     Kind.TOO_MANY_JOBS: (429, "Too Many requests"),
     Kind.TOO_MANY_SESSIONS: (429, "Too Many requests"),

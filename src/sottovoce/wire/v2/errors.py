@@ -52,6 +52,7 @@ V2: dict[Kind, tuple[int, str]] = {
     Kind.LOG_NOT_AVAILABLE: (404, "Log file not available"),
     Kind.PRODUCT_NOT_AVAILABLE: (400, "Requested product not available"),
     Kind.EAR_NOT_AVAILABLE: (410, "Requested Early Access Release not available"),
+    Kind.MODEL_NOT_FOUND: (400, "Requested product not available"),
     Kind.NOT_IMPLEMENTED: (501, "Not Implemented"),
     Kind.RATE_LIMITED: (429, "Rate Limited"),
     Kind.TOO_MANY_JOBS: (429, "Max concurrent running jobs exceeded"),

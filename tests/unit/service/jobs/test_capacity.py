@@ -348,3 +348,32 @@ def test_a_session_without_room_may_get_a_smaller_model_made_for_its_language():
     assert smaller(replace(LIVE_PLAIN, domain="finance")) == []
     pinned = replace(base, pinned=frozenset({OperatingPoint.STANDARD}))
     assert smaller(LIVE_PLAIN, capabilities.CapabilityTable((pinned, tiny))) == []
+
+
+# ── models by name, and translation of speech ──
+
+BASE = replace(
+    LISTENER, engine="whisper", model="whisper-base", skills=frozenset({Skill.TRANSCRIPTION, Skill.SPEECH_TRANSLATION})
+)
+TINY = replace(ENGLISH, engine="whisper", model="whisper-tiny.en")
+SPHINX = replace(ENGLISH, engine="pocketsphinx", model="en-us")
+
+
+def test_a_request_may_name_its_model():
+    table = capabilities.CapabilityTable((BASE, TINY, SPHINX))
+    assert table.models == ("whisper-base", "whisper-tiny.en", "pocketsphinx")
+    for name, engine in (("whisper-tiny.en", "whisper"), ("pocketsphinx", "pocketsphinx")):
+        assert table.check(replace(PLAIN, model=name)).engine == engine
+    with pytest.raises(EngineUnavailable):
+        table.check(TranscriptionRequest(language="de", model="whisper-tiny.en"))
+
+
+def test_translation_is_a_skill_of_its_own():
+    table = capabilities.CapabilityTable((BASE, TINY))
+    request = TranscriptionRequest(language="de", translate_speech=True)
+    assert list(table.resolve(request).keys) == [Skill.SPEECH_TRANSLATION]
+    assert table.spoken(None, translate=True) == (("bn", "cy", "de", "en"), True)
+    assert table.spoken("whisper-tiny.en", translate=True) == ((), False)
+    assert table.spoken("whisper-tiny.en", translate=False) == (("en",), False)
+    with pytest.raises(EngineUnavailable):
+        capabilities.CapabilityTable((TINY,)).check(request)

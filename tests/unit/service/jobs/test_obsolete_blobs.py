@@ -13,7 +13,8 @@ from tests.unit.service.service_values import migrated, new_job
 ID = "job0000001"
 MEDIA, WINDOW = f"jobs/{ID}/input", f"jobs/{ID}/windows/e-m/000-000000000000000"
 RESULTS = [f"jobs/{ID}/{attempt}/transcript" for attempt in (1, 2, 3)]
-KEYS = [MEDIA, WINDOW, *RESULTS]
+STRETCH = f"jobs/{ID}/progress/000000000000000"
+KEYS = [MEDIA, WINDOW, STRETCH, *RESULTS]
 FINISH: dict[str, Any] = {"duration_ms": 5, "engine": "e", "keep_ms": 1000}
 
 
@@ -45,8 +46,8 @@ def job_in(database: Database, state: State) -> model.Job:
     ("state", "gone"),
     [
         (State.RUNNING, []),
-        (State.DONE, [WINDOW, RESULTS[0]]),  # attempt 3 is later than what we know: not ours to judge
-        (State.REJECTED, [WINDOW, RESULTS[0], RESULTS[1]]),
+        (State.DONE, [WINDOW, STRETCH, RESULTS[0]]),  # attempt 3 is later than what we know: not ours to judge
+        (State.REJECTED, [WINDOW, STRETCH, RESULTS[0], RESULTS[1]]),
         (State.DELETED, KEYS),
     ],
 )

@@ -11,11 +11,17 @@ from typing import Any
 import orjson
 import pytest
 
+from sottovoce.inference import messages as m
 from sottovoce.job import Event
 from sottovoce.service.jobs import repository, results
 from sottovoce.service.jobs.model import Job
+from sottovoce.service.jobs.results import ProgressReader
 from sottovoce.service.large_work import SMALL
+from sottovoce.service.storage.blob_keys import progress_key
+from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.encryption import Encryptor
+from sottovoce.transcript import codec
+from sottovoce.transcript.model import Word
 from sottovoce.wire.v2.job import job_object
 from tests.unit.service.service_values import CALLER, new_job
 from tests.unit.service.task_values import Region, region_in
@@ -134,3 +140,30 @@ def test_small_configs_are_decrypted_once(region: Region, monkeypatch: pytest.Mo
     first = region.results.view(job)
     monkeypatch.setattr(Encryptor, "decrypt", lambda *_: pytest.fail("decrypted again"))
     assert region.results.view(job) == first
+
+
+# ── the result of a running job so far ──
+
+
+def _stored_stretch(start: int, end: int, text: str) -> bytes:
+    word = Word(text=text, start=start, end=end)
+    return m.encode(m.StretchDone(start=start, end=end, language="en"), codec.dump_items([word]))
+
+
+def test_stretches_are_read_once_in_the_order_of_the_media(tmp_path):
+    async def run() -> None:
+        blobs = Blobs.open(f"file://{tmp_path}", {})
+        reader = ProgressReader(blobs, "a")
+        assert await reader.more() == []
+        for start, end, text in ((2000, 3000, "b"), (0, 1000, "a")):
+            await blobs.put(progress_key("a", start), _stored_stretch(start, end, text))
+        assert [each.items[0].text for each in await reader.more()] == ["a", "b"]
+        assert (await reader.more(), reader.end) == ([], 3000)
+        await blobs.put(progress_key("a", 2500), _stored_stretch(2500, 3500, "again"))  # of a later attempt
+        await blobs.put(progress_key("a", 3500), b"of another release")
+        await blobs.put(progress_key("a", 4000), _stored_stretch(4000, 5000, "c"))
+        await blobs.put(progress_key("b", 9000), _stored_stretch(9000, 9001, "of another job"))
+        assert [each.items[0].text for each in await reader.more()] == ["c"]
+        assert reader.end == 5000
+
+    asyncio.run(run())

@@ -1,0 +1,43 @@
+"""Whisper's translate task with real weights: a rough draft in English, made in a process of the pool."""
+
+import pytest
+
+from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.protocols import Skill
+from sottovoce.inference import messages as m
+from sottovoce.inference.child_engines import ChildEngines
+from sottovoce.inference.pool import Pool, Task
+from sottovoce.request import TranscriptionRequest
+from sottovoce.transcript import codec
+from tests.recognition.material import written
+
+pytestmark = [pytest.mark.weights]
+BASE = EngineKey(engine="whisper", model="whisper-base")
+
+
+@pytest.mark.shared
+def test_speech_becomes_english_and_can_be_read_along(engine_config, shared):
+    pool = Pool(engine_config=engine_config, slots=1)
+    told: list[m.Message] = []
+    try:
+        for file, language, words in (
+            ("de_de_000675", "de", {"southern", "Africa", "beauty", "region", "tourist"}),
+            ("fr_fr_000378", "fr", {"part", "see", "sun"}),
+        ):
+            request = TranscriptionRequest(language=language, translate_speech=True, report_stretches=True)
+            path = str(shared / "audio" / "speechmatics" / f"{file}.wav")
+            message = m.Transcribe(path=path, request=request, engines={Skill.SPEECH_TRANSLATION: BASE})
+            outcome = pool.run_blocking(BASE, Task(message=message), lambda message, _: told.append(message))
+            transcript = codec.decode(outcome.payload)
+            text = written(transcript.items)
+            assert transcript.language == "en"
+            assert len(words & set(text.replace(",", "").replace(".", "").split())) >= len(words) - 1, text
+            assert [item.start for item in transcript.items] == sorted(item.start for item in transcript.items)
+    finally:
+        pool.close()
+    assert {each.language for each in told if isinstance(each, m.StretchDone)} == {"en"}
+
+
+def test_one_model_in_memory_has_both_skills(engine_config):
+    engines = ChildEngines(engine_config, lambda: 1)
+    assert engines.load(Skill.TRANSCRIPTION, BASE) is engines.load(Skill.SPEECH_TRANSLATION, BASE)
