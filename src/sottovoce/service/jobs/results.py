@@ -7,7 +7,7 @@ batches, and decrypted in the threads of `LargeWork`.
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,6 +18,7 @@ from sottovoce.request import Diarization, OperatingPoint, TranscriptionRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.large_work import SMALL, LargeWork
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
@@ -31,6 +32,7 @@ from sottovoce.wire.formats.table import FORMATS, Rendering
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 REMEMBERED = 1000
 """Decrypted configs in the cache."""
@@ -43,14 +45,17 @@ UNREADABLE = "the config cannot be shown: it is encrypted with a key that the se
 _BOM = b"\xef\xbb\xbf"
 
 
-class ResultLost(Missing):
-    """The stored result of a job that is done is missing, although the job was not removed."""
+class ResultLost(Exception):
+    """The stored result of a job that is done is missing or cannot be decoded, although the job was not removed."""
 
 
 class Results:
     """Reads jobs and their results."""
 
-    def __init__(self, blobs: Blobs, encryptor: Encryptor, database: Database, large_work: LargeWork) -> None:
+    def __init__(
+        self, blobs: Blobs, encryptor: Encryptor, database: Database, large_work: LargeWork, metrics: Metrics
+    ) -> None:
+        self._metrics = metrics
         self._blobs = blobs
         self._encryptor = encryptor
         self._database = database
@@ -141,7 +146,7 @@ class Results:
     # ── results ──
 
     async def rendered(self, job: Job, form: str) -> bytes:
-        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none."""
+        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none, `ResultLost` if it is lost."""
         return (await self.renderings(job, [form]))[form]
 
     async def renderings(self, job: Job, forms: Collection[str]) -> dict[str, bytes]:
@@ -149,7 +154,7 @@ class Results:
         stored, whole = await self.stored(job), await self.whole(job)
 
         def render() -> dict[str, bytes]:
-            transcript = codec.decode(stored)
+            transcript = self.decoded(job, stored, codec.decode)
             request = self._request(whole, transcript)
             given = Rendering(transcript=transcript, job=self.view(whole), request=request, version=__version__)
             return {form: encoded(FORMATS[form].render(given)) for form in forms}
@@ -176,17 +181,20 @@ class Results:
         stored, text = await self.stored(job), await self.text(job)
 
         def render() -> str:
-            return alignment.TAGS[tags](text.decode(), codec_of_alignments.decode(stored))
+            words = self.decoded(job, stored, codec_of_alignments.decode)
+            return alignment.TAGS[tags](self.decoded(job, text, bytes.decode), words)
 
         return await self._large_work.run(render)
 
     async def text(self, job: Job) -> bytes:
-        """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not fetched yet."""
+        """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not there yet, else `ResultLost`."""
         if job.state in REMOVED:
             raise Refused(Kind.FILE_EXPIRED)
         try:
             return await self._blobs.get(text_key(job.id))
         except Missing as missing:
+            if job.state is State.DONE:
+                raise await self._lost(job, text_key(job.id)) from missing
             raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
 
     async def stored(self, job: Job) -> bytes:
@@ -198,11 +206,26 @@ class Results:
         try:
             return await self._blobs.get(job.result_key)
         except Missing as missing:
-            now = (await self._database.read(lambda connection: repository.get_many(connection, [job.id]))).get(job.id)
-            if now is None or now.state in REMOVED:
-                raise Refused(Kind.FILE_EXPIRED) from missing
-            _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})
-            raise ResultLost(job.result_key) from missing
+            raise await self._lost(job, job.result_key) from missing
+
+    async def _lost(self, job: Job, key: str) -> Refused | ResultLost:
+        """The error for the done *job*, whose blob *key* is missing: a fault of ours, unless the job was removed meanwhile."""
+        now = (await self._database.read(lambda connection: repository.get_many(connection, [job.id]))).get(job.id)
+        if now is None or now.state in REMOVED:
+            return Refused(Kind.FILE_EXPIRED)
+        _log.error("result of a done job is missing", extra={"job": job.id, "blob": key})
+        self._metrics.result_lost("missing")
+        return ResultLost(key)
+
+    def decoded(self, job: Job, stored: bytes, decode: Callable[[bytes], T]) -> T:
+        """What *decode* reads in *stored*, a result of the done *job*. Raises `ResultLost` if it is truncated or damaged."""
+        try:
+            return decode(stored)
+        except ValueError as error:
+            about = {"job": job.id, "blob": job.result_key, "bytes": len(stored), "why": str(error)}
+            _log.error("result of a done job cannot be read", extra=about)
+            self._metrics.result_lost("unreadable")
+            raise ResultLost(f"{job.result_key}: {error}") from error
 
 
 def encoded(value: object) -> bytes:

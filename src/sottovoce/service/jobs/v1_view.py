@@ -82,11 +82,14 @@ class V1ViewBuilder:
         )
 
     async def transcript(self, job: Job, form: str, *, user_id: int) -> bytes:
-        """The transcript in *form*, one of `RENDER`, encoded. Raises `Refused` if there is none."""
+        """The transcript in *form*, one of `RENDER`, encoded. Raises `Refused` if there is none, `ResultLost` if it is lost."""
         stored, whole = await self._results.stored(job), await self._results.whole(job)
-        return await self._large_work.run(
-            lambda: encoded(RENDER[form](codec.decode(stored), self.view(whole, user_id=user_id)))
-        )
+
+        def render() -> bytes:
+            transcript = self._results.decoded(job, stored, codec.decode)
+            return encoded(RENDER[form](transcript, self.view(whole, user_id=user_id)))
+
+        return await self._large_work.run(render)
 
 
 def _member(config: dict[str, Any], name: str) -> dict[str, Any]:

@@ -346,24 +346,33 @@ def _blobs(plan: Plan) -> Finding:
 
 
 def _results(plan: Plan) -> Iterator[Finding]:
-    """Yield a fault if the store lacks transcripts of jobs that are done."""
+    """Yield a fault if the store lacks results of jobs that are done, and one if results cannot be decoded."""
     if plan.database_url is None and not plan.folder.region_database.exists():
         return
     database = Database(plan.database_url or sqlite_url(plan.folder.region_database))
     try:
         store = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
-        lost, checked = asyncio.run(lost_results.find(database, store))
+        lost = asyncio.run(lost_results.find(database, store, TIMEOUT))
     except Exception as error:  # noqa: BLE001 - the report shows every error of the database and of the store's library
         yield _fault("results", f"cannot be compared with the store: {typed_line(error)}")
     else:
-        if lost:
-            shown = ", ".join(lost[:3])
-            text = f"the store lacks the transcripts of {len(lost)} of {checked} jobs that are done ({shown})"
-            yield _fault("results", f"{text}: restore the blobs from the backup (docs/backup.md)")
-        else:
-            yield _ok("results", f"the store has the transcripts of all {checked} jobs that are done")
+        restore = "restore the blobs from the backup (docs/backup.md)"
+        if ids := lost.missing:
+            text = f"the store lacks the transcripts of {len(ids)} of {lost.done} jobs that are done ({_few(ids)})"
+            yield _fault("results", f"{text}: {restore}")
+        if ids := lost.unreadable:
+            text = f"{len(ids)} of {lost.read} transcripts that were read are truncated or damaged ({_few(ids)})"
+            yield _fault("results", f"{text}: {restore}")
+        if not lost.missing and not lost.unreadable:
+            read = "all were read" if lost.read == lost.done else f"the newest {lost.read} were read"
+            yield _ok("results", f"the store has the transcripts of all {lost.done} jobs that are done; {read}")
     finally:
         database.close()
+
+
+def _few(ids: Sequence[str]) -> str:
+    """The first of *ids*."""
+    return ", ".join(ids[:3])
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ class Batch:
         self._limits = limits
         self._waiting = waiting
         self._large_work = runtime.large_work
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work)
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work, runtime.metrics)
 
     # ── create ──
 

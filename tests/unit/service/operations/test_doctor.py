@@ -20,7 +20,9 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.encryption import Encryptor, new_key
+from sottovoce.transcript import codec
 from sottovoce.transcript.languages import PACKS
+from sottovoce.transcript.model import Transcript
 from tests.data_wheels import FILES, MODEL, install
 from tests.tiny_whisper import build
 from tests.unit.service.service_values import new_job
@@ -197,8 +199,15 @@ def test_transcripts_that_the_store_lacks_are_a_fault(run, tmp_path):
     assert "lacks the transcripts of 1 of 1 jobs that are done (job0000001)" in finding(result, "results")["text"]
     transcript = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
     transcript.parent.mkdir(parents=True)
-    transcript.write_bytes(b"{}")
+    whole = codec.encode(Transcript(language="en", duration=16_000, created_at=0))
+    transcript.write_bytes(whole)
     assert finding(run("--json"), "results")["level"] == "ok"
+    for damaged in (b"", whole[:-5], whole.replace(b'"d"', b'"q"'), b"\xff" + whole):
+        transcript.write_bytes(damaged)
+        result = run("--json")
+        assert (result.exit_code, finding(result, "results")["level"]) == (1, "fault")
+        text = finding(result, "results")["text"]
+        assert "1 of 1 transcripts that were read are truncated or damaged (job0000001)" in text
 
 
 def test_a_running_server_is_described_instead_of_one_that_would_start_here(run, tmp_path, monkeypatch):
