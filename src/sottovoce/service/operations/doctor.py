@@ -274,25 +274,32 @@ def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
 
 def storage(plan: Plan) -> Iterator[Finding]:
     """Yield findings about both databases, the file of keys, the blob store, and the lock of the data folder."""
-    region = _database("region database", plan.database_url, plan.folder.region_database, migrate.REGION)
+    region = _database(plan, "region database", plan.database_url, plan.folder.region_database, migrate.REGION)
     yield region
-    yield _database("control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL)
+    control = _database(
+        plan, "control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL
+    )
+    yield control
     yield _keys(plan, readable=region.level is Level.OK)
     blobs = _blobs(plan)
     yield blobs
     if region.level is Level.OK and blobs.level is Level.OK:
+        if control.level is Level.OK:
+            yield from _new_databases(plan)
         yield from _results(plan)
     yield _lock(plan)
 
 
-def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
-    if url is None and not file.exists():
-        return _ok(part, f"the first start creates {file}")
+def _database(plan: Plan, part: str, url: str | None, file: Path, branch: str) -> Finding:
     try:
         if url is None:
+            region, control = plan.embedded and branch == migrate.REGION, plan.embedded and branch == migrate.CONTROL
+            lost_parts.check_files(plan.folder, control=control, region=region, key=False, anew=frozenset())
+            if not file.exists():
+                return _ok(part, f"the first start creates {file}")
             database_file.checked(file, branch)
         database = Database(url or sqlite_url(file))
-    except (DatabaseUnusable, ValueError) as error:
+    except (DatabaseUnusable, PartLost, ValueError) as error:
         return _fault(part, one_line(error))
     try:
         has, wants = migrate.current(database, branch)
@@ -304,6 +311,27 @@ def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
         return _ok(part, f"{'SQLite' if database.embedded else 'PostgreSQL'}, revision {has}")
     cure = "the next start upgrades it" if url is None else "run `sottovoce migrate`"
     return (_note if url is None else _fault)(part, f"revision {has}, this release needs {wants}: {cure}")
+
+
+def _new_databases(plan: Plan) -> Iterator[Finding]:
+    """Yield a fault if a database has no content although another part shows that there was some: a start refuses it."""
+    folder = plan.folder
+    shared = plan.embedded or plan.control_database_url is not None
+    if plan.embedded and not (folder.region_database.exists() and folder.control_database.exists()):
+        return
+    region = Database(plan.database_url or sqlite_url(folder.region_database))
+    control = Database(plan.control_database_url or sqlite_url(folder.control_database)) if shared else None
+    try:
+        store = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
+        lost_parts.check_rows(control=control, region=region, blobs=store, anew=frozenset())
+    except PartLost as lost:
+        yield _fault(lost.part.replace("-", " "), str(lost))
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        yield _fault("region database", f"cannot be compared with the blob store: {one_line(error)}")
+    finally:
+        region.close()
+        if control is not None:
+            control.close()
 
 
 def _keys(plan: Plan, *, readable: bool) -> Finding:

@@ -38,9 +38,12 @@ class Encryptor:
         try:
             encryptor = cls(read_keys(path))
         except OSError as error:
-            raise KeyFileFault(f"the file of keys {path} cannot be read: {error.strerror}") from error
+            cure = "name a file of keys that the server's user can read (docs/backup.md)"
+            raise KeyFileFault(f"the file of keys {path} cannot be read: {error.strerror}; {cure}") from error
         except ValueError as error:
-            raise KeyFileFault(f"the file of keys {path} cannot be used: {error}") from error
+            raise KeyFileFault(
+                f"the file of keys {path} cannot be used: {error}; put the right file back (docs/backup.md)"
+            ) from error
         encryptor._path, encryptor._stamp = path, stamp
         return encryptor
 
