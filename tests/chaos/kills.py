@@ -38,12 +38,14 @@ WAVE = 50
 """Rounds between two checks of everything."""
 CHILD = 0.55
 """Share of the kills that hit an engine process."""
-INTERVAL = 1.5
-"""Seconds between two kills, at most."""
+ANSWERS = 16
+"""Jobs that are acknowledged between two kills, at most."""
+INTERVAL = 5.0
+"""Seconds after which the next kill comes all the same."""
 REPEATED = 0.9
 """Share of the submissions that their clients repeat until they are answered."""
-DOOMED = 0.35
-"""Share of the starts after a kill that are killed too."""
+DOOMED = 0.4
+"""Share of the starts that are killed too."""
 START = 3.0
 """Seconds after the begin of a start within which a doomed one is killed."""
 GIVEN_UP = 10.0
@@ -226,7 +228,7 @@ class Keeper(threading.Thread):
             self._start()
 
     def _start(self) -> None:
-        if self._rng.random() < DOOMED and not self._over.is_set():
+        while self._rng.random() < DOOMED and not self._over.is_set():
             self._doomed_start()
         begun = time.monotonic()
         self.server.start()
@@ -254,11 +256,23 @@ class Keeper(threading.Thread):
             process.send_signal(signal.SIGKILL)
 
 
-def _kill(world: World, keepers: list[Keeper], rng: random.Random, wave: Wave) -> None:
-    """Kill one process of those that run; wait for one if none does."""
+def _ready(keepers: list[Keeper]) -> list[Keeper]:
+    """Those whose servers run; waits for one if none does."""
     while not (ready := [keeper for keeper in keepers if keeper.ready.is_set()]):
         time.sleep(0.02)
-    keeper = rng.choice(ready)
+    return ready
+
+
+def _wait_for_answers(wave: Wave, number: int, seconds: float) -> None:
+    """Wait until *number* more jobs are acknowledged, for at most *seconds*."""
+    wanted, end = len(wave.acked) + number, time.monotonic() + seconds
+    while len(wave.acked) < wanted and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _kill(world: World, keepers: list[Keeper], rng: random.Random, wave: Wave) -> None:
+    """Kill one process of those that run."""
+    keeper = rng.choice(_ready(keepers))
     if rng.random() < CHILD and keeper.strike_child(rng):
         wave.count("killed child")
         return
@@ -277,9 +291,10 @@ def play(world: World, seed: str, rounds: int, end: float) -> Wave:
         thread.start()
     try:
         while wave.kills < rounds and time.monotonic() < end:
+            _ready(keepers)
             for client in clients:
                 client.go()
-            time.sleep(rng.uniform(0, INTERVAL))
+            _wait_for_answers(wave, rng.randint(0, ANSWERS), rng.uniform(0, INTERVAL))
             wave.count("submissions in flight at kills", sum(client.busy for client in clients))
             _kill(world, keepers, rng, wave)
     finally:

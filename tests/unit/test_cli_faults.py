@@ -155,6 +155,11 @@ def test_a_fault_of_the_environment_does_not_name_the_file(bare: Path, monkeypat
     (bare / "sottovoce.toml").write_text("port = 1\n")
     monkeypatch.setenv("SOTTOVOCE_PORT", "http")
     assert told(run("keys", "list")).startswith("invalid settings: port: Input should be")
+    monkeypatch.setenv("SOTTOVOCE_PORT", "1")
+    monkeypatch.setenv("SOTTOVOCE_BLOB_OPTIONS", "{'endpoint': 'http://hush'}")
+    text = told(run("keys", "list"))
+    assert text.startswith("invalid settings: SOTTOVOCE_BLOB_OPTIONS is not valid JSON: Expecting property name")
+    assert "hush" not in text
 
 
 def test_a_misspelt_variable_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
