@@ -1,5 +1,6 @@
 """A command that cannot do its work says why in one line: which file or address, and what is wrong. No trace, no secret."""
 
+import errno
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
+from sottovoce.cli.common import system_fault
 from sottovoce.service.storage.blobs import Blobs
 
 COMMANDS = [["jobs", "list"], ["keys", "list"], ["users", "list"], ["status"], ["deliveries", "list"], ["migrate"], ["serve", "--port", "0"]]  # fmt: skip
@@ -85,6 +87,22 @@ def test_an_empty_or_foreign_control_database_is_named(command: list[str], bare:
     assert told(run(*command)).startswith(
         "data/control.db is not a control database of Sottovoce, it has the tables songs"
     )
+
+
+def test_a_folder_that_cannot_be_used_is_named(bare: Path) -> None:
+    (bare / "data").write_text("")
+    text = told(run("serve", "--port", "0"))
+    assert text == "data: File exists; name a folder with --data-dir"
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"), [(errno.EROFS, "make it writable"), (errno.ENOSPC, "make room"), (errno.EACCES, "--data-dir")]
+)
+def test_a_fault_of_the_system_has_a_next_step(number: int, cure: str) -> None:
+    text = system_fault(OSError(number, os.strerror(number), "data/eu1/lock"))
+    assert text.startswith(f"data/eu1/lock: {os.strerror(number)}; ")
+    assert cure in text
+    assert system_fault(OSError("the blob store cannot be read: …")) == "the blob store cannot be read: …"
 
 
 # ── the blob store ──
