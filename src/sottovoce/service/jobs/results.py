@@ -7,6 +7,7 @@ batches, and decrypted in the threads of `LargeWork`.
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
@@ -28,7 +29,7 @@ from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Transcript
 from sottovoce.wire.formats import alignment
-from sottovoce.wire.formats.table import FORMATS, Rendering
+from sottovoce.wire.formats.table import Rendering, render
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
@@ -83,12 +84,12 @@ class Results:
 
     def shown_whole(self, job: Job) -> JobView:
         """Like `shown`, for a job that is whole; takes long if its config is large."""
-        text = self._text(job)
+        text = self.text_of(job)
         return self._view(job, None if text is None else orjson.Fragment(text))
 
     def view(self, job: Job) -> JobView:
         """The view of *job*, which is whole, with its config parsed; takes long if it is large."""
-        text = self._text(job)
+        text = self.text_of(job)
         return self._view(job, None if text is None else orjson.loads(text))
 
     def _view(self, job: Job, config: Any) -> JobView:
@@ -110,7 +111,7 @@ class Results:
         whole = repository.whole_errors(self._encryptor, job)
         return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
-    def _text(self, job: Job) -> bytes | None:
+    def text_of(self, job: Job) -> bytes | None:
         """The submitted config of *job*; `None` if there is none, or if no key decrypts it.
 
         Small ones are cached: decryption costs more than the rest of a status request.
@@ -153,13 +154,15 @@ class Results:
         """The transcript of *job* in each of *forms*; see `rendered`."""
         stored, whole = await self.stored(job), await self.whole(job)
 
-        def render() -> dict[str, bytes]:
+        def rendered() -> dict[str, bytes]:
             transcript = self.decoded(job, stored, codec.decode)
             request = self._request(whole, transcript)
-            given = Rendering(transcript=transcript, job=self.view(whole), request=request, version=__version__)
-            return {form: encoded(FORMATS[form].render(given)) for form in forms}
+            text = self.text_of(whole)
+            view = replace(self.shown_whole(whole), config=None)
+            given = Rendering(transcript=transcript, job=view, request=request, version=__version__)
+            return self._large_work.apart(len(text or b""), render, given, text, tuple(forms))
 
-        return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
+        return await self._large_work.run(rendered)  # a ten-hour transcript takes a second, too long for the event loop
 
     def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
         """The request of *job*, which is whole; if it cannot be read, what its row and its transcript say of it."""
@@ -226,11 +229,6 @@ class Results:
             _log.error("result of a done job cannot be read", extra=about)
             self._metrics.result_lost("unreadable")
             raise ResultLost(f"{job.result_key}: {error}") from error
-
-
-def encoded(value: object) -> bytes:
-    """A rendered transcript as it is sent: UTF-8 text, or JSON."""
-    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
