@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -85,7 +85,7 @@ class Encryptor:
             return False
         return True
 
-    def _keys(self) -> list[Fernet]:
+    def _keys(self) -> Sequence[Fernet]:
         """Return the current keys of the file, or the previous ones while it cannot be read."""
         if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
             try:
@@ -178,7 +178,7 @@ def read_keys(path: Path) -> list[bytes]:
     return keys
 
 
-def _fernets(keys: list[bytes]) -> list[Fernet]:
+def _fernets(keys: list[bytes]) -> list[_Fernet]:
     """Raises `ValueError` with the number of the key that is none."""
     fernets = []
     for number, key in enumerate(keys, 1):
