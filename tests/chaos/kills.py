@@ -392,7 +392,8 @@ def _contents(world: World, media: Media, wave: Wave) -> None:
     world.known |= {row.id for row in rows}
 
 
-def _run(backend: str, kills: int, seconds: float, seed: str, home: Path) -> Counter[str]:
+def campaign(backend: str, kills: int, seconds: float, seed: str, home: Path) -> Counter[str]:
+    """At least *kills* rounds, or those of *seconds*, with a line of JSON for each wave; return the sums of the counts."""
     end = time.monotonic() + seconds
     total: Counter[str] = Counter()
     with WORLDS[backend](home) as world:
@@ -418,7 +419,7 @@ def main() -> int:
     parser.add_argument("--backend", choices=[*WORLDS], default="sqlite")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sottovoce-kills-") as folder:
-        total = _run(options.backend, options.kills, options.seconds, options.seed, Path(folder))
+        total = campaign(options.backend, options.kills, options.seconds, options.seed, Path(folder))
     print(json.dumps({"backend": options.backend, "seed": options.seed, "total": dict(total)}))
     return int(total["wrong"] > 0)
 
