@@ -161,6 +161,8 @@ FAMILIES: tuple[Family, ...] = (
 """Every metric."""
 PARTS = ("job", "stage", "delivery", "fetch", "reaper", "credits", "usage", "sweep", "projects", "periodic")
 """The values of `where` of internal errors."""
+OUR_FAULTS = ("job_error", "unknown_error")
+"""The outcomes of realtime sessions that ended by a fault of the server."""
 LOSSES = ("missing", "unreadable")
 """The values of `why` of lost results."""
 
@@ -185,6 +187,9 @@ class RealtimeMetrics:
         self._refused: Counter = meters["sottovoce_realtime_refused_total"]
         self._ended: Counter = meters["sottovoce_realtime_sessions_ended_total"]
         self._started: Counter = meters["sottovoce_realtime_sessions_started_total"]
+        for outcome in OUR_FAULTS:  # each series starts at 0: an alert on an increase would miss one that starts at 1
+            self._ended.labels(outcome)
+        self._refused.labels("full")
         self._running: Gauge = meters["sottovoce_realtime_sessions"]
         self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
 
