@@ -317,14 +317,15 @@ def play(world: World, seed: str, rounds: int, end: float) -> Wave:
 
 
 def _rest(world: World) -> None:
-    """Wait until no job is live."""
-
-    def still() -> bool:
-        with world.database.reading() as connection:
-            return connection.execute(sa.select(t.jobs.c.id).where(t.jobs.c.state.in_(LIVE)).limit(1)).first() is None
-
+    """Wait until no job is live. Fails if none ends for `PATIENCE` seconds."""
     world.heal()
-    until(still, "end of all jobs", PATIENCE * 2)
+    while live := _live(world):
+        until(lambda live=live: _live(world) < live, f"end of one of {live} jobs")  # type: ignore[misc]
+
+
+def _live(world: World) -> int:
+    with world.database.reading() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).where(t.jobs.c.state.in_(LIVE))).scalar_one())
 
 
 def _check(world: World, wave: Wave) -> list[str]:
