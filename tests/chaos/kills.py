@@ -34,11 +34,11 @@ from tests.chaos.worlds import Embedded, Fleet, Log, World
 from tests.servers import PATIENCE, Server, Worker, until
 
 CLIENTS = 30
-WAVE = 50
+WAVE = 25
 """Rounds between two checks of everything."""
 CHILD = 0.55
 """Share of the kills that hit an engine process."""
-ANSWERS = 16
+ANSWERS = 8
 """Jobs that are acknowledged between two kills, at most."""
 INTERVAL = 5.0
 """Seconds after which the next kill comes all the same."""
