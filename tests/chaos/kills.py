@@ -52,7 +52,12 @@ GIVEN_UP = 10.0
 """Seconds without an answer after which a client takes its submission for lost."""
 PAUSE = 0.5
 """Seconds before a repetition."""
-SETTINGS = {"SLEEPER_FACTOR": "0", "SOTTOVOCE_MAX_FAILURES": "50", "SOTTOVOCE_SUBMIT_RATE": "100000"}
+SETTINGS = {
+    "SLEEPER_FACTOR": "0",
+    "SOTTOVOCE_SLOTS": "2",
+    "SOTTOVOCE_MAX_FAILURES": "50",
+    "SOTTOVOCE_SUBMIT_RATE": "100000",
+}
 """No sleep, so that many jobs pass; a job does not become poison when engine processes are killed under it again and again."""
 EXCUSED = {"engine cannot be restarted": "the replacement was killed as well, while it started"}
 
