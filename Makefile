@@ -6,7 +6,7 @@ DATA ?= data
 MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 
-.PHONY: setup models run test check format chaos bench eval clean
+.PHONY: setup models run test check format chaos kills bench eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
@@ -69,6 +69,10 @@ SEED ?= 1
 chaos: .venv/dev.stamp .venv-servers/stamp  ## seeded faults against real processes: make chaos ROUNDS=300 SEED=7
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 	RETENTION_ROUNDS=30 RETENTION_SEED=$(SEED) $(BIN)/python -m pytest -q -s --timeout 3600 tests/system/test_retention.py -k kill_9
+
+kills: .venv/dev.stamp .venv-servers/stamp  ## kill -9 while 30 clients submit: make kills ROUNDS=500 SEED=7
+	$(BIN)/python -m tests.chaos.kills --kills $(ROUNDS) --seed $(SEED) --backend sqlite
+	$(BIN)/python -m tests.chaos.kills --kills $(ROUNDS) --seed $(SEED) --backend fleet
 
 bench: .venv/dev.stamp .venv-servers/stamp  ## benchmark figures as JSON, each with its baseline
 	$(BIN)/python -m bench.jobs

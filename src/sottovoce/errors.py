@@ -69,10 +69,18 @@ class Refused(Exception):
         self.why = why
         self.at = at
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """For another process: only this class itself is raised there."""
+        return _refused, (self.kind, self.why, self.at)
+
     @property
     def detail(self) -> str:
         """The message for the caller, on one line: the field, then the reason."""
         return f"{self.at}: {self.why}" if self.at else self.why
+
+
+def _refused(kind: Kind, why: str, at: str | None) -> Refused:
+    return Refused(kind, why, at=at)
 
 
 class MethodNotAllowed(Refused):

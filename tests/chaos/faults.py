@@ -503,7 +503,7 @@ FAULTS: dict[str, Fault] = {
     "lost-blob": Fault(
         do=losses.lost_blob,
         excused={
-            "result of a done job is missing": "the transcript was removed from the store",
+            "result of a done job (is missing|cannot be read)": "the transcript was removed from the store, or damaged",
             "request failed.*ResultLost": "the client that asked for it got 500",
         },
     ),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sottovoce.service.storage.encryption import new_key
 from tests.chaos.rounds import Round
-from tests.chaos.worlds import Embedded
+from tests.chaos.worlds import Embedded, World
 from tests.servers import PATIENCE, Server, until
 
 
@@ -165,19 +165,30 @@ def _migrate(server: Server, **changes: str) -> None:
 
 
 def lost_blob(round_: Round) -> None:
-    """The transcript of a done job is missing from the store: 500 and a line for the operator, not 404 or 410; then it is put back."""
+    """The transcript of a done job is missing or damaged: 500 and a line for the operator, not 404 or 410; then it is put back."""
     world = round_.world
     lost, other = round_.submit(), round_.submit()
     for job_id in (lost, other):
         round_.ended(job_id)
     key = str(round_.row(lost).result_key)
     content = world.blob(key)
-    asyncio.run(world.blobs.delete(key))
+    how = round_.rng.choice(("missing", "empty", "truncated", "overwritten"))
+    round_.ledger.counts[f"transcript {how}"] += 1
+    _damage(world, key, how, content)
+    event = "result of a done job is missing" if how == "missing" else "result of a done job cannot be read"
     try:
         with round_.client() as client:
             answers = {job_id: client.get(f"/v2/jobs/{job_id}/transcript").status_code for job_id in (lost, other)}
             if answers != {lost: 500, other: 200} or client.get(f"/v2/jobs/{lost}").json()["job"]["status"] != "done":
                 raise AssertionError(f"the transcripts are answered with {answers}")
-        until(lambda: round_.events("result of a done job is missing", lost), "a line for the operator")
+        until(lambda: round_.events(event, lost), "a line for the operator")
     finally:
         asyncio.run(world.blobs.put(key, content))
+
+
+def _damage(world: World, key: str, how: str, content: bytes) -> None:
+    if how == "missing":
+        asyncio.run(world.blobs.delete(key))
+        return
+    damaged = {"empty": b"", "truncated": content[: len(content) // 2], "overwritten": bytes(len(content))}
+    asyncio.run(world.blobs.put(key, damaged[how]))

@@ -82,6 +82,8 @@ class World:
     """A server with its workers. *api* takes jobs, *workers* do them; embedded, they are one process."""
 
     backend = ""
+    SERVER: type[Server] = NewProcess
+    WORKER: type[Server] = _NewWorker
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -231,7 +233,7 @@ class Embedded(World):
     backend = "sqlite"
 
     def _build(self) -> None:
-        self.api = self._start(NewProcess(self.home / "server", **self.environment()))
+        self.api = self._start(self.SERVER(self.home / "server", **self.environment()))
         self.workers = [self.api]
         self.region = self.api.data / "eu1"
         self.database = Database(sqlite_url(self.region / "region.db"))
@@ -276,8 +278,8 @@ class Fleet(World):
         fleet = fleet_environment(self.postgres, self.s3, self.home, "chaos", self.proxy.endpoint)
         self.url = fleet["SOTTOVOCE_DATABASE_URL"]
         environment = fleet | self.environment()
-        self.workers = [self._start(_NewWorker(self.home / name, **environment)) for name in ("first", "second")]
-        self.api = self._start(NewProcess(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
+        self.workers = [self._start(self.WORKER(self.home / name, **environment)) for name in ("first", "second")]
+        self.api = self._start(self.SERVER(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
         self.database = Database(self.url)
         options = json.loads(fleet["SOTTOVOCE_BLOB_OPTIONS"]) | {"endpoint": self.s3.endpoint}
         self.blobs = Blobs.open(fleet["SOTTOVOCE_BLOB_URL"], options)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos import smalldisk
+from tests.chaos import kills, smalldisk
 from tests.chaos.__main__ import SMALL, play
 from tests.chaos.faults import FAULTS
 from tests.chaos.rounds import calm
@@ -47,6 +47,14 @@ def test_an_embedded_server_loses_nothing(embedded, fault):
 @pytest.mark.parametrize("fault", faults_of("fleet"))
 def test_a_fleet_loses_nothing(fleet, fault):
     assert not rounds(fleet, fault)
+
+
+@pytest.mark.timeout(LIMIT)
+def test_kills_under_parallel_submissions_lose_nothing(tmp_path):
+    """A few rounds of the campaign of `python -m tests.chaos.kills`."""
+    total = kills.campaign("sqlite", 3, LIMIT, "slice", tmp_path)
+    assert (total["wrong"], total["compared"]) == (0, total["acknowledged"] + total["made unheard"])
+    assert total["rounds"] >= 3
 
 
 @pytest.mark.timeout(LIMIT)

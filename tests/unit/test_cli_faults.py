@@ -1,5 +1,6 @@
 """A command that cannot do its work says why in one line: which file or address, and what is wrong. No trace, no secret."""
 
+import errno
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
+from sottovoce.cli.common import system_fault
 from sottovoce.service.storage.blobs import Blobs
 
 COMMANDS = [["jobs", "list"], ["keys", "list"], ["users", "list"], ["status"], ["deliveries", "list"], ["migrate"], ["serve", "--port", "0"]]  # fmt: skip
@@ -87,6 +89,22 @@ def test_an_empty_or_foreign_control_database_is_named(command: list[str], bare:
     )
 
 
+def test_a_folder_that_cannot_be_used_is_named(bare: Path) -> None:
+    (bare / "data").write_text("")
+    text = told(run("serve", "--port", "0"))
+    assert text == "data: File exists; name a folder with --data-dir"
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"), [(errno.EROFS, "make it writable"), (errno.ENOSPC, "make room"), (errno.EACCES, "--data-dir")]
+)
+def test_a_fault_of_the_system_has_a_next_step(number: int, cure: str) -> None:
+    text = system_fault(OSError(number, os.strerror(number), "data/eu1/lock"))
+    assert text.startswith(f"data/eu1/lock: {os.strerror(number)}; ")
+    assert cure in text
+    assert system_fault(OSError("the blob store cannot be read: …")) == "the blob store cannot be read: …"
+
+
 # ── the blob store ──
 
 WRONG = {
@@ -155,6 +173,11 @@ def test_a_fault_of_the_environment_does_not_name_the_file(bare: Path, monkeypat
     (bare / "sottovoce.toml").write_text("port = 1\n")
     monkeypatch.setenv("SOTTOVOCE_PORT", "http")
     assert told(run("keys", "list")).startswith("invalid settings: port: Input should be")
+    monkeypatch.setenv("SOTTOVOCE_PORT", "1")
+    monkeypatch.setenv("SOTTOVOCE_BLOB_OPTIONS", "{'endpoint': 'http://hush'}")
+    text = told(run("keys", "list"))
+    assert text.startswith("invalid settings: SOTTOVOCE_BLOB_OPTIONS is not valid JSON: Expecting property name")
+    assert "hush" not in text
 
 
 def test_a_misspelt_variable_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from sottovoce.web.api import account, management
 from sottovoce.web.docs.operations import MANAGEMENT
 from sottovoce.web.middleware import RequestMiddleware
 from sottovoce.web.routing import Route, Router
+from tests.log_records import warnings
 from tests.unit.service.task_values import ID, Region, region_in
 
 
@@ -125,5 +125,4 @@ def test_a_deletion_succeeds_while_the_store_is_read_only(region: Region, caplog
     assert delete(region, ReadOnly(region.blobs._store, region.blobs.root))
     assert region.job().state is State.DELETED
     assert asyncio.run(region.blobs.keys(f"jobs/{ID}/")) != []  # the sweep deletes them
-    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warnings == ["blobs of removed jobs not deleted yet"]
+    assert warnings(caplog) == ["blobs of removed jobs not deleted yet"]

@@ -1,5 +1,6 @@
 """Helpers of all commands: settings, the data folder, the databases."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,22 @@ def silent_settings(**flags: object) -> "Settings":
     except (ValueError, OSError) as error:
         text = settings.faults(error, flags) if isinstance(error, ValidationError) else str(error)
         raise click.UsageError(f"invalid settings: {text}") from error
+
+
+_WRITABLE = "make it writable for the server's user, or name another folder with --data-dir"
+_CURES = {
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _WRITABLE),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on its disk"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "name a folder with --data-dir"),
+}
+
+
+def system_fault(error: OSError) -> str:
+    """*error* in one line: the file, what is wrong, and the next step if it is known."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    cure = _CURES.get(error.errno or 0)
+    return f"{error.filename}: {error.strerror}" + (f"; {cure}" if cure else "")
 
 
 data_dir = click.option(

@@ -39,9 +39,13 @@ NO_WORDS = "there are no words in the text"
 NO_SPEECH = "there is no speech in the audio"
 TOO_LONG = "the text is far too long to be spoken in the time of the audio"
 OTHER = "the text is not what is said in the audio"
+SMALL_PART = "less than a tenth of the text is said in the audio: send only the part that is said"
 
 LEAST = 0.15
 """Least share of the text, or of the recognised words, in trusted runs; of a wrong text it is at most 0.06 (measured)."""
+
+LEAST_OF_TEXT = 0.1
+"""Least share of the text in trusted runs, however much of the audio they are: the rest has no room between them."""
 
 _SHORT = 25  # words: a text of up to this length is aligned before it is rejected
 _PACE = 20  # words per second over the whole audio: faster than any speaker
@@ -158,6 +162,8 @@ class _Placement:
         self._observer.stage("align", f"{len(known)} of {sayable} words heard in their order")
         if max(alone / sayable, share_heard) < LEAST and sayable > _SHORT:
             raise Refused(Kind.INVALID_TEXT, OTHER)
+        if alone / sayable < LEAST_OF_TEXT and sayable > _SHORT:
+            raise Refused(Kind.INVALID_TEXT, SMALL_PART)
         trial = self._placer()
         known = trial.fill_gaps(
             trial.fill_gaps(known)

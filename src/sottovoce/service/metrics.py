@@ -149,12 +149,22 @@ FAMILIES: tuple[Family, ...] = (
         labels=(),
         meaning="Seconds that the oldest queued job has waited.",
     ),
+    Family(
+        name="sottovoce_results_lost_total",
+        kind=Counter,
+        labels=("why",),
+        meaning="Reads of results of done jobs that the store lacks (missing) or that cannot be decoded (unreadable).",
+    ),
     Family(name="sottovoce_slots", kind=Gauge, labels=("engine", "use"), meaning="Engine processes: busy and all."),
     Family(name="sottovoce_upload_bytes_total", kind=Counter, labels=(), meaning="Media bytes received."),
 )
 """Every metric."""
 PARTS = ("job", "stage", "delivery", "fetch", "reaper", "credits", "usage", "sweep", "projects", "periodic")
 """The values of `where` of internal errors."""
+OUR_FAULTS = ("job_error", "unknown_error")
+"""The outcomes of realtime sessions that ended by a fault of the server."""
+LOSSES = ("missing", "unreadable")
+"""The values of `why` of lost results."""
 
 
 def _meter(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
@@ -177,6 +187,9 @@ class RealtimeMetrics:
         self._refused: Counter = meters["sottovoce_realtime_refused_total"]
         self._ended: Counter = meters["sottovoce_realtime_sessions_ended_total"]
         self._started: Counter = meters["sottovoce_realtime_sessions_started_total"]
+        for outcome in OUR_FAULTS:  # each series starts at 0: an alert on an increase would miss one that starts at 1
+            self._ended.labels(outcome)
+        self._refused.labels("full")
         self._running: Gauge = meters["sottovoce_realtime_sessions"]
         self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
 
@@ -243,6 +256,9 @@ class Metrics:
         for where in PARTS:  # each series starts at 0: an alert on an increase would miss one that starts at 1
             self._broken.labels(where)
         self._reaped: Counter = meters["sottovoce_jobs_reaped_total"]
+        self._results: Counter = meters["sottovoce_results_lost_total"]
+        for why in LOSSES:
+            self._results.labels(why)
         self._slots: Gauge = meters["sottovoce_slots"]
         self._uploads: Counter = meters["sottovoce_upload_bytes_total"]
 
@@ -283,6 +299,10 @@ class Metrics:
     def broke(self, where: str) -> None:
         """A bug, or stored data that this release cannot read, ended work of *where*, one of `PARTS`."""
         self._broken.labels(where).inc()
+
+    def result_lost(self, why: str) -> None:
+        """The result of a done job was wanted and is lost: *why* is one of `LOSSES`."""
+        self._results.labels(why).inc()
 
     def reaped(self) -> None:
         """An abandoned job was requeued."""

@@ -199,6 +199,11 @@ def test_a_part_of_a_text_may_be_said(studio):
     assert [word.bridged for word in found.words] == [True] * 48 + [False] * 24 + [True] * 48
 
 
+def test_a_text_of_which_a_small_part_is_said_is_refused(studio):
+    """All that is said is in the text; most of the text would have to share hundredths of seconds."""
+    assert studio(lines([4, 5])).refused(text_of(*range(26))) == alignment.SMALL_PART
+
+
 def test_a_text_may_be_a_part_of_what_is_said(studio):
     said = lines(range(20))
     found = studio(said, 125).align(text_of(7))

@@ -56,7 +56,7 @@ class Region:
         self.queue = FakeQueue()
         self.metrics = Metrics()
         self.large_work = LargeWork()
-        self.results = Results(self.blobs, self.encryptor, database, self.large_work)
+        self.results = Results(self.blobs, self.encryptor, database, self.large_work, self.metrics)
 
     # ── parts ──
 

@@ -74,4 +74,4 @@ def backup(target: Path, **flags: object) -> None:
     if settings.secrets_key_file is not None:
         click.echo(f"{key_file} is not in the copy; store it too, in another place")
     if fault is not None:
-        raise click.ClickException(f"the copy is complete, but {fault}: put the right file back (docs/backup.md)")
+        raise click.ClickException(f"the copy is complete, but {fault}")

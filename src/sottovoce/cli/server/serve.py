@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.common import ENGINE_HELP, data_dir, region, silent_settings
+from sottovoce.cli.common import ENGINE_HELP, data_dir, region, silent_settings, system_fault
 from sottovoce.cli.server.listening import bound, shown
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ def _started(settings: "Settings", begin_anew: tuple[str, ...]) -> "Iterator[Run
         runtime.start()
     except Refused as refused:
         raise click.ClickException(refused.detail) from refused
-    except (ValueError, FolderInUse, NotMigrated, DatabaseUnusable, PartLost, OSError) as error:
+    except OSError as error:
+        raise click.ClickException(system_fault(error)) from error
+    except (ValueError, FolderInUse, NotMigrated, DatabaseUnusable, PartLost) as error:
         raise click.ClickException(str(error)) from error
     except SQLAlchemyError as error:
         raise click.ClickException(f"a database cannot be used: {one_line(error)}") from error

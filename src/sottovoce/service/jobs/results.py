@@ -9,7 +9,7 @@ The worker of a running job stores each stretch as a blob, so that any process o
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -22,6 +22,7 @@ from sottovoce.request import Diarization, OperatingPoint, TranscriptionRequest
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.large_work import SMALL, LargeWork
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import progress_prefix, text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
@@ -31,7 +32,7 @@ from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Item, Samples, Transcript
 from sottovoce.wire.formats import alignment
-from sottovoce.wire.formats.table import FORMATS, Rendering
+from sottovoce.wire.formats.table import Rendering, render
 from sottovoce.wire.v2.job import JobView
 
 _log = logging.getLogger(__name__)
@@ -48,14 +49,17 @@ UNREADABLE = "the config cannot be shown: it is encrypted with a key that the se
 _BOM = b"\xef\xbb\xbf"
 
 
-class ResultLost(Missing):
-    """The stored result of a job that is done is missing, although the job was not removed."""
+class ResultLost(Exception):
+    """The stored result of a job that is done is missing or cannot be decoded, although the job was not removed."""
 
 
 class Results:
     """Reads jobs and their results."""
 
-    def __init__(self, blobs: Blobs, encryptor: Encryptor, database: Database, large_work: LargeWork) -> None:
+    def __init__(
+        self, blobs: Blobs, encryptor: Encryptor, database: Database, large_work: LargeWork, metrics: Metrics
+    ) -> None:
+        self._metrics = metrics
         self._blobs = blobs
         self._encryptor = encryptor
         self._database = database
@@ -83,12 +87,12 @@ class Results:
 
     def shown_whole(self, job: Job) -> JobView:
         """Like `shown`, for a job that is whole; takes long if its config is large."""
-        text = self._text(job)
+        text = self.text_of(job)
         return self._view(job, None if text is None else orjson.Fragment(text))
 
     def view(self, job: Job) -> JobView:
         """The view of *job*, which is whole, with its config parsed; takes long if it is large."""
-        text = self._text(job)
+        text = self.text_of(job)
         return self._view(job, None if text is None else orjson.loads(text))
 
     def _view(self, job: Job, config: Any) -> JobView:
@@ -110,7 +114,7 @@ class Results:
         whole = repository.whole_errors(self._encryptor, job)
         return tuple((error.timestamp, whole.get(place, error.message)) for place, error in enumerate(job.errors))
 
-    def _text(self, job: Job) -> bytes | None:
+    def text_of(self, job: Job) -> bytes | None:
         """The submitted config of *job*; `None` if there is none, or if no key decrypts it.
 
         Small ones are cached: decryption costs more than the rest of a status request.
@@ -146,25 +150,27 @@ class Results:
     # ── results ──
 
     async def rendered(self, job: Job, form: str) -> bytes:
-        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none."""
+        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none, `ResultLost` if it is lost."""
         return (await self.renderings(job, [form]))[form]
 
     async def renderings(self, job: Job, forms: Collection[str]) -> dict[str, bytes]:
         """The transcript of *job* in each of *forms*; see `rendered`."""
         stored, whole = await self.stored(job), await self.whole(job)
 
-        def render() -> dict[str, bytes]:
-            transcript = codec.decode(stored)
+        def rendered() -> dict[str, bytes]:
+            transcript = self.decoded(job, stored, codec.decode)
             request = self._request(whole, transcript)
-            given = Rendering(transcript=transcript, job=self.view(whole), request=request, version=__version__)
-            return {form: encoded(FORMATS[form].render(given)) for form in forms}
+            text = self.text_of(whole)
+            view = replace(self.shown_whole(whole), config=None)
+            given = Rendering(transcript=transcript, job=view, request=request, version=__version__)
+            return self._large_work.apart(len(text or b""), render, given, text, tuple(forms))
 
-        return await self._large_work.run(render)  # a ten-hour transcript takes a second, too long for the event loop
+        return await self._large_work.run(rendered)  # a ten-hour transcript takes a second, too long for the event loop
 
     async def made(self, job: Job, make: Callable[[Transcript], T]) -> T:
         """What *make* makes of the transcript of *job*, in a thread. Raises `Refused` if there is none."""
         stored = await self.stored(job)
-        return await self._large_work.run(lambda: make(codec.decode(stored)))
+        return await self._large_work.run(lambda: make(self.decoded(job, stored, codec.decode)))
 
     def _request(self, job: Job, transcript: Transcript) -> TranscriptionRequest:
         """The request of *job*, which is whole; if it cannot be read, what its row and its transcript say of it."""
@@ -186,17 +192,20 @@ class Results:
         stored, text = await self.stored(job), await self.text(job)
 
         def render() -> str:
-            return alignment.TAGS[tags](text.decode(), codec_of_alignments.decode(stored))
+            words = self.decoded(job, stored, codec_of_alignments.decode)
+            return alignment.TAGS[tags](self.decoded(job, text, bytes.decode), words)
 
         return await self._large_work.run(render)
 
     async def text(self, job: Job) -> bytes:
-        """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not fetched yet."""
+        """The submitted text of the alignment *job*. Raises `Refused` if it was removed or is not there yet, else `ResultLost`."""
         if job.state in REMOVED:
             raise Refused(Kind.FILE_EXPIRED)
         try:
             return await self._blobs.get(text_key(job.id))
         except Missing as missing:
+            if job.state is State.DONE:
+                raise await self._lost(job, text_key(job.id)) from missing
             raise Refused(Kind.JOB_IN_PROGRESS if job.state in LIVE else Kind.FILE_EXPIRED) from missing
 
     async def stored(self, job: Job) -> bytes:
@@ -208,11 +217,26 @@ class Results:
         try:
             return await self._blobs.get(job.result_key)
         except Missing as missing:
-            now = (await self._database.read(lambda connection: repository.get_many(connection, [job.id]))).get(job.id)
-            if now is None or now.state in REMOVED:
-                raise Refused(Kind.FILE_EXPIRED) from missing
-            _log.error("result of a done job is missing", extra={"job": job.id, "blob": job.result_key})
-            raise ResultLost(job.result_key) from missing
+            raise await self._lost(job, job.result_key) from missing
+
+    async def _lost(self, job: Job, key: str) -> Refused | ResultLost:
+        """The error for the done *job*, whose blob *key* is missing: a fault of ours, unless the job was removed meanwhile."""
+        now = (await self._database.read(lambda connection: repository.get_many(connection, [job.id]))).get(job.id)
+        if now is None or now.state in REMOVED:
+            return Refused(Kind.FILE_EXPIRED)
+        _log.error("result of a done job is missing", extra={"job": job.id, "blob": key})
+        self._metrics.result_lost("missing")
+        return ResultLost(key)
+
+    def decoded(self, job: Job, stored: bytes, decode: Callable[[bytes], T]) -> T:
+        """What *decode* reads in *stored*, a result of the done *job*. Raises `ResultLost` if it is truncated or damaged."""
+        try:
+            return decode(stored)
+        except ValueError as error:
+            about = {"job": job.id, "blob": job.result_key, "bytes": len(stored), "why": str(error)}
+            _log.error("result of a done job cannot be read", extra=about)
+            self._metrics.result_lost("unreadable")
+            raise ResultLost(f"{job.result_key}: {error}") from error
 
 
 # ── the result of a running job so far ──
@@ -267,11 +291,6 @@ def _decoded(frame: bytes) -> Stretch | None:
     if not isinstance(message, m.StretchDone):
         return None
     return Stretch(start=message.start, end=message.end, language=message.language, items=items)
-
-
-def encoded(value: object) -> bytes:
-    """A rendered transcript as it is sent: UTF-8 text, or JSON."""
-    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:

@@ -41,7 +41,6 @@ from sottovoce.service.storage.trouble import temporary
 from sottovoce.transcript import alignment, codec, marked_text
 from sottovoce.transcript.alignment import AlignedWord, Alignment
 from sottovoce.transcript.model import RATE, Samples, Transcript
-from sottovoce.wire.v2.unknown_members import unknown_members
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class Submission:
     text: SubmittedText | None = None  # the uploaded text of an alignment
     idempotency_key: str | None = None
     legacy: bytes | None = None  # the V1 request; None for V2
-    unknown_fields: tuple[str, ...] = ()  # a sentence for each field of a V1 form that has no effect
+    unknown: tuple[str, ...] = ()  # a sentence for each member of the config, or field of a V1 form, that has no effect
     keep_ms: int | None = None  # retention after the job's end that the caller asks for
     app: str | None = None  # the application that calls
 
@@ -80,10 +79,6 @@ class Submission:
         return self.request.fetch_data is not None or (
             isinstance(self.request, AlignmentRequest) and self.request.fetch_text is not None
         )
-
-    def unknown_members(self) -> list[str]:
-        """A sentence for each member of the config, or field of the V1 form, that has no effect."""
-        return list(self.unknown_fields) if self.legacy is not None else unknown_members(self.config)
 
     @property
     def empty(self) -> bool:
@@ -270,7 +265,6 @@ class JobSubmitter:
 
     async def _store(self, submission: Submission, duration_ms: int, held_at: float) -> str:
         new = await self._sized(submission, lambda: self._new_job(submission, duration_ms))
-        unknown = await self._sized(submission, submission.unknown_members)
         result = result_key(new.id, 0)
         if submission.empty:
             await self._blobs.put(result, await self._empty_result(submission, new))
@@ -281,7 +275,7 @@ class JobSubmitter:
             if _elapsed() - held_at > HOLD_FOR:
                 raise RuntimeError("the job was inserted too late: its credits may have been released already")
             repository.insert(connection, new, room)
-            for text in unknown:
+            for text in submission.unknown:
                 repository.append_log(connection, new.id, stage="accepted", text=text, level="WARNING")
             account = str(new.caller.workspace_id)
             if submission.empty:

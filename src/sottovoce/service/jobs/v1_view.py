@@ -1,7 +1,7 @@
 """Views of jobs for V1, of jobs of both APIs: from the row, the stored V1 request and the stored transcript."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -9,13 +9,14 @@ from sottovoce.job import JobType
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import repository
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import Results, encoded
+from sottovoce.service.jobs.results import Results
 from sottovoce.service.large_work import LargeWork
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import codec
+from sottovoce.wire.formats.table import encoded
 from sottovoce.wire.v1 import responses
-from sottovoce.wire.v1.form import MAX_META, LegacyRequest, Notify, load
+from sottovoce.wire.v1.form import LegacyRequest, Notify, from_v2, load
 from sottovoce.wire.v1.responses import LegacyView
 
 T = TypeVar("T")
@@ -68,30 +69,20 @@ class V1ViewBuilder:
                 return load(self._encryptor.decrypt(job.legacy))
             except ValueError:  # no key decrypts it: only what the row says is shown
                 return LegacyRequest(model=job.language, notification=Notify.NONE)
-        config = self._results.view(job).config
-        if not isinstance(config, dict):
-            return LegacyRequest(model=job.language, notification=Notify.NONE)  # a tombstone has no config
-        # the config was checked when it was submitted; a check of 4 MB of it now would take most of a second
-        details = _member(_member(config, "tracking"), "details")
-        meta = details.get("meta")
-        locale = _member(config, "transcription_config").get("output_locale")
-        return LegacyRequest(
-            model=locale if isinstance(locale, str) else job.language,
-            notification=Notify.CALLBACK if config.get("notification_config") else Notify.NONE,
-            meta=meta if isinstance(meta, str) and len(meta) <= MAX_META else None,
-        )
+        text = self._results.text_of(job)
+        if text is None:  # a tombstone has no config
+            return LegacyRequest(model=job.language, notification=Notify.NONE)
+        return self._large_work.apart(len(text), from_v2, text, job.language)
 
     async def transcript(self, job: Job, form: str, *, user_id: int) -> bytes:
-        """The transcript in *form*, one of `RENDER`, encoded. Raises `Refused` if there is none."""
+        """The transcript in *form*, one of `RENDER`, encoded. Raises `Refused` if there is none, `ResultLost` if it is lost."""
         stored, whole = await self._results.stored(job), await self._results.whole(job)
-        return await self._large_work.run(
-            lambda: encoded(RENDER[form](codec.decode(stored), self.view(whole, user_id=user_id)))
-        )
 
+        def render() -> bytes:
+            transcript = self._results.decoded(job, stored, codec.decode)
+            return encoded(RENDER[form](transcript, self.view(whole, user_id=user_id)))
 
-def _member(config: dict[str, Any], name: str) -> dict[str, Any]:
-    value = config.get(name)
-    return value if isinstance(value, dict) else {}
+        return await self._large_work.run(render)
 
 
 def email_of(connection: sa.Connection, user_id: int) -> str | None:

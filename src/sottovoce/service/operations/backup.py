@@ -15,6 +15,8 @@ from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.encryption import Encryptor, KeyFileFault
 
+_CURE = "put the right file back (docs/backup.md)"
+
 
 def copy(folder: DataFolder, target: Path) -> int:
     """Copy *folder*'s control database, keys and region to *target*. Returns the number of blobs. Raises `FileExistsError`."""
@@ -42,15 +44,15 @@ def key_fault(copied: DataFolder, key_file: Path) -> str | None:
     try:
         if not key_file.exists():
             lost = database_file.has_rows(copied.region_database, "jobs")
-            return f"{key_file} is missing, and the configs in the copy are encrypted with its keys" if lost else None
+            text = f"{key_file} is missing, and the configs in the copy are encrypted with its keys: {_CURE}"
+            return text if lost else None
         found = key_check.count(database, Encryptor.open_file(key_file, create=False))
     except KeyFileFault as fault:
         return str(fault)
     finally:
         database.close()
-    return (
-        f"no key of {key_file} decrypts {found.closed} of the {found.checked} stored values" if found.closed else None
-    )
+    text = f"no key of {key_file} decrypts {found.closed} of the {found.checked} stored values: {_CURE}"
+    return text if found.closed else None
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -274,25 +274,32 @@ def _gpus(engine_config: EngineConfig) -> Iterator[Finding]:
 
 def storage(plan: Plan) -> Iterator[Finding]:
     """Yield findings about both databases, the file of keys, the blob store, and the lock of the data folder."""
-    region = _database("region database", plan.database_url, plan.folder.region_database, migrate.REGION)
+    region = _database(plan, "region database", plan.database_url, plan.folder.region_database, migrate.REGION)
     yield region
-    yield _database("control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL)
+    control = _database(
+        plan, "control database", plan.control_database_url, plan.folder.control_database, migrate.CONTROL
+    )
+    yield control
     yield _keys(plan, readable=region.level is Level.OK)
     blobs = _blobs(plan)
     yield blobs
     if region.level is Level.OK and blobs.level is Level.OK:
+        if control.level is Level.OK:
+            yield from _new_databases(plan)
         yield from _results(plan)
     yield _lock(plan)
 
 
-def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
-    if url is None and not file.exists():
-        return _ok(part, f"the first start creates {file}")
+def _database(plan: Plan, part: str, url: str | None, file: Path, branch: str) -> Finding:
     try:
         if url is None:
+            region, control = plan.embedded and branch == migrate.REGION, plan.embedded and branch == migrate.CONTROL
+            lost_parts.check_files(plan.folder, control=control, region=region, key=False, anew=frozenset())
+            if not file.exists():
+                return _ok(part, f"the first start creates {file}")
             database_file.checked(file, branch)
         database = Database(url or sqlite_url(file))
-    except (DatabaseUnusable, ValueError) as error:
+    except (DatabaseUnusable, PartLost, ValueError) as error:
         return _fault(part, one_line(error))
     try:
         has, wants = migrate.current(database, branch)
@@ -304,6 +311,27 @@ def _database(part: str, url: str | None, file: Path, branch: str) -> Finding:
         return _ok(part, f"{'SQLite' if database.embedded else 'PostgreSQL'}, revision {has}")
     cure = "the next start upgrades it" if url is None else "run `sottovoce migrate`"
     return (_note if url is None else _fault)(part, f"revision {has}, this release needs {wants}: {cure}")
+
+
+def _new_databases(plan: Plan) -> Iterator[Finding]:
+    """Yield a fault if a database has no content although another part shows that there was some: a start refuses it."""
+    folder = plan.folder
+    shared = plan.embedded or plan.control_database_url is not None
+    if plan.embedded and not (folder.region_database.exists() and folder.control_database.exists()):
+        return
+    region = Database(plan.database_url or sqlite_url(folder.region_database))
+    control = Database(plan.control_database_url or sqlite_url(folder.control_database)) if shared else None
+    try:
+        store = Blobs.open(plan.blob_url or f"file://{folder.blobs.resolve()}", plan.blob_options)
+        lost_parts.check_rows(control=control, region=region, blobs=store, anew=frozenset())
+    except PartLost as lost:
+        yield _fault(lost.part.replace("-", " "), str(lost))
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        yield _fault("region database", f"cannot be compared with the blob store: {one_line(error)}")
+    finally:
+        region.close()
+        if control is not None:
+            control.close()
 
 
 def _keys(plan: Plan, *, readable: bool) -> Finding:
@@ -346,24 +374,33 @@ def _blobs(plan: Plan) -> Finding:
 
 
 def _results(plan: Plan) -> Iterator[Finding]:
-    """Yield a fault if the store lacks transcripts of jobs that are done."""
+    """Yield a fault if the store lacks results of jobs that are done, and one if results cannot be decoded."""
     if plan.database_url is None and not plan.folder.region_database.exists():
         return
     database = Database(plan.database_url or sqlite_url(plan.folder.region_database))
     try:
         store = Blobs.open(plan.blob_url or f"file://{plan.folder.blobs.resolve()}", plan.blob_options)
-        lost, checked = asyncio.run(lost_results.find(database, store))
+        lost = asyncio.run(lost_results.find(database, store, TIMEOUT))
     except Exception as error:  # noqa: BLE001 - the report shows every error of the database and of the store's library
         yield _fault("results", f"cannot be compared with the store: {typed_line(error)}")
     else:
-        if lost:
-            shown = ", ".join(lost[:3])
-            text = f"the store lacks the transcripts of {len(lost)} of {checked} jobs that are done ({shown})"
-            yield _fault("results", f"{text}: restore the blobs from the backup (docs/backup.md)")
-        else:
-            yield _ok("results", f"the store has the transcripts of all {checked} jobs that are done")
+        restore = "restore the blobs from the backup (docs/backup.md)"
+        if ids := lost.missing:
+            text = f"the store lacks the transcripts of {len(ids)} of {lost.done} jobs that are done ({_few(ids)})"
+            yield _fault("results", f"{text}: {restore}")
+        if ids := lost.unreadable:
+            text = f"{len(ids)} of {lost.read} transcripts that were read are truncated or damaged ({_few(ids)})"
+            yield _fault("results", f"{text}: {restore}")
+        if not lost.missing and not lost.unreadable:
+            read = "all were read" if lost.read == lost.done else f"the newest {lost.read} were read"
+            yield _ok("results", f"the store has the transcripts of all {lost.done} jobs that are done; {read}")
     finally:
         database.close()
+
+
+def _few(ids: Sequence[str]) -> str:
+    """The first of *ids*."""
+    return ", ".join(ids[:3])
 
 
 @contextlib.contextmanager

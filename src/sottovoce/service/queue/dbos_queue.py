@@ -273,7 +273,11 @@ def _redirect_dbos_log() -> None:
 
 _CANCELLED = frozenset({"DBOSWorkflowCancelledError", "DBOSAwaitedWorkflowCancelledError"})
 
-_LEFT_OUT = ("was cancelled during execution", "exceeds the partition concurrency limit")
+_LEFT_OUT = (
+    "was cancelled during execution",
+    "exceeds the partition concurrency limit",
+    "Event loop is closed",  # at the end of a process: the work is taken after the next start
+)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

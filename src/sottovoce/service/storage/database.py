@@ -106,7 +106,8 @@ def usable(database: "Database", name: str) -> Iterator[None]:
     try:
         yield
     except DATABASE_ERROR as error:
-        text = f"the {name} database {database.place} cannot be used: {one_line(error)}"
+        cure = "" if database.embedded else "; check that it runs, and that its URL is right"
+        text = f"the {name} database {database.place} cannot be used: {one_line(error)}{cure}"
         raise DatabaseUnusable(text) from error
 
 

@@ -64,6 +64,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT)) as connection:
             yield connection
     except sqlite3.OperationalError as error:  # locked, or not readable for this user
-        raise DatabaseUnusable(f"{path} cannot be opened: {error}") from error
+        cure = "check that its disk has room, and that the server's user can write the file and its folder"
+        raise DatabaseUnusable(f"{path} cannot be opened: {error}; {cure}") from error
     except sqlite3.DatabaseError as error:
         raise DatabaseUnusable(f"{path} is damaged ({error}): {RESTORE}") from error

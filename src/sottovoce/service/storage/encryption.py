@@ -1,11 +1,22 @@
-"""Encryption at rest: submitted configs contain credentials for notifications and fetches."""
+"""Encryption at rest: submitted configs contain credentials for notifications and fetches.
 
+In order: `Encryptor`; Fernet in pieces, for large values; files of keys.
+"""
+
+import base64
+import binascii
 import logging
 import os
 import secrets
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +49,12 @@ class Encryptor:
         try:
             encryptor = cls(read_keys(path))
         except OSError as error:
-            raise KeyFileFault(f"the file of keys {path} cannot be read: {error.strerror}") from error
+            cure = "name a file of keys that the server's user can read (docs/backup.md)"
+            raise KeyFileFault(f"the file of keys {path} cannot be read: {error.strerror}; {cure}") from error
         except ValueError as error:
-            raise KeyFileFault(f"the file of keys {path} cannot be used: {error}") from error
+            raise KeyFileFault(
+                f"the file of keys {path} cannot be used: {error}; put the right file back (docs/backup.md)"
+            ) from error
         encryptor._path, encryptor._stamp = path, stamp
         return encryptor
 
@@ -71,7 +85,7 @@ class Encryptor:
             return False
         return True
 
-    def _keys(self) -> list[Fernet]:
+    def _keys(self) -> Sequence[Fernet]:
         """Return the current keys of the file, or the previous ones while it cannot be read."""
         if self._path is not None and (stamp := _stamp(self._path)) != self._stamp:
             try:
@@ -81,6 +95,74 @@ class Encryptor:
                 _log.warning("key file cannot be read, its old keys stay in use", extra={"file": self._path.name})
             self._stamp = stamp
         return self._fernets
+
+
+# ── Fernet in pieces ──
+
+_PIECE = 48 << 10
+"""Bytes of a value that one call encrypts: whole blocks of AES and whole groups of base64. Each call holds the interpreter lock, so
+that a value of 4 MB in one call would stop the event loop for tens of milliseconds."""
+_ENCODED = _PIECE // 3 * 4
+_BLOCK = 16
+_VERSION = b"\x80"
+_HEAD = 1 + 8 + _BLOCK  # version, time, initialisation vector
+_TAG = 32
+
+
+class _Fernet(Fernet):
+    """Fernet that encrypts and decrypts a large value in pieces. The tokens are the same (github.com/fernet/spec)."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        raw = base64.urlsafe_b64decode(key)
+        self._signs, self._encrypts = raw[:_BLOCK], raw[_BLOCK:]
+
+    def encrypt(self, data: bytes) -> bytes:
+        """The token of *data*."""
+        if len(data) <= _PIECE:
+            return super().encrypt(data)
+        vector = os.urandom(_BLOCK)
+        parts = [_VERSION + int(time.time()).to_bytes(8, "big") + vector]
+        cipher = Cipher(algorithms.AES(self._encrypts), modes.CBC(vector)).encryptor()
+        for piece in _pieces(data, _PIECE):
+            missing = _BLOCK - len(piece) % _BLOCK if len(piece) < _PIECE else 0
+            parts.append(cipher.update(piece + bytes([missing]) * missing))
+        if len(data) % _PIECE == 0:
+            parts.append(cipher.update(bytes([_BLOCK]) * _BLOCK))
+        parts += [cipher.finalize(), self._tag(parts).finalize()]
+        return b"".join(map(base64.urlsafe_b64encode, _pieces(b"".join(parts), _PIECE)))
+
+    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
+        """The value of *token*. Raises `InvalidToken`."""
+        if not isinstance(token, bytes) or ttl is not None or len(token) <= _ENCODED:
+            return super().decrypt(token, ttl)
+        try:
+            raw = b"".join(map(base64.urlsafe_b64decode, _pieces(token, _ENCODED)))
+        except binascii.Error:
+            raise InvalidToken from None
+        if raw[:1] != _VERSION or (len(raw) - _HEAD - _TAG) % _BLOCK:
+            raise InvalidToken
+        body = raw[:-_TAG]
+        try:
+            self._tag(_pieces(body, _PIECE)).verify(raw[-_TAG:])
+        except InvalidSignature:
+            raise InvalidToken from None
+        cipher = Cipher(algorithms.AES(self._encrypts), modes.CBC(body[_HEAD - _BLOCK : _HEAD])).decryptor()
+        data = b"".join([*map(cipher.update, _pieces(body[_HEAD:], _PIECE)), cipher.finalize()])
+        return data[: -data[-1]]  # the tag is right, so the padding is ours
+
+    def _tag(self, parts: "Iterator[bytes] | list[bytes]") -> HMAC:
+        tag = HMAC(self._signs, SHA256())
+        for part in parts:
+            tag.update(part)
+        return tag
+
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[first : first + size] for first in range(0, len(data), size))
+
+
+# ── files of keys ──
 
 
 def new_key() -> bytes:
@@ -96,12 +178,12 @@ def read_keys(path: Path) -> list[bytes]:
     return keys
 
 
-def _fernets(keys: list[bytes]) -> list[Fernet]:
+def _fernets(keys: list[bytes]) -> list[_Fernet]:
     """Raises `ValueError` with the number of the key that is none."""
     fernets = []
     for number, key in enumerate(keys, 1):
         try:
-            fernets.append(Fernet(key))
+            fernets.append(_Fernet(key))
         except ValueError as error:
             raise ValueError(f"key {number} is not 32 bytes in URL-safe base64 (44 characters)") from error
     return fernets

@@ -15,7 +15,7 @@ from sottovoce.service.worker.notification_sender import Sender
 
 def handlers(region: RegionContext, outbound: Outbound, settings: TaskSettings) -> Mapping[TaskKind, TaskHandler]:
     """The handler of each kind of task except retention."""
-    results = Results(region.blobs, region.encryptor, region.database, region.large_work)
+    results = Results(region.blobs, region.encryptor, region.database, region.large_work, region.metrics)
     sender = Sender(
         region=region,
         payload_builder=PayloadBuilder(

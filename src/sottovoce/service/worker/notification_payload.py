@@ -9,11 +9,12 @@ from sottovoce.errors import Refused
 from sottovoce.job import JobType, State
 from sottovoce.service.email.smtp import Attachment
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import Results, encoded
+from sottovoce.service.jobs.results import Results
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Blobs, Missing
 from sottovoce.wire.formats.alignment import ONE_PER_LINE, WORD_START_AND_END
+from sottovoce.wire.formats.table import encoded
 from sottovoce.wire.notifications import body as wire
 from sottovoce.wire.notifications.body import Layout, Names, Output
 from sottovoce.wire.v1 import notification_texts

@@ -66,7 +66,9 @@ class OpenAiAudio:
         self._runtime = runtime
         self._limits = replace(limits, parts=MAX_PARTS)
         self._keep = keep
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, runtime.large_work)
+        self._results = Results(
+            runtime.blobs, runtime.encryptor, runtime.database, runtime.large_work, runtime.metrics
+        )
 
     # ── the routes ──
 

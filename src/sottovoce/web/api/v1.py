@@ -57,7 +57,7 @@ class LegacyApi:
         self._runtime = runtime
         self._limits = limits
         self._large_work = runtime.large_work
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work)
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work, runtime.metrics)
         self._legacy = V1ViewBuilder(runtime.encryptor, self._results, self._large_work)
 
     # ── the account ──
@@ -184,7 +184,7 @@ class LegacyApi:
             media_digest=media.digest,
             text=text,
             legacy=v1_request.dump(wanted),
-            unknown_fields=tuple(v1_request.unknown_fields(form.fields)),
+            unknown=tuple(v1_request.unknown_fields(form.fields)),
         )
 
     async def _check_text(self, text: SubmittedText) -> None:

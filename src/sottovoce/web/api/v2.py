@@ -38,8 +38,8 @@ from sottovoce.wire.formats.table import DEFAULT, FORMATS
 from sottovoce.wire.v2 import job_log
 from sottovoce.wire.v2 import query as v2_query
 from sottovoce.wire.v2 import usage as usage_wire
-from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.job import SUBMIT_STATUS, job_object
+from sottovoce.wire.v2.unknown_members import parse_and_tell
 
 T = TypeVar("T")
 LIST_DEFAULT = 100
@@ -65,7 +65,7 @@ class Batch:
         self._limits = limits
         self._waiting = waiting
         self._large_work = runtime.large_work
-        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work)
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work, runtime.metrics)
 
     # ── create ──
 
@@ -96,7 +96,9 @@ class Batch:
         try:
             config = _part(form.fields, "config", Kind.INVALID_CONFIG, "the part is missing")
             # a hostile config may take most of a second
-            parsed = await self._large_work.run_sized(len(config), lambda: parse_job_config(config))
+            parsed, unknown = await self._large_work.run_sized(
+                len(config), lambda: self._large_work.apart(len(config), parse_and_tell, config)
+            )
             self._runtime.offers.check(parsed)
             media, text = _media(form, parsed), _text(form, parsed)
         except BaseException:
@@ -114,6 +116,7 @@ class Batch:
             media_digest=media.digest if media else "",
             text=text,
             idempotency_key=idempotency_key,
+            unknown=unknown,
         )
 
     async def _submit_response(self, job_id: str, form: str) -> dict[str, Any]:

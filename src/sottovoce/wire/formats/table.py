@@ -1,8 +1,10 @@
 """All output formats of a transcript. A new format is a renderer and a line in this table."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import Transcript
@@ -70,3 +72,14 @@ FORMATS: Mapping[str, Format] = {
 """By name; the first one is the default. `vtt` is ours. Text formats are `text/plain`, as the contract has it."""
 
 DEFAULT = next(iter(FORMATS))
+
+
+def render(given: Rendering, config: bytes | None, forms: Sequence[str]) -> dict[str, bytes]:
+    """*given* in each of *forms*, encoded. *config*: the submitted text of the job, which `job` does not have."""
+    whole = replace(given, job=replace(given.job, config=None if config is None else orjson.loads(config)))
+    return {form: encoded(FORMATS[form].render(whole)) for form in forms}
+
+
+def encoded(value: object) -> bytes:
+    """A rendered transcript as it is sent: UTF-8 text, or JSON."""
+    return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from sottovoce.errors import Kind, Refused
 from sottovoce.wire.email_address import mail_address
 from sottovoce.wire.v2.unknown_members import unknown_names
@@ -161,6 +163,24 @@ def load(stored: bytes) -> LegacyRequest:
         return LegacyRequest(**{**plain, "notification": Notify(plain["notification"])})
     except (KeyError, TypeError) as error:
         raise ValueError("not a stored V1 request") from error
+
+
+def from_v2(config: bytes, language: str) -> LegacyRequest:
+    """The request of a V2 job, as V1 shows it (§7), from its submitted *config*, which was checked at the submission."""
+    value = orjson.loads(config)
+    details = _member(_member(value, "tracking"), "details")
+    meta = details.get("meta")
+    locale = _member(value, "transcription_config").get("output_locale")
+    return LegacyRequest(
+        model=locale if isinstance(locale, str) else language,
+        notification=Notify.CALLBACK if value.get("notification_config") else Notify.NONE,
+        meta=meta if isinstance(meta, str) and len(meta) <= MAX_META else None,
+    )
+
+
+def _member(config: dict[str, Any], name: str) -> dict[str, Any]:
+    value = config.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def as_v2(request: LegacyRequest, product: Product, *, locale: bool) -> dict[str, Any]:

@@ -120,8 +120,12 @@ def stem(name: str) -> str:
 
 
 def _output(name: str, suffix: str, view: LegacyView) -> str | None:
-    """The name of the output file; `None` while there is none, and for a job that failed (contract §6)."""
-    return stem(name) + suffix if view.state is State.DONE else None
+    """The name of the output file; `None` while there is none, and for a job that failed (contract §6).
+
+    A job that was done and has expired is not in progress: it has a name, although its tombstone has not that of the media.
+    """
+    was_done = view.state is State.DONE or (view.state is State.EXPIRED and view.reason is None)
+    return stem(name) + suffix if was_done else None
 
 
 def accepted(*, number: int, cost: int, balance: int, wait: int | None) -> dict[str, Any]:

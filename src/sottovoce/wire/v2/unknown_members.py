@@ -12,11 +12,18 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import from_json
 
+from sottovoce.request import Request
+from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.config_schema import JobConfig
 
 MAX_TOLD = 10
 """Unknown members that are told; a config may have thousands."""
 _LONGEST = 60  # characters of a name
+
+
+def parse_and_tell(config: bytes) -> tuple[Request, tuple[str, ...]]:
+    """The request in *config*, and a sentence for each unknown member. Raises `Refused` as `parse_job_config`."""
+    return parse_job_config(config), tuple(unknown_members(config))
 
 
 def unknown_members(config: bytes) -> list[str]:

@@ -1,6 +1,5 @@
 """What happens to models when a server starts: links of an image, faults in the log, and sources in the order that was set."""
 
-import logging
 import os
 import threading
 from pathlib import Path
@@ -22,6 +21,7 @@ from sottovoce.request import OperatingPoint
 from sottovoce.settings import Settings, load
 from tests.data_wheels import FILES, MODEL, install, made
 from tests.hub import Hub, Repository
+from tests.log_records import warnings
 from tests.tiny_whisper import build
 from tests.unknown_files import empty_the_table
 
@@ -156,14 +156,14 @@ def test_each_fault_is_logged_once_with_its_remedy(tmp_path, monkeypatch, caplog
 
 def test_a_server_that_only_takes_jobs_looks_at_no_models(tmp_path, caplog):
     prepare_models(settings(roles="api"))
-    assert caplog.records == []
+    assert warnings(caplog) == []
 
 
 def test_with_a_model_and_without_faults_the_log_is_silent(tmp_path, monkeypatch, caplog):
     empty_the_table(monkeypatch)
     build(tmp_path / "data" / "models" / "whisper-base")
     prepare_models(settings())
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings(caplog) == []
 
 
 # ── fetching ──

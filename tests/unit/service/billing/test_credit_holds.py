@@ -10,6 +10,7 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.service.billing import ledger
 from sottovoce.service.billing.credit_holds import CreditReservations, Pricing, Reservation
 from sottovoce.service.billing.ledger import Payment
+from tests.log_records import warnings
 from tests.unit.service.billing.credit_values import BACKENDS, REGION, Bank, bank, nowhere
 
 BILLING = Pricing(billing=True, per_minute=1)
@@ -168,9 +169,7 @@ def test_without_the_control_database_nothing_is_sold(tmp_path: Path, caplog: py
         )
     finally:
         away.close()
-    assert [(record.getMessage(), record.levelname) for record in caplog.records] == [
-        ("credits not released yet", "WARNING")
-    ]
+    assert warnings(caplog) == ["credits not released yet"]
 
 
 def test_a_defect_is_not_taken_for_a_database_that_is_away(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

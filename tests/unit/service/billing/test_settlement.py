@@ -14,6 +14,7 @@ from sottovoce.service.billing.settlement import GRACE_MS, SettlementJob
 from sottovoce.service.jobs import repository
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage.database import Database
+from tests.log_records import warnings
 from tests.unit.service.billing.credit_values import BACKENDS, REGION, Bank, again, bank, nowhere
 
 TARIFF = Pricing(billing=True, per_minute=2)
@@ -351,7 +352,7 @@ def test_a_database_that_is_away_is_told_of_once_and_waited_for(
     try:
         for _ in range(3):
             asyncio.run(settler.tick())
-        assert [record.getMessage() for record in caplog.records] == ["credits not settled"]
+        assert warnings(caplog) == ["credits not settled"]
         settler._control = bank.control
         bank.hold("a", 4)
         bank.queued("a")
@@ -362,6 +363,4 @@ def test_a_database_that_is_away_is_told_of_once_and_waited_for(
         asyncio.run(settler.tick())
     finally:
         away.close()
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "credits not settled"
-    ] * 2
+    assert warnings(caplog) == ["credits not settled"] * 2

@@ -19,6 +19,7 @@ from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor, new_key
+from tests.log_records import warnings
 from tests.unit.service.service_values import migrated
 
 NOW = 1_800_000_000.5
@@ -284,6 +285,4 @@ def test_a_key_that_cannot_be_opened_is_replaced(
     make(mint)
     token = make(TokenIssuer(control, Encryptor([new_key()]), "eu1", lambda: NOW))
     assert temporary_keys.verify(token, seen(control, token))
-    assert [record.getMessage() for record in caplog.records] == [
-        "signing key cannot be decrypted, a new one is created"
-    ]
+    assert warnings(caplog) == ["signing key cannot be decrypted, a new one is created"]

@@ -16,6 +16,7 @@ from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.results import Results
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.large_work import LargeWork
+from sottovoce.service.metrics import Metrics
 from sottovoce.service.notifications.outbox import Outbox
 from sottovoce.service.notifications.send_policy import SendPolicy
 from sottovoce.service.storage import job_requests, migrate
@@ -59,7 +60,8 @@ class Folder:
     def __init__(self, database: Database, home: Path) -> None:
         self.database = database
         self.encryptor = Encryptor.open_file(home / "data" / "secrets.key", create=False)
-        self.results = Results(Blobs.open(f"file://{home}/data/eu1/blobs", {}), self.encryptor, database, LargeWork())
+        blobs = Blobs.open(f"file://{home}/data/eu1/blobs", {})
+        self.results = Results(blobs, self.encryptor, database, LargeWork(), Metrics())
         migrate.upgrade(database, migrate.REGION)
 
     def jobs(self) -> list[model.Job]:

@@ -34,6 +34,7 @@ from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.wire.v1.form import unknown_fields
+from sottovoce.wire.v2.unknown_members import parse_and_tell
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import CALLER, CONFIG, FakePool, FakeQueue, Script, migrated, off_thread
 
@@ -130,7 +131,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_unknown_members_are_told_in_the_jobs_log(desk: Desk) -> None:
     async def go() -> None:
         config = b'{"type": "transcription", "transcription_config": {"language": "en", "diarisation": "speaker"}}'
-        await desk.submitter().accept(await desk.submission(config=config))
+        await desk.submitter().accept(await desk.submission(config=config, unknown=parse_and_tell(config)[1]))
         with desk.database.reading() as connection:
             lines = repository.log_lines(connection, ID)
         (told,) = [line for line in lines if line.level == "WARNING"]
@@ -143,7 +144,7 @@ def test_unknown_members_are_told_in_the_jobs_log(desk: Desk) -> None:
 def test_unknown_fields_of_v1_are_told_in_the_jobs_log(desk: Desk) -> None:
     async def go() -> None:
         unknown = tuple(unknown_fields(["model", "data_file", "diarization"]))
-        await desk.submitter().accept(await desk.submission(legacy=b"{}", unknown_fields=unknown))
+        await desk.submitter().accept(await desk.submission(legacy=b"{}", unknown=unknown))
         with desk.database.reading() as connection:
             lines = repository.log_lines(connection, ID)
         assert [line.text for line in lines if line.level == "WARNING"] == [

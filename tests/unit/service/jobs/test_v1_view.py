@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sottovoce.errors import Kind as ErrorKind
-from sottovoce.errors import Refused
 from sottovoce.job import Event, Reason, State
 from sottovoce.service.email import smtp
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.jobs import repository
-from sottovoce.service.jobs.results import UNREADABLE, ResultLost
+from sottovoce.service.jobs.results import UNREADABLE
 from sottovoce.service.jobs.v1_view import V1ViewBuilder
 from sottovoce.service.notifications import model
 from sottovoce.service.notifications import repository as deliveries
@@ -159,23 +157,6 @@ def test_a_failed_callback_without_an_address_is_told(region: Region) -> None:
     _, told = called(region, 500, email=None)
     outcomes = {each.kind: (each.state, each.outcome) for each in told}
     assert outcomes[Kind.MAIL] == (model.State.FAILED, smtp.NO_ADDRESS)
-
-
-def test_a_lost_result_of_a_done_job_is_a_fault_of_ours(region: Region, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither expired nor removed: an operator must see it."""
-    region.accept(CONFIG)
-    asyncio.run(region.end())
-    job = region.job()
-    asyncio.run(region.blobs.delete(str(job.result_key)))
-    with pytest.raises(ResultLost):
-        asyncio.run(region.results.stored(job))
-    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert line.message == "result of a done job is missing"
-    with region.database.writing() as connection:
-        assert repository.make_tombstone(connection, ID, Event.REMOVED)
-    with pytest.raises(Refused) as refused:  # it was removed between the read of the row and that of the blob
-        asyncio.run(region.results.stored(job))
-    assert refused.value.kind is ErrorKind.FILE_EXPIRED
 
 
 def test_what_no_key_decrypts_costs_only_its_echo(region: Region) -> None:

@@ -12,6 +12,7 @@ from sottovoce.service.limits.rate_limits import RateLimit, RateLimited, RateLim
 from sottovoce.service.metrics import Metrics
 from sottovoce.service.storage.database import Database
 from sottovoce.settings import Settings
+from tests.log_records import warnings
 from tests.unit.service.service_values import migrated
 
 PACES = RateLimits(submit=RateLimit(rate=1, burst=2), read=RateLimit(rate=1, burst=3))
@@ -55,7 +56,7 @@ def test_without_its_database_a_process_keeps_to_the_paces_by_itself(caplog):
     finally:
         database.close()
     assert (refused(metrics, "submit"), refused(metrics, "read")) == (3, 2)
-    assert [record.message for record in caplog.records] == ["limits not shared"]
+    assert warnings(caplog) == ["limits not shared"]
 
 
 def test_the_vendors_limits_are_the_contracts():

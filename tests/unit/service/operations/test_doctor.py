@@ -20,7 +20,9 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.data_folder import DataFolder
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.encryption import Encryptor, new_key
+from sottovoce.transcript import codec
 from sottovoce.transcript.languages import PACKS
+from sottovoce.transcript.model import Transcript
 from tests.data_wheels import FILES, MODEL, install
 from tests.tiny_whisper import build
 from tests.unit.service.service_values import new_job
@@ -184,6 +186,47 @@ def test_the_keys_are_compared_with_the_database(run, tmp_path):
     assert "is missing, and stored configs are encrypted" in finding(run("--json"), "keys")["text"]
 
 
+def test_a_lost_database_is_the_fault_with_which_a_start_refuses(run, tmp_path):
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    filled(folder).close()
+    blob = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"{}")
+    kept = folder.region_database.read_bytes()
+    for content in (b"", None):
+        folder.region_database.unlink()
+        if content is not None:
+            folder.region_database.write_bytes(content)
+        text = finding(run("--json"), "region database")["text"]
+        assert "has the files of 1 job(s): restore it" in text
+        assert "--begin-anew region-database" in text
+        folder.region_database.write_bytes(kept)
+    folder.control_database.unlink(missing_ok=True)
+    result = run("--json")
+    assert (result.exit_code, finding(result, "control database")["level"]) == (1, "fault")
+    assert "--begin-anew control-database" in finding(result, "control database")["text"]
+
+
+def test_a_new_database_beside_old_blobs_is_the_fault_with_which_a_start_refuses(run, tmp_path):
+    folder = DataFolder(root=tmp_path / "data", region="eu1")
+    database = filled(folder)
+    try:
+        with database.writing() as connection:
+            connection.execute(sa.update(t.counters).where(t.counters.c.name == "v1").values(value=0))
+    finally:
+        database.close()
+    control = Database(sqlite_url(folder.control_database))
+    migrate.upgrade(control, migrate.CONTROL)
+    control.close()
+    blob = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"{}")
+    result = run("--json")
+    told = [each["text"] for each in report(result)["findings"] if each["part"] == "region database"]
+    assert result.exit_code == 1
+    assert any("has had no job, and the blob store has transcripts of jobs" in text for text in told), told
+
+
 def test_transcripts_that_the_store_lacks_are_a_fault(run, tmp_path):
     folder = DataFolder(root=tmp_path / "data", region="eu1")
     database = filled(folder)
@@ -197,8 +240,15 @@ def test_transcripts_that_the_store_lacks_are_a_fault(run, tmp_path):
     assert "lacks the transcripts of 1 of 1 jobs that are done (job0000001)" in finding(result, "results")["text"]
     transcript = folder.blobs / "jobs" / "job0000001" / "1" / "transcript"
     transcript.parent.mkdir(parents=True)
-    transcript.write_bytes(b"{}")
+    whole = codec.encode(Transcript(language="en", duration=16_000, created_at=0))
+    transcript.write_bytes(whole)
     assert finding(run("--json"), "results")["level"] == "ok"
+    for damaged in (b"", whole[:-5], whole.replace(b'"d"', b'"q"'), b"\xff" + whole):
+        transcript.write_bytes(damaged)
+        result = run("--json")
+        assert (result.exit_code, finding(result, "results")["level"]) == (1, "fault")
+        text = finding(result, "results")["text"]
+        assert "1 of 1 transcripts that were read are truncated or damaged (job0000001)" in text
 
 
 def test_a_running_server_is_described_instead_of_one_that_would_start_here(run, tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import DAY_MS, Database, now_ms
+from tests.log_records import warnings
 from tests.unit.service.service_values import FakeQueue, migrated, new_job
 
 INSTANTS = {
@@ -331,7 +332,7 @@ def test_a_failure_of_one_sweep_is_no_end(house: House, caplog: pytest.LogCaptur
     sweeps = house.retention(sweeper=Broken(house.database, house.blobs))
     asyncio.run(sweeps.attempt(THOROUGH_SWEEP, 1))
     asyncio.run(sweeps.attempt(THOROUGH_SWEEP, 2))
-    assert [record.getMessage() for record in caplog.records] == ["retention sweep postponed", "retention sweep failed"]
+    assert warnings(caplog) == ["retention sweep postponed", "retention sweep failed"]
 
 
 def test_one_job_that_cannot_be_removed_stops_no_other(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from sottovoce.service.storage.encryption import Encryptor, new_key, read_keys, replace_keys, write_secret
+from tests.log_records import warnings
 
 
 def test_what_is_sealed_opens_and_does_not_show(tmp_path: Path) -> None:
@@ -65,8 +66,8 @@ def test_a_key_file_that_breaks_leaves_the_old_keys_in_use_and_is_told_once(
         path.write_bytes(broken)
     for _ in range(3):
         assert running.decrypt(encrypted) == b"x"
-    assert [record.getMessage() for record in caplog.records] == ["key file cannot be read, its old keys stay in use"]
-    assert str(tmp_path) not in repr(caplog.records[0].__dict__["file"])
+    assert warnings(caplog) == ["key file cannot be read, its old keys stay in use"]
+    assert str(tmp_path) not in repr([record.__dict__.get("file") for record in caplog.records])
     path.write_bytes(new_key() + b"\n" + whole)
     assert running.decrypt(encrypted) == b"x"
     assert not running.is_newest(encrypted)
@@ -133,3 +134,28 @@ def test_a_secret_is_private_whatever_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("size", [0, 1, 49_151, 49_152, 49_153, 65_536, 98_304, 300_001])
+def test_large_values_are_those_of_fernet(size: int) -> None:
+    key, text = new_key(), bytes(number % 251 for number in range(size))
+    ours = Encryptor([new_key(), key])
+    assert ours.decrypt(Fernet(key).encrypt(text)) == text
+    assert Fernet(key).decrypt(Encryptor([key]).encrypt(text)) == text
+    assert ours.decrypt(Encryptor([key]).encrypt(text)) == text
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "longer", "not base64", "other version"])
+def test_a_damaged_large_value_is_not_decrypted(damage: str) -> None:
+    encryptor = Encryptor([new_key()])
+    whole = encryptor.encrypt(bytes(200_000))
+    middle = len(whole) // 2
+    damaged = {
+        "cut": whole[:-4],
+        "flipped": whole[:middle] + (b"A" if whole[middle : middle + 1] != b"A" else b"B") + whole[middle + 1 :],
+        "longer": whole + b"AAAA",
+        "not base64": whole[:-1],
+        "other version": b"A" + whole[1:],
+    }[damage]
+    with pytest.raises(ValueError, match="a key that is not in the key file"):
+        encryptor.decrypt(damaged)

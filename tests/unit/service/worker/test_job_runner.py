@@ -20,6 +20,7 @@ from sottovoce.service.queue import retry
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blob_keys import media_key, result_key
 from sottovoce.service.storage.encryption import Encryptor
+from tests.log_records import warnings
 from tests.unit.service.service_values import Script, migrated, off_thread
 from tests.unit.service.worker.job_runner_values import (
     ID,
@@ -191,7 +192,7 @@ def test_the_trouble_of_the_world_is_waited_out(bench: Bench, caplog: pytest.Log
 
     with caplog.at_level(logging.WARNING):
         check(go)
-    assert [record.getMessage() for record in caplog.records] == ["attempt failed; trying again"] * len(troubles)
+    assert warnings(caplog) == ["attempt failed; trying again"] * len(troubles)
 
 
 def test_a_config_that_no_key_opens_is_rejected(bench: Bench) -> None:
@@ -484,5 +485,5 @@ def test_a_deletion_under_an_attempt_is_no_error(
         assert await bench.keys() == []
 
     check(go)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings(caplog) == []
     assert any("or it was removed" in record.message for record in caplog.records)

@@ -199,6 +199,7 @@ def test_whoever_waits_gets_a_number_to_sleep_for(type_, state):
     [
         (State.DONE, None, "done"),
         (State.EXPIRED, None, "expired"),
+        (State.EXPIRED, Reason.ENGINE, "expired"),
         (State.REJECTED, Reason.INVALID_AUDIO, "unsupported_file_format"),
         (State.REJECTED, Reason.NOT_ALIGNABLE, "could_not_align"),
         *((State.REJECTED, reason, "rejected") for reason in Reason if reason not in {
@@ -209,7 +210,7 @@ def test_whoever_waits_gets_a_number_to_sleep_for(type_, state):
 def test_an_end_has_its_word_and_nothing_to_wait_for(state, reason, status):
     shown = responses.job_object(replace(DONE, state=state, reason=reason), NOW)
     assert (shown["job_status"], shown["check_wait"], shown["next_check"]) == (status, None, 0)
-    assert shown["transcription"] == ("test.json" if state is State.DONE else None)
+    assert shown["transcription"] == ("test.json" if reason is None else None)
 
 
 @pytest.mark.parametrize(
