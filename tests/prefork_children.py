@@ -50,7 +50,7 @@ def fork_children() -> None:
     from sottovoce.inference import child
 
     known = {name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE")}
-    child.subprocess = SimpleNamespace(**known, Popen=_Popen(ours))  # type: ignore[attr-defined]
+    child.__dict__["subprocess"] = SimpleNamespace(**known, Popen=_Popen(ours))
 
 
 class _Popen:

@@ -92,7 +92,7 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def document(server, tmp_path_factory) -> Path:
+def document(server, tmp_path_factory):
     """The folder of the document, as a client gets it."""
     folder = tmp_path_factory.mktemp("document")
     with server.client() as client:

@@ -64,7 +64,8 @@ def _converted(annotation: Any, value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_converted(kinds, each) for each in value)
     if isinstance(value, BaseModel):
-        return request_value(next(kind for kind in kinds if is_dataclass(kind)), value)
+        kind: Any = next(kind for kind in kinds if is_dataclass(kind))
+        return request_value(kind, value)
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum)]
     return enums[0](value) if enums else value
 
