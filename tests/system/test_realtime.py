@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -34,6 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def session(server: Server, **config: Any) -> Iterator[ClientConnection]:
     """A session whose recogniser is ready."""
     headers = {"Authorization": f"Bearer {server.key}"}
+    # this engine takes a whole core, so that the session of the test before has to be gone
+    until(lambda: httpx.get(f"{server.url}/ready").status_code == 200, "room for a session")
     with connect(server.url.replace("http", "ws") + "/v2", additional_headers=headers) as opened:
         audio = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
         asked = {"language": "en", "max_delay": 1.0, **config}
