@@ -66,9 +66,7 @@ class OpenAiAudio:
         self._runtime = runtime
         self._limits = replace(limits, parts=MAX_PARTS)
         self._keep = keep
-        self._results = Results(
-            runtime.blobs, runtime.encryptor, runtime.database, runtime.large_work, runtime.metrics
-        )
+        self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, runtime.large_work, runtime.metrics)
 
     # ── the routes ──
 
