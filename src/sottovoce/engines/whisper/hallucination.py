@@ -37,11 +37,12 @@ GUESSED_FEW = 0.35
 """The same limit for texts of fewer than `_FEW` words, whose mean says little, and for languages that Whisper learned poorly."""
 DOUBTFUL = 0.65
 """Mean word probability below which a text must be confirmed by another decode; also for texts below `_UNLIKELY_GUESS`."""
-AGREED = 0.5
+AGREED = 0.25
 """Agreement (0..1) of two decodes from which the second confirms the first.
 
-Measured with Whisper base, the second decode after an example text: 0.57 or more for 30 passages of speech, under 0.4 for
-11 of 14 texts of more than three words from speech played backwards.
+Measured with Whisper base, the second decode after an example text: 0.57 or more for recordings of speech; for text of more
+than three words from speech played backwards, which the example text mostly replaces by other sentences, mostly under 0.2. The limit
+is low because a noisy passage that is dropped costs more than a guess that stays.
 """
 _FEW = 4  # words
 _UNLIKELY_GUESS = -0.85  # mean log probability per token
