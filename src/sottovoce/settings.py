@@ -21,7 +21,6 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -549,11 +548,7 @@ def load(**flags: object) -> Settings:
     """The settings of this process; *flags* that are `None` are ignored. Raises ValueError."""
     given = {name: value for name, value in flags.items() if value is not None}
     _file(given)  # read here first, for an error that names the file
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except SettingsError as error:  # its text names the field and not what is wrong
-        name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
-        raise ValueError(f"{PREFIX}{name.upper()} is not valid JSON: {error.__cause__}") from error
+    return Settings(**given)  # type: ignore[arg-type]
 
 
 def _file(given: Mapping[str, object]) -> tuple[Path, dict[str, Any]]:

@@ -36,11 +36,16 @@ def silent_settings(**flags: object) -> "Settings":
     Raises `click.UsageError`, which names each invalid setting, and the file if it is in one.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from sottovoce import settings
 
     try:
         return settings.load(**flags)
+    except SettingsError as error:  # its text names the field and not what is wrong
+        name = next((name for name in settings.Settings.model_fields if f'"{name}"' in str(error)), "")
+        text = f"{settings.PREFIX}{name.upper()} is not valid JSON: {error.__cause__}"
+        raise click.UsageError(f"invalid settings: {text}") from error
     except (ValueError, OSError) as error:
         text = settings.faults(error, flags) if isinstance(error, ValidationError) else str(error)
         raise click.UsageError(f"invalid settings: {text}") from error
