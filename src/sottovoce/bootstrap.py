@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sottovoce.engines import domains
-from sottovoce.engines.config import EngineConfig, visible_devices
+from sottovoce.engines.config import EngineConfig, parsed_stages, visible_devices
 from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
@@ -182,6 +182,8 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         beam=settings.beam_size,
         max_media=round(settings.max_media_hours * 3600 * RATE),
         track=settings.audio_track,
+        stages=_named("stages", lambda: parsed_stages(settings.stages)),
+        stage_timeout=settings.stage_timeout,
     )
     return engine_config, slots
 

@@ -4,18 +4,17 @@ A flag overrides the environment (`SOTTOVOCE_…`), which overrides the TOML fil
 in the working folder if present), which overrides the default. `docs/settings.md` lists every setting; a test compares it
 with this module.
 
-In order: the settings, their validation, their sources, `redacted` for the log, `load`, and what is said about wrong ones.
+In order: the settings, their validation, their sources, `redacted` for the log, and `load`.
 """
 
-import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -184,6 +183,12 @@ class Settings(BaseSettings):
     )
     beam_size: int = Field(
         default=5, ge=1, le=50, description="Beam size of Whisper: the hypotheses that its search keeps."
+    )
+    stages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Stages of speech intelligence that are off, such as `topics=off,summary.de=off`."
+    )
+    stage_timeout: float = Field(
+        default=120.0, gt=0, le=3600, description="Seconds for one stage of speech intelligence."
     )
     idle_unload: float = Field(
         default=0.0, ge=0, description="Seconds after which an idle engine process is stopped; 0 keeps it running."
@@ -459,6 +464,7 @@ class Settings(BaseSettings):
         "trusted_proxies",
         "outbound_allow",
         "model_sources",
+        "stages",
         "notification_pauses",
         "callback_timeouts",
         "fetch_pauses",
@@ -547,11 +553,11 @@ def _config_file(flags: Mapping[str, object]) -> str | None:
 def load(**flags: object) -> Settings:
     """The settings of this process; *flags* that are `None` are ignored. Raises ValueError."""
     given = {name: value for name, value in flags.items() if value is not None}
-    _file(given)  # read here first, for an error that names the file
+    toml_file(given)  # read here first, for an error that names the file
     return Settings(**given)  # type: ignore[arg-type]
 
 
-def _file(given: Mapping[str, object]) -> tuple[Path, dict[str, Any]]:
+def toml_file(given: Mapping[str, object]) -> tuple[Path, dict[str, Any]]:
     """The TOML file of this process, which may be missing if it is the default one, and its content. Raises `ValueError`."""
     named = _config_file(given)
     path = Path(named or DEFAULT_FILE)
@@ -565,35 +571,3 @@ def _file(given: Mapping[str, object]) -> tuple[Path, dict[str, Any]]:
         raise ValueError(f"the file {path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise ValueError(f"the file {path} is not valid TOML: {str(error).splitlines()[0]}") from error
-
-
-def faults(error: ValidationError, flags: Mapping[str, object]) -> str:
-    """The invalid settings of *error* in one line; those of the TOML file name it. *flags* as for `load`."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    path, content = _file(given)
-    found = []
-    for fault in error.errors():
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        elsewhere = name in given or f"{PREFIX}{name.upper()}" in os.environ
-        place = f" (in {path})" if name in content and not elsewhere else ""
-        text = fault["msg"]
-        if fault["type"] == "extra_forbidden":
-            text = f"is not a setting{_nearest(name, Settings.model_fields)}"
-        found.append(": ".join(filter(None, [".".join(map(str, fault["loc"])) + place, text])))
-    return "; ".join(found)
-
-
-def unknown_variables() -> list[str]:
-    """A line for each variable `SOTTOVOCE_…` of the environment that is not a setting, with the nearest name of one."""
-    known = {*(name.upper() for name in Settings.model_fields), "CONFIG"}
-    found = []
-    for name in sorted(os.environ):
-        own = name.upper().removeprefix(PREFIX)
-        if name.upper().startswith(PREFIX) and not name.startswith(TESTS) and own not in known:
-            found.append(f"{name} is not a setting{_nearest(own, known, PREFIX)}; it has no effect")
-    return found
-
-
-def _nearest(name: str, known: Collection[str], prefix: str = "") -> str:
-    found = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {prefix}{found[0]}?)" if found else ""

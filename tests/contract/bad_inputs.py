@@ -207,7 +207,6 @@ ABSENT: tuple[tuple[str, Any, str], ...] = (
     ("melia-1", tc(model="melia-1"), f"{TC}.model"),
     ("melia-1 by its old name", tc(operating_point="melia-1", language="multi"), f"{TC}.operating_point"),
     ("a domain", tc(domain="medical"), f"{TC}.domain"),
-    ("audio events", job(audio_events_config={}), "audio_events_config"),
     ("laughter only", job(audio_events_config={"types": ["laughter"]}), "audio_events_config"),
     (
         "a notification to this machine",

@@ -42,6 +42,9 @@ MEMBERS: Mapping[tuple[str, str], str] = {
 }
 """Members beyond those that a definition lists."""
 
+UNNESTED = (("SentimentAnalysisResult", "sentiment_analysis"),)
+"""Definitions whose content the description nests in a member of its own, and its examples do not (§16.2)."""
+
 MEDIA_TYPES: Mapping[str, str] = {
     "text/plain; charset=utf-8": "the described text/plain, with the charset named (clients.md §15.10)",
 }

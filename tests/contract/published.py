@@ -41,6 +41,9 @@ class Published:
         found = {name: _closed(definition) for name, definition in self._part["definitions"].items()}
         for definition, member in deviations.MEMBERS:
             found[definition]["properties"].setdefault(member, {})
+        for definition, member in deviations.UNNESTED:
+            if definition in found:
+                found[definition] = found[definition]["properties"][member]
         found["ErrorResponse"]["properties"]["error"]["enum"] += list(deviations.WORDS)
         return found
 

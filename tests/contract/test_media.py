@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import tiny_encoder
 from tests.servers import Server
 
 pytestmark = pytest.mark.system
@@ -77,6 +78,8 @@ TRIED: dict[str, tuple[str, dict[str, Any]]] = {
     "sentiment": (SPEECH, beside(sentiment_analysis_config={})),
     "topics": (SPEECH, beside(topic_detection_config={"topics": ["music"]})),
     "chapters": (SPEECH, beside(auto_chapters_config={})),
+    "many topics": (SPEECH, beside(topic_detection_config={"topics": list("abcdefghijk")})),
+    "events": (SPEECH, beside(audio_events_config={"types": ["music", "applause"]})),
     "translation": (SPEECH, beside(translation_config={"target_languages": ["de", "fr", "de"]})),
     "enhanced": (SPEECH, config(operating_point="enhanced")),
     "entities": (SPEECH, config(enable_entities=True, max_delay_mode="flexible")),
@@ -117,7 +120,9 @@ class Result:
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
     """Everything in `TRIED`, submitted at once and ended."""
-    with Server(tmp_path_factory.mktemp("media"), SOTTOVOCE_SLOTS="2") as server:
+    models = tmp_path_factory.mktemp("models")
+    tiny_encoder.build(models / "tiny")
+    with Server(tmp_path_factory.mktemp("media"), SOTTOVOCE_SLOTS="2", SOTTOVOCE_MODELS_DIR=str(models)) as server:
         ids = {name: server.submit(AUDIO / media, wanted) for name, (media, wanted) in TRIED.items()}
         yield {name: Result(server=server, job=server.wait(job_id)) for name, job_id in ids.items()}
 
@@ -282,10 +287,7 @@ def test_subtitles_keep_to_the_wanted_size(jobs):
 @pytest.mark.parametrize(
     ("name", "feature", "kind", "count"),
     [
-        ("summary", "summarization", "unsupported_language", 1),
-        ("sentiment", "sentiment_analysis", "unsupported_language", 1),
-        ("topics", "topic_detection", "unsupported_language", 1),
-        ("chapters", "auto_chapters", "unsupported_language", 1),
+        ("many topics", "topic_detection", "unsupported_list_of_topics", 1),
         ("translation", "translation", "unsupported_translation_pair", 2),
     ],
 )
@@ -296,10 +298,49 @@ def test_a_feature_that_is_not_here_is_told_in_the_transcript(jobs, name, featur
     errors = transcript["metadata"][f"{feature}_errors"]
     assert len(errors) == count
     assert all(sorted(error) == ["message", "type"] and error["type"] == kind for error in errors)
-    assert all("en" in error["message"].split() or "en." in error["message"] for error in errors)
     assert result.words() == jobs[SPEECH].words()
     given = {key: value for key, value in TRIED[name][1].items() if key not in {"type", "transcription_config"}}
     assert {key: transcript["metadata"][key] for key in given} == given
+
+
+INTELLIGENCE = {
+    "summary": ("summary",),
+    "sentiment": ("sentiment_analysis",),
+    "topics": ("topics",),
+    "chapters": ("chapters",),
+    "events": ("audio_events", "audio_event_summary"),
+}
+
+
+@pytest.mark.parametrize("name", INTELLIGENCE)
+def test_a_stage_of_speech_intelligence_has_its_members_and_changes_no_word(jobs, name):
+    result = jobs[name]
+    assert result.job["status"] == "done"
+    transcript = result.json()
+    assert all(member in transcript for member in INTELLIGENCE[name])
+    assert not [key for key in transcript["metadata"] if key.endswith("_errors")]
+    assert result.words() == jobs[SPEECH].words()
+    assert "done in" in result.log()
+    others = {member for members in INTELLIGENCE.values() for member in members} - set(INTELLIGENCE[name])
+    assert not others & transcript.keys()
+
+
+def test_the_results_say_something_of_the_words(jobs):
+    spoken = jobs[SPEECH].text().replace("\n", " ").split()
+    summary = jobs["summary"].json()["summary"]["content"]
+    assert summary.startswith("- ")
+    assert summary.split()[1] in spoken
+    counts = jobs["sentiment"].json()["sentiment_analysis"]["summary"]["overall"]
+    assert sum(counts.values()) == len(jobs["sentiment"].json()["sentiment_analysis"]["segments"]) > 0
+    assert jobs["topics"].json()["topics"]["summary"]["overall"].keys() == {"music"}
+    chapters = jobs["chapters"].json()["chapters"]
+    assert chapters[0]["start_time"] == 0
+    assert abs(chapters[-1]["end_time"] - SPOKEN[SPEECH]) <= 1
+    events = jobs["events"].json()
+    assert events["audio_event_summary"]["overall"]["speech"]["count"] == len(jobs[SPEECH].words())
+    assert events["audio_event_summary"]["overall"]["music"] == {"count": 0, "total_duration": 0.0}
+    assert "applause: not detected here (detected: music)" in jobs["events"].log()
+    assert "no translation backend is configured" in jobs["translation"].log()
 
 
 def test_nothing_went_wrong_inside(jobs):

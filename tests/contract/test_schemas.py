@@ -171,7 +171,7 @@ def test_a_transcript_with_everything_in_it(server, client, published):
         },
         "output_config": {"srt_overrides": {"max_line_length": 30, "max_lines": 1}},
         "translation_config": {"target_languages": ["de"]}, "summarization_config": {}, "sentiment_analysis_config": {},
-        "topic_detection_config": {"topics": ["music"]}, "auto_chapters_config": {},
+        "topic_detection_config": {"topics": ["music"]}, "auto_chapters_config": {}, "audio_events_config": {},
         "tracking": {"title": "t", "reference": "r", "tags": ["a"], "details": {"any": [1, {"x": None}]}},
     }  # fmt: skip
     job_id = server.submit(AUDIO / "stereo_44k.wav", config)

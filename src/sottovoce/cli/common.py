@@ -22,7 +22,7 @@ ENGINE_HELP = (
 
 def settings_of(**flags: object) -> "Settings":
     """The settings, with *flags* first, after a warning about each unknown variable. Raises as `silent_settings`."""
-    from sottovoce.settings import unknown_variables
+    from sottovoce.setting_faults import unknown_variables
 
     loaded = silent_settings(**flags)
     for text in unknown_variables():
@@ -38,7 +38,7 @@ def silent_settings(**flags: object) -> "Settings":
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from sottovoce import settings
+    from sottovoce import setting_faults, settings
 
     try:
         return settings.load(**flags)
@@ -47,7 +47,7 @@ def silent_settings(**flags: object) -> "Settings":
         text = f"{settings.PREFIX}{name.upper()} is not valid JSON: {error.__cause__}"
         raise click.UsageError(f"invalid settings: {text}") from error
     except (ValueError, OSError) as error:
-        text = settings.faults(error, flags) if isinstance(error, ValidationError) else str(error)
+        text = setting_faults.faults(error, flags) if isinstance(error, ValidationError) else str(error)
         raise click.UsageError(f"invalid settings: {text}") from error
 
 

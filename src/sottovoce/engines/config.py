@@ -1,10 +1,16 @@
 """The operator's settings for engines: the model folder, the models to use, and the devices to run them on."""
 
 import ctypes
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import OperatingPoint
+from sottovoce.transcript.languages import PACKS
+
+BUILTIN, OFF = BACKENDS = ("builtin", "off")
+"""What may run a stage of speech intelligence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +22,8 @@ class EngineConfig:
     is int8 on a CPU and float16 on a GPU. *threads*: CPU threads of one decode. *workers*: decodes that one process may
     run at once on a CPU, while other slots are idle. *batch*: stretches of at most 30 s that a GPU recognises together.
     *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
+    *stages*: stage of speech intelligence, or `stage.language` → `builtin` or `off`; a stage without an entry is `builtin`.
+    *stage_timeout*: seconds that one stage may take.
     *track*: number of the audio track to read of files that have it, from 1; None: the best one of each file.
     """
 
@@ -29,11 +37,34 @@ class EngineConfig:
     beam: int = 5
     max_media: int | None = None
     track: int | None = None
+    stages: dict[str, str] = field(default_factory=dict)
+    stage_timeout: float = 120.0
+
+    def runs(self, stage: str, language: str = "") -> bool:
+        """True if the operator has not switched off *stage*, in *language* if one is given."""
+        return self.stages.get(f"{stage}.{language}", self.stages.get(stage)) != OFF
 
     @property
     def kind_of_device(self) -> str:
         """`cpu` or `cuda`, without the number of the GPU."""
         return self.devices[0].partition(":")[0]
+
+
+def parsed_stages(pairs: Iterable[str]) -> dict[str, str]:
+    """Return `EngineConfig.stages` from *pairs* of the form `stage=backend`. Raises ValueError for an unknown stage or backend."""
+    found = {}
+    for pair in pairs:
+        name, _, backend = (part.strip() for part in pair.partition("="))
+        stage, _, language = name.partition(".")
+        if stage not in {each.name for each in STAGES}:
+            known = ", ".join(each.name for each in STAGES)
+            raise ValueError(f"there is no stage {stage!r} (known: {known})")
+        if backend not in BACKENDS:
+            raise ValueError(f"{stage} has no backend {backend!r} (known: {', '.join(BACKENDS)})")
+        if "." in name and language not in PACKS:
+            raise ValueError(f"{language!r} is not the code of a language")
+        found[name] = backend
+    return found
 
 
 def visible_devices(wanted: str) -> tuple[str, ...]:

@@ -60,6 +60,12 @@ class Skill(StrEnum):
     ALIGNMENT = "alignment"
     DIARIZATION = "diarization"
     SPEECH_TRANSLATION = "speech_translation"
+    # stages of speech intelligence: each has the name of its stage (`intelligence/protocols.py`)
+    SUMMARY = "summary"
+    SENTIMENT = "sentiment"
+    TOPICS = "topics"
+    CHAPTERS = "chapters"
+    AUDIO_EVENTS = "audio_events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +94,13 @@ class Hints:
 class Capabilities:
     """What an engine can do with one model that is present on this machine.
 
-    *skills*: the tasks it performs; *languages* (the contract's codes) apply to all of them except diarization, which is
-    independent of the language. *punctuates*: its items have marks and capitals, so the punctuation stage is skipped.
+    *skills*: the tasks it performs; *languages* (the contract's codes) apply to all of them except diarization and audio
+    events, which are independent of the language. *punctuates*: its items have marks and capitals, so the punctuation stage
+    is skipped.
     *grade* orders models by accuracy (0: a fallback). *suits* is the operating point that a model of its cost is meant
     for, *pinned* those for which the operator chose it. *device*: `cpu` or `cuda`. *voiceprints*: name and version of the
     format of the diarizer's voice prints; only prints of the same format can be compared.
+    *event_types*: the audio events that it detects.
     """
 
     engine: str
@@ -109,6 +117,7 @@ class Capabilities:
     pinned: frozenset[OperatingPoint] = frozenset()
     device: str = "cpu"
     voiceprints: str | None = None
+    event_types: frozenset[str] = frozenset()
 
 
 class Recognizer(Protocol):

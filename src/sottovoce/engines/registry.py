@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sottovoce.engines import remedies
+from sottovoce.engines.analysis.registration import ENGINE as ANALYSIS
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.ctc.registration import ENGINE as CTC
 from sottovoce.engines.diarization.gaussian.registration import ENGINE as GAUSSIAN
 from sottovoce.engines.diarization.ge2e.registration import ENGINE as VOICE_ENCODER
 from sottovoce.engines.engine import Engine, EngineKey
+from sottovoce.engines.minilm.registration import ENGINE as MINILM
 from sottovoce.engines.models.offers import pull_command
 from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.onnx_asr.registration import ENGINE as ONNX_ASR
@@ -33,6 +35,7 @@ __all__ = [
     "choose",
     "choose_aligner",
     "choose_diarizer",
+    "choose_stage",
     "choose_translator",
     "engine",
     "load",
@@ -57,7 +60,7 @@ class Choice:
 
 
 ENGINES: Mapping[str, Engine] = {
-    entry.name: entry for entry in (WHISPER, ONNX_ASR, POCKETSPHINX, CTC, VOICE_ENCODER, GAUSSIAN)
+    entry.name: entry for entry in (WHISPER, ONNX_ASR, POCKETSPHINX, CTC, VOICE_ENCODER, GAUSSIAN, MINILM, ANALYSIS)
 }
 """Every engine that this release has an adapter for."""
 
@@ -101,6 +104,7 @@ def offered(engine_config: EngineConfig, configured: str = "auto") -> tuple[Capa
             raise EngineUnavailable(
                 f"the model for {point}, {model}, {state}: {pull_command(model)}, or unset the setting", at=None
             )
+    found = [each for entry in found for each in _enabled(entry, engine_config)]
     return tuple(replace(entry, pinned=_pins(entry.model, engine_config)) for entry in found)
 
 
@@ -116,6 +120,17 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
         return (entry,)
     others = entry.skills - {Skill.TRANSCRIPTION, Skill.LIVE, Skill.SPEECH_TRANSLATION}
     return (replace(entry, skills=others),) if others else ()
+
+
+def _enabled(entry: Capabilities, engine_config: EngineConfig) -> tuple[Capabilities, ...]:
+    """*entry* without the stages of speech intelligence, and their languages, that the operator has switched off."""
+    off = {skill for skill in entry.skills if not engine_config.runs(skill)}
+    if off == entry.skills:
+        return ()
+    kept = frozenset(code for code in entry.languages if all(engine_config.runs(skill, code) for skill in entry.skills))
+    if entry.languages and not kept:
+        return ()
+    return (replace(entry, skills=entry.skills - off, languages=kept),)
 
 
 def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
@@ -183,6 +198,18 @@ def choose_diarizer(offers: tuple[Capabilities, ...]) -> Choice | None:
     """The best diarizer of *offers*; None if there is none."""
     fitting = skilled(offers, Skill.DIARIZATION)
     return _graded(fitting, "diarizer") if fitting else None
+
+
+def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...]) -> Choice | None:
+    """The best engine of *offers* for a stage of speech intelligence; None if none supports *language*.
+
+    With `auto`, the one for most languages: the language is known only when the stage runs.
+    """
+    every = skilled(offers, skill)
+    if language == AUTO:
+        return _graded(sorted(every, key=lambda entry: -len(entry.languages))[:1], skill) if every else None
+    fitting = [entry for entry in every if not entry.languages or language in entry.languages]
+    return _graded(fitting, f"{skill} for {language}") if fitting else None
 
 
 def _graded(fitting: Sequence[Capabilities], what: str) -> Choice:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sottovoce.engines.models import known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
+from sottovoce.engines.protocols import Skill
 from sottovoce.engines.whisper import languages
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
@@ -69,6 +70,18 @@ def command(model: Model) -> str:
     lacks = model.engine == ONNX_ASR and importlib.util.find_spec("onnx_asr") is None
     extra = " after `pip install 'sottovoce[onnx-asr]'`" if lacks else ""
     return f"`sottovoce models pull {model.name}`{extra}"
+
+
+_STAGES = {
+    Skill.TOPICS: "the operator can run `sottovoce models pull minilm`",
+    Skill.CHAPTERS: "the operator can run `sottovoce models pull minilm`",
+    Skill.SENTIMENT: "the operator can run `pip install vaderSentiment`",
+}
+
+
+def of_stage(skill: Skill) -> str:
+    """The advice for a stage of speech intelligence without a backend."""
+    return _STAGES.get(skill, "this release has no backend for it")
 
 
 def of_fault(name: str) -> str:

@@ -10,6 +10,7 @@ from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
+from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import AlignmentRequest, Diarization, LiveRequest, Request, TranscriptionRequest
 
 AnyRequest = Request | LiveRequest
@@ -67,12 +68,21 @@ def _asks_for_english(request: AnyRequest) -> bool:
     return isinstance(request, TranscriptionRequest) and request.translate_speech
 
 
+def _stage(skill: Skill, asked: Callable[[TranscriptionRequest], bool]) -> Need:
+    return Need(
+        skill=skill,
+        asked=lambda request: isinstance(request, TranscriptionRequest) and asked(request),
+        choose=lambda request, offers: registry.choose_stage(skill, request.language, offers),
+    )
+
+
 NEEDS: tuple[Need, ...] = (
     Need(skill=Skill.TRANSCRIPTION, asked=_asks_for_words, choose=_recognizer),
     Need(skill=Skill.SPEECH_TRANSLATION, asked=_asks_for_english, choose=_translator),
     Need(skill=Skill.LIVE, asked=lambda r: isinstance(r, LiveRequest), choose=_live),
     Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
+    *(_stage(Skill(stage.name), stage.asked) for stage in STAGES),
 )
 """Every skill, the main ones first: the job runs in a process of the first one that a request needs."""
 

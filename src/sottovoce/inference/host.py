@@ -4,16 +4,14 @@ Started as `python -m sottovoce.inference.host FD PARENT SHARE ROLE ENGINE MODEL
 last as JSON. It exchanges
 frames on FD and reads its degree of parallelism from SHARE (`share`). Standard output is redirected to standard error
 before any library is loaded, because native libraries print.
-In order: the socket; progress reports; the handlers of tasks; the main loop.
+In order: progress reports; the handlers of tasks; the main loop.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -28,21 +26,14 @@ from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.errors import EngineFailed, EngineUnavailable, Refused
 from sottovoce.inference import messages as m
+from sottovoce.inference.frame_socket import FrameSocket, die_with_parent
 from sottovoce.inference.share import Part
 
 if TYPE_CHECKING:
     from sottovoce.inference.live_host import LiveHost
     from sottovoce.pipeline.windows import Window
 
-_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _NICENESS = 5  # of batch: below the parent, which must answer clients promptly, and below live sessions
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the thread that started it ends; exit at once if *parent* has ended."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def lower_priority() -> None:
@@ -53,35 +44,6 @@ def lower_priority() -> None:
     os.nice(_NICENESS)
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
-
-
-class FrameSocket:
-    """The child's end of the socket: blocking, one frame at a time."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._sending = threading.Lock()
-
-    def send(self, message: m.Message, payload: bytes = b"") -> None:
-        """Send one frame; several threads may do so."""
-        frame = m.encode(message, payload)
-        with self._sending:
-            self._sock.sendall(frame)
-
-    def receive(self) -> tuple[m.Message, bytes]:
-        """Return the next frame. Raises `EOFError` when the parent has closed the socket."""
-        header, payload = m.lengths(self._exactly(m.PREFIX))
-        message = m.decode(self._exactly(header))
-        return message, self._exactly(payload)
-
-    def _exactly(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            chunk = self._sock.recv(min(1 << 20, size - len(data)))
-            if not chunk:
-                raise EOFError
-            data += chunk
-        return bytes(data)
 
 
 class ProgressReporter:
@@ -159,6 +121,7 @@ class _Engine:
         from sottovoce.inference.child_engines import ChildEngines
 
         self._key = key
+        self._engine_config = engine_config
         self._limit = engine_config.max_media
         self._track = None if engine_config.track is None else Wanted(number=engine_config.track)
         self._engines = ChildEngines(engine_config, part.width)
@@ -179,6 +142,7 @@ class _Engine:
 
     def _transcribe(self, line: FrameSocket, message: m.Transcribe, kept: "list[Window]") -> None:
         from sottovoce.engines.common.silero_vad import SileroVad
+        from sottovoce.inference.stages.process import StageProcess
         from sottovoce.pipeline import batch
         from sottovoce.transcript import codec
 
@@ -186,14 +150,18 @@ class _Engine:
             path=Path(message.path),
             request=message.request,
             clock=_clock,
-            errors=message.errors,
+            gaps=message.gaps,
             windows=kept,
             known=message.known,
             limit=self._limit,
             track=message.track or self._track,
         )
         engines = self._engines.of_task({Skill.TRANSCRIPTION: self._key, **message.engines})
-        transcript = batch.transcribe(work, engines, SileroVad, ProgressReporter(line))
+        runner = StageProcess(message.engines, self._engine_config)
+        try:
+            transcript = batch.transcribe(work, engines, SileroVad, ProgressReporter(line), runner)
+        finally:
+            runner.close()
         line.send(m.Finished(duration=transcript.duration, rss=rss()), codec.encode(transcript))
 
     def _align(self, line: FrameSocket, message: m.Align, text: str, kept: "list[Window]") -> None:

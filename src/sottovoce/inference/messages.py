@@ -12,12 +12,13 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.engine import EngineKey
+from sottovoce.engines.gaps import StageGap
 from sottovoce.engines.protocols import Skill
 from sottovoce.errors import Kind
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.pipeline.live.events import Event
 from sottovoce.request import LiveRequest, TranscriptionRequest
-from sottovoce.transcript.model import Samples, StageError
+from sottovoce.transcript.model import Samples
 
 MAX_HEADER = 8 << 20
 MAX_PAYLOAD = 512 << 20
@@ -35,14 +36,14 @@ class Transcribe:
     """Transcribe the file at *path*; *windows* frames of finished windows follow.
 
     *engines*: the engine for each skill that the request needs (`engines/resolution.py`); the child's own need not be there.
-    *known*: the voices that the request names.
+    *gaps*: the stages of speech intelligence that the server cannot run. *known*: the voices that the request names.
     *track*: of the file; without it the setting decides, and without that the file.
     """
 
     kind: Literal["transcribe"] = "transcribe"
     path: str
     request: TranscriptionRequest
-    errors: tuple[StageError, ...] = ()
+    gaps: tuple[StageGap, ...] = ()
     windows: int = 0
     engines: dict[Skill, EngineKey] = field(default_factory=dict)
     known: tuple[KnownVoice, ...] = ()
@@ -69,6 +70,18 @@ class Inspect:
 
     kind: Literal["inspect"] = "inspect"
     path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStage:
+    """Run the stage *stage* of speech intelligence with the engine *key*; payload: the stored transcript (`stages.process`)."""
+
+    kind: Literal["run_stage"] = "run_stage"
+    stage: str
+    key: EngineKey
+    path: str
+    track: int
+    request: TranscriptionRequest
 
 
 # parent to child: live sessions, of which one child has several
@@ -230,6 +243,22 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageDone:
+    """A stage is done; payload: its result as JSON."""
+
+    kind: Literal["stage_done"] = "stage_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFault:
+    """A stage has no result. *type*: of the contract's error list, with the message *why*; empty: *why* is a stack trace."""
+
+    kind: Literal["stage_fault"] = "stage_fault"
+    type: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveReport:
     """An event of a live session; payload: the items of a final or partial, which *event* is without."""
 
@@ -242,6 +271,9 @@ Message = Annotated[
     Transcribe
     | Align
     | Inspect
+    | RunStage
+    | StageDone
+    | StageFault
     | LiveMessage
     | LiveReport
     | WindowDone

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sottovoce.audio import activity, media, normalisation
 from sottovoce.audio.tracks import Wanted
+from sottovoce.engines.gaps import StageGap
 from sottovoce.engines.protocols import (
     ChoosesActivity,
     Diarizer,
@@ -25,10 +26,8 @@ from sottovoce.engines.protocols import (
     SpeechTranslator,
 )
 from sottovoce.errors import EngineUnavailable, LanguageRejected, Refused
-from sottovoce.pipeline import diarization, identification, media_report, stages
+from sottovoce.pipeline import diarization, identification, media_report, results, stages
 from sottovoce.pipeline.engine_set import EngineSet
-from sottovoce.pipeline.results.stage import ResultContext
-from sottovoce.pipeline.results.table import add_results
 from sottovoce.pipeline.windows import Observer, Window, cut
 from sottovoce.request import Diarization, LanguageIdentification, TranscriptionRequest
 from sottovoce.transcript import replacements, speakers, timeline
@@ -41,7 +40,6 @@ from sottovoce.transcript.model import (
     Item,
     Samples,
     Speaker,
-    StageError,
     Transcript,
     Word,
 )
@@ -54,9 +52,6 @@ MAX_CHANNELS = 100  # contract §11
 ENGLISH = "en"
 """The language of translated speech."""
 
-LANGUAGE = "{language}"
-"""Placeholder in a stage's error for the language, which is unknown until it is identified."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -68,7 +63,7 @@ class Work:
     path: Path
     request: TranscriptionRequest
     clock: Callable[[], int]  # epoch ms; called at the end for the date of the transcript (contract §7.3)
-    errors: tuple[StageError, ...] = ()  # stages that the server cannot run; `LANGUAGE` stands for the language
+    gaps: tuple[StageGap, ...] = ()  # stages of speech intelligence that the server cannot run
     windows: Sequence[Window] = ()
     known: tuple[diarization.KnownVoice, ...] = ()
     limit: Samples | None = None  # of the media's length; longer media is refused
@@ -78,11 +73,17 @@ class Work:
 VadFactory = diarization.VadFactory
 
 
-def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: Observer) -> Transcript:
+def transcribe(
+    work: Work,
+    engines: EngineSet,
+    make_vad: VadFactory,
+    observer: Observer,
+    runner: results.StageRunner | None = None,
+) -> Transcript:
     """Return the transcript of *work*.
 
     *engines* has a recogniser; without a diarizer words get no speakers. *make_vad* returns a new speech detector for each
-    channel.
+    channel. *runner* runs the stages of speech intelligence; without one they run in this process.
     Raises `MediaUnreadable` for media without audio, `Refused` for a request that cannot be fulfilled for this media.
     """
     recognizer = _recognizer(work.request, engines)
@@ -123,16 +124,22 @@ def transcribe(work: Work, engines: EngineSet, make_vad: VadFactory, observer: O
         channels=channels,
         engine=f"{engine.engine} {engine.model}".strip(),
         adapted=bool(request.additional_vocab) and engine.custom_vocab,
-        errors=tuple(
-            replace(error, message=error.message.replace(LANGUAGE, request.language)) for error in work.errors
-        ),
         identification=found,
         speakers=voices,
     )
-    context = ResultContext(
-        path=work.path, request=request, transcript=transcript, alive=scribe.alive, track=probe.track
+    context = results.ResultContext(
+        path=work.path,
+        request=request,
+        transcript=transcript,
+        alive=scribe.alive,
+        track=probe.track,
+        gaps=work.gaps,
     )
-    return add_results(context, engines, observer.stage, lambda name, error: _left_out(observer, name, error))
+    return results.add_results(
+        context,
+        runner or results.InProcess(engines),
+        results.StageLog(begins=observer.stage, failed=lambda name, error: _left_out(observer, name, error)),
+    )
 
 
 def _recognizer(request: TranscriptionRequest, engines: EngineSet) -> Recognizer | SpeechTranslator:

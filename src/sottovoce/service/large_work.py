@@ -89,7 +89,8 @@ class LargeWork:
 
 def _set_up(parent: int) -> None:
     """In the process for large work: end with *parent*, hear no Ctrl-C of its terminal, and yield the processor to it."""
-    from sottovoce.inference.host import die_with_parent, lower_priority
+    from sottovoce.inference.frame_socket import die_with_parent
+    from sottovoce.inference.host import lower_priority
 
     die_with_parent(parent)
     os.setsid()

@@ -93,7 +93,9 @@ class Runtime:
         here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
         # sessions run in this process's own engines; without them, no process may read from its row that they do
         self.live_offers = CapabilityTable(here if realtime else (), plan.domains)
-        self.offers = CapabilityTable((here if realtime else without_live(here)) if batch else (), plan.domains)
+        self.offers = CapabilityTable(
+            (here if realtime else without_live(here)) if batch else (), plan.domains, plan.engine_config.stages
+        )
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
         self.large_work = LargeWork()

@@ -94,11 +94,17 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT, Skill.LIVE}),
         ("builtin", {Skill.DIARIZATION}),
+        ("analysis", {Skill.SUMMARY}),
+        ("analysis", {Skill.AUDIO_EVENTS}),
+        ("analysis", {Skill.SENTIMENT}),
     ]
     found = registry.offered(EngineConfig(models=tmp_path), "whisper")
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.ALIGNMENT}),
         ("builtin", {Skill.DIARIZATION}),
+        ("analysis", {Skill.SUMMARY}),
+        ("analysis", {Skill.AUDIO_EVENTS}),
+        ("analysis", {Skill.SENTIMENT}),
     ]
 
 

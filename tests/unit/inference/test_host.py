@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sottovoce.errors import EngineFailed, EngineUnavailable, Kind, Refused
 from sottovoce.inference import host
 from sottovoce.inference import messages as m
+from sottovoce.inference.frame_socket import FrameSocket
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Word
 from tests.servers import PATIENCE
@@ -32,20 +33,20 @@ def test_kept_windows_are_read_and_a_foreign_one_ends_its_channel() -> None:
 
 
 @contextmanager
-def served(doer: host.TaskHandler) -> Iterator[host.FrameSocket]:
+def served(doer: host.TaskHandler) -> Iterator[FrameSocket]:
     """The parent's end of a line on whose other end *doer* serves."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        thread = threading.Thread(target=host.serve, args=(host.FrameSocket(theirs), doer))
+        thread = threading.Thread(target=host.serve, args=(FrameSocket(theirs), doer))
         thread.start()
-        yield host.FrameSocket(ours)
+        yield FrameSocket(ours)
         ours.shutdown(socket.SHUT_WR)  # the parent goes away
         thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
 def raising(error: Callable[[], Exception]) -> host.TaskHandler:
-    def doer(line: host.FrameSocket, message: m.Message, payload: bytes) -> None:
+    def doer(line: FrameSocket, message: m.Message, payload: bytes) -> None:
         raise error()
 
     return doer
@@ -80,7 +81,7 @@ def test_an_engine_that_crashes_is_not_refused() -> None:
 
 
 def test_payloads_of_any_size_arrive_whole() -> None:
-    def echo(line: host.FrameSocket, message: m.Message, _: bytes) -> None:
+    def echo(line: FrameSocket, message: m.Message, _: bytes) -> None:
         line.send(*line.receive())
 
     payload = bytes(range(256)) * (20 << 10)  # 5 MiB

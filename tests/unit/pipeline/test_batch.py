@@ -9,12 +9,13 @@ import pytest
 
 from sottovoce.audio.activity import ActivityPolicy
 from sottovoce.audio.tracks import Wanted
+from sottovoce.engines.gaps import GapKind, StageGap
 from sottovoce.engines.protocols import Capabilities, Hints, LanguageScore, Recognized, Skill
 from sottovoce.errors import LanguageRejected, MediaUnreadable
 from sottovoce.pipeline import batch, stages, windows
 from sottovoce.pipeline.engine_set import LoadedEngines
 from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
-from sottovoce.transcript.model import RATE, Mark, StageError, Word
+from sottovoce.transcript.model import RATE, Mark, Word
 from tests import sleeper
 from tests.media_files import Audio, Recipe, tones, write
 
@@ -140,12 +141,6 @@ def test_a_stage_that_breaks_is_left_out_and_said(long_wav, monkeypatch):
     assert "in broken" in trace
 
 
-def test_what_is_known_to_be_missing_stands_in_the_transcript(long_wav):
-    missing = (StageError(feature="translation", type="unsupported_translation_pair", message="no"),)
-    transcript, _ = transcribe(long_wav, errors=missing)
-    assert transcript.errors == missing
-
-
 def test_replacements_see_written_words(long_wav):
     rules = (Replacement(source="Alpha", target="Aleph"),)
     transcript, _ = transcribe(long_wav, TranscriptionRequest(language="en", replacements=rules))
@@ -233,8 +228,8 @@ class Polyglot(sleeper.Sleeper):
 
 
 def open_language(path, engine, request):
-    errors = (StageError(feature="translation", type="unsupported_translation_pair", message="from {language} to fr"),)
-    work = batch.Work(path=path, request=request, clock=lambda: 7, errors=errors)
+    known = (StageGap(stage="translation", kind=GapKind.LANGUAGE, why="none"),)
+    work = batch.Work(path=path, request=replace(request, translation_targets=("fr",)), clock=lambda: 7, gaps=known)
     return batch.transcribe(work, recognizing(engine), VadFactory, Notebook())
 
 
@@ -245,7 +240,7 @@ def test_an_open_language_is_identified_and_then_used_everywhere(long_wav):
     assert (transcript.language, engine.asked) == ("de", ["de"])
     assert transcript.identification is not None
     assert transcript.identification.alternatives[0] == LanguageScore(language="de", confidence=0.9)
-    assert transcript.errors[0].message == "from de to fr"
+    assert transcript.errors[0].message == "Translation from de to fr currently not supported"
 
 
 def test_an_open_language_that_cannot_be_identified_is_the_callers_to_hear(long_wav):

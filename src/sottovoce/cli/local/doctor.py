@@ -59,6 +59,7 @@ def doctor(files: tuple[Path, ...], *, language: str | None, as_json: bool, quic
         raise click.UsageError(f"{language} is not a language of the API")
     findings = [
         *checks.other_engines(planned, offers),
+        *checks.intelligence(planned, offers),
         *checks.machine(planned, workers),
         *checks.models(planned, read=not quick, load=not workers),
         *_rest(settings, planned),

@@ -49,7 +49,7 @@ def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> N
     from sottovoce import logs
 
     if parent is not None:
-        from sottovoce.inference.host import die_with_parent
+        from sottovoce.inference.frame_socket import die_with_parent
 
         die_with_parent(parent)
     if flags["region"] is not None:
@@ -128,7 +128,7 @@ def log_unknown_variables() -> None:
     """Log a warning for each variable `SOTTOVOCE_…` that is not a setting."""
     import logging
 
-    from sottovoce.settings import unknown_variables
+    from sottovoce.setting_faults import unknown_variables
 
     for text in unknown_variables():
         logging.getLogger(__name__).warning("unknown setting", extra={"why": text})

@@ -24,10 +24,11 @@ WHISPER = "whisper"
 ONNX_ASR = "onnx-asr"
 CTC = "ctc"
 VOICE_ENCODER = "voice-encoder"
-ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER)
+MINILM = "minilm"
+ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER, MINILM)
 """Engines whose models are folders of the model store."""
 
-SILENT = frozenset({ONNX_ASR, CTC})
+SILENT = frozenset({ONNX_ASR, CTC, MINILM})
 """Engines whose model files do not name their languages: the operator names them in `sottovoce.json`."""
 
 OWN_GRADE = 50
@@ -98,6 +99,10 @@ _CTCS = """
 en  Xenova/wav2vec2-base-960h  a19f851b3d42865797e410752b4c570c871e4825 en 30 standard 95
 """
 
+_ENCODERS = """
+minilm  sentence-transformers/all-MiniLM-L6-v2  1110a243fdf4706b3f48f1d95db1a4f5529b4d41 en 32 standard  91
+"""
+
 
 def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[str, Model]]:
     """Name and model for each row of *table*; the name gets *prefix*, and the size in MB becomes bytes."""
@@ -125,6 +130,7 @@ CATALOGUE: Mapping[str, Model] = MappingProxyType(
             *_rows(_WHISPERS, WHISPER, "whisper-", "MIT"),
             *_rows(_NEMOS, ONNX_ASR, "", "CC-BY-4.0"),
             *_rows(_CTCS, CTC, "ctc-", "Apache-2.0"),
+            *_rows(_ENCODERS, MINILM, "", "Apache-2.0"),
         ]
     )
 )
@@ -227,6 +233,10 @@ _CTC_GRAPHS = {SMALL: ("model_quantized.onnx", "model_int8.onnx", "model.int8.on
 _EXPORTS = "onnx/"  # the folder in which a repository stores the ONNX export of a model
 
 
+ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+"""The files of an encoder of sentences."""
+
+
 def engine_of(names: Iterable[str]) -> str | None:
     """The engine that loads files of these *names*; None if they are not a model."""
     names = set(names)
@@ -236,6 +246,8 @@ def engine_of(names: Iterable[str]) -> str | None:
         return CTC
     if any(name.endswith(".onnx") for name in names):
         return ONNX_ASR
+    if names.issuperset(ENCODER_FILES):
+        return MINILM
     return None if names.isdisjoint(VOICE_FILES) else VOICE_ENCODER
 
 
@@ -250,6 +262,9 @@ def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -
         return _wanted_ctc(names, quantization)
     if engine == VOICE_ENCODER:
         return _wanted_voice(names)
+    if engine == MINILM:
+        _require(ENCODER_FILES, names)
+        return names.intersection(ENCODER_FILES)
     return _wanted_whisper(names) if engine == WHISPER else _wanted_nemo(names, quantization)
 
 
@@ -261,11 +276,11 @@ def local(name: str) -> str:
 def quantization_of(engine: str, names: Iterable[str]) -> str | None:
     """The quantization that `wanted` chooses by default among *names*.
 
-    None for Whisper, which is quantized at load time, and for a voice encoder, which is never quantized.
+    None for Whisper, which is quantized at load time, and for encoders, which are never quantized.
     """
     if engine == CTC:
         return _best(ctc_graphs(map(local, names)))
-    return None if engine in (WHISPER, VOICE_ENCODER) else _best(_quantizations(frozenset(names)))
+    return None if engine in (WHISPER, VOICE_ENCODER, MINILM) else _best(_quantizations(frozenset(names)))
 
 
 def ctc_graphs(names: Iterable[str]) -> dict[str, str]:

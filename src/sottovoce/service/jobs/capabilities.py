@@ -1,7 +1,7 @@
 """What this server can do, which requests it rejects at submission, and which missing features it reports in the transcript.
 
-An unsupported feature that has an error list in the transcript (contract §7.3) is accepted, and the transcript reports it there.
-Any other unsupported feature is rejected at submission.
+A stage of speech intelligence that has an error list in the transcript (contract §7.3) is accepted, and the transcript reports
+there that it is missing (`engines/gaps.py`). Any other unsupported feature is rejected at submission.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,17 +10,15 @@ from typing import TypeVar
 
 from sottovoce.engines import registry
 from sottovoce.engines.domains import Domain
+from sottovoce.engines.gaps import StageGap, gaps
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
 from sottovoce.errors import Kind, Refused
 from sottovoce.pipeline import identification, script
-from sottovoce.pipeline.batch import LANGUAGE
-from sottovoce.pipeline.results.table import RESULT_STAGES
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
 from sottovoce.transcript import spelling
 from sottovoce.transcript.languages import AUTO
-from sottovoce.transcript.model import StageError
 
 R = TypeVar("R", Request, LiveRequest)
 
@@ -42,11 +40,6 @@ def spells(locale: str | None) -> bool:
 RECOGNITION = frozenset({Skill.TRANSCRIPTION, Skill.SPEECH_TRANSLATION, Skill.LIVE})
 """The skills of which a request needs one: words of the spoken language, or English words."""
 
-# no engine supports these
-UNSUPPORTED_FEATURES: tuple[Feature, ...] = (
-    Feature(asked=lambda r: r.audio_events is not None, at="audio_events_config", name="audio event detection"),
-)
-
 
 # only a diarizer that makes voice prints supports these
 IDENTIFICATION: tuple[Feature, ...] = (
@@ -61,67 +54,6 @@ IDENTIFICATION: tuple[Feature, ...] = (
         name="speaker identification",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredInTranscript:
-    """A missing feature that the transcript reports: *feature* names the error list, *type* and *message* are its entry."""
-
-    asked: Callable[[TranscriptionRequest], bool]
-    feature: str
-    type: str
-    message: str  # `LANGUAGE` stands for the language
-
-
-# contract §7.3: types and messages
-ANSWERED: tuple[AnsweredInTranscript, ...] = (
-    AnsweredInTranscript(
-        asked=lambda r: r.summarization is not None,
-        feature="summarization",
-        type="unsupported_language",
-        message=f"Summarization not supported for {LANGUAGE}.",
-    ),
-    AnsweredInTranscript(
-        asked=lambda r: r.sentiment_analysis,
-        feature="sentiment_analysis",
-        type="unsupported_language",
-        message=f"Sentiment analysis not supported for {LANGUAGE}.",
-    ),
-    AnsweredInTranscript(
-        asked=lambda r: r.topics is not None,
-        feature="topic_detection",
-        type="unsupported_language",
-        message=f"Topic Detection not supported for {LANGUAGE}.",
-    ),
-    AnsweredInTranscript(
-        asked=lambda r: r.auto_chapters,
-        feature="auto_chapters",
-        type="unsupported_language",
-        message=f"Auto chapters not supported for {LANGUAGE}.",
-    ),
-)
-
-
-def missing(request: TranscriptionRequest, resolved: Resolved) -> tuple[StageError, ...]:
-    """The errors that the transcript reports for requested features that no engine supports (contract §7.3).
-
-    A stage of the pipeline that is there, with its engine if it needs one, answers for its own feature.
-    """
-    present = {stage.feature for stage in RESULT_STAGES if stage.skill is None or stage.skill in resolved.choices}
-    errors = [
-        StageError(
-            feature="translation",
-            type="unsupported_translation_pair",
-            message=f"Translation from {LANGUAGE} to {target} currently not supported",
-        )
-        for target in request.translation_targets
-    ]
-    errors += [
-        StageError(feature=entry.feature, type=entry.type, message=entry.message)
-        for entry in ANSWERED
-        if entry.asked(request)
-    ]
-    return tuple(error for error in errors if error.feature not in present)
 
 
 def _check_identification(request: TranscriptionRequest, transcribable: frozenset[str]) -> None:
@@ -141,8 +73,14 @@ def _check_identification(request: TranscriptionRequest, transcribable: frozense
 class CapabilityTable:
     """The capabilities of the region's engines, best first. An API process reads them from the rows of the workers."""
 
-    def __init__(self, engines: tuple[Capabilities, ...], domains: Mapping[str, Domain] | None = None) -> None:
+    def __init__(
+        self,
+        engines: tuple[Capabilities, ...],
+        domains: Mapping[str, Domain] | None = None,
+        stages: Mapping[str, str] | None = None,
+    ) -> None:
         self.engines = engines
+        self.stages = stages or {}
         self.domains = domains or {}
 
     @property
@@ -192,10 +130,30 @@ class CapabilityTable:
         _check_identification(request, choice.capabilities.languages)
         diarizer = self.diarizer
         identifies = diarizer is not None and diarizer.capabilities.voiceprints is not None
-        for feature in UNSUPPORTED_FEATURES if identifies else UNSUPPORTED_FEATURES + IDENTIFICATION:
+        self._check_events(request)
+        for feature in () if identifies else IDENTIFICATION:
             if feature.asked(request):
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
         return choice
+
+    def _check_events(self, request: TranscriptionRequest) -> None:
+        """Raise `Refused` for audio events that no engine here detects: the transcript has no error list for them (§7.3)."""
+        if request.audio_events is None:
+            return
+        found = sorted(
+            {kind for entry in registry.skilled(self.engines, Skill.AUDIO_EVENTS) for kind in entry.event_types}
+        )
+        if not found:
+            why = "audio event detection is not available on this server"
+            raise Refused(Kind.INVALID_CONFIG, why, at="audio_events_config")
+        if request.audio_events and not set(request.audio_events) & set(found):
+            asked = " and ".join(request.audio_events)
+            why = f"{asked} cannot be detected on this server (detected: {', '.join(found)})"
+            raise Refused(Kind.INVALID_CONFIG, why, at="audio_events_config.types")
+
+    def gaps(self, request: TranscriptionRequest, resolved: Resolved) -> tuple[StageGap, ...]:
+        """The stages of speech intelligence that *request* asks for and this server cannot run, with the reasons."""
+        return gaps(request, resolved, self.engines, self.stages)
 
     def resolve(self, request: Request) -> Resolved:
         """The best engine for each skill that *request* needs. Raises `EngineUnavailable`."""

@@ -30,6 +30,7 @@ from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable
+from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import OperatingPoint
 from sottovoce.service.email import smtp as mail
 from sottovoce.service.operations import lost_results, model_checks
@@ -48,6 +49,8 @@ TIMEOUT = 10.0
 """Seconds allowed for the check of one part."""
 LOW_DESCRIPTORS = 1256
 """Open files that a server with the default settings may need: 1,000 connections, and 256 for its own work."""
+FEW = 12
+"""Languages that a finding lists by their codes."""
 LOW_DISK = 5 << 30
 """Free bytes below which the disk gets a note."""
 _FALLBACK_MEMORY = 300 << 20  # bytes of a PocketSphinx process (research `engines.md` §2)
@@ -146,6 +149,24 @@ def other_engines(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Find
         yield _note("speakers", f"{_described(diarizer, plan.engine_config)}; {cure}")
     else:
         yield _ok("speakers", _described(diarizer, plan.engine_config))
+
+
+def intelligence(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Finding]:
+    """Yield the backend of each stage of speech intelligence, or the reason why there is none and the next step."""
+    for stage in STAGES:
+        skill = Skill(stage.name)
+        here = registry.skilled(offers, skill)
+        for entry in here:
+            languages = ", ".join(sorted(entry.languages)) if len(entry.languages) <= FEW else "all languages"
+            found = f" ({', '.join(sorted(entry.event_types))})" if entry.event_types else ""
+            yield _ok(
+                "intelligence", f"{stage.name}: {entry.engine} {entry.model}{found}, {languages or 'any language'}"
+            )
+        if not here and not plan.engine_config.runs(stage.name):
+            yield _note("intelligence", f"{stage.name}: switched off (SOTTOVOCE_STAGES)")
+        elif not here:
+            yield _note("intelligence", f"{stage.name}: not installed; {remedies.of_stage(skill)}")
+    yield _note("intelligence", "translation: this release has no backend for it")
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:

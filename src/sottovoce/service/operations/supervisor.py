@@ -1,8 +1,8 @@
 """Supervisor of several servers on one machine, one per region: starts, watches, restarts and stops them.
 
 Each server is a separate process, because a process serves one queue (design §4) and the crash of one region must not affect
-another. The servers end with this process: each asks the kernel for that (`inference.host.die_with_parent`), so they must be
-started on the main thread.
+another. The servers end with this process: each asks the kernel for that (`inference.frame_socket.die_with_parent`), so they
+must be started on the main thread.
 """
 
 import asyncio

@@ -32,6 +32,7 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         "skills": sorted(capabilities.skills),
         "operating_points": sorted(capabilities.operating_points),
         "pinned": sorted(capabilities.pinned),
+        "event_types": sorted(capabilities.event_types),
     }
 
 
@@ -39,6 +40,7 @@ def _capabilities(plain: dict[str, Any]) -> Capabilities:
     """Parse the capabilities of a row; members that another release added are ignored."""
     members = {name: value for name, value in plain.items() if name in Capabilities.__dataclass_fields__}
     members["languages"] = frozenset(members["languages"])
+    members["event_types"] = frozenset(members.get("event_types", ()))
     for name in ("operating_points", "pinned"):
         members[name] = frozenset(OperatingPoint(point) for point in members.get(name, ()))
     # rows of releases without skills are of recognisers only; skills of later releases are ignored
@@ -80,9 +82,9 @@ def alive(connection: sa.Connection, within_ms: int) -> dict[str, int]:
 
 
 def union(workers: list[Worker]) -> tuple[Capabilities, ...]:
-    """The capabilities of all *workers*, each engine and model once."""
-    found: dict[tuple[str, str], Capabilities] = {}
+    """The capabilities of all *workers*, each engine, model and set of skills once."""
+    found: dict[tuple[str, str, frozenset[Skill]], Capabilities] = {}
     for worker in workers:
         for entry in worker.capabilities:
-            found.setdefault((entry.engine, entry.model), entry)
+            found.setdefault((entry.engine, entry.model, entry.skills), entry)
     return tuple(found.values())

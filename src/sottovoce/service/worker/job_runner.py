@@ -38,7 +38,7 @@ from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import AlignmentRequest, Request, TranscriptionRequest
 from sottovoce.service.billing import usage
 from sottovoce.service.context import RegionContext
-from sottovoce.service.jobs import alignment_text, capabilities, obsolete_blobs, repository, speaker_identifiers
+from sottovoce.service.jobs import alignment_text, obsolete_blobs, repository, speaker_identifiers
 from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.speaker_identifiers import Scope, SpeakerIdentifiers
@@ -386,7 +386,7 @@ class JobRunner:
         asked_for = m.Transcribe(
             path=str(path),
             request=_without_secrets(request),
-            errors=capabilities.missing(request, resolved),
+            gaps=self._offers.gaps(request, resolved),
             windows=len(windows),
             engines=resolved.keys,
             known=await self._known_voices(job, request) if Skill.DIARIZATION in resolved.choices else (),

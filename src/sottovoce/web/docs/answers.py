@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Answer(BaseModel):
-    """The base of the models: members that are not named are refused."""
-
-    # built when they are used: a server that nobody asks for its documentation needs none
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, defer_build=True)
-
+from sottovoce.web.docs.answer import Answer
+from sottovoce.web.docs.intelligence_answers import (
+    AudioEvent,
+    AudioEventSummary,
+    Chapter,
+    SentimentAnalysis,
+    Summary,
+    Topics,
+)
 
 # ── jobs and transcripts (contract §5, §7) ──
 
@@ -196,6 +198,12 @@ class Transcript(Answer):
     metadata: Metadata
     results: list[Result]
     speakers: list[Speaker] | None = None
+    summary: Summary | None = None
+    sentiment_analysis: SentimentAnalysis | None = None
+    topics: Topics | None = None
+    chapters: list[Chapter] | None = None
+    audio_events: list[AudioEvent] | None = None
+    audio_event_summary: AudioEventSummary | None = None
 
 
 class CreateJobResponse(Answer):

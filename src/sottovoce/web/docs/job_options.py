@@ -35,10 +35,6 @@ class Option:
 _T = "transcription_config"
 _F = f"{_T}.transcript_filtering_config"
 _S = f"{_T}.speaker_diarization_config"
-_NOT_HERE = (
-    "Accepted; no engine here does it, so the transcript's metadata says that it is not supported for the language."
-)
-
 OPTIONS: tuple[Option, ...] = (
     Option(
         path="type", meaning="What to do: `transcription`, or `alignment` of a given text.", example="transcription"
@@ -274,7 +270,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(path="output_config.srt_overrides.max_lines", meaning="Lines of a subtitle.", default="2", example=1),
     Option(path="output_config.generate_lattice", meaning="Accepted; it has no effect.", example=False),
-    Option(path="translation_config", meaning=_NOT_HERE, example={"target_languages": ["de"]}),
+    Option(
+        path="translation_config",
+        meaning="Accepted; the transcript reports for each target that this release does not translate.",
+        example={"target_languages": ["de"]},
+    ),
     Option(path="translation_config.target_languages[]", meaning="At most 5 languages.", example=["de", "fr"]),
     Option(
         path="translation_config.enable_partials", meaning="Accepted; it has no effect in a batch job.", example=False
@@ -300,24 +300,48 @@ OPTIONS: tuple[Option, ...] = (
         meaning="The language for `use_default_language`, and for media without speech.",
         example="en",
     ),
-    Option(path="summarization_config", meaning=_NOT_HERE, example={"summary_type": "bullets"}),
     Option(
-        path="summarization_config.content_type", meaning="`auto`, `informative` or `conversational`.", example="auto"
+        path="summarization_config",
+        meaning="A summary of sentences as they were spoken (intelligence.md).",
+        example={"summary_type": "bullets"},
     ),
-    Option(path="summarization_config.summary_length", meaning="`brief` or `detailed`.", example="brief"),
+    Option(
+        path="summarization_config.content_type",
+        meaning="`informative`, `conversational` (quotes each voice), or `auto`: conversational with two voices.",
+        example="auto",
+    ),
+    Option(
+        path="summarization_config.summary_length",
+        meaning="`brief`: at most 3 sentences; `detailed`: at most 10.",
+        example="brief",
+    ),
     Option(path="summarization_config.summary_type", meaning="`paragraphs` or `bullets`.", example="bullets"),
-    Option(path="sentiment_analysis_config", meaning=_NOT_HERE, example={}),
+    Option(
+        path="sentiment_analysis_config",
+        meaning="The sentiment of each sentence by a lexicon, English only (intelligence.md).",
+        example={},
+    ),
     Option(
         path="sentiment_analysis_config.enable_sentiment",
         meaning="`false`: as if the object were absent.",
         default="true",
         example=True,
     ),
-    Option(path="topic_detection_config", meaning=_NOT_HERE, example={"topics": ["prices"]}),
     Option(
-        path="topic_detection_config.topics[]", meaning="Your own topics, at most 10.", example=["prices", "delivery"]
+        path="topic_detection_config",
+        meaning="The topics of parts of the transcript, English only; needs the model `minilm`.",
+        example={"topics": ["prices"]},
     ),
-    Option(path="auto_chapters_config", meaning=_NOT_HERE, example={}),
+    Option(
+        path="topic_detection_config.topics[]",
+        meaning="Your own topics instead of the default list; more than 10 are an error of the stage.",
+        example=["prices", "delivery"],
+    ),
+    Option(
+        path="auto_chapters_config",
+        meaning="Chapters with titles and summaries, English only; needs the model `minilm`.",
+        example={},
+    ),
     Option(
         path="auto_chapters_config.enable_chapters",
         meaning="`false`: as if the object were absent.",
@@ -326,10 +350,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         path="audio_events_config",
-        meaning="Refused: no engine here detects audio events.",
+        meaning="Music and its times, with sums of speech and silence. Refused if every named type is one that is not detected.",
         example={"types": ["music"]},
     ),
-    Option(path="audio_events_config.types[]", meaning="`applause`, `laughter`, `music`.", example=["music"]),
+    Option(
+        path="audio_events_config.types[]",
+        meaning="`applause`, `laughter`, `music`; only `music` is detected.",
+        example=["music"],
+    ),
 )
 """In the order of a config that is read from top to bottom."""
 

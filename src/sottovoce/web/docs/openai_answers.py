@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sottovoce.web.docs.answers import Answer
+from sottovoce.web.docs.answer import Answer
 
 
 class AudioUsage(Answer):

@@ -22,8 +22,15 @@ _ECHOED = (
     "summarization_config", "sentiment_analysis_config", "topic_detection_config", "auto_chapters_config",
     "audio_events_config",
 )  # fmt: skip
-_RESULTS: dict[str, str] = {}
-"""The member that shows the result of a stage, by the name of the stage (`pipeline/results/`)."""
+_RESULTS: dict[str, str] = {
+    "summary": "summary",
+    "sentiment": "sentiment_analysis",
+    "topics": "topics",
+    "chapters": "chapters",
+}
+"""The member that shows the result of a stage, by the name of the stage (`intelligence/`)."""
+_EVENTS = {"events": "audio_events", "summary": "audio_event_summary"}
+"""The two members that show the parts of the result of the stage `audio_events` (contract §7.9)."""
 
 _TRACKING = ("title", "reference", "tags", "details")
 
@@ -50,6 +57,8 @@ def render(source: Source) -> dict[str, Any]:
     for result in transcript.results:
         if name := _RESULTS.get(result.name):
             body[name] = result.value
+        elif result.name == "audio_events" and isinstance(result.value, dict):
+            body |= {name: result.value[part] for part, name in _EVENTS.items() if part in result.value}
     with_prints = [speaker for speaker in transcript.speakers if speaker.prints]
     if with_prints or _wants_speakers(source.job.config):
         body["speakers"] = [

@@ -55,7 +55,13 @@ def request_value(kind: type[T], *parts: BaseModel | None, **different: Any) -> 
 
 
 def _member(parts: Iterable[BaseModel | None], name: str) -> Any:
-    members = (getattr(part, name + ending, None) for part in parts for ending in _ENDINGS)
+    # fields only: every model has an attribute `model_config`, which is not the member of a field `model`
+    members = (
+        getattr(part, name + ending)
+        for part in parts
+        for ending in _ENDINGS
+        if name + ending in getattr(type(part), "model_fields", {})
+    )
     return next((value for value in members if value is not None), None)
 
 
@@ -106,6 +112,7 @@ def _transcription(config: models.JobConfig) -> TranscriptionRequest:
         asked.transcript_filtering_config,
         config,
         operating_point=operating_point(asked),
+        model=None,  # the member `model` is the operating point
         output_locale=output_locale(asked),
         additional_vocab=vocabulary(asked.additional_vocab or []),
         punctuation=punctuation(asked.punctuation_overrides),

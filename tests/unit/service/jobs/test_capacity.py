@@ -9,7 +9,6 @@ from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.domains import Domain, load
 from sottovoce.engines.protocols import Capabilities, Skill
-from sottovoce.engines.resolution import Resolved
 from sottovoce.errors import EngineUnavailable, Kind, Refused
 from sottovoce.request import (
     AlignmentRequest,
@@ -245,7 +244,16 @@ def test_before_any_worker_was_seen_callers_are_asked_to_come_again():
     assert refused.value.kind is Kind.UNAVAILABLE
 
 
-def test_features_with_an_error_list_are_answered_there():
+MUSIC = Capabilities(
+    engine="a",
+    model="s",
+    languages=frozenset(),
+    skills=frozenset({Skill.AUDIO_EVENTS}),
+    event_types=frozenset({"music"}),
+)
+
+
+def test_stages_with_an_error_list_are_accepted_and_their_gaps_are_known():
     asked = replace(
         PLAIN,
         translation_targets=("de", "fr"),
@@ -254,12 +262,23 @@ def test_features_with_an_error_list_are_answered_there():
         topics=(),
         auto_chapters=True,
     )
-    found = capabilities.missing(asked, Resolved(choices={}))
-    assert [error.feature for error in found] == [
-        "translation", "translation", "summarization", "sentiment_analysis", "topic_detection", "auto_chapters",
-    ]  # fmt: skip
-    assert found[0].message == "Translation from {language} to de currently not supported"
-    assert capabilities.missing(PLAIN, Resolved(choices={})) == ()
+    table = capabilities.CapabilityTable((ENGLISH,), stages={"summary": "off"})
+    assert table.check(asked).engine == "e"
+    found = {gap.stage: gap.why for gap in table.gaps(asked, table.resolve(asked))}
+    assert list(found) == ["summary", "sentiment", "topics", "chapters", "translation"]
+    assert "SOTTOVOCE_STAGES" in found["summary"]
+    assert "pip install vaderSentiment" in found["sentiment"]
+    assert "models pull minilm" in found["topics"]
+    assert table.gaps(PLAIN, table.resolve(PLAIN)) == ()
+
+
+def test_audio_events_are_accepted_if_one_of_them_can_be_detected():
+    table = capabilities.CapabilityTable((ENGLISH, MUSIC))
+    for kinds in ((), ("music",), ("applause", "music")):
+        assert table.check(replace(PLAIN, audio_events=kinds)).engine == "e"
+    with pytest.raises(Refused, match="applause and laughter cannot be detected") as refused:
+        table.check(replace(PLAIN, audio_events=("applause", "laughter")))
+    assert refused.value.at == "audio_events_config.types"
 
 
 @pytest.mark.parametrize("name", ["nobody", "tests.sleeper:NOTHING", "no.such.module:ENGINE", "tests.sleeper:NAME"])

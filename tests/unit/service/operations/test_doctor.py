@@ -338,3 +338,13 @@ def test_changed_bytes_and_half_a_folder_are_faults_with_a_remedy(run, tmp_path,
     assert result.exit_code == 1
     ((level, told),) = models_found(result)
     assert (level, "model.bin has 4 bytes" in told, "models pull whisper-base" in told) == ("fault", True, True)
+
+
+def test_each_stage_of_speech_intelligence_has_its_backend_or_the_next_step(run, monkeypatch):
+    monkeypatch.setenv("SOTTOVOCE_STAGES", "summary=off")
+    found = [entry["text"] for entry in report(run("--json"))["findings"] if entry["part"] == "intelligence"]
+    assert "summary: switched off (SOTTOVOCE_STAGES)" in found
+    assert "sentiment: analysis lexicon, en" in found
+    assert "topics: not installed; the operator can run `sottovoce models pull minilm`" in found
+    assert "audio_events: analysis spectrum (music), any language" in found
+    assert "translation: this release has no backend for it" in found

@@ -152,7 +152,7 @@ def test_servers_die_with_the_supervisor(tmp_path: Path) -> None:
         import asyncio, os, sys
         from pathlib import Path
         from sottovoce.service.operations.supervisor import RegionProcess, RestartPolicy, Supervisor
-        code = "from sottovoce.inference.host import die_with_parent; import os; die_with_parent(int(os.environ['P']))"
+        code = "from sottovoce.inference.frame_socket import die_with_parent; import os; die_with_parent(int(os.environ['P']))"
         tree = RegionProcess(
             region="eu1",
             command=(sys.executable, "-c", code + chr(10) + Path({str(tmp_path / "server.py")!r}).read_text(), "eu1", {str(tmp_path)!r}),

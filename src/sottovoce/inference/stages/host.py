@@ -1,0 +1,64 @@
+"""The process of the stages of one job: runs one stage after another until its parent closes the socket.
+
+Started as `python -m sottovoce.inference.stages.host FD PARENT CONFIG` by `process`; CONFIG is the `EngineConfig` as JSON.
+"""
+
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter
+
+from sottovoce.engines import registry
+from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.protocols import Skill
+from sottovoce.inference import messages as m
+from sottovoce.inference.frame_socket import FrameSocket, die_with_parent
+from sottovoce.intelligence.protocols import StageRefused, supports
+from sottovoce.pipeline.results import STAGES_BY_NAME, UNSUPPORTED, ResultContext, scene_of
+from sottovoce.transcript import codec
+
+
+def answer(
+    message: m.RunStage, payload: bytes, engine_config: EngineConfig
+) -> tuple[m.StageDone | m.StageFault, bytes]:
+    """Run the stage that *message* names on the transcript in *payload*; return the answer, and the JSON of the result."""
+    try:
+        stage, transcript = STAGES_BY_NAME[message.stage], codec.decode(payload)
+        backend = registry.load(Skill(stage.name), message.key, engine_config)
+        if not supports(backend, transcript.language) or not engine_config.runs(stage.name, transcript.language):
+            return m.StageFault(type=UNSUPPORTED), b""
+        context = ResultContext(
+            path=Path(message.path),
+            request=message.request,
+            transcript=transcript,
+            alive=lambda: None,  # the parent watches the deadline
+            track=message.track,
+        )
+        return m.StageDone(), orjson.dumps(stage.run(scene_of(context), backend))
+    except StageRefused as refused:
+        return m.StageFault(type=refused.type, why=refused.message), b""
+    except Exception:  # noqa: BLE001 - the parent reports it
+        return m.StageFault(why=traceback.format_exc()), b""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process; return its exit code."""
+    descriptor, parent, config = arguments
+    die_with_parent(int(parent))
+    engine_config = TypeAdapter(EngineConfig).validate_json(config)
+    line = FrameSocket(socket.socket(fileno=int(descriptor)))
+    while True:
+        try:
+            message, payload = line.receive()
+        except EOFError:
+            return 0
+        if not isinstance(message, m.RunStage):
+            raise TypeError(message.kind)
+        line.send(*answer(message, payload, engine_config))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What does the work of the stages: `builtin` runs on this machine without a key."""

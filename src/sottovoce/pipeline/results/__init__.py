@@ -1,1 +1,0 @@
-"""Stages that produce results: one file for each stage, and the table of all."""
