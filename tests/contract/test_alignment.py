@@ -384,7 +384,7 @@ def test_receivers_hear_of_a_text_that_could_not_be_aligned(site: Site) -> None:
     [
         b"<" * 100_000 + TEXT,
         TEXT + b"<!--" * 50_000,
-        b"<<<b>>" * 1000 + TEXT,
+        b"<<<b>>" * 30 + TEXT,  # more of them would be more words than are said
         b"<time=0.10>" + TEXT + b"<time=x>",
         TEXT + "\U0001f600 \u202e\u0301 \u2028".encode(),
     ],
@@ -392,7 +392,8 @@ def test_receivers_hear_of_a_text_that_could_not_be_aligned(site: Site) -> None:
 )
 def test_hostile_markup_comes_back_as_it_was(site: Site, text: bytes) -> None:
     job_id = accepted(post(site.server, text=text))
-    assert site.server.wait(job_id)["status"] == "done"
+    ended = site.server.wait(job_id)
+    assert ended["status"] == "done", ended
     words, lines = (
         get(site.server, f"/jobs/{job_id}/alignment", tags=tags) for tags in ("word_start_and_end", "one_per_line")
     )

@@ -41,8 +41,8 @@ AGREED = 0.25
 """Agreement (0..1) of two decodes from which the second confirms the first.
 
 Measured with Whisper base, the second decode after an example text: 0.57 or more for recordings of speech; for text of more
-than three words from speech played backwards, which the example text mostly replaces by other sentences, mostly under 0.2. The limit
-is low because a noisy passage that is dropped costs more than a guess that stays.
+than three words from speech played backwards, which the example text mostly replaces by other sentences, mostly under 0.2. The
+limit is low because a noisy passage that is dropped costs more than a guess that stays.
 """
 _FEW = 4  # words
 _UNLIKELY_GUESS = -0.85  # mean log probability per token
