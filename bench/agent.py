@@ -48,6 +48,7 @@ from tests.servers import ROOT, Server
 
 PIECE = RATE // 50
 """Samples of one message: 20 ms, as pipecat sends."""
+_NEVER = 10**9  # samples until speech after the end of a recording
 GAP = 2.5
 """Seconds of silence after each turn."""
 FIXED = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
@@ -241,7 +242,7 @@ def _batch(server: Server, said: Sequence[Turn], folder: Path) -> list[list[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A pause of *length* samples after *text*; *inside* a sentence."""
+    """A pause of *length* samples after *text*; *inside* a sentence. The end of a recording is the end of a turn."""
 
     length: Samples
     text: str
@@ -283,6 +284,8 @@ def _pauses(audio: "np.ndarray[Any, np.dtype[np.float32]]", live: Any) -> list[P
         elif isinstance(event, events.SpeechStarted) and quiet is not None and text:
             inside = not any(abs(mark - quiet) < RATE // 2 for mark in marks)
             found.append(Pause(length=event.at - quiet, text=text, inside=inside))
+    if text:
+        found.append(Pause(length=_NEVER, text=text, inside=False))
     return found
 
 

@@ -13,7 +13,7 @@ from sottovoce.pipeline.live.turn_end import UNFINISHED, UNMARKED, WHOLE, end_si
         ("What are you looking for?", "en", WHOLE),
         ("I would like to speak to the.", "en", UNFINISHED),  # recognisers set a full stop at the end of any audio
         ("And the", "en", UNFINISHED),
-        ("First,", "en", UNFINISHED),
+        ("First,", "en", UNMARKED),
         ("Well...", "en", UNFINISHED),
         ("my number is five", "en", UNMARKED),
         ("Das ist alles.", "de", WHOLE),

@@ -9,13 +9,13 @@ WHOLE: Samples = 6 * RATE // 10
 """Silence (0.6 s) that ends a turn after a whole sentence."""
 
 UNMARKED: Samples = 9 * RATE // 10
-"""Silence (0.9 s) that ends a turn after words without the mark of a sentence's end."""
+"""Silence (0.9 s) that ends a turn after words without the mark of a sentence's end; recognisers often write a comma there."""
 
 UNFINISHED: Samples = 3 * RATE // 2
-"""Silence (1.5 s) that ends a turn after a word with which no sentence ends, a hesitation, a comma or an ellipsis."""
+"""Silence (1.5 s) that ends a turn after a word with which no sentence ends, a hesitation or an ellipsis."""
 
 _STOPS = frozenset(".?!。？！।؟")
-_OPEN = ("...", "…", ",", "-", "–", "—", ":", ";", "、", "，")
+_OPEN = ("...", "…", "-", "–", "—")
 
 
 def _words(text: str) -> frozenset[str]:
