@@ -11,7 +11,6 @@ stock phrases.
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.model import RATE, Samples
@@ -35,15 +34,6 @@ GUESSED_UNLIKELY = 0.55
 """The same limit for a text whose mean log probability is below `_UNLIKELY_GUESS`."""
 GUESSED_FEW = 0.35
 """The same limit for texts of fewer than `_FEW` words, whose mean says little, and for languages that Whisper learned poorly."""
-DOUBTFUL = 0.65
-"""Mean word probability below which a text must be confirmed by another decode; also for texts below `_UNLIKELY_GUESS`."""
-AGREED = 0.25
-"""Agreement (0..1) of two decodes from which the second confirms the first.
-
-Measured with Whisper base, the second decode after an example text: 0.57 or more for recordings of speech; for text of more
-than three words from speech played backwards, which the example text mostly replaces by other sentences, mostly under 0.2. The
-limit is low because a noisy passage that is dropped costs more than a guess that stays.
-"""
 _FEW = 4  # words
 _UNLIKELY_GUESS = -0.85  # mean log probability per token
 
@@ -120,20 +110,6 @@ def unintelligible(hypothesis: Hypothesis, *, well_known: bool = True) -> bool:
     if len(hypothesis.words) < _FEW or not well_known:
         return mean < GUESSED_FEW
     return mean < GUESSED or (mean < GUESSED_UNLIKELY and hypothesis.avg_logprob < _UNLIKELY_GUESS)
-
-
-def doubtful(hypothesis: Hypothesis) -> bool:
-    """True if the words of *hypothesis* may be a guess, so that another decode must confirm them."""
-    return bool(hypothesis.words) and (_mean(hypothesis.words) < DOUBTFUL or hypothesis.avg_logprob < _UNLIKELY_GUESS)
-
-
-def confirms(other: Hypothesis, hypothesis: Hypothesis) -> bool:
-    """True if *other* has the words of *hypothesis*: a model that guesses does not guess the same words again."""
-    keys, others = ([key for word in each.words if (key := comparison_key(word.text))] for each in (hypothesis, other))
-    if not keys:
-        return True
-    same = sum(block.size for block in SequenceMatcher(None, keys, others, autojunk=False).get_matching_blocks())
-    return 2 * same >= AGREED * (len(keys) + len(others))
 
 
 def needs_fallback(hypothesis: Hypothesis) -> bool:

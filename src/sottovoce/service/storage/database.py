@@ -84,10 +84,11 @@ def normal_url(url: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of the reason of *error*, at most 300 characters; of a database's error, what the driver said."""
-    reason = getattr(error, "orig", None) or error
+    """Return the first line of the reason of *error*; of a database's error, at most 300 characters of what the driver said."""
+    said = getattr(error, "orig", None)
+    reason = said or error
     text = next((line.strip() for line in str(reason).splitlines() if line.strip()), type(reason).__name__)
-    return text[:300]
+    return text[: 300 if said else 1_000]  # our own sentences end with the next step, after long paths
 
 
 def typed_line(error: BaseException) -> str:

@@ -76,7 +76,6 @@ def unguarded(monkeypatch):
     monkeypatch.setattr(hallucination, "needs_fallback", lambda _heard: False)
     monkeypatch.setattr(hallucination, "filter_words", lambda heard: heard.words)
     monkeypatch.setattr(hallucination, "unintelligible", lambda *_, **__: False)
-    monkeypatch.setattr(hallucination, "doubtful", lambda _heard: False)
     monkeypatch.setattr(coverage, "within_audio", lambda words, *_: tuple(words))
     monkeypatch.setattr(coverage, "unvoiced", lambda *_: False)
     monkeypatch.setattr(coverage, "holes", lambda *_: [])

@@ -17,7 +17,6 @@ from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.engines.whisper.listener import AROUND, CLOSE, REPAIRS, TEMPERATURES, attempt, hear
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
-from tests.examples import examples
 from tests.unit.engines.whisper.whisper_values import at, line, run, word, written
 
 TASK = Task(pack=pack("en"), code="en")
@@ -282,39 +281,6 @@ def test_where_that_gives_no_words_all_of_the_speech_is_given_back(second):
     assert hole.missed == at(3.1)
 
 
-DOUBTFUL = line("here is not all your toys alone", pace=0.5, length=0.4, probability=0.6)
-
-
-def doubted(*answers: Hypothesis, task: Task = TASK):
-    decoder = Script(*answers)
-    words, holes = hear(decoder, clip(3.5), task)  # type: ignore[arg-type]
-    return written(words), holes, decoder.examples
-
-
-def test_a_doubtful_text_is_kept_if_another_decode_has_its_words():
-    other = [*DOUBTFUL[:5], *line("boys too", 2.5, pace=0.5, length=0.4, probability=0.6)]
-    assert doubted(hypothesis(DOUBTFUL), hypothesis(other)) == (written(DOUBTFUL), [], [False, True])
-
-
-@pytest.mark.parametrize("other", [line("good morning everyone", pace=0.5), []], ids=["other words", "nothing"])
-def test_a_doubtful_text_that_another_decode_does_not_confirm_is_left_out_and_told(other):
-    text, (hole,), examples = doubted(hypothesis(DOUBTFUL), hypothesis(other))
-    assert (text, hole.missed, examples) == ("", at(3.5), [False, True])
-
-
-def test_likely_words_in_an_unlikely_text_are_confirmed_too():
-    likely = [replace(each, probability=0.8) for each in DOUBTFUL]
-    text, _, _ = doubted(hypothesis(likely, avg_logprob=-0.9), hypothesis(line("good morning everyone", pace=0.5)))
-    assert text == ""
-
-
-def test_a_clear_text_and_one_of_a_language_without_an_example_need_no_other_decode():
-    clear = [replace(each, probability=0.7) for each in DOUBTFUL]
-    assert doubted(hypothesis(clear)) == (written(clear), [], [False])
-    welsh = Task(pack=pack("cy"), code="cy")
-    assert doubted(hypothesis(DOUBTFUL), task=welsh) == (written(DOUBTFUL), [], [False])
-
-
 def test_in_a_language_without_an_example_a_guess_is_left_out_at_once():
     guess = [replace(each, probability=0.3) for each in GUESS]
     text, (hole,), examples = after_a_guess(task=Task(pack=pack("cy"), code="cy"), guess=guess)
@@ -389,7 +355,7 @@ def test_guards_clean_what_stays(monkeypatch):
 # ── whatever a decoder hears ──
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=150)
 @given(st.integers(1, 27), st.lists(st.tuples(st.floats(0.5, 12), st.integers(0, 7)), min_size=1, max_size=6))
 def test_words_come_in_order_and_once(count, moods):
     """The decoder hears no further than so many seconds in each decode, and leaves out every so manyth word."""
@@ -407,7 +373,7 @@ def test_words_come_in_order_and_once(count, moods):
     assert all(hole.missed >= TOLD for hole in holes)
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=100)
 @given(st.integers(2, 27), st.floats(0.4, 27))
 def test_wherever_the_first_decode_ends_behind_a_word_no_word_is_lost(count, seconds):
     said = sentence(2 * count)
