@@ -374,7 +374,7 @@ class LiveChannel:
         self._parts.emit(events.Partial(channel=self._parts.number, start=begin, end=max(end, begin), items=items))
 
     def _beat(self) -> None:
-        """Send empty partials while nobody speaks, at the pace of others (contract `realtime.md` §6)."""
+        """Send empty partials in silence, at the pace of others (contract `realtime.md` §6)."""
         if self._parts.partials and self._judged - self._sent.partial >= self._step():
             self._emit_partial((), self._judged)
 
