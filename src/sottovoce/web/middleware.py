@@ -28,7 +28,10 @@ CORS = {
     "access-control-allow-methods": "GET, PUT, POST, DELETE, PATCH, OPTIONS",
     "access-control-allow-headers": (
         "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization,"
-        "Accept-Charset,Idempotency-Key,Retention-Seconds,X-Request-Id,X-SM-EAR-Tag,X-SM-Processing-Data"
+        "Accept-Charset,Idempotency-Key,Retention-Seconds,X-Request-Id,X-SM-EAR-Tag,X-SM-Processing-Data,"
+        # of OpenAI's JavaScript client
+        "OpenAI-Organization,OpenAI-Project,X-Stainless-Arch,X-Stainless-Lang,X-Stainless-OS,X-Stainless-Package-Version,"
+        "X-Stainless-Retry-Count,X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Timeout"
     ),
     "access-control-expose-headers": "Request-Id,Retry-After",
     "access-control-max-age": "1728000",
