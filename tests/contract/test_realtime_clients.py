@@ -84,7 +84,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the script and its packages, of the versions and hashes in its lock file."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("node and npm are not installed")
+        pytest.fail(
+            "npm is missing: install Node.js 20 or newer with npm, for example with `apt-get install nodejs npm`"
+        )
     home = tmp_path_factory.mktemp("node")
     for file in NODE.iterdir():
         shutil.copy(file, home)
@@ -96,7 +98,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=120,
     )
     if made.returncode:
-        pytest.skip(f"the npm packages cannot be installed: {made.stderr[-300:]}")
+        pytest.fail(f"`npm ci` in tests/contract/node failed: {made.stderr[-300:]}")
     return home
 
 

@@ -179,7 +179,7 @@ def test_a_partial_covers_the_audio_from_the_last_final_to_the_newest() -> None:
 
 
 def test_silence_has_empty_partials_at_the_usual_pace() -> None:
-    """§6: one in 0.25–0.5 s of audio, also while nobody speaks."""
+    """§6: one in 0.25–0.5 s of audio, in silence too."""
     run = Run(max_delay=2.0).feed(silence(5))
     ends = [partial.end for partial in run.of(events.Partial)]
     assert 9 <= len(ends) <= 11
