@@ -6,7 +6,7 @@ DATA ?= data
 MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 
-.PHONY: setup models run test check format chaos kills bench eval clean
+.PHONY: setup models run test test-parts test-models test-clients check format chaos kills bench eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
@@ -51,11 +51,18 @@ AGENTS := $(basename $(notdir $(wildcard constraints/agents/*.txt)))
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)
 
-test: .venv/dev.stamp .venv-servers/stamp .venv-agents/stamp  ## the checks, then all tests
-	@$(PULL) || true
-	@$(MAKE) .venv-clients/stamp || true
-	$(MAKE) check
+test: .venv/dev.stamp  ## the checks, then all tests
+	$(MAKE) --jobs 3 --output-sync=target check test-parts
 	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# What tests need, fetched while the checks run. Without models or npm the tests that need them fail and name the command.
+test-parts: .venv-servers/stamp .venv-agents/stamp test-models test-clients
+
+test-models: .venv/product.stamp
+	@$(PULL) || true
+
+test-clients:
+	@$(MAKE) .venv-clients/stamp || true
 
 check: .venv/dev.stamp  ## format, lint, strict types, import layers
 	$(BIN)/ruff format --check .
