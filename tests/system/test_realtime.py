@@ -64,7 +64,10 @@ def live_children(server: Server) -> list[int]:
     """Process ids of the recognisers."""
     assert server.process is not None
     listed = subprocess.run(  # ps ends with status 1 where the server has no child at all
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(server.process.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if " live " in line]
 

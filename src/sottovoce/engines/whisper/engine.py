@@ -262,17 +262,26 @@ class Whisper:
         )
 
     def passage(self, clip: Clip, task: Task, custom: Vocabulary) -> list[HypothesisWord]:
-        """The words of *clip*, at most 29 s, with custom words, capitals and marks; times from its start."""
-        return self._passage(replace(clip, audio=_sanitized(clip.audio)), task, custom, None)[0]
+        """The words of *clip*, at most 29 s, with custom words, capitals and marks; times from its start.
+
+        Needs few decodes (`listener.PROMPT`), since a person waits for the words.
+        """
+        whole = replace(clip, audio=_sanitized(clip.audio))
+        return self._passage(whole, task, custom, None, listener.PROMPT)[0]
 
     def _passage(
-        self, clip: Clip, task: Task, custom: Vocabulary, first: Hypothesis | None
+        self,
+        clip: Clip,
+        task: Task,
+        custom: Vocabulary,
+        first: Hypothesis | None,
+        effort: listener.Effort = listener.THOROUGH,
     ) -> tuple[list[HypothesisWord], list[Hole], tuple[str, ...]]:
         holes: list[Hole] = []
         if task.translate:
             words = translation.translated(self.decoder, clip, task, first)
         else:
-            words, holes = listener.hear(self.decoder, clip, task, first)
+            words, holes = listener.hear(self.decoder, clip, task, first, effort)
         words = coverage.fitted(words, coverage.with_onsets(clip.voiced), task.pack)
         words, notes = self._customised(words, clip, task, custom)
         if style.plain(words, task.pack):

@@ -6,7 +6,7 @@ surroundings, then alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sottovoce.audio.activity import Span
@@ -27,8 +27,25 @@ AROUND: Samples = 3 * RATE // 2
 CLOSE: Samples = 2 * RATE // 5
 """Audio (0.4 s) on both sides of a hole that is decoded alone; also the tolerance when holes are compared."""
 
-REPAIRS = 12
-"""Most holes of one window that are decoded again."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How many more decodes one window may need."""
+
+    holes: int
+    """Most holes that are decoded again."""
+    parts: int
+    """Most parts of the audio that are decoded again for one hole."""
+    temperatures: tuple[float, ...]
+    """Temperatures of the decodes after a suspicious one."""
+
+
+THOROUGH = Effort(holes=12, parts=5, temperatures=TEMPERATURES)
+"""Until no decode finds more words."""
+
+PROMPT = Effort(holes=2, parts=1, temperatures=(0.2, 0.6))
+"""For the end of a turn, which a person waits for: nine seconds of speech took six decodes with `THOROUGH`, which heard the same
+words."""
 
 _CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
 _CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
@@ -73,23 +90,23 @@ def _spoken_words(hypothesis: Hypothesis, voiced: Sequence[Span]) -> tuple[Hypot
 
 
 def hear(
-    decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None
+    decoder: Decoder, clip: Clip, task: Task, first: Hypothesis | None = None, effort: Effort = THOROUGH
 ) -> tuple[list[HypothesisWord], list[Hole]]:
     """The words of *clip*, and the remaining holes: speech for which the model has no words."""
-    hypothesis = attempt(decoder, clip, task, first)
+    hypothesis = attempt(decoder, clip, task, first, effort.temperatures)
     guessed = _guessed(hypothesis, task)
     if guessed or not hypothesis.words:
         hypothesis = _in_sentences(decoder, clip, task)
     words = list(hypothesis.words)
     tried: list[Hole] = []
     # The parts of a guess are not decoded again: they would be guesses too.
-    for _ in range(0 if guessed else REPAIRS):
+    for _ in range(0 if guessed else effort.holes):
         found = coverage.holes(words, clip.voiced, clip.length, task.pack)
         hole = next((each for each in found if not _already_tried(each, tried)), None)
         if hole is None:
             break
         tried.append(hole)
-        words = _repaired(decoder, clip, task, words, hole)
+        words = _repaired(decoder, clip, task, words, hole, most=effort.parts)
     left = coverage.holes(words, clip.voiced, clip.length, task.pack)
     return words, [hole for hole in left if hole.told]
 
@@ -131,10 +148,10 @@ def _already_tried(hole: Hole, tried: Sequence[Hole]) -> bool:
 
 
 def _repaired(
-    decoder: Decoder, clip: Clip, task: Task, words: list[HypothesisWord], hole: Hole
+    decoder: Decoder, clip: Clip, task: Task, words: list[HypothesisWord], hole: Hole, *, most: int
 ) -> list[HypothesisWord]:
-    """*words* with the words that another decode finds in *hole*; unchanged if it finds none."""
-    for part, anchored in _parts(hole, clip):
+    """*words* with the words that another decode finds in *hole*; unchanged if it finds none. At most *most* decodes."""
+    for part, anchored in _parts(hole, clip)[:most]:
         found = attempt(decoder, clip.part(part.start, part.end), task, temperatures=())
         if not found.words or hallucination.silent(found) or _guessed(found, task):
             continue

@@ -14,7 +14,7 @@ from sottovoce.engines.whisper import hallucination, style
 from sottovoce.engines.whisper.coverage import MISSED, TOLD
 from sottovoce.engines.whisper.decoder import Clip, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
-from sottovoce.engines.whisper.listener import AROUND, CLOSE, REPAIRS, TEMPERATURES, attempt, hear
+from sottovoce.engines.whisper.listener import AROUND, CLOSE, PROMPT, TEMPERATURES, THOROUGH, attempt, hear
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
 from tests.unit.engines.whisper.whisper_values import at, line, run, word, written
@@ -167,8 +167,16 @@ def test_so_many_holes_are_tried_and_no_more():
     reader = Reader(said, lambda _b, _e, each: NAMES.index(each.text) % 3 == 0)
     words, holes = listened(reader, clip(27))
     assert [each.text for each in words] == NAMES[:54:3]
-    assert len(reader.heard) <= 1 + 2 * REPAIRS
+    assert len(reader.heard) <= 1 + 2 * THOROUGH.holes
     assert sum(hole.missed for hole in holes) >= 0
+
+
+def test_the_end_of_a_turn_needs_few_decodes():
+    said = sentence(54)
+    reader = Reader(said, lambda _b, _e, each: NAMES.index(each.text) % 3 == 0)
+    words, _ = hear(reader, clip(27), TASK, effort=PROMPT)  # type: ignore[arg-type]
+    assert [each.text for each in words] == NAMES[:54:3]
+    assert len(reader.heard) == 1 + PROMPT.holes * PROMPT.parts
 
 
 # ── what may fill a hole ──
