@@ -53,7 +53,7 @@ run: setup  ## start the service on the embedded default; prints the key and the
 
 test: .venv/dev.stamp  ## the checks, then all tests
 	$(MAKE) --jobs 3 --output-sync=target check test-parts
-	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # What tests need, fetched while the checks run. Without models or npm the tests that need them fail and name the command.
 test-parts: .venv-servers/stamp .venv-agents/stamp test-models test-clients
