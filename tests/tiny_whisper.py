@@ -43,7 +43,7 @@ def build(folder: Path, tiny: Tiny | None = None) -> Path:
     languages = tuple(code for code in _languages() if tiny.multilingual and code not in tiny.without)
     vocabulary = _vocabulary(languages, folder / "tokenizer.json")
     spec = whisper_spec.WhisperSpec(1, _HEADS, 1, _HEADS)
-    weights = _Weights(np.random.default_rng(tiny.seed))
+    weights = Weights(np.random.default_rng(tiny.seed))
     weights.encoder(spec.encoder)
     weights.decoder(spec.decoder, len(vocabulary))
     _incline(spec.decoder, tiny, vocabulary, languages)
@@ -106,10 +106,19 @@ def _incline(decoder: Any, tiny: Tiny, vocabulary: dict[str, int], languages: tu
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
+class Weights:
     """Random numbers for every place of the specification."""
 
     random: np.random.Generator
+
+    def text_encoder(self, spec: Any, tokens: int) -> None:
+        """The encoder of a translation model."""
+        spec.embeddings[0].weight = self._normal(tokens, _WIDTH, scale=1.0)
+        spec.position_encodings.encodings = self._normal(_PLACES, _WIDTH, scale=0.3)
+        for layer in spec.layer:
+            self._attention(layer.self_attention, 3, 1)
+            self._feed_forward(layer.ffn)
+        self._norm(spec.layer_norm)
 
     def encoder(self, spec: Any) -> None:
         for conv, width in ((spec.conv1, _MELS), (spec.conv2, _WIDTH)):

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sottovoce.engines import domains
 from sottovoce.engines.config import EngineConfig, parsed_stages, visible_devices
+from sottovoce.engines.marian.registration import parsed_models
 from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
 from sottovoce.outbound import Policy
@@ -184,6 +185,7 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         track=settings.audio_track,
         stages=_named("stages", lambda: parsed_stages(settings.stages)),
         stage_timeout=settings.stage_timeout,
+        translators=_named("translation_models", lambda: parsed_models(settings.translation_models)),
     )
     return engine_config, slots
 

@@ -185,7 +185,14 @@ class Settings(BaseSettings):
         default=5, ge=1, le=50, description="Beam size of Whisper: the hypotheses that its search keeps."
     )
     stages: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Stages of speech intelligence that are off, such as `topics=off,summary.de=off`."
+        default=(),
+        description="What runs the stages of speech intelligence: `builtin` (the default), `chat` or `off`, for all languages or "
+        "one: `topics=off,summary=chat,summary.de=off`.",
+    )
+    translation_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Translation models in CTranslate2 form, separated by commas: a pair of languages, `nllb` or `madlad`, and the "
+        "folder: `en-de=/models/opus-en-de,nllb=/models/nllb`.",
     )
     stage_timeout: float = Field(
         default=120.0, gt=0, le=3600, description="Seconds for one stage of speech intelligence."
@@ -465,6 +472,7 @@ class Settings(BaseSettings):
         "outbound_allow",
         "model_sources",
         "stages",
+        "translation_models",
         "notification_pauses",
         "callback_timeouts",
         "fetch_pauses",

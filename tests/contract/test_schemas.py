@@ -170,7 +170,7 @@ def test_a_transcript_with_everything_in_it(server, client, published):
             "punctuation_overrides": {"sensitivity": 0.4, "permitted_marks": [".", ","]}, "enable_entities": True,
         },
         "output_config": {"srt_overrides": {"max_line_length": 30, "max_lines": 1}},
-        "translation_config": {"target_languages": ["de"]}, "summarization_config": {}, "sentiment_analysis_config": {},
+        "translation_config": {"target_languages": ["en"]}, "summarization_config": {}, "sentiment_analysis_config": {},
         "topic_detection_config": {"topics": ["music"]}, "auto_chapters_config": {}, "audio_events_config": {},
         "tracking": {"title": "t", "reference": "r", "tags": ["a"], "details": {"any": [1, {"x": None}]}},
     }  # fmt: skip

@@ -38,6 +38,25 @@ def test_speech_becomes_english_and_can_be_read_along(engine_config, shared):
     assert {each.language for each in told if isinstance(each, m.StretchDone)} == {"en"}
 
 
+@pytest.mark.shared
+def test_every_sentence_is_translated_into_english_and_has_its_times(engine_config, shared):
+    pool = Pool(engine_config=engine_config, slots=1)
+    try:
+        request = TranscriptionRequest(language="fr", translation_targets=("en", "fr", "de"))
+        path = str(shared / "audio" / "speechmatics" / "fr_fr_000378.wav")
+        message = m.Transcribe(path=path, request=request, engines={Skill.TRANSCRIPTION: BASE})
+        transcript = codec.decode(pool.run_blocking(BASE, Task(message=message), lambda *_: None).payload)
+    finally:
+        pool.close()
+    (result,) = transcript.results
+    assert isinstance(result.value, dict)
+    english, french = result.value["en"], result.value["fr"]
+    assert {"part", "see", "sun"} & set(" ".join(row["content"] for row in english).lower().split())
+    assert [row["start_time"] for row in english] == [row["start_time"] for row in french]
+    assert written(transcript.items).split()[0] in french[0]["content"]
+    assert [error.message for error in transcript.errors] == ["Translation from fr to de currently not supported"]
+
+
 def test_one_model_in_memory_has_both_skills(engine_config):
     engines = ChildEngines(engine_config, lambda: 1)
     assert engines.load(Skill.TRANSCRIPTION, BASE) is engines.load(Skill.SPEECH_TRANSLATION, BASE)

@@ -9,7 +9,7 @@ from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
 
-BUILTIN, OFF = BACKENDS = ("builtin", "off")
+BUILTIN, CHAT, OFF = BACKENDS = ("builtin", "chat", "off")
 """What may run a stage of speech intelligence."""
 
 
@@ -22,8 +22,9 @@ class EngineConfig:
     is int8 on a CPU and float16 on a GPU. *threads*: CPU threads of one decode. *workers*: decodes that one process may
     run at once on a CPU, while other slots are idle. *batch*: stretches of at most 30 s that a GPU recognises together.
     *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
-    *stages*: stage of speech intelligence, or `stage.language` → `builtin` or `off`; a stage without an entry is `builtin`.
-    *stage_timeout*: seconds that one stage may take.
+    *stages*: stage of speech intelligence, or `stage.language` → `builtin`, `chat` or `off`; a stage without an entry is `builtin`.
+    *stage_timeout*: seconds that one stage may take. *translators*: pair of languages (`en-de`), `nllb` or `madlad`, and the
+    folder of the CTranslate2 model.
     *track*: number of the audio track to read of files that have it, from 1; None: the best one of each file.
     """
 
@@ -39,10 +40,17 @@ class EngineConfig:
     track: int | None = None
     stages: dict[str, str] = field(default_factory=dict)
     stage_timeout: float = 120.0
+    translators: tuple[tuple[str, Path], ...] = ()
 
-    def runs(self, stage: str, language: str = "") -> bool:
-        """True if the operator has not switched off *stage*, in *language* if one is given."""
-        return self.stages.get(f"{stage}.{language}", self.stages.get(stage)) != OFF
+    def backend(self, stage: str, language: str = "") -> str:
+        """What runs *stage*, in *language* if one is given: one of `BACKENDS`."""
+        return self.stages.get(f"{stage}.{language}", self.stages.get(stage, BUILTIN))
+
+    def runs(self, stage: str) -> bool:
+        """True if the operator has not switched off *stage* for all languages."""
+        return self.backend(stage) != OFF or any(
+            name.startswith(f"{stage}.") and value != OFF for name, value in self.stages.items()
+        )
 
     @property
     def kind_of_device(self) -> str:

@@ -65,6 +65,7 @@ class Skill(StrEnum):
     SENTIMENT = "sentiment"
     TOPICS = "topics"
     CHAPTERS = "chapters"
+    TRANSLATION = "translation"
     AUDIO_EVENTS = "audio_events"
 
 
@@ -100,7 +101,8 @@ class Capabilities:
     *grade* orders models by accuracy (0: a fallback). *suits* is the operating point that a model of its cost is meant
     for, *pinned* those for which the operator chose it. *device*: `cpu` or `cuda`. *voiceprints*: name and version of the
     format of the diarizer's voice prints; only prints of the same format can be compared.
-    *event_types*: the audio events that it detects.
+    *event_types*: the audio events that it detects. *targets*: the codes of the languages into which it translates a
+    transcript, each from each of *languages*.
     """
 
     engine: str
@@ -118,6 +120,7 @@ class Capabilities:
     device: str = "cpu"
     voiceprints: str | None = None
     event_types: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
 
 class Recognizer(Protocol):

@@ -12,11 +12,13 @@ from typing import Any
 
 from sottovoce.engines import remedies
 from sottovoce.engines.analysis.registration import ENGINE as ANALYSIS
-from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.apertium.registration import ENGINE as APERTIUM
+from sottovoce.engines.config import BUILTIN, CHAT, EngineConfig
 from sottovoce.engines.ctc.registration import ENGINE as CTC
 from sottovoce.engines.diarization.gaussian.registration import ENGINE as GAUSSIAN
 from sottovoce.engines.diarization.ge2e.registration import ENGINE as VOICE_ENCODER
 from sottovoce.engines.engine import Engine, EngineKey
+from sottovoce.engines.marian.registration import ENGINE as MARIAN
 from sottovoce.engines.minilm.registration import ENGINE as MINILM
 from sottovoce.engines.models.offers import pull_command
 from sottovoce.engines.models.store import ModelStore
@@ -25,6 +27,7 @@ from sottovoce.engines.pocketsphinx.registration import ENGINE as POCKETSPHINX
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.whisper.registration import ENGINE as WHISPER
 from sottovoce.errors import EngineUnavailable
+from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
@@ -60,9 +63,24 @@ class Choice:
 
 
 ENGINES: Mapping[str, Engine] = {
-    entry.name: entry for entry in (WHISPER, ONNX_ASR, POCKETSPHINX, CTC, VOICE_ENCODER, GAUSSIAN, MINILM, ANALYSIS)
+    entry.name: entry
+    for entry in (
+        WHISPER,
+        ONNX_ASR,
+        POCKETSPHINX,
+        CTC,
+        VOICE_ENCODER,
+        GAUSSIAN,
+        MINILM,
+        ANALYSIS,
+        MARIAN,
+        APERTIUM,
+    )
 }
 """Every engine that this release has an adapter for."""
+
+STAGE_SKILLS = frozenset(Skill(stage.name) for stage in STAGES)
+"""The skills of the stages of speech intelligence."""
 
 _DESCRIPTIONS = {
     "pocketsphinx": "the embedded English engine: small, offline, tens of percent of words wrong",
@@ -123,14 +141,18 @@ def _allowed(entry: Capabilities, configured: str) -> tuple[Capabilities, ...]:
 
 
 def _enabled(entry: Capabilities, engine_config: EngineConfig) -> tuple[Capabilities, ...]:
-    """*entry* without the stages of speech intelligence, and their languages, that the operator has switched off."""
-    off = {skill for skill in entry.skills if not engine_config.runs(skill)}
-    if off == entry.skills:
-        return ()
-    kept = frozenset(code for code in entry.languages if all(engine_config.runs(skill, code) for skill in entry.skills))
-    if entry.languages and not kept:
-        return ()
-    return (replace(entry, skills=entry.skills - off, languages=kept),)
+    """*entry* without the stages of speech intelligence, and their languages, that the operator has given to another
+    backend or switched off. A stage that depends on the language has an entry of its own.
+    """
+    stages = entry.skills & STAGE_SKILLS
+    wanted = CHAT if entry.engine == CHAT else BUILTIN
+    if not entry.languages:
+        off = {skill for skill in stages if engine_config.backend(skill) != wanted}
+        return (replace(entry, skills=entry.skills - off),) if off < entry.skills else ()
+    kept = frozenset(
+        code for code in entry.languages if all(engine_config.backend(skill, code) == wanted for skill in stages)
+    )
+    return (replace(entry, languages=kept),) if kept else ()
 
 
 def _pins(model: str, engine_config: EngineConfig) -> frozenset[OperatingPoint]:
@@ -200,12 +222,12 @@ def choose_diarizer(offers: tuple[Capabilities, ...]) -> Choice | None:
     return _graded(fitting, "diarizer") if fitting else None
 
 
-def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...]) -> Choice | None:
+def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...], target: str = "") -> Choice | None:
     """The best engine of *offers* for a stage of speech intelligence; None if none supports *language*.
 
-    With `auto`, the one for most languages: the language is known only when the stage runs.
+    With `auto`, the one for most languages: the language is known only when the stage runs. *target*: of a translation.
     """
-    every = skilled(offers, skill)
+    every = tuple(entry for entry in skilled(offers, skill) if not target or target in entry.targets)
     if language == AUTO:
         return _graded(sorted(every, key=lambda entry: -len(entry.languages))[:1], skill) if every else None
     fitting = [entry for entry in every if not entry.languages or language in entry.languages]

@@ -73,6 +73,8 @@ def command(model: Model) -> str:
 
 
 _STAGES = {
+    Skill.TRANSLATION: "the operator can name a model by SOTTOVOCE_TRANSLATION_MODELS, run `apt-get install apertium-eng-spa`, "
+    "or set SOTTOVOCE_STAGES=translation=chat (docs/intelligence.md)",
     Skill.TOPICS: "the operator can run `sottovoce models pull minilm`",
     Skill.CHAPTERS: "the operator can run `sottovoce models pull minilm`",
     Skill.SENTIMENT: "the operator can run `pip install vaderSentiment`",

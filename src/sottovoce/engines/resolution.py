@@ -82,7 +82,8 @@ NEEDS: tuple[Need, ...] = (
     Need(skill=Skill.LIVE, asked=lambda r: isinstance(r, LiveRequest), choose=_live),
     Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
-    *(_stage(Skill(stage.name), stage.asked) for stage in STAGES),
+    # the backend of a translation is chosen where the stage runs: each target language may have another one
+    *(_stage(Skill(stage.name), stage.asked) for stage in STAGES if stage.name != Skill.TRANSLATION),
 )
 """Every skill, the main ones first: the job runs in a process of the first one that a request needs."""
 

@@ -74,11 +74,15 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStage:
-    """Run the stage *stage* of speech intelligence with the engine *key*; payload: the stored transcript (`stages.process`)."""
+    """Run the stage *stage* of speech intelligence with the engine *key*; payload: the stored transcript (`stages.process`).
+
+    *part*: what the run is for, of a stage with parts; the process of the stages chooses the engine of each part.
+    """
 
     kind: Literal["run_stage"] = "run_stage"
     stage: str
-    key: EngineKey
+    part: str = ""
+    key: EngineKey | None
     path: str
     track: int
     request: TranscriptionRequest

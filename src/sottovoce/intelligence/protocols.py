@@ -40,6 +40,7 @@ class Scene:
     """The input of a stage: the finished *transcript*, its *sentences*, the *request*, track *track* of the media at *path*.
 
     *alive* must be called at least every few minutes: a process that reports nothing is ended.
+    *part*: what this run is for, of a stage that runs once for each of its parts.
     """
 
     transcript: Transcript
@@ -48,6 +49,7 @@ class Scene:
     path: Path
     alive: Callable[[], None]
     track: int = 1
+    part: str = ""
 
     @property
     def language(self) -> str:
@@ -56,7 +58,11 @@ class Scene:
 
 
 class UnsupportedLanguage(Exception):
-    """The backend of a stage cannot work in the language of the transcript."""
+    """The backend of a stage cannot work in the language of the transcript. *why*: a line for the job's log."""
+
+    def __init__(self, language: str, why: str = "") -> None:
+        super().__init__(language)
+        self.why = why
 
 
 class StageRefused(Exception):
@@ -72,13 +78,25 @@ def _nothing(_: TranscriptionRequest) -> None:
     """Refuse no request."""
 
 
+def _once(_: TranscriptionRequest) -> tuple[str, ...]:
+    """Return the one part of a stage that has no parts."""
+    return ("",)
+
+
+def _needs_backend(_: Scene) -> None:
+    """Return no result: it takes a backend."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A stage: the test *asked* if a request wants it, and *run*, which returns a value that JSON can represent.
 
     *name*: the key of its result, and of the skill that a backend needs. *feature* names the error list of the transcript
     (contract §7.3); None if the contract has none for it: then *empty* is its result when it fails. *unsupported* and *failed*
-    are the contract's messages, the first with `{language}`. *check* raises `StageRefused` for a request that it cannot fulfil.
+    are the contract's messages, with `{language}` and `{part}`; *unsupported_type* is the type of the first one. *check* raises
+    `StageRefused` for a request that it cannot fulfil.
+    *parts*: the names of its runs, each of which fails alone; with names, its result maps them to the results of the runs.
+    *direct* returns the result of a run that needs no backend, else None.
     """
 
     name: str
@@ -89,6 +107,9 @@ class Stage:
     failed: str = ""
     check: Callable[[TranscriptionRequest], None] = _nothing
     empty: object = None
+    unsupported_type: str = "unsupported_language"
+    parts: Callable[[TranscriptionRequest], tuple[str, ...]] = _once
+    direct: Callable[[Scene], Any] = _needs_backend
 
 
 class Backend(Protocol):

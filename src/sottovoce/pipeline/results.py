@@ -5,12 +5,12 @@ A result is stored in `Transcript.results`; the formats that show it look it up 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from sottovoce.engines.gaps import TRANSLATION, GapKind, StageGap
+from sottovoce.engines.gaps import GapKind, StageGap
 from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence.protocols import Scene, Stage, StageRefused, UnsupportedLanguage, supports
 from sottovoce.intelligence.sentences import sentences
@@ -28,7 +28,7 @@ class ResultContext:
     """The input of the stages: track *track* of the media at *path*, the *request*, the finished *transcript*.
 
     *alive* must be called at least every few minutes: a process that reports nothing is ended.
-    *gaps*: the stages that the server knows it cannot run.
+    *gaps*: the stages that the server knows it cannot run. *part*: what the run is for, of a stage with parts.
     """
 
     path: Path
@@ -37,6 +37,7 @@ class ResultContext:
     alive: Callable[[], None]
     track: int = 1
     gaps: tuple[StageGap, ...] = ()
+    part: str = ""
 
 
 class StageRunner(Protocol):
@@ -68,6 +69,8 @@ class InProcess:
             raise LookupError(f"no engine with the skill {stage.name}")
         if not supports(backend, context.transcript.language):
             raise UnsupportedLanguage(context.transcript.language)
+        if context.part and context.part not in backend.targets:
+            raise UnsupportedLanguage(context.transcript.language)
         return stage.run(scene_of(context), backend)
 
 
@@ -80,6 +83,7 @@ def scene_of(context: ResultContext) -> Scene:
         path=context.path,
         alive=context.alive,
         track=context.track,
+        part=context.part,
     )
 
 
@@ -90,16 +94,19 @@ def add_results(
 ) -> Transcript:
     """Return the transcript of *context* with the results and errors of the stages that its request asks for."""
     transcript = context.transcript
-    known = {gap.stage: gap for gap in context.gaps}
+    known = {(gap.stage, gap.part): gap for gap in context.gaps}
     for stage in (stage for stage in STAGES if stage.asked(context.request)):
-        result, error = _outcome(stage, context, runner, known.get(stage.name), log)
-        if error is not None:
-            transcript = replace(transcript, errors=(*transcript.errors, error))
-        if result is not None:
+        found: dict[str, Any] = {}
+        for part in stage.parts(context.request):
+            run = replace(context, part=part)
+            value, error = _outcome(stage, run, runner, known.get((stage.name, part)), log)
+            if error is not None:
+                transcript = replace(transcript, errors=(*transcript.errors, error))
+            if value is not None:
+                found[part] = value
+        if found:
+            result = StageResult(name=stage.name, value=found.get("", found))
             transcript = replace(transcript, results=(*transcript.results, result))
-    if gap := known.get(TRANSLATION):
-        log.begins(TRANSLATION, gap.why)
-        transcript = replace(transcript, errors=(*transcript.errors, *_untranslated(context)))
     return transcript
 
 
@@ -109,46 +116,43 @@ def _outcome(
     runner: StageRunner,
     gap: StageGap | None,
     log: StageLog,
-) -> tuple[StageResult | None, StageError | None]:
-    """Return the result of *stage*, or the error that the transcript reports."""
-    language = context.transcript.language
+) -> tuple[Any | None, StageError | None]:
+    """Return the result of one run of *stage*, or the error that the transcript reports."""
     begun = time.monotonic()
+    into = f"{context.part}: " if context.part else ""
     try:
         stage.check(context.request)
+        if (value := stage.direct(scene_of(context))) is not None:
+            log.begins(stage.name, f"{into}the transcript itself")
+            return value, None
         if gap is not None:
             log.begins(stage.name, gap.why)
         if gap is not None and gap.kind is not GapKind.PART:
-            return _missing(stage, language, unsupported=gap.kind is GapKind.LANGUAGE)
-        log.begins(stage.name, "begins")
+            return _missing(stage, context, unsupported=gap.kind is GapKind.LANGUAGE)
+        log.begins(stage.name, f"{into}begins")
         value = runner.run(stage, context)
     except StageRefused as refused:
         log.begins(stage.name, f"left out: {refused.message}")
         return None, _error(stage, refused.type, refused.message)
-    except UnsupportedLanguage:
-        log.begins(stage.name, f"left out: its backend does not support the language {language}")
-        return _missing(stage, language, unsupported=True)
+    except UnsupportedLanguage as error:
+        why = error.why or f"its backend does not support the language {context.transcript.language}"
+        log.begins(stage.name, f"{into}left out: {why}")
+        return _missing(stage, context, unsupported=True)
     except Exception as error:  # noqa: BLE001 - one failing stage must not fail the transcript
         log.failed(stage.name, error)
-        return _missing(stage, language, unsupported=False)
-    log.begins(stage.name, f"done in {time.monotonic() - begun:.1f} s")
-    return StageResult(name=stage.name, value=value), None
+        return _missing(stage, context, unsupported=False)
+    log.begins(stage.name, f"{into}done in {time.monotonic() - begun:.1f} s")
+    return value, None
 
 
-def _missing(stage: Stage, language: str, *, unsupported: bool) -> tuple[StageResult | None, StageError | None]:
+def _missing(stage: Stage, context: ResultContext, *, unsupported: bool) -> tuple[Any | None, StageError | None]:
     """Return the error of a stage without a result; a stage without an error list gets its empty result."""
     if stage.feature is None:
-        return StageResult(name=stage.name, value=stage.empty), None
-    if unsupported:
-        return None, _error(stage, UNSUPPORTED, stage.unsupported.format(language=language))
-    return None, _error(stage, f"{stage.feature}_failed", stage.failed)
+        return stage.empty, None
+    message = stage.unsupported if unsupported else stage.failed
+    kind = stage.unsupported_type if unsupported else f"{stage.feature}_failed"
+    return None, _error(stage, kind, message.format(language=context.transcript.language, part=context.part))
 
 
 def _error(stage: Stage, type: str, message: str) -> StageError:  # noqa: A002 - the contract's word
     return StageError(feature=stage.feature or stage.name, type=type, message=message)
-
-
-def _untranslated(context: ResultContext) -> Iterator[StageError]:
-    """Yield the error of each target language (contract §7.3)."""
-    for target in context.request.translation_targets:
-        message = f"Translation from {context.transcript.language} to {target} currently not supported"
-        yield StageError(feature=TRANSLATION, type="unsupported_translation_pair", message=message)

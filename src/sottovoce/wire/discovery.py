@@ -24,6 +24,10 @@ class Coverage:
     locales: Mapping[str, Sequence[str]] = field(default_factory=dict)
     identified: Sequence[str] = ()
     domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    translations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The target languages by source language."""
+    stages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The languages of the other stages of speech intelligence, by the name of their error lists (§7.3), and the audio events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +57,18 @@ def features(*, batch: Coverage | None, realtime: Coverage | None) -> dict[str, 
     if batch is not None:
         identified = list(batch.identified)
         # the documentation and the JavaScript types spell the last member differently (§12, Inferred)
-        body["batch"] = {**_mode(batch), "languageid": identified, "languageId": identified}
+        body["batch"] = {**_mode(batch), **_stages(batch), "languageid": identified, "languageId": identified}
     if realtime is not None:
         body["realtime"] = _mode(realtime)
     return body
+
+
+def _stages(coverage: Coverage) -> dict[str, Any]:
+    """The stages of speech intelligence, an addition of this service in the shape of the contract's members."""
+    return {
+        name: [{"version": VERSION, "types" if name == "audio_events" else "languages": list(found)}]
+        for name, found in coverage.stages.items()
+    }
 
 
 def _pack_info(code: str, spelled: Sequence[str]) -> dict[str, Any]:
@@ -74,7 +86,11 @@ def _mode(coverage: Coverage) -> dict[str, Any]:
         "locales": {code: list(names) for code, names in coverage.locales.items() if names},
         "domains": {code: list(names) for code, names in coverage.domains.items() if names},
     }
-    return {"transcription": [transcription], "translation": [{"version": VERSION, "languages": {}}]}
+    translation = {
+        "version": VERSION,
+        "languages": {code: list(found) for code, found in coverage.translations.items()},
+    }
+    return {"transcription": [transcription], "translation": [translation]}
 
 
 def regions(here: str, places: Sequence[RegionInfo]) -> dict[str, Any]:

@@ -228,7 +228,7 @@ class Polyglot(sleeper.Sleeper):
 
 
 def open_language(path, engine, request):
-    known = (StageGap(stage="translation", kind=GapKind.LANGUAGE, why="none"),)
+    known = (StageGap(stage="translation", kind=GapKind.LANGUAGE, why="none", part="fr"),)
     work = batch.Work(path=path, request=replace(request, translation_targets=("fr",)), clock=lambda: 7, gaps=known)
     return batch.transcribe(work, recognizing(engine), VadFactory, Notebook())
 

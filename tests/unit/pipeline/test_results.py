@@ -8,7 +8,7 @@ import pytest
 
 from sottovoce.engines import registry, resolution
 from sottovoce.engines.config import EngineConfig, parsed_stages
-from sottovoce.engines.gaps import GapKind, StageGap, gaps
+from sottovoce.engines.gaps import GapKind, StageGap, gaps, targets_of
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Need
@@ -122,7 +122,7 @@ def test_every_stage_fails_alone_in_the_contracts_words_and_the_cause_is_in_the_
     assert (shown["audio_events"], shown["audio_event_summary"]) == ([], {"overall": {}})
     assert "secret" not in str(shown)
     assert all("secret" not in note for _, note in notebook.stages)
-    assert sum("secret" in trace for trace in notebook.traces) == len(STAGES)
+    assert sum("secret" in trace for trace in notebook.traces) == len(STAGES) - 1  # no translation was asked for
 
 
 def test_a_language_that_no_backend_supports_is_named(long_wav):
@@ -151,7 +151,7 @@ OFFERS = registry.offered(EngineConfig(models=Path("none")))
 
 def found(request, offers=OFFERS, **settings):
     resolved = resolution.resolve(request, offers)
-    return {gap.stage: gap for gap in gaps(request, resolved, offers, settings)}
+    return {gap.part or gap.stage: gap for gap in gaps(request, resolved, offers, settings)}
 
 
 def test_a_stage_that_is_not_installed_names_the_command_and_does_not_blame_the_language(long_wav):
@@ -196,9 +196,65 @@ def test_translation_names_each_pair_and_the_log_says_why(long_wav):
         ("unsupported_translation_pair", "Translation from en to de currently not supported"),
         ("unsupported_translation_pair", "Translation from en to fr currently not supported"),
     ]
-    assert any(
-        "no translation backend is configured" in note for name, note in notebook.stages if name == "translation"
-    )
+    assert any("SOTTOVOCE_TRANSLATION_MODELS" in note for name, note in notebook.stages if name == "translation")
+
+
+class Mirror:
+    """A translation into German, by turning the text; French fails."""
+
+    languages = frozenset({"en"})
+    targets = frozenset({"de", "fr"})
+
+    def translate(self, scene, target):
+        if target == "fr":
+            raise RuntimeError("the true cause")
+        return [each.text[::-1] for each in scene.sentences]
+
+
+def test_each_target_has_its_result_or_its_own_error(long_wav):
+    asked = replace(PLAIN, translation_targets=("de", "fr", "en", "nn"))
+    transcript, notebook = transcribe(long_wav, asked, translation=Mirror())
+    shown = body(codec.decode(codec.encode(transcript)))
+    assert list(shown["translations"]) == ["de", "en"]
+    german, english = shown["translations"]["de"], shown["translations"]["en"]
+    assert [each["content"][::-1] for each in german] == [each["content"] for each in english]
+    assert [each["start_time"] for each in german] == [each["start_time"] for each in english]
+    assert german[0].keys() == {"start_time", "end_time", "content", "speaker"}
+    assert shown["metadata"]["translation_errors"] == [
+        {"type": "translation_failed", "message": "Translation from en to fr failed."},
+        {"type": "unsupported_translation_pair", "message": "Translation from en to nn currently not supported"},
+    ]
+    assert any("the true cause" in trace for trace in notebook.traces)
+
+
+TRANSLATES = Capabilities(
+    engine="t",
+    model="",
+    languages=frozenset({"en", "fr"}),
+    targets=frozenset({"en", "de"}),
+    skills=frozenset({Skill.TRANSLATION}),
+    grade=5,
+)
+
+
+def test_the_best_backend_of_a_pair_is_chosen():
+    better = replace(TRANSLATES, engine="better", targets=frozenset({"de"}), grade=9)
+    offers = (TRANSLATES, better)
+    choose = registry.choose_stage
+    assert choose(Skill.TRANSLATION, "fr", offers, "de").engine == "better"
+    assert choose(Skill.TRANSLATION, "fr", offers, "en").engine == "t"
+    assert choose(Skill.TRANSLATION, "de", offers, "en") is None
+    assert targets_of("en", offers) == ("de",)
+
+
+def test_a_pair_without_a_backend_is_told_apart_from_no_backend_and_from_an_open_language():
+    asked = replace(PLAIN, translation_targets=("en", "de", "nn"))
+    known = found(asked, (*OFFERS, TRANSLATES))
+    assert list(known) == ["nn"]
+    assert "from en to nn (from en: de)" in known["nn"].why
+    assert "not installed on this server" in found(asked)["de"].why
+    assert "SOTTOVOCE_STAGES" in found(asked, translation="off")["de"].why
+    assert found(replace(asked, language="auto"), (replace(OFFERS[0], identifies_language=True),)) == {}
 
 
 def test_events_that_the_detector_does_not_know_are_told_and_the_others_are_found():
@@ -265,4 +321,6 @@ def test_a_new_need_reaches_the_map(monkeypatch):
 
 def test_the_names_of_the_stages_are_stored_and_do_not_change():
     assert (summary.STAGE.name, topics.STAGE.name) == ("summary", "topics")
-    assert [stage.name for stage in STAGES] == ["summary", "sentiment", "topics", "chapters", "audio_events"]
+    assert [stage.name for stage in STAGES] == [
+        "summary", "sentiment", "topics", "chapters", "translation", "audio_events",
+    ]  # fmt: skip

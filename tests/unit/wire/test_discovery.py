@@ -2,6 +2,18 @@ from sottovoce.wire.discovery import LOCALES, Coverage, RegionInfo, features, lo
 from sottovoce.wire.v2 import config_mapping
 
 
+def test_pairs_of_translation_and_stages_are_listed():
+    batch = Coverage(
+        languages=["en"], translations={"en": ("de",)}, stages={"topic_detection": ("en",), "audio_events": ("music",)}
+    )
+    shown = features(batch=batch, realtime=Coverage(languages=["en"]))
+    assert shown["batch"]["translation"] == [{"version": "latest", "languages": {"en": ["de"]}}]
+    assert shown["batch"]["topic_detection"] == [{"version": "latest", "languages": ["en"]}]
+    assert shown["batch"]["audio_events"] == [{"version": "latest", "types": ["music"]}]
+    assert shown["realtime"]["translation"][0]["languages"] == {}
+    assert "topic_detection" not in shown["realtime"]
+
+
 def test_the_features_have_the_contracts_shape() -> None:
     """Contract `batch-v2.md` §12, with what its JavaScript types add."""
     batch = Coverage(

@@ -14,12 +14,16 @@ from sottovoce.engines.whisper.languages import languages_of
 
 if TYPE_CHECKING:
     from sottovoce.engines.whisper.engine import Whisper
+    from sottovoce.engines.whisper.sentence_translation import WhisperTranslation
+
+TARGETS = frozenset({"en"})
+"""Whisper translates into English only."""
 
 
 def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
     if importlib.util.find_spec("faster_whisper") is None:
         return ()
-    return tuple(
+    recognizers = tuple(
         replace(
             offers.transcribing(model, engine_config, languages_of(model)),
             custom_vocab=True,
@@ -27,6 +31,18 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
             identifies_language=model.languages is None,
         )
         for model in offers.stored("whisper", engine_config)
+    )
+    return (*recognizers, *(_sentences(each) for each in recognizers if Skill.SPEECH_TRANSLATION in each.skills))
+
+
+def _sentences(recognizer: Capabilities) -> Capabilities:
+    """The offer to translate the sentences of a transcript into English, with the same model."""
+    return replace(
+        recognizer,
+        skills=frozenset({Skill.TRANSLATION}),
+        languages=recognizer.languages - TARGETS,
+        targets=TARGETS,
+        identifies_language=False,
     )
 
 
@@ -50,6 +66,12 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> "Whisper":
     )
 
 
+def _load_sentences(model: str, device: str, engine_config: EngineConfig) -> "WhisperTranslation":
+    from sottovoce.engines.whisper.sentence_translation import WhisperTranslation
+
+    return WhisperTranslation(_load(model, device, engine_config))
+
+
 def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveRecognizer:
     from sottovoce.engines.whisper.live import WhisperLive
 
@@ -60,5 +82,10 @@ ENGINE = Engine(
     name="whisper",
     package="faster-whisper",
     offers=_offers,
-    loaders={Skill.TRANSCRIPTION: _load, Skill.SPEECH_TRANSLATION: _load, Skill.LIVE: _load_live},
+    loaders={
+        Skill.TRANSCRIPTION: _load,
+        Skill.SPEECH_TRANSLATION: _load,
+        Skill.LIVE: _load_live,
+        Skill.TRANSLATION: _load_sentences,
+    },
 )

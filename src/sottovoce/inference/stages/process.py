@@ -49,11 +49,16 @@ class StageProcess:
     def run(self, stage: Stage, context: ResultContext) -> Any:
         """Return the result of *stage*. Raises `StageCrashed`, `TimeoutError`, `UnsupportedLanguage`, `StageRefused`."""
         key = self._keys.get(Skill(stage.name))
-        if key is None:
+        if key is None and not context.part:
             raise LookupError(f"no engine with the skill {stage.name}")
         deadline = time.monotonic() + self._engine_config.stage_timeout
         asked = m.RunStage(
-            stage=stage.name, key=key, path=str(context.path), track=context.track, request=context.request
+            stage=stage.name,
+            part=context.part,
+            key=key,
+            path=str(context.path),
+            track=context.track,
+            request=context.request,
         )
         try:
             line = self._line or self._started()
@@ -70,7 +75,7 @@ class StageProcess:
                     raise StageCrashed(f"a result of {len(payload)} bytes")
                 return orjson.loads(payload)
             case m.StageFault(type=type_) if type_ == UNSUPPORTED:
-                raise UnsupportedLanguage(context.transcript.language)
+                raise UnsupportedLanguage(context.transcript.language, message.why)
             case m.StageFault(type=type_) if type_:
                 raise StageRefused(type_, message.why)
             case m.StageFault():

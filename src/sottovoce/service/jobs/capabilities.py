@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from sottovoce.engines import registry
 from sottovoce.engines.domains import Domain
-from sottovoce.engines.gaps import StageGap, gaps
+from sottovoce.engines.gaps import StageGap, gaps, targets_of, untranslated
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
 from sottovoce.errors import Kind, Refused
+from sottovoce.intelligence.stages import STAGES
 from sottovoce.pipeline import identification, script
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
 from sottovoce.transcript import spelling
@@ -131,6 +132,7 @@ class CapabilityTable:
         diarizer = self.diarizer
         identifies = diarizer is not None and diarizer.capabilities.voiceprints is not None
         self._check_events(request)
+        self._check_translation(request)
         for feature in () if identifies else IDENTIFICATION:
             if feature.asked(request):
                 raise Refused(Kind.INVALID_CONFIG, f"{feature.name} is not available on this server", at=feature.at)
@@ -150,6 +152,32 @@ class CapabilityTable:
             asked = " and ".join(request.audio_events)
             why = f"{asked} cannot be detected on this server (detected: {', '.join(found)})"
             raise Refused(Kind.INVALID_CONFIG, why, at="audio_events_config.types")
+
+    def _check_translation(self, request: TranscriptionRequest) -> None:
+        """Raise `Refused` for a target into which no engine here translates; with `auto` the stage reports it (§6.8)."""
+        for gap in untranslated(request, self.engines, self.stages):
+            pair = f"Translation from {request.language} to {gap.part} currently not supported"
+            raise Refused(Kind.INVALID_CONFIG, f"{pair} ({gap.why})", at="translation_config.target_languages")
+
+    def translated(self) -> dict[str, list[str]]:
+        """The target languages by source language, for discovery."""
+        sources = _languages(self.engines, Skill.TRANSLATION)
+        found = {source: list(targets_of(source, self.engines)) for source in sources}
+        return {source: targets for source, targets in found.items() if targets}
+
+    def stages_of(self) -> dict[str, tuple[str, ...]]:
+        """The languages of the stages of speech intelligence but translation, and the types of audio events, for discovery.
+
+        The keys are the names of the stages' error lists, and `audio_events`; stages without a backend are left out.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for stage in STAGES:
+            here = registry.skilled(self.engines, Skill(stage.name))
+            if here and stage.name == Skill.AUDIO_EVENTS:
+                found[stage.name] = tuple(sorted({kind for entry in here for kind in entry.event_types}))
+            elif here and stage.name != Skill.TRANSLATION:
+                found[stage.feature or stage.name] = _languages(here, Skill(stage.name))
+        return found
 
     def gaps(self, request: TranscriptionRequest, resolved: Resolved) -> tuple[StageGap, ...]:
         """The stages of speech intelligence that *request* asks for and this server cannot run, with the reasons."""

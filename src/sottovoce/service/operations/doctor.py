@@ -24,7 +24,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sottovoce.engines import registry, remedies
-from sottovoce.engines.config import EngineConfig
+from sottovoce.engines.config import CHAT, EngineConfig
 from sottovoce.engines.models.catalogue import ENGINES
 from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, Skill
@@ -157,16 +157,25 @@ def intelligence(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Findi
         skill = Skill(stage.name)
         here = registry.skilled(offers, skill)
         for entry in here:
-            languages = ", ".join(sorted(entry.languages)) if len(entry.languages) <= FEW else "all languages"
+            languages = _languages(entry.languages)
             found = f" ({', '.join(sorted(entry.event_types))})" if entry.event_types else ""
+            found += f" into {_languages(entry.targets)}, from" if entry.targets else ""
             yield _ok(
                 "intelligence", f"{stage.name}: {entry.engine} {entry.model}{found}, {languages or 'any language'}"
             )
-        if not here and not plan.engine_config.runs(stage.name):
+        chat = plan.engine_config.stages.get(stage.name) == CHAT
+        if not here and chat:
+            yield _note(
+                "intelligence", f"{stage.name}: not configured; set SOTTOVOCE_CHAT_URL and SOTTOVOCE_CHAT_MODEL"
+            )
+        elif not here and not plan.engine_config.runs(stage.name):
             yield _note("intelligence", f"{stage.name}: switched off (SOTTOVOCE_STAGES)")
         elif not here:
             yield _note("intelligence", f"{stage.name}: not installed; {remedies.of_stage(skill)}")
-    yield _note("intelligence", "translation: this release has no backend for it")
+
+
+def _languages(codes: frozenset[str]) -> str:
+    return ", ".join(sorted(codes)) if len(codes) <= FEW else f"{len(codes)} languages"
 
 
 def _better(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def _plain(capabilities: Capabilities) -> dict[str, Any]:
         "operating_points": sorted(capabilities.operating_points),
         "pinned": sorted(capabilities.pinned),
         "event_types": sorted(capabilities.event_types),
+        "targets": sorted(capabilities.targets),
     }
 
 
@@ -41,6 +42,7 @@ def _capabilities(plain: dict[str, Any]) -> Capabilities:
     members = {name: value for name, value in plain.items() if name in Capabilities.__dataclass_fields__}
     members["languages"] = frozenset(members["languages"])
     members["event_types"] = frozenset(members.get("event_types", ()))
+    members["targets"] = frozenset(members.get("targets", ()))
     for name in ("operating_points", "pinned"):
         members[name] = frozenset(OperatingPoint(point) for point in members.get(name, ()))
     # rows of releases without skills are of recognisers only; skills of later releases are ignored

@@ -1,6 +1,7 @@
 """The features of this region, from the capabilities of its engines, and the list of regions. No key is needed."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import orjson
 from starlette.requests import Request
@@ -26,8 +27,13 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
         engines = runtime.offers.engines
         here_live = runtime.live_offers if runtime.live_offers.live else runtime.offers  # else of the region's workers
         live = here_live.live
+        batch = replace(
+            _coverage(engines, runtime.offers, Skill.TRANSCRIPTION),
+            translations=runtime.offers.translated(),
+            stages=runtime.offers.stages_of(),
+        )
         body = wire.features(
-            batch=_coverage(engines, runtime.offers, Skill.TRANSCRIPTION) if Mode.BATCH in here.modes else None,
+            batch=batch if Mode.BATCH in here.modes else None,
             realtime=_coverage(live, here_live, Skill.LIVE) if live and Mode.REALTIME in here.modes else None,
         )
         return Response(orjson.dumps(body), media_type=JSON)

@@ -19,6 +19,7 @@ from sottovoce.web.docs.intelligence_answers import (
     SentimentAnalysis,
     Summary,
     Topics,
+    TranslatedSentence,
 )
 
 # ── jobs and transcripts (contract §5, §7) ──
@@ -198,6 +199,7 @@ class Transcript(Answer):
     metadata: Metadata
     results: list[Result]
     speakers: list[Speaker] | None = None
+    translations: dict[str, list[TranslatedSentence]] | None = None
     summary: Summary | None = None
     sentiment_analysis: SentimentAnalysis | None = None
     topics: Topics | None = None
@@ -327,8 +329,28 @@ class Mode(Answer):
     translation: list[TranslationFeatures]
 
 
+class StageFeatures(Answer):
+    """The languages of a stage of speech intelligence; empty: it does not depend on the language."""
+
+    version: str
+    languages: list[str]
+
+
+class EventFeatures(Answer):
+    """The audio events that are detected."""
+
+    version: str
+    types: list[str]
+
+
 class BatchMode(Mode):
-    """The features of batch jobs. `languageid` and `languageId` are the same list."""
+    """The features of batch jobs. `languageid` and `languageId` are the same list. A stage without a backend is left out."""
+
+    summarization: list[StageFeatures] | None = None
+    sentiment_analysis: list[StageFeatures] | None = None
+    topic_detection: list[StageFeatures] | None = None
+    auto_chapters: list[StageFeatures] | None = None
+    audio_events: list[EventFeatures] | None = None
 
     languageid: list[str]
     languageId: list[str]  # noqa: N815 - the member's name

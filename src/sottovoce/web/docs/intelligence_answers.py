@@ -107,3 +107,13 @@ class AudioEventSummary(Answer):
 
     overall: dict[str, EventSum]
     channels: dict[str, dict[str, EventSum]] | None = None
+
+
+class TranslatedSentence(Answer):
+    """A sentence of the transcript in another language."""
+
+    start_time: float
+    end_time: float
+    content: str
+    speaker: str
+    channel: str | None = None

@@ -272,10 +272,14 @@ OPTIONS: tuple[Option, ...] = (
     Option(path="output_config.generate_lattice", meaning="Accepted; it has no effect.", example=False),
     Option(
         path="translation_config",
-        meaning="Accepted; the transcript reports for each target that this release does not translate.",
+        meaning="Translations of each sentence; a pair without a backend is refused ([intelligence.md](intelligence.md)).",
         example={"target_languages": ["de"]},
     ),
-    Option(path="translation_config.target_languages[]", meaning="At most 5 languages.", example=["de", "fr"]),
+    Option(
+        path="translation_config.target_languages[]",
+        meaning="At most 5 languages; the language of the transcript itself gives its own sentences.",
+        example=["de", "fr"],
+    ),
     Option(
         path="translation_config.enable_partials", meaning="Accepted; it has no effect in a batch job.", example=False
     ),

@@ -27,6 +27,7 @@ _RESULTS: dict[str, str] = {
     "sentiment": "sentiment_analysis",
     "topics": "topics",
     "chapters": "chapters",
+    "translation": "translations",
 }
 """The member that shows the result of a stage, by the name of the stage (`intelligence/`)."""
 _EVENTS = {"events": "audio_events", "summary": "audio_event_summary"}

@@ -256,7 +256,6 @@ MUSIC = Capabilities(
 def test_stages_with_an_error_list_are_accepted_and_their_gaps_are_known():
     asked = replace(
         PLAIN,
-        translation_targets=("de", "fr"),
         summarization=Summarization(),
         sentiment_analysis=True,
         topics=(),
@@ -265,11 +264,26 @@ def test_stages_with_an_error_list_are_accepted_and_their_gaps_are_known():
     table = capabilities.CapabilityTable((ENGLISH,), stages={"summary": "off"})
     assert table.check(asked).engine == "e"
     found = {gap.stage: gap.why for gap in table.gaps(asked, table.resolve(asked))}
-    assert list(found) == ["summary", "sentiment", "topics", "chapters", "translation"]
+    assert list(found) == ["summary", "sentiment", "topics", "chapters"]
     assert "SOTTOVOCE_STAGES" in found["summary"]
     assert "pip install vaderSentiment" in found["sentiment"]
     assert "models pull minilm" in found["topics"]
     assert table.gaps(PLAIN, table.resolve(PLAIN)) == ()
+
+
+def test_the_pair_of_a_translation_is_checked_unless_the_language_is_open():
+    both = replace(
+        ENGLISH, engine="t", skills=frozenset({Skill.TRANSLATION}), targets=frozenset({"de"}), identifies_language=False
+    )
+    opens = replace(ENGLISH, identifies_language=True)
+    table = capabilities.CapabilityTable((opens, both))
+    asked = replace(PLAIN, translation_targets=("de", "en"))
+    assert table.check(asked).engine == "e"
+    assert table.translated() == {"en": ["de"]}
+    with pytest.raises(Refused, match="Translation from en to fr currently not supported") as caught:
+        table.check(replace(asked, translation_targets=("de", "fr")))
+    assert caught.value.at == "translation_config.target_languages"
+    assert table.check(replace(asked, language="auto", translation_targets=("fr",))).engine == "e"
 
 
 def test_audio_events_are_accepted_if_one_of_them_can_be_detected():

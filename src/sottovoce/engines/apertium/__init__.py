@@ -1,0 +1,1 @@
+"""Translation by Apertium, a program of its own that the operator installs."""
