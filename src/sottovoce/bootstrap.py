@@ -10,7 +10,9 @@ from sottovoce.engines.config import EngineConfig, parsed_stages, visible_device
 from sottovoce.engines.marian.registration import parsed_models
 from sottovoce.engines.models.catalogue import canonical
 from sottovoce.inference.pool import PoolPolicy
+from sottovoce.intelligence.backends.chat.config import ChatConfig
 from sottovoce.outbound import Policy
+from sottovoce.outbound.target import Target
 from sottovoce.request import OperatingPoint
 from sottovoce.service import regions
 from sottovoce.service.billing.credit_holds import Pricing
@@ -153,6 +155,25 @@ def _smtp(settings: Settings) -> Smtp | None:
     )
 
 
+def _chat(settings: Settings) -> ChatConfig | None:
+    """The endpoint of the chat backend. Raises `ValueError` if it is used without an address or a model."""
+    if settings.chat_url is None or settings.chat_model is None:
+        if settings.chat_url or settings.chat_model or any(each.endswith("=chat") for each in settings.stages):
+            raise ValueError("the backend chat needs both SOTTOVOCE_CHAT_URL and SOTTOVOCE_CHAT_MODEL")
+        return None
+    Target.parse(settings.chat_url)
+    if settings.chat_key_file is not None and not settings.chat_key_file.is_file():
+        raise ValueError(f"the file of the key is missing: {settings.chat_key_file}")
+    return ChatConfig(
+        url=settings.chat_url,
+        model=settings.chat_model,
+        key_file=settings.chat_key_file.absolute() if settings.chat_key_file else None,
+        prompts=settings.chat_prompts_dir.absolute() if settings.chat_prompts_dir else None,
+        ca_file=settings.outbound_ca_file.absolute() if settings.outbound_ca_file else None,
+        timeout=settings.chat_timeout,
+    )
+
+
 def _named(name: str, make: Callable[[], T]) -> T:
     """The result of *make*; its `ValueError` is raised again with *name*, the prefix of the settings it reads."""
     try:
@@ -185,6 +206,7 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         track=settings.audio_track,
         stages=_named("stages", lambda: parsed_stages(settings.stages)),
         stage_timeout=settings.stage_timeout,
+        chat=_named("chat", lambda: _chat(settings)),
         translators=_named("translation_models", lambda: parsed_models(settings.translation_models)),
     )
     return engine_config, slots

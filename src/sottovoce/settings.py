@@ -194,6 +194,22 @@ class Settings(BaseSettings):
         description="Translation models in CTranslate2 form, separated by commas: a pair of languages, `nllb` or `madlad`, and the "
         "folder: `en-de=/models/opus-en-de,nllb=/models/nllb`.",
     )
+    chat_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="OpenAI-compatible endpoint of the backend `chat`, such as `http://127.0.0.1:11434/v1`; it gets transcripts.",
+    )
+    chat_model: str | None = Field(default=None, description="Name of the language model at SOTTOVOCE_CHAT_URL.")
+    chat_key_file: Path | None = Field(
+        default=None, description="File with the key of SOTTOVOCE_CHAT_URL; default: no key."
+    )
+    chat_prompts_dir: Path | None = Field(
+        default=None,
+        description="Folder whose `summary.txt`, `translation.txt` and so on replace the prompts of the backend `chat`.",
+    )
+    chat_timeout: float = Field(
+        default=60.0, gt=0, le=3600, description="Seconds of one request to SOTTOVOCE_CHAT_URL."
+    )
     stage_timeout: float = Field(
         default=120.0, gt=0, le=3600, description="Seconds for one stage of speech intelligence."
     )

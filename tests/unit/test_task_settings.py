@@ -2,11 +2,12 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sottovoce.bootstrap import task_settings
+from sottovoce.bootstrap import engines, task_settings
 from sottovoce.service.email.smtp import Security
 from sottovoce.service.notifications.model import Kind
 from sottovoce.settings import load
@@ -74,3 +75,22 @@ def test_what_could_never_work_is_named_and_not_repeated(wrong: dict[str, Any], 
     with pytest.raises(ValueError, match=named) as refused:
         task_settings(load(**wrong))
     assert "hush" not in str(refused.value)
+
+
+def test_a_language_model_gets_nothing_unless_address_model_and_stage_are_named(tmp_path: Path) -> None:
+    assert engines(load())[0].chat is None
+    both = {"chat_url": "http://127.0.0.1:1/v1", "chat_model": "m"}
+    (tmp_path / "key").write_text("secret")
+    config = engines(load(**both, chat_key_file=tmp_path / "key", stages=("summary=chat",)))[0]
+    assert config.chat is not None
+    assert (config.chat.url, config.backend("summary"), config.backend("topics")) == (
+        both["chat_url"],
+        "chat",
+        "builtin",
+    )
+    assert "secret" not in repr(config)
+    for wrong in ({"stages": ("summary=chat",)}, {"chat_model": "m"}, {"chat_url": both["chat_url"]}):
+        with pytest.raises(ValueError, match="both SOTTOVOCE_CHAT_URL and SOTTOVOCE_CHAT_MODEL"):
+            engines(load(**wrong))
+    with pytest.raises(ValueError, match="the file of the key is missing"):
+        engines(load(**both, chat_key_file=tmp_path / "none"))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sottovoce.intelligence.backends.chat.config import ChatConfig
 from sottovoce.intelligence.stages import STAGES
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import PACKS
@@ -24,7 +25,7 @@ class EngineConfig:
     *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
     *stages*: stage of speech intelligence, or `stage.language` → `builtin`, `chat` or `off`; a stage without an entry is `builtin`.
     *stage_timeout*: seconds that one stage may take. *translators*: pair of languages (`en-de`), `nllb` or `madlad`, and the
-    folder of the CTranslate2 model.
+    folder of the CTranslate2 model. *chat*: the endpoint of the chat backend.
     *track*: number of the audio track to read of files that have it, from 1; None: the best one of each file.
     """
 
@@ -41,6 +42,7 @@ class EngineConfig:
     stages: dict[str, str] = field(default_factory=dict)
     stage_timeout: float = 120.0
     translators: tuple[tuple[str, Path], ...] = ()
+    chat: ChatConfig | None = None
 
     def backend(self, stage: str, language: str = "") -> str:
         """What runs *stage*, in *language* if one is given: one of `BACKENDS`."""
@@ -69,6 +71,8 @@ def parsed_stages(pairs: Iterable[str]) -> dict[str, str]:
             raise ValueError(f"there is no stage {stage!r} (known: {known})")
         if backend not in BACKENDS:
             raise ValueError(f"{stage} has no backend {backend!r} (known: {', '.join(BACKENDS)})")
+        if backend == CHAT and stage == "audio_events":
+            raise ValueError(f"{stage} has no backend {CHAT}: a language model hears nothing")
         if "." in name and language not in PACKS:
             raise ValueError(f"{language!r} is not the code of a language")
         found[name] = backend

@@ -13,6 +13,7 @@ from typing import Any
 from sottovoce.engines import remedies
 from sottovoce.engines.analysis.registration import ENGINE as ANALYSIS
 from sottovoce.engines.apertium.registration import ENGINE as APERTIUM
+from sottovoce.engines.chat.registration import ENGINE as CHAT_ENGINE
 from sottovoce.engines.config import BUILTIN, CHAT, EngineConfig
 from sottovoce.engines.ctc.registration import ENGINE as CTC
 from sottovoce.engines.diarization.gaussian.registration import ENGINE as GAUSSIAN
@@ -75,6 +76,7 @@ ENGINES: Mapping[str, Engine] = {
         ANALYSIS,
         MARIAN,
         APERTIUM,
+        CHAT_ENGINE,
     )
 }
 """Every engine that this release has an adapter for."""

@@ -13,8 +13,8 @@ from sottovoce.engines.protocols import Capabilities, LiveRecognizer, Skill
 from sottovoce.engines.whisper.languages import languages_of
 
 if TYPE_CHECKING:
+    from sottovoce.engines.common.spoken_translation import SpokenTranslation
     from sottovoce.engines.whisper.engine import Whisper
-    from sottovoce.engines.whisper.sentence_translation import WhisperTranslation
 
 TARGETS = frozenset({"en"})
 """Whisper translates into English only."""
@@ -66,10 +66,10 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> "Whisper":
     )
 
 
-def _load_sentences(model: str, device: str, engine_config: EngineConfig) -> "WhisperTranslation":
-    from sottovoce.engines.whisper.sentence_translation import WhisperTranslation
+def _load_sentences(model: str, device: str, engine_config: EngineConfig) -> "SpokenTranslation":
+    from sottovoce.engines.common.spoken_translation import SpokenTranslation
 
-    return WhisperTranslation(_load(model, device, engine_config))
+    return SpokenTranslation(_load(model, device, engine_config))
 
 
 def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveRecognizer:

@@ -28,7 +28,7 @@ LONGEST: Samples = 28 * RATE
 """A sentence is heard up to this length: Whisper's window has 30 s."""
 
 
-class WhisperTranslation:
+class SpokenTranslation:
     """The backend of translation into English by *translator*."""
 
     targets = frozenset({ENGLISH})
