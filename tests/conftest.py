@@ -67,6 +67,15 @@ def real_models() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_minilm() -> Path:
+    """The models folder with the real `minilm`; without it the test fails with the command to run."""
+    folder = Path(os.environ.get("SOTTOVOCE_TEST_MODELS") or ROOT / "data" / "models").absolute()
+    if "minilm" not in {model.name for model in ModelStore(folder).present()}:
+        pytest.fail(f"minilm is not in {folder}: run `make models`, or set SOTTOVOCE_TEST_MODELS")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def demo() -> Path:
     """The demo sample: two voices, several sentences."""
     return ROOT / "samples" / "demo.wav"
