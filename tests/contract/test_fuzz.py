@@ -38,7 +38,7 @@ EVERYTHING: dict[str, Any] = {
         "max_delay": 2,
     },
     "output_config": {"srt_overrides": {"max_line_length": 30, "max_lines": 1}},
-    "translation_config": {"target_languages": ["de"]}, "summarization_config": {"summary_type": "bullets"},
+    "translation_config": {"target_languages": ["en"]}, "summarization_config": {"summary_type": "bullets"},
     "sentiment_analysis_config": {}, "topic_detection_config": {"topics": ["music"]}, "auto_chapters_config": {},
     "tracking": {"title": "t", "reference": "r", "tags": ["a"], "details": {"any": [1, {"x": 2}]}},
 }  # fmt: skip

@@ -340,7 +340,9 @@ def test_the_results_say_something_of_the_words(jobs):
     assert events["audio_event_summary"]["overall"]["speech"]["count"] == len(jobs[SPEECH].words())
     assert events["audio_event_summary"]["overall"]["music"] == {"count": 0, "total_duration": 0.0}
     assert "applause: not detected here (detected: music)" in jobs["events"].log()
-    assert "no translation backend is configured" in jobs["translation"].log()
+    translated = jobs["translation"].json()["translations"]["en"]
+    assert {(each["speaker"], each["start_time"] < each["end_time"]) for each in translated} == {("UU", True)}
+    assert sum(len(each["content"].split()) for each in translated) == len(jobs[SPEECH].words())
 
 
 def test_nothing_went_wrong_inside(jobs):
