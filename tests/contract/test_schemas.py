@@ -596,3 +596,17 @@ def test_nothing_went_wrong_inside(server, client):
     assert [line for line in server.lines() if line["level"] in {"error", "critical"} or "error" in line] == []
     listed = client.get("/v2/jobs?limit=100").json()["jobs"]
     assert {job["status"] for job in listed} <= {STATUS[state] for state in TERMINAL} | {"running"}
+
+
+def test_lifecycle_is_told_on_request_only(client, done):
+    plain = client.get(f"/v2/jobs/{done}").json()["job"]
+    asked = client.get(f"/v2/jobs/{done}", params={"lifecycle": "true"}).json()["job"]
+    told = asked.pop("lifecycle")
+    assert asked == plain, "the contract's job object has no such member"
+    assert (told["state"], told["progress"]) == ("done", 1.0)
+    week = datetime.fromisoformat(told["delete_at"]) - datetime.fromisoformat(told["ended_at"])
+    assert week == timedelta(days=7)
+    listed = client.get("/v2/jobs", params={"lifecycle": "true"}).json()["jobs"]
+    assert told in [job["lifecycle"] for job in listed]
+    assert all("lifecycle" not in job for job in client.get("/v2/jobs").json()["jobs"])
+    assert client.get("/v2/jobs", params={"lifecycle": "perhaps"}).status_code == 422

@@ -38,7 +38,7 @@ from sottovoce.wire.formats.table import DEFAULT, FORMATS
 from sottovoce.wire.v2 import job_log
 from sottovoce.wire.v2 import query as v2_query
 from sottovoce.wire.v2 import usage as usage_wire
-from sottovoce.wire.v2.job import SUBMIT_STATUS, job_object
+from sottovoce.wire.v2.job import SUBMIT_STATUS, JobView, Lifecycle, job_object, lifecycle_object
 from sottovoce.wire.v2.unknown_members import parse_and_tell
 
 T = TypeVar("T")
@@ -151,7 +151,8 @@ class Batch:
                 include_removed=removed,
             )
         )
-        listed = self._results.listed(found, lambda job: orjson.dumps(job_object(self._results.shown_whole(job))))
+        lifecycle = _object_with_lifecycle if v2_query.boolean(query, "lifecycle") else _object
+        listed = self._results.listed(found, lambda job: orjson.dumps(lifecycle(job, self._results.shown_whole(job))))
         kind = responses.json_type(request)
         return await responses.jobs(request, listed, kind, streamed=not all(job.whole for job in found))
 
@@ -160,8 +161,9 @@ class Batch:
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.JOB_EXPIRED)
+        shown = _object_with_lifecycle if v2_query.boolean(request.query_params, "lifecycle") else _object
         job = await self._wait_for_end(request, job)
-        return responses.json(request, {"job": job_object(await self._results.shown(job))})
+        return responses.json(request, {"job": shown(job, await self._results.shown(job))})
 
     async def transcript(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/transcript`: the transcript in the requested format."""
@@ -303,6 +305,18 @@ class Batch:
 async def _client_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+# ── job objects ──
+
+
+def _object(_job: Job, view: JobView) -> dict[str, Any]:
+    return job_object(view)
+
+
+def _object_with_lifecycle(job: Job, view: JobView) -> dict[str, Any]:
+    known = Lifecycle(state=job.state, progress=job.progress, ended_at=job.finished_at, delete_at=job.delete_at)
+    return job_object(view) | {"lifecycle": lifecycle_object(known)}
 
 
 # ── parts and headers of a request ──

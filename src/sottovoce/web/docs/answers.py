@@ -32,6 +32,15 @@ class JobErrorEntry(Answer):
     timestamp: datetime
 
 
+class JobLifecycle(Answer):
+    """Where a job stands; with `lifecycle=true` only. An addition of this server."""
+
+    state: Literal["queued", "running", "done", "rejected", "deleted", "expired"]
+    progress: float = Field(description="From 0 to 1.")
+    ended_at: datetime | None = None
+    delete_at: datetime | None = Field(default=None, description="When the job will be deleted; known at its end.")
+
+
 class JobDetails(Answer):
     """A job. `config` is the submitted JobConfig."""
 
@@ -41,6 +50,7 @@ class JobDetails(Answer):
     duration: int = Field(description="Seconds of media; 0 until it is known.")
     errors: list[JobErrorEntry] | None = None
     id: str
+    lifecycle: JobLifecycle | None = None
     status: Literal["running", "done", "rejected", "deleted", "expired"]
     text_name: str | None = None
 

@@ -15,6 +15,11 @@ _WAIT = (
 )
 _APP = ("sm-app", "string", "Name of the calling application, for the usage reports; at most 100 characters.")
 _FORMAT = ("format", "string", f"One of {', '.join(FORMATS)}; the default is {DEFAULT}.")
+_LIFECYCLE = (
+    "lifecycle",
+    "boolean",
+    "Add the member `lifecycle`, an addition of this server: `state`, `progress`, and after the end `ended_at`, `delete_at`.",
+)
 _NOT_FOUND = (404, "The key has no such job: `Job not found`.")
 _NOT_ALIGNED = (404, "`Job not found`, `Job is not of type alignment`.")
 _FILE_GONE = (410, "The job was deleted or has expired: `File Expired`.")
@@ -78,6 +83,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ("created_before", "string", "RFC 3339; only jobs created before this instant, to the millisecond."),
             ("created_after", "string", "RFC 3339; only jobs created after this instant."),
             ("include_deleted", "boolean", "Include jobs that were deleted or have expired."),
+            _LIFECYCLE,
         ),
         errors=((422, "A query parameter is out of range or of the wrong type."),),
     ),
@@ -88,7 +94,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Get a job",
         description="The response is sent when the job has ended, at the latest after `wait` seconds.",
         returns="The job with its status and config.",
-        query=(_WAIT,),
+        query=(_WAIT, _LIFECYCLE),
         errors=(_NOT_FOUND, (410, "The job was deleted or has expired: `Job Expired`."), _WAIT_TYPE),
     ),
     Operation(

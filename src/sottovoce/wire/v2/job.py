@@ -38,6 +38,26 @@ class JobView:
     text_name: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """Where a job stands. *progress* from 0 to 1; instants in epoch ms, `None` while the job has not ended."""
+
+    state: State
+    progress: float
+    ended_at: int | None
+    delete_at: int | None
+
+
+def lifecycle_object(known: Lifecycle) -> dict[str, Any]:
+    """The member `lifecycle` of a job object, an addition of this service that a client must ask for (`?lifecycle=true`)."""
+    body: dict[str, Any] = {"state": str(known.state), "progress": round(min(max(known.progress, 0.0), 1.0), 3)}
+    if known.ended_at is not None:
+        body["ended_at"] = timestamps.milliseconds(known.ended_at)
+    if known.delete_at is not None:
+        body["delete_at"] = timestamps.milliseconds(known.delete_at)
+    return body
+
+
 def whole_seconds(duration_ms: int) -> int:
     """*duration_ms* in seconds, rounded half up, never negative (contract §4, inferred)."""
     return max(0, (duration_ms + 500) // 1000)
