@@ -45,11 +45,18 @@ OPEN = {
     "/openapi.json",
     "/v1/discovery/features",
     "/v1/regions",
+    "/",
+    "/portal/sign-in",
+    "/portal/jobs/{job_id}",  # a page without data
+    "/portal/static/{digest}/{path:path}",
+    "/docs/{name:path}",
     "/v1.0/status",
     "/v1/status",
 }
 """Addresses that want no key. Whatever is not named here wants one."""
-DOORS = {f"/account/{name}" for name in ("register", "verify", "login", "logout", "forgot", "reset")}
+DOORS = {"/portal/session"} | {
+    f"/account/{name}" for name in ("register", "verify", "login", "logout", "forgot", "reset")
+}
 """Addresses by which strangers come in: they want no key either."""
 REFUSED = {401, 403, 404}
 KEPT = [t.control, t.region]

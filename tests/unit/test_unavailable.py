@@ -49,7 +49,7 @@ def answer(path: str, error: Exception) -> httpx.Response:
         raise error
 
     wrapped = {
-        "/account": lambda: account._with_errors(handler, None),
+        "/account": lambda: account.with_checks(handler, None),
         "/v1/api_keys": lambda: management._with_errors(MANAGEMENT[0], handler),
     }.get(path, lambda: handler)()
     app = RequestMiddleware(Router([Route(path=path, handlers={"GET": wrapped})]), Metrics())

@@ -18,6 +18,8 @@ MAX_SECRET = 4096
 CALLER = "sottovoce.caller"
 """The member of the ASGI scope that holds the authenticated caller, for the log."""
 
+PORTAL_HEADER = "sottovoce-portal"
+"""Pages of the portal send it with each request that changes something: a page of another origin cannot (see `_portal`)."""
 IN_QUERY = ("jwt", "auth_token", "api_key")
 """Query parameters with a key, from browsers for realtime (`realtime.md` §1.2); the last two are unofficial (`clients.md` §13)."""
 EXPIRED_IS_FORBIDDEN = frozenset({("POST", "/v2/jobs")})
@@ -38,7 +40,9 @@ async def authenticate(
 
 async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in_query: bool = False) -> Caller:
     """The caller of *connection*, without a check of the product. Raises `Refused`, also when the workspace is served elsewhere."""
-    secret = _bearer(connection) or (_in_query(connection) if in_query else "")
+    secret = (
+        _bearer(connection) or (_in_query(connection) if in_query else "") or _portal(connection, api_key_cache.region)
+    )
     if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
     try:
@@ -51,11 +55,11 @@ async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in
     if caller is None:
         raise Refused(Kind.UNAUTHENTICATED, "this temporary key has expired" if expired else "this API key is unknown")
     connection.scope[CALLER] = caller
-    _check_region(caller, api_key_cache.region)
+    check_region(caller, api_key_cache.region)
     return caller
 
 
-def _check_region(caller: Caller, region: str | None) -> None:
+def check_region(caller: Caller, region: str | None) -> None:
     """Raise `Refused(FORBIDDEN)` when the caller's workspace is bound to other regions (contract §1, Inferred)."""
     if caller.regions is not None and region is not None and region not in caller.regions:
         raise Refused(
@@ -84,6 +88,23 @@ def _bearer(connection: HTTPConnection) -> str:
 
 def _in_query(connection: HTTPConnection) -> str:
     return next((secret for name in IN_QUERY if (secret := connection.query_params.get(name, ""))), "")
+
+
+def cookie(region: str | None) -> str:
+    """The name of the cookie with the temporary key of the portal in *region*: cookies do not distinguish ports."""
+    return f"sottovoce_portal_{region}"
+
+
+def _portal(connection: HTTPConnection, region: str | None) -> str:
+    """The temporary key in the portal's cookie, for the jobs API only.
+
+    Browsers attach a cookie to requests of other pages, too. Those pages cannot read an answer, since the CORS headers allow no
+    credentials for `*`; and they cannot add `PORTAL_HEADER`, which the CORS headers do not list, so they can change nothing.
+    """
+    if connection.scope["type"] != "http" or not connection.scope["path"].startswith("/v2/"):
+        return ""
+    reads = connection.scope["method"] in {"GET", "HEAD"}
+    return connection.cookies.get(cookie(region), "") if reads or PORTAL_HEADER in connection.headers else ""
 
 
 def audited(addresses: Iterable[Route], control: Database) -> list[Route]:

@@ -50,6 +50,12 @@ class PasswordChange(Body):
     new: Text = Field(repr=False)
 
 
+class PortalSignIn(Body):
+    """The body of `POST /portal/session`; without *api_key* the session of the account counts."""
+
+    api_key: Text | None = Field(default=None, repr=False)
+
+
 class NewToken(Body):
     """The body of `POST /account/tokens`."""
 

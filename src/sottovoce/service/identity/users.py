@@ -88,6 +88,12 @@ def get(connection: sa.Connection, user_id: int) -> User | None:
     return User(**row) if row else None
 
 
+def any_can_log_in(connection: sa.Connection) -> bool:
+    """True if a user has an address and a password."""
+    theirs = (t.users.c.email.is_not(None), t.users.c.password_hash.is_not(None), t.users.c.disabled_at.is_(None))
+    return connection.execute(sa.select(t.users.c.id).where(*theirs).limit(1)).first() is not None
+
+
 def by_email(connection: sa.Connection, email: str) -> User | None:
     """Return the user with *email*, an address as `normal` returns it; `None` if there is none."""
     row = connection.execute(_users().where(t.users.c.email == email)).mappings().first()

@@ -81,7 +81,7 @@ class Account:
         if secret := _secret(request):
             await self._accounts.log_out(secret)
         response = _no_content()
-        response.delete_cookie(COOKIE, secure=_is_secure(request), httponly=True, samesite="lax")
+        response.delete_cookie(COOKIE, secure=is_secure(request), httponly=True, samesite="lax")
         return response
 
     async def forgot(self, request: Request) -> Response:
@@ -190,7 +190,8 @@ def _client(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _is_secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
+    """True if the client used https."""
     return request.url.scheme == "https"
 
 
@@ -202,6 +203,11 @@ def _check_type(request: Request) -> None:
     """Raise `Refused(BAD_REQUEST)` for a body that a form could send, i.e. any type but JSON."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != responses.JSON:
         raise Refused(Kind.BAD_REQUEST, f"must be {responses.JSON}", at="Content-Type")
+
+
+def host_of(public_url: str | None) -> str | None:
+    """Host and port of the address of the server that its operator has set, in lower case."""
+    return urlsplit(public_url).netloc.lower() if public_url else None
 
 
 def _check_origin(request: Request, public_host: str | None) -> None:
@@ -234,7 +240,7 @@ def _logged_in(request: Request, login: Login) -> Response:
         COOKIE,
         login.session,
         max_age=sessions.SECONDS,
-        secure=_is_secure(request),
+        secure=is_secure(request),
         httponly=True,
         samesite="lax",
     )
@@ -247,7 +253,7 @@ def _entry(user: User, action: str, target: str, **details: str | int | bool) ->
     )
 
 
-def _with_errors(handler: Handler, public_host: str | None) -> Handler:
+def with_checks(handler: Handler, public_host: str | None) -> Handler:
     """*handler* behind the checks of origin and content type, with `Refused` turned into a JSON response."""
 
     @wraps(handler)
@@ -285,7 +291,7 @@ def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
 
     mails = runtime.plan.task_settings.send.smtp is not None
     account = Account(runtime.control, AccountService(runtime.control, policy, enqueue if mails else None))
-    host = urlsplit(policy.public_url).netloc.lower() if policy.public_url else None
+    host = host_of(policy.public_url)
     table: dict[str, dict[str, Handler]] = {
         "": {"GET": account.show},
         "/register": {"POST": account.register},
@@ -299,6 +305,6 @@ def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
         "/tokens/{apikey_id}": {"DELETE": account.delete_token},
     }
     return [
-        Route(path=f"/account{path}", handlers={method: _with_errors(each, host) for method, each in handlers.items()})
+        Route(path=f"/account{path}", handlers={method: with_checks(each, host) for method, each in handlers.items()})
         for path, handlers in table.items()
     ]

@@ -1,0 +1,62 @@
+"""The pages of the portal. They are shells without data: scripts in them ask the public API."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service import regions
+from sottovoce.service.identity import users
+from sottovoce.service.runtime import Runtime
+from sottovoce.web import auth
+from sottovoce.web.api import account
+from sottovoce.web.portal.assets import page
+from sottovoce.web.routing import Route
+
+SIGN_IN = "/portal/sign-in"
+
+
+class Pages:
+    """The pages over one runtime."""
+
+    def __init__(self, runtime: Runtime, here: regions.Region) -> None:
+        self._control = runtime.control
+        self._region = here
+
+    async def home(self, request: Request) -> Response:
+        """`GET /`: the jobs of a person who is signed in, else the way to the sign-in page."""
+        if not await self._signed_in(request):
+            return RedirectResponse(SIGN_IN, 303, headers={"cache-control": "no-store"})
+        return self._page("jobs.html")
+
+    async def sign_in(self, _request: Request) -> Response:
+        """`GET /portal/sign-in`: with an account, or with an API key."""
+        accounts = await self._control.read(users.any_can_log_in)
+        return self._page("sign-in.html", accounts=accounts)
+
+    async def job(self, request: Request) -> Response:
+        """`GET /portal/jobs/{job_id}`: the transcript of a job."""
+        job_id = request.path_params["job_id"]
+        if not (job_id.isascii() and job_id.isalnum()):
+            raise Refused(Kind.PAGE_NOT_FOUND)
+        if not await self._signed_in(request):
+            return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
+        return self._page("job.html", job_id=job_id)
+
+    async def _signed_in(self, request: Request) -> bool:
+        """False: the person must sign in. True: a cookie is there; the first request of the page tells if it is still valid."""
+        if auth.cookie(self._region.name) in request.cookies:
+            return True
+        return await account.session_user(request, self._control) is not None
+
+    def _page(self, template: str, **values: object) -> Response:
+        return page(template, region=self._region.name, region_label=self._region.label, **values)
+
+
+def routes(runtime: Runtime, here: regions.Region) -> list[Route]:
+    """The routes of the pages."""
+    pages = Pages(runtime, here)
+    return [
+        Route(path="/", handlers={"GET": pages.home}),
+        Route(path=SIGN_IN, handlers={"GET": pages.sign_in}),
+        Route(path="/portal/jobs/{job_id}", handlers={"GET": pages.job}),
+    ]

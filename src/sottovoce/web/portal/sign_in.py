@@ -1,0 +1,150 @@
+"""The portal's cookie: a temporary key that the browser sends, and that no script can read.
+
+A person signs in with an API key, or with an account (`web/api/account.py`). Either way the browser gets a temporary key for
+batch in a cookie, which `web/auth.py` accepts for the jobs API. So the portal uses the public API as any client does.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sottovoce.errors import Kind, Refused
+from sottovoce.service.identity import api_keys, audit_log
+from sottovoce.service.identity.api_key_cache import ControlAway
+from sottovoce.service.identity.api_keys import Caller, Product
+from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
+from sottovoce.service.identity.users import User
+from sottovoce.service.runtime import Runtime
+from sottovoce.service.storage.database import Connection
+from sottovoce.web import auth, request_body
+from sottovoce.web.api import account
+from sottovoce.web.routing import Route
+from sottovoce.wire import accounts as wire
+
+KEY_NAME = "portal"
+"""The name of the API key through which the portal of an account acts. Its secret is discarded at once."""
+OF_ACCOUNT = 3600
+"""Seconds for which the cookie of an account is valid; the page renews it while the account's session lasts."""
+OF_KEY = 86_400
+"""Seconds for which a person who gave an API key stays signed in."""
+
+
+class SignIn:
+    """The routes that set and remove the cookie, over one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._control = runtime.control
+        self._cache = runtime.api_key_cache
+        self._region = runtime.plan.folder.region
+        self._issuer = TokenIssuer(runtime.control, runtime.encryptor, self._region)
+
+    async def create(self, request: Request) -> Response:
+        """`POST /portal/session`: sign in with `api_key`, else with the account's session. Sets the cookie."""
+        wanted = wire.parsed(wire.PortalSignIn, await request_body.read_small(request, wire.MAX_BODY))
+        if wanted.api_key is None:
+            user = await account.session_user(request, self._control)
+            if user is None:
+                raise Refused(Kind.UNAUTHENTICATED, "sign in first")
+            return self._signed_in(request, await self._issue(await self._key_of(user), OF_ACCOUNT), OF_ACCOUNT)
+        secret = wanted.api_key.strip()
+        caller = await self._caller(secret)
+        if caller.product is Product.RT:
+            raise Refused(Kind.FORBIDDEN, "this temporary key is for realtime only; use a permanent key")
+        if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is
+            return self._signed_in(request, secret, OF_KEY)
+        return self._signed_in(request, await self._issue(caller, OF_KEY), OF_KEY)
+
+    async def delete(self, request: Request) -> Response:
+        """`DELETE /portal/session`: remove the cookie."""
+        response = Response(status_code=204, headers={"cache-control": "no-store"})
+        secure = account.is_secure(request)
+        response.delete_cookie(auth.cookie(self._region), secure=secure, httponly=True, samesite="lax")
+        return response
+
+    async def _caller(self, secret: str) -> Caller:
+        found = None
+        try:
+            if 0 < len(secret) <= auth.MAX_SECRET:
+                found = await self._cache.caller(secret)
+        except ControlAway as away:
+            raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
+        if found is None:
+            raise Refused(Kind.UNAUTHENTICATED, "this API key is unknown or has expired")
+        auth.check_region(found, self._region)
+        return found
+
+    async def _issue(self, caller: Caller, ttl: int) -> str:
+        grant = TokenRequest(
+            key_id=caller.key_id,
+            project_id=caller.project_id,
+            product=Product.BATCH,
+            ttl=ttl,
+            client_ref=caller.client_ref,
+        )
+        token, claims = await self._issuer.make(grant)
+        audit_log.tell(
+            audit_log.Entry(
+                actor=caller.actor,
+                action="temporary key made",
+                target=claims.id,
+                workspace_id=caller.workspace_id,
+                details={"type": str(Product.BATCH), "ttl": ttl, "project": caller.project_id},
+            )
+        )
+        return token
+
+    async def _key_of(self, user: User) -> Caller:
+        """The caller of the portal's key of *user* in the default project; the key is made at the first sign-in."""
+
+        def find(connection: Connection) -> Caller | None:
+            project = api_keys.default_project(connection, user.workspace_id)
+            mine = api_keys.list_keys(connection, project_id=project, user_id=user.id, working=True)
+            found = next((key for key in mine if key.name == KEY_NAME), None)
+            return api_keys.holder(connection, found.id, project) if found else None
+
+        def create(connection: Connection) -> tuple[Caller | None, audit_log.Entry]:
+            project = api_keys.default_project(connection, user.workspace_id)
+            secret = api_keys.new_secret()
+            made = api_keys.create_key(connection, project_id=project, user_id=user.id, name=KEY_NAME, secret=secret)
+            entry = audit_log.Entry(
+                actor=user.actor,
+                action="key created",
+                target=made.id,
+                workspace_id=user.workspace_id,
+                details={"project": project},
+            )
+            audit_log.record(connection, entry)
+            return api_keys.holder(connection, made.id, project), entry
+
+        caller = await self._control.read(find)
+        if caller is None:
+            caller, entry = await self._control.write(create)
+            audit_log.tell(entry)
+        if caller is None:
+            raise Refused(Kind.FORBIDDEN, "this account cannot use the default project")
+        auth.check_region(caller, self._region)
+        return caller
+
+    def _signed_in(self, request: Request, token: str, seconds: int) -> Response:
+        response = Response(status_code=204, headers={"cache-control": "no-store"})
+        response.set_cookie(
+            auth.cookie(self._region),
+            token,
+            max_age=seconds,
+            secure=account.is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+
+def routes(runtime: Runtime, public_url: str | None) -> list[Route]:
+    """The route of the cookie."""
+    sign_in = SignIn(runtime)
+    host = account.host_of(public_url)
+    handlers = {"POST": sign_in.create, "DELETE": sign_in.delete}
+    return [
+        Route(
+            path="/portal/session",
+            handlers={method: account.with_checks(each, host) for method, each in handlers.items()},
+        )
+    ]

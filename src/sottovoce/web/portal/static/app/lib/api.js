@@ -1,0 +1,57 @@
+// Requests to the public API. The browser adds the cookie with the temporary key; the header shows that this page sent the request.
+
+export const PORTAL = {"sottovoce-portal": "1"};
+
+/** An error that the API answered: `message` is a sentence for people. */
+export class ApiError extends Error {
+  constructor(status, body) {
+    const text = [body.error, body.detail].filter(Boolean).join(": ");
+    super(text || `The server answered with status ${status}.`);
+    this.status = status;
+  }
+}
+
+let renewing = null;
+
+/** Get a new temporary key while the session of an account lasts. Resolves to false where there is no session. */
+export function renew() {
+  renewing ??= fetch("/portal/session", {method: "POST", headers: {"content-type": "application/json"}, body: "{}"})
+    .then((answer) => answer.ok, () => false)
+    .finally(() => { renewing = null; });
+  return renewing;
+}
+
+export function toSignIn() {
+  location.assign(`/portal/sign-in?to=${encodeURIComponent(location.pathname)}`);
+}
+
+/** The successful answer to a request; throws `ApiError`, or a `TypeError` where the server cannot be reached. */
+export async function ask(path, options = {}) {
+  const send = () => fetch(path, {...options, headers: {...PORTAL, ...options.headers}});
+  let answer = await send();
+  if (answer.status === 401 && await renew()) answer = await send();
+  if (answer.status === 401) toSignIn();
+  if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
+  return answer;
+}
+
+export async function json(path, options) {
+  return (await ask(path, options)).json();
+}
+
+/** A sentence for people about any error of `ask`. */
+export function words(error) {
+  return error instanceof ApiError ? error.message : "The server cannot be reached. Try again.";
+}
+
+const features = {};
+
+/** What this region transcribes: names of languages by code, and whether it can identify the language. */
+export async function languages() {
+  features.found ??= json("/v1/discovery/features");
+  const {metadata, batch} = await features.found;
+  const info = metadata.language_pack_info;
+  const codes = batch?.transcription[0].languages ?? [];
+  const named = codes.map((code) => [code, info[code]?.language_description ?? code]);
+  return {names: new Map(named.sort((a, b) => a[1].localeCompare(b[1]))), identifies: (batch?.languageid ?? []).length > 0};
+}

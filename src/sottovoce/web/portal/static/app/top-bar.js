@@ -1,0 +1,51 @@
+// The end of the navigation: the region, and the way out.
+
+import {LitElement, html} from "lit";
+import {json, renew} from "./lib/api.js";
+
+const RENEW_MS = 30 * 60_000;
+
+class TopBar extends LitElement {
+  static properties = {region: {}, label: {}, regions: {state: true}};
+
+  constructor() {
+    super();
+    this.regions = [];
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  async connectedCallback() {
+    super.connectedCallback();
+    setInterval(renew, RENEW_MS);  // links to media and downloads carry the cookie, and cannot renew it
+    const {regions} = await json("/v1/regions").catch(() => ({regions: []}));
+    this.regions = regions.filter((each) => each.here || (each.url && each.modes?.includes("batch")));
+  }
+
+  choose(event) {
+    const chosen = this.regions.find((each) => each.name === event.target.value);
+    if (chosen && !chosen.here) location.assign(new URL("/", chosen.url).href);
+  }
+
+  async logOut() {
+    const options = {headers: {"content-type": "application/json"}};
+    await fetch("/account/logout", {...options, method: "POST", body: "{}"}).catch(() => null);
+    await fetch("/portal/session", {...options, method: "DELETE"}).catch(() => null);
+    location.assign("/portal/sign-in");
+  }
+
+  render() {
+    const shown = this.regions.length ? this.regions : [{name: this.region, label: this.label, here: true}];
+    return html`
+      <label class="region">Region
+        <select @change=${this.choose}>
+          ${shown.map((each) => html`<option value=${each.name} ?selected=${each.here}>${each.label}${each.place ? ` (${each.place})` : ""}</option>`)}
+        </select>
+      </label>
+      <button type="button" @click=${this.logOut}>Log out</button>`;
+  }
+}
+
+customElements.define("top-bar", TopBar);
