@@ -10,16 +10,15 @@ from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from sottovoce import __version__
-from sottovoce.web.docs import job_options, schemas
+from sottovoce.web.docs import guides, job_options, schemas
 from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
+from sottovoce.web.portal.assets import page
 from sottovoce.web.routing import Handler, Route
-
-MARKDOWN = "text/markdown; charset=utf-8"
 
 ALL_OPERATIONS = (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY, *OPENAI)
 """Every operation, in the order of the reference."""
@@ -88,33 +87,20 @@ def _section(operation: Operation) -> list[str]:
     return lines
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Sottovoce: API reference</title><style>
-body{{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1d2330;background:#fff}}
-table{{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}}
-td,th{{border:1px solid #c9d0dc;padding:.3rem .6rem;text-align:left}}
-code{{background:#eef1f6;padding:.1em .3em;border-radius:3px}}h2{{margin-top:2.5rem}}
-@media(prefers-color-scheme:dark){{body{{background:#14171d;color:#e3e7ee}}code{{background:#252b36}}td,th{{border-color:#3a4252}}}}
-</style><body>{body}</body></html>"""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pages:
-    """The reference in three forms, as bytes."""
+    """The reference in three forms. *html*: without the frame of the page."""
 
     markdown: bytes
-    html: bytes
+    html: str
     document: bytes
 
 
 @cache
 def _made() -> _Pages:
     """The reference, made once in a process: it takes longer than the rest of a start, and few processes are asked for it."""
-    from markdown_it import MarkdownIt
-
     text = markdown()
-    html = _PAGE.format(body=MarkdownIt().enable("table").render(text))
-    return _Pages(markdown=text.encode(), html=html.encode(), document=orjson.dumps(openapi()))
+    return _Pages(markdown=text.encode(), html=guides.html(text), document=orjson.dumps(openapi()))
 
 
 async def _pages() -> _Pages:
@@ -122,18 +108,20 @@ async def _pages() -> _Pages:
 
 
 def routes() -> list[Route]:
-    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`."""
+    """`/docs` as HTML or Markdown, `/docs.md`, `/llms.txt`, `/openapi.json`, and the pages of docs/."""
 
     async def docs(request: Request) -> Response:
         if "text/markdown" in request.headers.get("accept", ""):
             return await docs_markdown(request)
-        return HTMLResponse((await _pages()).html, headers={"vary": "accept"})
+        response = page("doc.html", title="API reference", body=(await _pages()).html)
+        response.headers["vary"] = "accept"
+        return response
 
     async def docs_markdown(_request: Request) -> Response:
-        return Response((await _pages()).markdown, headers={"content-type": MARKDOWN, "vary": "accept"})
+        return Response((await _pages()).markdown, headers={"content-type": guides.MARKDOWN, "vary": "accept"})
 
     async def llms(_request: Request) -> Response:
-        return Response(_LLMS.encode(), headers={"content-type": "text/plain; charset=utf-8"})
+        return Response((_LLMS + guides.index()).encode(), headers={"content-type": "text/plain; charset=utf-8"})
 
     async def openapi_json(_request: Request) -> Response:
         return Response((await _pages()).document, media_type="application/json")
@@ -144,7 +132,8 @@ def routes() -> list[Route]:
         "/llms.txt": llms,
         "/openapi.json": openapi_json,
     }
-    return [Route(path=path, handlers={"GET": handler}) for path, handler in handlers.items()]
+    found = [Route(path=path, handlers={"GET": handler}) for path, handler in handlers.items()]
+    return found + guides.routes()
 
 
 _LLMS = """# Sottovoce

@@ -1,0 +1,321 @@
+"""The portal's pages, files and cookie, and the pages of docs/, on a server in this process."""
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sottovoce import bootstrap
+from sottovoce.service.identity import api_keys, users
+from sottovoce.service.runtime import Runtime
+from sottovoce.settings import load
+from sottovoce.web import app, auth
+from sottovoce.web.docs import guides
+from sottovoce.web.portal import assets
+from sottovoce.web.portal.sign_in import KEY_NAME
+from tests import databases
+
+pytestmark = pytest.mark.system
+
+KEY = "the-first-key"
+OWNER = {"email": "ada@example.org", "password": "correct horse battery"}
+COOKIE = auth.cookie("eu1")
+PAGES = ("/portal/sign-in", "/docs", "/docs/README", "/docs/decisions/0001-ids-and-time")
+CHEAP_HASHES = {"password_memory_kib": 32, "unsafe_password_hashes": True}
+
+
+class Visitor:
+    """A browser without scripts: it keeps cookies."""
+
+    def __init__(self, application: Any, runner: asyncio.Runner) -> None:
+        self._app = application
+        self._runner = runner
+        self.cookies = httpx.Cookies()
+
+    def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test", cookies=self.cookies) as client:
+                answer = await client.request(method, path, **options)
+                self.cookies = client.cookies
+                return answer
+
+        return self._runner.run(ask())
+
+    def sign_in(self, key: str = KEY) -> httpx.Response:
+        return self("POST", "/portal/session", json={"api_key": key})
+
+
+class House:
+    """A server in this process."""
+
+    def __init__(self, folder: Path, runner: asyncio.Runner) -> None:
+        made = load(data_dir=folder, roles=("api",), api_key=KEY, registration="open", **CHEAP_HASHES)
+        databases.make_embedded(folder)
+        self.runtime = Runtime(replace(bootstrap.plan(made), inspectors=0))
+        self.runtime.start()
+        self.routes = app.routes(made, self.runtime)
+        self._app = app.create_app(made, self.runtime)
+        self._runner = runner
+
+    def visitor(self) -> Visitor:
+        return Visitor(self._app, self._runner)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with asyncio.Runner() as runner:
+        found = House(tmp_path_factory.mktemp("portal"), runner)
+        yield found
+        found.runtime.close()
+
+
+@pytest.fixture
+def visitor(house: House) -> Visitor:
+    return house.visitor()
+
+
+class Parts(HTMLParser):
+    """What a page loads and links to, its inline scripts, and its attributes that hold script or style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.inline: list[str] = []
+        self.forbidden: list[str] = []
+        self.ids: set[str] = set()
+        self._script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.addresses += [value for name in ("src", "href") if (value := named.get(name))]
+        self.forbidden += [name for name in named if name.startswith("on") or name == "style"] + [tag] * (
+            tag == "style"
+        )
+        self.ids |= {value for name, value in attrs if name == "id" and value}
+        self._script = tag == "script" and "src" not in named
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = self._script and tag != "script"
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.inline.append(data)
+
+
+# ── pages ──
+
+
+def pages(visitor: Visitor) -> list[httpx.Response]:
+    visitor.sign_in()
+    return [visitor("GET", path) for path in ("/", "/portal/jobs/0123456789", *PAGES)]
+
+
+def test_every_page_has_the_strict_policy(visitor: Visitor) -> None:
+    for answer in pages(visitor):
+        assert answer.status_code == 200, answer.url
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'self'"
+        assert (policy["object-src"], policy["base-uri"], policy["frame-ancestors"]) == ("'none'",) * 3
+        assert policy["require-trusted-types-for"] == "'script'"
+        assert not re.search(r"unsafe|\*|http|data:", answer.headers["content-security-policy"])
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_page_loads_only_files_of_this_server_and_no_inline_script_but_the_import_map(visitor: Visitor) -> None:
+    for answer in pages(visitor):
+        parts = Parts(answer.text)
+        assert parts.forbidden == [], answer.url
+        for script in parts.inline:
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
+        own = [address for address in parts.addresses if address.startswith("/portal/static/")]
+        assert own
+        for address in own:
+            assert visitor("GET", address).status_code == 200, address
+
+
+def test_without_a_cookie_the_page_leads_to_the_sign_in(visitor: Visitor) -> None:
+    assert visitor("GET", "/").headers["location"] == "/portal/sign-in"
+    assert visitor("GET", "/portal/jobs/0123456789").headers["location"] == "/portal/sign-in?to=/portal/jobs/0123456789"
+    assert visitor("GET", "/portal/jobs/a.b").status_code == 404
+
+
+def test_the_first_visit_is_explained_and_accounts_come_first_where_there_are_some(
+    house: House, visitor: Visitor
+) -> None:
+    text = visitor("GET", "/portal/sign-in").text
+    assert "make run" in text
+    assert "sottovoce users add" in text
+    with house.runtime.control.reading() as connection:
+        some = users.any_can_log_in(connection)
+    assert (text.index('id="account"') < text.index('id="key"')) == some
+
+
+# ── static files ──
+
+
+def test_files_are_kept_by_browsers_only_under_their_digest(visitor: Visitor) -> None:
+    found = assets.assets()
+    answer = visitor("GET", found.url("app/top-bar.js"))
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    other = visitor("GET", "/portal/static/0123456789abcdef/app/top-bar.js")
+    assert other.content == answer.content
+    assert other.headers["cache-control"] == "no-cache"
+    for path in ("app/nothing.js", "../assets.py", "%2e%2e/assets.py", "vendor/vendor.lock"):
+        assert visitor("GET", f"/portal/static/{found.digest}/{path}").status_code == 404
+
+
+def test_vendored_files_are_those_of_the_lock() -> None:
+    vendor = assets.STATIC / "vendor"
+    lines = [line.split() for line in (vendor / "vendor.lock").read_text().splitlines() if not line.startswith("#")]
+    locked = {path: digest for digest, path, _, _ in lines}
+    there = {path.relative_to(vendor).as_posix(): path for path in vendor.rglob("*") if path.is_file()}
+    del there["vendor.lock"]
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()} == locked
+    assert any(name.endswith("LICENSE") for name in there)
+
+
+def test_own_modules_set_text_only_and_ask_this_server_only() -> None:
+    for path in (assets.STATIC / "app").rglob("*.js"):
+        text = path.read_text()
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|unsafeHTML|\beval\b|new Function", text
+        ), path
+        for address in re.findall(r"""["'`](?:https?:)?//[^"'`]*""", text):
+            assert "example.org" in address, (path, address)
+
+
+def test_the_scripts_of_a_page_stay_small() -> None:
+    import gzip
+
+    files = assets.assets().files
+    lit = [name for name in files if name.startswith("vendor/lit/")]
+
+    def size(*names: str) -> int:
+        return sum(len(gzip.compress(files[name], mtime=0)) for name in (*lit, *names))
+
+    common = ("app/top-bar.js", "app/lib/api.js", "app/lib/format.js")
+    jobs = size(*common, "app/upload-form.js", "app/job-table.js")
+    job = size(*common, "app/job-page.js", "app/transcript-view.js", "app/analysis.js", "app/lib/transcript.js")
+    assert jobs <= 17 * 1024
+    assert job <= 60 * 1024
+
+
+# ── the cookie ──
+
+
+def test_a_key_opens_the_jobs_api_by_a_cookie_that_scripts_cannot_read(visitor: Visitor) -> None:
+    answer = visitor.sign_in()
+    assert answer.status_code == 204
+    (set_cookie,) = answer.headers.get_list("set-cookie")
+    assert set_cookie.startswith(f"{COOKIE}=")
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in set_cookie.split(";")}
+    assert KEY not in set_cookie
+    assert visitor("GET", "/v2/jobs").json() == {"jobs": []}
+    assert visitor("DELETE", "/portal/session").status_code == 204
+    assert visitor("GET", "/v2/jobs").status_code == 401
+
+
+@pytest.mark.parametrize("key", ["", "unknown", "x" * 900, "ключ"])
+def test_a_wrong_key_gets_no_cookie(visitor: Visitor, key: str) -> None:
+    answer = visitor.sign_in(key)
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_cookie_changes_nothing_without_the_header_of_the_page(visitor: Visitor) -> None:
+    visitor.sign_in()
+    unknown = "/v2/jobs/0123456789"
+    assert visitor("DELETE", unknown).status_code == 401
+    assert visitor("POST", "/v2/jobs", files={"config": (None, "{}")}).status_code == 401
+    assert visitor("DELETE", unknown, headers={auth.PORTAL_HEADER: "1"}).status_code == 404
+    preflight = visitor("OPTIONS", unknown, headers={"origin": "https://example.org"})
+    assert auth.PORTAL_HEADER not in preflight.headers["access-control-allow-headers"].lower(), (
+        "other pages could send it"
+    )
+
+
+def test_the_cookie_opens_nothing_but_the_jobs_api(visitor: Visitor) -> None:
+    visitor.sign_in()
+    headers = {auth.PORTAL_HEADER: "1"}
+    assert visitor("GET", "/v1/api-keys", headers=headers).status_code == 403
+    assert visitor("POST", "/v1/api-keys", json={"name": "x", "ttl": 60}, headers=headers).status_code == 403
+    assert visitor("GET", "/v1/models", headers=headers).status_code in {401, 404}
+    assert visitor("GET", "/account", headers=headers).status_code == 401
+
+
+def test_a_page_of_another_origin_cannot_sign_in_or_out(visitor: Visitor) -> None:
+    elsewhere = {"origin": "https://evil.example.org"}
+    assert visitor("POST", "/portal/session", json={"api_key": KEY}, headers=elsewhere).status_code == 403
+    assert visitor("DELETE", "/portal/session", headers=elsewhere).status_code == 403
+    form = visitor("POST", "/portal/session", content="{}", headers={"content-type": "text/plain"})
+    assert form.status_code == 400
+
+
+def test_a_key_with_a_client_ref_sees_only_its_own_jobs(house: House, visitor: Visitor) -> None:
+    with house.runtime.control.writing() as connection:
+        api_keys.create_key(connection, project_id=1, name="shop", secret="the-key-of-a-shop", client_ref="shop 1")
+    visitor.sign_in("the-key-of-a-shop")
+    caller = house.visitor()  # an answer that only a key without client_ref gets
+    caller.sign_in()
+    assert caller("GET", "/v2/usage").status_code == 200
+    assert visitor("GET", "/v2/usage").status_code == 403
+
+
+def test_an_account_acts_through_a_key_that_it_can_revoke(house: House) -> None:
+    visitor = house.visitor()
+    assert visitor("POST", "/portal/session", json={}).status_code == 401
+    assert visitor("POST", "/account/register", json=OWNER).status_code == 202
+    assert visitor("POST", "/account/login", json=OWNER).status_code == 200
+    for _ in range(2):  # the second time renews the cookie
+        assert visitor("POST", "/portal/session", json={}).status_code == 204
+    assert visitor("GET", "/v2/jobs").json() == {"jobs": []}
+    (key,) = visitor("GET", "/account/tokens").json()
+    assert key["name"] == KEY_NAME
+    assert visitor("DELETE", f"/account/tokens/{key['apikey_id']}").status_code == 204
+    house.runtime.api_key_cache._callers._answers.clear()  # it checks again after two seconds
+    assert visitor("GET", "/v2/jobs").status_code == 401
+
+
+# ── the docs ──
+
+
+def test_every_page_of_the_docs_is_served_in_both_forms_and_listed(visitor: Visitor) -> None:
+    root = Path(__file__).parents[2] / "docs"
+    names = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.md"))
+    assert len(names) > 30
+    listed = visitor("GET", "/llms.txt").text
+    for name in names:
+        text = (root / f"{name}.md").read_text()
+        markdown = visitor("GET", f"/docs/{name}.md")
+        assert markdown.text == visitor("GET", f"/docs/{name}", headers={"accept": "text/markdown"}).text == text
+        assert markdown.headers["content-type"].startswith("text/markdown")
+        assert re.search(rf"^- \[[^\]]+\]\(/docs/{name}\.md\): \S", listed, re.MULTILINE), name
+    assert visitor("GET", "/docs/nothing").status_code == 404
+    assert visitor("GET", "/docs/../pyproject").status_code == 404
+
+
+def test_links_between_pages_lead_to_pages_and_to_headings(visitor: Visitor) -> None:
+    rendered = {name: Parts(guides.html(each.text, name)) for name, each in guides.guides().items()}
+    seen = 0
+    for name, parts in rendered.items():
+        for address in parts.addresses:
+            path, _, anchor = address.partition("#")
+            if "://" in address:
+                continue
+            target = name if not path else path.removeprefix("/docs/")
+            assert target in rendered, (name, address)
+            assert not anchor or anchor in rendered[target].ids, (name, address)
+            seen += 1
+    assert seen > 100
