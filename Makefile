@@ -7,7 +7,7 @@ MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
 
-.PHONY: setup models run test test-parts test-models test-clients check format chaos kills bench eval clean
+.PHONY: setup setup-browser models run test test-parts test-models test-clients check format chaos kills bench eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
@@ -48,6 +48,12 @@ AGENTS := $(basename $(notdir $(wildcard constraints/agents/*.txt)))
 	rm -rf .venv-agents
 	for name in $(AGENTS); do $(PIP) install --require-hashes --no-deps --no-compile --target .venv-agents/$$name -r constraints/agents/$$name.txt || exit 1; done
 	touch $@
+
+# The tests of the portal need a real browser; without one they fail and name this command.
+setup-browser:  ## Chromium for the tests of the portal: installed with apt-get where this runs as root
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then exit 0; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "Chromium is missing, and only root can install it: sudo apt-get install chromium" >&2; exit 1; fi
 
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)

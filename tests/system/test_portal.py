@@ -1,0 +1,420 @@
+"""The portal in a real browser, over a real server."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
+
+from tests import browser as browsers
+from tests.browser import Visit, until_true, visiting
+from tests.servers import ROOT, Server, tls
+
+pytestmark = pytest.mark.system
+
+DEMO = ROOT / "samples" / "demo.wav"
+OWNER = {"email": "ada@example.org", "password": "correct horse battery"}
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+AXE = ROOT / ".venv-clients" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("portal"), SOTTOVOCE_REGISTRATION="open") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsers.launched() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def done(server: Server) -> str:
+    """A job that is done."""
+    job = server.submit(DEMO)
+    assert server.wait(job)["status"] == "done"
+    return job
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    with visiting(browser, server.url) as found:
+        yield found
+
+
+@pytest.fixture
+def inside(visit: Visit, server: Server) -> Visit:
+    """A visitor who has signed in with the API key."""
+    visit.page.goto("/")
+    sign_in(visit.page, server.key)
+    return visit
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.locator("#api-key").fill(key)
+    page.locator("#key button").click()
+    expect(page.get_by_role("heading", name="Transcribe", exact=True)).to_be_visible()
+    expect(page.get_by_label("Language")).to_be_visible()
+
+
+def replace_transcript(page: Page, change: Any) -> None:
+    """Let the page receive what *change* makes of each JSON transcript."""
+
+    def answer(route: Route) -> None:
+        found = route.fetch()
+        route.fulfill(response=found, body=json.dumps(change(found.json())))
+
+    page.route(re.compile(r"/transcript\?format=json-v2"), answer)
+
+
+def heard(page: Page) -> list[str]:
+    """The words that are marked as the ones being heard."""
+    words: list[str] = page.evaluate("[...(CSS.highlights.get('now') ?? [])].map(String)")
+    return words
+
+
+def click_word(page: Page, number: int) -> float:
+    """Click on the word *number*, and return its start in seconds."""
+    at = page.evaluate(
+        """number => {
+          const view = document.querySelector("transcript-view"), range = view.word(number);
+          range.startContainer.parentElement.scrollIntoView({block: "center"});
+          const box = range.getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2, view.words.start[number]];
+        }""",
+        number,
+    )
+    page.mouse.click(at[0], at[1])
+    return float(at[2])
+
+
+def test_a_walk_from_the_sign_in_to_the_downloads(visit: Visit, server: Server, tmp_path: Path) -> None:
+    page = visit.page
+    page.goto("/")
+    assert page.url == f"{server.url}/portal/sign-in"
+    expect(page.get_by_text("make run")).to_be_visible()
+    sign_in(page, server.key)
+
+    page.get_by_label("Drop audio or video files here").set_input_files(DEMO)
+    row = page.get_by_role("row").filter(has_text="demo.wav").first
+    expect(row.locator(".state")).to_have_text("Done", timeout=browsers.PATIENCE_MS)
+    expect(row).to_contain_text("in 7 days")
+    page.get_by_role("link", name="demo.wav").first.click()
+
+    expect(page.locator("transcript-view p").first).to_contain_text("the", ignore_case=True)
+    until_true(page, "document.querySelector('audio').readyState > 0")
+    assert page.evaluate("document.querySelector('audio').duration") == pytest.approx(15.9, abs=0.1)
+    start = click_word(page, 5)
+    until_true(page, f"document.querySelector('audio').currentTime >= {start - 0.05}")
+    until_true(page, "CSS.highlights.get('now')?.size === 1")
+
+    for name, ending in (("JSON", "json"), ("Text", "txt"), ("SRT subtitles", "srt"), ("WebVTT subtitles", "vtt")):
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name=name, exact=True).click()
+        assert waiting.value.suggested_filename == f"demo.wav.{ending}"
+        waiting.value.save_as(tmp_path / f"demo.{ending}")
+    assert "00:00:" in (tmp_path / "demo.srt").read_text()
+    assert (tmp_path / "demo.vtt").read_text().startswith("WEBVTT")
+    assert json.loads((tmp_path / "demo.json").read_text())["job"]["data_name"] == "demo.wav"
+
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/portal/sign-in")
+    page.goto("/")
+    assert page.url == f"{server.url}/portal/sign-in"
+    visit.check()
+
+
+def test_an_account_signs_in_and_sees_its_own_jobs(visit: Visit, server: Server, done: str) -> None:
+    answer = httpx.post(f"{server.url}/account/register", json=OWNER, verify=tls())
+    assert answer.status_code == 202, answer.text
+    page = visit.page
+    page.goto("/")
+    page.get_by_label("E-mail address").fill(OWNER["email"])
+    page.get_by_label("Password").fill("wrong")
+    page.locator("#account button").click()
+    expect(page.locator("#account output")).to_have_text("wrong e-mail address or password")
+    visit.complaints.clear()  # the refused attempt
+    page.get_by_label("Password").fill(OWNER["password"])
+    page.locator("#account button").click()
+    expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+    visit.check()
+    visit.context.clear_cookies(
+        name="sottovoce_portal_eu1"
+    )  # as after an hour: the session of the account gets a new one
+    page.reload()
+    expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+
+
+def test_an_unknown_key_is_told(visit: Visit) -> None:
+    visit.page.goto("/")
+    visit.page.locator("#api-key").fill("no-such-key")
+    visit.page.locator("#key button").click()
+    expect(visit.page.locator("#key output")).to_have_text("this API key is unknown or has expired")
+
+
+def test_a_link_of_another_site_is_not_followed_after_the_sign_in(visit: Visit, server: Server) -> None:
+    visit.page.goto("/portal/sign-in?to=https://example.org/elsewhere")
+    sign_in(visit.page, server.key)
+    assert visit.page.url == f"{server.url}/"
+    visit.check()
+
+
+def test_hostile_names_stay_text(inside: Visit) -> None:
+    page = inside.page
+    name = "<img src=x onerror=alert(1)>.wav"
+    page.get_by_label("Drop audio").set_input_files(
+        {"name": name, "mimeType": "audio/wav", "buffer": DEMO.read_bytes()}
+    )
+    row = page.get_by_role("row").filter(has_text=name)
+    expect(row.locator(".state")).to_have_text("Done", timeout=browsers.PATIENCE_MS)
+    page.get_by_label("Search").fill("onerror")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    assert page.locator("img").count() == 0
+    inside.check()
+
+
+def _hostile(transcript: dict[str, Any]) -> dict[str, Any]:
+    for item in transcript["results"]:
+        item["alternatives"][0] |= {"content": HOSTILE, "speaker": HOSTILE}
+    part = {"start_time": 1.5, "end_time": 2, "text": HOSTILE}
+    return transcript | {
+        "summary": {"content": HOSTILE},
+        "chapters": [{**part, "title": HOSTILE, "summary": HOSTILE}],
+        "topics": {"segments": [{**part, "topics": [{"topic": HOSTILE}]}], "summary": {"overall": {HOSTILE: 1}}},
+        "sentiment_analysis": {
+            "sentiment_analysis": {
+                "segments": [{**part, "sentiment": HOSTILE}],
+                "summary": {"overall": {"positive_count": 3}},
+            }
+        },
+    }
+
+
+def test_hostile_transcripts_stay_text_in_every_tab(inside: Visit, done: str) -> None:
+    page = inside.page
+    replace_transcript(page, _hostile)
+    page.goto(f"/portal/jobs/{done}")
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_text(["Transcript", "Summary", "Chapters", "Topics", "Sentiment"])
+    tabs.first.focus()
+    for name in ("Summary", "Chapters", "Topics", "Sentiment"):
+        page.keyboard.press("ArrowRight")
+        panel = page.get_by_role("tabpanel", name=name)
+        expect(panel).to_contain_text(HOSTILE)
+    expect(panel).to_contain_text("positive 3")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tabpanel", name="Transcript")).to_contain_text(HOSTILE)
+    assert page.locator("main img, main script").count() == 0
+    inside.check()
+
+
+def test_search_uncertain_words_and_keys(inside: Visit, done: str) -> None:
+    page = inside.page
+
+    def unsure(transcript: dict[str, Any]) -> dict[str, Any]:
+        for number, item in enumerate(transcript["results"]):
+            item["alternatives"][0]["confidence"] = (0.2, 0.6, 1.0)[min(number, 2)]
+        return transcript
+
+    replace_transcript(page, unsure)
+    page.goto(f"/portal/jobs/{done}")
+    field = page.get_by_label("Search in the transcript")
+    field.fill("THE")
+    many = page.evaluate("CSS.highlights.get('found').size")
+    assert many > 1
+    expect(page.locator(".hits")).to_have_text(f"1 of {many}")
+    field.press("Enter")
+    expect(page.locator(".hits")).to_have_text(f"2 of {many}")
+    field.press("Shift+Enter")
+    field.press("Shift+Enter")
+    expect(page.locator(".hits")).to_have_text(f"{many} of {many}")
+    field.fill("no such words")
+    expect(page.locator(".hits")).to_have_text("not found")
+    sizes = "['doubtful', 'unsure'].map((name) => CSS.highlights.get(name)?.size ?? 0)"
+    assert page.evaluate(sizes) == [1, 1]
+    page.get_by_label("Mark uncertain words").uncheck()
+    assert page.evaluate(sizes) == [0, 0]
+    until_true(page, "document.querySelector('audio').readyState > 0")
+    page.keyboard.press("F2")
+    until_true(page, "document.querySelector('audio').currentTime === 3")
+    page.keyboard.press("F4")
+    assert page.evaluate("document.querySelector('audio').playbackRate") == 1.25
+    page.keyboard.press("Control+Space")
+    until_true(page, "!document.querySelector('audio').paused")
+    page.keyboard.press("Escape")
+    until_true(page, "document.querySelector('audio').paused")
+    inside.check()
+
+
+def _long(transcript: dict[str, Any]) -> dict[str, Any]:
+    """Thirty thousand words of three speakers, with a sentence mark after each tenth."""
+    results: list[dict[str, Any]] = []
+    for number in range(30_000):
+        at = {"start_time": number * 0.3, "end_time": number * 0.3 + 0.2}
+        speaker = f"S{number // 1000 % 3 + 1}"
+        results.append(
+            {**at, "type": "word", "alternatives": [{"content": f"word{number}", "confidence": 1, "speaker": speaker}]}
+        )
+        if number % 10 == 9:
+            mark = {"content": ".", "confidence": 1, "speaker": speaker}
+            results.append(
+                {**at, "type": "punctuation", "attaches_to": "previous", "is_eos": True, "alternatives": [mark]}
+            )
+    return transcript | {"results": results}
+
+
+def test_a_transcript_of_thirty_thousand_words_can_be_used(inside: Visit, done: str) -> None:
+    page = inside.page
+    replace_transcript(page, _long)
+    page.goto(f"/portal/jobs/{done}")
+    expect(page.locator("transcript-view section").first).to_contain_text("word9. word10")
+    assert page.locator("transcript-view *").count() < 3000, "no element for each word"
+    assert (
+        page.evaluate("new Set(Array.from(document.querySelectorAll('.speaker'), (each) => each.textContent)).size")
+        == 3
+    )
+    until_true(page, "document.querySelector('audio').readyState > 0")
+    click_word(page, 30)
+    until_true(page, "document.querySelector('audio').currentTime > 8.9")
+    page.get_by_label("Search in the transcript").fill("word29999")
+    expect(page.locator(".hits")).to_have_text("1 of 1")
+    inside.check()
+
+
+def test_media_that_the_browser_cannot_play_is_told(inside: Visit, done: str) -> None:
+    page = inside.page
+    page.route(
+        "**/data", lambda route: route.fulfill(body=b"AMR of an old telephone", content_type="application/octet-stream")
+    )
+    page.goto(f"/portal/jobs/{done}")
+    expect(page.get_by_text("This browser cannot play the file.")).to_be_visible()
+    expect(page.get_by_role("link", name="Download the file")).to_be_visible()
+    expect(page.locator("transcript-view p").first).to_be_visible()
+
+
+def test_a_retry_makes_no_second_job(inside: Visit, server: Server) -> None:
+    page = inside.page
+    lost: list[str] = []
+
+    def lose_the_answer(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.fetch().json()["id"])  # the server has the job, and the browser does not know
+        route.abort()
+
+    page.route("**/v2/jobs?sm-app=portal", lose_the_answer)
+    page.get_by_label("Drop audio").set_input_files(
+        {"name": "once.wav", "mimeType": "audio/wav", "buffer": DEMO.read_bytes()}
+    )
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("link", name="sent")).to_have_attribute("href", f"/portal/jobs/{lost[0]}")
+    with server.client() as client:
+        assert [job["data_name"] for job in client.get("/v2/jobs").json()["jobs"]].count("once.wav") == 1
+
+
+def test_options_of_the_form_reach_the_job_and_jobs_are_deleted(inside: Visit, server: Server) -> None:
+    page = inside.page
+    page.get_by_label("Speakers").select_option("One speaker per channel")
+    page.get_by_text("More options").click()
+    page.get_by_label("Delete the job after its end").select_option("One hour")
+    page.get_by_label("Names and rare words").fill("Sottovoce\n\nLit")
+    page.get_by_label("Summary").check()
+    files: list[FilePayload] = [
+        {"name": f"many-{number}.wav", "mimeType": "audio/wav", "buffer": DEMO.read_bytes()} for number in range(2)
+    ]
+    page.get_by_label("Drop audio").set_input_files(files)
+    page.get_by_label("Search").fill("many-")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    with server.client() as client:
+        config = next(
+            job["config"] for job in client.get("/v2/jobs").json()["jobs"] if job["data_name"] == "many-1.wav"
+        )
+    assert config["transcription_config"]["diarization"] == "channel"
+    assert config["transcription_config"]["additional_vocab"] == [{"content": "Sottovoce"}, {"content": "Lit"}]
+    assert config["summarization_config"] == {}
+    expect(page.locator("tbody .state.done")).to_have_count(2, timeout=browsers.PATIENCE_MS)
+    expect(
+        page.locator("tbody")
+        .get_by_text("in 1 hour")
+        .or_(page.locator("tbody").get_by_text(re.compile("in (60|59) minutes")))
+        .first
+    ).to_be_visible()
+    for number in range(2):
+        page.get_by_label(f"Select many-{number}.wav").check()
+    inside.agrees = True
+    page.get_by_role("button", name="Delete selected").click()
+    expect(page.get_by_text("2 jobs were deleted.")).to_be_visible()
+    assert inside.dialogs == ["Delete 2 jobs with media and transcript? This cannot be undone."]
+    expect(page.locator("tbody tr")).to_have_count(0)
+
+
+def test_a_file_that_is_no_recording_is_refused_with_the_reason(inside: Visit) -> None:
+    inside.page.get_by_label("Drop audio").set_input_files(
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no audio"}
+    )
+    expect(inside.page.locator(".uploads .error")).to_contain_text("the file is not audio or video of a known format")
+
+
+def test_a_job_that_failed_is_told_with_the_reason(inside: Visit, done: str) -> None:
+    page = inside.page
+    failed = {"status": "rejected", "errors": [{"message": "the address answered with status 404", "timestamp": ""}]}
+    page.route(
+        "**/v2/jobs?limit=*",
+        lambda route: (found := route.fetch()) and route.fulfill(json={"jobs": [found.json()["jobs"][0] | failed]}),
+    )
+    page.reload()
+    expect(page.locator("tbody .state")).to_have_text("Failed")
+    expect(page.locator("tbody .why")).to_have_text("the address answered with status 404")
+
+
+def test_an_address_is_fetched(inside: Visit, server: Server) -> None:
+    page = inside.page
+    page.get_by_label("Or the address of a file").fill("http://127.0.0.1:1/talk.wav")
+    page.get_by_label("Or the address of a file").press("Enter")
+    expect(page.locator(".uploads li")).to_contain_text("127.0.0.1:1")
+    sent = page.locator(".uploads").get_by_role("link", name="sent")
+    expect(
+        sent.or_(page.locator(".uploads .error"))
+    ).to_be_visible()  # this network is not public, so the server may refuse it
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_finding_of_axe(inside: Visit, done: str, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.fail("axe-core is not installed: run `make .venv-clients/stamp`", pytrace=False)
+    page = inside.page
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    replace_transcript(
+        page,
+        lambda found: _long(found) | {"results": _long(found)["results"][:300], "summary": {"content": "It is short."}},
+    )
+    for path, ready in (
+        ("/", "job-table table"), (f"/portal/jobs/{done}", "transcript-view section"), ("/portal/sign-in", "#key"), ("/docs/accounts", "article h1"),
+    ):  # fmt: skip
+        page.goto(path)
+        expect(page.locator(ready).first).to_be_visible()
+        page.evaluate(AXE.read_text())
+        found = page.evaluate(
+            "axe.run().then(({violations}) => violations.map(({id, impact, nodes}) => [id, impact, nodes[0].html]))"
+        )
+        assert [each for each in found if each[1] in {"serious", "critical"}] == [], path
+
+
+def test_the_pages_of_the_docs_open_in_a_browser(visit: Visit) -> None:
+    page = visit.page
+    page.goto("/docs/README")
+    page.get_by_role("link", name="accounts").first.click()
+    expect(page.get_by_role("heading", name="Accounts", level=1)).to_be_visible()
+    assert page.url.endswith("/docs/accounts")
+    page.goto("/docs")
+    expect(page.get_by_role("heading", name="Create a job", exact=True)).to_be_visible()
+    visit.check()
