@@ -418,3 +418,34 @@ def test_the_pages_of_the_docs_open_in_a_browser(visit: Visit) -> None:
     page.goto("/docs")
     expect(page.get_by_role("heading", name="Create a job", exact=True)).to_be_visible()
     visit.check()
+
+
+def test_narrow_windows_and_the_keyboard_alone_are_enough(visit: Visit, server: Server, done: str) -> None:
+    """A window of 600 px at 200 % zoom; no mouse from the sign-in to the recording."""
+    page = visit.page
+    page.set_viewport_size({"width": 300, "height": 500})
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    page.goto("/portal/sign-in")
+    page.locator("#api-key").focus()
+    page.keyboard.type(server.key)
+    page.keyboard.press("Enter")
+    link = page.locator(f'job-table a[href="/portal/jobs/{done}"]')
+    expect(link).to_be_visible()
+    assert page.evaluate(overflow) == 0
+    link.focus()
+    page.keyboard.press("Enter")
+    time = page.locator("transcript-view .time").first
+    expect(time).to_be_visible()
+    assert page.evaluate(overflow) == 0
+    page.get_by_label("Mark uncertain words").focus()
+    page.keyboard.press("Tab")
+    expect(time).to_be_focused()
+    page.keyboard.press("Enter")
+    until_true(page, "!document.querySelector('audio').paused")
+    visit.check()
+
+
+def test_without_chromium_the_tests_name_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    with pytest.raises(pytest.fail.Exception, match="make setup-browser"):
+        browsers.chromium()
