@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech, SpeechProbability
 from sottovoce.request import OperatingPoint, VocabEntry
-from sottovoce.transcript.model import Item, LanguageScore, Samples
+from sottovoce.transcript.model import Item, LanguageScore, Samples, Speaker, SpeakerLabel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,8 @@ __all__ = [
     "Hints",
     "LanguageIdentifier",
     "LanguageScore",
+    "LiveDiarizationHints",
+    "LiveDiarizer",
     "LiveHypothesis",
     "LiveRecognizer",
     "LiveStream",
@@ -354,4 +356,33 @@ class Diarizer(Protocol):
 
     def similarity(self, one: bytes, other: bytes) -> float:
         """Probability 0..1 that two prints are of one speaker (0.5: undecided). Raises ValueError for invalid prints."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveDiarizationHints:
+    """As `DiarizationHints`. *max_speakers*: the most that are not enrolled; *known*: labels and prints of enrolled ones."""
+
+    sensitivity: float = 0.5
+    prefer_current: bool = False
+    max_speakers: int | None = None
+    known: tuple[tuple[SpeakerLabel, bytes], ...] = ()
+
+
+class LiveDiarizer(Protocol):
+    """The speech of one live channel to speakers of its words. Memory does not grow with the length of the session."""
+
+    def push(self, audio: "Floats", start: Samples) -> None:
+        """Add speech, float32[n] at 16 kHz, that begins at *start*, after all speech before."""
+        ...
+
+    def label(self, start: Samples, end: Samples, *, final: bool) -> SpeakerLabel:
+        """The speaker of a word: `S1`, `S2`, … by first final word, the label of an enrolled one, or `UNKNOWN_SPEAKER`.
+
+        *final*: the word has this label for ever; final words come in order.
+        """
+        ...
+
+    def speakers(self) -> tuple[Speaker, ...]:
+        """The speakers of the final words so far, with prints (`Voice`) in URL-safe base64, if long enough for one."""
         ...

@@ -8,10 +8,11 @@ import pytest
 
 from bench import conversations, diarization
 from bench.conversations import Conversation, Told
-from bench.diarization import Errors, Score, assignment, errors
+from bench.diarization import Errors, Score, errors
 from bench.light_diarizer import LightDiarizer, cut, ward
 from bench.manifest import Wrong
 from sottovoce.audio.activity import Speech
+from sottovoce.engines.diarization.gaussian.assignment import assignment
 from sottovoce.engines.protocols import DiarizationHints, Diarized
 
 

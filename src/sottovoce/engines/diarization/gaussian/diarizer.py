@@ -2,7 +2,7 @@
 
 Speech is cut where the voice may change, the segments are clustered into voices, and Viterbi decoding assigns every
 frame to a voice. Memory: 40 bytes per 10 ms of speech; the audio is not kept.
-In order: the constants; `GaussianDiarizer`; `_Recording`, which finds the voices; labels to turns and voice prints.
+In order: the constants; `GaussianDiarizer`; `Recording`, which finds the voices; labels to turns and voice prints.
 """
 
 import math
@@ -79,7 +79,7 @@ _SHARE = 0.2  # the least share of the speech in shorter recordings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Heard:
+class Heard:
     """Features of one stretch of speech: *cepstra* float16[n, d], *pitch* float16[n] in log Hz; *start* … *end* in the media."""
 
     start: Samples
@@ -110,18 +110,18 @@ class GaussianDiarizer:
         heard = [_heard(stretch) for stretch in listen() if len(stretch.audio)]
         if not heard:
             return Diarized()
-        return _diarized(heard, _Recording(heard).labels(hints))
+        return _diarized(heard, Recording(heard).labels(hints))
 
     def similarity(self, one: bytes, other: bytes) -> float:
         """Return the likelihood that two prints are of one person, 0..1. Raises ValueError for bytes that are no print."""
         return voiceprint.similarity(voiceprint.unpacked(one), voiceprint.unpacked(other))
 
 
-def _heard(stretch: Speech) -> _Heard:
+def _heard(stretch: Speech) -> Heard:
     import numpy as np
 
     found = frames(stretch.audio)
-    return _Heard(
+    return Heard(
         start=stretch.start,
         end=stretch.end,
         cepstra=found.cepstra.astype(np.float16),
@@ -129,13 +129,17 @@ def _heard(stretch: Speech) -> _Heard:
     )
 
 
-class _Recording:
-    """The features of one recording, with their prior and whitening transform."""
+class Recording:
+    """The features of one recording, with their prior and whitening transform.
 
-    def __init__(self, heard: "Sequence[_Heard]") -> None:
+    *sampled*: frames of each cluster that enter its log likelihood ratio. *shortest*: frames, the least speech of a voice.
+    """
+
+    def __init__(self, heard: "Sequence[Heard]", *, sampled: int = _SAMPLED, shortest: int = _SHORTEST) -> None:
         import numpy as np
 
         self._heard = heard
+        self._sampled, self._shortest = sampled, shortest
         self._frames = sum(len(each.cepstra) for each in heard)
         mean = np.sum([each.cepstra.sum(axis=0, dtype=np.float64) for each in heard], axis=0) / self._frames
         squares = np.zeros((COEFFICIENTS, COEFFICIENTS))
@@ -154,7 +158,7 @@ class _Recording:
         if self._frames < _ENOUGH:
             return [np.zeros(len(each.cepstra), np.intp) for each in self._heard]
         doubt = _DOUBT * min(1.0, max(_LEAST, self._frames / _CERTAIN)) * _RANGE ** (1.0 - 2.0 * hints.sensitivity)
-        change = _CHANGE_LOATH if hints.prefer_current else _CHANGE
+        change = change_cost(hints)
         voices = self._begun(doubt)
         if len(voices) > 1:
             voices = self._joined(_voices(self._fitted(voices, change)), doubt)
@@ -201,7 +205,7 @@ class _Recording:
         )
 
         def sample(which: "Sequence[int]") -> "Array":
-            return self._sampled([segment for at in which for segment in groups[at]])
+            return self._sample([segment for at in which for segment in groups[at]])
 
         labels = cluster_in_blocks(whole, self._prior, sample, doubt=doubt)
         joined: list[list[_Segment]] = [[] for _ in range(int(labels.max()) + 1)]
@@ -219,20 +223,20 @@ class _Recording:
         parts = [self._heard[each.stretch].cepstra[each.first : each.last : every] for each in segments]
         return np.concatenate(parts).astype(np.float64)
 
-    def _sampled(self, segments: "Sequence[_Segment]") -> "Array":
-        """Return at most `_SAMPLED` whitened frames of *segments*, evenly spread, [n, d]."""
+    def _sample(self, segments: "Sequence[_Segment]") -> "Array":
+        """Return at most `_sampled` whitened frames of *segments*, evenly spread, [n, d]."""
         import numpy as np
 
-        every = max(1, sum(each.last - each.first for each in segments) // (4 * _SAMPLED))
+        every = max(1, sum(each.last - each.first for each in segments) // (4 * self._sampled))
         cepstra = self._cepstra(segments, every)
-        at = np.linspace(0, len(cepstra) - 1, min(len(cepstra), _SAMPLED)).astype(np.intp)
+        at = np.linspace(0, len(cepstra) - 1, min(len(cepstra), self._sampled)).astype(np.intp)
         white: Array = (cepstra[at] - self._prior.mean) @ self._white
         return white
 
     def _long_enough(self, voices: "list[list[_Segment]]") -> "list[list[_Segment]]":
         """Return *voices* without the shortest ones, which are a cough, a laugh or overlapping speech; at least one."""
         lengths = [sum(each.last - each.first for each in voice) for voice in voices]
-        least = min(_SHORTEST, _SHARE * self._frames)
+        least = min(self._shortest, _SHARE * self._frames)
         kept = [voice for voice, length in zip(voices, lengths, strict=True) if length >= least]
         return kept or [voices[lengths.index(max(lengths))]]
 
@@ -242,15 +246,53 @@ class _Recording:
 
         if len(voices) == 1:
             return [np.zeros(len(each.cepstra), np.intp) for each in self._heard]
+        models = self._models(voices)
+        return _numbered([models.labels(each.cepstra, change) for each in self._heard])
+
+    def models(self, paths: "Sequence[Labels]") -> "VoiceModels":
+        """Return the Gaussian of each voice of *paths*, which `labels` returned."""
+        return self._models(_voices(paths))
+
+    def _models(self, voices: "Sequence[Sequence[_Segment]]") -> "VoiceModels":
         tallies = [self._tally(voice) for voice in voices]
         sounds = [self._prior.voices(each) for each in tallies]
         means, covariances = (_stacked([sound[at] for sound in sounds]) for at in (0, 1))
-        paths = []
-        for each in self._heard:
-            scores = _FIT * log_likelihoods(each.cepstra.astype(np.float64), means, covariances)
-            steps = np.add.reduceat(scores, np.arange(0, len(scores), _STEP), axis=0)
-            paths.append(np.repeat(viterbi(steps, change), _STEP)[: len(scores)])
-        return _numbered(paths)
+        return VoiceModels(means=means, covariances=covariances)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceModels:
+    """The Gaussians of k voices: *means* [k, d], *covariances* [k, d, d]."""
+
+    means: "Array"
+    covariances: "Array"
+
+    def labels(self, cepstra: "Halves", change: float) -> "Labels":
+        """Return the voice of each frame of *cepstra*, n >= 1, by Viterbi decoding; *change*: cost of a change, in nats."""
+        import numpy as np
+
+        scores = _FIT * log_likelihoods(cepstra.astype(np.float64), self.means, self.covariances)
+        steps = np.add.reduceat(scores, np.arange(0, len(scores), _STEP), axis=0)
+        return np.repeat(viterbi(steps, change), _STEP)[: len(scores)]
+
+    def nearest(self, voice: int, others: "Sequence[int]") -> int:
+        """Return which of *others* is most like *voice*: the least divergence (Jensen-Shannon, of one Gaussian each)."""
+        import numpy as np
+
+        def away(other: int) -> float:
+            apart = self.means[voice] - self.means[other]
+            one, two = self.covariances[voice], self.covariances[other]
+            joint, *alone = (
+                np.linalg.slogdet(each)[1] for each in (0.5 * (one + two) + 0.25 * np.outer(apart, apart), one, two)
+            )
+            return float(joint - 0.5 * sum(alone))
+
+        return min(others, key=away)
+
+
+def change_cost(hints: DiarizationHints) -> float:
+    """Return the cost of a change of voice in Viterbi decoding, in nats."""
+    return _CHANGE_LOATH if hints.prefer_current else _CHANGE
 
 
 def _stacked(arrays: "Sequence[Array]") -> "Array":
@@ -291,7 +333,7 @@ def _voices(paths: "Sequence[Labels]") -> "list[list[_Segment]]":
     return voices
 
 
-def _diarized(heard: "Sequence[_Heard]", paths: "Sequence[Labels]") -> Diarized:
+def _diarized(heard: "Sequence[Heard]", paths: "Sequence[Labels]") -> Diarized:
     turns: list[Turn] = []
     for each, path in zip(heard, paths, strict=True):
         for first, last, label in _runs(path):
@@ -303,7 +345,7 @@ def _diarized(heard: "Sequence[_Heard]", paths: "Sequence[Labels]") -> Diarized:
     return Diarized(turns=tuple(turns), voices=tuple(_voice(heard, voice) for voice in _voices(paths)))
 
 
-def _voice(heard: "Sequence[_Heard]", segments: "Sequence[_Segment]") -> Voice:
+def _voice(heard: "Sequence[Heard]", segments: "Sequence[_Segment]") -> Voice:
     """Return the voice print and pitch of one voice from all its *segments*."""
     import numpy as np
 
