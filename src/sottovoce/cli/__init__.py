@@ -19,11 +19,11 @@ from sottovoce.cli.admin.storage import backup, migrate
 from sottovoce.cli.admin.usage import usage
 from sottovoce.cli.admin.users import users
 from sottovoce.cli.admin.workspaces import workspaces
+from sottovoce.cli.files.transcribe import transcribe
 from sottovoce.cli.local.align import align
 from sottovoce.cli.local.doctor import doctor
 from sottovoce.cli.local.live import live
 from sottovoce.cli.local.models import models
-from sottovoce.cli.local.transcribe import transcribe
 from sottovoce.cli.server.serve import serve, worker
 from sottovoce.cli.wyoming.command import wyoming
 

@@ -278,6 +278,7 @@ class _ChannelRecognizer:
         self._track = probe.track
         self._told: set[str] = set()
         self.done: Samples = 0
+        self._recognized: Samples = 0  # of the channel
         self.duration: Samples = 0
 
     def alive(self) -> None:
@@ -305,6 +306,7 @@ class _ChannelRecognizer:
                 self._observer.stage("recognise", line)
 
     def _windows(self, index: int, start: Samples) -> Iterator[Window]:
+        self._recognized = start
         decoder = media.decode(
             self._work.path, split=self._split, start=start, limit=self._work.limit, track=self._track
         )
@@ -330,10 +332,13 @@ class _ChannelRecognizer:
         self._explain(decoder, found, index, words + start)
         self.duration = max(self.duration, decoder.decoded)
         self.done += decoder.decoded
+        self._recognized = 0
 
     def _reported(self, recognized: Iterable[Recognized]) -> Iterator[Recognized]:
-        """Yield *recognized*; report the formatted words of each stretch if the request asks for them."""
+        """Yield *recognized*; report the progress after each stretch, and its formatted words if the request asks for them."""
         for part in recognized:
+            self._recognized = max(self._recognized, part.end)
+            self._observer.progress(self.done + self._recognized, self._total)
             if self._work.request.report_stretches and not self._split and part.items:
                 scene = replace(self._scene, end=part.end)
                 items = _finished(part.items, scene, self._observer)
@@ -341,9 +346,12 @@ class _ChannelRecognizer:
             yield part
 
     def _watched(self, speech: Iterable[Speech]) -> Iterator[Speech]:
-        """Yield *speech*, quiet stretches raised; report the progress before each."""
+        """Yield *speech*, quiet stretches raised; report before each that the work goes on.
+
+        The progress is what is recognised: an engine may read far ahead of that.
+        """
         for stretch in normalisation.raised(speech):
-            self._observer.progress(self.done + stretch.start, self._total)
+            self._observer.progress(self.done + self._recognized, self._total)
             yield stretch
 
     def _noted(self, recognized: Iterable[Recognized]) -> Iterator[Recognized]:

@@ -94,6 +94,23 @@ def test_windows_are_handed_out_and_hold_every_word(long_wav, monkeypatch):
     assert notebook.heard == sorted(notebook.heard)
 
 
+class ReadsAhead(sleeper.Sleeper):
+    """Reads all speech before it recognises the first stretch, as engines do that decode in batches."""
+
+    def recognize(self, speech, hints):
+        return super().recognize(list(speech), hints)
+
+
+def test_progress_is_what_is_recognised_not_what_the_engine_has_read(long_wav):
+    notebook = Notebook()
+    work = batch.Work(path=long_wav, request=TranscriptionRequest(language="en"), clock=lambda: 7)
+    batch.transcribe(work, recognizing(ReadsAhead(0.0)), VadFactory, notebook)
+    reading = notebook.heard[:10]
+    assert reading == [0] * 10
+    assert notebook.heard[-1] > 50 * RATE
+    assert notebook.heard == sorted(notebook.heard)
+
+
 @pytest.mark.parametrize("kept", [1, 3])
 def test_a_later_attempt_goes_on_and_gives_the_same(long_wav, monkeypatch, kept):
     monkeypatch.setattr(windows, "WINDOW", 10 * RATE)
