@@ -330,8 +330,8 @@ def sottovoce(server: Server, *arguments: str) -> str:
 
 
 def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Server, holding: Holding) -> None:
-    project = sottovoce(server, "projects", "create", "by hand").strip()
-    assert f"{project}  " in sottovoce(server, "projects", "list")
+    project = str(json.loads(sottovoce(server, "projects", "create", "by hand", "--json"))["id"])
+    assert f"\n{project}  " in sottovoce(server, "projects", "list")
     key_id, secret = sottovoce(server, "keys", "create", "theirs", "--project", project, "--client-ref", "x").split()
     token = sottovoce(server, "keys", "temporary", key_id, "--ttl", "60").strip()
     mine, holder = holding(token), holding(secret)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -52,8 +53,8 @@ def events(done: "subprocess.CompletedProcess[str]", event: str) -> list[str]:
 
 def test_a_run_that_was_killed_goes_on_and_does_each_file_once(calls: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = (str(calls), "--output-dir", str(out), "--format", "txt,json", "--skip-existing", "--json")
-    options += ("--data-dir", str(tmp_path))
+    written = ("--output-dir", str(out), "--format", "txt,json", "--skip-existing", "--json")
+    options = (str(calls), *written, "--data-dir", str(tmp_path))
 
     def texts() -> list[Path]:
         return sorted(out.glob("*.json"))
@@ -127,3 +128,19 @@ def test_a_server_that_cannot_be_used_is_named(server: Server, url: str, key: st
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_jobs_of_a_server_are_listed_with_their_files(server: Server) -> None:
+    job_id = server.submit(SPEECH)
+    server.wait(job_id)
+    row = next(line for line in server.told("jobs", "list").splitlines() if line.startswith(job_id))
+    assert " done " in row
+    assert row.endswith("  speech.flac")
+    listed = json.loads(server.told("jobs", "list", "--json"))
+    assert {"id": job_id, "data_name": "speech.flac", "state": "done"}.items() <= listed[0].items()
+    shown = server.told("jobs", "show", job_id)
+    assert re.search(r"^created_at +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", shown, re.MULTILINE)
+    assert re.search(r"^duration_ms +0:00:0\d$", shown, re.MULTILINE)
+    whole = json.loads(server.told("jobs", "show", job_id, "--json"))
+    assert whole["id"] == job_id
+    assert whole["log"]

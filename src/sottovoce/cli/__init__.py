@@ -19,6 +19,7 @@ from sottovoce.cli.admin.storage import backup, migrate
 from sottovoce.cli.admin.usage import usage
 from sottovoce.cli.admin.users import users
 from sottovoce.cli.admin.workspaces import workspaces
+from sottovoce.cli.completion import completion
 from sottovoce.cli.files.transcribe import transcribe
 from sottovoce.cli.local.align import align
 from sottovoce.cli.local.doctor import doctor
@@ -57,5 +58,6 @@ for _command in (
     retention,
     migrate,
     backup,
+    completion,
 ):
     main.add_command(_command)

@@ -1,6 +1,7 @@
 """`transcribe` without an engine: which files it finds, where it writes, what one failure does to the others."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from sottovoce.cli import main
-from sottovoce.cli.files import outputs as outputs_module
 from sottovoce.cli.files.failures import FileFailed
 from sottovoce.cli.files.job_config import Wishes, vocabulary
 from sottovoce.cli.files.outputs import Outputs, write_whole
@@ -172,7 +172,7 @@ def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(outputs_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(path, b"after")
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]

@@ -8,6 +8,7 @@ import click
 
 from sottovoce.cli.admin.keys import refusals
 from sottovoce.cli.common import control, data_dir, folder_of, region, region_database
+from sottovoce.cli.tables import as_json, clock, length, printable, show
 
 if TYPE_CHECKING:
     from sottovoce.service.jobs.model import Job
@@ -30,29 +31,58 @@ def jobs() -> None:
 @jobs.command("list")
 @click.option("--state", type=click.Choice(["queued", "running", "done", "rejected", "deleted", "expired"]))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@as_json
 @data_dir
 @region
-def jobs_list(state: str | None, limit: int, **flags: object) -> None:
-    """List jobs, newest first: id, creation, state, duration, progress and reason."""
+def jobs_list(state: str | None, limit: int, *, machine: bool, **flags: object) -> None:
+    """List jobs, newest first: id, creation, state, length of the media, progress, file name and reason."""
     from sottovoce.job import State
     from sottovoce.service.jobs import repository as store
     from sottovoce.wire.timestamps import milliseconds
 
     with region_database(flags) as database, database.reading() as connection:
-        for job in store.list_all(connection, state=State(state) if state else None, limit=limit):
-            why = f"  {job.reason}" if job.reason else ""
-            seconds = job.duration_ms / 1000
-            click.echo(
-                f"{job.id}  {milliseconds(job.created_at)}  {job.state:<8}  {seconds:>9.1f} s  {job.progress:>4.0%}{why}"
+        found = store.list_all(connection, state=State(state) if state else None, limit=limit)
+    show(
+        [
+            {
+                "id": job.id,
+                "created_at": milliseconds(job.created_at),
+                "state": job.state,
+                "duration_ms": job.duration_ms,
+                "progress": job.progress,
+                "data_name": job.data_name,
+                "reason": job.reason,
+            }
+            for job in found
+        ],
+        machine=machine,
+        headings=("JOB", "CREATED", "STATE", "LENGTH", "DONE", "REASON", "FILE"),
+        cells=[
+            (
+                job.id,
+                clock(job.created_at),
+                str(job.state),
+                length(job.duration_ms),
+                f"{job.progress:.0%}",
+                str(job.reason or ""),
+                printable(job.data_name),
             )
+            for job in found
+        ],
+    )
+
+
+_HIDDEN = frozenset({"config", "request", "idempotency_digest", "errors", "whole_errors", "legacy"})
 
 
 @jobs.command("show")
 @click.argument("job_id")
+@as_json
 @data_dir
 @region
-def jobs_show(job_id: str, **flags: object) -> None:
+def jobs_show(job_id: str, *, machine: bool, **flags: object) -> None:
     """Show the job JOB_ID: its database row without the config, and its log."""
+    import json
     from dataclasses import asdict
 
     from sottovoce.service.jobs import repository as store
@@ -61,17 +91,28 @@ def jobs_show(job_id: str, **flags: object) -> None:
     with region_database(flags) as database, database.reading() as connection:
         found = store.get(connection, job_id)
         if found is None:
-            raise click.ClickException(f"no job {job_id} in this region")
+            raise click.ClickException(
+                f"no job {job_id} in this region; `sottovoce jobs list` shows those that there are"
+            )
         lines = store.log_lines(connection, job_id)
-    for name, value in asdict(found).items():
-        if (
-            name not in {"config", "request", "idempotency_digest", "errors", "whole_errors", "legacy"}
-            and value is not None
-        ):
-            click.echo(f"{name:<16} {value}")
+    row = {name: value for name, value in asdict(found).items() if name not in _HIDDEN and value is not None}
+    log = "".join(job_log.render(job_log.Line(**asdict(line)) for line in lines))
+    if machine:
+        errors = [error.message for error in found.errors]
+        click.echo(json.dumps({**row, "errors": errors, "log": log.splitlines()}, ensure_ascii=False, indent=2))
+        return
+    for name, value in row.items():
+        click.echo(f"{name:<16} {_readable(name, value)}")
     for error in found.errors:
         click.echo(f"{'error':<16} {error.message}")
-    click.echo(job_log.render(job_log.Line(**asdict(line)) for line in lines), nl=False)
+    click.echo(log, nl=False)
+
+
+def _readable(name: str, value: object) -> str:
+    """The column *name* for people: instants and durations in words of a clock."""
+    if name.endswith("_at") and isinstance(value, int):
+        return clock(value)
+    return length(value) if name == "duration_ms" and isinstance(value, int) else printable(str(value))
 
 
 @jobs.command("retry")

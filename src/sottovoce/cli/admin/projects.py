@@ -1,11 +1,13 @@
 """`projects`: creates and lists projects, which separate the jobs of different keys."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.admin.keys import entry, refusals
 from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.tables import as_json, clock, show
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -18,8 +20,9 @@ def projects() -> None:
 
 @projects.command("create")
 @click.argument("name")
+@as_json
 @data_dir
-def projects_create(name: str, **flags: object) -> None:
+def projects_create(name: str, *, machine: bool, **flags: object) -> None:
     """Create a project called NAME and print its id."""
     from sottovoce.service.identity import audit_log
     from sottovoce.service.identity import projects as store
@@ -27,20 +30,37 @@ def projects_create(name: str, **flags: object) -> None:
     with refusals(), control(flags) as database, database.writing() as connection:
         made = store.create(connection, _workspace(connection), name)
         audit_log.record(connection, entry("project created", str(made.id)))
-    click.echo(str(made.id))
+    if machine:
+        click.echo(json.dumps({"id": made.id, "name": name}, ensure_ascii=False))
+    else:
+        click.echo(f"project {made.id} created; a key for it: sottovoce keys create NAME --project {made.id}")
 
 
 @projects.command("list")
+@as_json
 @data_dir
-def projects_list(**flags: object) -> None:
+def projects_list(*, machine: bool, **flags: object) -> None:
     """List all projects."""
     from sottovoce.service.identity import projects as store
     from sottovoce.wire.timestamps import milliseconds
 
     with control(flags) as database, database.reading() as connection:
-        for project in store.listed(connection):
-            default = "default  " if project.is_default else ""
-            click.echo(f"{project.id}  {milliseconds(project.created_at)}  {default}{project.name}")
+        found = store.listed(connection)
+    show(
+        [
+            {
+                "id": each.id,
+                "name": each.name,
+                "created_at": milliseconds(each.created_at),
+                "default": each.is_default,
+                "workspace": each.workspace_id,
+            }
+            for each in found
+        ],
+        machine=machine,
+        headings=("PROJECT", "CREATED", "DEFAULT", "NAME"),
+        cells=[(str(each.id), clock(each.created_at), "yes" if each.is_default else "", each.name) for each in found],
+    )
 
 
 def _workspace(connection: "sa.Connection") -> int:

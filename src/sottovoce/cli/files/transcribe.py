@@ -111,6 +111,7 @@ def work_options(command: F) -> F:
 @click.pass_context
 def transcribe(
     context: click.Context,
+    /,
     *,
     files: tuple[str, ...],
     file: Path | None,
