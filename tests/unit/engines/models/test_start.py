@@ -8,8 +8,8 @@ import click
 import pytest
 
 from sottovoce.bootstrap import engines
+from sottovoce.cli.files.local import EngineChooser
 from sottovoce.cli.local.models import model_sources
-from sottovoce.cli.local.transcribe import _EngineChooser
 from sottovoce.cli.server import ensure_models
 from sottovoce.cli.server.ensure_models import link_bundled, prepare_models
 from sottovoce.engines.models.hub_client import Source, hub_address
@@ -249,14 +249,14 @@ POCKETSPHINX = Capabilities(engine="pocketsphinx", model="en-us", languages=froz
     ],
 )
 def test_the_language_is_identified_when_the_engine_for_english_can(offers, language, model):
-    chosen = _EngineChooser(None, OperatingPoint.STANDARD)
+    chosen = EngineChooser(None, OperatingPoint.STANDARD)
     assert chosen(offers).model == model
     assert chosen.language == language
 
 
 def test_a_language_that_is_named_stays(tmp_path):
-    chosen = _EngineChooser("de", OperatingPoint.STANDARD)
+    chosen = EngineChooser("de", OperatingPoint.STANDARD)
     assert chosen((offer("base", "en", "de", identifies=True),)).model == "base"
     assert chosen.language == "de"
     with pytest.raises(EngineUnavailable, match="models pull whisper-base"):
-        _EngineChooser("fr", OperatingPoint.STANDARD)((POCKETSPHINX,))
+        EngineChooser("fr", OperatingPoint.STANDARD)((POCKETSPHINX,))
