@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import httpx2
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from sottovoce.cli import main
 from sottovoce.cli.files.failures import FileFailed
 from sottovoce.cli.files.job_config import Wishes, vocabulary
 from sottovoce.cli.files.outputs import Outputs, write_whole
+from sottovoce.cli.files.remote import RemoteTranscriber
 from sottovoce.cli.files.reports import Reports, seconds_left
 from sottovoce.cli.files.run import Printer, run
 from sottovoce.cli.files.sources import SourceKind, expanded
@@ -278,3 +280,26 @@ def test_the_time_left_follows_from_what_is_done() -> None:
     assert seconds_left(10.0, 0, 1000) is None
     assert seconds_left(10.0, 5, None) is None
     assert seconds_left(10.0, 1001, 1000) == 0.0
+
+
+def test_a_busy_server_is_asked_again_after_the_pause_that_it_names() -> None:
+    slept: list[float] = []
+    answers = [
+        httpx2.Response(503, headers={"retry-after": "7"}),
+        httpx2.Response(429, headers={"retry-after": "Sun, 29 Nov 2026 08:00:00 GMT"}),
+        httpx2.Response(201, json={"id": "j1"}),
+        httpx2.Response(200, json={"job": {"status": "done"}}),
+        httpx2.Response(200, content=b"Hello.", headers={"content-type": "text/plain"}),
+    ]
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.path}")
+        return answers[len(asked) - 1]
+
+    with httpx2.Client(base_url="http://server", transport=httpx2.MockTransport(answer)) as client:
+        transcriber = RemoteTranscriber(client, {"type": "transcription"}, slept.append)
+        (source,) = expanded(["https://example.org/a.mp3"])
+        assert transcriber.transcribe(source, ["txt"], lambda _: None) == {"txt": b"Hello.\n"}
+    assert slept == [7.0, 1.0]
+    assert asked == ["POST /v2/jobs"] * 3 + ["GET /v2/jobs/j1", "GET /v2/jobs/j1/transcript"]

@@ -97,10 +97,15 @@ class RemoteTranscriber:
                 continue
             if answer.status_code not in _BUSY or attempt == TRIES:
                 break
-            self._sleep(min(60.0, float(answer.headers.get("retry-after", "1"))))
+            self._sleep(_seconds(answer.headers.get("retry-after", "")))
         if not answer.is_success:
             raise FileFailed(_fault(answer))
         return answer
+
+
+def _seconds(retry_after: str) -> float:
+    """The pause that a busy server asks for, at most a minute; 1 s where the header has a date or nothing."""
+    return min(60.0, float(retry_after)) if retry_after.isascii() and retry_after.isdigit() else 1.0
 
 
 def _fault(answer: "httpx2.Response") -> str:
