@@ -336,7 +336,7 @@ def _ids() -> Iterator[Bad]:
 # ── which address, which method ──
 
 PATHS = (
-    "/", "/v1/user/1/jobs/1/nothing", "/v2", "/v3/jobs", "/V2/jobs", "/v2/job", "/v2/Jobs", "/v2//jobs", "//v2/jobs", "/v2/jobs/a/b",
+    "/v1/user/1/jobs/1/nothing", "/v2", "/v3/jobs", "/V2/jobs", "/v2/job", "/v2/Jobs", "/v2//jobs", "//v2/jobs", "/v2/jobs/a/b",
     "/v2/jobs/a/transcript/b", "/v2/jobs/a/Transcript", "/v2/jobs/../jobs", "/v2/%2e%2e/etc/passwd", "/.env", "/.git/config",
     "/admin", "/v2/jobs%2fa%2fa", "/v2/jobs;a=b", "/v2/jobs.json", "/openapi.yaml", "/%00", "/" + "a" * 20_000,
 )  # fmt: skip

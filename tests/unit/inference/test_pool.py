@@ -172,8 +172,8 @@ def test_a_child_that_is_not_started_in_advance_is_started_when_the_others_are_b
         pool.prestart(MEDIA, 2, at_once=1)
         (first,) = pids(pool)
         asyncio.run(go(pool))
-        assert first not in pids(pool)  # it was killed at its task; the other one is left
-        assert pids(pool)
+        # the pool's own thread kills it at its task, soon after the cancellation; the other one is left
+        until(lambda: first not in pids(pool) and pids(pool), "end of the first child")
     finally:
         pool.close()
 
