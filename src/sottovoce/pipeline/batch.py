@@ -95,9 +95,8 @@ def transcribe(
         work = replace(work, request=replace(work.request, language=language))
         observer.stage("identify", _heard(language, found))
     if work.request.translate_speech:
-        observer.stage(
-            "translate", f"from {work.request.language} into English, by the recogniser itself: a rough draft"
-        )
+        source_language = work.request.language
+        observer.stage("translate", f"from {source_language} into English, by the recogniser itself: a rough draft")
     request = work.request
     written = ENGLISH if request.translate_speech else request.language
     rules = replacements.compile_rules(request.replacements)
@@ -135,11 +134,13 @@ def transcribe(
         track=probe.track,
         gaps=work.gaps,
     )
-    return results.add_results(
-        context,
-        runner or results.InProcess(engines),
-        results.StageLog(begins=observer.stage, failed=lambda name, error: _left_out(observer, name, error)),
-    )
+    return _with_results(context, runner or results.InProcess(engines), observer)
+
+
+def _with_results(context: results.ResultContext, runner: results.StageRunner, observer: Observer) -> Transcript:
+    """The transcript of *context* with the results of the stages that its request asks for."""
+    log = results.StageLog(begins=observer.stage, failed=lambda name, error: _left_out(observer, name, error))
+    return results.add_results(context, runner, log)
 
 
 def _recognizer(request: TranscriptionRequest, engines: EngineSet) -> Recognizer | SpeechTranslator:

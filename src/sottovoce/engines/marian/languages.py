@@ -17,6 +17,6 @@ yue yue_Hant
 NLLB_CODES: Mapping[str, str] = dict(zip(_NLLB.split()[::2], _NLLB.split()[1::2], strict=True))
 """NLLB's codes by those of the contract."""
 
-_OTHER_NAMES = {"cmn": "zh", "tl": "fil", "nn": "nn"}
+_OTHER_NAMES = {"cmn": "zh", "tl": "fil"}
 MADLAD_CODES: Mapping[str, str] = {code: f"<2{_OTHER_NAMES.get(code, code)}>" for code in NLLB_CODES}
 """MADLAD's tokens by the codes of the contract."""
