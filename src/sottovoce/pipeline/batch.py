@@ -90,10 +90,7 @@ def transcribe(
     probe = media_report.opened(work.path, work.track, work.limit, observer)
     found = None
     if work.request.language == AUTO:
-        observer.stage("identify", "the language")
-        language, found = _identified(work, recognizer, make_vad, observer, probe.track)
-        work = replace(work, request=replace(work.request, language=language))
-        observer.stage("identify", _heard(language, found))
+        work, found = _in_its_language(work, recognizer, make_vad, observer, probe.track)
     if work.request.translate_speech:
         source_language = work.request.language
         observer.stage("translate", f"from {source_language} into English, by the recogniser itself: a rough draft")
@@ -135,6 +132,16 @@ def transcribe(
         gaps=work.gaps,
     )
     return _with_results(context, runner or results.InProcess(engines), observer)
+
+
+def _in_its_language(
+    work: Work, recognizer: Recognizer | SpeechTranslator, make_vad: VadFactory, observer: Observer, track: int
+) -> tuple[Work, Identification]:
+    """*work* with the language that is identified in its media, and how sure that is."""
+    observer.stage("identify", "the language")
+    language, found = _identified(work, recognizer, make_vad, observer, track)
+    observer.stage("identify", _heard(language, found))
+    return replace(work, request=replace(work.request, language=language)), found
 
 
 def _with_results(context: results.ResultContext, runner: results.StageRunner, observer: Observer) -> Transcript:
