@@ -477,7 +477,7 @@ QUERIES: tuple[tuple[str, str], ...] = (
     ("created_before=2026-01-01T00:00:00Z%0a", _TIME), ("created_before=" + "2" * 5000, _TIME), ("created_before=-1-01-01T00:00:00Z", _TIME),
     ("created_after=x", _TIME), ("created_after=2026-01-01T00:00:00+99:99", _TIME),
 )  # fmt: skip
-FORMATS = ("xml", "json", "JSON-V2", "TXT", "", "srt%00", "srt,txt", "../srt", "docx", "a" * 3000)
+FORMATS = ("xml", "json", "JSON-V2", "TXT", "", "srt%00", "srt,txt", "../srt", "odt", "a" * 3000)
 
 
 def _queries() -> Iterator[Bad]:

@@ -1,9 +1,11 @@
 """Every answer of V2 as the published description has it, and the rules that no schema can tell."""
 
+import io
 import json
 import re
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +27,7 @@ from tests.servers import CONFIG, Server, tls, until
 pytestmark = pytest.mark.system
 
 FORMATS = ("json-v2", "txt", "srt", "vtt")
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 VENDOR = "application/vnd.speechmatics.v2+json"
 RULE = {"from": "/(/", "to": "x"}
@@ -416,6 +419,16 @@ def test_a_submission_can_wait_for_its_transcript(client, form):
     later = client.get(f"/v2/jobs/{body['id']}/transcript", params={"format": form})
     assert body[form] == (later.json() if form == "json-v2" else later.text)
     assert body[form]
+
+
+def test_a_word_document_is_its_own_answer_and_no_part_of_json(client, done):
+    answer = client.get(f"/v2/jobs/{done}/transcript", params={"format": "docx"})
+    assert answer.headers["content-type"] == DOCX
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as document:
+        assert b"<w:t" in document.read("word/document.xml")
+    refused = submit(client, SPEECH, params={"wait": "50", "format": "docx"})
+    assert (refused.status_code, refused.json()["error"]) == (404, "Format Not Supported")
+    assert "get it from /v2/jobs/{id}/transcript" in refused.json()["detail"]
 
 
 def test_a_submission_that_waits_too_short_says_created(client):

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from docx import Document
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests import browser as browsers
@@ -114,7 +115,13 @@ def test_a_walk_from_the_sign_in_to_the_downloads(visit: Visit, server: Server, 
     until_true(page, f"document.querySelector('audio').currentTime >= {start - 0.05}")
     until_true(page, "CSS.highlights.get('now')?.size === 1")
 
-    for name, ending in (("JSON", "json"), ("Text", "txt"), ("SRT subtitles", "srt"), ("WebVTT subtitles", "vtt")):
+    for name, ending in (
+        ("JSON", "json"),
+        ("Text", "txt"),
+        ("SRT subtitles", "srt"),
+        ("WebVTT subtitles", "vtt"),
+        ("Word", "docx"),
+    ):
         with page.expect_download() as waiting:
             page.get_by_role("link", name=name, exact=True).click()
         assert waiting.value.suggested_filename == f"demo.wav.{ending}"
@@ -122,6 +129,7 @@ def test_a_walk_from_the_sign_in_to_the_downloads(visit: Visit, server: Server, 
     assert "00:00:" in (tmp_path / "demo.srt").read_text()
     assert (tmp_path / "demo.vtt").read_text().startswith("WEBVTT")
     assert json.loads((tmp_path / "demo.json").read_text())["job"]["data_name"] == "demo.wav"
+    assert "demo.wav" in [paragraph.text for paragraph in Document(str(tmp_path / "demo.docx")).paragraphs]
 
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/portal/sign-in")

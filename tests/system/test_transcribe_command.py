@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def events(done: "subprocess.CompletedProcess[str]", event: str) -> list[str]:
 
 def test_a_run_that_was_killed_goes_on_and_does_each_file_once(calls: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    written = ("--output-dir", str(out), "--format", "txt,json", "--skip-existing", "--json")
+    written = ("--output-dir", str(out), "--format", "txt,json,docx", "--skip-existing", "--json")
     options = (str(calls), *written, "--data-dir", str(tmp_path))
 
     def texts() -> list[Path]:
@@ -75,6 +76,7 @@ def test_a_run_that_was_killed_goes_on_and_does_each_file_once(calls: Path, tmp_
     assert {path: path.stat().st_mtime_ns for path in texts() if path in kept} == kept
     assert len(texts()) == len(list(out.glob("*.txt"))) == COUNT
     for path in texts():
+        assert zipfile.is_zipfile(path.with_suffix(".docx"))
         assert json.loads(path.read_text())["job"]["data_name"] == f"{path.stem}.flac"
 
 

@@ -136,6 +136,8 @@ def test_options_become_the_job_config() -> None:
         (["calls/b.MP3", "--format", "srt"], "needs --output-dir"),
         (["calls/b.MP3", "-o", "x.txt"], "use --output-dir"),
         (["-o", "x.txt", "--format", "srt,txt"], "use --output-dir"),
+        (["calls/b.MP3", "--format", "docx"], "docx needs -o FILE or --output-dir FOLDER"),
+        (["calls/b.MP3", "--format", "docx", "--json"], "docx needs -o FILE or --output-dir FOLDER"),
         (["-o", "x.txt", "--output-dir", "out"], "exclude each other"),
         (["--skip-existing"], "needs --output-dir"),
         (["--format", "doc"], "'doc' is not a format; formats are json"),

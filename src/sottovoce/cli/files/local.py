@@ -194,5 +194,7 @@ def _rendered(
     )
     form = FORMATS[shape]
     value = form.render(Rendering(transcript=transcript, job=view, request=request, version=__version__))
+    if isinstance(value, bytes):
+        return value
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2) if form.is_json else str(value).encode("utf-8", "replace")
     return text if text.endswith(b"\n") else text + b"\n"

@@ -168,12 +168,16 @@ def _named_by(file: Path | None) -> tuple[str, ...]:
 
 def _check(count: int, outputs: "Outputs", *, skip_existing: bool, machine: bool) -> None:
     """Raise `click.UsageError` for outputs that would overwrite or mix each other."""
+    from sottovoce.wire.formats.table import FORMATS
+
     forms = tuple(outputs.suffixes)
     if outputs.file is not None and (count > 1 or len(forms) > 1):
         raise click.UsageError("-o is for one file in one format; use --output-dir FOLDER for several")
     if outputs.file is None and outputs.folder is None:
         if skip_existing:
             raise click.UsageError("--skip-existing needs --output-dir or -o")
+        if binary := [form for form in forms if FORMATS[form].is_binary]:
+            raise click.UsageError(f"{binary[0]} needs -o FILE or --output-dir FOLDER")
         if len(forms) > 1 and not machine:
             raise click.UsageError("several formats need --output-dir FOLDER")
         if count > 1 and forms[0] in {"srt", "vtt"} and not machine:

@@ -74,6 +74,9 @@ class Batch:
         caller = await self._caller(request)
         wait = v2_query.wait(request.query_params, default=-1, cap=self._waiting.cap)
         form_of = _format(request)
+        if FORMATS[form_of].is_binary and wait >= 0:
+            why = f"{form_of} cannot be part of a JSON response; leave out wait, and get it from /v2/jobs/{{id}}/transcript"
+            raise Refused(Kind.FORMAT_NOT_SUPPORTED, why, at="format")
         idempotency_key, keep_ms = _idempotency_key(request), uploads.kept(request)
         app = usage_wire.application(request.query_params)
         await self._runtime.submitter.admit(caller, announced(request, self._limits))
@@ -173,7 +176,7 @@ class Batch:
             raise Refused(Kind.NOT_TRANSCRIPTION)
         rendered = await self._results.rendered(job, form)
         await self._runtime.fetched(job)
-        kind = responses.json_type(request) if FORMATS[form].is_json else responses.TEXT
+        kind = responses.json_type(request) if FORMATS[form].is_json else FORMATS[form].media_type
         return Response(rendered, headers={"content-type": kind})
 
     async def data(self, request: Request) -> Response:

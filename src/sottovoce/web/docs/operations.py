@@ -34,7 +34,11 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Create a job",
         description="Send media and a JobConfig. The response is sent after the job is stored durably: it survives a restart.",
         returns="The id of the job; with `wait` also its status and, if it is done, its transcript.",
-        query=(_WAIT, ("format", "string", "With `wait`: the format of the transcript in the response."), _APP),
+        query=(
+            _WAIT,
+            ("format", "string", "With `wait`: the format of the transcript in the response; not docx."),
+            _APP,
+        ),
         headers=(
             ("Idempotency-Key", "A repeated request with the same key returns the id of the first job."),
             (
@@ -119,7 +123,12 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Get a transcript",
         description=f"The formats: {', '.join(f'{each.name} ({each.title})' for each in FORMATS.values())}.",
         returns="The transcript in the requested format.",
-        media_types=("application/json", "application/vnd.speechmatics.v2+json", "text/plain"),
+        media_types=(
+            "application/json",
+            "application/vnd.speechmatics.v2+json",
+            "text/plain",
+            FORMATS["docx"].media_type,
+        ),
         query=(_FORMAT, _WAIT),
         errors=(
             (404, "`Job not found`, `Job In Progress`, `Job rejected`, `Format Not Supported`."),

@@ -8,7 +8,7 @@ import orjson
 
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import Transcript
-from sottovoce.wire.formats import json_v2, srt, txt, vtt
+from sottovoce.wire.formats import docx, json_v2, srt, txt, vtt
 from sottovoce.wire.v2.job import JobView
 
 
@@ -27,7 +27,7 @@ class Format:
     """An output format.
 
     *name*: the value of `format` in requests, and with `transcript.` before it the value of `contents` in notifications.
-    *suffix*: of file names. *render* returns text, or a JSON-compatible value if the media type is JSON.
+    *suffix*: of file names. *render* returns text, bytes, or a JSON-compatible value if the media type is JSON.
     """
 
     name: str
@@ -40,6 +40,11 @@ class Format:
     def is_json(self) -> bool:
         """True if `render` returns a JSON-compatible value."""
         return self.media_type == "application/json"
+
+    @property
+    def is_binary(self) -> bool:
+        """True if `render` returns bytes, which cannot be part of JSON or be printed."""
+        return not (self.is_json or self.media_type.startswith("text/"))
 
 
 def _json_v2(given: Rendering) -> dict[str, Any]:
@@ -58,6 +63,10 @@ def _vtt(given: Rendering) -> str:
     return vtt.render(given.transcript, given.request.subtitles)
 
 
+def _docx(given: Rendering) -> bytes:
+    return docx.render(given.transcript, given.job, diarization=given.request.diarization)
+
+
 _TEXT = "text/plain; charset=utf-8"
 
 FORMATS: Mapping[str, Format] = {
@@ -67,9 +76,10 @@ FORMATS: Mapping[str, Format] = {
         Format(name="txt", media_type=_TEXT, suffix=".txt", title="plain text", render=_txt),
         Format(name="srt", media_type=_TEXT, suffix=".srt", title="SubRip subtitles", render=_srt),
         Format(name="vtt", media_type=_TEXT, suffix=".vtt", title="WebVTT subtitles", render=_vtt),
+        Format(name="docx", media_type=docx.MEDIA_TYPE, suffix=".docx", title="Word document", render=_docx),
     )
 }
-"""By name; the first one is the default. `vtt` is ours. Text formats are `text/plain`, as the contract has it."""
+"""By name; the first one is the default. `vtt` and `docx` are ours. Text formats are `text/plain`, as the contract has it."""
 
 DEFAULT = next(iter(FORMATS))
 
@@ -81,5 +91,7 @@ def render(given: Rendering, config: bytes | None, forms: Sequence[str]) -> dict
 
 
 def encoded(value: object) -> bytes:
-    """A rendered transcript as it is sent: UTF-8 text, or JSON."""
+    """A rendered transcript as it is sent: bytes as they are, UTF-8 text, or JSON."""
+    if isinstance(value, bytes):
+        return value
     return value.encode("utf-8", "replace") if isinstance(value, str) else orjson.dumps(value)

@@ -25,7 +25,7 @@ def render(transcript: Transcript, *, diarization: Diarization) -> str:
     """
     header = _HEADERS[diarization]
     language = pack(transcript.language)
-    return "\n\n".join(turn.text(language) for turn in _turns(as_words(transcript.items), header))
+    return "\n\n".join(turn.text(language) for turn in turns(as_words(transcript.items), header))
 
 
 def _speaker(item: Item) -> str:
@@ -54,7 +54,7 @@ def _one_line(label: str) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Turn:
+class Turn:
     """A *header* and the *lines* below it; a change of language starts a new line."""
 
     header: str
@@ -67,16 +67,16 @@ class _Turn:
         return "\n".join([self.header, *lines] if self.header else lines)
 
 
-def _turns(items: Iterable[Item], header: Callable[[Item], str]) -> Iterator[_Turn]:
-    """The turns of *items*. Units are not split, so a mark without a label never starts a turn."""
-    turn: _Turn | None = None
+def turns(items: Iterable[Item], header: Callable[[Item], str]) -> Iterator[Turn]:
+    """The turns of *items*, which differ in *header*. Units are not split, so a mark without a label never starts a turn."""
+    turn: Turn | None = None
     for unit in units(by_sentence(items)):
         lead = _lead(unit)
         above = header(lead)
         if turn is None or turn.header != above:
             if turn is not None:
                 yield turn
-            turn = _Turn(header=above, language=lead.language, lines=[[]])
+            turn = Turn(header=above, language=lead.language, lines=[[]])
         elif turn.language != lead.language:
             turn.language = lead.language
             turn.lines.append([])

@@ -6,7 +6,7 @@ import {failures, tabs} from "./analysis.js";
 import {json, words} from "./lib/api.js";
 import {clock, date, name, reason, relative, state} from "./lib/format.js";
 
-const FORMATS = [["json-v2", "JSON", "json"], ["txt", "Text", "txt"], ["srt", "SRT subtitles", "srt"], ["vtt", "WebVTT subtitles", "vtt"]];
+const FORMATS = [["json-v2", "JSON", "json"], ["txt", "Text", "txt"], ["srt", "SRT subtitles", "srt"], ["vtt", "WebVTT subtitles", "vtt"], ["docx", "Word", "docx"]];
 const [STEP, SLOWEST, FASTEST] = [3, 0.5, 3];
 
 class JobPage extends LitElement {
