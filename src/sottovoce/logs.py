@@ -1,5 +1,6 @@
 """The log: one JSON line per event, with the job and request that it belongs to, and with secrets redacted."""
 
+import asyncio
 import json
 import logging
 import math
@@ -77,17 +78,59 @@ class JsonLines(logging.Formatter):
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """The handler of this process: writes lines of JSON."""
+    """The handler of this process: writes lines of JSON. A stream that takes no more is ignored."""
 
-    def write(self, line: str) -> None:
-        """Write *line*. A stream that takes no more is ignored, as for records."""
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def write_soon(self, line: str) -> None:
+        """Write *line* at the end of this turn of the event loop, with the lines of other requests; at once without a loop.
+
+        Each write of the stream releases the interpreter's lock, and under load another thread takes it.
+        """
         self.acquire()
         try:
-            with suppress(OSError, ValueError):
-                self.stream.write(f"{line}\n")
+            self._waiting.append(line)
+            if len(self._waiting) in {1, _MOST_WAITING} and not self._later():
                 self.flush()
         finally:
             self.release()
+
+    def _later(self) -> bool:
+        """Have `flush` called by the event loop of this thread. False without one, and when enough lines wait."""
+        if len(self._waiting) >= _MOST_WAITING:
+            return False
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            return False
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record* behind the lines that wait."""
+        self._write_waiting()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Write the lines that wait, and flush the stream."""
+        self.acquire()
+        try:
+            self._write_waiting()
+            with suppress(OSError, ValueError):
+                super().flush()
+        finally:
+            self.release()
+
+    def _write_waiting(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            with suppress(OSError, ValueError):
+                self.stream.write("\n".join([*lines, ""]))
+
+
+_MOST_WAITING = 64
+"""Lines that wait for the end of a turn of the event loop."""
 
 
 _lines: _Lines | None = None  # since `set_up`
@@ -103,7 +146,7 @@ def log_request(logger: logging.Logger, level: int, event: str, fields: Mapping[
     if _lines is None:
         logger.log(level, event, extra=dict(fields))
     else:
-        _lines.write(_line(time.time(), level, logger.name, event, fields))
+        _lines.write_soon(_line(time.time(), level, logger.name, event, fields))
 
 
 def _line(created: float, level: int, logger: str, event: str, more: Mapping[str, Any]) -> str:

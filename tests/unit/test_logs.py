@@ -187,6 +187,31 @@ def test_the_line_of_a_request_is_that_of_any_event(stream: io.StringIO) -> None
     assert {**first, "at": ""} == {**second, "at": ""}
 
 
+def test_lines_of_requests_are_written_once_a_turn_of_the_event_loop_and_before_later_records(
+    stream: io.StringIO,
+) -> None:
+    logger = logging.getLogger("sottovoce.of_requests")
+
+    async def serve() -> None:
+        for number in range(3):
+            logs.log_request(logger, logging.INFO, "request", {"number": number})
+        assert stream.getvalue() == ""
+        await asyncio.sleep(0)
+        assert len(lines(stream)) == 3
+        logs.log_request(logger, logging.INFO, "request", {"number": 3})
+        logger.warning("later", extra={"number": 4})
+        assert len(lines(stream)) == 5
+        for number in range(5, 5 + logs._MOST_WAITING):  # more do not wait
+            logs.log_request(logger, logging.INFO, "request", {"number": number})
+        assert len(lines(stream)) == 5 + logs._MOST_WAITING
+        logs.log_request(logger, logging.INFO, "request", {"number": 5 + logs._MOST_WAITING})
+
+    with asyncio.Runner() as runner:
+        runner.get_loop().run_until_complete(serve())
+    logging.getLogger().handlers[0].flush()  # as the interpreter's end does
+    assert [line["number"] for line in lines(stream)] == list(range(6 + logs._MOST_WAITING))
+
+
 def test_a_stream_that_takes_no_line_fails_no_request(stream: io.StringIO) -> None:
     stream.close()
     logs.log_request(logging.getLogger("sottovoce.of_requests"), logging.INFO, "request", {"status": 200})

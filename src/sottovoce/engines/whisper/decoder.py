@@ -146,8 +146,11 @@ class Decoder:
             return self._tokenizers[code, translate]
 
     def languages(self, clip: Clip) -> dict[str, float]:
-        """Probability 0..1 of each language (Whisper's codes) for *clip*; empty for a clip shorter than `SHORTEST`."""
-        if clip.length < SHORTEST:
+        """Probability 0..1 of each language (Whisper's codes) for *clip*.
+
+        Empty for a clip shorter than `SHORTEST`, and for a model of one language.
+        """
+        if clip.length < SHORTEST or not self._model.model.is_multilingual:
             return {}
         found = self._model.model.detect_language(self._encoded([clip]))[0]
         return {token.strip("<|>"): float(probability) for token, probability in found}

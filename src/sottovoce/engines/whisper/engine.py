@@ -28,7 +28,7 @@ from sottovoce.engines.whisper import coverage, listener, parallel, style, trans
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
-from sottovoce.engines.whisper.languages import contract_code, whisper_codes
+from sottovoce.engines.whisper.languages import CLEAR, contract_code, whisper_codes
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.errors import EngineUnavailable
@@ -52,9 +52,6 @@ TOP = 10
 
 COMPARED = 4
 """Windows at the beginning of a job whose language is compared with the requested one."""
-
-CLEAR = 0.9
-"""Probability 0..1 from which a language other than the requested one is reported in the job's log."""
 
 _COMPUTE_TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 _DEVICE = re.compile(r"(cpu)|(cuda)(?::(\d{1,3}))?")

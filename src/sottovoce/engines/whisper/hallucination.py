@@ -11,6 +11,7 @@ stock phrases.
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.model import RATE, Samples
@@ -34,6 +35,10 @@ GUESSED_UNLIKELY = 0.55
 """The same limit for a text whose mean log probability is below `_UNLIKELY_GUESS`."""
 GUESSED_FEW = 0.35
 """The same limit for texts of fewer than `_FEW` words, whose mean says little, and for languages that Whisper learned poorly."""
+DOUBTFUL = 0.65
+"""Mean word probability below which a text may be made up; also a text below `_UNLIKELY_GUESS`."""
+AGREED = 0.5
+"""Agreement (0..1) of two decodes from which the second confirms the first."""
 _FEW = 4  # words
 _UNLIKELY_GUESS = -0.85  # mean log probability per token
 
@@ -110,6 +115,20 @@ def unintelligible(hypothesis: Hypothesis, *, well_known: bool = True) -> bool:
     if len(hypothesis.words) < _FEW or not well_known:
         return mean < GUESSED_FEW
     return mean < GUESSED or (mean < GUESSED_UNLIKELY and hypothesis.avg_logprob < _UNLIKELY_GUESS)
+
+
+def doubtful(hypothesis: Hypothesis) -> bool:
+    """True if the words of *hypothesis* may be made up."""
+    return bool(hypothesis.words) and (_mean(hypothesis.words) < DOUBTFUL or hypothesis.avg_logprob < _UNLIKELY_GUESS)
+
+
+def confirms(other: Hypothesis, hypothesis: Hypothesis) -> bool:
+    """True if *other* has the words of *hypothesis*: a model seldom makes up the same words again."""
+    keys, others = ([key for word in each.words if (key := comparison_key(word.text))] for each in (hypothesis, other))
+    if not keys:
+        return True
+    same = sum(block.size for block in SequenceMatcher(None, keys, others, autojunk=False).get_matching_blocks())
+    return 2 * same >= AGREED * (len(keys) + len(others))
 
 
 def needs_fallback(hypothesis: Hypothesis) -> bool:

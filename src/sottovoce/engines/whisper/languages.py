@@ -34,6 +34,9 @@ YOUNG = frozenset({"yue"})
 ENGLISH = frozenset({"en"})
 """The contract's codes that an English-only model can transcribe."""
 
+CLEAR = 0.9
+"""Probability 0..1 of a language from which the model is taken to be sure of it."""
+
 _HOME: Mapping[str, str] = {"zh": "cmn", "nn": "no", "jw": "jv", "iw": "he"}
 
 

@@ -16,6 +16,7 @@ from sottovoce.engines.whisper import coverage, hallucination, style
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import Clip, Decoder, Task, nothing
 from sottovoce.engines.whisper.hallucination import Hypothesis
+from sottovoce.engines.whisper.languages import CLEAR
 from sottovoce.transcript.model import RATE, Samples
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -47,6 +48,7 @@ PROMPT = Effort(holes=2, parts=1, temperatures=(0.2, 0.6))
 """For the end of a turn, which a person waits for: nine seconds of speech took six decodes with `THOROUGH`, which heard the same
 words."""
 
+_LIKELY = 0.5  # probability of the language of a window, from which it is taken for speech in that language
 _CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
 _CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
 _FEW = 4  # words
@@ -97,6 +99,8 @@ def hear(
     guessed = _guessed(hypothesis, task)
     if guessed or not hypothesis.words:
         hypothesis = _in_sentences(decoder, clip, task)
+    elif hallucination.doubtful(hypothesis) and _meaningless(decoder, clip, task, hypothesis):
+        guessed, hypothesis = True, nothing(task.pack)
     words = list(hypothesis.words)
     tried: list[Hole] = []
     # The parts of a guess are not decoded again: they would be guesses too.
@@ -116,18 +120,38 @@ def _guessed(hypothesis: Hypothesis, task: Task) -> bool:
     return hallucination.unintelligible(hypothesis, well_known=task.code in style.EXAMPLES)
 
 
+def _meaningless(decoder: Decoder, clip: Clip, task: Task, hypothesis: Hypothesis) -> bool:
+    """True if *clip* sounds like no language, and a decode after an example text does not have the words of *hypothesis*.
+
+    Both are needed. Speech in white noise or babble as loud as the voice keeps the probability of its language over 0.8, but
+    two decodes may differ; clips of a second or two may have 0.01, but two decodes agree. Never with an English-only model.
+    """
+    scores = decoder.languages(clip)
+    if not scores or scores.get(task.code, 0.0) >= _LIKELY or max(scores.values()) >= CLEAR:
+        return False
+    after = _after_example(decoder, task)
+    return after is not None and not hallucination.confirms(attempt(decoder, clip, after, temperatures=()), hypothesis)
+
+
+def _after_example(decoder: Decoder, task: Task) -> Task | None:
+    """*task* after a text of short sentences in its language; None if there is no such text."""
+    example = style.EXAMPLES.get(task.code)
+    if example is None:
+        return None
+    return replace(task, previous=tuple(decoder.tokenizer(task.code).encode(" " + example)))
+
+
 def _in_sentences(decoder: Decoder, clip: Clip, task: Task) -> Hypothesis:
     """*clip* decoded after a text of short sentences; empty if the result is a guess too.
 
     Single words with long pauses have a low probability while the model takes them for one sentence. After such a text,
     their mean probability rose from 0.47 to 0.74; that of babble and reversed speech rose to 0.59 at most.
     """
-    example = style.EXAMPLES.get(task.code)
-    if example is None:
+    after = _after_example(decoder, task)
+    if after is None:
         return nothing(task.pack)
-    tokens = tuple(decoder.tokenizer(task.code).encode(" " + example))
-    found = attempt(decoder, clip, replace(task, previous=tokens))
-    known = {comparison_key(word) for word in example.split()}
+    found = attempt(decoder, clip, after)
+    known = {comparison_key(word) for word in style.EXAMPLES[task.code].split()}
     repeated = sum(comparison_key(word.text) in known for word in found.words)
     mean = sum(word.probability for word in found.words) / max(len(found.words), 1)
     clear = _CLEAR if len(found.words) >= _FEW else _CLEAR_FEW

@@ -17,9 +17,9 @@ from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.protocols import Capabilities, ChoosesActivity, Hints, LanguageIdentifier, Parallel
 from sottovoce.engines.whisper import coverage, hallucination, listener, style, vocabulary
 from sottovoce.engines.whisper.decoder import Decoder
-from sottovoce.engines.whisper.engine import CLEAR, COMPARED, IDENTIFIED, TOP, Whisper
+from sottovoce.engines.whisper.engine import COMPARED, IDENTIFIED, TOP, Whisper
 from sottovoce.engines.whisper.hallucination import Hypothesis
-from sottovoce.engines.whisper.languages import LANGUAGES, UNKNOWN, whisper_codes
+from sottovoce.engines.whisper.languages import CLEAR, LANGUAGES, UNKNOWN, whisper_codes
 from sottovoce.engines.whisper.windows import ACTIVITY
 from sottovoce.errors import EngineUnavailable
 from sottovoce.request import VocabEntry
@@ -76,6 +76,7 @@ def unguarded(monkeypatch):
     monkeypatch.setattr(hallucination, "needs_fallback", lambda _heard: False)
     monkeypatch.setattr(hallucination, "filter_words", lambda heard: heard.words)
     monkeypatch.setattr(hallucination, "unintelligible", lambda *_, **__: False)
+    monkeypatch.setattr(hallucination, "doubtful", lambda _heard: False)
     monkeypatch.setattr(coverage, "within_audio", lambda words, *_: tuple(words))
     monkeypatch.setattr(coverage, "unvoiced", lambda *_: False)
     monkeypatch.setattr(coverage, "holes", lambda *_: [])

@@ -1,8 +1,9 @@
 """A window is heard until its speech has words: with a decoder that reads what it is told was said, or follows a script."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -63,8 +64,9 @@ class Reader:
 class Script:
     """Answers with *answers*, one after the other; remembers what it was asked."""
 
-    def __init__(self, *answers: Hypothesis) -> None:
+    def __init__(self, *answers: Hypothesis, sounds_like: Mapping[str, float] = MappingProxyType({})) -> None:
         self.answers = list(answers)
+        self.sounds_like = sounds_like
         self.asked: list[tuple[float, float, float]] = []  # start, end, temperature
         self.examples: list[bool] = []  # whether there was a text before the audio
 
@@ -73,6 +75,9 @@ class Script:
         self.asked.append((part.audio[0] / RATE, (part.audio[-1] + 1) / RATE, temperature))
         self.examples.append(bool(task.previous))
         return [self.answers.pop(0)]
+
+    def languages(self, clip):
+        return self.sounds_like
 
     def tokenizer(self, code):
         return self
@@ -287,6 +292,47 @@ def test_where_that_gives_no_words_all_of_the_speech_is_given_back(second):
     text, (hole,), _ = after_a_guess(*second)
     assert text == ""
     assert hole.missed == at(3.1)
+
+
+DOUBTFUL = line("here is not all your toys alone", pace=0.5, length=0.4, probability=0.6)
+NO_LANGUAGE = {"en": 0.35, "fr": 0.4}
+
+
+def doubted(*answers: Hypothesis, task: Task = TASK, sounds_like=NO_LANGUAGE):
+    decoder = Script(*answers, sounds_like=sounds_like)
+    words, holes = hear(decoder, clip(3.5), task)  # type: ignore[arg-type]
+    return written(words), holes, decoder.examples
+
+
+@pytest.mark.parametrize("other", [line("good morning everyone", pace=0.5), []], ids=["other words", "nothing"])
+def test_a_doubtful_text_in_no_language_that_another_decode_does_not_have_is_left_out_and_told(other):
+    text, (hole,), examples = doubted(hypothesis(DOUBTFUL), hypothesis(other))
+    assert (text, hole.missed, examples) == ("", at(3.5), [False, True])
+
+
+def test_likely_words_in_an_unlikely_text_are_doubtful_too():
+    likely = [replace(each, probability=0.8) for each in DOUBTFUL]
+    text, _, _ = doubted(hypothesis(likely, avg_logprob=-0.9), hypothesis(line("good morning everyone", pace=0.5)))
+    assert text == ""
+
+
+def test_a_doubtful_text_is_kept_if_another_decode_has_its_words():
+    other = [*DOUBTFUL[:5], *line("boys too", 2.5, pace=0.5, length=0.4, probability=0.6)]
+    assert doubted(hypothesis(DOUBTFUL), hypothesis(other)) == (written(DOUBTFUL), [], [False, True])
+
+
+@pytest.mark.parametrize(
+    "sounds_like", [{"en": 0.5, "fr": 0.4}, {"en": 0.01, "fr": 0.9}, {}], ids=["as asked", "another", "one language"]
+)
+def test_a_doubtful_text_is_kept_if_the_audio_sounds_like_a_language(sounds_like):
+    assert doubted(hypothesis(DOUBTFUL), sounds_like=sounds_like) == (written(DOUBTFUL), [], [False])
+
+
+def test_a_clear_text_and_one_of_a_language_without_an_example_need_no_other_decode():
+    clear = [replace(each, probability=0.7) for each in DOUBTFUL]
+    assert doubted(hypothesis(clear)) == (written(clear), [], [False])
+    welsh = Task(pack=pack("cy"), code="cy")
+    assert doubted(hypothesis(DOUBTFUL), task=welsh) == (written(DOUBTFUL), [], [False])
 
 
 def test_in_a_language_without_an_example_a_guess_is_left_out_at_once():
