@@ -32,6 +32,9 @@ from tests.servers import ROOT, Server
 PIECE = 0.1  # seconds of audio in one message
 SAME = 0.6  # seconds by which the ends of a word may differ in a partial and in the batch transcript
 PAUSE = 1.0  # seconds of silence between two files
+_IDLE = 15.0  # seconds in which the cost of an idle server is measured
+_JOB_AT = 20.0  # seconds from the start of a session to that of a job beside it
+WAVE = "speech.wav"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,14 +178,30 @@ def _rate(reference: Sequence[str], found: Sequence[str]) -> float:
 # ── one measurement ──
 
 
-def measure(
-    server: Server, sound: Sound, truth: list[tuple[str, float]], *, sessions: int, delay: float
-) -> dict[str, Any]:
-    """Errors, latencies and cost of *sessions* clients at once, with the same audio and *delay* as `max_delay`."""
+def idle(server: Server) -> dict[str, float]:
+    """Processor seconds a second of *server* without a session, which looks for jobs (`SOTTOVOCE_POLL_INTERVAL`)."""
     before = _cpu(server)
+    time.sleep(_IDLE)
+    return {name: (seconds - before.get(name, seconds)) / _IDLE for name, seconds in _cpu(server).items()}
+
+
+def measure(
+    server: Server, sound: Sound, truth: list[tuple[str, float]], *, sessions: int, delay: float, job: Path | None
+) -> dict[str, Any]:
+    """Errors, latencies and cost of *sessions* clients at once, with the same audio and *delay* as `max_delay`.
+
+    *job*: a file that is transcribed by the same server from `_JOB_AT` on. The cost is that above an idle server.
+    """
+    resting = idle(server)
+    before, begun = _cpu(server), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(sessions) as pool:
-        every = pool.starmap(_client, [(server.url, server.key, sound.pcm, delay)] * sessions, chunksize=1)
-    spent = {name: seconds - before.get(name, 0.0) for name, seconds in _cpu(server).items()}
+        every_later = pool.starmap_async(_client, [(server.url, server.key, sound.pcm, delay)] * sessions, chunksize=1)
+        job_s = _job_beside(server, job) if job else None
+        every = every_later.get()
+    wall = time.monotonic() - begun
+    spent = {
+        name: seconds - before.get(name, 0.0) - resting.get(name, 0.0) * wall for name, seconds in _cpu(server).items()
+    }
     pairs = [latencies(heard, truth) for heard in every]
     offline = _rate(sound.reference, [word for word, _ in truth])
     live = [_rate(sound.reference, [word for word, _, _ in _normalised(heard.finals)]) for heard in every]
@@ -196,7 +215,18 @@ def measure(
         "final_s": _spread([value for late, _ in pairs for value in late]),
         "partial_s": _spread([value for _, early in pairs for value in early]),
         "cpu_per_audio_s": {name: seconds / audio for name, seconds in spent.items()},
+        "idle_cpu_per_s": resting,
+        "batch_job_s": job_s,
     }
+
+
+def _job_beside(server: Server, path: Path) -> float:
+    """Seconds of the transcription of *path*, begun in mid-session."""
+    time.sleep(_JOB_AT)
+    begun = time.monotonic()
+    if server.wait(server.submit(path))["status"] != "done":
+        raise RuntimeError("the job beside the sessions failed")
+    return time.monotonic() - begun
 
 
 def _cpu(server: Server) -> dict[str, float]:
@@ -221,7 +251,7 @@ def write_wave(path: Path, pcm: bytes) -> None:
 
 def _truth(server: Server, sound: Sound, folder: Path) -> list[tuple[str, float]]:
     """Normalised words of the batch transcript, with their ends."""
-    path = folder / "speech.wav"
+    path = folder / WAVE
     write_wave(path, sound.pcm)
     job = server.submit(path)
     if server.wait(job)["status"] != "done":
@@ -245,6 +275,7 @@ def main(given: Sequence[str] | None = None) -> int:
         "--sessions", type=int, nargs="*", default=[1], help="clients at once, one measurement for each (1)"
     )
     parser.add_argument("--max-delay", type=float, nargs="*", default=[0.7, 1.0, 2.0, 4.0], help="0.7 1 2 4")
+    parser.add_argument("--job", action="store_true", help="transcribe the same audio as a job in mid-session")
     parser.add_argument("--out", type=Path, help="also write the report to this file")
     wanted = parser.parse_args(given)
     report: dict[str, Any] = {"machine": machine.fingerprint(), "model": wanted.model, "measurements": []}
@@ -259,10 +290,11 @@ def main(given: Sequence[str] | None = None) -> int:
     }
     with tempfile.TemporaryDirectory(prefix="sottovoce-bench-") as folder, Server(Path(folder), **settings) as server:
         truth = _truth(server, sound, Path(folder))
+        job = Path(folder) / WAVE if wanted.job else None
         for sessions in wanted.sessions:
             for delay in wanted.max_delay:
                 print(f"{sessions} session(s), max_delay {delay:g} …", file=sys.stderr, flush=True)
-                report["measurements"].append(measure(server, sound, truth, sessions=sessions, delay=delay))
+                report["measurements"].append(measure(server, sound, truth, sessions=sessions, delay=delay, job=job))
     text = json.dumps(machine.rounded(report), indent=2)
     print(text)
     if wanted.out:
