@@ -27,7 +27,6 @@ V1_STEP = 100
 SAME_INSTANT_MS = 60_000
 """A newest job more than this far in the future (ms) got its time from a wrong clock; `_next_instant` ignores it."""
 
-
 _log = logging.getLogger(__name__)
 _STATES = frozenset(State)
 _COLUMNS = [t.jobs.c[name] for name in Job.__dataclass_fields__ if name != "config_bytes"]
@@ -42,12 +41,9 @@ _LIGHT = [
 ]
 
 
-_IDS: sa.BindParameter[Sequence[str]] = sa.bindparam("ids", expanding=True)
-# made once: for a statement with so many columns, that takes twice as long as its run
-_BY_IDS = {
-    True: sa.select(*_COLUMNS).where(t.jobs.c.id.in_(_IDS)),
-    False: sa.select(*_LIGHT).where(t.jobs.c.id.in_(_IDS)),
-}
+_SOME = t.jobs.c.id.in_(sa.bindparam("ids", expanding=True))
+# made once: a statement of so many columns takes longer to make than to run
+_BY_IDS = {True: sa.select(*_COLUMNS).where(_SOME), False: sa.select(*_LIGHT).where(_SOME)}
 
 
 class RowUnreadable(ValueError):
@@ -167,9 +163,7 @@ def get_many(connection: sa.Connection, ids: Sequence[str], *, whole: bool = Fal
 
 
 def read_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job | RowUnreadable]:
-    """Those of *ids* that exist, tombstones included: each as its job without a large config, or as
-    the error of reading its row.
-    """
+    """Those of *ids* that exist, tombstones included: each as its job without a large config, or the error of its row."""
     found: dict[str, Job | RowUnreadable] = {}
     for row in _rows(connection, ids, whole=False):
         try:
