@@ -42,7 +42,9 @@ def live_server(home: Path, script: Script | None = None, **settings: object) ->
     runtime = Runtime(plan(loaded))
     runtime.start()
     try:
-        gateway = create_gateway(loaded, runtime, Recognizers(open=script.open, load=lambda: script.load))
+        gateway = create_gateway(
+            loaded, runtime, Recognizers(open=script.open, load=lambda: script.load, plan=script.plan)
+        )
         assert gateway is not None
         config = server_config(loaded, create_app(loaded, runtime, gateway), connections=500)
         server = Server(config, gateway.stop)

@@ -5,12 +5,17 @@ turns, each sentence is a turn (`vad`), or the client ends the turn (`external`)
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
+from sottovoce.pipeline.live.beside.listeners import Listeners
+from sottovoce.realtime.ports import Planner, Served
 from sottovoce.request import LiveRequest, TurnDetection
 from sottovoce.transcript.model import RATE, Item, Mark, Samples, Word
 
@@ -39,8 +44,14 @@ class Script:
     buffer: int = 1 << 20
     frozen: bool = False  # takes no audio from the buffer
     pace: float = 0.0  # seconds for a second of audio; 0: none
+    planner: Planner | None = None  # what is done of a request beside recognition; None: nothing
     sessions: list["ScriptedLive"] = field(default_factory=list)
     closed: int = 0
+
+    def plan(self, request: LiveRequest) -> Served:
+        if self.planner is None:
+            return Served(request=replace(request, translation=None, audio_events=None))
+        return self.planner(request)
 
     @asynccontextmanager
     async def open(self, request: LiveRequest) -> AsyncIterator["ScriptedLive"]:
@@ -70,6 +81,7 @@ class ScriptedLive:
         self.commands: list[object] = []
         self.buffered = 0
         self.audio = bytearray()
+        self.pieces: deque[bytes] = deque(maxlen=100)
         self._script = script
         self._channels = [_Heard() for _ in range(request.channel_count)]
         self._work: asyncio.Queue[tuple[str, int, object]] = asyncio.Queue()
@@ -80,6 +92,7 @@ class ScriptedLive:
             await self._room.wait_for(lambda: self.buffered == 0 or self.buffered + len(data) <= self._script.buffer)
             self.buffered += len(data)
         self.audio += data
+        self.pieces.append(data)
         self._work.put_nowait(("audio", channel, len(data)))
 
     async def force_end(self, channel: int | None, at: Samples | None) -> None:
@@ -104,14 +117,21 @@ class ScriptedLive:
     async def events(self) -> AsyncIterator[live.Event]:
         await asyncio.sleep(self._script.open_after)
         yield live.Opened()
+        told: deque[live.Event] = deque()
+        listeners = Listeners(self.request, told.append)
         while not all(heard.ended for heard in self._channels):
             while self._script.frozen:  # noqa: ASYNC110 - another thread sets it
                 await asyncio.sleep(0.01)
             kind, channel, value = await self._work.get()
             if kind == "audio":
                 await asyncio.sleep(self._script.pace * int(str(value)) / BYTES_PER_SAMPLE / RATE)
+            if kind == "audio" and self.request.audio_events is not None:
+                samples = np.frombuffer(self.pieces.popleft(), "<i2")
+                listeners.heard(channel, samples.astype(np.float32) / np.float32(32_768))
             for event in self._done(kind, channel, value):
-                yield event
+                listeners.emit(event)
+            while told:
+                yield (event := told.popleft())
                 if isinstance(event, live.Failed):
                     return
             if kind == "audio":

@@ -253,12 +253,25 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveTranslation:
+    """Translation of a session's sentences into *targets* (contract `realtime.md` §4.4); *partials*: of the open sentence too.
+
+    *heard*: a translator needs the audio of the sentences, not only their text. The server sets it.
+    """
+
+    targets: tuple[str, ...] = ()
+    partials: bool = False
+    heard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRequest:
     """A realtime session: everything that changes its result (contract `realtime.md` §4.2, §4.3).
 
     *channels*: the labels of `AddChannelAudio` in order; empty for one channel without a label. Events and commands of a session
     number channels from 0. *max_delay*: seconds from the end of a word to its final, 0.7..4.
     *end_of_utterance_silence_trigger*: seconds of silence, 0..2; 0 is off. *turns*: for voice agents; `None`: plain realtime.
+    *audio_events*: the types to report; `None`: not requested, empty: all types.
     """
 
     language: str
@@ -280,6 +293,13 @@ class LiveRequest:
     remove_disfluencies: bool = False
     replacements: tuple[Replacement, ...] = ()
     turns: Turns | None = None
+    translation: LiveTranslation | None = None
+    audio_events: tuple[str, ...] | None = None
+
+    @property
+    def needs_partials(self) -> bool:
+        """True if the recogniser must make partials: for the client, or to translate them."""
+        return self.enable_partials or (self.translation is not None and self.translation.partials)
 
     @property
     def channel_count(self) -> int:

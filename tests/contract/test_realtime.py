@@ -41,7 +41,7 @@ def fresh(server: LiveServer) -> Iterator[None]:
     """The script as it was, and no session of an earlier test."""
     yield
     clean = Script()
-    for name in ("refuse", "open_after", "fail_at", "buffer", "frozen", "pace", "load"):
+    for name in ("refuse", "open_after", "fail_at", "buffer", "frozen", "pace", "load", "planner"):
         setattr(server.script, name, getattr(clean, name))
     until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
     server.script.sessions.clear()

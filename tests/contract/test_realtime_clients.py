@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sottovoce.web.api.translators import planner
 from tests.conftest import SHARED
 from tests.contract.test_realtime import RAW, SECOND, client
 from tests.live_server import KEY, LiveServer, live_server
@@ -200,6 +201,7 @@ class RawSocket:
 
 def test_the_rules_of_the_rust_client(server: LiveServer) -> None:
     """A ping, an unknown message or result type, and some messages after the start end its session."""
+    server.script.planner = planner(server.runtime.live_offers, server.runtime.pool)
     config = {"language": "en", "enable_partials": True, "max_delay": 1.0}
     start = {
         "message": "StartRecognition", "audio_format": RAW, "transcription_config": config,

@@ -1,7 +1,12 @@
 """Whisper's translate task with real weights: a rough draft in English, made in a process of the pool."""
 
+import asyncio
+import re
+
+import numpy as np
 import pytest
 
+from sottovoce.audio import media
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
@@ -9,6 +14,7 @@ from sottovoce.inference.child_engines import ChildEngines
 from sottovoce.inference.pool import Pool, Task
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript import codec
+from sottovoce.transcript.model import RATE
 from tests.recognition.material import written
 
 pytestmark = [pytest.mark.weights]
@@ -60,3 +66,20 @@ def test_every_sentence_is_translated_into_english_and_has_its_times(engine_conf
 def test_one_model_in_memory_has_both_skills(engine_config):
     engines = ChildEngines(engine_config, lambda: 1)
     assert engines.load(Skill.TRANSCRIPTION, BASE) is engines.load(Skill.SPEECH_TRANSLATION, BASE)
+
+
+@pytest.mark.shared
+def test_a_sentence_of_a_session_is_heard_by_the_translator(engine_config, shared):
+    """Whisper translates from the audio, in a process of its own; the text that was recognised does not matter."""
+    audio = np.concatenate(
+        [block[0] for block in media.decode(shared / "audio" / "speechmatics" / "de_de_000675.wav")]
+    )[: 12 * RATE]
+    around = RATE // 5
+    samples = np.concatenate([np.zeros(around), audio, np.zeros(around)])
+    asked = m.Translate(language="de", target="en", texts=("nichts",), lead=around, length=len(audio))
+    pool = Pool(engine_config=engine_config, slots=1)
+    try:
+        (text,) = asyncio.run(pool.translate(BASE, asked, (samples * 32_767).astype("<i2").tobytes()))
+    finally:
+        pool.close()
+    assert len({"southern", "Africa", "beauty", "region", "tourist"} & set(re.findall(r"\w+", text))) >= 2, text

@@ -104,7 +104,7 @@ class Capabilities:
     for, *pinned* those for which the operator chose it. *device*: `cpu` or `cuda`. *voiceprints*: name and version of the
     format of the diarizer's voice prints; only prints of the same format can be compared.
     *event_types*: the audio events that it detects. *targets*: the codes of the languages into which it translates a
-    transcript, each from each of *languages*.
+    transcript, each from each of *languages*. *hears*: it translates from the audio of a sentence, not from its text.
     """
 
     engine: str
@@ -123,6 +123,7 @@ class Capabilities:
     voiceprints: str | None = None
     event_types: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
+    hears: bool = False
 
 
 class Recognizer(Protocol):

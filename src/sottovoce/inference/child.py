@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -42,8 +43,8 @@ _SECRET = re.compile(
 class SpawnSpec:
     """How to start a child: engine and model, the exact device, the configuration; *timeout*: seconds to load the engine.
 
-    *share*: the descriptor of the shared memory with its degree of parallelism (`Share`). *live*: the child holds live
-    sessions instead of running one task after another.
+    *share*: the descriptor of the shared memory with its degree of parallelism (`Share`). *role*: `batch` (runs one task after
+    another), `live` (holds live sessions), or `translate` (translates for live sessions).
     """
 
     key: EngineKey
@@ -51,7 +52,7 @@ class SpawnSpec:
     engine_config: EngineConfig
     timeout: float
     share: int
-    live: bool = False
+    role: Literal["batch", "live", "translate"] = "batch"
 
 
 def _spawn(spec: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
@@ -63,7 +64,7 @@ def _spawn(spec: SpawnSpec, line: socket.socket) -> "subprocess.Popen[bytes]":
         [
             *command,
             str(spec.share),
-            "live" if spec.live else "batch",
+            spec.role,
             spec.key.engine,
             spec.key.model,
             spec.device,

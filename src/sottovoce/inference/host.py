@@ -1,9 +1,8 @@
 """A child process: loads one engine, then runs one task after another, or holds live sessions, until its parent closes the socket.
 
-Started as `python -m sottovoce.inference.host FD PARENT SHARE ROLE ENGINE MODEL DEVICE CONFIG`, ROLE `batch` or `live`, the
-last as JSON. It exchanges
-frames on FD and reads its degree of parallelism from SHARE (`share`). Standard output is redirected to standard error
-before any library is loaded, because native libraries print.
+Started as `python -m sottovoce.inference.host FD PARENT SHARE ROLE ENGINE MODEL DEVICE CONFIG`, ROLE `batch`, `live` or
+`translate`, the last as JSON. It exchanges frames on FD and reads its degree of parallelism from SHARE (`share`). Standard
+output is redirected to standard error before any library is loaded, because native libraries print.
 In order: progress reports; the handlers of tasks; the main loop.
 """
 
@@ -198,6 +197,13 @@ def _live(line: FrameSocket, key: EngineKey, engine_config: EngineConfig, part: 
     return LiveHost(line.send, engines, key, threads=max(engine_config.workers, 1)), decode
 
 
+def _translator(key: EngineKey, engine_config: EngineConfig) -> TaskHandler:
+    """A handler that translates sentences of live sessions."""
+    from sottovoce.inference.translation.host import TranslationHandler
+
+    return TranslationHandler(key, engine_config)
+
+
 def _clock() -> int:
     """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
@@ -255,7 +261,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what libraries print goes to the log
     for stop in (signal.SIGINT, signal.SIGTERM):  # the parent handles the stop of the service and drains its jobs
         signal.signal(stop, signal.SIG_IGN)
-    if role == "batch":
+    if role != "live":
         lower_priority()
     line = FrameSocket(socket.socket(fileno=int(descriptor)))
     begun = time.monotonic()
@@ -268,6 +274,8 @@ def main(arguments: list[str]) -> int:
         if role == "live":
             sessions, decode = _live(line, key, config, Part(int(share)))
             handler, end = sessions.handle, sessions.close
+        elif role == "translate":
+            handler = _translator(key, config)
         else:
             handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
     except Refused as refusal:

@@ -18,7 +18,7 @@ from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ProcessDied
-from sottovoce.pipeline.live.events import Event, Failed, Final, Finished, Partial, Taken, Worked
+from sottovoce.pipeline.live.events import Event, Failed, Final, Finished, Partial, SentenceHeard, Taken, Worked
 from sottovoce.request import LiveRequest
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Samples
@@ -213,6 +213,8 @@ class LiveChild:
             return
         if isinstance(event, Final | Partial):
             event = replace(event, items=codec.load_items(payload))
+        elif isinstance(event, SentenceHeard):
+            event = replace(event, audio=payload)
         elif isinstance(event, Taken):
             self._unread[report.session] -= event.size
         elif isinstance(event, Failed) and event.trace:

@@ -178,4 +178,6 @@ class LiveHost:
         if isinstance(event, events.Final | events.Partial):
             payload = codec.dump_items(event.items)
             event = replace(event, items=())
+        elif isinstance(event, events.SentenceHeard):
+            payload, event = event.audio, replace(event, audio=b"")
         self._send(m.LiveReport(session=hosted.opening.session, event=event), payload)

@@ -88,6 +88,21 @@ class RunStage:
     request: TranscriptionRequest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translate:
+    """Translate the sentences *texts* from *language* to *target*; payload: the audio of a single one, or nothing.
+
+    The audio is 16-bit samples at 16 kHz; the sentence begins after *lead* samples and has *length*.
+    """
+
+    kind: Literal["translate"] = "translate"
+    language: str
+    target: str
+    texts: tuple[str, ...]
+    lead: Samples = 0
+    length: Samples = 0
+
+
 # parent to child: live sessions, of which one child has several
 
 
@@ -263,6 +278,14 @@ class StageFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """The answer to `Translate`: *texts* in the target language, in order; empty for one that has no translation."""
+
+    kind: Literal["translated"] = "translated"
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveReport:
     """An event of a live session; payload: the items of a final or partial, which *event* is without."""
 
@@ -278,6 +301,8 @@ Message = Annotated[
     | RunStage
     | StageDone
     | StageFault
+    | Translate
+    | Translated
     | LiveMessage
     | LiveReport
     | WindowDone

@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
@@ -23,6 +23,7 @@ from sottovoce.inference.child import Child, ProcessDied, SpawnSpec
 from sottovoce.inference.live import LiveFull, LiveSession
 from sottovoce.inference.live_pool import LiveLoad, LivePool
 from sottovoce.inference.share import Share
+from sottovoce.inference.translation.pool import TranslationFailed, TranslationPool
 from sottovoce.inference.worker_group import (
     EngineMisconfigured,
     EngineTemporarilyUnavailable,
@@ -47,6 +48,7 @@ __all__ = [
     "ProcessDied",
     "Task",
     "TaskCrashed",
+    "TranslationFailed",
 ]
 
 _log = logging.getLogger(__name__)
@@ -113,10 +115,11 @@ class Pool:
         self._making_room: asyncio.Lock | None = None
         self._live_pool = LivePool(
             self._start_live,
-            lambda: [child.process.pid for team in self._teams.values() for child in team.children],
+            self._others,
             children=live.children,
             most_sessions=live.most_sessions,
         )
+        self._translations = TranslationPool(self._start_translator)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-pool", daemon=True)
         self._thread.start()
@@ -136,13 +139,20 @@ class Pool:
         self._submit(self._live_pool.prestart(key)).result()
 
     async def _start_live(self, key: EngineKey) -> Child:
+        return await self._start_beside(key, "live")
+
+    async def _start_translator(self, key: EngineKey) -> Child:
+        return await self._start_beside(key, "translate")
+
+    async def _start_beside(self, key: EngineKey, role: Literal["live", "translate"]) -> Child:
+        """Start a child that belongs to no group of jobs."""
         spec = SpawnSpec(
             key=key,
             device=self._engine_config.devices[0],
             engine_config=self._engine_config,
             timeout=self._policy.load_timeout,
             share=self._share.descriptor,
-            live=True,
+            role=role,
         )
         return await Child.start(spec)
 
@@ -162,6 +172,18 @@ class Pool:
         finally:
             self._live_pool.forget(number)
             await session.close()
+
+    async def prepare_translator(self, key: EngineKey) -> None:
+        """Start the process of the translator *key*. Raises `TranslationFailed`."""
+        await asyncio.wrap_future(self._submit(self._translations.prepare(key)))
+
+    async def translate(self, key: EngineKey, asked: m.Translate, audio: bytes = b"") -> tuple[str, ...]:
+        """Return the texts of *asked*, translated by *key* beside the live sessions. Raises `TranslationFailed`."""
+        return await asyncio.wrap_future(self._submit(self._translations.translate(key, asked, audio)))
+
+    def _others(self) -> list[int]:
+        """Return the process ids of the children for jobs and for translation."""
+        return [child.process.pid for team in self._teams.values() for child in team.children] + self._translations.pids
 
     def live_load(self) -> LiveLoad:
         """Return the load of the live children."""
@@ -321,6 +343,7 @@ class Pool:
 
     async def _close(self) -> None:
         await self._live_pool.close()
+        await self._translations.close()
         for team in self._teams.values():
             await team.close()
         self._teams.clear()

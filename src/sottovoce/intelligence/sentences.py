@@ -1,6 +1,6 @@
 """Sentences of a transcript: made once, with their times, speaker and channel, and passed to every stage."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sottovoce.intelligence.protocols import Sentence
@@ -19,12 +19,14 @@ def sentences(transcript: Transcript) -> tuple[Sentence, ...]:
     channels: dict[str | None, list[Item]] = {}
     for item in transcript.items:
         channels.setdefault(item.channel, []).append(item)
-    found = [made for items in channels.values() for part in _split(items) if (made := _sentence(part, transcript))]
+    found = [
+        made for items in channels.values() for part in split(items) if (made := sentence_of(part, transcript.language))
+    ]
     found.sort(key=lambda sentence: (sentence.start, sentence.end))
     return tuple(replace(sentence, id=number) for number, sentence in enumerate(found))
 
 
-def _split(items: Iterable[Item]) -> Iterator[list[Item]]:
+def split(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield the items of each sentence of one channel: it ends with an end mark, and before a pause or another speaker."""
     part: list[Item] = []
     ended = False
@@ -43,8 +45,8 @@ def _breaks(part: list[Item], item: Item) -> bool:
     return item.start - last.end >= PAUSE or item.speaker != last.speaker or len(part) >= MOST_WORDS
 
 
-def _sentence(part: list[Item], transcript: Transcript) -> Sentence | None:
-    """Return the sentence of *part*, without a number yet; None for marks alone."""
+def sentence_of(part: Sequence[Item], language: str) -> Sentence | None:
+    """Return the sentence of *part*, without a number yet; None for marks alone. *language*: of words that have none."""
     spoken = [item for item in part if not isinstance(item, Mark)]
     if not spoken:
         return None
@@ -53,9 +55,9 @@ def _sentence(part: list[Item], transcript: Transcript) -> Sentence | None:
         id=0,
         start=first.start,
         end=max(item.end for item in spoken),
-        text=join(part, pack(first.language or transcript.language)),
+        text=join(part, pack(first.language or language)),
         words=sum(len(item.text.split()) for item in spoken),
-        language=first.language or transcript.language,
+        language=first.language or language,
         speaker=first.speaker,
         channel=first.channel,
     )

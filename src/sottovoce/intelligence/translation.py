@@ -32,13 +32,21 @@ class TranslationBackend(Protocol):
 def _run(scene: Scene, backend: TranslationBackend) -> object:
     if not scene.sentences:
         return []
-    texts = [" ".join(text.split()) for text in backend.translate(scene, scene.part)]
-    if len(texts) != len(scene.sentences) or not any(texts):
-        raise ValueError(f"{sum(map(bool, texts))} translations for {len(scene.sentences)} sentences")
+    texts = translated(scene, backend, scene.part)
+    if not any(texts):
+        raise ValueError(f"no translations for {len(scene.sentences)} sentences")
+    return [_shown(sentence, text) for sentence, text in zip(scene.sentences, texts, strict=True)]
+
+
+def translated(scene: Scene, backend: TranslationBackend, target: str) -> list[str]:
+    """Return each of `scene.sentences` in *target*, each on one line. Raises ValueError for an impossible answer."""
+    texts = [" ".join(text.split()) for text in backend.translate(scene, target)]
+    if len(texts) != len(scene.sentences):
+        raise ValueError(f"{len(texts)} translations for {len(scene.sentences)} sentences")
     for sentence, text in zip(scene.sentences, texts, strict=True):
         if len(text) > MOST * len(sentence.text) + SPARE:
             raise ValueError(f"{len(text)} characters for a sentence of {len(sentence.text)}")
-    return [_shown(sentence, text) for sentence, text in zip(scene.sentences, texts, strict=True)]
+    return texts
 
 
 def _same(scene: Scene) -> object:

@@ -16,12 +16,13 @@ from sottovoce.inference import live_events as live
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Samples, samples
+from sottovoce.wire.realtime import beside, transcripts
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime import server_messages as server
-from sottovoce.wire.realtime import transcripts
-from sottovoce.wire.realtime.config import Started
+from sottovoce.wire.realtime.config import ConfigWarning, Started
 from sottovoce.wire.realtime.errors import CLOSE, NORMAL, ErrorType, SessionRefused, WarningType
 from sottovoce.wire.realtime.transcripts import Passage, Style
+from sottovoce.wire.realtime.warnings import few
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -123,12 +124,25 @@ Output = Send | Open | Feed | Configure | Force | EndChannel | Finish | Close
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The session counts: *usage* of at most *quota* sessions of the caller; *at* is RFC 3339."""
+    """The session counts: *usage* of at most *quota* sessions of the caller; *at* is RFC 3339.
+
+    *warnings*: about what this server cannot do of the config.
+    """
 
     usage: int
     quota: int
     at: str
     region: str
+    warnings: tuple[ConfigWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """*sentences* in the language *target*."""
+
+    target: str
+    sentences: tuple[beside.TranslatedSentence, ...]
+    final: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +150,7 @@ class Stopping:
     """The server is shutting down."""
 
 
-Input = m.ClientMessage | live.Event | Admitted | Stopping | SessionRefused
+Input = m.ClientMessage | live.Event | Translated | Admitted | Stopping | SessionRefused
 
 
 @dataclass(slots=True, kw_only=True)
@@ -218,8 +232,8 @@ class Conversation:
     def _admitted(self, message: Admitted, _now: float) -> list[Output]:
         """§3, rules 1 and 2: usage first, then the warnings about the config, all before RecognitionStarted."""
         usage = server.concurrent_session_usage(message.usage, message.quota, message.at, message.region)
-        warnings = [Send(body=server.warning(each.type, each.reason)) for each in self._config.warnings]
-        return [Send(body=usage), *warnings]
+        warnings = few((*self._config.warnings, *message.warnings))
+        return [Send(body=usage), *(Send(body=server.warning(each.type, each.reason)) for each in warnings)]
 
     def _opened(self, event: live.Opened, now: float) -> list[Output]:
         if self.state is State.STARTING:  # EndOfStream may have come already
@@ -352,6 +366,19 @@ class Conversation:
 
     def _speech_ended(self, _event: live.SpeechEnded, _now: float) -> list[Output]:
         return []
+
+    def _translated(self, message: Translated, _now: float) -> list[Output]:
+        speakers = self._config.request.diarization.by_speaker
+        body = beside.translation(message.target, message.sentences, speakers=speakers, final=message.final)
+        return [Send(body=body)]
+
+    def _sound_started(self, event: live.SoundStarted, _now: float) -> list[Output]:
+        label = self._channels[event.channel].label
+        return [Send(body=beside.audio_event_started(event.kind, event.start, event.confidence, label))]
+
+    def _sound_ended(self, event: live.SoundEnded, _now: float) -> list[Output]:
+        label = self._channels[event.channel].label
+        return [Send(body=beside.audio_event_ended(event.kind, event.end, label))]
 
     def _empty_partial(self, channel: _Channel) -> list[Output]:
         if not self._config.request.enable_partials:
@@ -492,6 +519,10 @@ _ROWS: Mapping[type, tuple[str, str, str, str]] = {
     live.UtteranceEnd:       ("ignore",           "ignore",           "utterance_end",    "utterance_end"),
     live.SpeechStarted:      ("ignore",           "ignore",           "speech_started",   "speech_started"),
     live.SpeechEnded:        ("ignore",           "ignore",           "speech_ended",     "speech_ended"),
+    live.SentenceHeard:      ("ignore",           "ignore",           "ignore",           "ignore"),
+    live.SoundStarted:       ("ignore",           "ignore",           "sound_started",    "sound_started"),
+    live.SoundEnded:         ("ignore",           "ignore",           "sound_ended",      "sound_ended"),
+    Translated:              ("ignore",           "ignore",           "translated",       "translated"),
     live.Finished:           ("ignore",           "ignore",           "finished",         "finished"),
     live.Failed:             ("ignore",           "failed",           "failed",           "failed"),
 }  # fmt: skip

@@ -1,14 +1,15 @@
 """What a session needs from outside: a socket, a recogniser, the count of sessions, and measurements."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from sottovoce.inference.live_events import Event
+from sottovoce.inference.live_events import Event, SentenceHeard
 from sottovoce.realtime.conversation import Admitted
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.model import Samples
+from sottovoce.wire.realtime.config import ConfigWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,40 @@ class LiveSession(Protocol):
 
     def events(self) -> AsyncIterator[Event]:
         """What happens, until `Finished` or `Failed`."""
+        ...
+
+
+class Translator(Protocol):
+    """Translates sentences of a session into one language."""
+
+    @property
+    def partials(self) -> bool:
+        """True if it can translate a sentence that is not final: it needs the text alone."""
+        ...
+
+    async def prepare(self) -> None:
+        """Get ready, so that the first sentence does not wait. Raises if that is impossible."""
+        ...
+
+    async def translate(self, sentences: Sequence[SentenceHeard]) -> Sequence[str]:
+        """The text of each of *sentences*, empty for one without a translation. Raises if the translator fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What the server does of a request: *request* without what it cannot do, its *warnings*, the *translators* by target."""
+
+    request: LiveRequest
+    warnings: tuple[ConfigWarning, ...] = ()
+    translators: Mapping[str, Translator] = field(default_factory=dict)
+
+
+class Planner(Protocol):
+    """Decides what the server does of a request."""
+
+    def __call__(self, request: LiveRequest) -> Served:
+        """What is done of *request*."""
         ...
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -21,7 +21,8 @@ from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
 from sottovoce.realtime import conversation as c
 from sottovoce.realtime.meter import Meter
-from sottovoce.realtime.ports import Ledger, LiveSession, Observer, Opener, Received, Socket
+from sottovoce.realtime.ports import Ledger, LiveSession, Observer, Opener, Planner, Received, Socket
+from sottovoce.realtime.translation import Translations
 from sottovoce.request import LiveRequest
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused, session_refused
@@ -45,6 +46,7 @@ class Parts:
     """What a session works with."""
 
     socket: Socket
+    planner: Planner
     opener: Opener
     ledger: Ledger
     observer: Observer
@@ -182,11 +184,12 @@ class Session:
         parts = self._parts
         self._socket.expect(_rate(request))
         try:
-            admitted = await parts.ledger.enter(request)
+            served = parts.planner(request)
+            admitted = replace(await parts.ledger.enter(request), warnings=served.warnings)
             self._counted = request
             await self._take(admitted)
             self._meter = Meter(request.audio, request.channel_count, parts.observer)
-            self._live = await self._stack.enter_async_context(parts.opener(request))
+            self._live = await self._stack.enter_async_context(parts.opener(served.request))
         except LiveFull:
             await self._take(SessionRefused(ErrorType.JOB_ERROR, "the server is full at the moment; connect again"))
         except Refused as refused:
@@ -194,7 +197,10 @@ class Session:
         else:
             # the exit stack cancels the tasks first: its callbacks run in reverse order
             self._stack.push_async_callback(self._cancel)
-            self._start(self._pump(self._live))
+            translations = Translations(self.id, served.translators, self._take)
+            for work in translations.work():
+                self._start(work)
+            self._start(self._pump(self._live, translations))
             await self._opened.wait()
 
     async def _feed(self, feed: c.Feed) -> None:
@@ -226,10 +232,14 @@ class Session:
 
     # ── from the recogniser ──
 
-    async def _pump(self, session: LiveSession) -> None:
+    async def _pump(self, session: LiveSession, translations: Translations) -> None:
         try:
             async for event in session.events():
                 self._event(event)
+                if isinstance(event, live.SentenceHeard):
+                    translations.heard(event)
+                elif isinstance(event, live.Finished):
+                    await translations.finish()
                 await self._take(event)
                 if isinstance(event, live.Opened):
                     self._opened.set()

@@ -26,10 +26,12 @@ from sottovoce.realtime.conversation import (
     Send,
     State,
     Stopping,
+    Translated,
 )
 from sottovoce.request import AudioFormat, AudioType, Diarization, Encoding, LiveRequest, SpeakerDiarization
 from sottovoce.transcript.model import Attaches, Entity, Mark, Word
 from sottovoce.wire.realtime import messages as m
+from sottovoce.wire.realtime.beside import TranslatedSentence
 from sottovoce.wire.realtime.config import ConfigWarning, Started
 from sottovoce.wire.realtime.errors import CLOSE, ErrorType, SessionRefused, WarningType
 
@@ -118,6 +120,46 @@ def test_nothing_follows_the_end() -> None:
     assert conversation.take(SessionRefused(ErrorType.INVALID_MESSAGE, "x"), 3.0) == []
     assert conversation.tick(1e9, heard=0.0) == []
     assert conversation.due(0.0) is None
+
+
+# ── beside the transcript (§5) ──
+
+
+def test_translations_and_audio_events_are_messages_of_the_contract() -> None:
+    sentence = TranslatedSentence(text="Hallo.", start=1600, end=8000, speaker="S1")
+    spoken = Translated(target="de", sentences=(sentence,), final=True)
+    conversation = running(replace(REQUEST, diarization=Diarization.SPEAKER))
+    assert conversation.take(live.SentenceHeard(channel=0, start=0, end=1, text="x"), 1.0) == []
+    found = bodies(conversation.take(spoken, 1.0))
+    assert found == [
+        {
+            "message": "AddTranslation", "format": "2.9", "language": "de",
+            "results": [{"content": "Hallo.", "start_time": 0.1, "end_time": 0.5, "speaker": "S1"}],
+        }
+    ]  # fmt: skip
+    partial = bodies(running().take(replace(spoken, final=False), 1.0))[0]
+    assert partial["message"] == "AddPartialTranslation"
+    assert partial["results"] == [{"content": "Hallo.", "start_time": 0.1, "end_time": 0.5}]
+    begun = live.SoundStarted(channel=1, kind="music", start=16000, confidence=0.789)
+    over = live.SoundEnded(channel=1, kind="music", end=48000)
+    assert bodies(running(CHANNELS).take(begun, 1.0)) == [
+        {
+            "message": "AudioEventStarted", "channel": "right",
+            "event": {"type": "music", "start_time": 1.0, "confidence": 0.79},
+        }
+    ]  # fmt: skip
+    assert bodies(draining().take(replace(over, channel=0), 2.0)) == [
+        {"message": "AudioEventEnded", "event": {"type": "music", "end_time": 3.0}}
+    ]
+
+
+def test_what_the_server_cannot_do_is_a_warning_before_the_start() -> None:
+    conversation = new()
+    conversation.take(start(), 0.0)
+    missing = ConfigWarning(type=WarningType.UNSUPPORTED_TRANSLATION_PAIR, reason="from en to xx")
+    assert names(conversation.take(replace(USAGE, warnings=(missing,)), 0.1)) == [
+        "Info concurrent_session_usage", "Warning unsupported_translation_pair",
+    ]  # fmt: skip
 
 
 # ── start (§3, §1.1) ──

@@ -42,6 +42,7 @@ def _sentences(recognizer: Capabilities) -> Capabilities:
         skills=frozenset({Skill.TRANSLATION}),
         languages=recognizer.languages - TARGETS,
         targets=TARGETS,
+        hears=True,
         identifies_language=False,
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sottovoce.transcript.model import Item, Samples
+from sottovoce.transcript.model import Item, Samples, SpeakerLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,46 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceHeard:
+    """A sentence to translate, after the final that ends it (sessions with translation only).
+
+    Not *final*: everything that is open, which may change. *audio*: 16-bit samples at 16 kHz, which begin *lead* before *start*;
+    only for a translator that needs them.
+    """
+
+    type: Literal["sentence"] = "sentence"
+    channel: int
+    start: Samples
+    end: Samples
+    text: str
+    speaker: SpeakerLabel | None = None
+    final: bool = True
+    audio: bytes = b""
+    lead: Samples = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundStarted:
+    """The audio event *kind* (of the contract's types) began at *start*; *confidence* 0..1. One at a time in a channel."""
+
+    type: Literal["sound_started"] = "sound_started"
+    channel: int
+    kind: str
+    start: Samples
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEnded:
+    """The audio event *kind*, which has started before, ended at *end*."""
+
+    type: Literal["sound_ended"] = "sound_ended"
+    channel: int
+    kind: str
+    end: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worked:
     """The work of the session since the event before, about once a second: *audio* of all channels, *decodes*, and those *skipped*
     because the session was behind. *seconds*: processor time of the process since it last reported any session.
@@ -139,6 +179,9 @@ Event = (
     | UtteranceEnd
     | SpeechStarted
     | SpeechEnded
+    | SentenceHeard
+    | SoundStarted
+    | SoundEnded
     | Worked
     | Note
     | Ended

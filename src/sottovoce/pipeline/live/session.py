@@ -15,6 +15,7 @@ from sottovoce.audio.pcm import Encoding, PcmDecoder
 from sottovoce.engines.protocols import Hints, LiveRecognizer
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline.live import events
+from sottovoce.pipeline.live.beside.listeners import Listeners
 from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel, Work
 from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.policy import LivePolicy, policy_of
@@ -48,7 +49,14 @@ Channel = LiveChannel | SegmentChannel
 class _Source:
     """The audio of one channel: bytes in order, with the commands between them, decoded when the channel has room."""
 
-    def __init__(self, request: LiveRequest, number: int, emit: Callable[[events.Event], None]) -> None:
+    def __init__(
+        self,
+        request: LiveRequest,
+        number: int,
+        emit: Callable[[events.Event], None],
+        heard: "Callable[[int, Floats], None]",
+    ) -> None:
+        self._heard = heard
         self._inbox: deque[_Input] = deque()
         self._number = number
         self._emit = emit
@@ -112,6 +120,7 @@ class _Source:
             self._finish(channel)
 
     def _push(self, audio: "Floats", channel: Channel) -> None:
+        self._heard(self._number, audio)
         channel.push(audio if self._quiet is None else self._quiet.push(audio))
 
     def _finish(self, channel: Channel) -> None:
@@ -156,7 +165,8 @@ class LiveSession:
     ) -> None:
         if request.language not in recognizer.capabilities.languages:
             raise EngineUnavailable(f"language {request.language!r} is not available for realtime on this server")
-        self._emit = emit
+        self._listeners = Listeners(request, emit)
+        emit = self._emit = self._listeners.emit
         self._request = request
         self._finished = False
         stream_hints = Hints(
@@ -180,13 +190,13 @@ class LiveSession:
                 vad=make_vad(),
                 formatter=formatter,
                 volume=volume,
-                partials=request.enable_partials,
+                partials=request.needs_partials,
                 emit=emit,
                 clock=clock,
             )
             self._formatters.append(formatter)
             self._channels.append(_channel(parts, request))
-            self._sources.append(_Source(request, number, emit))
+            self._sources.append(_Source(request, number, emit, self._listeners.heard))
         self._ending = [False] * len(self._channels)
         emit(events.Opened(model=recognizer.capabilities.model))
 
@@ -220,7 +230,7 @@ class LiveSession:
             end_of_utterance_silence_trigger=request.end_of_utterance_silence_trigger,
         )
         for channel, formatter, source in zip(self._channels, self._formatters, self._sources, strict=True):
-            channel.configure(_policy(request), partials=request.enable_partials)
+            channel.configure(_policy(request), partials=request.needs_partials)
             if request.audio_filtering is not None:
                 formatter.volume = channel.measure_volume()
             formatter.configure(request)

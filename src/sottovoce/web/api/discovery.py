@@ -32,9 +32,10 @@ def routes(runtime: Runtime, here: Region, urls: Mapping[str, str]) -> list[Rout
             translations=runtime.offers.translated(),
             stages=runtime.offers.stages_of(),
         )
+        realtime = replace(_coverage(live, here_live, Skill.LIVE), translations=here_live.translated())
         body = wire.features(
             batch=batch if Mode.BATCH in here.modes else None,
-            realtime=_coverage(live, here_live, Skill.LIVE) if live and Mode.REALTIME in here.modes else None,
+            realtime=realtime if live and Mode.REALTIME in here.modes else None,
         )
         return Response(orjson.dumps(body), media_type=JSON)
 

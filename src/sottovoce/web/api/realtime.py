@@ -92,6 +92,7 @@ class Gateway:
             conversation,
             Parts(
                 socket=socket,
+                planner=self._recognizers.plan,
                 opener=self._recognizers.open,
                 ledger=_Ledger(runtime, self.sessions, session_id, caller, app),
                 observer=runtime.metrics.realtime,

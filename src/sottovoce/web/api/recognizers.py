@@ -15,9 +15,10 @@ from sottovoce.errors import Kind, Refused
 from sottovoce.inference.live_cost import UNKNOWN
 from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, LiveFull, LiveLoad, ProcessDied
 from sottovoce.realtime.admission import Load
-from sottovoce.realtime.ports import LiveSession, Opener
+from sottovoce.realtime.ports import LiveSession, Opener, Planner
 from sottovoce.request import LiveRequest
 from sottovoce.service.runtime import Runtime
+from sottovoce.web.api.translators import planner
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +32,11 @@ KEEPS_UP = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognizers:
-    """Where sessions get a recogniser, and how busy those are."""
+    """Where sessions get a recogniser, how busy those are, and what is done of a request beside recognition."""
 
     open: Opener
     load: Callable[[], Load]
+    plan: Planner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def recognizers(runtime: Runtime, *, smaller: bool = True) -> Recognizers:
             return MeasuredLoad(busy=1.0, capacity=0.0)
         return measured(runtime.pool.live_load())
 
-    return Recognizers(open=open_one, load=load)
+    return Recognizers(open=open_one, load=load, plan=planner(runtime.live_offers, runtime.pool))
 
 
 def _tell(runtime: Runtime, best: Choice, chosen: Choice) -> None:

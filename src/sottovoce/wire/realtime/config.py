@@ -1,7 +1,7 @@
 """From the config of `StartRecognition` and `SetRecognitionConfig` to a request (contract `realtime.md` §4.1–§4.6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from sottovoce.request import (
     Diarization,
     Encoding,
     LiveRequest,
+    LiveTranslation,
     Replacement,
     SpeakerDiarization,
 )
@@ -21,14 +22,12 @@ from sottovoce.transcript.replacements import compile_rules
 from sottovoce.wire.realtime import config_schema as models
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused, WarningType, session_refused
 from sottovoce.wire.v2 import config_mapping as batch
-from sottovoce.wire.v2.config_errors import invalid, refused_by, shown
+from sottovoce.wire.v2.config_errors import invalid, refused_by
 
 M = TypeVar("M", bound=BaseModel)
 
 MIN_DELAY, MAX_DELAY = 0.7, 4.0
 """The range of `max_delay`, seconds; other values are clamped, because old clients send 5 and 10 (§4.3, §14)."""
-MAX_WARNINGS = 4
-"""Warnings before `RecognitionStarted`: one client accepts five messages there, and one of them is the usage (§3 rule 1, §11.6)."""
 MAX_TARGETS = 5
 """Translation targets (§4.4, §10)."""
 
@@ -72,18 +71,17 @@ def started(message: Mapping[str, Any], *, max_channels: int) -> Started:
     named = config if isinstance(config, dict) else {}
     try:
         asked = validated(models.StartRecognition, message)
-        request = _request(asked.transcription_config, _audio(asked.audio_format), max_channels)
-        warnings = (
-            *_vocabulary_warnings(asked),
-            *_speaker_warnings(request),
-            *_translation_warnings(asked),
-            *_events(asked),
+        request = replace(
+            _request(asked.transcription_config, _audio(asked.audio_format), max_channels),
+            translation=_translation(asked.translation_config),
+            audio_events=_events(asked.audio_events_config),
         )
+        warnings = (*_vocabulary_warnings(asked), *_speaker_warnings(request))
     except Refused as refused:
         raise _typed(refused, named) from None
     given = _without_nulls(named)
     unknown = len(given.keys() - models.TranscriptionConfig.model_fields.keys())
-    return Started(request=request, warnings=_few(warnings), config=given, unknown=unknown)
+    return Started(request=request, warnings=warnings, config=given, unknown=unknown)
 
 
 def changed(running: Started, message: Mapping[str, Any], *, max_channels: int) -> Started:
@@ -97,6 +95,8 @@ def changed(running: Started, message: Mapping[str, Any], *, max_channels: int) 
         request = _request(validated(models.TranscriptionConfig, merged, at=_TC), running.request.audio, max_channels)
     except Refused as refused:
         raise SessionRefused(ErrorType.INVALID_CONFIG, refused.why, at=refused.at) from None
+    # the old library repeats both configs here, where they mean nothing (§4.6)
+    request = replace(request, translation=running.request.translation, audio_events=running.request.audio_events)
     for field in fields(request):
         if field.name not in _CHANGEABLE and getattr(request, field.name) != getattr(running.request, field.name):
             member = _MEMBERS.get(field.name, field.name)
@@ -189,16 +189,6 @@ def _replacements(rules: list[Any]) -> tuple[Replacement, ...]:
 # ── warnings ──
 
 
-def _few(warnings: tuple[ConfigWarning, ...]) -> tuple[ConfigWarning, ...]:
-    """*warnings*; those of one type as one if there are more than `MAX_WARNINGS`."""
-    if len(warnings) <= MAX_WARNINGS:
-        return warnings
-    reasons: dict[WarningType, list[str]] = {}
-    for each in warnings:
-        reasons.setdefault(each.type, []).append(each.reason)
-    return tuple(ConfigWarning(type=kind, reason="; ".join(found)) for kind, found in reasons.items())
-
-
 def _vocabulary_warnings(asked: models.StartRecognition) -> list[ConfigWarning]:
     dropped, shortened = [], []
     for number, item in enumerate(asked.transcription_config.additional_vocab or ()):
@@ -229,27 +219,16 @@ def _speaker_warnings(request: LiveRequest) -> list[ConfigWarning]:
     return [ConfigWarning(type=WarningType.SPEAKER_ID, reason=why)]
 
 
-def _translation_warnings(asked: models.StartRecognition) -> list[ConfigWarning]:
-    if asked.translation_config is None:
-        return []
-    targets = list(dict.fromkeys(asked.translation_config.target_languages or ()))
+def _translation(asked: models.TranslationConfig | None) -> LiveTranslation | None:
+    """An empty list is no error: two clients send it by default (§4.4)."""
+    if asked is None:
+        return None
+    targets = tuple(dict.fromkeys(asked.target_languages or ()))
     if len(targets) > MAX_TARGETS:
         why = f"must hold at most {MAX_TARGETS} languages, got {len(targets)}"
         raise invalid(why, "translation_config.target_languages")
-    source = asked.transcription_config.language
-    unsupported = [
-        ConfigWarning(
-            type=WarningType.UNSUPPORTED_TRANSLATION_PAIR,
-            reason=f"translation from {shown(source)} to {shown(target)} is not available on this server",
-        )
-        for target in targets
-    ]
-    why = "no target language of translation_config can be translated to; the session runs without translation"
-    return [*unsupported, ConfigWarning(type=WarningType.EMPTY_TRANSLATION_TARGET_LIST, reason=why)]
+    return LiveTranslation(targets=targets, partials=bool(asked.enable_partials))
 
 
-def _events(asked: models.StartRecognition) -> list[ConfigWarning]:
-    if asked.audio_events_config is None:
-        return []
-    why = "audio_events_config is ignored: this server does not detect audio events in realtime sessions"
-    return [ConfigWarning(type=WarningType.VALIDATION_WARNING, reason=why)]
+def _events(asked: models.AudioEventsConfig | None) -> tuple[str, ...] | None:
+    return None if asked is None else tuple(dict.fromkeys(asked.types or ()))

@@ -16,6 +16,7 @@ from sottovoce.request import (
     Encoding,
     KnownSpeaker,
     LiveRequest,
+    LiveTranslation,
     MaxDelayMode,
     OperatingPoint,
     PunctuationOverrides,
@@ -24,6 +25,7 @@ from sottovoce.request import (
     VocabEntry,
 )
 from sottovoce.wire.realtime import messages as m
+from sottovoce.wire.realtime import warnings
 from sottovoce.wire.realtime.config import Started
 from sottovoce.wire.realtime.errors import CLOSE, ErrorType, SessionRefused, WarningType
 
@@ -246,43 +248,45 @@ def test_custom_words_that_are_too_long_are_dropped_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, ["empty_translation_target_list"]),
-        ({"target_languages": []}, ["empty_translation_target_list"]),
-        ({"target_languages": ["de", "fr"]}, ["unsupported_translation_pair"] * 2 + ["empty_translation_target_list"]),
+        (None, None),
+        ({}, LiveTranslation()),
+        ({"target_languages": None, "enable_partials": None}, LiveTranslation()),
+        ({"target_languages": []}, LiveTranslation()),
+        ({"target_languages": ["de", "fr", "de"]}, LiveTranslation(targets=("de", "fr"))),
+        ({"target_languages": ["xx"], "enable_partials": True}, LiveTranslation(targets=("xx",), partials=True)),
     ],
 )
-def test_translation_is_never_an_error(config: dict[str, Any], expected: list[str]) -> None:
-    """§4.4: Rust and GStreamer send an empty config by default."""
-    assert kinds(start(top={"translation_config": config})) == expected
+def test_translation(config: dict[str, Any] | None, expected: LiveTranslation | None) -> None:
+    """§4.4: Rust and GStreamer send an empty config by default. What can be translated is not the codec's business."""
+    found = started(start(top={"translation_config": config}))
+    assert (found.request.translation, found.warnings) == (expected, ())
 
 
-def test_a_pair_is_named() -> None:
-    warning = started(start(top={"translation_config": {"target_languages": ["de"]}})).warnings[0]
-    assert '"en"' in warning.reason
-    assert '"de"' in warning.reason
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(None, None), ({}, ()), ({"types": None}, ()), ({"types": ["music", "laughter", "music"]}, ("music", "laughter"))],
+)
+def test_audio_events(config: dict[str, Any] | None, expected: tuple[str, ...] | None) -> None:
+    """§4.5."""
+    assert started(start(top={"audio_events_config": config})).request.audio_events == expected
 
 
-def test_audio_events_and_enrolled_speakers_are_ignored_with_a_warning() -> None:
-    assert kinds(start(top={"audio_events_config": {}})) == ["validation_warning"]
+def test_enrolled_speakers_are_ignored_with_a_warning() -> None:
     speakers = [{"label": "Ada", "speaker_identifiers": ["x"]}]
     assert kinds(start(diarization="speaker", speaker_diarization_config={"speakers": speakers})) == ["speaker_id"]
 
 
 def test_at_most_five_messages_come_before_the_start() -> None:
     """§3 rule 1, §11.6: the usage and four warnings; those of one type are put together."""
-    targets = ["de", "fr", "es", "it", "pt"]
-    top = {"translation_config": {"target_languages": targets}, "audio_events_config": {}}
-    words = ["a b c d e f g", {"content": "x", "sounds_like": ["y" * 4001]}]
-    speakers = {"speakers": [{"label": "Ada", "speaker_identifiers": ["x"]}]}
-    asked = start(top=top, additional_vocab=words, diarization="speaker", speaker_diarization_config=speakers)
-    found = started(asked).warnings
-    assert [warning.type for warning in found] == [
-        "validation_warning",
-        "speaker_id",
+    pairs = [warnings.unsupported_pair("en", target) for target in ("de", "fr", "es")]
+    assert warnings.few(pairs) == tuple(pairs)
+    found = warnings.few([*pairs, warnings.no_targets(), warnings.undetected(["laughter"], ["music"])])
+    assert [each.type for each in found] == [
         "unsupported_translation_pair",
         "empty_translation_target_list",
+        "validation_warning",
     ]
-    assert all(f'"{target}"' in found[2].reason for target in targets)
+    assert all(f'from "en" to "{target}"' in found[0].reason for target in ("de", "fr", "es"))
 
 
 def test_unknown_members_are_counted() -> None:
@@ -403,6 +407,15 @@ def test_the_whole_config_may_be_repeated() -> None:
     )
     assert found.request == started({**running, TC: {**running[TC], "max_delay": 1}}).request
     assert found.warnings == ()
+
+
+def test_a_change_leaves_translation_and_audio_events() -> None:
+    """§4.6: they are no part of the changes; the old library repeats them in places where they mean nothing."""
+    top = {"translation_config": {"target_languages": ["de"]}, "audio_events_config": {"types": ["music"]}}
+    found = parse({"message": "SetRecognitionConfig", TC: {"max_delay": 1}, **top}, started(start(top=top)))
+    assert isinstance(found, m.SetRecognitionConfig)
+    assert found.started.request.translation == LiveTranslation(targets=("de",))
+    assert found.started.request.audio_events == ("music",)
 
 
 def test_changes_add_up() -> None:

@@ -41,27 +41,49 @@ class MusicDetector:
 
     def tag(self, blocks: "Iterable[Floats]") -> Iterator[AudioEvent]:
         """Yield each stretch of music in *blocks*."""
-        start: Samples | None = None
-        at, shares = 0, list[float]()
+        track, last = self.track(), None
         for block in blocks:
-            share = held(block)
-            if share >= LIMIT and start is None:
-                start = at
-            if start is not None and share < LIMIT:
-                yield from _event(start, at, shares)
-                start, shares = None, []
-            if start is not None:
-                shares.append(share)
-            at += len(block)
-        if start is not None:
-            yield from _event(start, at, shares)
+            track.hear(block)
+            if track.open is None and last is not None:
+                yield last
+            last = track.open
+        if last is not None:
+            yield last
+
+    def track(self) -> "MusicTrack":
+        """Return a detector of one channel, which hears block after block."""
+        return MusicTrack()
 
 
-def _event(start: Samples, end: Samples, shares: list[float]) -> Iterator[AudioEvent]:
-    if end - start >= LEAST:
-        mean = sum(shares) / len(shares)
+class MusicTrack:
+    """Music in one channel. *at*: samples heard so far; *ended*: where the last music ended."""
+
+    def __init__(self) -> None:
+        self.at: Samples = 0
+        self.ended: Samples = 0
+        self._start: Samples = 0
+        self._shares: list[float] = []
+
+    def hear(self, block: "Floats") -> None:
+        """The next second of the channel, float32[n] at 16 kHz; the last one may be shorter."""
+        share = held(block)
+        if share >= LIMIT:
+            if not self._shares:
+                self._start = self.at
+            self._shares.append(share)
+        elif self._shares:
+            self._shares = []
+            self.ended = self.at
+        self.at += len(block)
+
+    @property
+    def open(self) -> AudioEvent | None:
+        """The music that has gone on until now, once it is long enough to be reported."""
+        if not self._shares or self.at - self._start < LEAST:
+            return None
+        mean = sum(self._shares) / len(self._shares)
         confidence = min(0.95, 0.5 + 0.5 * (mean - LIMIT) / (1 - LIMIT))
-        yield AudioEvent(type="music", start=start, end=end, confidence=confidence)
+        return AudioEvent(type="music", start=self._start, end=self.at, confidence=confidence)
 
 
 def held(audio: "Floats") -> float:

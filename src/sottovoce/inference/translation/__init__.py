@@ -1,0 +1,1 @@
+"""Translation beside realtime sessions: a process for each translator, below the recognisers in priority."""
