@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sottovoce.engines import domains
+from sottovoce.engines.audioset.registration import checked
 from sottovoce.engines.config import EngineConfig, parsed_stages, visible_devices
 from sottovoce.engines.marian.registration import parsed_models
 from sottovoce.engines.models.catalogue import canonical
@@ -207,6 +208,7 @@ def engines(settings: Settings) -> tuple[EngineConfig, int]:
         stages=_named("stages", lambda: parsed_stages(settings.stages)),
         stage_timeout=settings.stage_timeout,
         chat=_named("chat", lambda: _chat(settings)),
+        tagger=_named("audio_tagger", lambda: checked(settings.audio_tagger)),
         translators=_named("translation_models", lambda: parsed_models(settings.translation_models)),
     )
     return engine_config, slots

@@ -194,6 +194,9 @@ class Settings(BaseSettings):
         description="Translation models in CTranslate2 form, separated by commas: a pair of languages, `nllb` or `madlad`, and the "
         "folder: `en-de=/models/opus-en-de,nllb=/models/nllb`.",
     )
+    audio_tagger: Path | None = Field(
+        default=None, description="Folder of a model in ONNX form that detects laughter, applause and music."
+    )
     chat_url: str | None = Field(
         default=None,
         pattern=r"^https?://",
@@ -480,21 +483,10 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "regions",
-        "region_modes",
-        "roles",
-        "queues",
-        "trusted_proxies",
-        "outbound_allow",
-        "model_sources",
-        "stages",
-        "translation_models",
-        "notification_pauses",
-        "callback_timeouts",
-        "fetch_pauses",
-        "mail_pauses",
+        "regions", "region_modes", "roles", "queues", "trusted_proxies", "outbound_allow", "model_sources", "stages",
+        "translation_models", "notification_pauses", "callback_timeouts", "fetch_pauses", "mail_pauses",
         mode="before",
-    )
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

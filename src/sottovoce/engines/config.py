@@ -25,7 +25,7 @@ class EngineConfig:
     *beam*: beam size, the hypotheses kept during the search. *max_media*: samples at 16 kHz of the longest media.
     *stages*: stage of speech intelligence, or `stage.language` → `builtin`, `chat` or `off`; a stage without an entry is `builtin`.
     *stage_timeout*: seconds that one stage may take. *translators*: pair of languages (`en-de`), `nllb` or `madlad`, and the
-    folder of the CTranslate2 model. *chat*: the endpoint of the chat backend.
+    folder of the CTranslate2 model. *chat*: the endpoint of the chat backend. *tagger*: the folder of a tagger of audio events.
     *track*: number of the audio track to read of files that have it, from 1; None: the best one of each file.
     """
 
@@ -43,6 +43,7 @@ class EngineConfig:
     stage_timeout: float = 120.0
     translators: tuple[tuple[str, Path], ...] = ()
     chat: ChatConfig | None = None
+    tagger: Path | None = None
 
     def backend(self, stage: str, language: str = "") -> str:
         """What runs *stage*, in *language* if one is given: one of `BACKENDS`."""

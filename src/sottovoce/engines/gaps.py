@@ -107,5 +107,7 @@ def _part(request: TranscriptionRequest, entry: Capabilities) -> StageGap | None
         return None
     found = ", ".join(sorted(entry.event_types))
     return StageGap(
-        stage=Skill.AUDIO_EVENTS, kind=GapKind.PART, why=f"{', '.join(missing)}: not detected here (detected: {found})"
+        stage=Skill.AUDIO_EVENTS,
+        kind=GapKind.PART,
+        why=f"{', '.join(missing)}: not detected here (detected: {found}); {remedies.EVENTS}",
     )

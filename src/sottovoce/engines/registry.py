@@ -13,6 +13,7 @@ from typing import Any
 from sottovoce.engines import remedies
 from sottovoce.engines.analysis.registration import ENGINE as ANALYSIS
 from sottovoce.engines.apertium.registration import ENGINE as APERTIUM
+from sottovoce.engines.audioset.registration import ENGINE as AUDIOSET
 from sottovoce.engines.chat.registration import ENGINE as CHAT_ENGINE
 from sottovoce.engines.config import BUILTIN, CHAT, EngineConfig
 from sottovoce.engines.ctc.registration import ENGINE as CTC
@@ -74,6 +75,7 @@ ENGINES: Mapping[str, Engine] = {
         GAUSSIAN,
         MINILM,
         ANALYSIS,
+        AUDIOSET,
         MARIAN,
         APERTIUM,
         CHAT_ENGINE,
@@ -231,7 +233,7 @@ def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...], 
     """
     every = tuple(entry for entry in skilled(offers, skill) if not target or target in entry.targets)
     if language == AUTO:
-        return _graded(sorted(every, key=lambda entry: -len(entry.languages))[:1], skill) if every else None
+        return _graded(sorted(every, key=lambda entry: (-len(entry.languages), -entry.grade))[:1], skill) if every else None
     fitting = [entry for entry in every if not entry.languages or language in entry.languages]
     return _graded(fitting, f"{skill} for {language}") if fitting else None
 

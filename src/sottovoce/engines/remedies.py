@@ -81,6 +81,10 @@ _STAGES = {
 }
 
 
+EVENTS = "the operator can name a model by SOTTOVOCE_AUDIO_TAGGER"
+"""The advice for audio events that no engine here detects."""
+
+
 def of_stage(skill: Skill) -> str:
     """The advice for a stage of speech intelligence without a backend."""
     return _STAGES.get(skill, "this release has no backend for it")
