@@ -2,7 +2,8 @@
 
 Use: `SOTTOVOCE_ENGINE=tests.sleeper:ENGINE`, with the repository root on `PYTHONPATH` of the server (its engine processes inherit
 that; `SOTTOVOCE_…` variables they do not). `SLEEPER_FACTOR` is the share of real time that it sleeps: 0.5 takes half a second
-for each second of speech; the default is 0, no sleep at all. `environment()` gives all of it.
+for each second of speech; the default is 0, no sleep at all. `environment()` gives all of it. `SLEEPER_LANGUAGES` (`nl,en`) are its
+languages in place of English; it identifies the first one in any speech.
 
 Each second of speech becomes one word, chosen by its place in the media alone: two attempts at one file, however they were
 interrupted, give the same transcript.
@@ -11,6 +12,7 @@ interrupted, give the same transcript.
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from sottovoce.engines.engine import Engine
 from sottovoce.engines.protocols import (
     Capabilities,
     Hints,
+    LanguageScore,
     LiveHypothesis,
     LiveWord,
     Recognized,
@@ -53,6 +56,14 @@ def environment(factor: float = 0.0) -> dict[str, str]:
     return {"SOTTOVOCE_ENGINE": NAME, "PYTHONPATH": str(ROOT), "SLEEPER_FACTOR": str(factor)}
 
 
+def _capabilities() -> Capabilities:
+    """Of the engine in this environment."""
+    languages = os.environ.get("SLEEPER_LANGUAGES")
+    if not languages:
+        return CAPABILITIES
+    return replace(CAPABILITIES, languages=frozenset(languages.split(",")), identifies_language=True)
+
+
 class Sleeper:
     """A `Recognizer` that sleeps *factor* seconds for each second of speech."""
 
@@ -61,7 +72,11 @@ class Sleeper:
 
     @property
     def capabilities(self) -> Capabilities:
-        return CAPABILITIES
+        return _capabilities()
+
+    def identify(self, speech: Sequence[Speech]) -> tuple[LanguageScore, ...]:
+        first = os.environ.get("SLEEPER_LANGUAGES", "en").split(",")[0]
+        return (LanguageScore(language=first, confidence=0.9),) if speech else ()
 
     def recognize(self, speech: Iterable[Speech], hints: Hints) -> Iterator[Recognized]:
         for stretch in speech:
@@ -126,6 +141,6 @@ def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveSlee
 ENGINE = Engine(
     name="sleeper",
     package="",
-    offers=lambda _: (CAPABILITIES,),
+    offers=lambda _: (_capabilities(),),
     loaders={Skill.TRANSCRIPTION: _load, Skill.LIVE: _load_live},
 )

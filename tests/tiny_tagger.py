@@ -39,13 +39,13 @@ def build(
         helper.make_node("Add", ["sums", "bias"], ["raw"]),
         helper.make_node("Identity" if logits else "Sigmoid", ["raw"], ["scores"]),
     ]
-    known = {
+    known: dict[str, np.ndarray] = {
         "flat": np.asarray([1, -1], np.int64),
         "axes": np.asarray([1], np.int64),
         "weights": weights,
         "bias": np.full((1, len(LABELS)), -6.0, np.float32),
     }
-    shape = [length or "n"] if rank == 1 else [1] * (rank - 1) + [length or "n"]
+    shape: list[int | str] = [length or "n"] if rank == 1 else [1] * (rank - 1) + [length or "n"]
     graph = helper.make_graph(
         nodes,
         "tagger",

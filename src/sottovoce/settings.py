@@ -214,7 +214,11 @@ class Settings(BaseSettings):
         default=60.0, gt=0, le=3600, description="Seconds of one request to SOTTOVOCE_CHAT_URL."
     )
     stage_timeout: float = Field(
-        default=120.0, gt=0, le=3600, description="Seconds for one stage of speech intelligence."
+        default=120.0,
+        gt=0,
+        le=3600,
+        description="Seconds for one stage of speech intelligence; one that hears the audio also has the length "
+        "of the audio.",
     )
     idle_unload: float = Field(
         default=0.0, ge=0, description="Seconds after which an idle engine process is stopped; 0 keeps it running."

@@ -5,7 +5,6 @@ import asyncio
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from sottovoce.web.api.translators import planner
 from tests.conftest import SHARED
+from tests.contract.node_packages import install
 from tests.contract.test_realtime import RAW, SECOND, client
 from tests.live_server import KEY, LiveServer, live_server
 
@@ -77,30 +77,11 @@ def test_a_temporary_key_of_the_client_opens_sessions(server: LiveServer) -> Non
 
 # ── JavaScript (clients.md §7, §8) ──
 
-NODE = Path(__file__).parent / "node"
-
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the script and its packages, of the versions and hashes in its lock file."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.fail(
-            "npm is missing: install Node.js 20 or newer with npm, for example with `apt-get install nodejs npm`"
-        )
-    home = tmp_path_factory.mktemp("node")
-    for file in NODE.iterdir():
-        shutil.copy(file, home)
-    made = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    if made.returncode:
-        pytest.fail(f"`npm ci` in tests/contract/node failed: {made.stderr[-300:]}")
-    return home
+    """A folder with the script and its packages."""
+    return install(tmp_path_factory.mktemp("node"))
 
 
 def test_the_javascript_client(server: LiveServer, packages: Path) -> None:

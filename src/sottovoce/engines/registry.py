@@ -233,7 +233,11 @@ def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...], 
     """
     every = tuple(entry for entry in skilled(offers, skill) if not target or target in entry.targets)
     if language == AUTO:
-        return _graded(sorted(every, key=lambda entry: (-len(entry.languages), -entry.grade))[:1], skill) if every else None
+        return (
+            _graded(sorted(every, key=lambda entry: (-len(entry.languages), -entry.grade))[:1], skill)
+            if every
+            else None
+        )
     fitting = [entry for entry in every if not entry.languages or language in entry.languages]
     return _graded(fitting, f"{skill} for {language}") if fitting else None
 

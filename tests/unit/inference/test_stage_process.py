@@ -1,6 +1,7 @@
 """Stages in their own process: one that hangs, crashes or answers nonsense costs nothing but its own result."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sottovoce.intelligence.protocols import UnsupportedLanguage
 from sottovoce.intelligence.stages import STAGES
 from sottovoce.pipeline.results import ResultContext, StageLog, add_results
 from sottovoce.request import Summarization, TranscriptionRequest
+from sottovoce.transcript.model import RATE
+from tests import tiny_translator, tiny_whisper
 from tests.stage_backends import NAME
 from tests.unit.intelligence.talk import items, transcript
 
@@ -60,6 +63,28 @@ def test_each_of_five_stages_that_misbehave_differently_fails_alone(monkeypatch)
     assert list(values) == ["audio_events"]  # the last stage is none the worse
     assert values["audio_events"]["events"][0]["type"] == "music"
     assert out.items == asked.transcript.items
+
+
+def test_a_stage_that_hears_the_audio_has_time_for_it(tmp_path: Path):
+    """An hour takes Whisper longer than every stage has; one that reads the text has the same time for any length."""
+    text = tiny_translator.build(tmp_path / "de-fr", spm=True)
+    config = EngineConfig(
+        models=tiny_whisper.build(tmp_path / "models" / "whisper-mini").parent,
+        stage_timeout=100.0,
+        translators=(("de-fr", text),),
+    )
+    runner = StageProcess({}, config)
+    hour = replace(context("de"), transcript=replace(context("de").transcript, duration=3600 * RATE))
+    limits = {
+        (stage.name, part): runner._limit(stage, replace(hour, part=part))
+        for stage in STAGES
+        for part in (("en", "fr", "xx") if stage.name == "translation" else ("",))
+    }
+    assert {name for name, seconds in limits.items() if seconds == 3700.0} == {
+        ("audio_events", ""),
+        ("translation", "en"),
+    }
+    assert set(limits.values()) == {100.0, 3700.0}
 
 
 def test_one_process_serves_the_stages_of_a_job_and_is_ended_with_it():

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
+from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
@@ -25,6 +26,7 @@ from sottovoce.inference.frame_socket import FrameSocket
 from sottovoce.intelligence.protocols import Stage, StageRefused, UnsupportedLanguage
 from sottovoce.pipeline.results import UNSUPPORTED, ResultContext
 from sottovoce.transcript import codec
+from sottovoce.transcript.model import RATE
 
 MOST_RESULT = 64 << 20
 """Bytes of the JSON of one result: a transcript of a day has less."""
@@ -51,7 +53,8 @@ class StageProcess:
         key = self._keys.get(Skill(stage.name))
         if key is None and not context.part:
             raise LookupError(f"no engine with the skill {stage.name}")
-        deadline = time.monotonic() + self._engine_config.stage_timeout
+        limit = self._limit(stage, context)
+        deadline = time.monotonic() + limit
         asked = m.RunStage(
             stage=stage.name,
             part=context.part,
@@ -63,7 +66,7 @@ class StageProcess:
         try:
             line = self._line or self._started()
             line.send(asked, codec.encode(context.transcript), self._engine_config.stage_timeout)
-            message, payload = self._answer(line, deadline, context)
+            message, payload = self._answer(line, deadline, limit, context)
         except (OSError, EOFError, ValueError) as error:
             self.close()
             if isinstance(error, TimeoutError):
@@ -93,6 +96,20 @@ class StageProcess:
                 process.kill()
             process.wait()
 
+    def _limit(self, stage: Stage, context: ResultContext) -> float:
+        """Seconds that *stage* may take; one that hears the audio has the length of the audio beside those of every stage."""
+        seconds = self._engine_config.stage_timeout
+        return seconds + context.transcript.duration / RATE if self._hears(stage, context) else seconds
+
+    def _hears(self, stage: Stage, context: ResultContext) -> bool:
+        if stage.name == Skill.AUDIO_EVENTS:
+            return True
+        if not context.part:  # of a translation, which has an engine for each target
+            return False
+        offers = registry.offered(self._engine_config)
+        choice = registry.choose_stage(Skill(stage.name), context.transcript.language, offers, context.part)
+        return choice is not None and choice.capabilities.hears
+
     def _started(self) -> FrameSocket:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -111,11 +128,13 @@ class StageProcess:
         self._line = FrameSocket(ours)
         return self._line
 
-    def _answer(self, line: FrameSocket, deadline: float, context: ResultContext) -> tuple[m.Message, bytes]:
+    def _answer(
+        self, line: FrameSocket, deadline: float, limit: float, context: ResultContext
+    ) -> tuple[m.Message, bytes]:
         """Return the next frame; call `alive` meanwhile. Raises `TimeoutError` at *deadline*."""
         while not line.readable(min(SIGN_OF_LIFE, max(0.0, deadline - time.monotonic()))):
             context.alive()
             if time.monotonic() >= deadline:
-                raise TimeoutError(f"not done after {self._engine_config.stage_timeout:g} s")
+                raise TimeoutError(f"not done after {limit:g} s")
         # the rest of a frame follows at once from a process that works
         return line.receive(timeout=max(SIGN_OF_LIFE, deadline - time.monotonic()))
