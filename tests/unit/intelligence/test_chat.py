@@ -154,7 +154,7 @@ def test_a_slow_endpoint_is_given_up_at_the_timeout_of_a_request_and_at_the_dead
     with pytest.raises(ChatFailed, match="deadline of the stage"):
         ask(client(endpoint, timeout=0.2, deadline=0.6, retries=9))
     assert time.monotonic() - begun < 3
-    assert 2 <= len(endpoint.asked) <= 4
+    assert 1 <= len(endpoint.asked) <= 4
 
 
 def test_the_model_is_told_what_was_wrong_and_the_key_is_sent(endpoint, tmp_path):
@@ -215,6 +215,32 @@ def test_sentiment_and_topics_are_labels_of_the_contract(endpoint):
         endpoint.answer = lambda body, wrong=wrong: rows(body, **wrong)
         with pytest.raises(ChatFailed):
             stage.judge(["x"], lambda: None)
+
+
+def test_the_schema_bounds_every_list_and_names_the_numbers(endpoint):
+    """A model that writes by a grammar (llama.cpp) ends no list by itself, and numbers rows from 1 on (seen with SmolLM2 135M)."""
+
+    def schema():
+        return endpoint.asked[-1]["response_format"]["json_schema"]["schema"]["properties"]
+
+    def bounds(found):
+        return found["minItems"], found["maxItems"]
+
+    stage = ChatStage(client(endpoint, retries=0))
+    endpoint.answer = lambda body: rows(body, topics=[])
+    topics.STAGE.run(scene(TALK, topics=("cars", "houses")), stage)
+    row = schema()["rows"]["items"]["properties"]
+    asked = numbers(endpoint.asked[-1])
+    assert bounds(schema()["rows"]) == (len(asked), len(asked))
+    assert row["id"]["enum"] == asked
+    assert bounds(row["topics"]) == (0, 2)
+    endpoint.answer = lambda _: {"sentences": ["They talk."]}
+    summary.STAGE.run(scene(TALK, summarization=Summarization()), stage)
+    assert bounds(schema()["sentences"]) == (1, 3)
+    endpoint.answer = lambda body: {"chapters": [{"first": numbers(body)[0], "title": "T", "summary": "S"}]}
+    chapters.STAGE.run(scene(TALK), stage)
+    assert bounds(schema()["chapters"]) == (1, 4)
+    assert schema()["chapters"]["items"]["properties"]["first"]["enum"] == [0, 1, 2, 3]
 
 
 def test_a_long_transcript_is_summarised_and_divided_in_pieces(endpoint):

@@ -22,6 +22,8 @@ MOST_ROWS, MOST_CHARACTERS = 40, 4_000
 """A piece of labelled texts."""
 LONG = 12_000
 """Characters of a piece for a summary or chapters."""
+MOST_CHAPTERS = 20
+"""Chapters of a piece."""
 ROUNDS = 3
 """How often texts that an answer lacks are asked for."""
 LANGUAGES = frozenset(PACKS) - {AUTO}
@@ -42,11 +44,16 @@ def _object(**members: Any) -> dict[str, Any]:
     return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
-def _list(items: Any) -> dict[str, Any]:
-    return {"type": "array", "items": items}
+def _list(items: Any, most: int, least: int = 0) -> dict[str, Any]:
+    """A list of *least* to *most* *items*. Endpoints that write by a grammar need the bounds: small models never end a list."""
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
 
 
-_TEXT, _NUMBER, _INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+def _one_of(numbers: Sequence[int]) -> dict[str, Any]:
+    return {"type": "integer", "enum": list(numbers)}
+
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
 
 
 class ChatStage:
@@ -77,9 +84,8 @@ class ChatStage:
     ) -> Sequence[Sequence[int]]:
         """Return the numbers of the topics of each segment."""
         listed = "; ".join(f"{number}: {topic}" for number, topic in enumerate(topics))
-        known = {"type": "integer", "enum": list(range(len(topics)))}
         texts = [" ".join(each) for each in segments]
-        members = {"topics": _list(known)}
+        members = {"topics": _list(_one_of(range(len(topics))), len(topics))}
         return self._labelled(
             "topics", {"topics": listed}, texts, members, parse=lambda row: sorted(set(row["topics"])), alive=alive
         )
@@ -88,7 +94,7 @@ class ChatStage:
         """Return a summary of all *sentences*; of a long transcript, a summary of the summaries of its pieces."""
         lines = [f"{each.speaker}: {each.text}" if each.speaker and wish.voices else each.text for each in sentences]
         names = {"language": pack(sentences[0].language).description, "most": str(wish.most)}
-        schema = _object(sentences=_list(_TEXT))
+        schema = _object(sentences=_list(_TEXT, wish.most, 1))
 
         def read(answer: Any) -> list[str]:
             found = [text for text in answer["sentences"] if text.strip()]
@@ -112,11 +118,12 @@ class ChatStage:
 
     def divide(self, sentences: Sequence[Sentence], alive: Callable[[], None]) -> Sequence[Chapter]:
         """Return the chapters; a chapter begins with every piece of a long transcript."""
-        schema = _object(chapters=_list(_object(first=_INTEGER, title=_TEXT, summary=_TEXT)))
         found: list[Chapter] = []
         for piece in _pieces([each.text for each in sentences], LONG):
             names = {"language": pack(sentences[0].language).description, "first": str(piece[0])}
             text = "\n".join(f"[{number}] {sentences[number].text}" for number in piece)
+            chapter = _object(first=_one_of(piece), title=_TEXT, summary=_TEXT)
+            schema = _object(chapters=_list(chapter, min(len(piece), MOST_CHAPTERS), 1))
             found += self._ask("chapters", names, text, schema, partial(_chapters, piece=piece))
             alive()
         return found
@@ -132,12 +139,13 @@ class ChatStage:
         alive: Callable[[], None],
     ) -> list[T]:
         """Return what *parse* makes of the row of each of *texts*."""
-        schema = _object(rows=_list(_object(id=_INTEGER, **members)))
         found: dict[int, T] = {}
         for piece in _pieces(texts, MOST_CHARACTERS, MOST_ROWS):
             wanted = piece
             for _ in range(ROUNDS):
                 text = "\n".join(f"[{number}] {texts[number]}" for number in wanted)
+                row = _object(id=_one_of(wanted), **members)
+                schema = _object(rows=_list(row, len(wanted), len(wanted)))
                 read = partial(_by_number, wanted=wanted, parse=parse)
                 found |= self._ask(stage, names, text, schema, read)
                 alive()
