@@ -45,7 +45,7 @@ def build(
         "weights": weights,
         "bias": np.full((1, len(LABELS)), -6.0, np.float32),
     }
-    shape: list[int | str] = [length or "n"] if rank == 1 else [1] * (rank - 1) + [length or "n"]
+    shape: list[int | str] = [*[1] * (rank - 1), length or "n"]
     graph = helper.make_graph(
         nodes,
         "tagger",
