@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import jsonschema
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     model = tiny_translator.build(tmp_path_factory.mktemp("model") / "model", spm=True)
-    with live_server(tmp_path_factory.mktemp("live"), translation_models=[f"en-de={model}"]) as found:
+    home = tmp_path_factory.mktemp("live")
+    with live_server(home, roles="api,realtime", engine="pocketsphinx", translation_models=[f"en-de={model}"]) as found:
         yield found
 
 
@@ -255,6 +257,49 @@ def test_the_vendors_client_gets_both(server: LiveServer) -> None:
     assert {each["message"] for each in got} == {
         "AddTranslation", "AddPartialTranslation", "AudioEventStarted", "AudioEventEnded",
     }  # fmt: skip
+
+
+def test_the_vendors_old_client_gets_both(server: LiveServer) -> None:
+    """Its configs stand at the top of StartRecognition, with nulls (§4.1)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from speechmatics.client import WebsocketClient
+        from speechmatics.models import (
+            AudioEventsConfig,
+            AudioSettings,
+            ConnectionSettings,
+            RTTranslationConfig,
+            ServerMessageType,
+            TranscriptionConfig,
+        )
+
+        opened = WebsocketClient(ConnectionSettings(url=server.url + "/v2", auth_token=KEY, ssl_context=None))
+        got: list[dict[str, Any]] = []
+        for kind in (
+            ServerMessageType.AddTranslation,
+            ServerMessageType.AddPartialTranslation,
+            ServerMessageType.AudioEventStarted,
+            ServerMessageType.AudioEventEnded,
+        ):
+            opened.add_event_handler(kind, got.append)
+        opened.run_synchronously(
+            io.BytesIO(b"".join([SECOND * 2, *chord(4)])),
+            TranscriptionConfig(
+                language="en",
+                translation_config=RTTranslationConfig(target_languages=["en"], enable_partials=True),
+                audio_events_config=AudioEventsConfig(types=["music"]),
+            ),
+            AudioSettings(encoding="pcm_s16le", sample_rate=16000, chunk_size=8192),
+        )
+    assert {each["message"] for each in got} == {
+        "AddTranslation", "AddPartialTranslation", "AudioEventStarted", "AudioEventEnded",
+    }  # fmt: skip
+
+
+def test_discovery_lists_the_pairs(server: LiveServer) -> None:
+    """§12: `realtime.translation[0].languages`, as the JavaScript types expect it."""
+    found = httpx.get(f"http://{server.address}/v1/discovery/features").json()["realtime"]["translation"]
+    assert [each["languages"]["en"] for each in found] == [["de"]]
 
 
 def test_the_configs_may_be_repeated_with_a_change(server: LiveServer) -> None:

@@ -150,6 +150,22 @@ def test_what_was_not_asked_for_is_not_told(wanted):
     assert sounds(session) == []
 
 
+def test_a_bug_beside_the_transcript_does_not_cost_it(monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    session = Session(TRANSLATED, sounds=("music",))
+    monkeypatch.setattr("sottovoce.pipeline.live.beside.sentences.split", fails)
+    monkeypatch.setattr("sottovoce.intelligence.backends.builtin.music.held", fails)
+    session.listeners.heard(0, chord(2))
+    session.final(items("It is late."))
+    session.final(items("It is later."))
+    session.end()
+    assert [type(each).__name__ for each in session.got] == ["Note", "Final", "Note", "Final", "Ended"]
+    notes = [each.text for each in session.got if isinstance(each, events.Note)]
+    assert notes == ["SoundReporter left out: ZeroDivisionError", "SentenceCutter left out: ZeroDivisionError"]
+
+
 def test_short_music_is_not_told():
     session = Session(sounds=("music",))
     session.listeners.heard(0, np.concatenate([chord(2), np.zeros(3 * RATE, np.float32)]))

@@ -31,10 +31,11 @@ class SentenceCutter:
         self._open: list[Item] = []
         self._shown = ""  # the text of the last partial
 
-    def heard(self, audio: "Floats") -> None:
-        """The next samples of the channel."""
+    def heard(self, audio: "Floats") -> list[events.Event]:
+        """Keep the next samples of the channel; they complete no sentence."""
         if self._audio is not None:
             self._audio.push(audio)
+        return []
 
     def final(self, event: events.Final) -> list[events.Event]:
         """Return the sentences that *event* completes."""
