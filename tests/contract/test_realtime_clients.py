@@ -85,6 +85,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_javascript_client(server: LiveServer, packages: Path) -> None:
+    server.script.planner = planner(server.runtime.live_offers, server.runtime.pool)
     environment = {**os.environ, "BASE": f"http://{server.address}", "URL": server.url, "KEY": KEY}
     ran = subprocess.run(
         ["node", "realtime.mjs"], cwd=packages, env=environment, capture_output=True, text=True, timeout=100
@@ -104,6 +105,12 @@ def test_the_javascript_client(server: LiveServer, packages: Path) -> None:
     assert (answer["language"], answer["config"]) == ("started", "invalid_config")  # the script knows every language
     assert answer["file"][0] == "Info"
     assert answer["file"][-1] == "EndOfTranscript"
+    beside = {each["message"]: each for each in answer["beside"]}
+    assert beside["AddTranslation"]["language"] == "en"
+    assert beside["AddTranslation"]["results"][0]["content"] == "alpha bravo charlie delta."
+    assert "AddPartialTranslation" in beside
+    assert beside["AudioEventStarted"]["event"]["type"] == beside["AudioEventEnded"]["event"]["type"] == "music"
+    assert answer["beside"][-1] == {"message": "EndOfTranscript"}
 
 
 # ── .NET (clients.md §9) ──

@@ -45,11 +45,35 @@ async function file() {
   return got.map((body) => body.message);
 }
 
+async function beside() {
+  const { client, got } = session();
+  await client.start(jwt, {
+    transcription_config: { language: "en" }, audio_format: raw,
+    translation_config: { target_languages: ["en"], enable_partials: true }, audio_events_config: { types: ["music"] },
+  });
+  const audio = tone(4);
+  for (let at = 0; at < audio.byteLength; at += 16000) { // a word of the script each; a partial is replaced by the next one
+    client.sendAudio(audio.slice(at, at + 16000));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await client.stopRecognition();
+  return got;
+}
+
+function tone(seconds) {
+  const samples = new Int16Array(16000 * seconds);
+  for (let n = 0; n < samples.length; n += 1) {
+    for (const note of [220, 277, 330, 440]) samples[n] += 1500 * Math.sin((2 * Math.PI * note * n) / 16000);
+  }
+  return samples.buffer;
+}
+
 const answer = {
   whole: await whole(),
   language: await refused({ language: "xx-no" }),
   config: await refused({ language: "en", max_delay: "soon" }),
   file: await file(),
+  beside: await beside(),
 };
 console.log(JSON.stringify(answer));
 process.exit(0);
