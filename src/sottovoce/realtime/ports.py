@@ -148,3 +148,7 @@ class Observer(Protocol):
     def decodes(self, done: int, skipped: int) -> None:
         """Audio was decoded *done* times, and *skipped* times less than planned because the session was behind."""
         ...
+
+    def translated(self, done: int, left_out: int) -> None:
+        """*done* sentences were translated into one language, and *left_out* were not."""
+        ...

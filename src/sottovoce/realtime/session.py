@@ -197,7 +197,7 @@ class Session:
         else:
             # the exit stack cancels the tasks first: its callbacks run in reverse order
             self._stack.push_async_callback(self._cancel)
-            translations = Translations(self.id, served.translators, self._take)
+            translations = Translations(self.id, served.translators, self._take, parts.observer)
             for work in translations.work():
                 self._start(work)
             self._start(self._pump(self._live, translations))

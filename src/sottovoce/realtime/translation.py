@@ -12,7 +12,7 @@ from typing import Any
 
 from sottovoce.inference.live_events import SentenceHeard
 from sottovoce.realtime.conversation import Translated
-from sottovoce.realtime.ports import Translator
+from sottovoce.realtime.ports import Observer, Translator
 from sottovoce.wire.realtime.beside import TranslatedSentence
 
 _log = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ Tell = Callable[[Translated], Awaitable[None]]
 class Translations:
     """The translations of the session *session_id* by *translators*, by target; *tell* gets them in order."""
 
-    def __init__(self, session_id: str, translators: Mapping[str, Translator], tell: Tell) -> None:
-        self._lines = [_Line(session_id, target, each, tell) for target, each in translators.items()]
+    def __init__(self, session_id: str, translators: Mapping[str, Translator], tell: Tell, observer: Observer) -> None:
+        self._lines = [_Line(session_id, target, each, tell, observer) for target, each in translators.items()]
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run as tasks of the session."""
@@ -64,7 +64,8 @@ class Translations:
 class _Line:
     """The sentences on their way into one language. *done*: no final sentence waits or is being translated."""
 
-    def __init__(self, session_id: str, target: str, translator: Translator, tell: Tell) -> None:
+    def __init__(self, session_id: str, target: str, translator: Translator, tell: Tell, observer: Observer) -> None:
+        self._observer = observer
         self._log = {"session": session_id, "target": target}
         self._target = target
         self._translator = translator
@@ -105,6 +106,7 @@ class _Line:
         """Leave out what still waits."""
         left = self._left_out + self._in_work + len(self._finals)
         self._drop()
+        self._observer.translated(0, left)
         if left:
             _log.warning("realtime translations left out", extra={**self._log, "sentences": left})
 
@@ -130,6 +132,7 @@ class _Line:
                 self._failed(error)
             else:
                 self._failures = 0
+                self._observer.translated(len(finals), 0)
         self._in_work = 0
         if not self._finals:
             self.done.set()

@@ -125,6 +125,12 @@ FAMILIES: tuple[Family, ...] = (
         meaning="Realtime sessions by model: chosen (the best one), or load (a smaller one, because the best had no room).",
     ),
     Family(
+        name="sottovoce_realtime_translations_total",
+        kind=Counter,
+        labels=("outcome",),
+        meaning="Sentences of realtime sessions, for each target language: translated, or left out (failed, or too late).",
+    ),
+    Family(
         name="sottovoce_realtime_sessions_ended_total",
         kind=Counter,
         labels=("outcome",),
@@ -180,6 +186,7 @@ class RealtimeMetrics:
     def __init__(self, meters: Mapping[str, Any]) -> None:
         self._audio: Counter = meters["sottovoce_realtime_audio_seconds_total"]
         self._decodes: Counter = meters["sottovoce_realtime_decodes_total"]
+        self._translations: Counter = meters["sottovoce_realtime_translations_total"]
         for outcome in ("done", "skipped"):  # a rate needs both from the beginning
             self._decodes.labels(outcome)
         self._final: Histogram = meters["sottovoce_realtime_final_seconds"]
@@ -189,6 +196,8 @@ class RealtimeMetrics:
         self._started: Counter = meters["sottovoce_realtime_sessions_started_total"]
         for outcome in OUR_FAULTS:  # each series starts at 0: an alert on an increase would miss one that starts at 1
             self._ended.labels(outcome)
+        for outcome in ("done", "left_out"):
+            self._translations.labels(outcome)
         self._refused.labels("full")
         self._running: Gauge = meters["sottovoce_realtime_sessions"]
         self._lag: Gauge = meters["sottovoce_realtime_lag_seconds"]
@@ -209,6 +218,11 @@ class RealtimeMetrics:
     def partial(self, delay: float) -> None:
         """A partial came *delay* after the audio of its last word."""
         self._partial.observe(delay)
+
+    def translated(self, done: int, left_out: int) -> None:
+        """*done* sentences were translated into one language, and *left_out* were not."""
+        self._translations.labels("done").inc(done)
+        self._translations.labels("left_out").inc(left_out)
 
     def refused(self, why: str) -> None:
         """A session was refused: `full`, `stopping` or `quota`."""

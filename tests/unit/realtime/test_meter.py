@@ -25,6 +25,9 @@ class Seen:
     def audio(self, seconds: float) -> None:
         self.seconds += seconds
 
+    def translated(self, done: int, left_out: int) -> None:
+        raise AssertionError("the meter sees no translations")
+
     def decodes(self, done: int, skipped: int) -> None:
         self.work = (done, skipped)
 

@@ -42,7 +42,12 @@ class Beside:
 
     def __init__(self, **translators: Scripted) -> None:
         self.got: list[Translated] = []
-        self.translations = Translations("id-1", translators, self.tell)
+        self.done = self.left_out = 0
+        self.translations = Translations("id-1", translators, self.tell, self)  # type: ignore[arg-type]
+
+    def translated(self, done: int, left_out: int) -> None:
+        self.done += done
+        self.left_out += left_out
 
     async def tell(self, message: Translated) -> None:
         self.got.append(message)
@@ -75,6 +80,7 @@ def test_every_final_sentence_is_translated_into_every_target_in_order():
             await beside.translations.finish()
             assert beside.texts("de") == [f"ONE {number}" for number in range(30)]
             assert beside.texts("fr") == [f"One {number}" for number in range(30)]
+            assert (beside.done, beside.left_out) == (60, 0)
             (sentence,) = beside.got[-1].sentences[-1:]
             assert (sentence.start, sentence.end, sentence.speaker) == (0, 1, "S1")
 
@@ -147,6 +153,7 @@ def test_the_end_waits_for_the_deadline_only(caplog: pytest.LogCaptureFixture):
             await beside.translations.finish(0.05)
             assert asyncio.get_running_loop().time() - begun < 3
             assert (beside.texts("de"), beside.texts("fr")) == ([], ["ONE", "TWO"])
+            assert (beside.done, beside.left_out) == (2, 2)
             beside.translations.heard(said("too late"))
 
     with caplog.at_level(logging.WARNING):
