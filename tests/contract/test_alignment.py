@@ -71,7 +71,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with listening(there) as receiver, Server(home, **environment) as server:
         made = Site(server=server, gate=gate, inbox=Inbox(), receiver=receiver, poor=(0, ""))
         made.command("credits", "add", "1", "10000")
-        user, token = made.command("users", "add", "stranger@example.org", "--no-password").split()
+        shown = json.loads(made.command("users", "add", "stranger@example.org", "--no-password", "--json"))
+        user, token = str(shown["id"]), shown["secret"]
         made.poor = int(user), token
         yield made
 

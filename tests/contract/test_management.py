@@ -309,8 +309,8 @@ def test_who_did_what_is_kept_and_told(server: Server, client: httpx.Client, hol
     job = submit(mine)
     holding(token).delete(f"/v2/jobs/{job}", params={"force": "true"})
     client.delete(f"{KEYS[0]}/{key['apikey_id']}")
-    shown = sottovoce(server, "audit").splitlines()
-    actions = [line.split("  ")[1:4] for line in shown]
+    shown = sottovoce(server, "audit", "--json")
+    actions = [[each["actor"], each["action"], each["target"]] for each in json.loads(shown)]
     assert ["key created", key["apikey_id"]] in [action[1:] for action in actions]
     assert ["key revoked", key["apikey_id"]] in [action[1:] for action in actions]
     (deleted,) = [action for action in actions if action[1:] == ["job deleted by its owner", job]]
@@ -318,7 +318,7 @@ def test_who_did_what_is_kept_and_told(server: Server, client: httpx.Client, hol
     assert holder == key["apikey_id"]
     (told,) = [line for line in server.events("temporary key made") if line["target"] == token_id]
     assert (told["by"], told["ttl"], told["type"]) == (holder, 60, "batch")
-    text = server.log.read_text() + "".join(shown)
+    text = server.log.read_text() + shown + sottovoce(server, "audit")
     assert key["key_value"] not in text
     assert token not in text
     assert [line["key"] for line in server.events("request") if line.get("key") == deleted[0]]
@@ -332,7 +332,8 @@ def sottovoce(server: Server, *arguments: str) -> str:
 def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Server, holding: Holding) -> None:
     project = str(json.loads(sottovoce(server, "projects", "create", "by hand", "--json"))["id"])
     assert f"\n{project}  " in sottovoce(server, "projects", "list")
-    key_id, secret = sottovoce(server, "keys", "create", "theirs", "--project", project, "--client-ref", "x").split()
+    shown = sottovoce(server, "keys", "create", "theirs", "--project", project, "--client-ref", "x", "--json")
+    key_id, secret = json.loads(shown)["id"], json.loads(shown)["secret"]
     token = sottovoce(server, "keys", "temporary", key_id, "--ttl", "60").strip()
     mine, holder = holding(token), holding(secret)
     job = submit(mine)
@@ -341,9 +342,9 @@ def test_the_command_line_makes_keys_for_projects_and_temporary_ones(server: Ser
     until(lambda: mine.get("/v2/jobs").status_code == 401, "end of all temporary keys")
     assert holder.get("/v2/jobs").status_code == 200
     assert made(holder, ttl=60)["key_value"]
-    _, manager = sottovoce(server, "keys", "create", "boss", "--manages").split()
+    manager = json.loads(sottovoce(server, "keys", "create", "boss", "--manages", "--json"))["secret"]
     assert holding(manager).get("/v1/projects").status_code == 200
-    assert "manages  active  boss" in sottovoce(server, "keys", "list")
+    assert "jobs, keys and projects  active" in sottovoce(server, "keys", "list")
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def new_key(server: Server, project: str) -> str:
     """A key of another project."""
     with server.client() as owner:
         made = owner.post("/v1/projects", json={"name": project}).json()["project_id"]
-    return server.told("keys", "create", project, "--project", str(made)).split()[1]
+    return str(json.loads(server.told("keys", "create", project, "--project", str(made), "--json"))["secret"])
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])

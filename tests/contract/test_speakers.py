@@ -92,7 +92,8 @@ class World:
             second = client.post("/v1/projects", json={"name": "second"}).json()["project_id"]
             made = client.post("/v1/api-keys", json={"name": "next door", "project_id": second})
             self.neighbour = str(made.json()["key_value"])
-        _, self.stranger = self.command("users", "add", "stranger@example.org", "--no-password").split()
+        shown = self.command("users", "add", "stranger@example.org", "--no-password", "--json")
+        self.stranger = json.loads(shown)["secret"]
 
     def command(self, *arguments: str) -> str:
         """The output of a command, as the operator runs it beside the server."""

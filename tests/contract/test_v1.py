@@ -46,9 +46,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server = stack.enter_context(Server(home, **environment))
         made = Site(server=server, gate=gate, inbox=inbox, receiver=receiver, poor=(0, ""))
         made.command("credits", "add", "1", "10000")
-        user, token = made.command("users", "add", "poor@example.org", "--no-password").split()
+        user, token = added(made, "poor@example.org")
         made.poor = int(user), token
         yield made
+
+
+def added(site: Site, email: str) -> tuple[str, str]:
+    """The id and the key of a new user."""
+    made = json.loads(site.command("users", "add", email, "--no-password", "--json"))
+    return str(made["id"]), made["secret"]
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +234,7 @@ def test_a_callback_carries_the_transcript_as_a_file(site: Site, demo: Path) -> 
 
 
 def test_a_callback_that_nobody_takes_is_tried_three_times_then_mailed(site: Site, demo: Path) -> None:
-    user, token = site.command("users", "add", "caller@example.org", "--no-password").split()
+    user, token = added(site, "caller@example.org")
     site.command("credits", "add", user, "100")
     with demo.open("rb") as file:
         data = {"model": "en", "notification": "callback", "callback": f"{site.receiver.url}/status/503"}
@@ -243,7 +249,7 @@ def test_a_callback_that_nobody_takes_is_tried_three_times_then_mailed(site: Sit
 
 
 def test_a_mail_goes_to_the_registered_or_the_given_address(site: Site, demo: Path) -> None:
-    user, token = site.command("users", "add", "reader@example.org", "--no-password").split()
+    user, token = added(site, "reader@example.org")
     site.command("credits", "add", user, "100")
 
     def numbered(**fields: str) -> int:

@@ -61,8 +61,8 @@ def cli(server: Server, *arguments: str) -> str:
 
 def listed(server: Server, job_id: str) -> list[str]:
     """The state of each delivery of a job and its attempts, as the command lists them."""
-    lines = cli(server, "deliveries", "list", "--job", job_id).splitlines()
-    return sorted(" ".join(line.split()[7:9]) for line in lines)
+    found = json.loads(cli(server, "deliveries", "list", "--job", job_id, "--json"))
+    return sorted(f"{each['state']} {each['attempts']}/{each['tries']}" for each in found)
 
 
 def errors(server: Server, job_id: str) -> list[str]:
@@ -143,7 +143,8 @@ def test_a_failed_delivery_is_sent_again_by_hand_under_the_same_id(here: Server)
         job_id = here.submit(DEMO, told({"url": there.url, "contents": []}))
         until(lambda: listed(here, job_id) == ["failed 4/4"], "failed delivery")
         delivery_id = there.about(job_id)[0].headers[DELIVERY_ID]
-        assert cli(here, "deliveries", "list", "--job", job_id, "--state", "failed").startswith(delivery_id)
+        _heading, line = cli(here, "deliveries", "list", "--job", job_id, "--state", "failed").splitlines()
+        assert line.split() == [delivery_id, job_id, "notification", "0", "success", "failed", "4/4", *line.split()[7:]]
         assert cli(here, "deliveries", "retry", delivery_id) == f"{delivery_id} will be sent again to {there.url}\n"
         until(lambda: listed(here, job_id) == ["delivered 5/8"], "delivery")
     assert {each.headers[DELIVERY_ID] for each in there.about(job_id)} == {delivery_id}

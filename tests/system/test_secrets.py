@@ -142,7 +142,8 @@ def own_keys(server: Server, client: httpx.Client) -> list[str]:
         client.post("/v1/api_keys", params={"type": "batch"}, json={"ttl": 600, "client_ref": "r"}).json()["key_value"],
         client.post("/v1/api_keys", params={"type": "rt"}, json={"ttl": 600}).json()["key_value"],
     ]
-    key_id, secret = sottovoce(server, "keys", "create", "by hand").split()
+    shown = json.loads(sottovoce(server, "keys", "create", "by hand", "--json"))
+    key_id, secret = shown["id"], shown["secret"]
     made += [secret, sottovoce(server, "keys", "temporary", key_id).strip()]
     for key in made:
         for options in ({"headers": {"Authorization": f"Bearer {key}"}}, {"params": {"jwt": key, "auth_token": key}}):

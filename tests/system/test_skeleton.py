@@ -187,7 +187,8 @@ def test_keys_are_made_listed_and_revoked(server):
     def answer() -> int:
         return httpx.get(f"{server.url}/v2/jobs", headers=headers, timeout=PATIENCE, verify=tls()).status_code
 
-    key_id, secret = keys("create", "night desk").split()
+    made = json.loads(keys("create", "night desk", "--json"))
+    key_id, secret = made["id"], made["secret"]
     headers = {"Authorization": f"Bearer {secret}"}
     assert answer() == 200
     listed = keys("list")

@@ -1,11 +1,14 @@
 """`credits`: adds and removes credits, and shows and checks the ledger."""
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.admin.keys import refusals
 from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.tables import as_json, clock, show
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -58,8 +61,9 @@ def credits_remove(who: str, amount: int, **flags: object) -> None:
 @credits_.command("list")
 @click.argument("who")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@as_json
 @data_dir
-def credits_list(who: str, limit: int, **flags: object) -> None:
+def credits_list(who: str, limit: int, *, machine: bool, **flags: object) -> None:
     """Show the balance of WHO's workspace and its ledger entries, newest first."""
     from sottovoce.service.billing import ledger
     from sottovoce.wire.timestamps import milliseconds
@@ -68,26 +72,40 @@ def credits_list(who: str, limit: int, **flags: object) -> None:
         workspace_id = _workspace(connection, who)
         balance = ledger.balance(connection, workspace_id)
         entries = ledger.newest(connection, workspace_id, limit)
-    click.echo(f"balance {balance}")
-    for entry in entries:
-        job = f"  {entry.region} {entry.job_id}" if entry.job_id else ""
-        click.echo(f"{milliseconds(entry.at)}  {entry.amount:>+12}  {entry.kind:<9}{job}")
+    if machine:
+        rows = [{**asdict(entry), "at": milliseconds(entry.at)} for entry in entries]
+        click.echo(json.dumps({"workspace": workspace_id, "balance": balance, "entries": rows}, indent=2))
+        return
+    click.echo(f"balance {balance:,}")
+    show(
+        [],
+        machine=False,
+        headings=("AT", "CREDITS>", "KIND", "REGION", "JOB"),
+        cells=[
+            (clock(entry.at), f"{entry.amount:+,}", str(entry.kind), entry.region or "", entry.job_id or "")
+            for entry in entries
+        ],
+    )
 
 
 @credits_.command("check")
+@as_json
 @data_dir
-def credits_check(**flags: object) -> None:
+def credits_check(*, machine: bool, **flags: object) -> None:
     """Check that every balance is the sum of its ledger entries; fails if not."""
     from sottovoce.service.billing import ledger
 
     with control(flags) as database, database.reading() as connection:
         accounts = ledger.accounts(connection)
     wrong = [account for account in accounts if not account.right]
-    for account in wrong:
+    if machine:
+        click.echo(json.dumps([{**asdict(account), "right": account.right} for account in accounts], indent=2))
+    for account in () if machine else wrong:
         click.echo(f"workspace {account.workspace_id}: balance {account.balance}, entries {account.entries}")
     if wrong:
         raise click.ClickException(f"{len(wrong)} of {len(accounts)} balances are wrong")
-    click.echo(f"every balance is right ({len(accounts)})")
+    if not machine:
+        click.echo(f"every balance is right ({len(accounts)})")
 
 
 def _entry(action: str, workspace_id: int, amount: int) -> "Entry":
@@ -103,5 +121,5 @@ def _workspace(connection: "sa.Connection", who: str) -> int:
 
     found = users.find(connection, who)
     if found is None:
-        raise click.ClickException(f"no user {who}")
+        raise click.ClickException(f"no user {who}; `sottovoce users list` shows them")
     return found.workspace_id

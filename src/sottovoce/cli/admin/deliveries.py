@@ -1,8 +1,14 @@
 """`deliveries`: shows notifications and mails of all jobs, and sends failed ones again."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from sottovoce.cli.common import data_dir, folder_of, region, region_database
+from sottovoce.cli.tables import as_json, clock, printable, show
+
+if TYPE_CHECKING:
+    from sottovoce.service.notifications.model import Delivery
 
 
 @click.group()
@@ -14,22 +20,54 @@ def deliveries() -> None:
 @click.option("--job", "job_id", help="Only deliveries of this job.")
 @click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@as_json
 @data_dir
 @region
-def deliveries_list(job_id: str | None, state: str | None, limit: int, **flags: object) -> None:
-    """List deliveries, newest first: id, job, kind, target, state, attempts out of the maximum, next attempt and outcome."""
+def deliveries_list(job_id: str | None, state: str | None, limit: int, *, machine: bool, **flags: object) -> None:
+    """List deliveries, newest first: id, job, kind, state, attempts out of the maximum, next attempt, outcome and target."""
     from sottovoce.service.notifications import model, repository
-    from sottovoce.wire.timestamps import milliseconds
 
     wanted = model.State(state) if state else None
     with region_database(flags) as database, database.reading() as connection:
-        for each in repository.listing(connection, job_id=job_id, state=wanted, limit=limit):
-            when = f"  next {milliseconds(each.next_at)}" if each.next_at is not None and each.attempts else ""
-            outcome = f"  {each.outcome}" if each.outcome else ""
-            click.echo(
-                f"{each.id}  job {each.job_id or '-'}  {each.kind} {each.number}  {each.place}  {each.status or '-'}"
-                f"  {each.state}  {each.attempts}/{each.tries}{when}{outcome}"
+        found = list(repository.listing(connection, job_id=job_id, state=wanted, limit=limit))
+    show(
+        [_members(each) for each in found],
+        machine=machine,
+        headings=("DELIVERY", "JOB", "KIND", "TELLS", "STATE", "TRIES", "NEXT", "OUTCOME", "TO"),
+        cells=[
+            (
+                each.id,
+                each.job_id or "",
+                f"{each.kind} {each.number}",
+                each.status,
+                str(each.state),
+                f"{each.attempts}/{each.tries}",
+                clock(each.next_at) if each.next_at is not None and each.attempts else "",
+                printable(each.outcome or ""),
+                printable(each.place),
             )
+            for each in found
+        ],
+    )
+
+
+def _members(each: "Delivery") -> dict[str, Any]:
+    from sottovoce.wire.timestamps import milliseconds
+
+    times = {"created_at": each.created_at, "next_at": each.next_at, "ended_at": each.ended_at}
+    return {
+        "id": each.id,
+        "job": each.job_id,
+        "kind": each.kind,
+        "number": each.number,
+        "status": each.status,
+        "state": each.state,
+        "attempts": each.attempts,
+        "tries": each.tries,
+        "outcome": each.outcome,
+        "place": each.place,
+        **{name: None if at is None else milliseconds(at) for name, at in times.items()},
+    }
 
 
 @deliveries.command("retry")

@@ -1,5 +1,6 @@
 """`keys`: creates, lists and revokes API keys."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce.cli.common import control, data_dir, folder_of, region
+from sottovoce.cli.tables import as_json, clock, printable, show, show_one
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from sottovoce.service.identity.api_keys import ApiKey
     from sottovoce.service.identity.audit_log import Entry
     from sottovoce.service.identity.users import User
 
@@ -38,7 +41,7 @@ def user_of(connection: "sa.Connection", who: str) -> "User":
     from sottovoce.service.identity import users
 
     if (user := users.find(connection, who)) is None:
-        raise click.ClickException(f"no user {who}")
+        raise click.ClickException(f"no user {who}; `sottovoce users list` shows them")
     return user
 
 
@@ -72,9 +75,17 @@ def keys() -> None:
     "--manages", is_flag=True, help="The key may create and revoke keys and projects through the management API."
 )
 @click.option("--client-ref", help="The key reaches only jobs with this reference.")
+@as_json
 @data_dir
 def keys_create(
-    name: str, project: int | None, who: str | None, manages: bool, client_ref: str | None, **flags: object
+    name: str,
+    *,
+    project: int | None,
+    who: str | None,
+    manages: bool,
+    client_ref: str | None,
+    machine: bool,
+    **flags: object,
 ) -> None:
     """Create a key called NAME and print its id and its secret; the secret is shown only once."""
     from sottovoce.service.identity import api_keys, audit_log
@@ -92,22 +103,67 @@ def keys_create(
             manages=manages,
         )
         audit_log.record(connection, entry("key created", made.id, project=made.project_id, manages=manages))
-    click.echo(f"{made.id}  {secret}")
+    show_one(
+        {"id": made.id, "secret": secret, **_members(made)},
+        machine=machine,
+        lines={
+            "key": f"{made.id} ({printable(name)})",
+            "secret": secret,
+            "project": str(made.project_id),
+            "reaches": _role(made),
+        },
+    )
+    if not machine:
+        click.echo("The secret is shown only now. Programs send it as `Authorization: Bearer SECRET`.", err=True)
 
 
 @keys.command("list")
+@as_json
 @data_dir
-def keys_list(**flags: object) -> None:
+def keys_list(*, machine: bool, **flags: object) -> None:
     """List all keys, without secrets."""
     from sottovoce.service.identity import api_keys
-    from sottovoce.wire.timestamps import milliseconds
 
     with control(flags) as database, database.reading() as connection:
-        for key in api_keys.list_keys(connection):
-            state = f"revoked {milliseconds(key.revoked_at)}" if key.revoked_at else "active"
-            role = ("  manages" if key.manages else "") + ("" if key.client_ref is None else f"  for {key.client_ref}")
-            whose = f"project {key.project_id}" + ("" if key.user_id is None else f"  user {key.user_id}")
-            click.echo(f"{key.id}  {milliseconds(key.created_at)}  {whose}{role}  {state}  {key.name}")
+        found = api_keys.list_keys(connection)
+    show(
+        [{"id": key.id, **_members(key)} for key in found],
+        machine=machine,
+        headings=("KEY", "CREATED", "PROJECT", "USER", "REACHES", "STATE", "NAME"),
+        cells=[
+            (
+                key.id,
+                clock(key.created_at),
+                str(key.project_id),
+                "" if key.user_id is None else str(key.user_id),
+                _role(key),
+                f"revoked {clock(key.revoked_at)}" if key.revoked_at else "active",
+                printable(key.name),
+            )
+            for key in found
+        ],
+    )
+
+
+def _members(key: "ApiKey") -> dict[str, object]:
+    from sottovoce.wire.timestamps import milliseconds
+
+    return {
+        "name": key.name,
+        "project": key.project_id,
+        "user": key.user_id,
+        "client_ref": key.client_ref,
+        "manages": key.manages,
+        "created_at": milliseconds(key.created_at),
+        "revoked_at": milliseconds(key.revoked_at) if key.revoked_at else None,
+    }
+
+
+def _role(key: "ApiKey") -> str:
+    """What *key* may do."""
+    if key.client_ref is not None:
+        return f"jobs of {printable(key.client_ref)}"
+    return "jobs, keys and projects" if key.manages else "jobs"
 
 
 @keys.command("revoke")
@@ -119,7 +175,7 @@ def keys_revoke(key_id: str, **flags: object) -> None:
 
     with control(flags) as database, database.writing() as connection:
         if not api_keys.revoke_key(connection, key_id):
-            raise click.ClickException(f"no active key {key_id}")
+            raise click.ClickException(f"no active key {key_id}; `sottovoce keys list` shows them")
         audit_log.record(connection, entry("key revoked", key_id))
     click.echo(f"revoked {key_id}")
 
@@ -129,10 +185,13 @@ def keys_revoke(key_id: str, **flags: object) -> None:
 @click.option("--ttl", type=int, default=3600, show_default=True, help="Lifetime in seconds, 60 to 86400.")
 @click.option("--type", "product", type=click.Choice(["batch", "rt"]), default="batch", show_default=True)
 @click.option("--client-ref", help="The key reaches only jobs with this reference; not for rt.")
+@as_json
 @data_dir
 @region
-def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, **flags: object) -> None:
-    """Create a temporary key for the key KEY_ID and print it. Revoking KEY_ID revokes it, too."""
+def keys_temporary(
+    key_id: str, *, ttl: int, product: str, client_ref: str | None, machine: bool, **flags: object
+) -> None:
+    """Create a temporary key for the key KEY_ID and print it alone. Revoking KEY_ID revokes it, too."""
     import asyncio
 
     from sottovoce.service.identity import api_keys
@@ -160,7 +219,10 @@ def keys_temporary(key_id: str, ttl: int, product: str, client_ref: str | None, 
             client_ref=client_ref or found[0].client_ref,
         )
         token, _ = asyncio.run(TokenIssuer(database, encryptor, folder.region).make(grant))
-    click.echo(token)
+    if machine:
+        click.echo(json.dumps({"secret": token, "issued_by": key_id, "type": product, "ttl": ttl}))
+    else:
+        click.echo(token)
 
 
 @keys.command("forget-temporary")

@@ -1,13 +1,12 @@
 """`projects`: creates and lists projects, which separate the jobs of different keys."""
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.admin.keys import entry, refusals
 from sottovoce.cli.common import control, data_dir
-from sottovoce.cli.tables import as_json, clock, show
+from sottovoce.cli.tables import as_json, clock, printable, show, show_one
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -30,10 +29,9 @@ def projects_create(name: str, *, machine: bool, **flags: object) -> None:
     with refusals(), control(flags) as database, database.writing() as connection:
         made = store.create(connection, _workspace(connection), name)
         audit_log.record(connection, entry("project created", str(made.id)))
-    if machine:
-        click.echo(json.dumps({"id": made.id, "name": name}, ensure_ascii=False))
-    else:
-        click.echo(f"project {made.id} created; a key for it: sottovoce keys create NAME --project {made.id}")
+    show_one({"id": made.id, "name": name}, machine=machine, lines={"project": f"{made.id} ({printable(name)})"})
+    if not machine:
+        click.echo(f"A key for it: sottovoce keys create NAME --project {made.id}", err=True)
 
 
 @projects.command("list")
@@ -59,7 +57,10 @@ def projects_list(*, machine: bool, **flags: object) -> None:
         ],
         machine=machine,
         headings=("PROJECT", "CREATED", "DEFAULT", "NAME"),
-        cells=[(str(each.id), clock(each.created_at), "yes" if each.is_default else "", each.name) for each in found],
+        cells=[
+            (str(each.id), clock(each.created_at), "yes" if each.is_default else "", printable(each.name))
+            for each in found
+        ],
     )
 
 

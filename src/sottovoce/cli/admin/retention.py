@@ -1,10 +1,13 @@
 """`retention`: reports which jobs are stored and due for removal, and removes due ones now."""
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.common import data_dir, folder_of, region, region_database
+from sottovoce.cli.tables import as_json, clock
 
 if TYPE_CHECKING:
     from sottovoce.service.retention.policy import RetentionPolicy
@@ -17,9 +20,10 @@ def retention() -> None:
 
 
 @retention.command("report")
+@as_json
 @data_dir
 @region
-def retention_report(**flags: object) -> None:
+def retention_report(*, machine: bool, **flags: object) -> None:
     """Show the number of jobs stored in this region, due for removal, and removed."""
     from sottovoce.service.retention import policy
     from sottovoce.wire.timestamps import milliseconds
@@ -27,10 +31,14 @@ def retention_report(**flags: object) -> None:
     settings, _ = folder_of(flags)
     with region_database(flags) as database, database.reading() as connection:
         found = policy.report(connection, _policy(settings))
-    oldest = "" if found.oldest_end is None else f", the oldest ended {milliseconds(found.oldest_end)}"
-    click.echo(f"stored: {found.kept} jobs with {found.kept_bytes} bytes of media{oldest}")
-    click.echo(f"due now: {found.due} jobs; within a day: {found.due_in_a_day}; never ended: {found.stuck}")
-    click.echo(f"removed: {found.tombstones} tombstones, {found.uncleaned} with files left to remove")
+    if machine:
+        ended = None if found.oldest_end is None else milliseconds(found.oldest_end)
+        click.echo(json.dumps({**asdict(found), "oldest_end": ended}))
+        return
+    oldest = "" if found.oldest_end is None else f", the oldest ended {clock(found.oldest_end)}"
+    click.echo(f"stored: {found.kept:,} jobs with {found.kept_bytes:,} bytes of media{oldest}")
+    click.echo(f"due now: {found.due:,} jobs; within a day: {found.due_in_a_day:,}; never ended: {found.stuck:,}")
+    click.echo(f"removed: {found.tombstones:,} tombstones, {found.uncleaned:,} with files left to remove")
 
 
 @retention.command("run")

@@ -1,7 +1,9 @@
 """`secrets`: rotates the key that encrypts stored configs."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sottovoce.cli.common import control, data_dir, folder_of, opened, region
+from sottovoce.cli.tables import as_json
 
 if TYPE_CHECKING:
     from sottovoce.service.operations.key_rotation import Region
@@ -24,9 +27,10 @@ def secrets() -> None:
 @click.option(
     "--drop-old", is_flag=True, help="The last step: keep only the newest key, if no value needs another one."
 )
+@as_json
 @data_dir
 @region
-def secrets_rotate(drop_old: bool, **flags: object) -> None:
+def secrets_rotate(drop_old: bool, *, machine: bool, **flags: object) -> None:
     """Add a new key to the front of the key file and encrypt every stored config with it, while servers run.
 
     Run the command again to continue an interrupted rotation.
@@ -43,6 +47,9 @@ def secrets_rotate(drop_old: bool, **flags: object) -> None:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(f"{path.name} cannot be changed: {error.strerror}") from error
+    if machine:
+        click.echo(json.dumps({**asdict(count), "only_newest": drop_old}))
+        return
     click.echo(f"{count.checked} values checked, {count.changed} encrypted again")
     if count.closed:
         click.echo(

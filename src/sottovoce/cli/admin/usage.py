@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.tables import as_json, printable, show
 
 if TYPE_CHECKING:
     from sottovoce.service.billing.usage import UsageBreakdown
@@ -44,14 +45,24 @@ class _Day(click.ParamType[int]):
     type=click.File("w", encoding="utf-8", lazy=True),
     help="Write CSV to this file; - is standard output.",
 )
+@as_json
 @data_dir
 def usage(
-    since: int | None, until: int | None, by: str, workspace: int | None, file: TextIO | None, **flags: object
+    since: int | None,
+    until: int | None,
+    by: str,
+    workspace: int | None,
+    *,
+    file: TextIO | None,
+    machine: bool,
+    **flags: object,
 ) -> None:
     """Show the number of finished jobs and their hours of media."""
     from sottovoce.service.billing import usage as store
     from sottovoce.wire.v2.usage import hours
 
+    if file is not None and machine:
+        raise click.UsageError("--csv and --json exclude each other")
     with control(flags) as database, database.reading() as connection:
         found = store.shares(connection, store.GroupBy(by), since=since, until=until, workspace_id=workspace)
     named = [by, "name"] if by in NAMED else [by]
@@ -59,10 +70,20 @@ def usage(
         rows = ([*_key(by, share), share.count, f"{hours(share.duration_ms):.7f}"] for share in found)
         write_csv(file, [*named, "jobs", "hours"], rows)
         return
-    for share in found:
-        key, *name = _key(by, share)
-        figures = f"{share.count:>9}  {hours(share.duration_ms):>12.2f} h"
-        click.echo("  ".join([f"{'(none)' if key is None else key:<12}", figures, *name]))
+    show(
+        [
+            {**dict(zip(named, _key(by, share), strict=True)), "jobs": share.count, "hours": hours(share.duration_ms)}
+            for share in found
+        ],
+        machine=machine,
+        headings=(by.upper(), "JOBS>", "HOURS>", *(name.upper() for name in named[1:])),
+        cells=[_cells(_key(by, share), share.count, hours(share.duration_ms)) for share in found],
+    )
+
+
+def _cells(key: Sequence[Any], count: int, hours: float) -> list[str]:
+    first, *names = ["(none)" if part is None else printable(str(part)) for part in key]
+    return [first, f"{count:,}", f"{hours:,.2f}", *names]
 
 
 def _key(by: str, share: "UsageBreakdown") -> list[Any]:

@@ -7,6 +7,7 @@ import click
 
 from sottovoce.cli.admin.keys import entry, refusals, user_of
 from sottovoce.cli.common import control, data_dir, settings_of
+from sottovoce.cli.tables import as_json, clock, show, show_one
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -27,9 +28,17 @@ def users() -> None:
 @_from_stdin
 @click.option("--no-password", is_flag=True, help="Set no password; the user can only use the API.")
 @click.option("--no-key", is_flag=True, help="Create no API key.")
+@as_json
 @data_dir
 def users_add(
-    email: str, workspace: int | None, password_stdin: bool, no_password: bool, no_key: bool, **flags: object
+    email: str,
+    *,
+    workspace: int | None,
+    password_stdin: bool,
+    no_password: bool,
+    no_key: bool,
+    machine: bool,
+    **flags: object,
 ) -> None:
     """Create a user with the address EMAIL, and print the id and a first API key; the key is shown only once."""
     from sottovoce.service.identity import api_keys, audit_log
@@ -50,20 +59,45 @@ def users_add(
                     connection, project_id=project, user_id=made.id, name="first key", secret=secret
                 )
                 audit_log.record(connection, entry("key created", key.id, project=project, user=made.id))
-    click.echo(str(made.id) if secret is None else f"{made.id}  {secret}")
+    _show_made(made, secret, machine=machine)
+
+
+def _show_made(made: "User", secret: str | None, *, machine: bool) -> None:
+    row = {"id": made.id, "email": made.email, "workspace": made.workspace_id, "secret": secret}
+    lines = {"user": f"{made.id} ({made.email})", "workspace": str(made.workspace_id)}
+    show_one(row, machine=machine, lines=lines if secret is None else {**lines, "secret": secret})
+    if secret is not None and not machine:
+        click.echo("The secret is that of the user's first API key, and is shown only now.", err=True)
 
 
 @users.command("list")
+@as_json
 @data_dir
-def users_list(**flags: object) -> None:
+def users_list(*, machine: bool, **flags: object) -> None:
     """List all users."""
     from sottovoce.service.identity import users as store
     from sottovoce.wire.timestamps import milliseconds
 
     with control(flags) as database, database.reading() as connection:
-        for user in store.listed(connection):
-            since = milliseconds(user.created_at)
-            click.echo(f"{user.id}  {since}  workspace {user.workspace_id}  {user.state}  {user.email or '-'}")
+        found = store.listed(connection)
+    show(
+        [
+            {
+                "id": user.id,
+                "email": user.email,
+                "created_at": milliseconds(user.created_at),
+                "workspace": user.workspace_id,
+                "state": user.state,
+            }
+            for user in found
+        ],
+        machine=machine,
+        headings=("USER", "CREATED", "WORKSPACE", "STATE", "ADDRESS"),
+        cells=[
+            (str(user.id), clock(user.created_at), str(user.workspace_id), user.state, user.email or "")
+            for user in found
+        ],
+    )
 
 
 @users.command("disable")

@@ -8,6 +8,7 @@ import click
 
 from sottovoce.cli.admin.keys import entry, refusals
 from sottovoce.cli.common import control, data_dir
+from sottovoce.cli.tables import as_json, clock, printable, show
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -21,17 +22,33 @@ def workspaces() -> None:
 
 
 @workspaces.command("list")
+@as_json
 @data_dir
-def workspaces_list(**flags: object) -> None:
+def workspaces_list(*, machine: bool, **flags: object) -> None:
     """List all workspaces."""
     from sottovoce.service.identity import workspaces as store
+    from sottovoce.service.storage.database import DAY_MS
     from sottovoce.wire.timestamps import milliseconds
 
     with control(flags) as database, database.reading() as connection:
-        for each in store.listed(connection):
-            click.echo(
-                f"{each.id}  {milliseconds(each.created_at)}  {_served(each)}  keeps jobs {_kept(each)}  {each.name}"
-            )
+        found = store.listed(connection)
+    show(
+        [
+            {
+                "id": each.id,
+                "name": each.name,
+                "created_at": milliseconds(each.created_at),
+                "regions": each.regions,
+                "retention_days": None if each.retention_ms is None else each.retention_ms / DAY_MS,
+            }
+            for each in found
+        ],
+        machine=machine,
+        headings=("WORKSPACE", "CREATED", "SERVED", "KEEPS JOBS", "NAME"),
+        cells=[
+            (str(each.id), clock(each.created_at), _served(each), _kept(each), printable(each.name)) for each in found
+        ],
+    )
 
 
 @workspaces.command("bind")

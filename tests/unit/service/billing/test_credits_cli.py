@@ -1,6 +1,7 @@
 """`sottovoce credits`, and what `jobs retry` does about credits, on a data folder beside which no server runs."""
 
 import itertools
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,10 +57,12 @@ def test_credits_are_added_removed_and_listed(bank: Bank) -> None:
     bank.hold("q7f3k2m9xa", 5)
     lines = run("credits", "list", "1").output.splitlines()
     assert lines[0] == "balance 65"
-    assert [line.split()[1:] for line in lines[1:]] == [
+    assert lines[1].split() == ["AT", "CREDITS", "KIND", "REGION", "JOB"]
+    assert [line.split()[3:] for line in lines[2:]] == [
         ["-5", "hold", "eu1", "q7f3k2m9xa"], ["-30", "removed"], ["+100", "added"],
     ]  # fmt: skip
-    assert len(run("credits", "list", "1", "--limit", "1").output.splitlines()) == 2
+    listed = json.loads(run("credits", "list", "1", "--limit", "1", "--json").output)
+    assert (listed["balance"], [entry["amount"] for entry in listed["entries"]]) == (65, [-5])
     with bank.control.reading() as connection:
         kept = [
             (each.entry.action, each.entry.workspace_id, each.entry.details) for each in audit_log.latest(connection, 9)
@@ -92,6 +95,8 @@ def test_a_check_says_whose_balance_is_wrong(bank: Bank) -> None:
     assert (right.exit_code, right.output) == (0, "every balance is right (1)\n")
     with bank.control.writing() as connection:
         connection.execute(sa.update(t.workspaces).values(balance=11))
+    wrong = run("credits", "check", "--json")
+    assert (wrong.exit_code, json.loads(wrong.stdout)[0]["right"]) == (1, False)
     wrong = run("credits", "check")
     assert wrong.exit_code == 1
     assert wrong.output.splitlines() == [

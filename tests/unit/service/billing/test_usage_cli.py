@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,23 +61,29 @@ def run(*arguments: str) -> Result:
 def lines(*arguments: str) -> list[list[str]]:
     done = run(*arguments)
     assert done.exit_code == 0, done.output
-    return [line.split(maxsplit=4) for line in done.output.splitlines()]
+    return [line.split(maxsplit=3) for line in done.output.splitlines()[1:]]
 
 
 def test_it_shows_whole_days_of_everybody() -> None:
     assert lines() == [
-        ["2026-02-01", "2", "2.00", "h"], ["2026-02-02", "1", "0.00", "h"], ["2026-02-03", "1", "0.25", "h"],
+        ["2026-02-01", "2", "2.00"], ["2026-02-02", "1", "0.00"], ["2026-02-03", "1", "0.25"],
     ]  # fmt: skip
-    assert lines("--workspace", "2") == [["2026-02-03", "1", "0.25", "h"]]
-    assert lines("--since", "2026-02-02", "--until", "2026-02-02") == [["2026-02-02", "1", "0.00", "h"]]
+    assert lines("--workspace", "2") == [["2026-02-03", "1", "0.25"]]
+    assert lines("--since", "2026-02-02", "--until", "2026-02-02") == [["2026-02-02", "1", "0.00"]]
     assert lines("--since", "2026-02-03", "--until", "2026-02-02") == []
 
 
 def test_it_shows_names_beside_numbers() -> None:
-    assert lines("--by", "project") == [["1", "3", "2.00", "h", "-2+3 desk"], ["2", "1", "0.25", "h"]]
-    assert lines("--by", "workspace")[0] == ["1", "3", "2.00", "h", "default"]
-    assert lines("--by", "app")[-1] == ["(none)", "2", "0.75", "h"]
-    assert lines("--by", "language") == [["en", "3", "1.75", "h"], ["fr", "1", "0.50", "h"]]
+    assert lines("--by", "project") == [["1", "3", "2.00", "-2+3 desk"], ["2", "1", "0.25"]]
+    assert lines("--by", "workspace")[0] == ["1", "3", "2.00", "default"]
+    assert lines("--by", "app")[-1] == ["(none)", "2", "0.75"]
+    assert lines("--by", "language") == [["en", "3", "1.75"], ["fr", "1", "0.50"]]
+
+
+def test_it_has_headings_and_json() -> None:
+    assert run("--by", "project").output.splitlines()[0].split() == ["PROJECT", "JOBS", "HOURS", "NAME"]
+    assert json.loads(run("--by", "app", "--json").output)[-1] == {"app": None, "jobs": 2, "hours": 0.75}
+    assert "exclude each other" in run("--json", "--csv", "-").output
 
 
 def test_csv_goes_to_a_file_or_to_the_output(folder: Path) -> None:

@@ -1,8 +1,10 @@
 """`sottovoce users`, and what `sottovoce keys` does about users, on a data folder beside which no server runs."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -43,6 +45,11 @@ def done(*arguments: str, typed: str = "") -> str:
     return result.output
 
 
+def made(*arguments: str) -> Any:
+    """What the command prints as JSON."""
+    return json.loads(run(*arguments, "--json").stdout)
+
+
 def user(control: Database, who: str = EMAIL) -> users.User:
     with control.reading() as connection:
         found = users.find(connection, who)
@@ -63,8 +70,10 @@ def entries(control: Database) -> list[audit_log.Entry]:
 
 
 def test_a_user_is_added_with_a_password_and_a_key(control: Database) -> None:
-    public_text = done("users", "add", " Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\nmore\n")
-    user_id, secret = public_text.split()
+    added = run("users", "add", " Ada@Example.org", "--password-stdin", typed=f"{PASSWORD}\r\nmore\n")
+    public_text = added.stdout
+    assert "shown only now" in added.stderr
+    (_, user_id, _), _, (_, secret) = (line.split() for line in public_text.splitlines())
     ada = user(control)
     assert (str(ada.id), ada.state) == (user_id, "active")
     assert fits(control, PASSWORD)
@@ -79,7 +88,8 @@ def test_a_user_is_added_with_a_password_and_a_key(control: Database) -> None:
 
 def test_a_password_is_typed_twice_without_echo(control: Database) -> None:
     public_text = done("users", "add", EMAIL, "--no-key", typed=f"{PASSWORD}\nwrong\n{PASSWORD}\n{PASSWORD}\n")
-    assert public_text.splitlines()[-1] == str(user(control).id)
+    assert f"user       {user(control).id} ({EMAIL})" in public_text
+    assert "secret" not in public_text
     assert PASSWORD not in public_text
     assert fits(control, PASSWORD)
     with control.reading() as connection:
@@ -87,7 +97,7 @@ def test_a_password_is_typed_twice_without_echo(control: Database) -> None:
 
 
 def test_a_user_may_have_no_password_and_join_a_workspace(control: Database) -> None:
-    _, secret = done("users", "add", EMAIL, "--no-password", "--workspace", "1").split()
+    secret = made("users", "add", EMAIL, "--no-password", "--workspace", "1")["secret"]
     assert user(control).workspace_id == 1
     with control.reading() as connection:
         assert users.credentials(connection, user(control)).password_hash is None
@@ -97,15 +107,15 @@ def test_a_user_may_have_no_password_and_join_a_workspace(control: Database) -> 
 def test_users_are_listed(control: Database) -> None:
     done("users", "add", EMAIL, "--no-password")
     done("users", "disable", EMAIL)
-    lines = [line.split("  ") for line in done("users", "list").splitlines()]
-    assert [[line[0], *line[2:]] for line in lines] == [
-        ["1", "workspace 1", "active", "-"],
-        ["2", "workspace 2", "disabled", EMAIL],
-    ]
+    heading, *lines = (line.split() for line in done("users", "list").splitlines())
+    assert heading == ["USER", "CREATED", "WORKSPACE", "STATE", "ADDRESS"]
+    assert [[line[0], *line[4:]] for line in lines] == [["1", "1", "active"], ["2", "2", "disabled", EMAIL]]
+    listed = [(each["id"], each["workspace"], each["state"], each["email"]) for each in made("users", "list")]
+    assert listed == [(1, 1, "active", None), (2, 2, "disabled", EMAIL)]
 
 
 def test_who_is_disabled_is_out_until_enabled(control: Database) -> None:
-    _, secret = done("users", "add", EMAIL, "--no-password").split()
+    secret = made("users", "add", EMAIL, "--no-password")["secret"]
     ada = user(control)
     with control.writing() as connection:
         session = sessions.create(connection, ada.id)
@@ -159,13 +169,15 @@ def test_keys_are_made_for_users_in_their_workspace(control: Database) -> None:
     done("users", "add", EMAIL, "--no-password", "--no-key")
     ada = user(control)
     for who in (EMAIL, str(ada.id)):
-        key_id, secret = done("keys", "create", "theirs", "--user", who).split()
+        shown = made("keys", "create", "theirs", "--user", who)
+        key_id, secret = shown["id"], shown["secret"]
         with control.reading() as connection:
             caller = api_keys.caller(connection, api_keys.digest(secret))
         assert (caller.key_id, caller.user_id, caller.workspace_id) == (key_id, ada.id, ada.workspace_id)
-    assert f"project {caller.project_id}  user {ada.id}  active  theirs" in done("keys", "list")
+    theirs = [key for key in made("keys", "list") if key["name"] == "theirs"]
+    assert {(key["project"], key["user"]) for key in theirs} == {(caller.project_id, ada.id)}
     done("keys", "create", "first user's")
-    assert "project 1  user 1  active  first user's" in done("keys", "list")
+    assert "  1        1     jobs                     active  first user's" in done("keys", "list")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_its_jobs_are_kept_for_a_time_of_its_own(control: Database) -> None:
     assert caller(control).retention_ms is None
     done("retention", "1", "0.5")
     assert caller(control).retention_ms == DAY_MS // 2
-    assert "keeps jobs 0.5 days" in done("list")
+    assert "  everywhere  0.5 days  " in done("list")
     assert "until they were delivered" in done("retention", "1", "0")
     assert caller(control).retention_ms == 0
     done("retention", "1", "--default")
