@@ -21,6 +21,7 @@ from sottovoce.cli.admin.users import users
 from sottovoce.cli.admin.workspaces import workspaces
 from sottovoce.cli.completion import completion
 from sottovoce.cli.files.transcribe import transcribe
+from sottovoce.cli.files.watch import watch
 from sottovoce.cli.local.align import align
 from sottovoce.cli.local.doctor import doctor
 from sottovoce.cli.local.live import live
@@ -39,6 +40,7 @@ for _command in (
     serve,
     worker,
     transcribe,
+    watch,
     live,
     wyoming,
     align,

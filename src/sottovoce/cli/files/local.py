@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.files.failures import FileFailed
+from sottovoce.cli.files.failures import FileFailed, Unavailable
 from sottovoce.cli.files.reports import Listener, Step
 from sottovoce.cli.files.sources import Source, SourceKind
 from sottovoce.cli.local.engine_session import friendly_errors, local_pool
@@ -62,7 +62,7 @@ class LocalTranscriber:
         """The transcript of *source* in each of *forms*. Raises `FileFailed`."""
         from sottovoce.audio.tracks import Wanted
         from sottovoce.inference import messages as m
-        from sottovoce.inference.pool import Task
+        from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, Task
         from sottovoce.transcript import codec
 
         wanted = Wanted(number=self._track, required=True) if self._track else None
@@ -82,7 +82,8 @@ class LocalTranscriber:
                 )
                 outcome = self._pool.run_blocking(self._key, Task(message=task), hear)
         except click.ClickException as error:
-            raise FileFailed(error.message) from error
+            unusable = isinstance(error.__cause__, EngineMisconfigured | EngineTemporarilyUnavailable)
+            raise (Unavailable if unusable else FileFailed)(error.message) from error
         except OSError as error:
             raise FileFailed(error.strerror or str(error)) from error
         transcript = codec.decode(outcome.payload)

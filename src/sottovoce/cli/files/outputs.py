@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sottovoce.cli.files.failures import FileFailed
+from sottovoce.cli.files.failures import Unavailable
 from sottovoce.cli.files.sources import Source
 
 
@@ -33,14 +33,14 @@ class Outputs:
         return bool(paths) and all(path.exists() for path in paths)
 
     def write(self, source: Source, rendered: Mapping[str, bytes]) -> Sequence[Path]:
-        """Write *rendered* (by format) and return the paths. Raises `FileFailed`."""
+        """Write *rendered* (by format) and return the paths. Raises `Unavailable`."""
         paths = self.paths(source)
         for form, path in paths.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, rendered[form])
             except OSError as error:
-                raise FileFailed(f"cannot write {path}: {error.strerror or error}") from error
+                raise Unavailable(f"cannot write {path}: {error.strerror or error}") from error
         return tuple(paths.values())
 
 

@@ -1,6 +1,7 @@
 """Transcribes files by a server: its public API (V2), with a key."""
 
 import json
+import secrets
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 import orjson
 
-from sottovoce.cli.files.failures import FileFailed
+from sottovoce.cli.files.failures import FileFailed, Unavailable
 from sottovoce.cli.files.reports import Listener, Step
 from sottovoce.cli.files.sources import Source, SourceKind
 
@@ -27,7 +28,13 @@ TRIES = 6
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between looks at a job; the last one repeats."""
 _BUSY = frozenset({429, 503})
+_WHOLE = 1000
+"""Parts that the progress of a job is counted in: the API gives three digits."""
+_SPENT = "use a new key"
+"""What a server says of an `Idempotency-Key` whose job was removed."""
 _UNAUTHORIZED = 401
+_NOT_OF_THE_FILE = frozenset({_UNAUTHORIZED, 402, 403, 429, 500, 502, 503, 504, 507})
+"""Statuses that another try of the same file may not get."""
 
 
 class RemoteTranscriber:
@@ -43,29 +50,43 @@ class RemoteTranscriber:
         try:
             job_id = self._submit(source)
             listen(Step(note=f"job {job_id}"))
-            self._wait(job_id)
+            self._wait(job_id, listen)
             return {form: self._transcript(job_id, form) for form in forms}
         except OSError as error:
             raise FileFailed(error.strerror or str(error)) from error
 
     def _submit(self, source: Source) -> str:
+        """The id of the job of *source*. A repetition under the same token gives the same job. Raises `FileFailed`."""
+        try:
+            return self._posted(source, source.token or secrets.token_hex(16))
+        except FileFailed as error:
+            if not source.token or _SPENT not in str(error):
+                raise
+            return self._posted(source, secrets.token_hex(16))  # the job of that token was deleted meanwhile
+
+    def _posted(self, source: Source, token: str) -> str:
+        headers = {"Idempotency-Key": token}
         if source.kind is SourceKind.URL:
             config = {**self._config, "fetch_data": {"url": source.text}}
-            answer = self._ask("POST", "/v2/jobs", lambda: {"files": {"config": (None, json.dumps(config))}})
+            made = {"files": {"config": (None, json.dumps(config))}, "headers": headers}
+            answer = self._ask("POST", "/v2/jobs", lambda: made)
         else:
             with _opened(source) as file:
 
                 def parts() -> dict[str, Any]:
                     file.seek(0)
-                    return {"data": {"config": json.dumps(self._config)}, "files": {"data_file": (source.name, file)}}
+                    files = {"data_file": (source.name, file)}
+                    return {"data": {"config": json.dumps(self._config)}, "files": files, "headers": headers}
 
                 answer = self._ask("POST", "/v2/jobs", parts)
         return str(answer.json()["id"])
 
-    def _wait(self, job_id: str) -> None:
+    def _wait(self, job_id: str, listen: Listener) -> None:
         looks = 0
         while True:
-            job = self._ask("GET", f"/v2/jobs/{job_id}").json()["job"]
+            job = self._ask("GET", f"/v2/jobs/{job_id}", lambda: {"params": {"lifecycle": "true"}}).json()["job"]
+            if (known := job.get("lifecycle")) and known["progress"]:
+                listen(Step(done=round(known["progress"] * _WHOLE), total=_WHOLE))
             if job["status"] == "done":
                 return
             if job["status"] != "running":
@@ -82,24 +103,23 @@ class RemoteTranscriber:
         return body if body.endswith(b"\n") else body + b"\n"
 
     def _ask(self, method: str, path: str, options: Callable[[], dict[str, Any]] = dict) -> "httpx2.Response":
-        """The response. A busy or unreachable server is asked again, but a job is never submitted twice. Raises `FileFailed`."""
+        """The response. A busy or unreachable server is asked again. Raises `FileFailed`, `Unavailable`."""
         import httpx2
 
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._client.request(method, path, **options())
             except httpx2.RequestError as error:
-                safe = method == "GET" or isinstance(error, httpx2.ConnectError)
-                if attempt == TRIES or not safe:
+                if attempt == TRIES:
                     where = self._client.base_url
-                    raise FileFailed(f"no answer from {where}: {error or type(error).__name__}") from error
+                    raise Unavailable(f"no answer from {where}: {error or type(error).__name__}") from error
                 self._sleep(0.5 * attempt)
                 continue
             if answer.status_code not in _BUSY or attempt == TRIES:
                 break
             self._sleep(_seconds(answer.headers.get("retry-after", "")))
         if not answer.is_success:
-            raise FileFailed(_fault(answer))
+            raise (Unavailable if answer.status_code in _NOT_OF_THE_FILE else FileFailed)(_fault(answer))
         return answer
 
 

@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,12 +40,27 @@ class Reports:
     def event(self, event: str, **members: Any) -> None:
         """Print a JSON line, if the reader is a program."""
         if self._machine:
-            click.echo(json.dumps({"event": event, **members}, ensure_ascii=False))
+            click.echo(_shown(json.dumps({"event": event, **members}, ensure_ascii=False)))
 
     def failed(self, name: str, reason: str) -> None:
         """Tell that a file failed, and why."""
         self.event("failed", file=name, reason=reason)
-        click.echo(f"Error: {name}: {reason}", err=True)
+        click.echo(_shown(f"Error: {name}: {reason}"), err=True)
+
+    def postponed(self, name: str, reason: str) -> None:
+        """Tell that a file could not be transcribed now, for a reason that is not its own."""
+        self.event("postponed", file=name, reason=reason)
+        click.echo(_shown(f"{name}: {reason}; it is tried again"), err=True)
+
+    def done(self, name: str, outputs: Sequence[Path]) -> None:
+        """Tell that a file is done, and where its transcripts are."""
+        self.event("done", file=name, outputs=[str(path) for path in outputs])
+        self.say(f"{name}: {', '.join(map(str, outputs))}")
+
+    def say(self, text: str) -> None:
+        """Tell people, on standard error."""
+        if not self._quiet and not self._machine:
+            click.echo(_shown(text), err=True)
 
     def skipped(self, name: str) -> None:
         """Tell that the outputs of a file exist."""
@@ -53,8 +69,8 @@ class Reports:
     def ended(self, *, done: int, skipped: int, failed: int) -> None:
         """Tell the counts, if there is more than one file."""
         self.event("ended", done=done, skipped=skipped, failed=failed)
-        if self._count > 1 and not self._quiet and not self._machine:
-            click.echo(f"{done} transcribed, {skipped} skipped, {failed} failed", err=True)
+        if self._count > 1:
+            self.say(f"{done} transcribed, {skipped} skipped, {failed} failed")
 
     @contextmanager
     def file(self, name: str, number: int) -> Iterator[Listener]:
@@ -74,6 +90,11 @@ class Reports:
             self.event("note", file=name, note=step.note)
         elif step.total:
             self.event("progress", file=name, fraction=round(min(1.0, step.done / step.total), 3))
+
+
+def _shown(text: str) -> str:
+    """*text* with `?` for what a name in bytes has that is not UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The media that the arguments of `transcribe` name: files, folders, patterns, `-` and URLs."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -29,13 +31,14 @@ class SourceKind(StrEnum):
 class Source:
     """One medium. *text*: the path or URL as it is shown. *place*: the path of its outputs below `--output-dir`, without suffix.
 
-    *name*: the file's name.
+    *name*: the file's name. *token*: names this work to a server, so that it makes one job; empty: any new one.
     """
 
     kind: SourceKind
     text: str
     name: str
     place: Path
+    token: str = ""
 
 
 def expanded(arguments: Sequence[str]) -> tuple[Source, ...]:
@@ -74,12 +77,14 @@ def _file(path: Path, place: Path) -> Source:
     return Source(kind=SourceKind.FILE, text=str(path), name=path.name, place=place)
 
 
-def media_of(folder: Path) -> Iterator[Path]:
-    """Every file with a suffix of media in *folder* and below, sorted; hidden files and folders are left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield path
+def media_of(folder: Path, apart: AbstractSet[Path] = frozenset()) -> Iterator[Path]:
+    """Every file with a suffix of media in *folder* and below, sorted, without hidden ones and the folders *apart*."""
+    found = []
+    for place, folders, names in os.walk(folder):  # tolerates what disappears meanwhile
+        here = Path(place)
+        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() not in apart]
+        found += [here / name for name in names if not name.startswith(".")]
+    yield from sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _folder(folder: Path) -> Iterator[Source]:
