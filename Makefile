@@ -7,7 +7,7 @@ MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
 
-.PHONY: setup setup-browser models run test test-parts test-models test-clients check format chaos kills bench eval clean
+.PHONY: setup setup-browser models run dist test test-parts test-models test-clients check format chaos kills bench eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
@@ -57,6 +57,9 @@ setup-browser:  ## Chromium for the tests of the portal: installed with apt-get 
 
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)
+
+dist: .venv/product.stamp  ## the source archive and the wheel, in dist/
+	$(BIN)/python -m hatchling build -d dist
 
 test: .venv/dev.stamp  ## the checks, then all tests
 	$(MAKE) --jobs 3 --output-sync=target check test-parts

@@ -97,9 +97,11 @@ class RemoteTranscriber:
 
     def _transcript(self, job_id: str, form: str) -> bytes:
         answer = self._ask("GET", f"/v2/jobs/{job_id}/transcript", lambda: {"params": {"format": form}})
-        body = answer.content
-        if "json" in answer.headers.get("content-type", ""):
+        body, kind = answer.content, answer.headers.get("content-type", "")
+        if "json" in kind:
             body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+        elif not kind.startswith("text/"):
+            return body
         return body if body.endswith(b"\n") else body + b"\n"
 
     def _ask(self, method: str, path: str, options: Callable[[], dict[str, Any]] = dict) -> "httpx2.Response":
