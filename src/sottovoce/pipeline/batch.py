@@ -38,6 +38,7 @@ from sottovoce.transcript.model import (
     Entity,
     Identification,
     Item,
+    Mark,
     Samples,
     Speaker,
     Transcript,
@@ -104,6 +105,8 @@ def transcribe(
     scene = stages.StageContext(request=request, pack=pack(written), end=0, punctuated=engine.punctuates, rules=rules)
     scribe = _ChannelRecognizer(work, recognizer, make_vad, observer, probe=probe, channels=len(channels), scene=scene)
     heard = {label: scribe.channel(index) for index, label in enumerate(channels or ("",))}
+    if note := _without_effect(request, [item for items in heard.values() for item in items], uses=engine.custom_vocab):
+        observer.stage("recognise", note)
     scene = replace(scene, end=scribe.duration)
     observer.stage("format", f"{sum(map(len, heard.values()))} words")
     finished = {label: _finished(items, scene, observer) for label, items in heard.items()}
@@ -132,6 +135,37 @@ def transcribe(
         gaps=work.gaps,
     )
     return _with_results(context, runner or results.InProcess(engines), observer)
+
+
+def _without_effect(request: TranscriptionRequest, items: Sequence[Item], *, uses: bool) -> str:
+    """Which custom words of *request* are not in *items*, by their place in the list: the words themselves are private."""
+    vocab = request.additional_vocab
+    if not vocab:
+        return ""
+    if not uses or request.translate_speech:
+        return "the custom words have no effect: this engine does not use them"
+    heard = f" {_letters(' '.join(item.text for item in items if not isinstance(item, Mark)))} "
+    if not pack(request.language).delimiter:
+        heard = heard.replace(" ", "")
+    missing = [number for number, entry in enumerate(vocab, start=1) if not _said(entry.content, heard)]
+    if not missing:
+        return ""
+    places = ", ".join(map(str, missing[:_MOST_NAMED])) + (", …" if len(missing) > _MOST_NAMED else "")
+    return f"{len(missing)} of {len(vocab)} custom words are not in the transcript: number {places} of the list"
+
+
+_MOST_NAMED = 20
+"""Custom words that a line of the log names."""
+
+
+def _said(content: str, heard: str) -> bool:
+    wanted = _letters(content)
+    return (f" {wanted} " if heard.startswith(" ") else wanted.replace(" ", "")) in heard
+
+
+def _letters(text: str) -> str:
+    """*text* in small letters and digits, its words divided by one blank."""
+    return " ".join("".join(each if each.isalnum() else " " for each in text.casefold()).split())
 
 
 def _in_its_language(

@@ -16,7 +16,7 @@ from sottovoce.cli.files.failures import FileFailed
 from sottovoce.cli.files.job_config import Wishes, vocabulary
 from sottovoce.cli.files.outputs import Outputs, write_whole
 from sottovoce.cli.files.remote import RemoteTranscriber
-from sottovoce.cli.files.reports import Reports, seconds_left
+from sottovoce.cli.files.reports import Pace, Reports
 from sottovoce.cli.files.run import Printer, run
 from sottovoce.cli.files.sources import SourceKind, expanded
 
@@ -277,11 +277,21 @@ def test_no_engine_starts_if_nothing_is_to_be_done(calls: Path) -> None:
     assert run([source], outputs, opened=opened, reports=reports, printer=None, skip_existing=True) == 0
 
 
-def test_the_time_left_follows_from_what_is_done() -> None:
-    assert seconds_left(10.0, 250, 1000) == 30.0
-    assert seconds_left(10.0, 0, 1000) is None
-    assert seconds_left(10.0, 5, None) is None
-    assert seconds_left(10.0, 1001, 1000) == 0.0
+def test_the_time_left_follows_from_the_speed_and_counts_down() -> None:
+    pace = Pace(100.0)
+    assert pace.shown(105.0) == ""
+    pace.update(110.0, 250, 1000)  # 10 s, most of which were the loading of a model
+    assert pace.left(110.0) == 30.0
+    assert pace.left(111.0) == 29.0
+    pace.update(111.0, 500, 1000)
+    assert pace.left(111.0) == 2.0  # the speed since the first progress
+    assert pace.shown(112.2) == "0:01 left"
+    assert pace.left(120.0) == 0.0
+    pace.update(113.0, 1000, 1000)
+    assert pace.shown(114.0) == "finishing"
+    unknown = Pace(0.0)
+    unknown.update(1.0, 5, None)
+    assert unknown.left(2.0) is None
 
 
 def test_a_busy_server_is_asked_again_after_the_pause_that_it_names() -> None:

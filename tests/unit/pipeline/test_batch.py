@@ -14,7 +14,7 @@ from sottovoce.engines.protocols import Capabilities, Hints, LanguageScore, Reco
 from sottovoce.errors import LanguageRejected, MediaUnreadable
 from sottovoce.pipeline import batch, stages, windows
 from sottovoce.pipeline.engine_set import LoadedEngines
-from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest
+from sottovoce.request import AudioFiltering, Diarization, Replacement, TranscriptionRequest, VocabEntry
 from sottovoce.transcript.model import RATE, Mark, Word
 from tests import sleeper
 from tests.media_files import Audio, Recipe, tones, write
@@ -120,6 +120,37 @@ def test_a_later_attempt_goes_on_and_gives_the_same(long_wav, monkeypatch, kept)
     assert [item.text for item in again.items] == [item.text for item in whole.items]
     assert again.duration == whole.duration
     assert any("goes on at" in note for _, note in second.stages)
+
+
+class Adaptable(sleeper.Sleeper):
+    @property
+    def capabilities(self):
+        return replace(sleeper.CAPABILITIES, custom_vocab=True)
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "told"),
+    [
+        (Adaptable(0.0), ("Alpha", "Charlie.", "echo Foxtrot"), []),
+        (Adaptable(0.0), ("Alpha", "alph", "Ljubljana"), ["2 of 3 custom words are not in the transcript: number 2, 3 of the list"]),
+        (sleeper.Sleeper(0.0), ("Alpha",), ["the custom words have no effect: this engine does not use them"]),
+        (sleeper.Sleeper(0.0), (), []),
+    ],
+)  # fmt: skip
+def test_custom_words_without_effect_are_told_by_their_place(long_wav, engine, words, told):
+    vocab = tuple(VocabEntry(content=word) for word in words)
+    notebook = Notebook()
+    request = TranscriptionRequest(language="en", additional_vocab=vocab)
+    work = batch.Work(path=long_wav, request=request, clock=lambda: 7)
+    batch.transcribe(work, recognizing(engine), VadFactory, notebook)
+    assert [note for _, note in notebook.stages if "custom words" in note] == told
+
+
+@pytest.mark.parametrize(("word", "told"), [("京都駅", False), ("大阪", True)])
+def test_custom_words_of_a_language_without_blanks(word, told):
+    items = [Word(text=each, start=0, end=1) for each in "京都駅で"]
+    request = TranscriptionRequest(language="ja", additional_vocab=(VocabEntry(content=word),))
+    assert bool(batch._without_effect(request, items, uses=True)) is told
 
 
 def test_channels_are_kept_apart_and_labelled():

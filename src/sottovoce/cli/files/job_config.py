@@ -22,6 +22,12 @@ class Wishes:
     max_line_length: int | None
     max_lines: int | None
     summary: bool
+    translate: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The languages of translations."""
+        return tuple(dict.fromkeys(language for languages in self.translate for language in languages))
 
     @property
     def named_language(self) -> str | None:
@@ -46,6 +52,8 @@ class Wishes:
             config["output_config"] = {"srt_overrides": given}
         if self.summary:
             config["summarization_config"] = {}
+        if self.targets:
+            config["translation_config"] = {"target_languages": list(self.targets)}
         return config
 
 

@@ -43,7 +43,7 @@ class LocalTranscriber:
         config: dict[str, Any],
         track: int | None,
     ) -> None:
-        """Raises `Refused` for a config that is not valid."""
+        """Raises `Refused` for a config that is not valid, `ClickException` for a translation that no backend here makes."""
         from sottovoce.bootstrap import engines
         from sottovoce.engines.gaps import gaps
         from sottovoce.engines.resolution import resolve
@@ -57,6 +57,8 @@ class LocalTranscriber:
         self._settings, self._pool, self._key, self._config = settings, pool, key, config
         self._request, self._engines, self._track = request, resolved.keys, track
         self._gaps = gaps(request, resolved, offers, engines(settings)[0].stages)
+        if lacking := [gap.why for gap in self._gaps if gap.stage == "translation"]:
+            raise click.ClickException(f"--translate: {lacking[0]}")
 
     def transcribe(self, source: Source, forms: Sequence[str], listen: Listener) -> Mapping[str, bytes]:
         """The transcript of *source* in each of *forms*. Raises `FileFailed`."""

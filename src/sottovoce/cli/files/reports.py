@@ -22,11 +22,42 @@ class Step:
     note: str = ""
 
 
-def seconds_left(elapsed: float, done: int, total: int | None) -> float | None:
-    """Seconds until the end if the rest takes as long per sample as *done* samples took; `None` if that is unknown."""
-    if not total or done <= 0:
-        return None
-    return elapsed * max(0, total - done) / done
+class Pace:
+    """The time that is left of a file, at the speed since its first progress: before that, models are loaded and media decoded.
+
+    All times are seconds of one clock.
+    """
+
+    def __init__(self, began: float) -> None:
+        self._begun = self._first = self._last = (began, 0)
+        self._total: int | None = None
+
+    def update(self, now: float, done: int, total: int | None) -> None:
+        """*done* samples of *total* (`None`: unknown) are recognised."""
+        self._total = total
+        if done > self._last[1]:
+            if self._last[1] == 0:
+                self._first = (now, done)
+            self._last = (now, done)
+
+    def left(self, now: float) -> float | None:
+        """Seconds until everything is recognised; `None` if that is unknown."""
+        at, done = self._last
+        if not self._total or done <= 0:
+            return None
+        since, before = self._first if at > self._first[0] else self._begun
+        if done >= self._total or at <= since:
+            return 0.0
+        return max(0.0, (self._total - done) * (at - since) / (done - before) - (now - at))
+
+    def shown(self, now: float) -> str:
+        """The time that is left, in words."""
+        left = self.left(now)
+        if left is None:
+            return ""
+        if self._total is not None and self._last[1] >= self._total:
+            return "finishing"  # speakers, marks, a translation: they report no progress
+        return f"{round(left) // 60}:{round(left) % 60:02} left"
 
 
 class Reports:
@@ -101,25 +132,25 @@ def _shown(text: str) -> str:
 def _bar(name: str, label: str) -> Iterator[Listener]:
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    pace = Pace(time.monotonic())
+
+    class Left(ProgressColumn):
+        def render(self, task: Task) -> Text:  # noqa: ARG002 - counts down between two steps
+            return Text(pace.shown(time.monotonic()))
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[left]}"),
-    )
-    began = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), Left())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(escape(label), total=None, left="")
+        task = bar.add_task(escape(label), total=None)
 
         def listen(step: Step) -> None:
             if step.note:
                 console.print(f"{name}: {step.note}", markup=False, highlight=False, soft_wrap=True)
                 return
-            left = seconds_left(time.monotonic() - began, step.done, step.total)
-            shown = "" if left is None else f"{int(left) // 60}:{int(left) % 60:02} left"
-            bar.update(task, completed=step.done, total=step.total, left=shown)
+            pace.update(time.monotonic(), step.done, step.total)
+            bar.update(task, completed=step.done, total=step.total)
 
         yield listen

@@ -12,9 +12,27 @@ from sottovoce.cli.common import ENGINE_HELP, data_dir, settings_of
 if TYPE_CHECKING:
     from sottovoce.cli.files.job_config import Wishes
     from sottovoce.cli.files.outputs import Outputs
-    from sottovoce.cli.files.run import Transcriber
+    from sottovoce.cli.files.run import Printer, Transcriber
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Codes(click.ParamType[tuple[str, ...]]):
+    """Codes of languages, separated by commas."""
+
+    name = "languages"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The codes, each of which is in the contract."""
+        from sottovoce.transcript.languages import PACKS
+
+        if isinstance(value, tuple):
+            return value
+        codes = tuple(str(value).replace(" ", "").split(","))
+        for code in codes:
+            if code not in PACKS:
+                self.fail(f"{code!r} is not a language code, such as en or de", param, ctx)
+        return codes
 
 
 class FormatNames(click.ParamType[tuple[str, ...]]):
@@ -61,6 +79,13 @@ _WISHES = (
     click.option("--max-line-length", type=click.IntRange(1, 10_000), help="Characters of a subtitle line (37)."),
     click.option("--max-lines", type=click.IntRange(1, 1_000), help="Lines of a subtitle (2)."),
     click.option("--summary", is_flag=True, help="In JSON: a summary."),
+    click.option(
+        "--translate",
+        type=Codes(),
+        multiple=True,
+        metavar="LANG",
+        help="Translate into this language; with --output-dir NAME.de.txt and so on beside the transcript. Repeatable.",
+    ),
     click.option(
         "--format",
         "shapes",
@@ -129,34 +154,42 @@ def transcribe(
     """
     from sottovoce.cli.files import sources
     from sottovoce.cli.files.reports import Reports
-    from sottovoce.cli.files.run import Printer, run
+    from sottovoce.cli.files.run import run
 
     found = sources.expanded(files)
     forms = tuple(dict.fromkeys(name for names in shapes for name in names)) or _named_by(file) or ("txt",)
-    outputs = chosen_outputs(forms, file, folder)
+    outputs = chosen_outputs(forms, file, folder, work["translate"])
     _check(len(found), outputs, skip_existing=skip_existing, machine=machine)
     opened = opener(**work)
-    several = len(found) > 1
     printing = not outputs.paths(found[0]) and not machine
     failed = run(
         found,
         outputs,
         opened=opened,
         reports=Reports(quiet=quiet, machine=machine, count=len(found)),
-        printer=Printer(forms[0], headed=several and forms[0] == "txt", several=several) if printing else None,
+        printer=_printer(next(iter(outputs.suffixes)), several=len(found) > 1) if printing else None,
         skip_existing=skip_existing,
     )
     context.exit(1 if failed else 0)
 
 
-def chosen_outputs(forms: tuple[str, ...], file: Path | None, folder: Path | None) -> "Outputs":
-    """Where transcripts in *forms* go."""
+def _printer(form: str, *, several: bool) -> "Printer":
+    from sottovoce.cli.files.run import Printer
+
+    return Printer(form, headed=several and form.partition(":")[0] == "txt", several=several)
+
+
+def chosen_outputs(
+    forms: tuple[str, ...], file: Path | None, folder: Path | None, translate: tuple[tuple[str, ...], ...] = ()
+) -> "Outputs":
+    """Where transcripts in *forms* go, and their translations into *translate*."""
     from sottovoce.cli.files.outputs import Outputs
-    from sottovoce.wire.formats.table import FORMATS
+    from sottovoce.cli.files.translated import suffixes
 
     if file is not None and folder is not None:
         raise click.UsageError("-o and --output-dir exclude each other")
-    return Outputs(suffixes={form: FORMATS[form].suffix for form in forms}, file=file, folder=folder)
+    languages = tuple(dict.fromkeys(code for codes in translate for code in codes))
+    return Outputs(suffixes=suffixes(forms, languages, both=folder is not None), file=file, folder=folder)
 
 
 def _named_by(file: Path | None) -> tuple[str, ...]:
@@ -170,7 +203,7 @@ def _check(count: int, outputs: "Outputs", *, skip_existing: bool, machine: bool
     """Raise `click.UsageError` for outputs that would overwrite or mix each other."""
     from sottovoce.wire.formats.table import FORMATS
 
-    forms = tuple(outputs.suffixes)
+    forms = tuple(dict.fromkeys(form.partition(":")[0] for form in outputs.suffixes))
     if outputs.file is not None and (count > 1 or len(forms) > 1):
         raise click.UsageError("-o is for one file in one format; use --output-dir FOLDER for several")
     if outputs.file is None and outputs.folder is None:
@@ -200,7 +233,7 @@ def opener(
     wishes = Wishes(**wished)
     vocabulary(wishes.vocab)  # before an engine starts
     if server is None:
-        return lambda: _local(wishes, track, model=model, engine=engine, data_dir=data_dir)
+        return _with_translations(wishes, lambda: _local(wishes, track, model=model, engine=engine, data_dir=data_dir))
     given = {"--engine": engine, "--model": model, "--track": track, "--data-dir": data_dir}
     if wrong := [name for name, value in given.items() if value is not None]:
         raise click.UsageError(f"{wrong[0]} is for this machine; with --server the server decides")
@@ -212,7 +245,15 @@ def opener(
 
         return remote_transcriber(server, key, wishes)
 
-    return remote
+    return _with_translations(wishes, remote)
+
+
+def _with_translations(
+    wishes: "Wishes", opened: "Callable[[], AbstractContextManager[Transcriber]]"
+) -> "Callable[[], AbstractContextManager[Transcriber]]":
+    from sottovoce.cli.files.translated import translating
+
+    return (lambda: translating(opened())) if wishes.targets else opened
 
 
 def _local(

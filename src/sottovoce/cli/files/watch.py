@@ -62,7 +62,9 @@ def watch(
     from sottovoce.cli.files.watcher import Places, Watcher
 
     forms = tuple(dict.fromkeys(name for names in shapes for name in names)) or ("txt",)
-    places = Places(folder=folder, outputs=chosen_outputs(forms, None, out), done=done, failed=failed)
+    places = Places(
+        folder=folder, outputs=chosen_outputs(forms, None, out, work["translate"]), done=done, failed=failed
+    )
     _check(places)
     opened = opener(**work)
     reports = Reports(quiet=quiet, machine=machine, count=1)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sottovoce import __version__
 from sottovoce.cli.common import ENGINE_HELP, data_dir, region, silent_settings, system_fault
 from sottovoce.cli.server.listening import bound, shown
+from sottovoce.cli.server.welcome import welcome
 
 if TYPE_CHECKING:
     import socket
@@ -64,12 +64,16 @@ def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> N
             raise click.UsageError("--begin-anew is for one region; start it once with --region NAME --begin-anew PART")
         supervise(settings, flags)
         return
-    logs.set_up(settings.log_level)
+    people = parent is None and sys.stderr.isatty()
+    quiet = people and "log_level" not in settings.model_fields_set
+    logs.set_up("WARNING" if quiet else settings.log_level, people=people)
     if parent is None:
         log_unknown_variables()
     else:
         _name_lines(settings.region)
     sock = bound(settings.host, settings.port)
+    if people:
+        click.echo("Sottovoce is starting: databases, then the engine (some seconds)", err=True)
     with sock, _started(settings, begin_anew) as runtime:
         _run(settings, runtime, sock)
 
@@ -202,7 +206,7 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
         signal.signal(name, stop)
     prefer_event_loop()
     sock.listen(config.backlog)  # from here on connections wait for the event loop instead of being refused
-    _welcome(runtime, f"http://{shown(host)}:{port}")
+    welcome(runtime, f"http://{shown(host)}:{port}")
     server.run(sockets=[sock])
     logging.getLogger(__name__).info("server down")
 
@@ -211,16 +215,3 @@ def _log_descriptors(room: int, wanted: int) -> None:
     import logging
 
     logging.getLogger(__name__).warning("few file descriptors", extra={"connections": room, "wanted": wanted})
-
-
-def _welcome(runtime: "Runtime", url: str) -> None:
-    """Print the server's address, and the first API key (at the first start) or its file."""
-    click.echo(f"Sottovoce {__version__} is listening on {url}  (API reference: {url}/docs)")
-    kept = runtime.plan.folder.api_key
-    if runtime.first_key:
-        click.echo(f"API key: {runtime.first_key}  (shown this once; kept in {kept})")
-    elif kept.exists():
-        click.echo(f"API key: in {kept}")
-    if runtime.no_room is not None:
-        click.echo(runtime.no_room[:1].upper() + runtime.no_room[1:])
-    sys.stdout.flush()
