@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _LARGEST = 1 << 17
 """Bytes of a request: arguments and environment."""
 _LOCK = threading.Lock()
-_WITH_CHILDREN = ("serve", "worker")
+_WITH_CHILDREN = ("serve", "worker", "transcribe", "watch")
 """Commands whose engine processes are forked as well."""
 
 

@@ -91,7 +91,7 @@ _WISHES = (
         "shapes",
         type=FormatNames(),
         multiple=True,
-        help="txt, json, srt or vtt; repeatable, or several with commas. Default: what -o is called, else txt.",
+        help="txt, json, srt, vtt or docx; repeatable, or several with commas. Default: what -o is called, else txt.",
     ),
     click.option("--server", metavar="URL", help="Transcribe by the server at this address, not on this machine."),
     click.option("--key", envvar="SOTTOVOCE_API_KEY", help="API key of --server (SOTTOVOCE_API_KEY)."),
