@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from sottovoce.errors import Kind
+from sottovoce.web.docs.additions import ADDITIONS
 from sottovoce.web.docs.openai_answers import OpenAiErrorResponse
 from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operations import OPERATIONS
@@ -43,7 +44,7 @@ EVERYTHING: dict[str, Any] = {
     "tracking": {"title": "t", "reference": "r", "tags": ["a"], "details": {"any": [1, {"x": 2}]}},
 }  # fmt: skip
 OUTSIDE = {V2[kind][1] for kind in OUTSIDE_THE_LIST}
-PATHS = [(operation.method, f"/v2{operation.path}") for operation in OPERATIONS]
+PATHS = [(operation.method, f"/v2{operation.path}") for operation in (*OPERATIONS, *ADDITIONS)]
 OPENAI_PATHS = [(operation.method, f"/v1{operation.path}") for operation in OPENAI]
 PATHS += [("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics")]
 CALM = hypothesis.settings(

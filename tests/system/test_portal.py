@@ -18,6 +18,7 @@ from tests.servers import ROOT, Server, tls
 pytestmark = pytest.mark.system
 
 DEMO = ROOT / "samples" / "demo.wav"
+STEREO = ROOT / "tests" / "fixtures" / "audio" / "stereo_44k.wav"
 OWNER = {"email": "ada@example.org", "password": "correct horse battery"}
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 AXE = ROOT / ".venv-clients" / "node_modules" / "axe-core" / "axe.min.js"
@@ -39,6 +40,15 @@ def browser() -> Iterator[Browser]:
 def done(server: Server) -> str:
     """A job that is done."""
     job = server.submit(DEMO)
+    assert server.wait(job)["status"] == "done"
+    return job
+
+
+@pytest.fixture(scope="module")
+def stereo(server: Server) -> str:
+    """A job with a speaker on each of two channels, that is done."""
+    config = {"type": "transcription", "transcription_config": {"language": "en", "diarization": "channel"}}
+    job = server.submit(STEREO, config)
     assert server.wait(job)["status"] == "done"
     return job
 
@@ -277,6 +287,33 @@ def _long(transcript: dict[str, Any]) -> dict[str, Any]:
                 {**at, "type": "punctuation", "attaches_to": "previous", "is_eos": True, "alternatives": [mark]}
             )
     return transcript | {"results": results}
+
+
+def test_speakers_get_names_in_the_page_and_in_downloads(
+    inside: Visit, server: Server, stereo: str, tmp_path: Path
+) -> None:
+    page = inside.page
+    page.goto(f"/portal/jobs/{stereo}")
+    field = page.get_by_role("textbox", name="channel_1")
+    field.fill(f" Anna {HOSTILE[:20]} ")
+    field.press("Tab")
+    expect(page.get_by_text("The names are stored.")).to_be_visible()
+    expect(page.locator("transcript-view .speaker").first).to_have_text(f"Anna {HOSTILE[:20]}")
+    page.reload()
+    expect(page.locator("transcript-view .speaker").first).to_have_text(f"Anna {HOSTILE[:20]}")
+    expect(page.get_by_role("textbox", name="channel_1")).to_have_value(f"Anna {HOSTILE[:20]}")
+
+    def downloaded() -> str:
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name="Text", exact=True).click()
+        waiting.value.save_as(tmp_path / "text")
+        return (tmp_path / "text").read_text()
+
+    assert f"CHANNEL: Anna {HOSTILE[:20]}\n" in downloaded()
+    page.get_by_label("with names").uncheck()
+    assert "CHANNEL: channel_1\n" in downloaded()
+    assert "Anna" not in str(server.transcript(stereo, "json-v2"))
+    inside.check()
 
 
 def test_a_transcript_of_thirty_thousand_words_can_be_used(inside: Visit, done: str) -> None:

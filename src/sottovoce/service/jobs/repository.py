@@ -506,6 +506,7 @@ def make_tombstone(connection: sa.Connection, job_id: str, event: Event) -> bool
             fetch_at=None,
             whole_errors=None,
             legacy=None,
+            speaker_names=None,
         )
     )
     if connection.execute(statement).rowcount != 1:

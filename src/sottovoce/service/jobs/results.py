@@ -31,6 +31,7 @@ from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript import alignment as codec_of_alignments
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import Item, Samples, Transcript
+from sottovoce.transcript.speaker_names import SpeakerNames
 from sottovoce.wire.formats import alignment
 from sottovoce.wire.formats.table import Rendering, render
 from sottovoce.wire.v2.job import JobView
@@ -46,6 +47,7 @@ ROW = 2 << 10
 """Bytes that count for the other columns of a job in a batch."""
 UNREADABLE = "the config cannot be shown: it is encrypted with a key that the server does not have"
 """The entry in `errors[]` of a job whose config no key decrypts; everything else of the job is there."""
+NO_NAMES = SpeakerNames()
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -149,11 +151,14 @@ class Results:
 
     # ── results ──
 
-    async def rendered(self, job: Job, form: str) -> bytes:
-        """The transcript of *job* in *form*, encoded. Raises `Refused` if there is none, `ResultLost` if it is lost."""
-        return (await self.renderings(job, [form]))[form]
+    async def rendered(self, job: Job, form: str, names: SpeakerNames = NO_NAMES) -> bytes:
+        """The transcript of *job* in *form*, encoded, with *names* in place of the labels of speakers.
 
-    async def renderings(self, job: Job, forms: Collection[str]) -> dict[str, bytes]:
+        Raises `Refused` if there is none, `ResultLost` if it is lost.
+        """
+        return (await self.renderings(job, [form], names))[form]
+
+    async def renderings(self, job: Job, forms: Collection[str], names: SpeakerNames = NO_NAMES) -> dict[str, bytes]:
         """The transcript of *job* in each of *forms*; see `rendered`."""
         stored, whole = await self.stored(job), await self.whole(job)
 
@@ -162,7 +167,8 @@ class Results:
             request = self._request(whole, transcript)
             text = self.text_of(whole)
             view = replace(self.shown_whole(whole), config=None)
-            given = Rendering(transcript=transcript, job=view, request=request, version=__version__)
+            shown = names.shown_in(transcript)
+            given = Rendering(transcript=shown, job=view, request=request, version=__version__)
             return self._large_work.apart(len(text or b""), render, given, text, tuple(forms))
 
         return await self._large_work.run(rendered)  # a ten-hour transcript takes a second, too long for the event loop

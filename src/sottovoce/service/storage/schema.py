@@ -209,6 +209,7 @@ jobs = sa.Table(
     sa.Column("cleaned_at", sa.BigInteger),  # of a tombstone: when its blobs and queue history were gone
     sa.Column("app", sa.Text),  # which application submitted it (`sm-app`)
     sa.Column("request", sa.LargeBinary),  # the parsed config, encrypted; NULL: of a release that did not store it
+    sa.Column("speaker_names", sa.LargeBinary),  # the names that people gave to its speakers, encrypted
     sa.UniqueConstraint("project_id", "idempotency_key", name="jobs_idempotency"),
     sa.Index("jobs_newest", "project_id", "created_at", "id"),
     sa.Index("jobs_due", "delete_at"),

@@ -23,13 +23,15 @@ from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs import model, repository
 from sottovoce.service.jobs.alignment_text import SubmittedText
 from sottovoce.service.jobs.model import Job
-from sottovoce.service.jobs.results import Results
+from sottovoce.service.jobs.results import NO_NAMES, Results
 from sottovoce.service.jobs.submission import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.blob_keys import media_key, text_key
 from sottovoce.service.storage.blobs import Missing
 from sottovoce.web import responses, uploads
+from sottovoce.web.api.job_additions import JobAdditions
 from sottovoce.web.auth import authenticate
+from sottovoce.web.docs.additions import ADDITIONS
 from sottovoce.web.docs.operations import OPERATIONS
 from sottovoce.web.routing import Handler, Route
 from sottovoce.web.uploads import Form, Limits, Received, announced, receive, submitted_text
@@ -66,6 +68,7 @@ class Batch:
         self._waiting = waiting
         self._large_work = runtime.large_work
         self._results = Results(runtime.blobs, runtime.encryptor, runtime.database, self._large_work, runtime.metrics)
+        self.additions = JobAdditions(runtime, self._results, self._job)
 
     # ── create ──
 
@@ -174,7 +177,9 @@ class Batch:
         job = await self._wait_for_end(request, await self._job(request))
         if job.type is not JobType.TRANSCRIPTION:
             raise Refused(Kind.NOT_TRANSCRIPTION)
-        rendered = await self._results.rendered(job, form)
+        named = v2_query.boolean(request.query_params, "speaker_names") and not FORMATS[form].is_json
+        names = await self.additions.names.get(job.id) if named else NO_NAMES
+        rendered = await self._results.rendered(job, form, names)
         await self._runtime.fetched(job)
         kind = responses.json_type(request) if FORMATS[form].is_json else FORMATS[form].media_type
         return Response(rendered, headers={"content-type": kind})
@@ -390,7 +395,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def routes(runtime: Runtime, limits: Limits, waiting: WaitPolicy) -> list[Route]:
-    """The V2 routes, as `docs.operations.OPERATIONS` describes them."""
+    """The V2 routes, as `docs.operations` and `docs.additions` describe them."""
     batch = Batch(runtime, limits, waiting)
     handlers: dict[str, Handler] = {
         "create_job": batch.create,
@@ -403,8 +408,9 @@ def routes(runtime: Runtime, limits: Limits, waiting: WaitPolicy) -> list[Route]
         "get_alignment": batch.alignment,
         "get_log": batch.log,
         "get_usage": batch.usage,
+        **batch.additions.handlers(),
     }
     found: dict[str, dict[str, Handler]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *ADDITIONS):
         found.setdefault(operation.path, {})[operation.method] = handlers[operation.id]
     return [Route(path=f"/v2{path}", handlers=methods) for path, methods in found.items()]

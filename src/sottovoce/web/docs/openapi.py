@@ -14,13 +14,14 @@ from starlette.responses import Response
 
 from sottovoce import __version__
 from sottovoce.web.docs import guides, job_options, schemas
+from sottovoce.web.docs.additions import ADDITIONS
 from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
 from sottovoce.web.portal.assets import page
 from sottovoce.web.routing import Handler, Route
 
-ALL_OPERATIONS = (*OPERATIONS, *MANAGEMENT, *DISCOVERY, *LEGACY, *OPENAI)
+ALL_OPERATIONS = (*OPERATIONS, *ADDITIONS, *MANAGEMENT, *DISCOVERY, *LEGACY, *OPENAI)
 """Every operation, in the order of the reference."""
 
 _OPERATORS = {

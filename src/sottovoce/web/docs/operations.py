@@ -15,6 +15,11 @@ _WAIT = (
 )
 _APP = ("sm-app", "string", "Name of the calling application, for the usage reports; at most 100 characters.")
 _FORMAT = ("format", "string", f"One of {', '.join(FORMATS)}; the default is {DEFAULT}.")
+_NAMED = (
+    "speaker_names",
+    "boolean",
+    "For txt, vtt and docx: the names that people gave to the speakers, in place of the labels. An addition of this server.",
+)
 _LIFECYCLE = (
     "lifecycle",
     "boolean",
@@ -129,7 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "text/plain",
             FORMATS["docx"].media_type,
         ),
-        query=(_FORMAT, _WAIT),
+        query=(_FORMAT, _NAMED, _WAIT),
         errors=(
             (404, "`Job not found`, `Job In Progress`, `Job rejected`, `Format Not Supported`."),
             _FILE_GONE,

@@ -1,23 +1,26 @@
 // A job: its state while it runs, then the player, the transcript and the downloads.
 
 import {LitElement, html, nothing} from "lit";
+import "./speaker-names.js";
 import "./transcript-view.js";
 import {failures, tabs} from "./analysis.js";
 import {json, words} from "./lib/api.js";
 import {clock, date, name, reason, relative, state} from "./lib/format.js";
 
 const FORMATS = [["json-v2", "JSON", "json"], ["txt", "Text", "txt"], ["srt", "SRT subtitles", "srt"], ["vtt", "WebVTT subtitles", "vtt"], ["docx", "Word", "docx"]];
+const NO_NAMES = {speakers: {}, channels: {}};
 const [STEP, SLOWEST, FASTEST] = [3, 0.5, 3];
 
 class JobPage extends LitElement {
   static properties = {
     job: {}, region: {}, found: {state: true}, transcript: {state: true}, problem: {state: true}, tab: {state: true},
-    silent: {state: true}, speed: {state: true}, hits: {state: true},
+    silent: {state: true}, speed: {state: true}, hits: {state: true}, names: {state: true}, voices: {state: true}, named: {state: true},
   };
 
   constructor() {
     super();
     Object.assign(this, {found: null, transcript: null, problem: "", tab: "transcript", silent: false, speed: 1, hits: ""});
+    Object.assign(this, {names: NO_NAMES, voices: [], named: true});
   }
 
   createRenderRoot() {
@@ -44,6 +47,22 @@ class JobPage extends LitElement {
     if (!this.transcript) return;
     await this.updateComplete;
     this.view.show(this.transcript, this.player);
+    this.voices = this.view.voices;
+    if (this.voices.length) json(`/v2/jobs/${this.job}/speaker-names`).then((names) => this.rename(names), () => null);
+  }
+
+  rename(names) {
+    this.names = names;
+    this.view.rename(names);
+  }
+
+  /** The address of the transcript in *format*, with the names of speakers if the person wants them. */
+  address(format) {
+    return `/v2/jobs/${this.job}/transcript?format=${format}${this.hasNames && this.named ? "&speaker_names=true" : ""}`;
+  }
+
+  get hasNames() {
+    return [this.names.speakers, this.names.channels].some((each) => Object.keys(each).length);
   }
 
   get player() {
@@ -119,6 +138,7 @@ class JobPage extends LitElement {
         ?hidden=${this.tab !== "transcript"}>
         ${this.tools()}
         ${this.transcript.results.length ? nothing : html`<p class="note">No speech was heard in this recording.</p>`}
+        <speaker-names .job=${this.job} .labels=${this.voices} .names=${this.names} @names-changed=${(event) => this.rename(event.detail)}></speaker-names>
         <transcript-view></transcript-view>
       </div>
       ${extra.map(([key, , template]) => html`<div id=${`panel-${key}`} role="tabpanel" aria-labelledby=${`tab-${key}`} ?hidden=${this.tab !== key}>
@@ -135,7 +155,9 @@ class JobPage extends LitElement {
         <span>Speed <button type="button" aria-label="Slower" @click=${() => this.faster(-0.25)}>−</button>
           <output>${this.speed}×</output> <button type="button" aria-label="Faster" @click=${() => this.faster(0.25)}>+</button></span>
         <span class="downloads">Download ${FORMATS.map(([format, label, ending]) => html`<a class="button" download=${`${name(this.found)}.${ending}`}
-          href=${`/v2/jobs/${this.job}/transcript?format=${format}`}>${label}</a>`)}</span>
+          href=${this.address(format)}>${label}</a>`)}
+          ${this.hasNames ? html`<label class="check"><input type="checkbox" .checked=${this.named}
+            @change=${(event) => { this.named = event.target.checked; }}> with names (Text, WebVTT, Word)</label>` : nothing}</span>
       </div>
       <details><summary>Keys</summary><p><kbd>Esc</kbd> or <kbd>Ctrl</kbd>+<kbd>Space</kbd> play or pause · <kbd>F1</kbd> 3 seconds back ·
         <kbd>F2</kbd> 3 seconds on · <kbd>F3</kbd> slower · <kbd>F4</kbd> faster. A click on a word plays from it.</p></details>

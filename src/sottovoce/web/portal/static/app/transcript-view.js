@@ -2,7 +2,7 @@
 // because an element for each word makes a long recording slow.
 
 import {clock} from "./lib/format.js";
-import {lastAtMost, occurrences, paragraphs, wordAt} from "./lib/transcript.js";
+import {lastAtMost, occurrences, paragraphs, shownLabel, voiceOf, voices, wordAt} from "./lib/transcript.js";
 
 const [DOUBTFUL, UNSURE] = [0.5, 0.75];
 const COLOURS = 6;
@@ -14,22 +14,28 @@ class TranscriptView extends HTMLElement {
     // several channels are in the order of their words, so times ascend; overlapping speakers can break it
     this.order = Uint32Array.from(this.words.start.keys()).sort((a, b) => this.words.start[a] - this.words.start[b]);
     this.times = Float64Array.from(this.order, (index) => this.words.start[index]);
-    const speakers = [...new Set(this.paragraphs.map((each) => this.label(each)))];
-    this.replaceChildren(...this.paragraphs.map((each) => this.block(each, speakers)));
+    this.voices = voices(this.paragraphs);
+    this.replaceChildren(...this.paragraphs.map((each) => this.block(each)));
     this.index = new Map(this.nodes.map((node, index) => [node, index]));
     this.addEventListener("click", (event) => this.clicked(event));
     for (const name of ["timeupdate", "seeked", "play"]) player.addEventListener(name, () => this.follow());
     this.shade(true);
   }
 
-  label({speaker, channel}) {
-    return [channel, speaker === "UU" ? "" : speaker].filter(Boolean).join(" · ");
+  /** Show *names* (`{speakers, channels}`, by label) in place of the labels. */
+  rename(names) {
+    this.names = names;
+    this.paragraphs.forEach((paragraph, index) => {
+      const label = shownLabel(paragraph, names), block = this.blocks[index], name = block.querySelector(".speaker");
+      if (name) name.textContent = label;
+      block.querySelector(".time").setAttribute("aria-label", `Play from ${clock(paragraph.start)}${label ? `, ${label}` : ""}`);
+    });
   }
 
-  block(paragraph, speakers) {
+  block(paragraph) {
     const block = document.createElement("section"), time = document.createElement("button"), text = document.createElement("p");
-    const label = this.label(paragraph);
-    block.className = `paragraph colour-${label ? speakers.indexOf(label) % COLOURS : "none"}`;
+    const label = shownLabel(paragraph);
+    block.className = `paragraph colour-${label ? this.voices.findIndex((each) => each.label === voiceOf(paragraph)) % COLOURS : "none"}`;
     time.type = "button";
     time.className = "time";
     time.textContent = clock(paragraph.start);
@@ -42,6 +48,7 @@ class TranscriptView extends HTMLElement {
     if (label) {
       const name = document.createElement("span");
       name.className = "speaker";
+      name.dir = "auto";
       name.textContent = label;
       block.append(name);
     }

@@ -38,6 +38,29 @@ export function paragraphs(transcript) {
   };
 }
 
+const known = (speaker) => speaker && speaker !== "UU";
+
+/** The label that tells the voice of a paragraph from others: that of its speaker, else that of its channel; empty for none. */
+export function voiceOf({speaker, channel}) {
+  return known(speaker) ? speaker : channel ?? "";
+}
+
+/** The voices of *found*, paragraphs, in the order of their first words: `{kind: "speakers" | "channels", label, place}`. */
+export function voices(found) {
+  const seen = new Map();
+  for (const paragraph of found) {
+    const label = voiceOf(paragraph);
+    if (label && !seen.has(label)) seen.set(label, {kind: known(paragraph.speaker) ? "speakers" : "channels", label, place: seen.size});
+  }
+  return [...seen.values()];
+}
+
+/** What is shown above a paragraph: its channel and speaker, by their *names* where they have one. */
+export function shownLabel({speaker, channel}, names = {speakers: {}, channels: {}}) {
+  const parts = [channel && (names.channels[channel] ?? channel), known(speaker) && (names.speakers[speaker] ?? speaker)];
+  return parts.filter(Boolean).join(" · ");
+}
+
 /** The last of the ascending *values* that is not above *wanted*; -1 if there is none. */
 export function lastAtMost(values, wanted) {
   let [low, high] = [0, values.length];

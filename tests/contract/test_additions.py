@@ -1,0 +1,92 @@
+"""What a job has beyond the contract, through a real server (docs/additions.md)."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docx
+import httpx
+import pytest
+
+from sottovoce.web.docs.addition_answers import SpeakerNamesResponse
+from tests.contract.failures import UNKNOWN
+from tests.servers import Server, tls
+
+pytestmark = pytest.mark.system
+
+AUDIO = Path(__file__).parents[1] / "fixtures" / "audio"
+STEREO = AUDIO / "stereo_44k.wav"
+CHANNELS = {"type": "transcription", "transcription_config": {"language": "en", "diarization": "channel"}}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("additions")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def job(server: Server) -> str:
+    """A job with two channels, that is done."""
+    submitted = server.submit(STEREO, CHANNELS)
+    assert server.wait(submitted)["status"] == "done"
+    return submitted
+
+
+def put(client: httpx.Client, job: str, body: Any) -> httpx.Response:
+    return client.put(f"/v2/jobs/{job}/speaker-names", json=body)
+
+
+def test_names_are_shown_in_formats_for_people_only_on_request(client: httpx.Client, server: Server, job: str) -> None:
+    before = {form: server.transcript(job, form) for form in ("json-v2", "txt", "srt", "vtt")}
+    names = {"speakers": {}, "channels": {"channel_1": "Anna", "channel_2": "Dr. Bauer"}}
+    assert client.get(f"/v2/jobs/{job}/speaker-names").json() == {"speakers": {}, "channels": {}}
+    answer = put(client, job, names)
+    assert answer.json() == client.get(f"/v2/jobs/{job}/speaker-names").json() == names
+    SpeakerNamesResponse.model_validate(answer.json())
+    assert {form: server.transcript(job, form) for form in before} == before
+
+    def named(form: str) -> httpx.Response:
+        return client.get(f"/v2/jobs/{job}/transcript", params={"format": form, "speaker_names": "true"})
+
+    assert named("json-v2").json() == before["json-v2"]
+    assert named("srt").text == before["srt"]
+    text = before["txt"].replace("CHANNEL: channel_1", "CHANNEL: Anna").replace("channel_2", "Dr. Bauer")
+    assert named("txt").text == text != before["txt"]
+    shown = [each.text for each in docx.Document(io.BytesIO(named("docx").content)).paragraphs]
+    assert any(line.startswith("Anna  0:") for line in shown)
+    assert client.get(f"/v2/jobs/{job}/transcript", params={"speaker_names": "maybe"}).status_code == 422
+    assert put(client, job, {}).json() == {"speakers": {}, "channels": {}}
+    assert named("txt").text == before["txt"]
+
+
+def test_names_of_other_labels_and_of_other_jobs_are_refused(client: httpx.Client, server: Server, job: str) -> None:
+    refused = put(client, job, {"channels": {"channel_3": "Carl"}})
+    assert (refused.status_code, refused.json()["error"]) == (400, "Bad Request")
+    assert "channel_1, channel_2" in refused.json()["detail"]
+    assert put(client, job, {"channels": {"channel_1": "x" * 300_000}}).status_code == 413
+    assert put(client, UNKNOWN, {}).status_code == 404
+    project = client.post("/v1/projects", json={"name": "second"}).json()["project_id"]
+    key = client.post("/v1/api-keys", json={"name": "next door", "project_id": project}).json()["key_value"]
+    with httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {key}"}, verify=tls()) as stranger:
+        assert stranger.get(f"/v2/jobs/{job}/speaker-names").status_code == 404
+        assert put(stranger, job, {"channels": {"channel_1": "Eve"}}).status_code == 404
+    assert client.get(f"/v2/jobs/{job}/speaker-names").json()["channels"] == {}
+
+
+def test_names_go_with_their_job(client: httpx.Client, server: Server) -> None:
+    job = server.submit(STEREO, CHANNELS)
+    assert client.get(f"/v2/jobs/{job}/speaker-names", params={"wait": "0"}).status_code == 404
+    assert server.wait(job)["status"] == "done"
+    assert put(client, job, {"channels": {"channel_1": "Wilhelmina"}}).status_code == 200
+    client.delete(f"/v2/jobs/{job}")
+    for answer in (client.get(f"/v2/jobs/{job}/speaker-names"), put(client, job, {})):
+        assert (answer.status_code, answer.json()["error"]) == (410, "File Expired")
+    assert not [path for path in server.home.rglob("*") if path.is_file() and b"Wilhelmina" in path.read_bytes()]
