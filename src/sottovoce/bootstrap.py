@@ -64,6 +64,7 @@ def plan(settings: Settings) -> Plan:
         lease=settings.lease,
         heartbeat=settings.heartbeat,
         max_failures=settings.max_failures,
+        playback=settings.playback,
         keep=settings.retention_days * 86_400,
         queues=settings.queues,
         running_jobs=settings.max_running_jobs,

@@ -375,6 +375,9 @@ class Settings(BaseSettings):
     max_failures: int = Field(
         default=3, ge=1, description="Crashes of the engine process after which a job is rejected."
     )
+    playback: bool = Field(
+        default=True, description="Prepare media for pages: a waveform, a copy where browsers need one."
+    )
     stall_timeout: float = Field(
         default=300.0, gt=1, description="Seconds without progress after which an engine process is killed."
     )

@@ -9,9 +9,10 @@ import docx
 import httpx
 import pytest
 
-from sottovoce.web.docs.addition_answers import SpeakerNamesResponse
+from sottovoce.audio.playback import HEADER, PER_SECOND
+from sottovoce.web.docs.addition_answers import DeliveryEntry, SpeakerNamesResponse
 from tests.contract.failures import UNKNOWN
-from tests.servers import Server, tls
+from tests.servers import Server, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -22,7 +23,7 @@ CHANNELS = {"type": "transcription", "transcription_config": {"language": "en", 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("additions")) as running:
+    with Server(tmp_path_factory.mktemp("additions"), SOTTOVOCE_NOTIFICATION_PAUSES="0.2") as running:
         yield running
 
 
@@ -79,6 +80,51 @@ def test_names_of_other_labels_and_of_other_jobs_are_refused(client: httpx.Clien
         assert stranger.get(f"/v2/jobs/{job}/speaker-names").status_code == 404
         assert put(stranger, job, {"channels": {"channel_1": "Eve"}}).status_code == 404
     assert client.get(f"/v2/jobs/{job}/speaker-names").json()["channels"] == {}
+
+
+def test_peaks_and_playback_are_there_with_the_transcript(client: httpx.Client, server: Server, job: str) -> None:
+    peaks = client.get(f"/v2/jobs/{job}/peaks").content
+    magic, version, channels, rate, count = HEADER.unpack_from(peaks)
+    assert (magic, version, channels, rate) == (b"SVPK", 1, 2, PER_SECOND)
+    assert len(peaks) == HEADER.size + channels * count * 2
+    assert client.get(f"/v2/jobs/{job}/playback").content == STEREO.read_bytes(), "browsers play WAV"
+    telephone = server.submit(AUDIO / "speech.amr")
+    assert server.wait(telephone)["status"] == "done"
+    whole = client.get(f"/v2/jobs/{telephone}/playback")
+    assert whole.headers["content-type"] == "audio/webm"
+    assert whole.content[:4] == b"\x1a\x45\xdf\xa3"
+    for asked, part in (("bytes=100-199", whole.content[100:200]), ("bytes=-50", whole.content[-50:])):
+        answer = client.get(f"/v2/jobs/{telephone}/playback", headers={"range": asked})
+        assert (answer.status_code, answer.content) == (206, part)
+    folder = server.data / "eu1" / "blobs" / "jobs" / telephone
+    assert {"peaks", "playback"} <= {path.name for path in folder.iterdir()}
+    client.delete(f"/v2/jobs/{telephone}")
+    assert not folder.exists()
+    for path in ("peaks", "playback"):
+        assert client.get(f"/v2/jobs/{telephone}/{path}").status_code == 410
+
+
+def test_deliveries_are_listed_and_failed_ones_are_sent_again(client: httpx.Client, server: Server) -> None:
+    notified = {**CHANNELS, "notification_config": [{"url": "http://receiver.invalid/secret-path", "contents": []}]}
+    job = server.submit(STEREO, notified)
+    assert server.wait(job)["status"] == "done"
+
+    def failed() -> dict[str, Any] | None:
+        (found,) = client.get(f"/v2/jobs/{job}/deliveries").json()["deliveries"]
+        return found if found["state"] == "failed" else None
+
+    found = until(failed, "end of the delivery")
+    DeliveryEntry.model_validate(found)
+    assert (found["kind"], found["target"]) == ("notification", "http://receiver.invalid")
+    assert found["outcome"]
+    again = client.post(f"/v2/jobs/{job}/deliveries/{found['id']}/retry")
+    assert (again.status_code, again.json()["state"]) == (200, "waiting")
+    assert until(failed, "end of the second round")["attempts"] > found["attempts"]
+    for path in ("nothing", "a" * 70, "%00"):
+        assert client.post(f"/v2/jobs/{job}/deliveries/{path}/retry").status_code == 404
+    other = server.submit(STEREO, CHANNELS)
+    assert client.post(f"/v2/jobs/{other}/deliveries/{found['id']}/retry").status_code == 404
+    assert client.get(f"/v2/jobs/{other}/deliveries").json() == {"deliveries": []}
 
 
 def test_names_go_with_their_job(client: httpx.Client, server: Server) -> None:

@@ -27,6 +27,7 @@ from sottovoce.errors import EngineFailed, EngineUnavailable, Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.frame_socket import FrameSocket, die_with_parent
 from sottovoce.inference.share import Part
+from sottovoce.transcript.model import Samples
 
 if TYPE_CHECKING:
     from sottovoce.inference.live_host import LiveHost
@@ -99,17 +100,27 @@ def _media(probe: object) -> m.Media:
 TaskHandler = Callable[[FrameSocket, m.Message, bytes], None]
 
 
-def _inspector() -> TaskHandler:
-    """Return a handler that inspects media; it needs no engine."""
-    from sottovoce.audio import media
+def _media_reader(limit: Samples | None) -> TaskHandler:
+    """Return a handler that inspects media, or prepares it for playback; it needs no engine."""
+    from sottovoce.audio import media, playback
 
-    def inspect(line: FrameSocket, message: m.Message, _: bytes) -> None:
+    def read(line: FrameSocket, message: m.Message, _: bytes) -> None:
+        if isinstance(message, m.PreparePlayback):
+            reporter = ProgressReporter(line)
+            wishes = playback.Wishes(
+                source=Path(message.path),
+                target=Path(message.target),
+                limit=limit,
+                alive=lambda done: reporter.progress(done, None),
+            )
+            line.send(m.Finished(rss=rss()), playback.prepare(wishes))
+            return
         if not isinstance(message, m.Inspect):
             raise TypeError(message.kind)
         line.send(_media(media.probe(Path(message.path))))
         line.send(m.Finished(rss=rss()))
 
-    return inspect
+    return read
 
 
 class _Engine:
@@ -277,7 +288,7 @@ def main(arguments: list[str]) -> int:
         elif role == "translate":
             handler = _translator(key, config)
         else:
-            handler = _inspector() if engine == "media" else _Engine(key, config, Part(int(share)))
+            handler = _media_reader(config.max_media) if engine == "media" else _Engine(key, config, Part(int(share)))
     except Refused as refusal:
         line.send(m.Broken(error=str(refusal), why=refusal.detail))
         return 1

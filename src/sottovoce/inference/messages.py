@@ -73,6 +73,15 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreparePlayback:
+    """Make the peaks of the media at *path*, the payload of `Finished`, and at *target* a copy for browsers if it needs one."""
+
+    kind: Literal["playback"] = "playback"
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStage:
     """Run the stage *stage* of speech intelligence with the engine *key*; payload: the stored transcript (`stages.process`).
 
@@ -232,7 +241,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The task is done; payload: the stored form of the transcript or alignment (empty for an inspection).
+    """The task is done; payload: the stored form of the transcript or alignment (empty for an inspection), or the peaks.
 
     *duration* in samples; *rss*: resident memory of the child in bytes.
     """
@@ -298,6 +307,7 @@ Message = Annotated[
     Transcribe
     | Align
     | Inspect
+    | PreparePlayback
     | RunStage
     | StageDone
     | StageFault

@@ -35,6 +35,7 @@ from sottovoce.request import LiveRequest
 
 __all__ = [
     "MEDIA",
+    "PLAYBACK",
     "EngineMisconfigured",
     "EngineTemporarilyUnavailable",
     "Listener",
@@ -56,6 +57,8 @@ T = TypeVar("T")
 
 MEDIA = EngineKey(engine="media")
 """The key of children that only inspect media."""
+PLAYBACK = EngineKey(engine=MEDIA.engine, model="playback")
+"""The key of children that prepare media for playback: they may take long, so inspections do not wait for them."""
 
 Listener = Callable[[m.Message, bytes], None]
 """Receives every message of a task on the pool's thread; must not block."""
@@ -76,7 +79,7 @@ class Outcome:
 class Task:
     """A task for a child: *message* with its *payload*; *windows* are sent after it."""
 
-    message: m.Transcribe | m.Align | m.Inspect
+    message: m.Transcribe | m.Align | m.Inspect | m.PreparePlayback
     payload: bytes = b""
     windows: Sequence[tuple[m.WindowDone, bytes]] = ()
 
@@ -201,8 +204,8 @@ class Pool:
         )
 
     def _divide(self) -> None:
-        """Divide the slots among the busy children; media inspectors do not count."""
-        self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key != MEDIA))
+        """Divide the slots among the busy children; children that only read media do not count."""
+        self._share.divide(sum(len(team.busy) for key, team in self._teams.items() if key.engine != MEDIA.engine))
 
     def _team(self, key: EngineKey) -> WorkerGroup:
         return self._teams.setdefault(key, self._new_team(key, self._slots))
@@ -224,7 +227,7 @@ class Pool:
         One child is started at a time: only a child that has loaded its engine shows how much memory it takes.
         """
         budget = self._policy.memory_budget
-        if budget is None or wanted.key == MEDIA:
+        if budget is None or wanted.key.engine == MEDIA.engine:
             yield
             return
         self._making_room = self._making_room or asyncio.Lock()
@@ -232,7 +235,7 @@ class Pool:
             while self._used() + wanted.resident > budget:
                 if await self._end_one(wanted):
                     continue
-                if not any(team.busy for key, team in self._teams.items() if key != MEDIA):
+                if not any(team.busy for key, team in self._teams.items() if key.engine != MEDIA.engine):
                     break  # it exceeds the budget alone; start it anyway, so that its job can run
                 await asyncio.sleep(min(_CHECK_INTERVAL, 0.2))
             yield

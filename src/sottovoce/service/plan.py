@@ -59,6 +59,7 @@ class Plan:
     lease: float = 10.0
     heartbeat: float = 2.0
     max_failures: int = 3
+    playback: bool = False
     keep: float = 7 * 86_400.0
     queues: tuple[str, ...] = (BATCH,)
     sweep: float = 3600.0

@@ -45,6 +45,11 @@ def create_gateway(
     )
 
 
+def has_portal(settings: Settings) -> bool:
+    """True if this server has the pages for people: it accepts jobs of a region with batch."""
+    return "api" in settings.roles and regions.Mode.BATCH in region(settings).modes
+
+
 def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | None = None) -> list[routing.Route]:
     """Every route of the application, without WebSockets."""
     found = realtime.routes(gateway, runtime.pool.alive) if gateway else []
@@ -64,8 +69,12 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
             password_memory=settings.password_memory_kib,
         )
         found += account.routes(runtime, policy)
-        if regions.Mode.BATCH in here.modes:
-            found += [*pages.routes(runtime, here), *sign_in.routes(runtime, settings.public_url), *assets.routes()]
+        if has_portal(settings):
+            found += [
+                *pages.routes(runtime, here, registration=policy.registration),
+                *sign_in.routes(runtime, settings.public_url),
+                *assets.routes(),
+            ]
     return [*found, *health.routes(runtime, gateway.sessions if gateway else None), *openapi.routes()]
 
 

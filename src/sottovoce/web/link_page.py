@@ -71,7 +71,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 <form data-done="{done}"><label for="password">{label}</label>
 <input id="password" name="password" type="password" required maxlength="256" autocomplete="{autocomplete}">
 <button>{button}</button></form>
-<output role="status"></output><noscript>This page needs JavaScript.</noscript>
+<output role="status"></output>
+<p><a href="/portal/sign-in">Sign in</a></p><noscript>This page needs JavaScript.</noscript>
 <script>{script}</script></body></html>
 """
 

@@ -51,9 +51,10 @@ class PasswordChange(Body):
 
 
 class PortalSignIn(Body):
-    """The body of `POST /portal/session`; without *api_key* the session of the account counts."""
+    """The body of `POST /portal/session`. Without *api_key* the session of the account counts, in the project *project_id*."""
 
     api_key: Text | None = Field(default=None, repr=False)
+    project_id: int | None = None
 
 
 class NewToken(Body):

@@ -76,6 +76,26 @@ def estimate(connection: sa.Connection, lease_ms: int) -> QueueEstimate:
     )
 
 
+PLACES = 1000
+"""Waiting jobs whose place is told; the place of a later one changes too much to be of use."""
+
+
+def places(connection: sa.Connection, outlook: QueueEstimate) -> dict[str, tuple[int, float | None]]:
+    """The place of each waiting job in the queue, from 1, and the seconds until it starts with the speed of *outlook*.
+
+    Jobs start in the order of their submission, unless the limit of an account holds some back.
+    """
+    queued = sa.and_(t.jobs.c.state == State.QUEUED, t.jobs.c.fetch_attempts.is_(None))
+    waiting = sa.select(t.jobs.c.id, t.jobs.c.duration_ms).where(queued).order_by(t.jobs.c.created_at, t.jobs.c.id)
+    left = sa.select(sa.func.coalesce(sa.func.sum(t.jobs.c.duration_ms * (1.0 - t.jobs.c.progress)), 0.0))
+    audio = float(connection.execute(left.where(t.jobs.c.state == State.RUNNING)).scalar_one())
+    found: dict[str, tuple[int, float | None]] = {}
+    for place, row in enumerate(connection.execute(waiting.limit(PLACES)), start=1):
+        found[row.id] = (place, audio / 1000 / outlook.speed / outlook.slots if outlook.slots else None)
+        audio += row.duration_ms
+    return found
+
+
 def _speed(connection: sa.Connection) -> float:
     done = sa.and_(t.jobs.c.state == State.DONE, t.jobs.c.finished_at > now_ms() - RECENT_MS)
     took = t.jobs.c.finished_at - t.jobs.c.started_at

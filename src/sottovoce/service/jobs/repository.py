@@ -81,9 +81,8 @@ def insert(connection: sa.Connection, new: NewJob, room: Check | None = None) ->
 
     *room* is called after the counter row is locked; it raises to reject the job.
     """
-    number = _next_number(
-        connection
-    )  # first: locks the counter row, so that concurrent inserts run one after the other
+    # first: locks the counter row, so that concurrent inserts run one after the other
+    number = _next_number(connection)
     if room is not None:
         room(connection)
     connection.execute(
@@ -554,7 +553,7 @@ def log_lines(connection: sa.Connection, job_id: str) -> list[LogLine]:
     return [LogLine(**row) for row in connection.execute(statement).mappings()]
 
 
-# --- states of jobs, and readiness -----------------------------------------------------------------------------------
+# --- states of jobs ----------------------------------------------------------------------------------------------------
 
 
 def abandoned(connection: sa.Connection, *, stranded_ms: int, limit: int) -> list[Abandoned]:
@@ -592,9 +591,3 @@ def states(connection: sa.Connection, ids: Sequence[str]) -> dict[str, State]:
     """The states of those of *ids* that exist; a state of another release counts as missing."""
     rows = connection.execute(sa.select(t.jobs.c.id, t.jobs.c.state).where(t.jobs.c.id.in_(ids)))
     return {job_id: State(state) for job_id, state in rows if state in _STATES}
-
-
-def touch(connection: sa.Connection) -> None:
-    """Write a row without changing it, to check that the database accepts writes."""
-    touched = sa.update(t.counters).where(t.counters.c.name == "v1").values(value=t.counters.c.value)
-    connection.execute(touched)

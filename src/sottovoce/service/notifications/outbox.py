@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import Reason
 from sottovoce.service.email.smtp import NO_ADDRESS, NOT_CONFIGURED, Mail
+from sottovoce.service.notifications import repository
 from sottovoce.service.notifications.model import (
     _ALPHABET,
     ID_LENGTH,
     Callback,
+    Delivery,
     Kind,
     PendingDelivery,
     State,
@@ -126,6 +128,13 @@ class Outbox:
     def enqueue_mail(self, connection: sa.Connection, mail: Mail) -> None:
         """Store and enqueue *mail*, which belongs to no job."""
         self._insert(connection, self.mailed(mail), job_id=None, status="")
+
+    def send_again(self, connection: sa.Connection, delivery_id: str) -> Delivery | None:
+        """Enqueue the failed delivery *delivery_id* with its initial number of attempts; `None` if it has not failed."""
+        found = repository.retry(connection, delivery_id, self._tries)
+        if found is not None:
+            self._queue.enqueue(connection, TaskKind.DELIVERY, found.id, found.attempts + 1)
+        return found
 
     def post(self, connection: sa.Connection, job_id: str, envelopes: Sequence[PendingDelivery]) -> None:
         """Store and enqueue the pending deliveries *envelopes* of the job, in the transaction that ends it."""

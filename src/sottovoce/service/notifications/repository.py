@@ -91,6 +91,12 @@ def retry(connection: sa.Connection, delivery_id: str, tries: Mapping[Kind, int]
     return get(connection, delivery_id) if connection.execute(statement).rowcount else None
 
 
+def of_job(connection: sa.Connection, delivery_id: str, job_id: str) -> Delivery | None:
+    """Return the delivery *delivery_id* if it belongs to *job_id*."""
+    found = get(connection, delivery_id)
+    return found if found is not None and found.job_id == job_id else None
+
+
 def overdue(connection: sa.Connection, by_ms: int, limit: int) -> list[Delivery]:
     """Return waiting deliveries whose next attempt was due more than *by_ms* ago, oldest first."""
     where = (t.deliveries.c.state == State.WAITING.value, t.deliveries.c.next_at < now_ms() - by_ms)

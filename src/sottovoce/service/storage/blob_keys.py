@@ -13,6 +13,16 @@ def text_key(job_id: str) -> str:
     return f"jobs/{job_id}/text"
 
 
+def peaks_key(job_id: str) -> str:
+    """Return the key of the peaks of a job's waveform (docs/additions.md)."""
+    return f"jobs/{job_id}/peaks"
+
+
+def playback_key(job_id: str) -> str:
+    """Return the key of the copy of a job's media for browsers."""
+    return f"jobs/{job_id}/playback"
+
+
 def result_key(job_id: str, attempt: int) -> str:
     """Return the key of an attempt's transcript."""
     return f"jobs/{job_id}/{attempt}/transcript"

@@ -146,6 +146,17 @@ class Blobs:
         async for piece in answer.stream(min_chunk_size=chunk):
             yield bytes(piece)
 
+    async def part(self, key: str, start: int, end: int, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
+        """Yield the bytes from *start* up to *end*, exclusive, of a blob as `stream` does. Raises `Missing` likewise."""
+        import obstore
+
+        try:
+            answer = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        except FileNotFoundError as error:
+            raise self._missing(key) from error
+        async for piece in answer.stream(min_chunk_size=chunk):
+            yield bytes(piece)
+
     async def size(self, key: str) -> int:
         """Return the number of bytes of a blob. Raises `Missing`."""
         import obstore

@@ -46,6 +46,8 @@ from sottovoce.service.queue.retry import retry_while_unavailable
 from sottovoce.service.storage import job_requests
 from sottovoce.service.storage.blob_keys import media_key, progress_key, result_key, text_key, windows_prefix
 from sottovoce.service.storage.trouble import temporary
+from sottovoce.service.worker import playback
+from sottovoce.service.worker.playback import PlaybackMaker
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
 
@@ -67,13 +69,14 @@ class TryAgain(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkPolicy:
-    """Limits and times of the work on jobs, in seconds."""
+    """Limits and times of the work on jobs, in seconds. *playback*: prepare the media for pages that play it."""
 
     owner: str
     scratch: Path
     lease: float = 10.0
     heartbeat: float = 2.0
     max_failures: int = 3
+    playback: bool = False
 
     @property
     def lease_ms(self) -> int:
@@ -364,7 +367,9 @@ class JobRunner:
                 beat = group.create_task(self._keep_lease(job, live))  # before the media is read, which may take long
                 recorder = group.create_task(self._record(job, key, inbox))
                 async with self._blobs.as_file(media_key(job.id), scratch) as path:
+                    played = group.create_task(self._prepare_playback(job, path, scratch))
                     outcome = await self._pool.run(key, await self._task(job, request, resolved, path), listen)
+                    await played
                 loop.call_soon_threadsafe(inbox.put_nowait, None)  # the end mark, after all messages of the child
                 await recorder
                 beat.cancel()
@@ -375,6 +380,10 @@ class JobRunner:
                 raise asyncio.CancelledError from several  # a cancellation takes precedence over other errors
             raise several.exceptions[0] from several
         return outcome
+
+    async def _prepare_playback(self, job: Job, media: Path, scratch: Path) -> None:
+        if self._policy.playback and playback.is_wanted(job):
+            await PlaybackMaker(self._pool, self._blobs).make(job, media, scratch)
 
     async def _task(self, job: Job, request: Request, resolved: Resolved, path: Path) -> Task:
         windows = await self._kept_windows(windows_prefix(job.id, resolved.main.key))

@@ -94,6 +94,7 @@ class Worker:
             lease=plan.lease,
             heartbeat=plan.heartbeat,
             max_failures=plan.max_failures,
+            playback=plan.playback,
         )
         runner = JobRunner(
             region=self._region, pool=self._pool, offered=self._offers, policy=policy, job_ended=self._job_ended

@@ -6,13 +6,13 @@ In order: create, read, delete and usage routes; helpers of the routes; parts an
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.job import LIVE, REMOVED, JobType, State
@@ -20,15 +20,15 @@ from sottovoce.request import AlignmentRequest
 from sottovoce.request import Request as JobRequest
 from sottovoce.service.billing import usage
 from sottovoce.service.identity.api_keys import Caller
-from sottovoce.service.jobs import model, repository
+from sottovoce.service.jobs import model, queue_estimate, repository
 from sottovoce.service.jobs.alignment_text import SubmittedText
 from sottovoce.service.jobs.model import Job
 from sottovoce.service.jobs.results import NO_NAMES, Results
 from sottovoce.service.jobs.submission import MAX_IDEMPOTENCY_KEY, Submission
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.blob_keys import media_key, text_key
-from sottovoce.service.storage.blobs import Missing
 from sottovoce.web import responses, uploads
+from sottovoce.web.api import blob_response
 from sottovoce.web.api.job_additions import JobAdditions
 from sottovoce.web.auth import authenticate
 from sottovoce.web.docs.additions import ADDITIONS
@@ -48,7 +48,6 @@ LIST_DEFAULT = 100
 """Jobs in a list without `limit`: the 100 most recent of the past 7 days ([seed1])."""
 LIST_DAYS = 7.0
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +156,8 @@ class Batch:
                 include_removed=removed,
             )
         )
-        lifecycle = _object_with_lifecycle if v2_query.boolean(query, "lifecycle") else _object
-        listed = self._results.listed(found, lambda job: orjson.dumps(lifecycle(job, self._results.shown_whole(job))))
+        shown = await self._job_objects(request, found)
+        listed = self._results.listed(found, lambda job: orjson.dumps(shown(job, self._results.shown_whole(job))))
         kind = responses.json_type(request)
         return await responses.jobs(request, listed, kind, streamed=not all(job.whole for job in found))
 
@@ -167,9 +166,19 @@ class Batch:
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.JOB_EXPIRED)
-        shown = _object_with_lifecycle if v2_query.boolean(request.query_params, "lifecycle") else _object
         job = await self._wait_for_end(request, job)
+        shown = await self._job_objects(request, [job])
         return responses.json(request, {"job": shown(job, await self._results.shown(job))})
+
+    async def _job_objects(self, request: Request, jobs: Sequence[Job]) -> Callable[[Job, JobView], dict[str, Any]]:
+        """What makes the objects of *jobs*; with `lifecycle` also with their places in the queue."""
+        if not v2_query.boolean(request.query_params, "lifecycle"):
+            return lambda _job, view: job_object(view)
+        places: Places = {}
+        if any(job.state is State.QUEUED for job in jobs):
+            outlook = self._runtime.queue_estimator.outlook
+            places = await self._runtime.database.read(lambda connection: queue_estimate.places(connection, outlook))
+        return lambda job, view: job_object(view) | {"lifecycle": lifecycle_object(_lifecycle(job, places))}
 
     async def transcript(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/transcript`: the transcript in the requested format."""
@@ -189,26 +198,7 @@ class Batch:
         job = await self._job(request)
         if job.state in REMOVED:
             raise Refused(Kind.FILE_EXPIRED)
-        blobs, key = self._runtime.blobs, media_key(job.id)
-        kind = "application/octet-stream"
-        if blobs.root is not None:
-            path = blobs.root / key
-            if not await asyncio.to_thread(path.is_file):
-                raise Refused(Kind.FILE_EXPIRED)
-            _check_range(request, job.media_bytes)
-            return FileResponse(path, media_type=kind, filename=job.data_name or None)
-        pieces = blobs.stream(key)
-        try:
-            first = await anext(pieces, b"")
-        except Missing as missing:
-            raise Refused(Kind.FILE_EXPIRED) from missing
-
-        async def body() -> Any:
-            yield first
-            async for piece in pieces:
-                yield piece
-
-        return StreamingResponse(body(), media_type=kind, headers={"content-length": str(job.media_bytes)})
+        return await blob_response.sent(request, self._runtime.blobs, media_key(job.id), name=job.data_name)
 
     async def text(self, request: Request) -> Response:
         """`GET /v2/jobs/{id}/text`: the text of an alignment, as it was submitted."""
@@ -318,13 +308,20 @@ async def _client_disconnected(request: Request) -> None:
 # ── job objects ──
 
 
-def _object(_job: Job, view: JobView) -> dict[str, Any]:
-    return job_object(view)
+Places = Mapping[str, tuple[int, float | None]]
+"""Place in the queue and seconds until the start, by job."""
 
 
-def _object_with_lifecycle(job: Job, view: JobView) -> dict[str, Any]:
-    known = Lifecycle(state=job.state, progress=job.progress, ended_at=job.finished_at, delete_at=job.delete_at)
-    return job_object(view) | {"lifecycle": lifecycle_object(known)}
+def _lifecycle(job: Job, places: Places) -> Lifecycle:
+    place, starts_in = places.get(job.id, (None, None))
+    return Lifecycle(
+        state=job.state,
+        progress=job.progress,
+        ended_at=job.finished_at,
+        delete_at=job.delete_at,
+        place=place,
+        starts_in=starts_in,
+    )
 
 
 # ── parts and headers of a request ──
@@ -358,23 +355,6 @@ def _text(form: Form, parsed: JobRequest) -> SubmittedText | None:
     if "text_file" in form.files:
         raise Refused(Kind.INVALID_CONFIG, "must not be given when a text_file is sent", at="fetch_text")
     return None
-
-
-def _check_range(request: Request, size: int) -> None:
-    """Remove `Range` from *request* unless it is one satisfiable range of a body of *size* bytes.
-
-    RFC 9110 §14.2 lets a server ignore any other, and the framework would answer those with an error in plain text.
-    """
-    match = _RANGE.fullmatch(request.headers.get("range", ""))
-    if match is None or not _is_satisfiable(match[1], match[2], size):
-        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
-
-
-def _is_satisfiable(first: str, last: str, size: int) -> bool:
-    """True if `first-last`, `first-` or `-last` (the last *last* bytes) selects bytes of a body of *size* bytes."""
-    if not first:
-        return size > 0 and int(last or 0) > 0
-    return int(first) < size and (not last or int(first) <= int(last))
 
 
 def _format(request: Request) -> str:

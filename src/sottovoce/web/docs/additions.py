@@ -3,6 +3,7 @@
 from sottovoce.web.docs.operation import Operation
 
 _JSON = ("application/json",)
+_BYTES = ("application/octet-stream",)
 _NOT_FOUND = (404, "The key has no such job: `Job not found`.")
 _NO_TRANSCRIPT = (
     404,
@@ -42,6 +43,49 @@ ADDITIONS: tuple[Operation, ...] = (
             _NO_TRANSCRIPT,
             _GONE,
             (413, "The body is larger than 256 KiB."),
+        ),
+    ),
+    Operation(
+        id="get_peaks",
+        method="GET",
+        path="/jobs/{job_id}/peaks",
+        media_types=_BYTES,
+        summary="Get the waveform of the media",
+        description="An addition of this server: the lowest and the highest sample of each twentieth of a second, in binary form.",
+        returns="The peaks.",
+        errors=((404, "`Job not found`, or `Page Not Found`: the job has no peaks (yet)."), _GONE),
+    ),
+    Operation(
+        id="get_playback",
+        method="GET",
+        path="/jobs/{job_id}/playback",
+        media_types=("audio/webm", *_BYTES),
+        summary="Get audio that browsers play",
+        description="An addition of this server: a copy as WebM with Opus where browsers cannot play the media, else the media.",
+        returns="The audio; a part of it for a request with `Range` (206).",
+        errors=(_NOT_FOUND, _GONE),
+    ),
+    Operation(
+        id="list_deliveries",
+        method="GET",
+        path="/jobs/{job_id}/deliveries",
+        media_types=_JSON,
+        summary="List the notifications of a job",
+        description="An addition of this server: each notification, callback and mail of the job, with its attempts and outcome.",
+        returns="The deliveries, newest first.",
+        errors=(_NOT_FOUND, (410, "The job was deleted or has expired: `Job Expired`.")),
+    ),
+    Operation(
+        id="retry_delivery",
+        method="POST",
+        path="/jobs/{job_id}/deliveries/{delivery_id}/retry",
+        media_types=_JSON,
+        summary="Send a notification again",
+        description="An addition of this server: a failed delivery is sent again, under the same id and with all its attempts.",
+        returns="The delivery.",
+        errors=(
+            (400, "The delivery has not failed: `Bad Request`."),
+            (404, "`Job not found`, or `Page Not Found`: the job has no such delivery."),
         ),
     ),
 )

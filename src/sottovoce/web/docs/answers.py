@@ -32,12 +32,20 @@ class JobErrorEntry(Answer):
     timestamp: datetime
 
 
+class QueuePlace(Answer):
+    """The place of a waiting job in the queue of its region, from 1, and the estimated seconds until it starts."""
+
+    place: int
+    starts_in: int | None = None
+
+
 class JobLifecycle(Answer):
     """Where a job stands; with `lifecycle=true` only. An addition of this server."""
 
     state: Literal["queued", "running", "done", "rejected", "deleted", "expired"]
     progress: float = Field(description="From 0 to 1.")
     ended_at: datetime | None = None
+    queue: QueuePlace | None = None
     delete_at: datetime | None = Field(default=None, description="When the job will be deleted; known at its end.")
 
 

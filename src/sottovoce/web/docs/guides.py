@@ -51,10 +51,22 @@ class Guide:
         return re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0].rstrip(":")
 
 
+def _folder() -> Path | None:
+    return next((each for each in _FOLDERS if each.is_dir()), None)
+
+
+@cache
+def pictures() -> dict[str, bytes]:
+    """The pictures of the pages by their path below docs/."""
+    folder = _folder()
+    found = sorted(folder.rglob("*.png")) if folder else []
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found if folder}
+
+
 @cache
 def guides() -> dict[str, Guide]:
     """Every page by its name; none if the installation has no docs."""
-    folder = next((each for each in _FOLDERS if each.is_dir()), None)
+    folder = _folder()
     found = sorted(folder.rglob(f"*{_SUFFIX}")) if folder else []
     names = {path.relative_to(folder).with_suffix("").as_posix(): path for path in found if folder}
     return {name: Guide(name=name, text=path.read_text(encoding="utf-8")) for name, path in names.items()}
@@ -76,6 +88,9 @@ def html(text: str, at: str = "") -> str:
         for child in token.children or ():
             if child.type == "link_open":
                 _redirect(child, posixpath.dirname(at))
+            elif child.type == "image":
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(at), str(child.attrGet("src"))))
+                child.attrSet("src", f"/docs/{path}")
     rendered: str = parser.renderer.render(tokens, parser.options, {})
     # what scrolls sideways must be reachable with the keyboard
     rendered = rendered.replace("<pre>", '<pre tabindex="0">').replace("</table>", "</table></div>")
@@ -112,6 +127,8 @@ def _rendered(name: str) -> str:
 async def _guide(request: Request) -> Response:
     """`GET /docs/{name}`: HTML, or Markdown for `.md` and for `Accept: text/markdown`."""
     path = request.path_params["name"]
+    if path in pictures():
+        return Response(pictures()[path], media_type="image/png")
     found = guides().get(path.removesuffix(_SUFFIX))
     if found is None:
         raise Refused(Kind.PAGE_NOT_FOUND)

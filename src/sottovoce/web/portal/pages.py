@@ -18,7 +18,9 @@ SIGN_IN = "/portal/sign-in"
 class Pages:
     """The pages over one runtime."""
 
-    def __init__(self, runtime: Runtime, here: regions.Region) -> None:
+    def __init__(self, runtime: Runtime, here: regions.Region, *, registration: bool) -> None:
+        self._registration = registration
+        self._mails = runtime.plan.task_settings.send.smtp is not None
         self._control = runtime.control
         self._region = here
 
@@ -31,7 +33,7 @@ class Pages:
     async def sign_in(self, _request: Request) -> Response:
         """`GET /portal/sign-in`: with an account, or with an API key."""
         accounts = await self._control.read(users.any_can_log_in)
-        return self._page("sign-in.html", accounts=accounts)
+        return self._page("sign-in.html", accounts=accounts, registration=self._registration, mails=self._mails)
 
     async def job(self, request: Request) -> Response:
         """`GET /portal/jobs/{job_id}`: the transcript of a job."""
@@ -52,9 +54,9 @@ class Pages:
         return page(template, region=self._region.name, region_label=self._region.label, **values)
 
 
-def routes(runtime: Runtime, here: regions.Region) -> list[Route]:
-    """The routes of the pages."""
-    pages = Pages(runtime, here)
+def routes(runtime: Runtime, here: regions.Region, *, registration: bool) -> list[Route]:
+    """The routes of the pages. *registration*: people may create accounts."""
+    pages = Pages(runtime, here, registration=registration)
     return [
         Route(path="/", handlers={"GET": pages.home}),
         Route(path=SIGN_IN, handlers={"GET": pages.sign_in}),

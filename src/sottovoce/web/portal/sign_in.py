@@ -4,11 +4,12 @@ A person signs in with an API key, or with an account (`web/api/account.py`). Ei
 batch in a cookie, which `web/auth.py` accepts for the jobs API. So the portal uses the public API as any client does.
 """
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.identity import api_keys, audit_log
+from sottovoce.service.identity import api_keys, audit_log, projects
 from sottovoce.service.identity.api_key_cache import ControlAway
 from sottovoce.service.identity.api_keys import Caller, Product
 from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
@@ -44,7 +45,10 @@ class SignIn:
             user = await account.session_user(request, self._control)
             if user is None:
                 raise Refused(Kind.UNAUTHENTICATED, "sign in first")
-            return self._signed_in(request, await self._issue(await self._key_of(user), OF_ACCOUNT), OF_ACCOUNT)
+            project = wanted.project_id or await self._present_project(request, user)
+            return self._signed_in(
+                request, await self._issue(await self._key_of(user, project), OF_ACCOUNT), OF_ACCOUNT
+            )
         secret = wanted.api_key.strip()
         caller = await self._caller(secret)
         if caller.product is Product.RT:
@@ -52,6 +56,30 @@ class SignIn:
         if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is
             return self._signed_in(request, secret, OF_KEY)
         return self._signed_in(request, await self._issue(caller, OF_KEY), OF_KEY)
+
+    async def show(self, request: Request) -> Response:
+        """`GET /portal/session`: the project of the cookie, and those that the account may choose; a key has its own only."""
+        caller = await self._cookie_caller(request)
+        if caller is None:
+            raise Refused(Kind.UNAUTHENTICATED, "sign in first")
+        user = await account.session_user(request, self._control)
+        whole = user is not None and user.workspace_id == caller.workspace_id
+        found = await self._control.read(lambda connection: projects.listed(connection, caller.workspace_id))
+        shown = [{"project_id": each.id, "name": each.name} for each in found if whole or each.id == caller.project_id]
+        body = {"project_id": caller.project_id, "projects": shown}
+        return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def _cookie_caller(self, request: Request) -> Caller | None:
+        secret = request.cookies.get(auth.cookie(self._region), "")
+        try:
+            return await self._cache.caller(secret) if 0 < len(secret) <= auth.MAX_SECRET else None
+        except ControlAway as away:
+            raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
+
+    async def _present_project(self, request: Request, user: User) -> int | None:
+        """The project of the cookie, which a renewal keeps; `None` without one of the user's workspace."""
+        caller = await self._cookie_caller(request)
+        return caller.project_id if caller is not None and caller.workspace_id == user.workspace_id else None
 
     async def delete(self, request: Request) -> Response:
         """`DELETE /portal/session`: remove the cookie."""
@@ -92,17 +120,22 @@ class SignIn:
         )
         return token
 
-    async def _key_of(self, user: User) -> Caller:
-        """The caller of the portal's key of *user* in the default project; the key is made at the first sign-in."""
+    async def _key_of(self, user: User, wanted: int | None) -> Caller:
+        """The caller of the portal's key of *user* in the project *wanted*, else in the default one; a missing key is made."""
+
+        def project_of(connection: Connection) -> int:
+            if wanted is None:
+                return api_keys.default_project(connection, user.workspace_id)
+            return projects.get(connection, user.workspace_id, wanted).id
 
         def find(connection: Connection) -> Caller | None:
-            project = api_keys.default_project(connection, user.workspace_id)
+            project = project_of(connection)
             mine = api_keys.list_keys(connection, project_id=project, user_id=user.id, working=True)
             found = next((key for key in mine if key.name == KEY_NAME), None)
             return api_keys.holder(connection, found.id, project) if found else None
 
         def create(connection: Connection) -> tuple[Caller | None, audit_log.Entry]:
-            project = api_keys.default_project(connection, user.workspace_id)
+            project = project_of(connection)
             secret = api_keys.new_secret()
             made = api_keys.create_key(connection, project_id=project, user_id=user.id, name=KEY_NAME, secret=secret)
             entry = audit_log.Entry(
@@ -120,7 +153,7 @@ class SignIn:
             caller, entry = await self._control.write(create)
             audit_log.tell(entry)
         if caller is None:
-            raise Refused(Kind.FORBIDDEN, "this account cannot use the default project")
+            raise Refused(Kind.FORBIDDEN, "this account cannot use the project")
         auth.check_region(caller, self._region)
         return caller
 
@@ -141,7 +174,7 @@ def routes(runtime: Runtime, public_url: str | None) -> list[Route]:
     """The route of the cookie."""
     sign_in = SignIn(runtime)
     host = account.host_of(public_url)
-    handlers = {"POST": sign_in.create, "DELETE": sign_in.delete}
+    handlers = {"GET": sign_in.show, "POST": sign_in.create, "DELETE": sign_in.delete}
     return [
         Route(
             path="/portal/session",

@@ -40,12 +40,17 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """Where a job stands. *progress* from 0 to 1; instants in epoch ms, `None` while the job has not ended."""
+    """Where a job stands. *progress* from 0 to 1; instants in epoch ms, `None` while the job has not ended.
+
+    *place*: that of a waiting job in the queue, from 1; *starts_in*: the estimated seconds until it starts.
+    """
 
     state: State
     progress: float
     ended_at: int | None
     delete_at: int | None
+    place: int | None = None
+    starts_in: float | None = None
 
 
 def lifecycle_object(known: Lifecycle) -> dict[str, Any]:
@@ -55,6 +60,10 @@ def lifecycle_object(known: Lifecycle) -> dict[str, Any]:
         body["ended_at"] = timestamps.milliseconds(known.ended_at)
     if known.delete_at is not None:
         body["delete_at"] = timestamps.milliseconds(known.delete_at)
+    if known.place is not None:
+        body["queue"] = {"place": known.place}
+        if known.starts_in is not None:
+            body["queue"]["starts_in"] = round(known.starts_in)
     return body
 
 

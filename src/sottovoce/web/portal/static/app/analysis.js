@@ -32,17 +32,51 @@ function sentiment({segments = [], summary}, seek) {
       <div><b class=${`sentiment ${each.sentiment}`}>${each.sentiment}</b><p dir="auto">${each.text}</p></div></li>`)}</ol>`;
 }
 
+function entities(found, seek) {
+  return html`<ol class="parts">${found.map((each) => html`<li>${moment(each.start_time, seek)}
+    <div><b dir="auto">${each.alternatives?.[0]?.content}</b> <small>${each.entity_class?.replaceAll("_", " ")}</small></div></li>`)}</ol>`;
+}
+
+function events(found, seek) {
+  return html`<ol class="parts">${found.map((each) => html`<li>${moment(each.start_time, seek)}
+    <div><b>${each.type.replaceAll("_", " ")}</b> <small>until ${clock(each.end_time)}${each.channel ? html` · <span dir="auto">${each.channel}</span>` : nothing}</small></div></li>`)}</ol>`;
+}
+
+function translations(found, seek) {
+  const names = new Intl.DisplayNames("en", {type: "language", fallback: "code"});
+  return Object.entries(found).map(([code, sentences]) => html`<section lang=${code}><h3 lang="en">${named(names, code)}</h3>
+    <ol class="parts">${sentences.map((each) => html`<li>${moment(each.start_time, seek)}<div><p dir="auto">${each.content}</p></div></li>`)}</ol></section>`);
+}
+
+/** The name of the language *code*, or the code where it is no tag that the browser knows. */
+function named(names, code) {
+  try {
+    return names.of(code.replace("_", "-"));
+  } catch {
+    return code;
+  }
+}
+
 const TABS = [
   ["summary", "Summary", summary],
   ["chapters", "Chapters", chapters],
   ["topics", "Topics", topics],
   ["sentiment_analysis", "Sentiment", sentiment],
+  ["entities", "Entities", entities],
+  ["audio_events", "Sounds", events],
+  ["translations", "Translations", translations],
 ];
 
-/** The tabs that *transcript* has something for: `[name, label, template of (value, seek)]`. */
+/** What *transcript* has for the tab *name*. */
+function valueOf(transcript, name) {
+  if (name === "entities") return transcript.results.filter(({type}) => type === "entity");
+  return transcript[name]?.sentiment_analysis ?? transcript[name];
+}
+
+/** The tabs that *transcript* has something for: `[name, label, value, template of (value, seek)]`. */
 export function tabs(transcript) {
   const there = (value) => value && (Array.isArray(value) ? value.length : Object.keys(value).length);
-  return TABS.filter(([name]) => there(transcript[name]?.sentiment_analysis ?? transcript[name]));
+  return TABS.map(([name, label, template]) => [name, label, valueOf(transcript, name), template]).filter(([, , value]) => there(value));
 }
 
 /** Why a result that was asked for is missing: sentences from the lists of errors in the metadata. */

@@ -3,6 +3,8 @@
 import {LitElement, html, nothing} from "lit";
 import "./speaker-names.js";
 import "./transcript-view.js";
+import "./delivery-log.js";
+import "./wave-form.js";
 import {failures, tabs} from "./analysis.js";
 import {json, words} from "./lib/api.js";
 import {clock, date, name, reason, relative, state} from "./lib/format.js";
@@ -47,6 +49,7 @@ class JobPage extends LitElement {
     if (!this.transcript) return;
     await this.updateComplete;
     this.view.show(this.transcript, this.player);
+    this.querySelector("wave-form").show(this.job, this.player);
     this.voices = this.view.voices;
     if (this.voices.length) json(`/v2/jobs/${this.job}/speaker-names`).then((names) => this.rename(names), () => null);
   }
@@ -125,7 +128,18 @@ class JobPage extends LitElement {
         <p class="note">This page shows the transcript when it is ready. You can close the page meanwhile.</p>` : nothing}
       ${reason(job) ? html`<p class="error" dir="auto">${reason(job)}</p>` : nothing}
       <p class="error" role="alert">${this.problem}</p>
-      ${this.transcript ? this.body() : nothing}`;
+      ${this.transcript ? this.body() : nothing}
+      ${job.status === "running" ? nothing : html`<delivery-log job=${this.job}></delivery-log>${this.whereabouts(going)}`}`;
+  }
+
+  /** Where this file lies and when it goes, in sentences. */
+  whereabouts(going) {
+    return html`<details class="card"><summary>Where this file is, and when it is deleted</summary>
+      <ul><li>The media, the transcript, the names of speakers and the waveform are stored on the machines of the region <b>${this.region}</b>, and in no other region.</li>
+        <li>All who have a key or an account for this project of the server can read them.</li>
+        <li>${going ? html`All of it is deleted on <time datetime=${going}>${date(going)}</time>, or at once when you delete the job in the list.`
+          : "It is deleted when the job was delivered, or at once when you delete the job in the list."}</li>
+        <li>Files that you downloaded, and copies that the operator of the server makes (backups), are not deleted with it.</li></ul></details>`;
   }
 
   body() {
@@ -141,14 +155,15 @@ class JobPage extends LitElement {
         <speaker-names .job=${this.job} .labels=${this.voices} .names=${this.names} @names-changed=${(event) => this.rename(event.detail)}></speaker-names>
         <transcript-view></transcript-view>
       </div>
-      ${extra.map(([key, , template]) => html`<div id=${`panel-${key}`} role="tabpanel" aria-labelledby=${`tab-${key}`} ?hidden=${this.tab !== key}>
-        ${template(this.transcript[key]?.sentiment_analysis ?? this.transcript[key], (seconds) => this.seek(seconds))}</div>`)}`;
+      ${extra.map(([key, , value, template]) => html`<div id=${`panel-${key}`} role="tabpanel" aria-labelledby=${`tab-${key}`} ?hidden=${this.tab !== key}>
+        ${template(value, (seconds) => this.seek(seconds))}</div>`)}`;
   }
 
   playerBar() {
     const media = `/v2/jobs/${this.job}/data`;
     return html`<section class="card player" aria-label="Player and downloads">
-      <audio controls preload="metadata" src=${media} @error=${() => { this.silent = true; }}></audio>
+      <wave-form></wave-form>
+      <audio controls preload="metadata" src=${`/v2/jobs/${this.job}/playback`} @error=${() => { this.silent = true; }}></audio>
       ${this.silent ? html`<p class="note">This browser cannot play the file. <a href=${media} download=${name(this.found)}>Download the file</a> to
         play it in another program. The transcript is below.</p>` : nothing}
       <div class="row">

@@ -36,6 +36,22 @@ async function signIn(form, requests) {
   }
 }
 
+/** Send *form* to *path*, and show *done* of the answer in its place. */
+async function tell(form, path, body, done) {
+  const state = form.querySelector("output"), button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    const answer = await post(path, body), told = await answer.json().catch(() => ({}));
+    state.textContent = answer.ok ? done(told) : told.detail || told.error || `The server answered with status ${answer.status}.`;
+    return answer.ok && told;
+  } catch {
+    state.textContent = "The server cannot be reached. Try again.";
+    return false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
 const account = document.querySelector("#account"), key = document.querySelector("#key");
 account.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -45,4 +61,15 @@ account.addEventListener("submit", (event) => {
 key.addEventListener("submit", (event) => {
   event.preventDefault();
   signIn(key, [["/portal/session", {api_key: key.api_key.value}]]);
+});
+document.querySelector("#register")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target, body = {email: form.email.value, password: form.password.value};
+  const done = ({mail}) => mail ? "A mail with a link is on its way. Follow the link to confirm your address." : "";
+  const told = await tell(form, "/account/register", body, done);
+  if (told && !told.mail) signIn(form, [["/account/login", body], ["/portal/session", {}]]);
+});
+document.querySelector("#forgot")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  tell(event.target, "/account/forgot", {email: event.target.email.value}, () => "If the address has an account, a mail with a link is on its way.");
 });

@@ -1,16 +1,17 @@
 // The end of the navigation: the region, and the way out.
 
-import {LitElement, html} from "lit";
-import {json, renew} from "./lib/api.js";
+import {LitElement, html, nothing} from "lit";
+import {json, renew, switchTo} from "./lib/api.js";
 
 const RENEW_MS = 30 * 60_000;
 
 class TopBar extends LitElement {
-  static properties = {region: {}, label: {}, regions: {state: true}};
+  static properties = {region: {}, label: {}, regions: {state: true}, session: {state: true}};
 
   constructor() {
     super();
     this.regions = [];
+    this.session = null;
   }
 
   createRenderRoot() {
@@ -20,6 +21,7 @@ class TopBar extends LitElement {
   async connectedCallback() {
     super.connectedCallback();
     setInterval(renew, RENEW_MS);  // links to media and downloads carry the cookie, and cannot renew it
+    json("/portal/session").then((session) => { this.session = session; }, () => null);
     const {regions} = await json("/v1/regions").catch(() => ({regions: []}));
     this.regions = regions.filter((each) => each.here || (each.url && each.modes?.includes("batch")));
   }
@@ -27,6 +29,12 @@ class TopBar extends LitElement {
   choose(event) {
     const chosen = this.regions.find((each) => each.name === event.target.value);
     if (chosen && !chosen.here) location.assign(new URL("/", chosen.url).href);
+  }
+
+  /** Show the jobs of another project of the account: its cookie replaces the present one. */
+  async switchProject(event) {
+    await switchTo(Number(event.target.value));
+    location.assign("/");
   }
 
   async logOut() {
@@ -39,6 +47,9 @@ class TopBar extends LitElement {
   render() {
     const shown = this.regions.length ? this.regions : [{name: this.region, label: this.label, here: true}];
     return html`
+      ${this.session?.projects.length > 1 ? html`<label class="region">Project
+        <select @change=${this.switchProject}>${this.session.projects.map((each) => html`<option value=${each.project_id}
+          ?selected=${each.project_id === this.session.project_id}>${each.name}</option>`)}</select></label>` : nothing}
       <label class="region">Region
         <select @change=${this.choose}>
           ${shown.map((each) => html`<option value=${each.name} ?selected=${each.here}>${each.label}${each.place ? ` (${each.place})` : ""}</option>`)}

@@ -2,6 +2,7 @@
 
 import {LitElement, html, nothing} from "lit";
 import {PORTAL, ApiError, languages, renew, toSignIn, words} from "./lib/api.js";
+import "./code-sample.js";
 import {token} from "./lib/format.js";
 
 const EXTRAS = [
@@ -13,11 +14,11 @@ const EXTRAS = [
 const KEEP = [["", "As the server is set up"], ["3600", "One hour"], ["86400", "One day"], ["604800", "One week"], ["2592000", "30 days"]];
 
 class UploadForm extends LitElement {
-  static properties = {uploads: {state: true}, languages: {state: true}, over: {state: true}, problem: {state: true}};
+  static properties = {uploads: {state: true}, languages: {state: true}, over: {state: true}, problem: {state: true}, request: {state: true}};
 
   constructor() {
     super();
-    Object.assign(this, {uploads: [], languages: null, over: false, problem: "", sending: false});
+    Object.assign(this, {uploads: [], languages: null, over: false, problem: "", sending: false, request: null});
   }
 
   createRenderRoot() {
@@ -35,6 +36,14 @@ class UploadForm extends LitElement {
       this.problem = `The languages of this server cannot be read. ${words(error)}`;
       this.languages = {names: new Map([["en", "English"]]), identifies: false};
     }
+    await this.updateComplete;
+    this.changed();
+  }
+
+  /** Show the request that the form now describes. */
+  changed() {
+    const form = new FormData(this.querySelector("form")), config = this.config(), url = form.get("url");
+    this.request = {config: url ? {...config, fetch_data: {url}} : config, keep: form.get("keep")};
   }
 
   /** The JobConfig that the form describes. */
@@ -147,7 +156,7 @@ class UploadForm extends LitElement {
     if (!this.languages) return html`<p class="note" role="status">Loading …</p>`;
     const {names, identifies} = this.languages;
     return html`
-      <form class="card upload" @submit=${(event) => event.preventDefault()}>
+      <form class="card upload" @submit=${(event) => event.preventDefault()} @input=${this.changed}>
         <div class="row">
           <label>Language
             <select name="language">
@@ -197,7 +206,8 @@ class UploadForm extends LitElement {
         </div>
       </form>
       <p class="error" role="alert">${this.problem}</p>
-      <ul class="uploads" aria-label="Uploads">${this.uploads.map((upload) => this.row(upload))}</ul>`;
+      <ul class="uploads" aria-label="Uploads">${this.uploads.map((upload) => this.row(upload))}</ul>
+      ${this.request ? html`<code-sample .request=${this.request}></code-sample>` : nothing}`;
   }
 
   row(upload) {

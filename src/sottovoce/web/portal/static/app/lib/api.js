@@ -21,6 +21,11 @@ export function renew() {
   return renewing;
 }
 
+/** Let the session of an account act in the project *project_id*. */
+export function switchTo(project_id) {
+  return fetch("/portal/session", {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify({project_id})});
+}
+
 export function toSignIn() {
   location.assign(`/portal/sign-in?to=${encodeURIComponent(location.pathname)}`);
 }

@@ -21,10 +21,17 @@ export function date(instant) {
   return new Date(instant).toLocaleString("en-GB", {dateStyle: "medium", timeStyle: "short"});
 }
 
+/** *seconds* from now, in words. */
+function soon(seconds) {
+  return seconds < 60 ? "within a minute" : `in about ${Math.round(seconds / 60)} minutes`;
+}
+
 const STATES = {running: "Waiting", done: "Done", rejected: "Failed", deleted: "Deleted", expired: "Expired"};
 
 /** The state of a job, in words. */
 export function state(job) {
+  const queue = job.lifecycle?.queue;
+  if (queue) return `Waiting, place ${queue.place}${queue.starts_in === undefined ? "" : `, starts ${soon(queue.starts_in)}`}`;
   if (job.lifecycle?.state !== "running") return STATES[job.status] ?? job.status;
   return job.lifecycle.progress ? `In progress, ${Math.floor(job.lifecycle.progress * 100)} %` : "In progress";
 }
