@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000
@@ -28,6 +28,7 @@ def chromium() -> str:
 def launched() -> Iterator[Browser]:
     """A browser without a window."""
     path = chromium()
+    expect.set_options(timeout=PATIENCE_MS)  # the library's own 5 s are too short on a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         try:
