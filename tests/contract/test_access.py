@@ -383,6 +383,9 @@ def test_the_owner_gets_in_everywhere(world: World) -> None:
             answer = world.ask(request, "the-owners-own-key")
             assert answer.status_code not in {401, 403}, (request.path, answer.text)
             not_yet = {"Job In Progress", "Job is not of type alignment"}
+            if request.address.path.endswith("/peaks"):
+                assert answer.json()["detail"] == "this job has no peaks"  # no worker has run it
+                continue
             if request.address.path.endswith("{model_id}"):
                 assert answer.json()["error"]["code"] == "model_not_found"
                 continue
