@@ -174,12 +174,12 @@ def test_an_account_signs_in_and_sees_its_own_jobs(visit: Visit, server: Server,
     assert answer.status_code == 202, answer.text
     page = visit.page
     page.goto("/")
-    page.get_by_label("E-mail address").fill(OWNER["email"])
-    page.get_by_label("Password").fill("wrong")
+    page.get_by_label("E-mail address", exact=True).fill(OWNER["email"])
+    page.get_by_label("Password", exact=True).fill("wrong")
     page.locator("#account button").click()
     expect(page.locator("#account output")).to_have_text("wrong e-mail address or password")
     visit.complaints.clear()  # the refused attempt
-    page.get_by_label("Password").fill(OWNER["password"])
+    page.get_by_label("Password", exact=True).fill(OWNER["password"])
     page.locator("#account button").click()
     expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
     visit.check()

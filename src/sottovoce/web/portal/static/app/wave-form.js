@@ -8,7 +8,8 @@ class WaveForm extends HTMLElement {
   async show(job, player) {
     const answer = await ask(`/v2/jobs/${job}/peaks`).catch(() => null);
     this.peaks = answer && parsed(await answer.arrayBuffer());
-    if (!this.peaks?.seconds) return;
+    this.hidden = !this.peaks?.seconds;
+    if (this.hidden) return;
     this.player = player;
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
