@@ -5,8 +5,9 @@ turns, each sentence is a turn (`vad`), or the client ends the turn (`external`)
 """
 
 import asyncio
+from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -14,14 +15,18 @@ import numpy as np
 
 from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.pipeline.live.beside.listeners import Listeners
 from sottovoce.realtime.ports import Planner, Served
 from sottovoce.request import LiveRequest, TurnDetection
-from sottovoce.transcript.model import RATE, Item, Mark, Samples, Word
+from sottovoce.transcript.model import RATE, Item, Mark, Samples, Speaker, Word
 
 WORDS = ("alpha", "bravo", "charlie", "delta")
 WORD: Samples = 8_000
 BYTES_PER_SAMPLE = 2
+PRINT = b"a print"
+SPEAKERS = (Speaker(label="S1", prints=(urlsafe_b64encode(PRINT).decode(),)), Speaker(label="S2"))
+"""What each session with speakers reports; the second one said too little for a print."""
 
 
 @dataclass
@@ -54,10 +59,10 @@ class Script:
         return self.planner(request)
 
     @asynccontextmanager
-    async def open(self, request: LiveRequest) -> AsyncIterator["ScriptedLive"]:
+    async def open(self, request: LiveRequest, known: Sequence[KnownVoice] = ()) -> AsyncIterator["ScriptedLive"]:
         if self.refuse is not None:
             raise self.refuse
-        session = ScriptedLive(self, request)
+        session = ScriptedLive(self, request, known)
         self.sessions.append(session)
         try:
             yield session
@@ -76,8 +81,9 @@ class _Heard:
 class ScriptedLive:
     """One session."""
 
-    def __init__(self, script: Script, request: LiveRequest) -> None:
+    def __init__(self, script: Script, request: LiveRequest, known: Sequence[KnownVoice]) -> None:
         self.request = request
+        self.known = known
         self.commands: list[object] = []
         self.buffered = 0
         self.audio = bytearray()
@@ -103,6 +109,9 @@ class ScriptedLive:
     async def configure(self, request: LiveRequest) -> None:
         self.commands.append(("configure", request))
         self.request = request
+
+    async def report_speakers(self) -> None:
+        self._work.put_nowait(("speakers", 0, None))
 
     async def end_channel(self, channel: int) -> None:
         self.commands.append(("end", channel))
@@ -138,10 +147,14 @@ class ScriptedLive:
                 async with self._room:
                     self.buffered -= int(str(value))
                     self._room.notify_all()
+        if self.request.diarization.by_speaker:
+            yield live.Speakers(speakers=SPEAKERS, final=True)
         yield live.Finished()
 
     def _done(self, kind: str, channel: int, value: object) -> list[live.Event]:
         heard = self._channels[channel]
+        if kind == "speakers":
+            return [live.Speakers(speakers=SPEAKERS)]
         if kind == "audio":
             return self._hear(heard, channel, int(str(value)))
         words = self._close(heard, channel)

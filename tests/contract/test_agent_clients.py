@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import LiveRequest
 from tests.contract.agent_clients.programs import PLUGINS, ROOT, Events, Program, environment, write_wav
 from tests.contract.agent_clients.talk import RATE, Talk
@@ -230,9 +231,9 @@ class FailsOnce(Script):
     """The recogniser of the first session stops after six words."""
 
     @asynccontextmanager
-    async def open(self, request: LiveRequest) -> Any:
+    async def open(self, request: LiveRequest, known: Sequence[KnownVoice] = ()) -> Any:
         self.fail_at = None if self.sessions else 6
-        async with super().open(request) as session:
+        async with super().open(request, known) as session:
             yield session
 
 

@@ -20,9 +20,10 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from sottovoce.logs import JsonLines
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 from tests.live_server import KEY, LiveServer, live_server
-from tests.scripted_live import FULL, Load, Script
+from tests.scripted_live import FULL, PRINT, Load, Script
 from tests.servers import tls, until
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -508,6 +509,45 @@ def _frame(message: dict[str, Any]) -> bytes:
     data = json.dumps(message).encode()
     size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
     return b"\x81" + size + bytes(4) + data
+
+
+# ── speakers (§4.3, §4.6) ──
+
+
+def test_identifiers_of_a_session_are_known_in_the_next_one(server: LiveServer) -> None:
+    with client(server) as c:
+        c.start(diarization="speaker")
+        c.send("GetSpeakers")
+        (found,) = c.until("SpeakersResult")["speakers"]
+        c.send("GetSpeakers", final=True)
+        c.send("EndOfStream", last_seq_no=0)
+        (last,) = c.until("SpeakersResult")["speakers"]
+        c.until("EndOfTranscript")
+    assert (found["label"], last["label"]) == ("S1", "S1"), "S2 said too little"
+    assert found["speaker_identifiers"] != last["speaker_identifiers"], "each encryption is another text"
+
+    speakers = [
+        {"label": "Ada", "speaker_identifiers": found["speaker_identifiers"] + last["speaker_identifiers"]},
+        {"label": "Bob", "speaker_identifiers": ["v1.made-up", found["speaker_identifiers"][0][:-5]]},
+    ]
+    with client(server) as c:
+        c.start(diarization="speaker", speaker_diarization_config={"speakers": speakers})
+    assert server.script.sessions[-1].known == (KnownVoice(label="Ada", prints=(PRINT, PRINT)),)
+    assert [body.get("type", body["message"]) for body in c.got[:3]] == [
+        "concurrent_session_usage",
+        "speaker_id",
+        "RecognitionStarted",
+    ]
+    assert c.got[1]["reason"].startswith("2 speaker identifiers are ignored: not valid in this project")
+
+
+@pytest.mark.parametrize("mode", ["none", "channel"])
+def test_without_speakers_the_list_is_empty(server: LiveServer, mode: str) -> None:
+    channels: dict[str, Any] = {"channel_diarization_labels": ["left"]} if mode == "channel" else {}
+    with client(server) as c:
+        c.start(diarization=mode, **channels)
+        c.send("GetSpeakers")
+        assert c.until("SpeakersResult")["speakers"] == []
 
 
 # ── a server of its own for each ──

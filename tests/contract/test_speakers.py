@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from websockets.sync.client import connect
 
+from sottovoce.audio.media import decode
 from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER
 from sottovoce.transcript import codec
+from tests import sleeper
 from tests.servers import PATIENCE, Server, files, tls, until
 
 pytestmark = pytest.mark.system
@@ -298,6 +302,88 @@ def test_fifty_identifiers_and_labels_that_only_look_like_ours_are_taken(world: 
     heard = world.hear(SENTENCE, config(speakers=speakers, speaker_sensitivity=0.5, prefer_current_speaker=True))
     assert heard.turns() == ["S1"]
     assert heard.warnings()[0].endswith(f"50 {WARNED}")
+
+
+# ── realtime ──
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server for jobs and sessions, whose words come from a scripted recogniser, one each second."""
+    settings = sleeper.environment() | {"SOTTOVOCE_ROLES": "api,batch,realtime"}
+    with Server(tmp_path_factory.mktemp("live"), **settings) as server:
+        yield World(server)
+
+
+def live(world: World, media: Path, key: str | None = None, path: str = "/v2", **members: Any) -> list[dict[str, Any]]:
+    """The messages of a session that hears *media*."""
+    audio = np.concatenate([block[0] for block in decode(media)])
+    start = {
+        "message": "StartRecognition",
+        "audio_format": {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16_000},
+        "transcription_config": config(**members)["transcription_config"],
+    }
+    url = world.server.url.replace("http", "ws") + path
+    with connect(url, additional_headers={"Authorization": f"Bearer {key or world.server.key}"}) as socket:
+        socket.send(json.dumps(start))
+        got = [json.loads(socket.recv(timeout=PATIENCE))]
+        while got[-1]["message"] != "RecognitionStarted":
+            got.append(json.loads(socket.recv(timeout=PATIENCE)))
+        socket.send((audio * 32_767).astype("<i2").tobytes())
+        socket.send(json.dumps({"message": "EndOfStream", "last_seq_no": 1}))
+        while got[-1]["message"] != "EndOfTranscript":
+            got.append(json.loads(socket.recv(timeout=PATIENCE)))
+    return got
+
+
+def said(got: Sequence[dict[str, Any]]) -> list[str]:
+    """The labels of the final words, those that follow each other once."""
+    finals = [body for body in got if body["message"] == "AddTranscript"]
+    return [
+        label for label, _ in groupby(item["alternatives"][0]["speaker"] for body in finals for item in body["results"])
+    ]
+
+
+def found(got: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """The identifiers of the SpeakersResult, by label."""
+    (result,) = [body for body in got if body["message"] == "SpeakersResult"]
+    return {each["label"]: each["speaker_identifiers"] for each in result["speakers"]}
+
+
+def warned(got: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(body["type"], body["reason"]) for body in got if body["message"] == "Warning"]
+
+
+def test_a_session_labels_speakers_as_a_job_does(both: World) -> None:
+    assert said(live(both, TALK)) == both.hear(TALK, config()).turns() == ["S1", "S2", "S1", "S2", "S1"]
+
+
+def test_a_session_knows_a_voice_of_a_job(both: World) -> None:
+    identifiers = both.identifiers
+    got = live(both, OTHER_TALK, speakers=known(Anna=[*identifiers["S1"], "v1.x"], Bert=identifiers["S2"]))
+    assert said(got) == ["S1", "Anna", "Bert", "S1", "Anna"]
+    ((kind, reason),) = warned(got)
+    assert kind == "speaker_id"
+    assert reason.startswith("1 speaker identifier is ignored")
+
+
+def test_a_job_knows_a_voice_of_a_session(both: World) -> None:
+    enrolled = found(live(both, TALK, get_speakers=True))
+    assert list(enrolled) == ["S1", "S2"]
+    assert all(IDENTIFIER.fullmatch(each) for every in enrolled.values() for each in every)
+    speakers = known(Anna=enrolled["S1"], Bert=enrolled["S2"])
+    heard = both.hear(OTHER_TALK, config(speakers=speakers))
+    assert heard.turns() == ["S1", "Anna", "Bert", "S1", "Anna"]
+    assert heard.warnings() == []
+    assert said(live(both, OTHER_TALK, speakers=speakers)) == heard.turns()
+
+
+def test_identifiers_of_a_session_are_good_in_their_own_project_alone(both: World) -> None:
+    enrolled = found(live(both, SENTENCE, get_speakers=True))
+    got = live(both, SENTENCE, both.neighbour, speakers=known(Anna=enrolled["S1"]))
+    assert said(got) == ["S1"]
+    assert [kind for kind, _ in warned(got)] == ["speaker_id"]
+    assert not any(each in both.server.log.read_text() for each in enrolled["S1"])
 
 
 # ── V1 ──

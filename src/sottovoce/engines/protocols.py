@@ -36,6 +36,7 @@ __all__ = [
     "LanguageScore",
     "LiveDiarizationHints",
     "LiveDiarizer",
+    "LiveDiarizers",
     "LiveHypothesis",
     "LiveRecognizer",
     "LiveStream",
@@ -61,6 +62,7 @@ class Skill(StrEnum):
     LIVE = "live"
     ALIGNMENT = "alignment"
     DIARIZATION = "diarization"
+    LIVE_DIARIZATION = "live_diarization"
     SPEECH_TRANSLATION = "speech_translation"
     # stages of speech intelligence: each has the name of its stage (`intelligence/protocols.py`)
     SUMMARY = "summary"
@@ -377,13 +379,27 @@ class LiveDiarizer(Protocol):
         """Add speech, float32[n] at 16 kHz, that begins at *start*, after all speech before."""
         ...
 
-    def label(self, start: Samples, end: Samples, *, final: bool) -> SpeakerLabel:
-        """The speaker of a word: `S1`, `S2`, … by first final word, the label of an enrolled one, or `UNKNOWN_SPEAKER`.
+    def labels(self, words: Sequence[tuple[Samples, Samples]], *, final: bool) -> tuple[SpeakerLabel, ...]:
+        """The speaker of each of *words*, in order, given by start and end.
 
-        *final*: the word has this label for ever; final words come in order.
+        It is `S1`, `S2`, … by first final word, the label of an enrolled one, or `UNKNOWN_SPEAKER`. *final*: the words have
+        these labels for ever; final words come in order.
         """
         ...
 
     def speakers(self) -> tuple[Speaker, ...]:
         """The speakers of the final words so far, with prints (`Voice`) in URL-safe base64, if long enough for one."""
+        ...
+
+
+class LiveDiarizers(Protocol):
+    """Diarization of live channels. One instance serves many of them, whose calls may come from several threads."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this loaded engine can do; `voiceprints` names the format of its prints."""
+        ...
+
+    def open(self, hints: LiveDiarizationHints) -> LiveDiarizer:
+        """Return the diarizer of one channel."""
         ...

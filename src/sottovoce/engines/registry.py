@@ -220,9 +220,9 @@ def choose_aligner(language: str, offers: tuple[Capabilities, ...]) -> Choice:
     return _graded(fitting, f"aligner for {language}")
 
 
-def choose_diarizer(offers: tuple[Capabilities, ...]) -> Choice | None:
-    """The best diarizer of *offers*; None if there is none."""
-    fitting = skilled(offers, Skill.DIARIZATION)
+def choose_diarizer(offers: tuple[Capabilities, ...], skill: Skill = Skill.DIARIZATION) -> Choice | None:
+    """The best diarizer of *offers*; None if there is none. *skill*: or for live audio."""
+    fitting = skilled(offers, skill)
     return _graded(fitting, "diarizer") if fitting else None
 
 

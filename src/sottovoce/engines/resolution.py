@@ -56,8 +56,17 @@ def _diarizer(request: AnyRequest, offers: Offers) -> Choice | None:
     return registry.choose_diarizer(offers)
 
 
+def _live_diarizer(request: AnyRequest, offers: Offers) -> Choice | None:
+    del request
+    return registry.choose_diarizer(offers, Skill.LIVE_DIARIZATION)
+
+
 def _asks_for_speakers(request: AnyRequest) -> bool:
     return isinstance(request, TranscriptionRequest) and request.diarization is Diarization.SPEAKER
+
+
+def _asks_for_live_speakers(request: AnyRequest) -> bool:
+    return isinstance(request, LiveRequest) and request.diarization.by_speaker
 
 
 def _asks_for_words(request: AnyRequest) -> bool:
@@ -82,6 +91,7 @@ NEEDS: tuple[Need, ...] = (
     Need(skill=Skill.LIVE, asked=lambda r: isinstance(r, LiveRequest), choose=_live),
     Need(skill=Skill.ALIGNMENT, asked=lambda r: isinstance(r, AlignmentRequest), choose=_aligner),
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
+    Need(skill=Skill.LIVE_DIARIZATION, asked=_asks_for_live_speakers, choose=_live_diarizer),
     # the backend of a translation is chosen where the stage runs: each target language may have another one
     *(_stage(Skill(stage.name), stage.asked) for stage in STAGES if stage.name != Skill.TRANSLATION),
 )

@@ -9,13 +9,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ProcessDied
 from sottovoce.pipeline.live.events import Event, Failed, Final, Finished, Partial, SentenceHeard, Taken, Worked
@@ -70,6 +68,10 @@ class LiveSession:
     async def configure(self, request: LiveRequest) -> None:
         """Use the settings of *request* from now on."""
         await self._tell(m.LiveConfigure(session=self.number, request=request))
+
+    async def report_speakers(self) -> None:
+        """Ask for the event `Speakers`."""
+        await self._tell(m.LiveReportSpeakers(session=self.number))
 
     async def end_channel(self, channel: int) -> None:
         """The audio of *channel* has ended."""
@@ -145,11 +147,11 @@ class LiveChild:
         """True while sessions can be opened."""
         return not self._reader.done() and self.child.alive
 
-    async def enter(self, session: LiveSession, request: LiveRequest, engines: Mapping[Skill, EngineKey]) -> None:
+    async def enter(self, session: LiveSession, opening: m.LiveOpen) -> None:
         """Open *session*. Raises `ProcessDied`."""
         self.sessions[session.number] = session
         self._unread[session.number] = 0
-        await self.child.send(m.LiveOpen(session=session.number, request=request, engines=dict(engines)))
+        await self.child.send(opening)
 
     async def tell(self, message: m.LiveMessage, payload: bytes) -> None:
         """Send a message of a session; a child that has ended is reported by its reader."""

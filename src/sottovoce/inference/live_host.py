@@ -18,7 +18,7 @@ from sottovoce.errors import MediaUnreadable
 from sottovoce.inference import messages as m
 from sottovoce.inference.child_engines import ChildEngines
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.session import LiveSession
+from sottovoce.pipeline.live.session import Diarization, LiveSession
 from sottovoce.transcript import codec
 
 Send = Callable[[m.Message, bytes], None]
@@ -72,6 +72,8 @@ class LiveHost:
                 self._ask(message.session, lambda session: session.force_end(message.channel, message.at))
             case m.LiveConfigure():
                 self._ask(message.session, lambda session: session.configure(message.request))
+            case m.LiveReportSpeakers():
+                self._ask(message.session, lambda session: session.report_speakers())
             case m.LiveEnd():
                 self._ask(message.session, lambda session: session.end(message.channel))
             case m.LiveClose():
@@ -144,12 +146,16 @@ class LiveHost:
     def _open(self, hosted: _Hosted) -> LiveSession:
         opening = hosted.opening
         key = opening.engines.get(Skill.LIVE, self._key)
+        diarizer = opening.engines.get(Skill.LIVE_DIARIZATION)
         return LiveSession(
             opening.request,
             self._engines.load(Skill.LIVE, key),
             SileroVad,
             lambda event: self._report(hosted, event),
             time.monotonic,
+            diarization=Diarization(engine=self._engines.load(Skill.LIVE_DIARIZATION, diarizer), known=opening.known)
+            if diarizer
+            else None,
         )
 
     def _report_work(self, hosted: _Hosted, session: LiveSession, *, last: bool = False) -> None:

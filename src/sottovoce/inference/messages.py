@@ -117,12 +117,13 @@ class Translate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOpen:
-    """Begin the live session *session*, a number that the parent has not used before; *engines* as in `Transcribe`."""
+    """Begin the live session *session*, a number that the parent has not used before; *engines* and *known* as in `Transcribe`."""
 
     kind: Literal["live_open"] = "live_open"
     session: int
     request: LiveRequest
     engines: dict[Skill, EngineKey] = field(default_factory=dict)
+    known: tuple[KnownVoice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,14 @@ class LiveConfigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveReportSpeakers:
+    """Report the speakers so far."""
+
+    kind: Literal["live_report_speakers"] = "live_report_speakers"
+    session: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveEnd:
     """The audio of *channel* (None: of all) has ended."""
 
@@ -170,7 +179,7 @@ class LiveClose:
     session: int
 
 
-LiveMessage = LiveOpen | LiveAudio | LiveForceEnd | LiveConfigure | LiveEnd | LiveClose
+LiveMessage = LiveOpen | LiveAudio | LiveForceEnd | LiveConfigure | LiveReportSpeakers | LiveEnd | LiveClose
 
 
 # both ways

@@ -31,6 +31,7 @@ from sottovoce.inference.worker_group import (
     TaskCrashed,
     WorkerGroup,
 )
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.request import LiveRequest
 
 __all__ = [
@@ -160,17 +161,21 @@ class Pool:
         return await Child.start(spec)
 
     @contextlib.asynccontextmanager
-    async def live(self, engines: Mapping[Skill, EngineKey], request: LiveRequest) -> AsyncIterator[LiveSession]:
+    async def live(
+        self, engines: Mapping[Skill, EngineKey], request: LiveRequest, known: Sequence[KnownVoice] = ()
+    ) -> AsyncIterator[LiveSession]:
         """Open a live session for *request* on the caller's event loop; leaving the context ends it at once.
 
+        *known*: the voices that the request names.
         Raises `LiveFull`, `EngineUnavailable`, `ProcessDied`.
         """
         child, number = await asyncio.wrap_future(
             self._submit(self._live_pool.place(engines[Skill.LIVE], request.channel_count))
         )
         session = LiveSession(child, number, self._submit)
+        opening = m.LiveOpen(session=number, request=request, engines=dict(engines), known=tuple(known))
         try:
-            await asyncio.wrap_future(self._submit(child.enter(session, request, engines)))
+            await asyncio.wrap_future(self._submit(child.enter(session, opening)))
             yield session
         finally:
             self._live_pool.forget(number)

@@ -15,7 +15,7 @@ from typing import Any
 from sottovoce.inference import live_events as live
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.languages import pack
-from sottovoce.transcript.model import Samples, samples
+from sottovoce.transcript.model import Samples, Speaker, samples
 from sottovoce.wire.realtime import beside, transcripts
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime import server_messages as server
@@ -97,6 +97,11 @@ class Force:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSpeakers:
+    """Ask the recogniser for the speakers so far; it answers with `Speakers`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndChannel:
     """No more audio of *channel*."""
 
@@ -116,7 +121,7 @@ class Close:
     reason: str
 
 
-Output = Send | Open | Feed | Configure | Force | EndChannel | Finish | Close
+Output = Send | Open | Feed | Configure | Force | ReportSpeakers | EndChannel | Finish | Close
 
 
 # ── inputs of the session ──
@@ -126,7 +131,8 @@ Output = Send | Open | Feed | Configure | Force | EndChannel | Finish | Close
 class Admitted:
     """The session counts: *usage* of at most *quota* sessions of the caller; *at* is RFC 3339.
 
-    *warnings*: about what this server cannot do of the config.
+    *warnings*: about what this server cannot do of the config. *ignored*: speaker identifiers of the request that are not valid
+    here.
     """
 
     usage: int
@@ -134,6 +140,7 @@ class Admitted:
     at: str
     region: str
     warnings: tuple[ConfigWarning, ...] = ()
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +196,7 @@ class Conversation:
     _last_audio: float = 0.0
     _told: set[tuple[WarningType, float]] = field(default_factory=set)
     _speakers_wanted: bool = False
+    _speakers_at_end: tuple[Speaker, ...] = ()
 
     # ── entry points ──
 
@@ -232,8 +240,17 @@ class Conversation:
     def _admitted(self, message: Admitted, _now: float) -> list[Output]:
         """§3, rules 1 and 2: usage first, then the warnings about the config, all before RecognitionStarted."""
         usage = server.concurrent_session_usage(message.usage, message.quota, message.at, message.region)
-        warnings = few((*self._config.warnings, *message.warnings))
-        return [Send(body=usage), *(Send(body=server.warning(each.type, each.reason)) for each in warnings)]
+        warnings = [Send(body=server.warning(each.type, each.reason)) for each in self._warnings_of(message)]
+        return [Send(body=usage), *warnings]
+
+    def _warnings_of(self, message: Admitted) -> tuple[ConfigWarning, ...]:
+        """The warnings about the config, with one about its speaker identifiers (§4.3)."""
+        warnings = (*self._config.warnings, *message.warnings)
+        if not message.ignored:
+            return few(warnings)
+        what = "1 speaker identifier is" if message.ignored == 1 else f"{message.ignored} speaker identifiers are"
+        why = f"{what} ignored: not valid in this project or for the diarizer of realtime sessions"
+        return few((*warnings, ConfigWarning(type=WarningType.SPEAKER_ID, reason=why)))
 
     def _opened(self, event: live.Opened, now: float) -> list[Output]:
         if self.state is State.STARTING:  # EndOfStream may have come already
@@ -324,7 +341,9 @@ class Conversation:
         if message.final:
             self._speakers_wanted = True
             return []
-        return [Send(body=server.speakers_result())]
+        if self._config.request.diarization.by_speaker:
+            return [ReportSpeakers()]
+        return [Send(body=server.speakers_result(()))]
 
     def _wrong_time(self, message: Any, now: float) -> list[Output]:
         name = type(message).__name__
@@ -360,6 +379,16 @@ class Conversation:
         channel.end = max(channel.end, event.at)
         final = Send(body=transcripts.final(empty, self._style, forced=True))
         return [final, *self._empty_partial(channel), Send(body=body)]
+
+    def _speakers(self, event: live.Speakers, _now: float) -> list[Output]:
+        if event.final:
+            self._speakers_at_end = event.speakers
+            return []
+        return [Send(body=server.speakers_result(event.speakers))]
+
+    def _result_at_end(self) -> list[Output]:
+        """SpeakersResult, if it is wanted at the end."""
+        return [Send(body=server.speakers_result(self._speakers_at_end))] if self._speakers_wanted else []
 
     def _speech_started(self, _event: live.SpeechStarted, _now: float) -> list[Output]:
         return []  # a message of the Agent protocol only
@@ -403,9 +432,8 @@ class Conversation:
         """§3 rule 6, §11: an empty last partial, SpeakersResult if asked for, and EndOfTranscript as the last message."""
         self.state = State.DONE
         stale = [output for channel in self._channels if channel.shown for output in self._empty_partial(channel)]
-        speakers: list[Output] = [Send(body=server.speakers_result())] if self._speakers_wanted else []
         code, reason = NORMAL
-        return [*stale, *speakers, Send(body=server.end_of_transcript()), Close(code=code, reason=reason)]
+        return [*stale, *self._result_at_end(), Send(body=server.end_of_transcript()), Close(code=code, reason=reason)]
 
     def _failed(self, event: live.Failed, now: float) -> list[Output]:
         if event.kind == "data_error":
@@ -517,6 +545,7 @@ _ROWS: Mapping[type, tuple[str, str, str, str]] = {
     live.Final:              ("ignore",           "ignore",           "final",            "final"),
     live.Partial:            ("ignore",           "ignore",           "partial",          "partial"),
     live.UtteranceEnd:       ("ignore",           "ignore",           "utterance_end",    "utterance_end"),
+    live.Speakers:           ("ignore",           "ignore",           "speakers",         "speakers"),
     live.SpeechStarted:      ("ignore",           "ignore",           "speech_started",   "speech_started"),
     live.SpeechEnded:        ("ignore",           "ignore",           "speech_ended",     "speech_ended"),
     live.SentenceHeard:      ("ignore",           "ignore",           "ignore",           "ignore"),

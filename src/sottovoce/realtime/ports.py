@@ -1,4 +1,4 @@
-"""What a session needs from outside: a socket, a recogniser, the count of sessions, and measurements."""
+"""What a session needs from outside: a socket, a recogniser, the count of sessions, speaker identifiers, and measurements."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sottovoce.inference.live_events import Event, SentenceHeard
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.realtime.conversation import Admitted
 from sottovoce.request import LiveRequest
-from sottovoce.transcript.model import Samples
+from sottovoce.transcript.model import Samples, Speaker
 from sottovoce.wire.realtime.config import ConfigWarning
 
 
@@ -63,6 +64,10 @@ class LiveSession(Protocol):
         """Go on with *request*."""
         ...
 
+    async def report_speakers(self) -> None:
+        """Ask for the event `Speakers`."""
+        ...
+
     async def end_channel(self, channel: int) -> None:
         """No more audio of *channel*."""
         ...
@@ -113,8 +118,23 @@ class Planner(Protocol):
 class Opener(Protocol):
     """Opens recognisers."""
 
-    def __call__(self, request: LiveRequest) -> AbstractAsyncContextManager[LiveSession]:
-        """A recogniser for *request*; leaving the context frees it. Raises `Refused`, or `LiveFull` without room."""
+    def __call__(self, request: LiveRequest, known: Sequence[KnownVoice]) -> AbstractAsyncContextManager[LiveSession]:
+        """A recogniser for *request*, which names the voices *known*; leaving the context frees it.
+
+        Raises `Refused`, or `LiveFull` without room.
+        """
+        ...
+
+
+class VoiceCodec(Protocol):
+    """Speaker identifiers of the caller's project. The calls take time; use threads."""
+
+    def known(self, request: LiveRequest) -> tuple[tuple[KnownVoice, ...], int]:
+        """The voices that *request* names, and the number of its identifiers that are not valid."""
+        ...
+
+    def encrypted(self, speakers: Sequence[Speaker]) -> tuple[Speaker, ...]:
+        """*speakers* with an identifier in place of each voice print."""
         ...
 
 

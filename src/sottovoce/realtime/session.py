@@ -21,7 +21,7 @@ from sottovoce.inference import live_events as live
 from sottovoce.inference.live import LiveFull
 from sottovoce.realtime import conversation as c
 from sottovoce.realtime.meter import Meter
-from sottovoce.realtime.ports import Ledger, LiveSession, Observer, Opener, Planner, Received, Socket
+from sottovoce.realtime.ports import Ledger, LiveSession, Observer, Opener, Planner, Received, Socket, VoiceCodec
 from sottovoce.realtime.translation import Translations
 from sottovoce.request import LiveRequest
 from sottovoce.wire.realtime import messages as m
@@ -50,6 +50,7 @@ class Parts:
     opener: Opener
     ledger: Ledger
     observer: Observer
+    voices: VoiceCodec
     max_channels: int = 2
     clock: Callable[[], float] = time.monotonic
 
@@ -187,9 +188,10 @@ class Session:
             served = parts.planner(request)
             admitted = replace(await parts.ledger.enter(request), warnings=served.warnings)
             self._counted = request
-            await self._take(admitted)
+            known, ignored = await asyncio.to_thread(parts.voices.known, request)
+            await self._take(replace(admitted, ignored=ignored))
             self._meter = Meter(request.audio, request.channel_count, parts.observer)
-            self._live = await self._stack.enter_async_context(parts.opener(served.request))
+            self._live = await self._stack.enter_async_context(parts.opener(served.request, known))
         except LiveFull:
             await self._take(SessionRefused(ErrorType.JOB_ERROR, "the server is full at the moment; connect again"))
         except Refused as refused:
@@ -223,6 +225,8 @@ class Session:
                     await self._live.configure(request)
                 case c.Force(channel=channel, at=at):
                     await self._live.force_end(channel, at)
+                case c.ReportSpeakers():
+                    await self._live.report_speakers()
                 case c.EndChannel(channel=number):
                     await self._live.end_channel(number)
                 case c.Finish():
@@ -240,13 +244,18 @@ class Session:
                     translations.heard(event)
                 elif isinstance(event, live.Finished):
                     await translations.finish()
-                await self._take(event)
+                await self._take(await self._encrypted(event) if isinstance(event, live.Speakers) else event)
                 if isinstance(event, live.Opened):
                     self._opened.set()
         finally:
             self._opened.set()
         if self._conversation.state is not c.State.DONE:
             await self._take(live.Failed(kind="job_error", detail="the recogniser ended without a result"))
+
+    async def _encrypted(self, event: live.Speakers) -> live.Speakers:
+        """*event* with an identifier in place of each voice print."""
+        speakers = await asyncio.to_thread(self._parts.voices.encrypted, event.speakers)
+        return replace(event, speakers=speakers)
 
     def _event(self, event: live.Event) -> None:
         if isinstance(event, live.Note):

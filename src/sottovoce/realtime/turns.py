@@ -46,7 +46,7 @@ class AgentConversation(c.Conversation):
             Send(body=common.warning(each.type, each.reason))
             if each.type is WarningType.SPEAKER_ID
             else Send(body=server.warning(each.reason))
-            for each in self._config.warnings
+            for each in self._warnings_of(message)
         ]
         return [Send(body=server.concurrent_session_usage(message.usage, message.quota)), *warnings]
 
@@ -114,6 +114,5 @@ class AgentConversation(c.Conversation):
     def _finished(self, _event: live.Finished, _now: float) -> list[Output]:
         """§5: the recogniser has ended the open turn; SpeakersResult if asked for, and EndOfTranscript as the last message."""
         self.state = c.State.DONE
-        speakers: list[Output] = [Send(body=common.speakers_result())] if self._speakers_wanted else []
         code, reason = NORMAL
-        return [*speakers, Send(body=common.end_of_transcript()), c.Close(code=code, reason=reason)]
+        return [*self._result_at_end(), Send(body=common.end_of_transcript()), c.Close(code=code, reason=reason)]

@@ -93,7 +93,7 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     found = registry.offered(EngineConfig(models=tmp_path))
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT, Skill.LIVE}),
-        ("builtin", {Skill.DIARIZATION}),
+        ("builtin", {Skill.DIARIZATION, Skill.LIVE_DIARIZATION}),
         ("analysis", {Skill.SUMMARY}),
         ("analysis", {Skill.AUDIO_EVENTS}),
         ("analysis", {Skill.SENTIMENT}),
@@ -101,7 +101,7 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     found = registry.offered(EngineConfig(models=tmp_path), "whisper")
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.ALIGNMENT}),
-        ("builtin", {Skill.DIARIZATION}),
+        ("builtin", {Skill.DIARIZATION, Skill.LIVE_DIARIZATION}),
         ("analysis", {Skill.SUMMARY}),
         ("analysis", {Skill.AUDIO_EVENTS}),
         ("analysis", {Skill.SENTIMENT}),

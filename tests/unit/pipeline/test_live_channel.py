@@ -6,7 +6,7 @@ need no model and every word is known.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from sottovoce.audio.activity import Span
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord, Skill
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.session import LiveSession
+from sottovoce.pipeline.live.session import Diarization, LiveSession
 from sottovoce.request import (
     AudioFiltering,
     AudioFormat,
@@ -112,15 +112,20 @@ def silence(seconds: float) -> Any:
 class Run:
     """A session that is fed at the pace of speech; *got* has its events with the audio that was fed before each."""
 
-    def __init__(self, ending: str = "", **config: Any) -> None:
+    def __init__(self, ending: str = "", diarizes: Diarization | None = None, **config: Any) -> None:
         self.got: list[events.Event] = []
         self.recognizer = Recognizer(ending)
         asked = {"language": "en", "audio": RAW, "enable_partials": True, "max_delay": 1.0, "channels": (), **config}
         self.request = LiveRequest(**asked)
         self.fed = 0
-        self.session = LiveSession(self.request, self.recognizer, Vad, self.got.append, lambda: self.fed / RATE)
+        self.session = LiveSession(
+            self.request, self.recognizer, Vad, self.heard, lambda: self.fed / RATE, diarization=diarizes
+        )
 
-    def feed(self, *audio: Any, piece: Samples = PIECE) -> "Run":
+    def heard(self, event: events.Event) -> None:
+        self.got.append(event)
+
+    def feed(self, *audio: Any, piece: Samples = PIECE) -> Self:
         whole = np.concatenate(audio)
         for at in range(0, len(whole), piece):
             part = whole[at : at + piece]
@@ -133,7 +138,7 @@ class Run:
         while self.session.work():
             pass
 
-    def end(self) -> "Run":
+    def end(self) -> Self:
         self.session.end(None)
         self.work()
         return self

@@ -23,13 +23,14 @@ from sottovoce.realtime.conversation import (
     Limits,
     Open,
     Output,
+    ReportSpeakers,
     Send,
     State,
     Stopping,
     Translated,
 )
 from sottovoce.request import AudioFormat, AudioType, Diarization, Encoding, LiveRequest, SpeakerDiarization
-from sottovoce.transcript.model import Attaches, Entity, Mark, Word
+from sottovoce.transcript.model import Attaches, Entity, Mark, Speaker, Word
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.beside import TranslatedSentence
 from sottovoce.wire.realtime.config import ConfigWarning, Started
@@ -334,6 +335,49 @@ def test_get_speakers_of_the_config_is_answered_at_the_end() -> None:
     config = SpeakerDiarization(get_speakers=True)
     conversation = draining(replace(REQUEST, diarization=Diarization.SPEAKER, speaker_diarization=config))
     assert names(conversation.take(live.Finished(), 0.0)) == ["SpeakersResult", "EndOfTranscript"]
+
+
+SPEAKERS = replace(REQUEST, diarization=Diarization.SPEAKER)
+ADA = Speaker(label="Ada", prints=("v1.x", "v1.y"))
+RESULT = {"message": "SpeakersResult", "speakers": [{"label": "Ada", "speaker_identifiers": ["v1.x", "v1.y"]}]}
+
+
+def test_the_recogniser_is_asked_for_the_speakers_so_far() -> None:
+    """§4.6, §5: a speaker without an identifier is left out."""
+    conversation = running(SPEAKERS)
+    assert conversation.take(m.GetSpeakers(), 0.0) == [ReportSpeakers()]
+    found = live.Speakers(speakers=(ADA, Speaker(label="S1")))
+    assert bodies(conversation.take(found, 0.0)) == [RESULT]
+    conversation.take(m.EndOfStream(), 0.0)
+    assert conversation.take(m.GetSpeakers(), 0.0) == [ReportSpeakers()]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_speakers_of_the_end_are_sent_if_they_were_asked_for(asked: bool) -> None:
+    """§3 rule 6."""
+    conversation = running(SPEAKERS)
+    if asked:
+        assert conversation.take(m.GetSpeakers(final=True), 0.0) == []
+    conversation.take(m.EndOfStream(), 0.0)
+    assert conversation.take(live.Speakers(speakers=(ADA,), final=True), 0.0) == []
+    end = [{"message": "EndOfTranscript"}]
+    assert bodies(conversation.take(live.Finished(), 0.0)) == ([RESULT, *end] if asked else end)
+
+
+def test_identifiers_that_are_not_valid_give_a_warning_before_the_start() -> None:
+    """§3 rule 2, §4.3; at most five messages (§11.6)."""
+    conversation = new()
+    conversation.take(start(SPEAKERS), 0.0)
+    sent = bodies(conversation.take(replace(USAGE, ignored=2), 0.0))
+    assert [body.get("type") for body in sent] == ["concurrent_session_usage", "speaker_id"]
+    assert sent[1]["reason"].startswith("2 speaker identifiers are ignored")
+
+    conversation = new()
+    many = tuple(ConfigWarning(type=WarningType.VALIDATION_WARNING, reason=str(number)) for number in range(4))
+    conversation.take(m.StartRecognition(started=Started(request=SPEAKERS, config={}, warnings=many)), 0.0)
+    sent = bodies(conversation.take(replace(USAGE, ignored=1), 0.0))
+    assert [body.get("type") for body in sent] == ["concurrent_session_usage", "validation_warning", "speaker_id"]
+    assert sent[2]["reason"].startswith("1 speaker identifier is ignored")
 
 
 # ── results (§5, §6) ──

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sottovoce.pipeline.live.intake import Listener
+
     Floats = NDArray[np.float32]
 
 ONSET = 0.5
@@ -49,7 +51,7 @@ _OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit and th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelParts:
-    """What a channel works with. *emit* receives its events; *clock* returns seconds of any clock."""
+    """What a channel works with. *emit* receives its events; *clock* returns seconds of any clock; *listen*: as of `Intake`."""
 
     number: int
     stream: LiveStream
@@ -59,6 +61,7 @@ class ChannelParts:
     partials: bool
     emit: Callable[[events.Event], None]
     clock: Callable[[], float]
+    listen: "Listener | None" = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class LiveChannel:
         self._policy = policy
         self._finals = FinalsPolicy(policy, self._whole)
         self._turnaround = Turnaround()
-        self._intake = Intake(parts.vad, parts.volume)
+        self._intake = Intake(parts.vad, parts.volume, parts.listen)
         self._buffer = self._intake.buffer
         self._window: Window | None = None
         self._open: tuple[LiveWord, ...] = ()  # words of the last decode that are not final

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sottovoce.transcript.model import Item, Samples, SpeakerLabel
+from sottovoce.transcript.model import Item, Samples, Speaker, SpeakerLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,18 @@ class SoundEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speakers:
+    """The *speakers* of the final words so far, with prints. *final*: unasked, before the end of a session with speakers.
+
+    They come channel by channel, whose generic labels are independent of each other.
+    """
+
+    type: Literal["speakers"] = "speakers"
+    speakers: tuple[Speaker, ...]
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worked:
     """The work of the session since the event before, about once a second: *audio* of all channels, *decodes*, and those *skipped*
     because the session was behind. *seconds*: processor time of the process since it last reported any session.
@@ -182,6 +194,7 @@ Event = (
     | SentenceHeard
     | SoundStarted
     | SoundEnded
+    | Speakers
     | Worked
     | Note
     | Ended

@@ -1,6 +1,7 @@
 """The audio of a live channel on its way in: what waits, and what the speech detector has judged."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sottovoce.audio.activity import SpeechProbability, VolumeTrack
@@ -12,14 +13,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+    Listener = Callable[[Floats, Sequence[tuple[Samples, float]], Samples], None]
 
 _HOP = 3  # frames of the speech detector that are judged at once: 96 ms
 
 
 class Intake:
-    """Audio in order, judged in whole frames of *vad*. Times are samples of the channel."""
+    """Audio in order, judged in whole frames of *vad*. Times are samples of the channel.
 
-    def __init__(self, vad: SpeechProbability, volume: VolumeTrack | None) -> None:
+    *listen* receives the judged audio, the beginning and speech probability of each frame, and the length of a frame.
+    """
+
+    def __init__(self, vad: SpeechProbability, volume: VolumeTrack | None, listen: "Listener | None" = None) -> None:
+        self._listen = listen
         self.buffer = AudioBuffer()
         """The judged audio, as far as it was not forgotten."""
         self.judged: Samples = 0
@@ -85,7 +91,10 @@ class Intake:
             self._volume.push(audio)
         start, self.judged = self.judged, self.buffer.end
         judged = self._vad(np.pad(audio, (0, short)) if short else audio)
-        return [(start + number * frame, probability) for number, probability in enumerate(judged)]
+        found = [(start + number * frame, probability) for number, probability in enumerate(judged)]
+        if self._listen is not None:
+            self._listen(audio, found, frame)
+        return found
 
     def _next(self, most: Samples) -> "Floats":
         """Remove at most *most* samples from the waiting audio."""

@@ -5,21 +5,24 @@ channels have room, and `Taken` reports what has left the buffer, so that the se
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sottovoce.audio.activity import QuietFilter, SpeechProbability, VolumeTrack
 from sottovoce.audio.live_file import LiveFile
 from sottovoce.audio.pcm import Encoding, PcmDecoder
-from sottovoce.engines.protocols import Hints, LiveRecognizer
+from sottovoce.engines.protocols import Hints, LiveDiarizationHints, LiveDiarizers, LiveRecognizer
 from sottovoce.errors import EngineUnavailable
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.beside.listeners import Listeners
 from sottovoce.pipeline.live.channel import ChannelParts, LiveChannel, Work
 from sottovoce.pipeline.live.formatting import LiveFormatter
+from sottovoce.pipeline.live.labelling import LabelledFinals, holding_of
 from sottovoce.pipeline.live.policy import LivePolicy, policy_of
 from sottovoce.pipeline.live.segments import SegmentChannel, turn_policy
+from sottovoce.pipeline.live.speakers import SpeakerTrack
 from sottovoce.request import AudioType, LiveRequest
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE, Samples
@@ -32,6 +35,14 @@ if TYPE_CHECKING:
 
 MOST_BACKLOG: Samples = 10 * RATE
 """Decoded audio (10 s) that a channel holds; further bytes wait undecoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diarization:
+    """What finds the speakers of a session: *engine*, and the *known* voices that the request names."""
+
+    engine: LiveDiarizers
+    known: tuple[KnownVoice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +161,8 @@ class _Source:
 
 
 class LiveSession:
-    """One session. *emit* receives its events, in order; *clock* returns seconds of any clock. Not thread-safe.
+    """One session. *emit* receives its events, in order; *clock* returns seconds of any clock; *diarization*: for a request
+    with speakers. Not thread-safe.
 
     Raises `EngineUnavailable` for a language that *recognizer* does not support, `Refused` for an impossible sample rate.
     """
@@ -162,6 +174,8 @@ class LiveSession:
         make_vad: Callable[[], SpeechProbability],
         emit: Callable[[events.Event], None],
         clock: Callable[[], float],
+        *,
+        diarization: Diarization | None = None,
     ) -> None:
         if request.language not in recognizer.capabilities.languages:
             raise EngineUnavailable(f"language {request.language!r} is not available for realtime on this server")
@@ -175,6 +189,8 @@ class LiveSession:
         self._formatters: list[LiveFormatter] = []
         self._channels: list[Channel] = []
         self._sources: list[_Source] = []
+        self._tracks: list[SpeakerTrack] = []
+        self._labelled: list[LabelledFinals] = []
         for number in range(request.channel_count):
             volume = VolumeTrack() if request.audio_filtering is not None else None
             formatter = LiveFormatter(
@@ -194,11 +210,24 @@ class LiveSession:
                 emit=emit,
                 clock=clock,
             )
+            if diarization is not None and request.diarization.by_speaker:
+                parts = self._with_speakers(parts, diarization)
             self._formatters.append(formatter)
             self._channels.append(_channel(parts, request))
             self._sources.append(_Source(request, number, emit, self._listeners.heard))
         self._ending = [False] * len(self._channels)
         emit(events.Opened(model=recognizer.capabilities.model))
+
+    def _with_speakers(self, parts: ChannelParts, diarization: Diarization) -> ChannelParts:
+        """Return *parts* of a channel whose words get speakers."""
+        request = self._request
+        track = SpeakerTrack(diarization.engine.open(_hints(request, diarization.known)))
+        self._tracks.append(track)
+        if request.turns is not None:
+            return parts
+        labelled = LabelledFinals(parts.number, track, parts.emit, holding_of(request, _policy(request).step))
+        self._labelled.append(labelled)
+        return replace(parts, emit=labelled.emit, listen=labelled.hear)
 
     # ── input ──
 
@@ -235,6 +264,13 @@ class LiveSession:
                 formatter.volume = channel.measure_volume()
             formatter.configure(request)
             source.configure(request)
+        for labelled in self._labelled:
+            labelled.configure(holding_of(request, _policy(request).step))
+
+    def report_speakers(self, *, final: bool = False) -> None:
+        """Report the speakers of the final words so far."""
+        found = tuple(speaker for track in self._tracks for speaker in track.speakers())
+        self._emit(events.Speakers(speakers=found, final=final))
 
     def worked(self) -> Work:
         """What all channels did since the last call."""
@@ -256,6 +292,8 @@ class LiveSession:
             more = more or fed or busy or (source.waiting and not channel.ended) or source.polling
         if all(channel.ended for channel in self._channels) and not self._finished:
             self._finished = True
+            if self._tracks:
+                self.report_speakers(final=True)
             self._emit(events.Finished())
         return more and not self._finished
 
@@ -266,6 +304,16 @@ class LiveSession:
 
     def _left_out(self, name: str, error: Exception) -> None:
         self._emit(events.Note(text=f"{name} left out: {type(error).__name__}"))
+
+
+def _hints(request: LiveRequest, known: Sequence[KnownVoice]) -> LiveDiarizationHints:
+    wanted = request.speaker_diarization
+    return LiveDiarizationHints(
+        sensitivity=wanted.speaker_sensitivity,
+        prefer_current=wanted.prefer_current_speaker,
+        max_speakers=wanted.max_speakers,
+        known=tuple((voice.label, each) for voice in known for each in voice.prints),
+    )
 
 
 def _channel(parts: ChannelParts, request: LiveRequest) -> Channel:

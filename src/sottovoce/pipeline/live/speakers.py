@@ -51,20 +51,15 @@ class SpeakerTrack:
             while self._quiet[0][0] + frame <= start - PAD:
                 self._quiet.popleft()
 
-    def speaker(self, start: Samples, end: Samples) -> SpeakerLabel:
-        """The speaker of the word of *start* … *end*, as far as it is known now."""
-        return self._diarizer.label(start, end, final=False)
-
     def settled(self, start: Samples, end: Samples) -> SpeakerLabel:
         """The speaker of the final word of *start* … *end*, which keeps it."""
-        return self._diarizer.label(start, end, final=True)
+        return self._diarizer.labels([(start, end)], final=True)[0]
 
     def labelled(self, items: tuple[Item, ...], *, final: bool) -> tuple[Item, ...]:
         """Return *items* with their speakers; a mark has that of its word. *final*: they keep them."""
-        labels: list[SpeakerLabel | None] = [
-            None if isinstance(item, Mark) else self._diarizer.label(item.start, item.end, final=final)
-            for item in items
-        ]
+        words = [(item.start, item.end) for item in items if not isinstance(item, Mark)]
+        of_words = iter(self._diarizer.labels(words, final=final))
+        labels = [None if isinstance(item, Mark) else next(of_words) for item in items]
         last = self._last
         found: list[Item] = []
         for number, (item, label) in enumerate(zip(items, labels, strict=True)):

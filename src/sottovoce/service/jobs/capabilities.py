@@ -119,6 +119,11 @@ class CapabilityTable:
         """The engine for speaker diarization, if there is one."""
         return registry.choose_diarizer(self.engines)
 
+    @property
+    def live_diarizer(self) -> Choice | None:
+        """The engine for speaker diarization of realtime sessions, if there is one."""
+        return registry.choose_diarizer(self.engines, Skill.LIVE_DIARIZATION)
+
     def check(self, request: Request) -> Choice:
         """Choose the engine for *request*. Raises `Refused`, naming the field that no engine supports."""
         if not self.engines:
@@ -276,7 +281,8 @@ def _is_of(entry: Capabilities, domain: Domain) -> bool:
 
 def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:
     """*engines* as a process without realtime sessions uses them."""
-    return tuple(replace(engine, skills=engine.skills - {Skill.LIVE}) for engine in engines)
+    live = {Skill.LIVE, Skill.LIVE_DIARIZATION}
+    return tuple(replace(engine, skills=engine.skills - live) for engine in engines)
 
 
 def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:

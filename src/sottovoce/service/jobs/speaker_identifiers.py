@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass, replace
 
 from sottovoce.pipeline.diarization import MAX_PRINT, KnownVoice
-from sottovoce.request import TranscriptionRequest
+from sottovoce.request import LiveRequest, TranscriptionRequest
 from sottovoce.service.storage.encryption import Encryptor
 from sottovoce.transcript.model import Speaker, Transcript
 
@@ -64,17 +64,20 @@ def encrypted(transcript: Transcript, scope: Scope, voiceprints: SpeakerIdentifi
     """*transcript* with each voice print of its speakers replaced by an identifier."""
     if not any(speaker.prints for speaker in transcript.speakers):
         return transcript
-    return replace(transcript, speakers=tuple(_encrypted(each, scope, voiceprints) for each in transcript.speakers))
+    return replace(
+        transcript, speakers=tuple(encrypted_speaker(each, scope, voiceprints) for each in transcript.speakers)
+    )
 
 
-def _encrypted(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> Speaker:
+def encrypted_speaker(speaker: Speaker, scope: Scope, voiceprints: SpeakerIdentifiers) -> Speaker:
+    """*speaker* with each voice print replaced by an identifier."""
     return replace(
         speaker, prints=tuple(voiceprints.encrypt(scope, urlsafe_b64decode(print_)) for print_ in speaker.prints)
     )
 
 
 def known(
-    request: TranscriptionRequest, scope: Scope, voiceprints: SpeakerIdentifiers
+    request: TranscriptionRequest | LiveRequest, scope: Scope, voiceprints: SpeakerIdentifiers
 ) -> tuple[tuple[KnownVoice, ...], int]:
     """The voices that *request* names, and the number of its identifiers ignored as not valid in *scope* (contract §6.2)."""
     voices: list[KnownVoice] = []

@@ -25,6 +25,7 @@ from sottovoce.service.identity.api_keys import Caller, Product
 from sottovoce.service.limits.live_sessions import Holder
 from sottovoce.service.runtime import Runtime
 from sottovoce.web.api.recognizers import Recognizers, recognizers
+from sottovoce.web.api.voices import ProjectVoices
 from sottovoce.web.auth import authenticate
 from sottovoce.web.handshake import not_an_upgrade
 from sottovoce.web.responses import JSON
@@ -96,6 +97,7 @@ class Gateway:
                 opener=self._recognizers.open,
                 ledger=_Ledger(runtime, self.sessions, session_id, caller, app),
                 observer=runtime.metrics.realtime,
+                voices=ProjectVoices(runtime, caller),
                 max_channels=self._policy.channels,
             ),
         )

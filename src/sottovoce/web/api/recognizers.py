@@ -14,9 +14,11 @@ from sottovoce.engines.registry import Choice
 from sottovoce.errors import Kind, Refused
 from sottovoce.inference.live_cost import UNKNOWN
 from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, LiveFull, LiveLoad, ProcessDied
+from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.realtime.admission import Load
 from sottovoce.realtime.ports import LiveSession, Opener, Planner
 from sottovoce.request import LiveRequest
+from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.service.runtime import Runtime
 from sottovoce.web.api.translators import planner
 
@@ -80,7 +82,7 @@ def recognizers(runtime: Runtime, *, smaller: bool = True) -> Recognizers:
     """The recognisers of *runtime*, in its child processes; *smaller*: a session may get a smaller model where there is no room."""
 
     @asynccontextmanager
-    async def open_one(request: LiveRequest) -> AsyncIterator[LiveSession]:
+    async def open_one(request: LiveRequest, known: Sequence[KnownVoice] = ()) -> AsyncIterator[LiveSession]:
         offers = runtime.live_offers
         best = offers.resolve_live(request)
         choices = (best, *offers.smaller_live(request, best)) if smaller else (best,)
@@ -89,7 +91,7 @@ def recognizers(runtime: Runtime, *, smaller: bool = True) -> Recognizers:
         async with AsyncExitStack() as stack:
             try:
                 session = await stack.enter_async_context(
-                    runtime.pool.live({Skill.LIVE: chosen.key}, offers.prepared(request))
+                    runtime.pool.live(_engines(offers, chosen, request), offers.prepared(request), known)
                 )
             except (ProcessDied, EngineTemporarilyUnavailable, EngineMisconfigured) as error:
                 _log.warning("realtime recogniser not started", extra={"why": str(error)})
@@ -104,6 +106,12 @@ def recognizers(runtime: Runtime, *, smaller: bool = True) -> Recognizers:
         return measured(runtime.pool.live_load())
 
     return Recognizers(open=open_one, load=load, plan=planner(runtime.live_offers, runtime.pool))
+
+
+def _engines(offers: CapabilityTable, chosen: Choice, request: LiveRequest) -> dict[Skill, EngineKey]:
+    """The engines of a session that is recognised by *chosen*. Without a diarizer, its speakers stay unknown."""
+    diarizer = offers.live_diarizer if request.diarization.by_speaker else None
+    return {Skill.LIVE: chosen.key} | ({Skill.LIVE_DIARIZATION: diarizer.key} if diarizer else {})
 
 
 def _tell(runtime: Runtime, best: Choice, chosen: Choice) -> None:

@@ -76,7 +76,7 @@ def started(message: Mapping[str, Any], *, max_channels: int) -> Started:
             translation=_translation(asked.translation_config),
             audio_events=_events(asked.audio_events_config),
         )
-        warnings = (*_vocabulary_warnings(asked), *_speaker_warnings(request))
+        warnings = tuple(_vocabulary_warnings(asked))
     except Refused as refused:
         raise _typed(refused, named) from None
     given = _without_nulls(named)
@@ -210,13 +210,6 @@ def _vocabulary_warnings(asked: models.StartRecognition) -> list[ConfigWarning]:
 def _entries(numbers: list[int], most: int = 10) -> str:
     listed = ", ".join(map(str, numbers[:most])) + (", …" if len(numbers) > most else "")
     return f"{'entry' if len(numbers) == 1 else 'entries'} {listed} (counted from 0)"
-
-
-def _speaker_warnings(request: LiveRequest) -> list[ConfigWarning]:
-    if not request.speaker_diarization.speakers:
-        return []
-    why = "speaker_diarization_config.speakers is ignored: this server does not identify speakers in realtime sessions"
-    return [ConfigWarning(type=WarningType.SPEAKER_ID, reason=why)]
 
 
 def _translation(asked: models.TranslationConfig | None) -> LiveTranslation | None:

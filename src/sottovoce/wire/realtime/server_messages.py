@@ -1,9 +1,11 @@
 """The server's messages except transcripts (contract `realtime.md` §5, §7–§9)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sottovoce.request import AudioType, LiveRequest
 from sottovoce.transcript.languages import pack
+from sottovoce.transcript.model import Speaker
 from sottovoce.wire.formats.json_v2 import language_pack_info
 from sottovoce.wire.realtime.errors import ErrorType, WarningType
 
@@ -64,9 +66,10 @@ def error(kind: ErrorType, reason: str) -> dict[str, Any]:
     return {"message": "Error", "type": str(kind), "reason": reason}
 
 
-def speakers_result() -> dict[str, Any]:
-    """`SpeakersResult` of a session without known speakers: an empty list, because clients wait for an answer (§4.6)."""
-    return {"message": "SpeakersResult", "speakers": []}
+def speakers_result(speakers: Sequence[Speaker]) -> dict[str, Any]:
+    """`SpeakersResult` with the *speakers* that have identifiers; also without any, because clients wait for an answer (§4.6)."""
+    found = [{"label": each.label, "speaker_identifiers": list(each.prints)} for each in speakers if each.prints]
+    return {"message": "SpeakersResult", "speakers": found}
 
 
 def end_of_transcript() -> dict[str, Any]:

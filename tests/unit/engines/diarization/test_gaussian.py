@@ -115,7 +115,7 @@ def changes(found: Diarized) -> int:
 def test_it_says_what_it_can_do():
     diarizer: Diarizer = GaussianDiarizer()
     assert diarizer.capabilities == CAPABILITIES
-    assert CAPABILITIES.skills == {Skill.DIARIZATION}
+    assert CAPABILITIES.skills == {Skill.DIARIZATION, Skill.LIVE_DIARIZATION}
     assert CAPABILITIES.voiceprints == "builtin-1"
 
 

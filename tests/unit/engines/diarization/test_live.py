@@ -65,7 +65,7 @@ def test_an_enrolled_speaker_keeps_the_name_in_another_session(talks):
 
 def test_without_speech_the_speaker_is_unknown_and_there_are_no_speakers():
     diarizer = LiveGaussianDiarizer(LiveDiarizationHints())
-    assert diarizer.label(0, RATE, final=True) == UNKNOWN_SPEAKER
+    assert diarizer.labels([(0, RATE)], final=True) == (UNKNOWN_SPEAKER,)
     assert diarizer.speakers() == ()
 
 
@@ -78,10 +78,23 @@ def test_a_word_in_a_pause_gets_the_speaker_before_it(talks):
 def test_looking_at_a_word_does_not_number_its_speaker(talks):
     diarizer = LiveGaussianDiarizer(LiveDiarizationHints())
     diarizer.push(talks["conversation_2"].audio[: 3 * RATE], 0)
-    assert diarizer.label(RATE, 2 * RATE, final=False) == "S1"
+    assert diarizer.labels([(RATE, 2 * RATE)], final=False) == ("S1",)
     assert diarizer.speakers() == ()
-    assert diarizer.label(RATE, 2 * RATE, final=True) == "S1"
+    assert diarizer.labels([(RATE, 2 * RATE)], final=True) == ("S1",)
     assert [speaker.label for speaker in diarizer.speakers()] == ["S1"]
+
+
+def test_new_speakers_are_numbered_by_first_word_also_while_words_may_change(talks):
+    conversation = talks["conversation_3"]
+    diarizer = LiveGaussianDiarizer(LiveDiarizationHints())
+    diarizer.push(conversation.audio, 0)
+    words = [(round(word.start * RATE), round(word.end * RATE)) for word in live_speakers.words(conversation.told)]
+    shown = diarizer.labels(words, final=False)
+    numbers = list(dict.fromkeys(shown))
+    assert len(numbers) >= 2
+    assert numbers == [f"S{number}" for number in range(1, len(numbers) + 1)]
+    assert diarizer.speakers() == ()
+    assert diarizer.labels(words, final=True) == shown
 
 
 def test_marks_have_the_speaker_of_their_word(talks):
@@ -98,7 +111,7 @@ def test_memory_does_not_grow_with_the_session(talks):
     for _ in range(9):
         diarizer.push(speech, at)
         at += len(speech)
-        diarizer.label(at - 5 * RATE, at - 4 * RATE, final=True)
+        diarizer.labels([(at - 5 * RATE, at - 4 * RATE)], final=True)
         sizes.append(sum(len(stretch) for stretch in diarizer._window))
     assert max(sizes) < 6_000 + 500 + len(speech) // 160
     assert all(after <= before + len(speech) // 160 + 1 for before, after in pairwise(sizes))

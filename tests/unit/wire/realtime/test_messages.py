@@ -271,9 +271,6 @@ def test_audio_events(config: dict[str, Any] | None, expected: tuple[str, ...] |
     assert started(start(top={"audio_events_config": config})).request.audio_events == expected
 
 
-def test_enrolled_speakers_are_ignored_with_a_warning() -> None:
-    speakers = [{"label": "Ada", "speaker_identifiers": ["x"]}]
-    assert kinds(start(diarization="speaker", speaker_diarization_config={"speakers": speakers})) == ["speaker_id"]
 
 
 def test_at_most_five_messages_come_before_the_start() -> None:

@@ -42,7 +42,7 @@ CAPABILITIES = Capabilities(
     engine="builtin",
     model="voices",
     languages=frozenset(),
-    skills=frozenset({Skill.DIARIZATION}),
+    skills=frozenset({Skill.DIARIZATION, Skill.LIVE_DIARIZATION}),
     voiceprints=voiceprint.FORM,
 )
 """The capabilities, the same on every machine."""

@@ -2,7 +2,8 @@
 
 The speech of the window, 60 s, is clustered again as it grows, and the clusters get the voices that most of their final words
 have. A few seconds of each voice stay when they leave the window, so that memory and time are bounded.
-In order: constants; `LiveGaussianDiarizer`: input, labels, prints, clustering, names of enrolled speakers, the window.
+In order: constants; `LiveGaussianDiarizers`; `LiveGaussianDiarizer`: input, labels, prints, clustering, names of enrolled
+speakers, the window.
 """
 
 from base64 import urlsafe_b64encode
@@ -11,14 +12,20 @@ from typing import TYPE_CHECKING
 
 from sottovoce.engines.diarization.gaussian import voiceprint
 from sottovoce.engines.diarization.gaussian.assignment import assignment
-from sottovoce.engines.diarization.gaussian.diarizer import Heard, Recording, VoiceModels, change_cost
+from sottovoce.engines.diarization.gaussian.diarizer import (
+    CAPABILITIES,
+    Heard,
+    Recording,
+    VoiceModels,
+    change_cost,
+)
 from sottovoce.engines.diarization.gaussian.features import FRAME
 from sottovoce.engines.diarization.gaussian.live_speech import UNDECIDED, Exemplars, Stretch
-from sottovoce.engines.protocols import DiarizationHints, LiveDiarizationHints
+from sottovoce.engines.protocols import Capabilities, DiarizationHints, LiveDiarizationHints
 from sottovoce.transcript.model import UNKNOWN_SPEAKER, Samples, Speaker, SpeakerLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -59,6 +66,19 @@ class _Voice:
     print: bytes = b""
 
 
+class LiveGaussianDiarizers:
+    """The `LiveDiarizers` of this engine, which needs no model."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The same as in batch."""
+        return CAPABILITIES
+
+    def open(self, hints: LiveDiarizationHints) -> "LiveGaussianDiarizer":
+        """Return the diarizer of one channel."""
+        return LiveGaussianDiarizer(hints)
+
+
 class LiveGaussianDiarizer:
     """A `LiveDiarizer`. Not thread-safe."""
 
@@ -91,29 +111,44 @@ class LiveGaussianDiarizer:
 
     # ── labels ──
 
-    def label(self, start: Samples, end: Samples, *, final: bool) -> SpeakerLabel:
-        """Return the speaker of a word of *start* … *end*. *final*: the word has this label for ever."""
+    def labels(self, words: "Sequence[tuple[Samples, Samples]]", *, final: bool) -> tuple[SpeakerLabel, ...]:
+        """Return the speaker of each of *words*, given by start and end. *final*: they have these labels for ever."""
         self._update()
-        first = start // FRAME
-        last = max(end // FRAME, first + 1)
-        voice = self._voice_of(first, last)
-        if voice is None:
-            return self._current
+        new: dict[int, SpeakerLabel] = {}  # of voices that no final word has yet
+        current = self._current
+        found: list[SpeakerLabel] = []
+        for start, end in words:
+            first = start // FRAME
+            last = max(end // FRAME, first + 1)
+            voice = self._voice_of(first, last, self._with_label(current, new))
+            if voice is not None:
+                held = self._voices[voice]
+                current = held.name or held.label or new.setdefault(voice, f"S{self._numbers + len(new) + 1}")
+                if final:
+                    new.clear()
+                    self._settle(voice, current, first, last)
+            found.append(current)
+        return tuple(found)
+
+    def _settle(self, voice: int, label: SpeakerLabel, first: int, last: int) -> None:
+        """The final word in the frames *first* … *last* has *label*, that of *voice*."""
         held = self._voices[voice]
-        shown = held.name or held.label or f"S{self._numbers + 1}"
-        if not final:
-            return shown
-        if shown not in (held.name, held.label):
+        if label not in (held.name, held.label):
             self._numbers += 1
-            held.label = shown
-        held.shown[shown] = None
-        self._current = shown
+            held.label = label
+        held.shown[label] = None
+        self._current = label
         for stretch in self._window:
             stretch.settle(first, last, voice)
-        return shown
 
-    def _voice_of(self, first: int, last: int) -> int | None:
-        """Return the voice with most of the frames *first* … *last*; without any, that of the nearest frame."""
+    def _with_label(self, label: SpeakerLabel, new: "dict[int, SpeakerLabel]") -> list[int]:
+        return [at for at, voice in enumerate(self._voices) if label in (voice.name, voice.label, new.get(at))]
+
+    def _voice_of(self, first: int, last: int, current: "Collection[int]") -> int | None:
+        """Return the voice with most of the frames *first* … *last*; without any, that of the nearest frame.
+
+        *current*: the voices of the speaker of the word before.
+        """
         import numpy as np
 
         counts = np.zeros(len(self._voices), np.intp)
@@ -130,7 +165,6 @@ class LiveGaussianDiarizer:
             return voice if away <= _REACH else None
         best = int(counts.argmax())
         if self._hints.prefer_current:
-            current = [at for at, voice in enumerate(self._voices) if self._current in (voice.name, voice.label)]
             held = max(current, key=lambda at: int(counts[at]), default=best)
             best = best if counts[best] > _MARGIN * counts[held] else held
         return best

@@ -2,7 +2,7 @@
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Capabilities, Diarizer, Skill
+from sottovoce.engines.protocols import Capabilities, Diarizer, LiveDiarizers, Skill
 
 
 def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
@@ -19,4 +19,16 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> Diarizer:
     return GaussianDiarizer()
 
 
-ENGINE = Engine(name="builtin", package="numpy", offers=_offers, loaders={Skill.DIARIZATION: _load})
+def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveDiarizers:
+    from sottovoce.engines.diarization.gaussian.live import LiveGaussianDiarizers
+
+    del model, device, engine_config
+    return LiveGaussianDiarizers()
+
+
+ENGINE = Engine(
+    name="builtin",
+    package="numpy",
+    offers=_offers,
+    loaders={Skill.DIARIZATION: _load, Skill.LIVE_DIARIZATION: _load_live},
+)
