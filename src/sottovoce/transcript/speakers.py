@@ -5,7 +5,8 @@ exact, so the second stage gives a few words of another speaker inside a sentenc
 `batch-v2.md` §7.4). `Reluctance` contains the thresholds of both. Time and memory are linear in the number of items and
 turns; only the labels of items change.
 
-In order: thresholds; `assign`, `numbered` and `spoken_by`; assignment by time; correction by sentence; labels of marks.
+In order: thresholds; `assign`, `by_sentence`, `numbered` and `spoken_by`; assignment by time; correction by sentence; labels
+of marks.
 """
 
 from collections import Counter
@@ -75,6 +76,13 @@ def assign(items: Iterable[Item], turns: Iterable[Spoken], *, prefer_current: bo
     rule = PREFER_CURRENT if prefer_current else ORDINARY
     labels = _by_sentence(line, _by_time(line, turns, rule), rule)
     return tuple(spoken_by(item, label) for item, label in zip(line, _with_marks(line, labels), strict=True))
+
+
+def by_sentence(
+    line: Sequence[Item], labels: Sequence[SpeakerLabel], *, prefer_current: bool = False
+) -> list[SpeakerLabel]:
+    """*labels*, one for each item of *line*, corrected by sentence as in `assign`; those of marks are not looked at."""
+    return _by_sentence(line, labels, PREFER_CURRENT if prefer_current else ORDINARY)
 
 
 def numbered(

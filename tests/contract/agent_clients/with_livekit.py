@@ -42,7 +42,8 @@ async def push(plugin: speechmatics.STT, stream: stt.RecognizeStream, talk: Talk
             await asyncio.sleep(0.04)
             plugin.finalize()
     if talk.speakers:
-        heard.add("speakers", found=await plugin.get_speaker_ids())
+        found = [{"label": each.label, "ids": each.speaker_identifiers} for each in await plugin.get_speaker_ids()]
+        heard.add("speakers", found=found)
     stream.end_input()
 
 

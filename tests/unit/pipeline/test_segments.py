@@ -11,6 +11,7 @@ from sottovoce.pipeline.live.channel import ChannelParts
 from sottovoce.pipeline.live.formatting import LiveFormatter
 from sottovoce.pipeline.live.policy import policy_of
 from sottovoce.pipeline.live.segments import LONGEST_PIECE, LONGEST_SEGMENT, SegmentChannel, turn_policy
+from sottovoce.pipeline.live.speakers import SpeakerTrack
 from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest, TurnDetection, Turns
 from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import pack
@@ -28,6 +29,7 @@ class Caller:
     turns: Turns
     misheard: dict[str, str] = field(default_factory=dict)
     told: list[events.Event] = field(default_factory=list)
+    speakers: SpeakerTrack | None = None
 
     def __post_init__(self) -> None:
         audio = AudioFormat(type=AudioType.RAW, encoding=Encoding.PCM_S16LE, sample_rate=RATE)
@@ -44,6 +46,8 @@ class Caller:
             partials=True,
             emit=self.told.append,
             clock=lambda: self.at,
+            listen=self.speakers.hear if self.speakers else None,
+            speakers=self.speakers,
         )
         self.at = 0.0
         self.channel = SegmentChannel(parts, turn_policy(policy_of(request), self.turns), self.turns, "en")

@@ -6,10 +6,21 @@ from typing import Any
 import pytest
 
 from sottovoce.inference import live_events as live
-from sottovoce.realtime.conversation import Admitted, Close, Feed, Finish, Force, Limits, Output, Send, State
+from sottovoce.realtime.conversation import (
+    Admitted,
+    Close,
+    Feed,
+    Finish,
+    Force,
+    Limits,
+    Output,
+    ReportSpeakers,
+    Send,
+    State,
+)
 from sottovoce.realtime.turns import AgentConversation
 from sottovoce.request import AudioFormat, AudioType, Diarization, Encoding, LiveRequest, TurnDetection, Turns
-from sottovoce.transcript.model import RATE, Word
+from sottovoce.transcript.model import RATE, Speaker, Word
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.config import ConfigWarning, Started
 from sottovoce.wire.realtime.errors import ErrorType, WarningType
@@ -106,6 +117,32 @@ def test_an_unknown_speaker_is_named_only_with_diarization() -> None:
     assert bodies(conversation.take(FINAL, 1.0))[-1]["segment"] == {"transcript": "hello", "speaker": "UU"}
     conversation, _ = running()
     assert bodies(conversation.take(FINAL, 1.0))[-1]["segment"] == {"transcript": "hello"}
+
+
+def test_a_segment_names_its_speaker_and_a_partial_one_of_two_has_none() -> None:
+    """§3, §4: `speaker` only when attributed."""
+    conversation, _ = running(replace(VAD, diarization=Diarization.SPEAKER))
+    one, two = Word(text="hello", start=0, end=8000, speaker="S1"), Word(text="hi", start=8000, end=9000, speaker="Ada")
+
+    def segment(event: live.Final | live.Partial) -> dict[str, Any]:
+        return dict(bodies(conversation.take(event, 1.0))[-1]["segment"])
+
+    assert segment(live.Partial(channel=0, start=0, end=8000, items=(one,))) == {"transcript": "hello", "speaker": "S1"}
+    assert segment(live.Partial(channel=0, start=0, end=9000, items=(one, two))) == {"transcript": "hello hi"}
+    assert segment(live.Final(channel=0, start=8000, end=9000, items=(two,))) == {"transcript": "hi", "speaker": "Ada"}
+
+
+def test_the_speakers_are_told_now_and_at_the_end() -> None:
+    """§2: `GetSpeakers` has `final`."""
+    conversation, _ = running(replace(VAD, diarization=Diarization.SPEAKER))
+    assert conversation.take(m.GetSpeakers(), 1.0) == [ReportSpeakers()]
+    ada = Speaker(label="Ada", prints=("v1.x",))
+    result = {"message": "SpeakersResult", "speakers": [{"label": "Ada", "speaker_identifiers": ["v1.x"]}]}
+    assert bodies(conversation.take(live.Speakers(speakers=(ada,)), 1.0)) == [result]
+    assert conversation.take(m.GetSpeakers(final=True), 1.0) == []
+    conversation.take(m.EndOfStream(), 1.0)
+    assert conversation.take(live.Speakers(speakers=(ada,), final=True), 1.0) == []
+    assert bodies(conversation.take(live.Finished(), 1.0)) == [result, {"message": "EndOfTranscript"}]
 
 
 def test_the_session_ends_with_the_end_of_the_transcript() -> None:

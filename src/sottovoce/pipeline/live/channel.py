@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sottovoce.pipeline.live.intake import Listener
+    from sottovoce.pipeline.live.speakers import SpeakerTrack
 
     Floats = NDArray[np.float32]
 
@@ -51,7 +52,9 @@ _OVERLONG: Samples = 6 * RATE  # a window this much longer than its limit and th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelParts:
-    """What a channel works with. *emit* receives its events; *clock* returns seconds of any clock; *listen*: as of `Intake`."""
+    """What a channel works with. *emit* receives its events; *clock* returns seconds of any clock; *listen*: as of `Intake`;
+    *speakers*: labels the words of segments.
+    """
 
     number: int
     stream: LiveStream
@@ -62,6 +65,7 @@ class ChannelParts:
     emit: Callable[[events.Event], None]
     clock: Callable[[], float]
     listen: "Listener | None" = None
+    speakers: "SpeakerTrack | None" = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.intake import Intake
 from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
 from sottovoce.pipeline.live.segment import Segment, Whole, ends_sentence, sentences_of
+from sottovoce.pipeline.live.speakers import by_speaker, change
 from sottovoce.pipeline.live.turn_end import end_silence
 from sottovoce.pipeline.live.turnaround import Turnaround
 from sottovoce.pipeline.live.window import context_of, placed
@@ -72,7 +73,7 @@ class SegmentChannel:
         self._language = language
         self._finals = FinalsPolicy(policy)
         self._turnaround = Turnaround()
-        self._intake = Intake(parts.vad, parts.volume)
+        self._intake = Intake(parts.vad, parts.volume, parts.listen)
         self._buffer = self._intake.buffer
         self._segment: Segment | None = None
         self._last_speech: Samples = 0
@@ -259,6 +260,8 @@ class SegmentChannel:
         number = segment.sentence_end() if self._turns.sentences else None
         if number is not None:
             self._divide(segment, number, close=True)
+        else:
+            self._divide_speakers(segment)
         self._show()
         return True
 
@@ -314,6 +317,8 @@ class SegmentChannel:
             return
         words = segment.heard
         items = (*segment.settled_items, *self._formatted(words))
+        if self._parts.speakers is not None:
+            items = self._parts.speakers.whole(items, final=False)
         if items and items != self._shown:
             self._shown = items
             self._turn = True
@@ -357,6 +362,22 @@ class SegmentChannel:
         segment.begin(cut, () if rest else context_of(context, cut), rest)
         segment.speak_after(spoken)
 
+    def _divide_speakers(self, segment: Segment) -> None:
+        """End the segment where another speaker certainly goes on (§4)."""
+        track, settled = self._parts.speakers, segment.settled
+        if track is None:
+            return
+        words = [(word.start, word.end) for word in (*settled, *segment.words, *segment.open)]
+        first = change(words, track.preview(words), self._judged)
+        if first is None:
+            return
+        if first > len(settled):
+            self._divide(segment, first - len(settled) - 1, close=True)
+            return
+        self._send(settled[:first])
+        segment.begun, segment.settled = words[first][0], settled[first:]
+        segment.settled_items = self._formatted(segment.settled)
+
     def _close(self, segment: Segment, end: Samples) -> None:
         """The segment is complete."""
         self._send([*segment.settled, *segment.heard])
@@ -372,14 +393,21 @@ class SegmentChannel:
             )
             if items:
                 self._turn = True
-                self._parts.emit(
-                    events.Final(channel=self._parts.number, start=part[0].start, end=part[-1].end, items=items)
-                )
+                self._report(items, part[0].start, part[-1].end)
         if words:
             self._context = tuple(words)
             self._said = tuple(word.text for word in words)
         self._shown = ()
         return self._context
+
+    def _report(self, items: tuple[Item, ...], start: Samples, end: Samples) -> None:
+        """Report *items* of *start* … *end* as a segment, or as one for each run of one speaker."""
+        track = self._parts.speakers
+        runs = [items] if track is None else by_speaker(track.whole(items, final=True))
+        for number, run in enumerate(runs):
+            first = start if number == 0 else run[0].start
+            last = end if number == len(runs) - 1 else run[-1].end
+            self._parts.emit(events.Final(channel=self._parts.number, start=first, end=last, items=run))
 
     # ── turns ──
 

@@ -221,10 +221,13 @@ class LiveSession:
     def _with_speakers(self, parts: ChannelParts, diarization: Diarization) -> ChannelParts:
         """Return *parts* of a channel whose words get speakers."""
         request = self._request
-        track = SpeakerTrack(diarization.engine.open(_hints(request, diarization.known)))
+        track = SpeakerTrack(
+            diarization.engine.open(_hints(request, diarization.known)),
+            prefer_current=request.speaker_diarization.prefer_current_speaker,
+        )
         self._tracks.append(track)
         if request.turns is not None:
-            return parts
+            return replace(parts, speakers=track, listen=track.hear)
         labelled = LabelledFinals(parts.number, track, parts.emit, holding_of(request, _policy(request).step))
         self._labelled.append(labelled)
         return replace(parts, emit=labelled.emit, listen=labelled.hear)

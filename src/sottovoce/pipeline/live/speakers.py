@@ -1,12 +1,13 @@
 """Speakers of a live channel: passes its speech to a live diarizer, and its labels to items."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sottovoce.engines.protocols import LiveDiarizer
 from sottovoce.transcript.model import RATE, UNKNOWN_SPEAKER, Attaches, Item, Mark, Samples, Speaker, SpeakerLabel
-from sottovoce.transcript.speakers import spoken_by
+from sottovoce.transcript.speakers import by_sentence, spoken_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 SPEECH = 0.35
 """Speech probability of a frame that is diarized; the same threshold and padding as in batch (`pipeline/diarization.py`)."""
 
+CERTAIN: Samples = 2 * RATE
+"""Audio (2 s) after which a label is reliable."""
+
+SAID: Samples = RATE
+"""Speech (1 s) of another speaker that ends a segment while its turn goes on; a shorter remark ends it later, if at all."""
+
 PAD: Samples = RATE // 5
 """Audio (200 ms) around such frames that is diarized, too."""
 
@@ -24,8 +31,9 @@ PAD: Samples = RATE // 5
 class SpeakerTrack:
     """The speakers of one channel. Times are samples of the channel."""
 
-    def __init__(self, diarizer: LiveDiarizer) -> None:
+    def __init__(self, diarizer: LiveDiarizer, *, prefer_current: bool = False) -> None:
         self._diarizer = diarizer
+        self._prefer_current = prefer_current
         self._quiet: deque[tuple[Samples, Floats]] = deque()
         self._until: Samples = 0  # audio until then is diarized
         self._last: SpeakerLabel = UNKNOWN_SPEAKER  # of the last final word
@@ -51,20 +59,50 @@ class SpeakerTrack:
             while self._quiet[0][0] + frame <= start - PAD:
                 self._quiet.popleft()
 
+    def preview(self, words: Sequence[tuple[Samples, Samples]]) -> tuple[SpeakerLabel, ...]:
+        """The speakers of *words*, given by start and end, as far as they are known now."""
+        return self._diarizer.labels(words, final=False)
+
     def settled(self, start: Samples, end: Samples) -> SpeakerLabel:
         """The speaker of the final word of *start* … *end*, which keeps it."""
         return self._diarizer.labels([(start, end)], final=True)[0]
 
     def labelled(self, items: tuple[Item, ...], *, final: bool) -> tuple[Item, ...]:
         """Return *items* with their speakers; a mark has that of its word. *final*: they keep them."""
-        words = [(item.start, item.end) for item in items if not isinstance(item, Mark)]
-        of_words = iter(self._diarizer.labels(words, final=final))
-        labels = [None if isinstance(item, Mark) else next(of_words) for item in items]
+        of_words = iter(self._diarizer.labels(_spans(items), final=final))
+        return self._spoken(items, of_words, final=final)
+
+    def whole(self, items: tuple[Item, ...], *, final: bool) -> tuple[Item, ...]:
+        """As `labelled`, of *items* that contain whole sentences: these are corrected as in batch.
+
+        A word that is corrected has the speaker of others, and does not count for its own.
+        """
+        spans = _spans(items)
+        found = iter(self._diarizer.labels(spans, final=False))
+        before = [UNKNOWN_SPEAKER if isinstance(item, Mark) else next(found) for item in items]
+        after = by_sentence(items, before, prefer_current=self._prefer_current)
+        pairs = [
+            pair
+            for item, pair in zip(items, zip(before, after, strict=True), strict=True)
+            if not isinstance(item, Mark)
+        ]
+        if not final:
+            return self._spoken(items, (label for _, label in pairs), final=False)
+        kept = [span for span, (one, other) in zip(spans, pairs, strict=True) if one == other]
+        labels = self._diarizer.labels(kept, final=True)
+        # without the speakers that were corrected away, the numbers of new ones may be lower
+        number = dict(zip((one for one, other in pairs if one == other), labels, strict=True))
+        return self._spoken(items, (number[label] for _, label in pairs), final=True)
+
+    def _spoken(self, items: tuple[Item, ...], of_words: Iterable[SpeakerLabel], *, final: bool) -> tuple[Item, ...]:
+        """Return *items* with the speakers of their words; a mark has that of its word."""
+        each = iter(of_words)
+        labels = [None if isinstance(item, Mark) else next(each) for item in items]
         last = self._last
         found: list[Item] = []
         for number, (item, label) in enumerate(zip(items, labels, strict=True)):
             if label is None and isinstance(item, Mark) and item.attaches is Attaches.NEXT:
-                last = next((each for each in labels[number:] if each is not None), last)
+                last = next((after for after in labels[number:] if after is not None), last)
             last = last if label is None else label
             found.append(spoken_by(item, last))
         if final:
@@ -74,3 +112,30 @@ class SpeakerTrack:
     def speakers(self) -> tuple[Speaker, ...]:
         """Return the speakers of the final words so far, with their prints."""
         return self._diarizer.speakers()
+
+
+def by_speaker(items: Iterable[Item]) -> list[tuple[Item, ...]]:
+    """Return *items* divided where the speaker changes."""
+    return [tuple(run) for _, run in groupby(items, key=lambda item: item.speaker)]
+
+
+def change(words: Sequence[tuple[Samples, Samples]], labels: Sequence[SpeakerLabel], newest: Samples) -> int | None:
+    """Return the number of the first of *words* that certainly has another speaker than those before; `None` if none has.
+
+    It is certain `CERTAIN` after its beginning, which *newest* must have reached. Both speakers must have said at least `SAID`
+    without another one.
+    """
+    before: SpeakerLabel | None = None
+    at = 0
+    for label, run in groupby(labels):
+        begin, first, at = words[at][0], at, at + len(list(run))
+        if words[at - 1][1] - begin < SAID:
+            continue
+        if before not in {None, label} and newest - begin >= CERTAIN:
+            return first
+        before = before if before is not None else label
+    return None
+
+
+def _spans(items: Iterable[Item]) -> list[tuple[Samples, Samples]]:
+    return [(item.start, item.end) for item in items if not isinstance(item, Mark)]

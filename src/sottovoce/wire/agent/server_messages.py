@@ -43,10 +43,15 @@ def warning(reason: str) -> dict[str, Any]:
 def segment(
     items: Sequence[Item], start: Samples, end: Samples, request: LiveRequest, *, final: bool
 ) -> dict[str, Any]:
-    """`AddSegment`, or `AddPartialSegment`: the text of *items*, without a delimiter at its end."""
+    """`AddSegment`, or `AddPartialSegment`: the text of *items*, without a delimiter at its end.
+
+    A partial one in which the speaker seems to change has no speaker: it may become two segments.
+    """
     body: dict[str, Any] = {"transcript": join(items, pack(request.language)).strip()}
     if request.diarization.by_speaker:
-        body["speaker"] = next((item.speaker for item in items if item.speaker), UNKNOWN_SPEAKER)
+        speakers = {item.speaker or UNKNOWN_SPEAKER for item in items}
+        if len(speakers) == 1:
+            body["speaker"] = speakers.pop()
     return {
         "message": "AddSegment" if final else "AddPartialSegment",
         "segment": body,
