@@ -194,7 +194,7 @@ def test_livekit_opens_and_closes_every_turn(held: Callable[[str], Held], name: 
 def test_livekit_gets_an_answer_about_speakers(held: Callable[[str], Held]) -> None:
     (asked,) = [each for each in held("livekit-1.8.9").server_ends if each["kind"] == "speakers"]
     assert [each["label"] for each in asked["found"]] == ["S1"]
-    assert all(identifier.startswith("v1.") for identifier in asked["found"][0]["ids"])
+    assert all(identifier.startswith("v1.") for identifier in asked["found"][0]["speaker_identifiers"])
     spoken = [each["speaker"] for each in held("livekit-1.8.9").server_ends if each["kind"] == "final"]
     assert set(spoken) == {"UU"}
 

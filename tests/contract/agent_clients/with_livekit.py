@@ -42,8 +42,7 @@ async def push(plugin: speechmatics.STT, stream: stt.RecognizeStream, talk: Talk
             await asyncio.sleep(0.04)
             plugin.finalize()
     if talk.speakers:
-        found = [{"label": each.label, "ids": each.speaker_identifiers} for each in await plugin.get_speaker_ids()]
-        heard.add("speakers", found=found)
+        heard.add("speakers", found=await plugin.get_speaker_ids())
     stream.end_input()
 
 
