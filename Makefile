@@ -105,6 +105,9 @@ bench: .venv/dev.stamp .venv-servers/stamp  ## benchmark figures as JSON, each w
 
 MANIFEST ?= ../shared/audio/manifest.tsv
 
+soak: .venv/dev.stamp .venv-servers/stamp  ## one live session for 8 simulated hours, and one of a server for an hour: make soak SEED=7
+	$(BIN)/python -m bench.soak --seed $(SEED) --manifest $(MANIFEST)
+
 # EVAL has further options of bench.accuracy (`make eval EVAL=--help`). Each of these replaces the measurement of the files:
 #   --long 15 30 60   one recording of each length in minutes   --nonspeech    words written where there is no speech
 #   --custom-words    irrelevant and helpful custom words       --throughput   many files at once, and a single hour

@@ -2,7 +2,8 @@
 
 A real server gets real speech at real-time pace, from one process per client. Words of finals are compared with the reference
 and with the same model's batch transcript of the same audio, which also gives the end of each word for the latencies. Prints
-JSON with the machine's fingerprint. Nothing here runs in `make test`.
+JSON with the machine's fingerprint. `--capacity` finds out instead how many sessions the server takes (`bench/capacity.py`), whose
+clients talk without pauses, or, with `--pauses`, half of the time. Nothing here runs in `make test`.
 In order: the audio; the client; latencies and errors; one measurement; the command.
 """
 
@@ -261,6 +262,17 @@ def _truth(server: Server, sound: Sound, folder: Path) -> list[tuple[str, float]
     return [(word, end) for word, end, _ in _normalised(words)]
 
 
+def _measurements(server: Server, sound: Sound, folder: Path, wanted: argparse.Namespace) -> list[dict[str, Any]]:
+    truth = _truth(server, sound, folder)
+    job = folder / WAVE if wanted.job else None
+    found = []
+    for sessions in wanted.sessions:
+        for delay in wanted.max_delay:
+            print(f"{sessions} session(s), max_delay {delay:g} …", file=sys.stderr, flush=True)
+            found.append(measure(server, sound, truth, sessions=sessions, delay=delay, job=job))
+    return found
+
+
 # ── the command ──
 
 
@@ -277,8 +289,12 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-delay", type=float, nargs="*", default=[0.7, 1.0, 2.0, 4.0], help="0.7 1 2 4")
     parser.add_argument("--job", action="store_true", help="transcribe the same audio as a job in mid-session")
     parser.add_argument("--out", type=Path, help="also write the report to this file")
+    parser.add_argument(
+        "--capacity", action="store_true", help="how many sessions the server takes, with the first --max-delay"
+    )
+    parser.add_argument("--pauses", action="store_true", help="with --capacity: clients talk half of the time")
     wanted = parser.parse_args(given)
-    report: dict[str, Any] = {"machine": machine.fingerprint(), "model": wanted.model, "measurements": []}
+    report: dict[str, Any] = {"machine": machine.fingerprint(), "model": wanted.model}
     sound = speech(wanted.manifest, wanted.words)
     report["audio"] = {"seconds": sound.seconds, "words": len(sound.reference)}
     settings = {
@@ -289,12 +305,13 @@ def main(given: Sequence[str] | None = None) -> int:
         "SOTTOVOCE_ENHANCED_MODEL": wanted.model,
     }
     with tempfile.TemporaryDirectory(prefix="sottovoce-bench-") as folder, Server(Path(folder), **settings) as server:
-        truth = _truth(server, sound, Path(folder))
-        job = Path(folder) / WAVE if wanted.job else None
-        for sessions in wanted.sessions:
-            for delay in wanted.max_delay:
-                print(f"{sessions} session(s), max_delay {delay:g} …", file=sys.stderr, flush=True)
-                report["measurements"].append(measure(server, sound, truth, sessions=sessions, delay=delay, job=job))
+        if wanted.capacity:
+            from bench import capacity
+
+            said = capacity.with_pauses(sound) if wanted.pauses else sound
+            report["capacity"] = capacity.measure(server, said, wanted.max_delay[0]) | {"pauses": wanted.pauses}
+        else:
+            report["measurements"] = _measurements(server, sound, Path(folder), wanted)
     text = json.dumps(machine.rounded(report), indent=2)
     print(text)
     if wanted.out:
