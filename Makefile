@@ -10,7 +10,7 @@ PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
 # What pip says, in a line for each package; its errors are not in it and appear as they are.
 STEPS = s/^Collecting \([^ ]*\).*/     \1/p; s/^Installing .*/     unpacking/p
 
-.PHONY: setup setup-browser models run dist test test-parts test-models test-clients check format chaos kills bench eval clean
+.PHONY: setup setup-browser models run dist test test-parts test-models test-clients check format chaos kills bench soak eval clean
 
 # A failed download does not stop the set-up: the service starts without models, and the command names the next step in one line.
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)

@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.contract.test_realtime import SECOND, Client
 from tests.live_server import KEY, LiveServer, live_server
+from tests.scripted_live import Load
 from tests.servers import until
 
 pytestmark = pytest.mark.system
@@ -143,6 +144,30 @@ def running(recipe: Recipe, home: Path, upstream: str) -> Iterator[Proxy]:
 
 RECIPES = pytest.mark.parametrize("recipe", [nginx, caddy], ids=["nginx", "caddy"])
 BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+def test_a_full_process_is_passed_over(server: LiveServer, tmp_path: Path) -> None:
+    """nginx: a handshake that one process refuses goes to the next one; the client gets 503 only if all are full."""
+    home = tmp_path / "proxy"
+    home.mkdir()
+    with live_server(tmp_path / "other") as other:
+        both = f"{server.address} max_fails=0; server {other.address}"
+        with running(nginx, home, both) as proxy:
+            server.script.load = Load(capacity=0)
+            for _ in range(4):
+                with proxy.connect("/v2", BEARER) as opened:
+                    Client(opened).start()
+                    assert (len(server.gateway.sessions), len(other.gateway.sessions)) == (0, 1)
+                until(lambda: len(other.gateway.sessions) == 0, "end of the session")
+            other.script.load = Load(capacity=0)
+            with pytest.raises(InvalidStatus) as refused:
+                proxy.connect("/v2", BEARER)
+            assert refused.value.response.status_code == 503
+            assert refused.value.response.headers["retry-after"]
+            server.script.load = Load()
+            with proxy.connect("/v2", BEARER) as opened:
+                Client(opened).start()
+                assert len(server.gateway.sessions) == 1
 
 
 @RECIPES
