@@ -209,6 +209,22 @@ def test_a_change_of_max_delay_changes_the_waiting() -> None:
     assert run.said() == LABELLED[:2]
 
 
+def test_a_word_of_another_voice_in_a_sentence_is_corrected() -> None:
+    """As in batch (contract `batch-v2.md` §7.4), where enough of the sentence is known; its speaker is not reported."""
+    run = Talk(max_delay=4.0).feed(silence(0.5), speech(0, 1, 2, 4, 0, 1, 2, 3), silence(4)).end()
+    assert [text for text, _ in run.said()] == [WORDS[number] for number in (0, 1, 2, 4, 0, 1, 2, 3)]
+    assert {speaker for _, speaker in run.said()} == {"S1"}
+    assert [each.label for each in run.of(events.Speakers)[-1].speakers] == ["S1"]
+
+
+def test_a_speaker_who_goes_on_is_not_corrected() -> None:
+    """The first words of another speaker are few at first."""
+    run = (
+        Talk(max_delay=4.0).feed(silence(0.5), speech(0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7), silence(4)).end()
+    )
+    assert [speaker for _, speaker in run.said()] == ["S1"] * 8 + ["S2"] * 8
+
+
 def test_without_a_mode_of_speakers_nothing_waits() -> None:
     run = Talk(max_delay=4.0, diarization=Diarization.NONE).feed(silence(0.5), speech(0, 1), silence(0.8))
     assert run.engine.opened == []

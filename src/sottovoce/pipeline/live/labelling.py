@@ -12,6 +12,7 @@ from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.speakers import SpeakerTrack
 from sottovoce.request import LiveRequest
 from sottovoce.transcript.model import Attaches, Item, Mark, Samples, samples
+from sottovoce.transcript.speakers import LONGEST_SENTENCE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,7 @@ class LabelledFinals:
         self._start: Samples = 0  # of the first of them
         self._end: Samples = 0  # of the last of them
         self._open: tuple[Item, ...] = ()  # the items of the last partial
+        self._sentence: tuple[Item, ...] = ()  # what was passed on of the last sentence
         self._now: Samples = 0  # the audio that was heard
         self._passed: Samples = 0  # when a final was passed on
 
@@ -112,22 +114,33 @@ class LabelledFinals:
     def _flush(self, *, forced: bool) -> None:
         """Pass on all that is held."""
         if self._held:
-            self._pass(len(self._held), forced=forced)
+            self._pass(len(self._held), forced=forced, complete=True)
             if self._holding.partials:
                 self._show()
 
-    def _pass(self, count: int, *, forced: bool) -> None:
+    def _pass(self, count: int, *, forced: bool, complete: bool = False) -> None:
         items, self._held = self._held[:count], self._held[count:]
         start, end = self._start, items[-1].end if self._held else self._end
         self._start, self._passed = end, self._now
-        labelled = self._track.labelled(items, final=True)
+        labelled = self._track.labelled(items, final=True, before=self._sentence, after=self._held, complete=complete)
+        self._sentence = _last_sentence((*self._sentence, *labelled))
         self._emit(events.Final(channel=self._number, start=start, end=end, items=labelled, forced=forced))
 
     def _show(self, end: Samples = 0) -> None:
         """Report all that is not final, up to *end*, or as far as was heard."""
-        items = self._track.labelled((*self._held, *self._open), final=False)
+        items = self._track.labelled((*self._held, *self._open), final=False, before=self._sentence)
         end = max(end, self._now, self._start, *(item.end for item in items[-1:]))
         self._emit(events.Partial(channel=self._number, start=self._start, end=end, items=items))
+
+
+def _last_sentence(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The part of *items* after the last end of a sentence; of an endless sentence the newest part."""
+    ends = (number for number in range(len(items), 0, -1) if _ends_sentence(items[number - 1]))
+    return items[next(ends, 0) :][-LONGEST_SENTENCE:]
+
+
+def _ends_sentence(item: Item) -> bool:
+    return isinstance(item, Mark) and item.ends_sentence
 
 
 def _belongs_together(one: Item, other: Item) -> bool:

@@ -318,7 +318,7 @@ class SegmentChannel:
         words = segment.heard
         items = (*segment.settled_items, *self._formatted(words))
         if self._parts.speakers is not None:
-            items = self._parts.speakers.whole(items, final=False)
+            items = self._parts.speakers.labelled(items, final=False)
         if items and items != self._shown:
             self._shown = items
             self._turn = True
@@ -403,7 +403,7 @@ class SegmentChannel:
     def _report(self, items: tuple[Item, ...], start: Samples, end: Samples) -> None:
         """Report *items* of *start* … *end* as a segment, or as one for each run of one speaker."""
         track = self._parts.speakers
-        runs = [items] if track is None else by_speaker(track.whole(items, final=True))
+        runs = [items] if track is None else by_speaker(track.labelled(items, final=True, complete=True))
         for number, run in enumerate(runs):
             first = start if number == 0 else run[0].start
             last = end if number == len(runs) - 1 else run[-1].end

@@ -1,7 +1,7 @@
 """Speakers of a live channel: passes its speech to a live diarizer, and its labels to items."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -67,32 +67,55 @@ class SpeakerTrack:
         """The speaker of the final word of *start* … *end*, which keeps it."""
         return self._diarizer.labels([(start, end)], final=True)[0]
 
-    def labelled(self, items: tuple[Item, ...], *, final: bool) -> tuple[Item, ...]:
-        """Return *items* with their speakers; a mark has that of its word. *final*: they keep them."""
-        of_words = iter(self._diarizer.labels(_spans(items), final=final))
-        return self._spoken(items, of_words, final=final)
+    def labelled(
+        self,
+        items: tuple[Item, ...],
+        *,
+        final: bool,
+        before: Sequence[Item] = (),
+        after: Sequence[Item] = (),
+        complete: bool = False,
+    ) -> tuple[Item, ...]:
+        """Return *items* with their speakers; a mark has that of its word. *final*: they keep them.
 
-    def whole(self, items: tuple[Item, ...], *, final: bool) -> tuple[Item, ...]:
-        """As `labelled`, of *items* that contain whole sentences: these are corrected as in batch.
-
-        A word that is corrected has the speaker of others, and does not count for its own.
+        Sentences are corrected as in batch, as far as they are known: *before* are final items with speakers, *after* those that
+        follow and are not final. A corrected word has the speaker of others, and does not count as speech of its own. Unless
+        all is *complete*, the last run of words of one speaker is not corrected, because that speaker may go on.
         """
-        spans = _spans(items)
-        found = iter(self._diarizer.labels(spans, final=False))
-        before = [UNKNOWN_SPEAKER if isinstance(item, Mark) else next(found) for item in items]
-        after = by_sentence(items, before, prefer_current=self._prefer_current)
-        pairs = [
-            pair
-            for item, pair in zip(items, zip(before, after, strict=True), strict=True)
-            if not isinstance(item, Mark)
-        ]
-        if not final:
-            return self._spoken(items, (label for _, label in pairs), final=False)
-        kept = [span for span, (one, other) in zip(spans, pairs, strict=True) if one == other]
-        labels = self._diarizer.labels(kept, final=True)
+        spans, known = _spans(items), [item for item in before if not isinstance(item, Mark)]
+        preview = self._diarizer.labels([*spans, *_spans(after)], final=False)
+        line = [*before, *items, *after]
+        found = iter([*(item.speaker or UNKNOWN_SPEAKER for item in known), *preview])
+        labels = [UNKNOWN_SPEAKER if isinstance(item, Mark) else next(found) for item in line]
+        corrected = by_sentence(line, labels, prefer_current=self._prefer_current)
+        if not complete and preview:
+            for number in range(len(line) - 1, -1, -1):
+                if not isinstance(line[number], Mark) and labels[number] != preview[-1]:
+                    break
+                corrected[number] = labels[number]
+        mine = slice(len(before), len(before) + len(items))
+        wanted = [label for item, label in zip(items, corrected[mine], strict=True) if not isinstance(item, Mark)]
+        if final:
+            wanted = self._settled(spans, preview[: len(spans)], wanted, {item.speaker for item in known})
+        return self._spoken(items, wanted, final=final)
+
+    def _settled(
+        self,
+        spans: Sequence[tuple[Samples, Samples]],
+        preview: Sequence[SpeakerLabel],
+        wanted: Sequence[SpeakerLabel],
+        known: Collection[SpeakerLabel | None],
+    ) -> list[SpeakerLabel]:
+        """Make the labels of *spans* final: *wanted* if a final word has it (*known*, or one of these), otherwise their own."""
+        own = set(preview) & {label for label, found in zip(wanted, preview, strict=True) if label == found} | set(
+            known
+        )
+        kept = [label == found or label not in own for label, found in zip(wanted, preview, strict=True)]
+        labels = iter(self._diarizer.labels([span for span, keep in zip(spans, kept, strict=True) if keep], final=True))
+        settled = [next(labels) if keep else None for keep in kept]
         # without the speakers that were corrected away, the numbers of new ones may be lower
-        number = dict(zip((one for one, other in pairs if one == other), labels, strict=True))
-        return self._spoken(items, (number[label] for _, label in pairs), final=True)
+        number = {label: new for label, new in zip(preview, settled, strict=True) if new is not None}
+        return [new or number.get(label, label) for label, new in zip(wanted, settled, strict=True)]
 
     def _spoken(self, items: tuple[Item, ...], of_words: Iterable[SpeakerLabel], *, final: bool) -> tuple[Item, ...]:
         """Return *items* with the speakers of their words; a mark has that of its word."""
