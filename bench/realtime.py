@@ -304,6 +304,8 @@ def main(given: Sequence[str] | None = None) -> int:
         "SOTTOVOCE_STANDARD_MODEL": wanted.model,
         "SOTTOVOCE_ENHANCED_MODEL": wanted.model,
     }
+    if wanted.capacity:  # one thread would use one core, and the load of the machine would never be high
+        settings["SOTTOVOCE_SLOTS"] = str(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory(prefix="sottovoce-bench-") as folder, Server(Path(folder), **settings) as server:
         if wanted.capacity:
             from bench import capacity
