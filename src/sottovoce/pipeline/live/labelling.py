@@ -42,7 +42,7 @@ class Holding:
 def holding_of(request: LiveRequest, step: Samples) -> Holding:
     """Return how long the finals of *request* are held, so that they are not later than `max_delay`."""
     time = min(HOLD, max(request.max_delay - SPARE, 0.0))
-    return Holding(time=samples(time), step=step, partials=request.enable_partials)
+    return Holding(time=samples(time), step=step, partials=request.needs_partials)
 
 
 class LabelledFinals:

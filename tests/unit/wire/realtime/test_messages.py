@@ -271,8 +271,6 @@ def test_audio_events(config: dict[str, Any] | None, expected: tuple[str, ...] |
     assert started(start(top={"audio_events_config": config})).request.audio_events == expected
 
 
-
-
 def test_at_most_five_messages_come_before_the_start() -> None:
     """§3 rule 1, §11.6: the usage and four warnings; those of one type are put together."""
     pairs = [warnings.unsupported_pair("en", target) for target in ("de", "fr", "es")]
