@@ -249,6 +249,15 @@ def test_words_that_a_closing_decode_leaves_out_are_decoded_again() -> None:
     assert run.text() == "alpha bravo charlie delta"
 
 
+def test_one_short_word_that_a_closing_decode_leaves_out_is_decoded_again() -> None:
+    """Sent at once, an utterance may have no decode before its last one."""
+    run = Run(max_delay=4.0)
+    run.recognizer.streams[0].cuts = 1
+    short = speech(3)[: 2 * RATE // 5]
+    run.feed(silence(0.5), speech(0, 1, 2), short, silence(1.5), piece=60 * RATE).end()
+    assert run.text() == "alpha bravo charlie delta"
+
+
 def test_the_end_of_an_utterance_is_decoded_by_itself_if_the_model_does_not_reach_it() -> None:
     """Sent at once, an utterance may have no decode before its last one."""
     run = Run(max_delay=4.0)

@@ -30,8 +30,8 @@ it, 26 of 32 tries with base and tiny.en wrote it (`jfk.flac`, docs/decisions/00
 DEAF: Samples = 6 * RATE // 5
 """Speech (1.2 s) after the last final word in which two decodes find nothing: the window starts anew (§3, "fix")."""
 
-UNHEARD: Samples = 3 * RATE // 5
-"""Speech (0.6 s) after the last word of an utterance that is decoded again; the detector hears speech some tenths longer."""
+UNHEARD: Samples = 3 * RATE // 10
+"""Speech (0.3 s) after the last word of an utterance that is decoded again; the detector hears speech some tenths longer."""
 
 ENTITY: Samples = 3 * RATE // 2
 """Additional time (1.5 s) that a number may wait for its end with `max_delay_mode` `flexible`, without tables of entities."""
