@@ -48,6 +48,7 @@ class Stream:
         self.ending = ending
         self.cuts = 0  # the last words that closing decodes lose, if there are more
         self.deaf = False  # so do the others
+        self.late = False  # so do the others, up to the first closing decode
         self.decodes = 0
 
     def hypothesis(self, audio: Any, committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
@@ -62,8 +63,9 @@ class Stream:
             words[-1] = LiveWord(
                 text=last.text + self.ending, start=last.start, end=last.end, probability=last.probability
             )
-        if (closing or self.deaf) and self.cuts and len(words) > self.cuts:
+        if (closing or self.deaf or self.late) and self.cuts and len(words) > self.cuts:
             words = words[: -self.cuts]
+        self.late = self.late and not closing
         return LiveHypothesis(words=tuple(words))
 
     def whole(self, audio: Any, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
@@ -252,7 +254,7 @@ def test_words_that_a_closing_decode_leaves_out_are_decoded_again() -> None:
 def test_one_short_word_that_a_closing_decode_leaves_out_is_decoded_again() -> None:
     """Sent at once, an utterance may have no decode before its last one."""
     run = Run(max_delay=4.0)
-    run.recognizer.streams[0].cuts = 1
+    run.recognizer.streams[0].cuts, run.recognizer.streams[0].late = 1, True
     short = speech(3)[: 2 * RATE // 5]
     run.feed(silence(0.5), speech(0, 1, 2), short, silence(1.5), piece=60 * RATE).end()
     assert run.text() == "alpha bravo charlie delta"
