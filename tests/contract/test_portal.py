@@ -219,6 +219,11 @@ def test_the_scripts_of_a_page_stay_small() -> None:
         "app/lib/transcript.js",
     )
     assert jobs <= 20 * 1024
+    live = size(
+        *common, "app/live-captions.js", *(f"app/lib/{name}.js" for name in ("captions", "live-session", "sound")),
+        *(name for name in files if name.endswith(("js", "mjs")) and name.startswith(("vendor/real-time", "vendor/typescript"))),
+    )  # fmt: skip
+    assert live <= 40 * 1024
     assert job <= 60 * 1024
 
 
@@ -228,10 +233,12 @@ def test_the_scripts_of_a_page_stay_small() -> None:
 def test_a_key_opens_the_jobs_api_by_a_cookie_that_scripts_cannot_read(visitor: Visitor) -> None:
     answer = visitor.sign_in()
     assert answer.status_code == 204
-    (set_cookie,) = answer.headers.get_list("set-cookie")
-    assert set_cookie.startswith(f"{COOKIE}=")
-    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in set_cookie.split(";")}
-    assert KEY not in set_cookie
+    jobs, live = answer.headers.get_list("set-cookie")
+    assert jobs.startswith(f"{COOKIE}=")
+    assert live.startswith(f"{COOKIE}_live=")
+    for set_cookie in (jobs, live):
+        assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in set_cookie.split(";")}
+        assert KEY not in set_cookie
     assert visitor("GET", "/v2/jobs").json() == {"jobs": []}
     assert visitor("DELETE", "/portal/session").status_code == 204
     assert visitor("GET", "/v2/jobs").status_code == 401

@@ -15,7 +15,7 @@ from sottovoce.web.api import account, discovery, health, management, openai_aud
 from sottovoce.web.connections import ConnectionLimits, RequestsPerClient, networks
 from sottovoce.web.docs import openapi
 from sottovoce.web.middleware import RequestMiddleware
-from sottovoce.web.portal import assets, pages, sign_in
+from sottovoce.web.portal import assets, live_key, pages, sign_in
 from sottovoce.web.server import limited
 from sottovoce.web.uploads import Limits
 from sottovoce.web.websocket import SocketProtocol
@@ -73,6 +73,7 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
             found += [
                 *pages.routes(runtime, here, registration=policy.registration),
                 *sign_in.routes(runtime, settings.public_url),
+                *live_key.routes(runtime, settings.public_url),
                 *assets.routes(),
             ]
     return [*found, *health.routes(runtime, gateway.sessions if gateway else None), *openapi.routes()]

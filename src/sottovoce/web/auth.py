@@ -95,6 +95,11 @@ def cookie(region: str | None) -> str:
     return f"sottovoce_portal_{region}"
 
 
+def live_cookie(region: str | None) -> str:
+    """The name of the cookie with the temporary key for realtime, from which `web/portal/live_key.py` issues others."""
+    return f"{cookie(region)}_live"
+
+
 def _portal(connection: HTTPConnection, region: str | None) -> str:
     """The temporary key in the portal's cookie, for the jobs API only.
 

@@ -21,11 +21,14 @@ from sottovoce.web.routing import Route
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 BASE = "/portal/static"
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_SCRIPT = "text/javascript; charset=utf-8"
+_TYPES = {".js": _SCRIPT, ".mjs": _SCRIPT, ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 _MODULES = {
     "lit": "vendor/lit/lit-element-4.2.2.js",
     "lit-html": "vendor/lit/lit-html-3.3.3.js",
     "@lit/reactive-element": "vendor/lit/reactive-element-2.1.2.js",
+    "@speechmatics/real-time-client": "vendor/real-time-client/index.browser-8.5.1.js",
+    "typescript-event-target": "vendor/typescript-event-target/index-1.1.2.mjs",
 }
 """The vendored file of each module that is imported by its name."""
 

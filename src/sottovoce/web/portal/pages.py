@@ -44,6 +44,16 @@ class Pages:
             return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
         return self._page("job.html", job_id=job_id)
 
+    async def live(self, request: Request) -> Response:
+        """`GET /portal/live`: captions of what is said now."""
+        if not await self._signed_in(request):
+            return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
+        return self._page("live.html")
+
+    async def overlay(self, _request: Request) -> Response:
+        """`GET /portal/live/overlay`: captions alone, which the page of live captions in the same browser sends."""
+        return self._page("overlay.html")
+
     async def _signed_in(self, request: Request) -> bool:
         """False: the person must sign in. True: a cookie is there; the first request of the page tells if it is still valid."""
         if auth.cookie(self._region.name) in request.cookies:
@@ -61,4 +71,6 @@ def routes(runtime: Runtime, here: regions.Region, *, registration: bool) -> lis
         Route(path="/", handlers={"GET": pages.home}),
         Route(path=SIGN_IN, handlers={"GET": pages.sign_in}),
         Route(path="/portal/jobs/{job_id}", handlers={"GET": pages.job}),
+        Route(path="/portal/live", handlers={"GET": pages.live}),
+        Route(path="/portal/live/overlay", handlers={"GET": pages.overlay}),
     ]

@@ -1,8 +1,10 @@
 """The portal's cookie: a temporary key that the browser sends, and that no script can read.
 
 A person signs in with an API key, or with an account (`web/api/account.py`). Either way the browser gets a temporary key for
-batch in a cookie, which `web/auth.py` accepts for the jobs API. So the portal uses the public API as any client does.
+batch in a cookie, which `web/auth.py` accepts for the jobs API, and one for realtime in another (`live_key.py`). So the portal uses the public API as any client does.
 """
+
+from collections.abc import Mapping
 
 import orjson
 from starlette.requests import Request
@@ -46,16 +48,14 @@ class SignIn:
             if user is None:
                 raise Refused(Kind.UNAUTHENTICATED, "sign in first")
             project = wanted.project_id or await self._present_project(request, user)
-            return self._signed_in(
-                request, await self._issue(await self._key_of(user, project), OF_ACCOUNT), OF_ACCOUNT
-            )
+            return await self._with_cookies(request, await self._key_of(user, project), OF_ACCOUNT)
         secret = wanted.api_key.strip()
         caller = await self._caller(secret)
         if caller.product is Product.RT:
             raise Refused(Kind.FORBIDDEN, "this temporary key is for realtime only; use a permanent key")
-        if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is
-            return self._signed_in(request, secret, OF_KEY)
-        return self._signed_in(request, await self._issue(caller, OF_KEY), OF_KEY)
+        if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is, for jobs only
+            return self._signed_in(request, {auth.cookie(self._region): secret}, OF_KEY)
+        return await self._with_cookies(request, caller, OF_KEY)
 
     async def show(self, request: Request) -> Response:
         """`GET /portal/session`: the project of the cookie, and those that the account may choose; a key has its own only."""
@@ -85,7 +85,8 @@ class SignIn:
         """`DELETE /portal/session`: remove the cookie."""
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         secure = account.is_secure(request)
-        response.delete_cookie(auth.cookie(self._region), secure=secure, httponly=True, samesite="lax")
+        for name in (auth.cookie(self._region), auth.live_cookie(self._region)):
+            response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
         return response
 
     async def _caller(self, secret: str) -> Caller:
@@ -100,25 +101,10 @@ class SignIn:
         auth.check_region(found, self._region)
         return found
 
-    async def _issue(self, caller: Caller, ttl: int) -> str:
-        grant = TokenRequest(
-            key_id=caller.key_id,
-            project_id=caller.project_id,
-            product=Product.BATCH,
-            ttl=ttl,
-            client_ref=caller.client_ref,
-        )
-        token, claims = await self._issuer.make(grant)
-        audit_log.tell(
-            audit_log.Entry(
-                actor=caller.actor,
-                action="temporary key made",
-                target=claims.id,
-                workspace_id=caller.workspace_id,
-                details={"type": str(Product.BATCH), "ttl": ttl, "project": caller.project_id},
-            )
-        )
-        return token
+    async def _with_cookies(self, request: Request, caller: Caller, seconds: int) -> Response:
+        names = {Product.BATCH: auth.cookie(self._region), Product.RT: auth.live_cookie(self._region)}
+        tokens = {name: await issue(self._issuer, caller, product, seconds) for product, name in names.items()}
+        return self._signed_in(request, tokens, seconds)
 
     async def _key_of(self, user: User, wanted: int | None) -> Caller:
         """The caller of the portal's key of *user* in the project *wanted*, else in the default one; a missing key is made."""
@@ -157,17 +143,36 @@ class SignIn:
         auth.check_region(caller, self._region)
         return caller
 
-    def _signed_in(self, request: Request, token: str, seconds: int) -> Response:
+    def _signed_in(self, request: Request, tokens: Mapping[str, str], seconds: int) -> Response:
         response = Response(status_code=204, headers={"cache-control": "no-store"})
-        response.set_cookie(
-            auth.cookie(self._region),
-            token,
-            max_age=seconds,
-            secure=account.is_secure(request),
-            httponly=True,
-            samesite="lax",
-        )
+        secure = account.is_secure(request)
+        if auth.live_cookie(self._region) not in tokens:  # of somebody who was signed in before
+            response.delete_cookie(auth.live_cookie(self._region), secure=secure, httponly=True, samesite="lax")
+        for name, token in tokens.items():
+            response.set_cookie(name, token, max_age=seconds, secure=secure, httponly=True, samesite="lax")
         return response
+
+
+async def issue(issuer: TokenIssuer, caller: Caller, product: Product, ttl: int) -> str:
+    """A temporary key for *product* that acts as *caller* for *ttl* seconds."""
+    token, claims = await issuer.make(
+        TokenRequest(
+            key_id=caller.key_id,
+            project_id=caller.project_id,
+            product=product,
+            ttl=ttl,
+            client_ref=caller.client_ref,
+        )
+    )
+    entry = audit_log.Entry(
+        actor=caller.actor,
+        action="temporary key made",
+        target=claims.id,
+        workspace_id=caller.workspace_id,
+        details={"type": str(product), "ttl": ttl, "project": caller.project_id},
+    )
+    audit_log.tell(entry)
+    return token
 
 
 def routes(runtime: Runtime, public_url: str | None) -> list[Route]:

@@ -1,0 +1,148 @@
+"""The page of live captions in a real browser, whose microphone plays a recording, over a real server with Whisper tiny.en."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.backends import free_port
+from tests.browser import Visit, chromium, visiting
+from tests.servers import ROOT, Server
+
+pytestmark = [pytest.mark.system, pytest.mark.weights]
+
+DEMO = ROOT / "samples" / "demo.wav"
+SENTENCES = (
+    "Good morning and thank you for coming to this meeting.",
+    "We are going to talk about the future of the company.",
+    "I think that we should wait until the end of the year.",
+    "Please send me the report before the end of the week.",
+)
+AXE = ROOT / ".venv-clients" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 60_000
+
+
+class LiveServer(Server):
+    """A server that keeps its port over a start."""
+
+    def __init__(self, home: Path, models: Path) -> None:
+        self.COMMAND = ("serve", "--port", str(free_port()))
+        super().__init__(
+            home,
+            SOTTOVOCE_ENGINE="whisper",
+            SOTTOVOCE_ROLES="api,batch,realtime",
+            SOTTOVOCE_MODELS_DIR=str(models),
+            SOTTOVOCE_STANDARD_MODEL="whisper-tiny.en",
+            SOTTOVOCE_ENHANCED_MODEL="whisper-tiny.en",
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, real_models: Path) -> Iterator[LiveServer]:
+    with LiveServer(tmp_path_factory.mktemp("live"), real_models) as running:
+        yield running
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser of its own for each test: the recording of its microphone begins with the browser's first use of it."""
+    flags = (
+        "use-fake-ui-for-media-stream",
+        "use-fake-device-for-media-stream",
+        f"use-file-for-fake-audio-capture={DEMO}%noloop",
+    )
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(), args=[f"--{flag}" for flag in flags])
+        try:
+            yield launched
+        finally:
+            launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: LiveServer) -> Iterator[Visit]:
+    """A visitor who has signed in and opened the page."""
+    with visiting(browser, server.url, permissions=["microphone"]) as found:
+        page = found.page
+        page.goto("/portal/live")
+        page.locator("#api-key").fill(server.key)
+        page.locator("#key button").click()
+        expect(page.get_by_role("heading", name="Live captions")).to_be_visible()
+        expect(page.get_by_role("button", name="Start")).to_be_enabled()
+        yield found
+
+
+def final(page: Page) -> str:
+    return page.locator("[role=log]").inner_text().replace("\n", " ")
+
+
+def saved(page: Page, name: str) -> str:
+    with page.expect_download() as waited:
+        page.get_by_role("button", name=f"Download {name}").click()
+    return Path(waited.value.path()).read_text()
+
+
+def test_what_the_microphone_hears_is_read_in_the_page_and_in_the_overlay(visit: Visit) -> None:
+    page = visit.page
+    page.keyboard.press("Tab")  # from the link that skips the navigation; the rest is done without a mouse
+    page.get_by_label("Sound").focus()
+    assert page.get_by_label("Sound").locator("option").count() >= 2
+    page.get_by_role("button", name="Start").press("Enter")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Overlay window").press("Enter")
+    overlay = opened.value
+    expect(page.locator("[role=log]")).to_contain_text(SENTENCES[0], timeout=PATIENCE_MS)
+    assert page.locator("meter").evaluate("meter => meter.value") >= 0
+    expect(page.locator(".lag")).to_contain_text("s behind the speech")
+    expect(overlay.locator("caption-overlay")).to_contain_text("Good morning", timeout=PATIENCE_MS)
+    expect(page.locator("[role=log]")).to_contain_text(SENTENCES[-1], timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Stop").press("Enter")
+    expect(page.locator("[role=status]")).to_have_text("Stopped.", timeout=PATIENCE_MS)
+    assert final(page) == " ".join(SENTENCES)
+    assert saved(page, "Text").split() == " ".join(SENTENCES).split()
+    cues = saved(page, "SRT").strip().split("\n\n")
+    assert [" ".join(cue.splitlines()[2:]) for cue in cues] == list(SENTENCES)
+    assert saved(page, "VTT").startswith("WEBVTT\n\n00:00:0")
+    assert [word["text"] for word in json.loads(saved(page, "JSON"))["words"]][:3] == ["Good", "morning", "and"]
+    if not AXE.exists():
+        pytest.fail("axe-core is not installed: run `make .venv-clients/stamp`", pytrace=False)
+    for each in (page, overlay):
+        each.evaluate(AXE.read_text())
+        found = each.evaluate("axe.run().then(({violations}) => violations.map(({id, impact}) => [id, impact]))")
+        assert [entry for entry in found if entry[1] in {"serious", "critical"}] == []
+    visit.check()
+
+
+def test_no_word_is_lost_when_the_server_is_killed_and_starts_again(visit: Visit, server: LiveServer) -> None:
+    page = visit.page
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("[role=log]")).to_contain_text(SENTENCES[0].split()[0], timeout=PATIENCE_MS)
+    server.kill()
+    expect(page.locator("[role=status]")).to_contain_text("The connection was lost", timeout=PATIENCE_MS)
+    server.start()
+    expect(page.locator("[role=status]")).to_have_text("Listening.", timeout=PATIENCE_MS)
+    expect(page.locator("[role=log]")).to_contain_text("end of the week", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("[role=status]")).to_have_text("Stopped.", timeout=PATIENCE_MS)
+    heard = final(page).lower().replace(".", "").replace(",", "").split()
+    wanted = " ".join(SENTENCES).lower().replace(".", "").split()
+    assert heard == wanted
+    assert not visit.foreign
+    assert not page.locator(".error:visible").all_inner_texts()
+
+
+def test_a_refused_microphone_is_told_with_the_way_out(browser: Browser, server: LiveServer) -> None:
+    with visiting(browser, server.url) as found:
+        page = found.page
+        page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); };"
+        )
+        page.goto("/portal/live")
+        page.locator("#api-key").fill(server.key)
+        page.locator("#key button").click()
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("[role=alert]").last).to_contain_text("Allow it beside the address, and start again.")
+        expect(page.get_by_role("button", name="Start")).to_be_enabled()
+        found.check()
