@@ -36,7 +36,9 @@ class LiveKey:
         except ControlAway as away:
             raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
         if caller is None and not secret and await self._signed_in_for_jobs(request):
-            raise Refused(Kind.FORBIDDEN, "you signed in with a temporary key, which is for jobs only; use a permanent key")
+            raise Refused(
+                Kind.FORBIDDEN, "you signed in with a temporary key, which is for jobs only; use a permanent key"
+            )
         if caller is None:
             raise Refused(Kind.UNAUTHENTICATED, "sign in with an account or a permanent key to use live captions")
         auth.check_region(caller, self._region)

@@ -1,7 +1,8 @@
 """The portal's cookie: a temporary key that the browser sends, and that no script can read.
 
 A person signs in with an API key, or with an account (`web/api/account.py`). Either way the browser gets a temporary key for
-batch in a cookie, which `web/auth.py` accepts for the jobs API, and one for realtime in another (`live_key.py`). So the portal uses the public API as any client does.
+batch in a cookie, which `web/auth.py` accepts for the jobs API, and one for realtime in another (`live_key.py`). So the portal
+uses the public API as any client does.
 """
 
 from collections.abc import Mapping
