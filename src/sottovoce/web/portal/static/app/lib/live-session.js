@@ -5,6 +5,7 @@ import {RealtimeClient} from "@speechmatics/real-time-client";
 import {ask} from "./api.js";
 import {BLOCK_S} from "./sound.js";
 
+const CONTEXT_S = 1.5;  // seconds before the words that are not final yet: a recording that begins inside a word loses it
 const KEPT_S = 60;  // seconds of audio that are kept for a server that is away
 const BEHIND = 20, MOST = 100;  // blocks that the server has not taken: from here on it is told; no more are sent
 const WAITS_MS = [500, 1000, 2000, 4000, 5000];
@@ -17,7 +18,7 @@ async function key() {
 /** Calls `on.started(info)`, `on.final(results, offset)`, `on.partial(results)`, `on.missed(seconds, at)`, `on.state(text)`, `on.failed(text)`. */
 export class LiveSession {
   constructor(config, rate, on) {
-    Object.assign(this, {config, rate, on, blocks: [], taken: 0, sent: 0, acknowledged: 0, offset: 0, heard: 0, stopped: false, failures: 0, client: null});
+    Object.assign(this, {config, rate, on, blocks: [], taken: 0, sent: 0, acknowledged: 0, offset: 0, heard: 0, final: 0, floor: 0, stopped: false, failures: 0, client: null});
   }
 
   /** Seconds from the newest audio to the end of the newest words or silence that the server told. */
@@ -68,6 +69,7 @@ export class LiveSession {
     client.addEventListener("socketStateChange", ({socketState}) => { if (socketState === "closed" && client === this.client && client.ready) this.lost(); });
     const first = this.blocks[0];
     this.offset = first ? first.at : this.taken;
+    this.floor = this.final;
     for (const each of this.blocks) each.sent = false;
     Object.assign(this, {sent: 0, acknowledged: 0});
     const audio_format = {type: "raw", encoding: "pcm_f32le", sample_rate: this.rate};
@@ -93,18 +95,25 @@ export class LiveSession {
       case "AddTranscript": {
         const end = this.offset + data.metadata.end_time;
         this.heard = Math.max(this.heard, end);
-        this.blocks = this.blocks.filter((each) => !each.sent || each.at + BLOCK_S > end);
-        if (data.results.length) this.on.final(data.results, this.offset);
+        this.final = Math.max(this.final, end);
+        this.blocks = this.blocks.filter((each) => !each.sent || each.at + BLOCK_S > end - CONTEXT_S);
+        const fresh = this.fresh(data.results);
+        if (fresh.length) this.on.final(fresh, this.offset);
         break;
       }
       case "AddPartialTranscript":
         this.heard = Math.max(this.heard, this.offset + data.metadata.end_time);
-        this.on.partial(data.results);
+        this.on.partial(this.fresh(data.results));
         break;
       case "Error":
         this.error = data;
         break;
     }
+  }
+
+  /** Those of *results* that the session before did not make final. */
+  fresh(results) {
+    return results.filter(({start_time: start, end_time: end}) => this.offset + (start + end) / 2 > this.floor);
   }
 
   /** The connection has ended by itself: begin again, unless the server says that this cannot help. */
