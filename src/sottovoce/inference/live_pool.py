@@ -28,9 +28,10 @@ _YOUNG = 30.0  # seconds after which the average contains the load of a session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLoad:
-    """Open *sessions*; *busy*: share 0..1 of the machine's *cores* that live children use, and *batch*: that of the other engine
-    processes, both averaged over about 30 s; *unseen*: share that sessions in their first 30 s will use beyond what the average
-    contains. *costs*: cores of one session of each engine that runs.
+    """Open *sessions*; *busy*: share 0..1 of *cores* that live children use, and *batch*: the share of all cores that the other
+    engine processes use, both averaged over about 30 s; *unseen*: share of *cores* that sessions in their first 30 s will use beyond
+    what the average contains. *cores*: those that live children can use, one for each decode at once. *costs*: cores of one session
+    of each engine that runs.
     """
 
     sessions: int
@@ -82,7 +83,10 @@ class _Opened:
 
 
 class LivePool:
-    """At most *children* processes for each engine. *start* starts one; *others*: process ids of the batch children."""
+    """At most *children* processes for each engine, each with *decodes* at once.
+
+    *start* starts one; *others*: process ids of the batch children.
+    """
 
     def __init__(
         self,
@@ -90,11 +94,13 @@ class LivePool:
         others: Callable[[], Iterable[int]],
         *,
         children: int,
+        decodes: int,
         most_sessions: int,
     ) -> None:
         self._start = start
         self._others = others
         self._children = max(children, 1)
+        self._decodes = max(decodes, 1)
         self._most = most_sessions
         self._running: dict[EngineKey, list[LiveChild]] = {}
         self._starting: dict[EngineKey, asyncio.Lock] = {}
@@ -163,12 +169,13 @@ class LivePool:
         now = time.monotonic()
         costs = {key: cost.cores for key, cost in tuple(self._costs.items())}
         unseen = sum(each.unseen(now) * costs.get(each.key, UNKNOWN) for each in tuple(self._opened.values()))
+        cores = min(self._cores, self._children * self._decodes * max(len(costs), 1))
         return LiveLoad(
             sessions=self.sessions,
-            busy=self._live_meter.share,
+            busy=min(self._live_meter.share * self._cores / cores, 1.0),
             batch=self._batch_meter.share,
-            unseen=unseen / self._cores,
-            cores=self._cores,
+            unseen=unseen / cores,
+            cores=cores,
             costs=costs,
         )
 

@@ -121,6 +121,7 @@ class Pool:
             self._start_live,
             self._others,
             children=live.children,
+            decodes=self._engine_config.workers,
             most_sessions=live.most_sessions,
         )
         self._translations = TranslationPool(self._start_translator)

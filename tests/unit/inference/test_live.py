@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sottovoce.audio import media
+from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Skill
 from sottovoce.inference import live, live_events
@@ -247,3 +248,15 @@ def test_a_forced_end_needs_no_audio_after_it(pool: Pool, speech: bytes) -> None
         return False
 
     assert asyncio.run(forced())
+
+
+@pytest.mark.parametrize(("children", "decodes"), [(1, 1), (1, 2), (2, 1)])
+def test_sessions_can_use_as_many_cores_as_decodes_run_at_once(children: int, decodes: int) -> None:
+    """With one decode at once on two cores, a load of half the machine is all that there is."""
+    pool = Pool(engine_config=EngineConfig(workers=decodes), live=LivePolicy(children=children))
+    try:
+        assert pool.live_load().cores == min(children * decodes, len(os.sched_getaffinity(0)))
+        pool._live_pool._live_meter.share = 1 / len(os.sched_getaffinity(0))
+        assert pool.live_load().busy == pytest.approx(1 / pool.live_load().cores)
+    finally:
+        pool.close()
