@@ -29,9 +29,9 @@ _YOUNG = 30.0  # seconds after which the average contains the load of a session
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLoad:
     """Open *sessions*; *busy*: share 0..1 of *cores* that live children use, and *batch*: the share of all cores that the other
-    engine processes use, both averaged over about 30 s; *unseen*: share of *cores* that sessions in their first 30 s will use beyond
-    what the average contains. *cores*: those that live children can use, one for each decode at once. *costs*: cores of one session
-    of each engine that runs.
+    engine processes use, both averaged over about 30 s; *unseen*: share of *cores* that sessions in their first 30 s will use
+    beyond what the average contains. *cores*: those that live children can use, one for each decode at once. *costs*: cores of
+    one session of each engine that runs.
     """
 
     sessions: int
