@@ -48,6 +48,8 @@ OPEN = {
     "/",
     "/portal/sign-in",
     "/portal/jobs/{job_id}",  # a page without data
+    "/portal/live",  # likewise
+    "/portal/live/overlay",
     "/portal/static/{digest}/{path:path}",
     "/docs/{name:path}",
     "/v1.0/status",
