@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sottovoce.engines.models.catalogue import CATALOGUE
+from sottovoce.engines.whisper.languages import whisper_codes
+from sottovoce.engines.whisper.style import EXAMPLES
 from tests import prefork
 from tests.hub import Hub, Repository
 from tests.servers import Server, until
@@ -41,16 +43,17 @@ def refused(server: Server, demo, config: dict[str, object]) -> dict[str, object
     return dict(answer.json())
 
 
-@pytest.mark.parametrize("language", ["en", "de", "cmn", "ar", "cmn_en"])
+@pytest.mark.parametrize("language", ["en", "de", "cmn", "ar", "cy", "cmn_en"])
 def test_every_language_of_whisper_is_taken_and_its_words_lie_inside_the_audio(server, demo, language):
     job_id = server.submit(demo, asked(language, point="enhanced"))
     assert server.wait(job_id)["status"] == "done"
     body = server.transcript(job_id)
     times = [(item["start_time"], item["end_time"]) for item in body["results"]]
-    assert times
     assert all(0 <= start <= end <= 15.9 for start, end in times)
     assert times == sorted(times, key=lambda span: span[0])
-    assert {item["alternatives"][0]["language"] for item in body["results"]} == {language}
+    heard = {item["alternatives"][0]["language"] for item in body["results"]}
+    # where there is an example text, a second decode has other random words, and none of the first may stay
+    assert heard == {language} or (not heard and whisper_codes(language)[0] in EXAMPLES)
     with server.client() as client:
         log = client.get(f"/v2/jobs/{job_id}/log").text
     assert "whisper tiny on cpu" in log

@@ -365,7 +365,7 @@ def test_what_an_engine_knows_of_its_words_is_turned_into_a_mapping(corpus, tmp_
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Whisper of random weights and a transducer that always says the same."""
     folder = tmp_path_factory.mktemp("models")
-    tiny_whisper.build(folder / "random")
+    tiny_whisper.build(folder / "random", tiny_whisper.Tiny(multilingual=False))
     tiny_onnx_asr.transducer(folder / "same", durations=(0, 1, 2, 3, 4))
     (folder / "same" / "sottovoce.json").write_text('{"languages": ["en"]}', encoding="utf-8")
     return folder

@@ -48,6 +48,7 @@ PROMPT = Effort(holes=2, parts=1, temperatures=(0.2, 0.6))
 """For the end of a turn, which a person waits for: nine seconds of speech took six decodes with `THOROUGH`, which heard the same
 words."""
 
+_KNOWS = 0.1  # probability that a model which identifies languages gives the best one; one trained for its text alone may not
 _LIKELY = 0.5  # probability of the language of a window, from which it is taken for speech in that language
 _CLEAR = 0.65  # least mean probability of a decode after an example text, if the first decode was a guess
 _CLEAR_FEW = 0.5  # the same for fewer than `_FEW` words, whose mean says little
@@ -127,7 +128,7 @@ def _meaningless(decoder: Decoder, clip: Clip, task: Task, hypothesis: Hypothesi
     two decodes may differ; clips of a second or two may have 0.01, but two decodes agree. Never with an English-only model.
     """
     scores = decoder.languages(clip)
-    if not scores or scores.get(task.code, 0.0) >= _LIKELY or max(scores.values()) >= CLEAR:
+    if scores.get(task.code, 0.0) >= _LIKELY or not _KNOWS <= max(scores.values(), default=0.0) < CLEAR:
         return False
     after = _after_example(decoder, task)
     return after is not None and not hallucination.confirms(attempt(decoder, clip, after, temperatures=()), hypothesis)

@@ -322,7 +322,9 @@ def test_a_doubtful_text_is_kept_if_another_decode_has_its_words():
 
 
 @pytest.mark.parametrize(
-    "sounds_like", [{"en": 0.5, "fr": 0.4}, {"en": 0.01, "fr": 0.9}, {}], ids=["as asked", "another", "one language"]
+    "sounds_like",
+    [{"en": 0.5, "fr": 0.4}, {"en": 0.01, "fr": 0.9}, {}, {"en": 0.05, "fr": 0.09}],
+    ids=["as asked", "another", "one language", "not identified"],
 )
 def test_a_doubtful_text_is_kept_if_the_audio_sounds_like_a_language(sounds_like):
     assert doubted(hypothesis(DOUBTFUL), sounds_like=sounds_like) == (written(DOUBTFUL), [], [False])
