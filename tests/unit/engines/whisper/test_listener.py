@@ -430,7 +430,9 @@ def test_words_come_in_order_and_once(count, moods):
 
 
 @settings(max_examples=100)
-@given(st.integers(2, 27), st.floats(0.4, 27))
+@given(
+    st.integers(3, 27), st.floats(0.4, 27)
+)  # the surroundings of a hole in two seconds are all of them, decoded before
 def test_wherever_the_first_decode_ends_behind_a_word_no_word_is_lost(count, seconds):
     said = sentence(2 * count)
     first = hypothesis([each for each in said if each.end <= at(seconds)])
