@@ -93,8 +93,7 @@ def transcribe(
     if work.request.language == AUTO:
         work, found = _in_its_language(work, recognizer, make_vad, observer, probe.track)
     if work.request.translate_speech:
-        source_language = work.request.language
-        observer.stage("translate", f"from {source_language} into English, by the recogniser itself: a rough draft")
+        observer.stage("translate", f"from {work.request.language} into English, by the recogniser: a rough draft")
     request = work.request
     written = ENGLISH if request.translate_speech else request.language
     rules = replacements.compile_rules(request.replacements)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
 from sottovoce.errors import EngineUnavailable
@@ -41,7 +39,6 @@ from sottovoce.service.queue import worker_registry
 from sottovoce.service.queue.backend import open_queue, upgrade_tables
 from sottovoce.service.queue.scheduler import PeriodicTask, Scheduler
 from sottovoce.service.storage import key_check, lost_parts, migrate
-from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.ballast import Ballast
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Connection, Database, sqlite_url, typed_line, usable
@@ -319,7 +316,7 @@ class Runtime:
 
     async def _can_write(self) -> None:
         async with asyncio.timeout(READY_TIMEOUT):
-            await self.database.write(touch)
+            await self.database.write(repository.touch)
 
     def close(self) -> None:
         """Drain running work, then close all parts."""
@@ -333,9 +330,3 @@ async def _fault_of(check: Awaitable[object]) -> str | None:
     except Exception as error:  # noqa: BLE001 - the check of a part fails with any error of its library
         return typed_line(error)
     return None
-
-
-def touch(connection: Connection) -> None:
-    """Write a row without changing it, to check that the database accepts writes."""
-    touched = sa.update(t.counters).where(t.counters.c.name == "v1").values(value=t.counters.c.value)
-    connection.execute(touched)

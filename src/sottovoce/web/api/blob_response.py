@@ -23,9 +23,8 @@ async def sent(request: Request, blobs: Blobs, key: str, *, name: str = "", medi
         path = blobs.root / key
         if not await asyncio.to_thread(path.is_file):
             raise Refused(Kind.FILE_EXPIRED)
-        if (
-            _part(request, (await asyncio.to_thread(path.stat)).st_size) is None
-        ):  # the framework would refuse it in plain text
+        size = (await asyncio.to_thread(path.stat)).st_size
+        if _part(request, size) is None:  # the framework would refuse it in plain text
             request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
         return FileResponse(path, media_type=media_type, filename=name or None)
     try:

@@ -147,7 +147,7 @@ class SignIn:
     def _signed_in(self, request: Request, tokens: Mapping[str, str], seconds: int) -> Response:
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         secure = account.is_secure(request)
-        if auth.live_cookie(self._region) not in tokens:  # of somebody who was signed in before
+        if auth.live_cookie(self._region) not in tokens:  # of a person who was signed in before
             response.delete_cookie(auth.live_cookie(self._region), secure=secure, httponly=True, samesite="lax")
         for name, token in tokens.items():
             response.set_cookie(name, token, max_age=seconds, secure=secure, httponly=True, samesite="lax")

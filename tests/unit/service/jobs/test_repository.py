@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sottovoce import job
 from sottovoce.job import Event, Reason, State
 from sottovoce.service.jobs import model, repository
-from sottovoce.service.runtime import touch
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, Database, now_ms
 from tests.unit.service.service_values import CALLER, migrated, new_job
@@ -345,5 +344,5 @@ def test_counts_and_states(database: Database) -> None:
 def test_touch_writes_even_before_the_first_job(database: Database) -> None:
     with database.writing() as connection:
         before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
-        touch(connection)
+        repository.touch(connection)
         assert connection.exec_driver_sql("SELECT total_changes()").scalar_one() == before + 1
