@@ -88,6 +88,15 @@ class Runtime:
         self._open_storage()
         self._first_key()
         self.api_key_cache = ApiKeyCache(self.control, time.monotonic, region=folder.region)
+        self._offer_engines()
+        self._open_services()
+        self._start_work()
+
+    def _offer_engines(self) -> None:
+        """Decide which engines jobs and sessions of this process can use. Raises `EngineUnavailable` if it has the role `batch`
+        and no engine has a model.
+        """
+        plan = self.plan
         batch = "batch" in plan.roles
         realtime = "realtime" in plan.roles
         here = registry.offered(plan.engine_config, plan.engine) if batch or realtime else ()
@@ -98,6 +107,10 @@ class Runtime:
         )
         if batch and not self.offers.engines:
             raise EngineUnavailable(f"engine {plan.engine} has no usable model: {NO_MODELS}", at=None)
+
+    def _open_services(self) -> None:
+        """Make what requests and jobs share, above the databases."""
+        plan, folder = self.plan, self.plan.folder
         self.large_work = LargeWork()
         self._undo.callback(self.large_work.close)
         self.completion_waiter = CompletionWaiter(self.database)
@@ -119,6 +132,10 @@ class Runtime:
             _log.warning("no room for media", extra={"why": self.no_room})
         self.pool = Pool(plan.pool, plan.engine_config, slots=plan.slots)
         self._undo.callback(self.pool.close)
+
+    def _start_work(self) -> None:
+        """Start the processes that recognise, the worker, and what is done at intervals."""
+        plan, folder = self.plan, self.plan.folder
         if "api" in plan.roles:
             self.pool.prestart(MEDIA, INSPECTORS, at_once=plan.inspectors)
         self._warm_live()
@@ -135,11 +152,11 @@ class Runtime:
             credit_reservations=self.credit_reservations,
             max_media=plan.engine_config.max_media,
         )
-        tasks = self._start_worker(region) if batch else [self._capability_refresh()]
+        tasks = self._start_worker(region) if "batch" in plan.roles else [self._capability_refresh()]
         # only a process that uses the buckets can detect which are full again and delete them
         if "api" in plan.roles and self.rates.shared:
             tasks.append(PeriodicTask(name="buckets", interval=3600.0, delay=60.0, do=self.rates.forget))
-        if realtime:
+        if "realtime" in plan.roles:
             tasks.append(PeriodicTask(name="live sessions", interval=RENEWAL, do=self.live_sessions.renew))
         scheduler = Scheduler([*tasks, self._queue_refresh()], self.database, self.metrics)
         scheduler.start()
