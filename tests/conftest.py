@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sottovoce.engines.models.store import ModelStore
-from tests import prefork
+from tests import prefork, remembered
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.examples import DEFAULT, SEARCH, examples
 from tests.gated import Gate
@@ -41,6 +41,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     away = [item for item in items if item.get_closest_marker("shared")]
     items[:] = [item for item in items if not item.get_closest_marker("shared")]
     config.hook.pytest_deselected(items=away)
+
+
+def pytest_configure() -> None:
+    """Make the folder of recognised words before the other processes of pytest start."""
+    remembered.share()
 
 
 def pytest_unconfigure() -> None:

@@ -1,7 +1,8 @@
 """The engine of the tests' servers: PocketSphinx, which hears each stretch of speech once in a run of the tests.
 
 Many tests submit the same sample, and recognising it is most of their work. This engine keeps the words of each stretch under a
-digest of its samples, place and custom words in a folder of the test run, and loads PocketSphinx only for stretches that are new.
+digest of its samples, place and custom words in a folder of the test run, which all processes of pytest share (`share`), and loads
+PocketSphinx only for stretches that are new.
 The words are PocketSphinx's own, which hears each stretch without regard to those before. Tests about the choice of an engine set
 `SOTTOVOCE_ENGINE` themselves.
 """
@@ -28,12 +29,17 @@ CAPABILITIES = replace(recognizer.CAPABILITIES, skills=frozenset({Skill.TRANSCRI
 _FOLDER = "REMEMBERED_FOLDER"
 
 
-@functools.cache
+def share() -> None:
+    """Make the folder of this run, unless a parent process has made it. Processes that this one starts inherit it."""
+    if _FOLDER not in os.environ:
+        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="sottovoce-heard-")
+        atexit.register(shutil.rmtree, os.environ[_FOLDER], ignore_errors=True)
+
+
 def environment() -> dict[str, str]:
-    """The environment of a server that uses this engine; the folder is that of this test process."""
-    folder = tempfile.mkdtemp(prefix="sottovoce-heard-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return {"SOTTOVOCE_ENGINE": NAME, _FOLDER: folder}
+    """The environment of a server that uses this engine."""
+    share()
+    return {"SOTTOVOCE_ENGINE": NAME, _FOLDER: os.environ[_FOLDER]}
 
 
 class Remembered:
