@@ -154,11 +154,21 @@ def log_request(logger: logging.Logger, level: int, event: str, fields: Mapping[
 
 
 def _line(created: float, level: int, logger: str, event: str, more: Mapping[str, Any]) -> str:
-    at = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"at": at, "level": logging.getLevelName(level).lower(), "logger": logger, "event": redact(event)}
+    line = {"at": _at(created), "level": logging.getLevelName(level).lower(), "logger": logger, "event": redact(event)}
     line |= _clean_members(_context.get())
     line |= _clean_members(more)
     return _text(line) if _people else _encoded(line)
+
+
+def _at(created: float) -> str:
+    """*created*, in seconds since 1970, as it is written: `2026-01-02T03:04:05.678Z`."""
+    milliseconds = int(created * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def _text(line: dict[str, Any]) -> str:

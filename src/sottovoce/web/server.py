@@ -205,11 +205,14 @@ class Protocol(HttpToolsProtocol):
 
     def _fault(self) -> tuple[int, str] | None:
         """Status and detail for headers that RFC 9112 §3.2 and RFC 9110 §10.1.1 refuse."""
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"expect" and value.lower() != b"100-continue":
+                return 417, "the only expectation that can be met is 100-continue"
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             return 400, "the request must have exactly one Host header"
-        if any(name == b"expect" and value.lower() != b"100-continue" for name, value in self.headers):
-            return 417, "the only expectation that can be met is 100-continue"
         return None
 
     def on_body(self, body: bytes) -> None:
