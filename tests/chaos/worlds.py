@@ -205,14 +205,22 @@ class World:
         return asyncio.run(Sweeper(self.database, self.blobs, self.bucket, grace=0.0).sweep())
 
     def pids(self) -> dict[int, int]:
-        """Every process that descends from ours, found by its mark, with its parent."""
+        """Every process that descends from ours, found by its mark, with its parent.
+
+        A forked process has the environment of the process that forked it in `/proc`, but has the world's clock in its memory.
+        """
         found = {}
-        wanted = f"CHAOS_MARK={self.mark}".encode()
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                if entry.name.isdigit() and self._is_ours(entry):
                     found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         return found
+
+    def _is_ours(self, entry: Path) -> bool:
+        environment = (entry / "environ").read_bytes()
+        if f"CHAOS_MARK={self.mark}".encode() in environment.split(b"\0"):
+            return True
+        return b"tests.prefork" in (entry / "cmdline").read_bytes() and str(self._clock) in (entry / "maps").read_text()
 
     def strays(self) -> list[int]:
         """Marked processes that no running server of ours has started."""

@@ -7,11 +7,25 @@ from tests.chaos.__main__ import SMALL, play
 from tests.chaos.faults import FAULTS
 from tests.chaos.rounds import calm
 from tests.chaos.worlds import Embedded, Fleet
+from tests.servers import Server, Worker
 
 pytestmark = pytest.mark.system
 ROUNDS = 1
 LIMIT = 900
 """Seconds: a deadline against a hang, on a machine that others use too."""
+
+
+class _Embedded(Embedded):
+    """Its server is forked from a process that has made the imports; `make chaos` has new interpreters."""
+
+    SERVER = Server
+
+
+class _Fleet(Fleet):
+    """Likewise."""
+
+    SERVER = Server
+    WORKER = Worker
 
 
 def faults_of(backend: str) -> list[str]:
@@ -20,14 +34,14 @@ def faults_of(backend: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory):
-    with Embedded(tmp_path_factory.mktemp("chaos-sqlite")) as world:
+    with _Embedded(tmp_path_factory.mktemp("chaos-sqlite")) as world:
         calm(world)
         yield world
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
-    with Fleet(tmp_path_factory.mktemp("chaos-fleet")) as world:
+    with _Fleet(tmp_path_factory.mktemp("chaos-fleet")) as world:
         calm(world)
         yield world
 
