@@ -32,6 +32,17 @@ ROOT = Path(__file__).resolve().parent.parent
 _LARGEST = 1 << 17
 """Bytes of a request: arguments and environment."""
 _LOCK = threading.Lock()
+_LATE = (
+    "dbos._sys_db_sqlite",
+    "sottovoce.engines.ctc.aligner",
+    "sottovoce.engines.diarization.gaussian.diarizer",
+    "sottovoce.engines.diarization.ge2e.diarizer",
+    "sottovoce.engines.models.index_source",
+    "sottovoce.engines.pocketsphinx.recognizer",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.uvloop",
+)
+"""Modules that a server imports while it starts, beside those of `sottovoce` outside the engines."""
 _WITH_CHILDREN = ("serve", "worker", "transcribe", "watch")
 """Commands whose engine processes are forked as well."""
 
@@ -150,7 +161,7 @@ def _import_everything() -> None:
             ("sottovoce.engines.", "sottovoce.service.storage.migrations", "sottovoce.cli.__")
         ):
             importlib.import_module(module.name)
-    for name in ("alembic.command", "obstore.store", "uvicorn", "uvloop", "httptools"):
+    for name in (*_LATE, "alembic.command", "alembic.config", "obstore.store", "uvicorn", "uvloop", "httptools"):
         importlib.import_module(name)
     prefork_children.import_libraries()
 
