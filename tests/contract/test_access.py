@@ -48,7 +48,10 @@ OPEN = {
     "/",
     "/portal/sign-in",
     "/portal/jobs/{job_id}",  # a page without data
-    "/portal/live",  # likewise
+    "/portal/keys",  # likewise
+    "/portal/usage",
+    "/portal/account",
+    "/portal/live",
     "/portal/live/overlay",
     "/portal/static/{digest}/{path:path}",
     "/docs/{name:path}",
@@ -269,6 +272,7 @@ CLOSED: dict[str, Callable[[World], str | None]] = {
     "an expired token": lambda world: world.token(at=time.time() - 7200),
     "a token of tomorrow": lambda world: world.token(at=time.time() + 86_400),
     "a realtime token": lambda world: world.token(product=Product.RT),
+    "the portal's token for keys and projects": lambda world: world.token(product=Product.MANAGE),
     "another region's token": lambda world: world.token(region="us1"),
     "another installation's token": foreign,
     "an unsigned token": forged,
@@ -358,7 +362,8 @@ def test_no_key_opens_what_wants_a_session(world: World) -> None:
     before = world.everything()
     asked = list(world.requests(of_sessions=True))
     assert {request.address.path for request in asked} == {
-        "/account", "/account/password", "/account/tokens", "/account/tokens/{apikey_id}",
+        "/account", "/account/password", "/account/tokens", "/account/tokens/{apikey_id}", "/account/sessions",
+        "/account/sessions/{session_id}",
     }  # fmt: skip
     for request in asked:
         for key in keys:

@@ -377,6 +377,37 @@ def test_who_logs_out_is_out(house: House) -> None:
     assert house.visitor()("POST", "/logout").status_code == 204, "it is so already"
 
 
+def test_a_user_sees_the_sessions_and_ends_them(house: House) -> None:
+    laptop, phone = house.visitor(), house.visitor()
+    laptop.register()
+    for each in (laptop, phone):
+        assert each.log_in().status_code == 200
+    listed = laptop("GET", "/sessions")
+    assert [set(each) for each in listed.json()] == [{"session_id", "created_at", "expires_at", "current"}] * 2
+    for secret in (laptop.cookies[COOKIE], api_keys.digest(laptop.cookies[COOKIE])):
+        assert secret not in listed.text
+        assert secret[:16] not in listed.text
+    (there,) = [each["session_id"] for each in listed.json() if not each["current"]]
+    (here,) = [each["session_id"] for each in phone("GET", "/sessions").json() if not each["current"]]
+    assert laptop("DELETE", f"/sessions/{there}").status_code == 204
+    assert (laptop.is_in(), phone.is_in()) == (True, False)
+    assert laptop("DELETE", f"/sessions/{there}").status_code == 404
+    assert [each["session_id"] for each in laptop("GET", "/sessions").json()] == [here]
+    assert (house.user().actor, "session ended") in house.actions()
+
+
+def test_sessions_of_others_and_from_other_pages_stay(house: House) -> None:
+    ada, grace = house.visitor(), house.visitor()
+    for visitor, email in ((ada, OWNER), (grace, "grace@example.org")):
+        visitor.register(email)
+        assert visitor.log_in(email).status_code == 200
+    (hers,) = [each["session_id"] for each in ada("GET", "/sessions").json()]
+    assert grace("DELETE", f"/sessions/{hers}").status_code == 404
+    assert ada("DELETE", f"/sessions/{hers}", headers={"origin": "https://evil.example"}).status_code == 403
+    assert grace("GET", "/sessions").json()[0]["session_id"] != hers
+    assert ada.is_in()
+
+
 def test_a_session_ends_by_itself(house: House) -> None:
     ada = house.visitor()
     ada.register()

@@ -233,10 +233,9 @@ def test_the_scripts_of_a_page_stay_small() -> None:
 def test_a_key_opens_the_jobs_api_by_a_cookie_that_scripts_cannot_read(visitor: Visitor) -> None:
     answer = visitor.sign_in()
     assert answer.status_code == 204
-    jobs, live = answer.headers.get_list("set-cookie")
-    assert jobs.startswith(f"{COOKIE}=")
-    assert live.startswith(f"{COOKIE}_live=")
-    for set_cookie in (jobs, live):
+    cookies = answer.headers.get_list("set-cookie")
+    assert [each.partition("=")[0] for each in cookies] == [COOKIE, f"{COOKIE}_live", f"{COOKIE}_manage"]
+    for set_cookie in cookies:
         assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in set_cookie.split(";")}
         assert KEY not in set_cookie
     assert visitor("GET", "/v2/jobs").json() == {"jobs": []}
@@ -263,9 +262,45 @@ def test_the_cookie_changes_nothing_without_the_header_of_the_page(visitor: Visi
     )
 
 
-def test_the_cookie_opens_nothing_but_the_jobs_api(visitor: Visitor) -> None:
+FROM_PAGE = {auth.PORTAL_HEADER: "1"}
+
+
+def test_a_cookie_of_a_managing_key_opens_keys_and_projects_to_the_page_alone(visitor: Visitor) -> None:
     visitor.sign_in()
-    headers = {auth.PORTAL_HEADER: "1"}
+    assert visitor("GET", "/portal/session").json()["manages"] is True
+    for path in ("/v1/api-keys", "/v1/api_keys", "/v1/projects"):
+        assert visitor("GET", path, headers=FROM_PAGE).status_code == 200
+        assert visitor("GET", path).status_code in {401, 403}, "another page cannot send the header"
+    made = visitor("POST", "/v1/api-keys", json={"name": "made by the page"}, headers=FROM_PAGE).json()
+    assert visitor("DELETE", f"/v1/api-keys/{made['apikey_id']}").status_code == 403
+    assert visitor("DELETE", f"/v1/api-keys/{made['apikey_id']}", headers=FROM_PAGE).status_code == 200
+    bearer = {"authorization": f"Bearer {visitor.cookies[f'{COOKIE}_manage']}"}
+    assert visitor("GET", "/v2/jobs", headers=bearer).status_code == 401, "the cookie is for this browser"
+    assert visitor.sign_in(visitor.cookies[f"{COOKIE}_manage"]).status_code == 403
+
+
+def test_the_cookie_manages_no_more_than_its_key(house: House, visitor: Visitor) -> None:
+    with house.runtime.control.writing() as connection:
+        api_keys.create_key(connection, project_id=1, name="plain", secret="a-key-that-does-not-manage")
+        managing = api_keys.create_key(connection, project_id=1, name="boss", secret="a-key-that-goes", manages=True)
+    visitor.sign_in("a-key-that-does-not-manage")
+    assert visitor("GET", "/portal/session").json()["manages"] is False
+    answer = visitor("POST", "/v1/projects", json={"name": "x"}, headers=FROM_PAGE)
+    assert (answer.status_code, "not a managing key" in answer.text) == (403, True)
+    temporary = visitor("POST", "/v1/api-keys?type=rt", json={"ttl": 60}, headers=FROM_PAGE)
+    assert temporary.status_code == 201
+    visitor.sign_in("a-key-that-goes")
+    assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 200
+    with house.runtime.control.writing() as connection:
+        api_keys.revoke_key(connection, managing.id)
+    house.runtime.api_key_cache._callers._answers.clear()  # it checks again after two seconds
+    assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 401
+
+
+def test_the_cookie_for_jobs_opens_nothing_else(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.cookies.delete(f"{COOKIE}_manage")
+    headers = FROM_PAGE
     assert visitor("GET", "/v1/api-keys", headers=headers).status_code == 403
     assert visitor("POST", "/v1/api-keys", json={"name": "x", "ttl": 60}, headers=headers).status_code == 403
     assert visitor("GET", "/v1/models", headers=headers).status_code in {401, 404}

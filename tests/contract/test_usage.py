@@ -141,6 +141,42 @@ def test_days_are_inclusive_and_the_current_one_never_counts(client: httpx.Clien
         assert body["until"] == f"{days(max(end, 1))[0]}T23:59:59Z"
 
 
+def test_usage_is_split_by_day_and_by_project_on_request(client: httpx.Client) -> None:
+    first, last = days(10, 1)
+    whole = {"mode": "batch", "type": "transcription", "model": "standard", "operating_point": "standard"}
+    half = {"count": 1, "duration_hrs": 0.5}
+    by_day = told(client.get("/v2/usage", params={"by": "day"}))
+    assert by_day["days"] == [
+        {"day": first, **whole, **half},
+        {"day": days(3)[0], **whole, "type": "alignment", **half},
+        {"day": last, **whole, "model": "enhanced", "operating_point": "enhanced", **half},
+        {"day": last, **whole, **half},
+    ]
+    assert {name: value for name, value in by_day.items() if name != "days"} == told(client.get("/v2/usage"))
+    by_project = told(client.get("/v2/usage", params={"by": "project", "since": first}))
+    assert [(each["project_id"], each["type"], each["count"]) for each in by_project["projects"]] == [
+        (1, "alignment", 1), (1, "transcription", 1), (1, "transcription", 1), (7, "transcription", 1),
+    ]  # fmt: skip
+    one = told(client.get("/v2/usage", params={"project_id": "7", "by": "day"}))
+    assert [each["day"] for each in one["days"]] == [first]
+    assert one["summary"] == [{"mode": "batch", "type": "transcription", **half}]
+    assert told(client.get("/v2/usage", params={"project_id": "70"}))["summary"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"by": "app"}, "by in query should be one of [day project]"),
+        ({"project_id": "x"}, "project_id in query must be of type int64"),
+        ({"by": "day", "since": "2020-01-01"}, "at most 400 days"),
+    ],
+)
+def test_a_split_that_cannot_be_made_is_422(client: httpx.Client, query: dict[str, str], why: str) -> None:
+    answer = client.get("/v2/usage", params=query)
+    assert answer.status_code == 422
+    assert why in answer.json()["error"]
+
+
 def test_a_period_that_ends_before_it_begins_is_empty(client: httpx.Client) -> None:
     for first, last in (days(1, 3), days(0, 0)):
         body = told(client.get("/v2/usage", params={"since": first, "until": last}))

@@ -22,6 +22,8 @@ PORTAL_HEADER = "sottovoce-portal"
 """Pages of the portal send it with each request that changes something: a page of another origin cannot (see `_portal`)."""
 IN_QUERY = ("jwt", "auth_token", "api_key")
 """Query parameters with a key, from browsers for realtime (`realtime.md` §1.2); the last two are unofficial (`clients.md` §13)."""
+MANAGED = ("/v1/api-keys", "/v1/api_keys", "/v1/projects")
+"""Where the paths begin that the portal's cookie for keys and projects opens."""
 EXPIRED_IS_FORBIDDEN = frozenset({("POST", "/v2/jobs")})
 """Routes that answer an expired key with 403 instead of 401 (contract `batch-v2.md` §3.3)."""
 
@@ -40,9 +42,8 @@ async def authenticate(
 
 async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in_query: bool = False) -> Caller:
     """The caller of *connection*, without a check of the product. Raises `Refused`, also when the workspace is served elsewhere."""
-    secret = (
-        _bearer(connection) or (_in_query(connection) if in_query else "") or _portal(connection, api_key_cache.region)
-    )
+    sent = _bearer(connection) or (_in_query(connection) if in_query else "")
+    secret = sent or _portal(connection, api_key_cache.region)
     if not secret or len(secret) > MAX_SECRET:
         raise Refused(Kind.UNAUTHENTICATED, "send the API key as `Authorization: Bearer <key>`")
     try:
@@ -54,6 +55,8 @@ async def identify(connection: HTTPConnection, api_key_cache: ApiKeyCache, *, in
         raise Refused(Kind.FORBIDDEN, "Entitlement check failed")
     if caller is None:
         raise Refused(Kind.UNAUTHENTICATED, "this temporary key has expired" if expired else "this API key is unknown")
+    if sent and caller.product is Product.MANAGE:
+        raise Refused(Kind.UNAUTHENTICATED, "this key is valid only in the cookie of the portal")
     connection.scope[CALLER] = caller
     check_region(caller, api_key_cache.region)
     return caller
@@ -100,13 +103,23 @@ def live_cookie(region: str | None) -> str:
     return f"{cookie(region)}_live"
 
 
+def manage_cookie(region: str | None) -> str:
+    """The name of the cookie with the temporary key for keys and projects."""
+    return f"{cookie(region)}_manage"
+
+
 def _portal(connection: HTTPConnection, region: str | None) -> str:
-    """The temporary key in the portal's cookie, for the jobs API only.
+    """The temporary key in the portal's cookie for the jobs API, or in that for keys and projects.
 
     Browsers attach a cookie to requests of other pages, too. Those pages cannot read an answer, since the CORS headers allow no
     credentials for `*`; and they cannot add `PORTAL_HEADER`, which the CORS headers do not list, so they can change nothing.
+    Keys and projects want the header for reading, too.
     """
-    if connection.scope["type"] != "http" or not connection.scope["path"].startswith("/v2/"):
+    if connection.scope["type"] != "http":
+        return ""
+    if connection.scope["path"].startswith(MANAGED):
+        return connection.cookies.get(manage_cookie(region), "") if PORTAL_HEADER in connection.headers else ""
+    if not connection.scope["path"].startswith("/v2/"):
         return ""
     reads = connection.scope["method"] in {"GET", "HEAD"}
     return connection.cookies.get(cookie(region), "") if reads or PORTAL_HEADER in connection.headers else ""

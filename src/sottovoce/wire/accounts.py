@@ -7,6 +7,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sottovoce.errors import Kind, Refused
+from sottovoce.wire import timestamps
 
 MAX_BODY = 8 << 10
 """Bytes of a request body: room for the longest password with every character escaped."""
@@ -92,6 +93,16 @@ _WHY: Mapping[str, str] = {
 def user_object(*, user_id: int, email: str | None) -> dict[str, Any]:
     """The user that has logged in."""
     return {"user_id": user_id, "email": email}
+
+
+def session_object(*, session_id: str, created_at: int, expires_at: int, current: bool) -> dict[str, Any]:
+    """A session of the user; *current*: the one of the request. Instants in epoch ms."""
+    return {
+        "session_id": session_id,
+        "created_at": timestamps.milliseconds(created_at),
+        "expires_at": timestamps.milliseconds(expires_at),
+        "current": current,
+    }
 
 
 def account_object(

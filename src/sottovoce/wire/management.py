@@ -102,9 +102,13 @@ def _text(members: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def key_object(*, key_id: str, name: str, created_at: int, client_ref: str | None) -> dict[str, Any]:
-    """A key in a list, without its value."""
+def key_object(
+    *, key_id: str, name: str, created_at: int, client_ref: str | None, manages: bool = False
+) -> dict[str, Any]:
+    """A key in a list, without its value; `manages`, for managing keys only, is an addition of this server."""
     body: dict[str, Any] = {"apikey_id": key_id, "name": name, "created_at": timestamps.milliseconds(created_at)}
+    if manages:
+        body["manages"] = True
     return body if client_ref is None else {**body, "client_ref": client_ref}
 
 

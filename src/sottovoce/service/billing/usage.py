@@ -4,6 +4,7 @@ A region answers from its own table. The operator's figures are copies in the co
 copied yet, and copying a row again changes nothing, so the next replication completes an interrupted one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sottovoce.job import State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
-from sottovoce.wire.v2.usage import REALTIME, Line, Usage
+from sottovoce.errors import Kind, Refused
+from sottovoce.wire.v2.usage import MAX_DAYS, REALTIME, Line, SplitLine, Usage
 
 COPIED = ("job_id", "workspace_id", "project_id", "day", "type", "language", "operating_point", "duration_ms", "app")
 """The columns that a region's row and its copy have in common."""
@@ -60,25 +62,51 @@ def yesterday(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(now_ms() // DAY_MS)).scalar_one()) - 1
 
 
-def used(connection: sa.Connection, workspace_id: int, since: int | None = None, until: int | None = None) -> Usage:
-    """Return the usage of *workspace_id* in this region from day *since* to day *until*; by default all complete days."""
+def used(
+    connection: sa.Connection,
+    workspace_id: int,
+    since: int | None = None,
+    until: int | None = None,
+    *,
+    project_id: int | None = None,
+    by: str | None = None,
+) -> Usage:
+    """Return the usage of *workspace_id* in this region from day *since* to day *until*; by default all complete days.
+
+    *project_id*: only of this project; *by*: also split by `day` or `project`. Raises `Refused` for too many days.
+    """
     last = yesterday(connection)
     until = last if until is None else min(until, last)
     of_theirs = t.job_usage.c.workspace_id == workspace_id
     if since is None:
         first = connection.execute(sa.select(sa.func.min(t.job_usage.c.day)).where(of_theirs)).scalar()
         since = until if first is None else min(first, until)
+    wanted = [of_theirs, t.job_usage.c.day.between(since, until)]
+    if project_id is not None:
+        wanted.append(t.job_usage.c.project_id == project_id)
     keys = (t.job_usage.c.type, t.job_usage.c.language, t.job_usage.c.operating_point)
     rows = connection.execute(
-        sa.select(*keys, sa.func.count(), sa.func.sum(t.job_usage.c.duration_ms))
-        .where(of_theirs, t.job_usage.c.day.between(since, until))
-        .group_by(*keys)
+        sa.select(*keys, sa.func.count(), sa.func.sum(t.job_usage.c.duration_ms)).where(*wanted).group_by(*keys)
     )
     lines = [
         Line(type=kind, language=language, operating_point=point, count=count, duration_ms=int(duration_ms))
         for kind, language, point, count, duration_ms in rows
     ]
-    return Usage(since=since, until=until, lines=lines)
+    if by is None:
+        return Usage(since=since, until=until, lines=lines)
+    if by == "day" and until - since >= MAX_DAYS:
+        raise Refused(Kind.INVALID_QUERY, f"with by=day the period should have at most {MAX_DAYS} days; send since")
+    return Usage(since=since, until=until, lines=lines, by=by, split=_split(connection, by, wanted))
+
+
+def _split(connection: sa.Connection, by: str, wanted: Sequence[sa.ColumnElement[bool]]) -> list[SplitLine]:
+    """Return the usage that *wanted* selects, by day or project, type and operating point."""
+    keys = (t.job_usage.c.day if by == "day" else t.job_usage.c.project_id, t.job_usage.c.type, t.job_usage.c.operating_point)
+    sums = sa.select(*keys, sa.func.count(), sa.func.sum(t.job_usage.c.duration_ms))
+    return [
+        SplitLine(key=key, type=kind, operating_point=point, count=count, duration_ms=int(duration_ms))
+        for key, kind, point, count, duration_ms in connection.execute(sums.where(*wanted).group_by(*keys).order_by(*keys))
+    ]
 
 
 # ── usage of all regions, for the operator ──

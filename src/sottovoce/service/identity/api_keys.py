@@ -37,10 +37,11 @@ MAX_KEYS = 1000
 
 
 class Product(StrEnum):
-    """The API that a temporary key gives access to: its `type` (contract §13.2)."""
+    """The API that a temporary key gives access to: its `type` (contract §13.2). `MANAGE` is only in a cookie of the portal."""
 
     BATCH = "batch"
     RT = "rt"
+    MANAGE = "manage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Login sessions. A session is a random secret in a cookie, stored as its SHA-256, for fourteen days at most."""
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -15,6 +17,43 @@ SECONDS = 14 * 86_400
 """Seconds for which a session is valid."""
 MOST = 50
 """Sessions of one user at the same time; a further login ends the oldest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A valid session as its user sees it. Instants are epoch ms; *id* is derived from the digest, and opens nothing."""
+
+    id: str
+    created_at: int
+    expires_at: int
+
+
+def public_id(secret_digest: str) -> str:
+    """Return the id of the session with the digest *secret_digest*: 16 hex characters."""
+    return digest(f"session {secret_digest}")[:16]
+
+
+def listed(connection: sa.Connection, user_id: int) -> list[Session]:
+    """Return the valid sessions of *user_id*, newest first."""
+    return [
+        Session(id=public_id(row.secret_sha256), created_at=row.created_at, expires_at=row.expires_at)
+        for row in _valid(connection, user_id)
+    ]
+
+
+def _valid(connection: sa.Connection, user_id: int) -> Sequence[sa.Row[tuple[str, int, int]]]:
+    columns = (t.sessions.c.secret_sha256, t.sessions.c.created_at, t.sessions.c.expires_at)
+    mine = sa.select(*columns).where(t.sessions.c.user_id == user_id, t.sessions.c.expires_at > now_ms())
+    return connection.execute(mine.order_by(t.sessions.c.created_at.desc(), t.sessions.c.secret_sha256)).all()
+
+
+def end(connection: sa.Connection, user_id: int, session_id: str) -> bool:
+    """End the session *session_id* of *user_id*. False if the user has no such session."""
+    found = next((row for row in _valid(connection, user_id) if public_id(row.secret_sha256) == session_id), None)
+    if found is None:
+        return False
+    mine = sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == found.secret_sha256)
+    return connection.execute(mine).rowcount == 1
 
 
 def create(connection: sa.Connection, user_id: int) -> str:

@@ -82,11 +82,14 @@ class Claims:
             raise Expired
 
     def caller(self, holder: Caller) -> Caller:
-        """Return the caller of this temporary key; *holder* is the caller of its permanent key. It never manages."""
+        """Return the caller of this temporary key; *holder* is the caller of its permanent key.
+
+        It manages nothing, except where it is of the type for that and its permanent key manages.
+        """
         return replace(
             holder,
             client_ref=self.client_ref if holder.client_ref is None else holder.client_ref,
-            manages=False,
+            manages=holder.manages and self.product is Product.MANAGE,
             token_id=self.id,
             product=self.product,
             region=self.region,

@@ -176,6 +176,36 @@ class Account:
         audit_log.tell(entry)
         return _no_content()
 
+    async def list_sessions(self, request: Request) -> Response:
+        """`GET /account/sessions`: the user's valid sessions, newest first, without their secrets."""
+        user = await self._user(request)
+        current = sessions.public_id(api_keys.digest(_secret(request)))
+        found = await self._control.read(lambda connection: sessions.listed(connection, user.id))
+        return _json([
+            wire.session_object(
+                session_id=each.id,
+                created_at=each.created_at,
+                expires_at=each.expires_at,
+                current=each.id == current,
+            )
+            for each in found
+        ])  # fmt: skip
+
+    async def delete_session(self, request: Request) -> Response:
+        """`DELETE /account/sessions/{id}`: end the session."""
+        user = await self._user(request)
+        session_id = request.path_params["session_id"]
+        entry = _entry(user, "session ended", session_id)
+
+        def end(connection: Connection) -> None:
+            if not sessions.end(connection, user.id, session_id):
+                raise Refused(Kind.PAGE_NOT_FOUND, "no such session")
+            audit_log.record(connection, entry)
+
+        await self._control.write(end)
+        audit_log.tell(entry)
+        return _no_content()
+
     async def _user(self, request: Request) -> User:
         user = await session_user(request, self._control)
         if user is None:
@@ -303,6 +333,8 @@ def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
         "/reset": {"GET": account.reset_page, "POST": account.reset},
         "/tokens": {"GET": account.list_tokens, "POST": account.create_token},
         "/tokens/{apikey_id}": {"DELETE": account.delete_token},
+        "/sessions": {"GET": account.list_sessions},
+        "/sessions/{session_id}": {"DELETE": account.delete_session},
     }
     return [
         Route(path=f"/account{path}", handlers={method: with_checks(each, host) for method, each in handlers.items()})

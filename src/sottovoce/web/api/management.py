@@ -60,7 +60,13 @@ class Management:
             )
         )
         return _json([
-            wire.key_object(key_id=key.id, name=key.name, created_at=key.created_at, client_ref=key.client_ref)
+            wire.key_object(
+                key_id=key.id,
+                name=key.name,
+                created_at=key.created_at,
+                client_ref=key.client_ref,
+                manages=key.manages,
+            )
             for key in found
         ])  # fmt: skip
 
@@ -196,9 +202,9 @@ class Management:
     # ── helpers of the routes ──
 
     async def _caller(self, request: Request) -> Caller:
-        """The caller, who must have a permanent key. Raises `Refused(FORBIDDEN)` for a temporary one."""
+        """The caller, with a permanent key or the cookie of the portal. Raises `Refused(FORBIDDEN)` for a temporary key."""
         caller = await auth.identify(request, self._api_key_cache)
-        if caller.token_id is not None:
+        if caller.token_id is not None and caller.product is not Product.MANAGE:
             raise Refused(Kind.FORBIDDEN, "a temporary key cannot use the management API")
         return caller
 

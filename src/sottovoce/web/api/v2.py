@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -256,9 +257,15 @@ class Batch:
         if caller.client_ref is not None:
             raise Refused(Kind.FORBIDDEN, "a key with a client_ref cannot read usage")
         since, until = (usage_wire.day(request.query_params, name) for name in ("since", "until"))
-        used = await self._runtime.database.read(
-            lambda connection: usage.used(connection, caller.workspace_id, since, until)
+        find = partial(
+            usage.used,
+            workspace_id=caller.workspace_id,
+            since=since,
+            until=until,
+            project_id=v2_query.integer(request.query_params, "project_id"),
+            by=usage_wire.split_by(request.query_params),
         )
+        used = await self._runtime.database.read(find)
         return responses.json(request, usage_wire.usage_object(used))
 
     # ── helpers of the routes ──

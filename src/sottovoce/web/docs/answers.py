@@ -257,25 +257,41 @@ class UsageDetails(UsageSummary):
     operating_point: str
 
 
+class UsagePart(Answer):
+    """Jobs or realtime sessions of one type and operating point on one day or of one project; an addition of this server."""
+
+    day: str | None = None
+    project_id: int | None = None
+    mode: Literal["batch", "realtime"]
+    type: Literal["transcription", "alignment"]
+    model: str
+    operating_point: str
+    count: int
+    duration_hrs: float
+
+
 class UsageResponse(Answer):
-    """Jobs that ended in the days from `since` to `until`, both included."""
+    """Jobs that ended in the days from `since` to `until`, both included. `days` and `projects`: only if `by` names them."""
 
     since: str
     until: str
     summary: list[UsageSummary]
     details: list[UsageDetails]
+    days: list[UsagePart] | None = None
+    projects: list[UsagePart] | None = None
 
 
 # ── keys and projects (contract §13) ──
 
 
 class ApiKey(Answer):
-    """An API key without its value."""
+    """An API key without its value. `manages` is an addition of this server; only managing keys have it."""
 
     apikey_id: str
     name: str
     created_at: datetime
     client_ref: str | None = None
+    manages: bool | None = None
 
 
 class NewApiKey(Answer):

@@ -208,8 +208,13 @@ OPERATIONS: tuple[Operation, ...] = (
         query=(
             ("since", "string", "YYYY-MM-DD, the first day; default: the day of the first job that was done."),
             ("until", "string", "YYYY-MM-DD, the last day; default: yesterday."),
+            ("by", "string", "`day` or `project`: the answer also has `days` or `projects`. An addition of this server."),
+            ("project_id", "integer", "Only the usage of this project. An addition of this server."),
         ),
-        errors=((403, "The key has a `client_ref`: `Forbidden`."), (422, "`since` or `until` is not a date.")),
+        errors=(
+            (403, "The key has a `client_ref`: `Forbidden`."),
+            (422, "`since` or `until` is not a date, `by` is another word, or `by=day` is asked for more than 400 days."),
+        ),
     ),
 )
 

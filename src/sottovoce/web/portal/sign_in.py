@@ -1,8 +1,8 @@
-"""The portal's cookie: a temporary key that the browser sends, and that no script can read.
+"""The portal's cookies: temporary keys that the browser sends, and that no script can read.
 
 A person signs in with an API key, or with an account (`web/api/account.py`). Either way the browser gets a temporary key for
-batch in a cookie, which `web/auth.py` accepts for the jobs API, and one for realtime in another (`live_key.py`). So the portal
-uses the public API as any client does.
+batch in a cookie, which `web/auth.py` accepts for the jobs API, one for keys and projects in a second, and one for realtime in a
+third (`live_key.py`). So the portal uses the public API as any client does.
 """
 
 from collections.abc import Mapping
@@ -40,6 +40,11 @@ class SignIn:
         self._cache = runtime.api_key_cache
         self._region = runtime.plan.folder.region
         self._issuer = TokenIssuer(runtime.control, runtime.encryptor, self._region)
+        self._names = {
+            Product.BATCH: auth.cookie(self._region),
+            Product.RT: auth.live_cookie(self._region),
+            Product.MANAGE: auth.manage_cookie(self._region),
+        }
 
     async def create(self, request: Request) -> Response:
         """`POST /portal/session`: sign in with `api_key`, else with the account's session. Sets the cookie."""
@@ -52,26 +57,32 @@ class SignIn:
             return await self._with_cookies(request, await self._key_of(user, project), OF_ACCOUNT)
         secret = wanted.api_key.strip()
         caller = await self._caller(secret)
-        if caller.product is Product.RT:
-            raise Refused(Kind.FORBIDDEN, "this temporary key is for realtime only; use a permanent key")
+        if caller.product not in {None, Product.BATCH}:
+            raise Refused(Kind.FORBIDDEN, f"this temporary key is of type {caller.product}; use a permanent key")
         if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is, for jobs only
             return self._signed_in(request, {auth.cookie(self._region): secret}, OF_KEY)
         return await self._with_cookies(request, caller, OF_KEY)
 
     async def show(self, request: Request) -> Response:
         """`GET /portal/session`: the project of the cookie, and those that the account may choose; a key has its own only."""
-        caller = await self._cookie_caller(request)
+        caller = await self._cookie_caller(request, auth.cookie(self._region))
         if caller is None:
             raise Refused(Kind.UNAUTHENTICATED, "sign in first")
         user = await account.session_user(request, self._control)
         whole = user is not None and user.workspace_id == caller.workspace_id
         found = await self._control.read(lambda connection: projects.listed(connection, caller.workspace_id))
         shown = [{"project_id": each.id, "name": each.name} for each in found if whole or each.id == caller.project_id]
-        body = {"project_id": caller.project_id, "projects": shown}
+        manager = await self._cookie_caller(request, auth.manage_cookie(self._region))
+        body = {
+            "project_id": caller.project_id,
+            "projects": shown,
+            "account": whole,
+            "manages": manager is not None and manager.manages,
+        }
         return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})
 
-    async def _cookie_caller(self, request: Request) -> Caller | None:
-        secret = request.cookies.get(auth.cookie(self._region), "")
+    async def _cookie_caller(self, request: Request, name: str) -> Caller | None:
+        secret = request.cookies.get(name, "")
         try:
             return await self._cache.caller(secret) if 0 < len(secret) <= auth.MAX_SECRET else None
         except ControlAway as away:
@@ -79,14 +90,14 @@ class SignIn:
 
     async def _present_project(self, request: Request, user: User) -> int | None:
         """The project of the cookie, which a renewal keeps; `None` without one of the user's workspace."""
-        caller = await self._cookie_caller(request)
+        caller = await self._cookie_caller(request, auth.cookie(self._region))
         return caller.project_id if caller is not None and caller.workspace_id == user.workspace_id else None
 
     async def delete(self, request: Request) -> Response:
-        """`DELETE /portal/session`: remove the cookie."""
+        """`DELETE /portal/session`: remove the cookies."""
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         secure = account.is_secure(request)
-        for name in (auth.cookie(self._region), auth.live_cookie(self._region)):
+        for name in self._names.values():
             response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
         return response
 
@@ -103,8 +114,7 @@ class SignIn:
         return found
 
     async def _with_cookies(self, request: Request, caller: Caller, seconds: int) -> Response:
-        names = {Product.BATCH: auth.cookie(self._region), Product.RT: auth.live_cookie(self._region)}
-        tokens = {name: await issue(self._issuer, caller, product, seconds) for product, name in names.items()}
+        tokens = {name: await issue(self._issuer, caller, product, seconds) for product, name in self._names.items()}
         return self._signed_in(request, tokens, seconds)
 
     async def _key_of(self, user: User, wanted: int | None) -> Caller:
@@ -147,8 +157,8 @@ class SignIn:
     def _signed_in(self, request: Request, tokens: Mapping[str, str], seconds: int) -> Response:
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         secure = account.is_secure(request)
-        if auth.live_cookie(self._region) not in tokens:  # of a person who was signed in before
-            response.delete_cookie(auth.live_cookie(self._region), secure=secure, httponly=True, samesite="lax")
+        for name in set(self._names.values()) - tokens.keys():  # of a person who was signed in before
+            response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
         for name, token in tokens.items():
             response.set_cookie(name, token, max_age=seconds, secure=secure, httponly=True, samesite="lax")
         return response

@@ -9,6 +9,10 @@ from typing import Any
 
 from sottovoce.errors import Kind, Refused
 
+SPLITS = ("day", "project")
+"""The values of `by`, an addition of this server: what the usage is also split by."""
+MAX_DAYS = 400
+"""Days of a period that is split by day."""
 MAX_APP = 100
 """Characters of an application's name."""
 HOUR_MS = 3_600_000
@@ -30,12 +34,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitLine:
+    """The part of *key*, a day or the id of a project, in the usage of one type and operating point."""
+
+    key: int
+    type: str
+    operating_point: str
+    count: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """The usage from the day *since* to the day *until*, both inclusive, in days since 1970-01-01, UTC."""
+    """The usage from the day *since* to the day *until*, both inclusive, in days since 1970-01-01, UTC.
+
+    *split*: the same usage by day or by project, whichever *by* names; `None` if it is not wanted.
+    """
 
     since: int
     until: int
     lines: Sequence[Line]
+    by: str | None = None
+    split: Sequence[SplitLine] = ()
 
 
 def parse_day(text: str) -> int:
@@ -61,6 +81,14 @@ def day(query: Mapping[str, str], name: str) -> int | None:
         raise Refused(Kind.INVALID_QUERY, f'{name} in query must be of type date: "{text[:64]}"') from error
 
 
+def split_by(query: Mapping[str, str]) -> str | None:
+    """`by`: what the usage is also split by; `None` when absent. Raises `Refused`."""
+    by = query.get("by")
+    if by is not None and by not in SPLITS:
+        raise Refused(Kind.INVALID_QUERY, f"by in query should be one of [{' '.join(SPLITS)}]")
+    return by
+
+
 def application(query: Mapping[str, str]) -> str | None:
     """`sm-app`, the name of the calling application; `None` if it is not a valid name, as for every such parameter (§2.1)."""
     name = query.get("sm-app", "").strip()
@@ -73,7 +101,10 @@ def hours(duration_ms: int) -> float:
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
-    """`UsageResponse`: `summary` by type, `details` also by language and operating point; only entries with usage."""
+    """`UsageResponse`: `summary` by type, `details` also by language and operating point; only entries with usage.
+
+    With `by` also `days` or `projects`, by type and operating point: an addition of this server.
+    """
 
     def kind(line: Line) -> str:
         return line.type
@@ -87,7 +118,15 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         # §5, inferred: some clients read `model`, others `operating_point`
         details.append(_entry({"type": of_type, "language": language, "model": point, "operating_point": point}, lines))
     since, until = f"{written(usage.since)}T00:00:00Z", f"{written(usage.until)}T23:59:59Z"
-    return {"since": since, "until": until, "summary": summary, "details": details}
+    body = {"since": since, "until": until, "summary": summary, "details": details}
+    return body if usage.by is None else {**body, f"{usage.by}s": [_part(usage.by, each) for each in usage.split]}
+
+
+def _part(by: str, line: SplitLine) -> dict[str, Any]:
+    """The entry of *line* in `days` or `projects`. A project has its id only: a key may not see the names of others."""
+    name: dict[str, Any] = {"day": written(line.key)} if by == "day" else {"project_id": line.key}
+    keys = {"type": line.type, "model": line.operating_point, "operating_point": line.operating_point}
+    return {**name, **_entry(keys, [line])}
 
 
 def _entry(keys: Mapping[str, str], lines: Any) -> dict[str, Any]:
