@@ -130,6 +130,8 @@ def test_keys_are_as_described(client: httpx.Client, described: dict[str, Any], 
     verify(described, answer, path)
     (mine,) = [key for key in answer.json() if key["apikey_id"] == key_id]
     assert (mine["name"], mine["client_ref"]) == ("night desk", "shop 7")
+    kinds = {key["name"]: key["manages"] for key in client.get(address, params={"manages": "true"}).json()}
+    assert (kinds["first key"], kinds["night desk"]) == (True, False)
     for params in ({"project_id": "999"}, {"project_id": "x"}):
         verify(described, client.get(address, params=params), path)
     answer = client.delete(f"{address}/{key_id}/")

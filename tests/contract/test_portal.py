@@ -28,7 +28,15 @@ pytestmark = pytest.mark.system
 KEY = "the-first-key"
 OWNER = {"email": "ada@example.org", "password": "correct horse battery"}
 COOKIE = auth.cookie("eu1")
-PAGES = ("/portal/sign-in", "/docs", "/docs/README", "/docs/decisions/0001-ids-and-time")
+PAGES = (
+    "/portal/keys",
+    "/portal/usage",
+    "/portal/account",
+    "/portal/sign-in",
+    "/docs",
+    "/docs/README",
+    "/docs/decisions/0001-ids-and-time",
+)
 CHEAP_HASHES = {"password_memory_kib": 32, "unsafe_password_hashes": True}
 
 
@@ -148,6 +156,8 @@ def test_without_a_cookie_the_page_leads_to_the_sign_in(visitor: Visitor) -> Non
     assert visitor("GET", "/").headers["location"] == "/portal/sign-in"
     assert visitor("GET", "/portal/jobs/0123456789").headers["location"] == "/portal/sign-in?to=/portal/jobs/0123456789"
     assert visitor("GET", "/portal/jobs/a.b").status_code == 404
+    for page in ("/portal/keys", "/portal/usage", "/portal/account"):
+        assert visitor("GET", page).headers["location"] == f"/portal/sign-in?to={page}"
 
 
 def test_the_first_visit_is_explained_and_accounts_come_first_where_there_are_some(
@@ -206,7 +216,14 @@ def test_the_scripts_of_a_page_stay_small() -> None:
         return sum(len(gzip.compress(files[name], mtime=0)) for name in (*lit, *names))
 
     common = ("app/top-bar.js", "app/lib/api.js", "app/lib/format.js")
-    jobs = size(*common, "app/upload-form.js", "app/job-table.js", "app/code-sample.js", "app/lib/samples.js")
+    jobs = size(
+        *common,
+        "app/upload-form.js",
+        "app/job-table.js",
+        "app/code-sample.js",
+        "app/lib/samples.js",
+        "app/lib/literals.js",
+    )
     job = size(
         *common,
         "app/job-page.js",
@@ -219,6 +236,13 @@ def test_the_scripts_of_a_page_stay_small() -> None:
         "app/lib/transcript.js",
     )
     assert jobs <= 20 * 1024
+    sample = (*common, "app/code-sample.js", *(f"app/lib/{name}.js" for name in ("literals", "programs")))
+    for names in (
+        ("keys-page", "key-list", "project-list", "new-secret"),
+        ("usage-page", "bar-chart", "lib/usage", "lib/csv"),
+        ("account-page",),
+    ):
+        assert size(*sample, *(f"app/{name}.js" for name in names)) <= 20 * 1024, names
     live = size(
         *common, "app/live-captions.js", *(f"app/lib/{name}.js" for name in ("captions", "live-session", "sound")),
         *(name for name in files if name.endswith(("js", "mjs")) and name.startswith(("vendor/real-time", "vendor/typescript"))),
@@ -295,6 +319,19 @@ def test_the_cookie_manages_no_more_than_its_key(house: House, visitor: Visitor)
         api_keys.revoke_key(connection, managing.id)
     house.runtime.api_key_cache._callers._answers.clear()  # it checks again after two seconds
     assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 401
+
+
+def test_a_temporary_key_manages_nothing_in_the_portal(visitor: Visitor) -> None:
+    visitor.sign_in()
+    visitor.sign_in(visitor.cookies[COOKIE])
+    assert visitor.cookies.get(f"{COOKIE}_manage") is None
+    assert visitor("GET", "/portal/session").json()["manages"] is None
+    assert visitor("POST", "/v1/api-keys", json={"ttl": 60}, headers=FROM_PAGE).status_code == 403
+
+
+def test_the_page_of_keys_tells_if_notifications_are_signed(visitor: Visitor) -> None:
+    visitor.sign_in()
+    assert "does not sign its notifications" in visitor("GET", "/portal/keys").text
 
 
 def test_the_cookie_for_jobs_opens_nothing_else(visitor: Visitor) -> None:

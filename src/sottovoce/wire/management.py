@@ -103,12 +103,12 @@ def _text(members: Mapping[str, Any], name: str) -> str | None:
 
 
 def key_object(
-    *, key_id: str, name: str, created_at: int, client_ref: str | None, manages: bool = False
+    *, key_id: str, name: str, created_at: int, client_ref: str | None, manages: bool | None = None
 ) -> dict[str, Any]:
-    """A key in a list, without its value; `manages`, for managing keys only, is an addition of this server."""
+    """A key in a list, without its value; with *manages* also that member, an addition of this server."""
     body: dict[str, Any] = {"apikey_id": key_id, "name": name, "created_at": timestamps.milliseconds(created_at)}
-    if manages:
-        body["manages"] = True
+    if manages is not None:
+        body["manages"] = manages
     return body if client_ref is None else {**body, "client_ref": client_ref}
 
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from sottovoce.errors import Kind, Refused
 from sottovoce.job import State
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
-from sottovoce.errors import Kind, Refused
 from sottovoce.wire.v2.usage import MAX_DAYS, REALTIME, Line, SplitLine, Usage
 
 COPIED = ("job_id", "workspace_id", "project_id", "day", "type", "language", "operating_point", "duration_ms", "app")
@@ -101,11 +101,17 @@ def used(
 
 def _split(connection: sa.Connection, by: str, wanted: Sequence[sa.ColumnElement[bool]]) -> list[SplitLine]:
     """Return the usage that *wanted* selects, by day or project, type and operating point."""
-    keys = (t.job_usage.c.day if by == "day" else t.job_usage.c.project_id, t.job_usage.c.type, t.job_usage.c.operating_point)
+    keys = (
+        t.job_usage.c.day if by == "day" else t.job_usage.c.project_id,
+        t.job_usage.c.type,
+        t.job_usage.c.operating_point,
+    )
     sums = sa.select(*keys, sa.func.count(), sa.func.sum(t.job_usage.c.duration_ms))
     return [
         SplitLine(key=key, type=kind, operating_point=point, count=count, duration_ms=int(duration_ms))
-        for key, kind, point, count, duration_ms in connection.execute(sums.where(*wanted).group_by(*keys).order_by(*keys))
+        for key, kind, point, count, duration_ms in connection.execute(
+            sums.where(*wanted).group_by(*keys).order_by(*keys)
+        )
     ]
 
 

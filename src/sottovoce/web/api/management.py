@@ -52,6 +52,7 @@ class Management:
         """`GET /api-keys`: the active keys, without their values."""
         caller = await self._manager(request)
         project_id = query.integer(request.query_params, "project_id")
+        shown = query.boolean(request.query_params, "manages")
         if project_id is not None:
             await self._project(caller, project_id)
         found = await self._control.read(
@@ -65,7 +66,7 @@ class Management:
                 name=key.name,
                 created_at=key.created_at,
                 client_ref=key.client_ref,
-                manages=key.manages,
+                manages=key.manages if shown else None,
             )
             for key in found
         ])  # fmt: skip

@@ -285,7 +285,7 @@ class UsageResponse(Answer):
 
 
 class ApiKey(Answer):
-    """An API key without its value. `manages` is an addition of this server; only managing keys have it."""
+    """An API key without its value. `manages`: it is a managing key; shown with `manages=true` only."""
 
     apikey_id: str
     name: str

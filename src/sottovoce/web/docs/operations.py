@@ -208,12 +208,19 @@ OPERATIONS: tuple[Operation, ...] = (
         query=(
             ("since", "string", "YYYY-MM-DD, the first day; default: the day of the first job that was done."),
             ("until", "string", "YYYY-MM-DD, the last day; default: yesterday."),
-            ("by", "string", "`day` or `project`: the answer also has `days` or `projects`. An addition of this server."),
+            (
+                "by",
+                "string",
+                "`day` or `project`: the answer also has `days` or `projects`. An addition of this server.",
+            ),
             ("project_id", "integer", "Only the usage of this project. An addition of this server."),
         ),
         errors=(
             (403, "The key has a `client_ref`: `Forbidden`."),
-            (422, "`since` or `until` is not a date, `by` is another word, or `by=day` is asked for more than 400 days."),
+            (
+                422,
+                "`since` or `until` is not a date, `by` is another word, or `by=day` is asked for more than 400 days.",
+            ),
         ),
     ),
 )
@@ -236,8 +243,15 @@ MANAGEMENT: tuple[Operation, ...] = (
         summary="List keys",
         description="All active permanent keys of the workspace. `/api_keys` is an alias of this path.",
         returns="The keys, without their values.",
-        query=(("project_id", "integer", "Only the keys of this project."),),
-        errors=(_NO_KEY, _NO_PROJECT, (422, "`project_id` is not a whole number.")),
+        query=(
+            ("project_id", "integer", "Only the keys of this project."),
+            ("manages", "boolean", "true: each key has `manages`. An addition of this server."),
+        ),
+        errors=(
+            _NO_KEY,
+            _NO_PROJECT,
+            (422, "`project_id` is not a whole number, or `manages` is neither true nor false."),
+        ),
     ),
     Operation(
         id="create_api_key",

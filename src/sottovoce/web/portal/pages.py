@@ -21,6 +21,7 @@ class Pages:
     def __init__(self, runtime: Runtime, here: regions.Region, *, registration: bool) -> None:
         self._registration = registration
         self._mails = runtime.plan.task_settings.send.smtp is not None
+        self._signs = runtime.plan.task_settings.send.signing is not None
         self._control = runtime.control
         self._region = here
 
@@ -40,19 +41,33 @@ class Pages:
         job_id = request.path_params["job_id"]
         if not (job_id.isascii() and job_id.isalnum()):
             raise Refused(Kind.PAGE_NOT_FOUND)
-        if not await self._signed_in(request):
-            return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
-        return self._page("job.html", job_id=job_id)
+        return await self._shell(request, "job.html", job_id=job_id)
 
     async def live(self, request: Request) -> Response:
         """`GET /portal/live`: captions of what is said now."""
-        if not await self._signed_in(request):
-            return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
-        return self._page("live.html")
+        return await self._shell(request, "live.html")
+
+    async def keys(self, request: Request) -> Response:
+        """`GET /portal/keys`: keys, temporary keys and projects."""
+        return await self._shell(request, "keys.html", signs=self._signs)
+
+    async def usage(self, request: Request) -> Response:
+        """`GET /portal/usage`: charts and tables of the usage."""
+        return await self._shell(request, "usage.html")
+
+    async def account(self, request: Request) -> Response:
+        """`GET /portal/account`: password and sessions of an account."""
+        return await self._shell(request, "account.html", mails=self._mails)
 
     async def overlay(self, _request: Request) -> Response:
         """`GET /portal/live/overlay`: captions alone, which the page of live captions in the same browser sends."""
         return self._page("overlay.html")
+
+    async def _shell(self, request: Request, template: str, **values: object) -> Response:
+        """The page *template* for a person who is signed in, else the way to the sign-in page and back."""
+        if not await self._signed_in(request):
+            return RedirectResponse(f"{SIGN_IN}?to={request.url.path}", 303, headers={"cache-control": "no-store"})
+        return self._page(template, **values)
 
     async def _signed_in(self, request: Request) -> bool:
         """False: the person must sign in. True: a cookie is there; the first request of the page tells if it is still valid."""
@@ -72,5 +87,8 @@ def routes(runtime: Runtime, here: regions.Region, *, registration: bool) -> lis
         Route(path=SIGN_IN, handlers={"GET": pages.sign_in}),
         Route(path="/portal/jobs/{job_id}", handlers={"GET": pages.job}),
         Route(path="/portal/live", handlers={"GET": pages.live}),
+        Route(path="/portal/keys", handlers={"GET": pages.keys}),
+        Route(path="/portal/usage", handlers={"GET": pages.usage}),
+        Route(path="/portal/account", handlers={"GET": pages.account}),
         Route(path="/portal/live/overlay", handlers={"GET": pages.overlay}),
     ]

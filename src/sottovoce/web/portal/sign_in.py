@@ -77,7 +77,7 @@ class SignIn:
             "project_id": caller.project_id,
             "projects": shown,
             "account": whole,
-            "manages": manager is not None and manager.manages,
+            "manages": None if manager is None else manager.manages,
         }
         return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})
 

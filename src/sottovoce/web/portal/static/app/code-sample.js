@@ -1,10 +1,10 @@
-// The request that the form sends, as programs for other places: it follows the form while a person changes it.
+// The request that the page sends, as programs for other places: it follows the forms while a person changes them.
 
 import {LitElement, html} from "lit";
-import {samples} from "./lib/samples.js";
 
 class CodeSample extends LitElement {
-  static properties = {request: {attribute: false}, chosen: {state: true}};
+  /** *programs*: texts by the name of the language; *login*: they log in with an account instead of a key. */
+  static properties = {programs: {attribute: false}, login: {type: Boolean}, chosen: {state: true}};
 
   constructor() {
     super();
@@ -16,12 +16,14 @@ class CodeSample extends LitElement {
   }
 
   render() {
-    const all = samples(this.request, location.origin);
     return html`<details class="card sample"><summary>The same request by a program</summary>
-      <p class="note">With an API key in the variable <code>KEY</code>; see <a href="/docs">the API reference</a>.</p>
-      <div class="row" role="group" aria-label="As">${Object.keys(all).map((name) => html`<button type="button"
+      <p class="note">${this.login
+    ? html`With your e-mail address and password: for cURL as <code>{"email": "…", "password": "…"}</code> in the file <code>login.json</code>, else in the variables
+        <code>EMAIL</code> and <code>PASSWORD</code>; see <a href="/docs/accounts">accounts</a>.`
+    : html`With an API key in the variable <code>KEY</code>; see <a href="/docs">the API reference</a>.`}</p>
+      <div class="row" role="group" aria-label="As">${Object.keys(this.programs).map((name) => html`<button type="button"
         aria-pressed=${String(name === this.chosen)} @click=${() => { this.chosen = name; }}>${name}</button>`)}</div>
-      <pre tabindex="0" aria-label=${this.chosen}><code dir="ltr">${all[this.chosen]}</code></pre></details>`;
+      <pre tabindex="0" aria-label=${this.chosen}><code dir="ltr">${this.programs[this.chosen]}</code></pre></details>`;
   }
 }
 

@@ -4,6 +4,7 @@ import {LitElement, html, nothing} from "lit";
 import {PORTAL, ApiError, languages, renew, toSignIn, words} from "./lib/api.js";
 import "./code-sample.js";
 import {token} from "./lib/format.js";
+import {samples} from "./lib/samples.js";
 
 const EXTRAS = [
   ["summarization_config", "Summary", "The most central sentences, as they were spoken."],
@@ -207,7 +208,7 @@ class UploadForm extends LitElement {
       </form>
       <p class="error" role="alert">${this.problem}</p>
       <ul class="uploads" aria-label="Uploads">${this.uploads.map((upload) => this.row(upload))}</ul>
-      ${this.request ? html`<code-sample .request=${this.request}></code-sample>` : nothing}`;
+      ${this.request ? html`<code-sample .programs=${samples(this.request, location.origin)}></code-sample>` : nothing}`;
   }
 
   row(upload) {

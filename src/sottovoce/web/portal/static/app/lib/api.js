@@ -30,14 +30,42 @@ export function toSignIn() {
   location.assign(`/portal/sign-in?to=${encodeURIComponent(location.pathname)}`);
 }
 
+/** True if the server knows the person no more. Below `/v1/api-keys` it has 403 for that, too, as the contract wants. */
+async function unknown(answer, path) {
+  if (answer.status !== 403 || !path.startsWith("/v1/api-keys")) return answer.status === 401;
+  return (await fetch("/portal/session")).status === 401;
+}
+
 /** The successful answer to a request; throws `ApiError`, or a `TypeError` where the server cannot be reached. */
 export async function ask(path, options = {}) {
   const send = () => fetch(path, {...options, headers: {...PORTAL, ...options.headers}});
   let answer = await send();
-  if (answer.status === 401 && await renew()) answer = await send();
-  if (answer.status === 401) toSignIn();
+  let lost = await unknown(answer, path);
+  if (lost && await renew()) {
+    answer = await send();
+    lost = answer.status === 401;
+  }
+  if (lost) toSignIn();
+  return checked(answer);
+}
+
+async function checked(answer) {
   if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
   return answer;
+}
+
+const withBody = (method, body) => ({method, headers: {"content-type": "application/json"}, body: body && JSON.stringify(body)});
+
+/** The JSON answer, `null` for an empty one, to a request that sends *body* as JSON. Throws as `ask`. */
+export async function send(method, path, body) {
+  const text = await (await ask(path, withBody(method, body))).text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** The same for the API of accounts, where 401 may mean a wrong password: the person stays on the page. */
+export async function sendOnce(method, path, body) {
+  const text = await (await checked(await fetch(path, withBody(method, body)))).text();
+  return text ? JSON.parse(text) : null;
 }
 
 export async function json(path, options) {

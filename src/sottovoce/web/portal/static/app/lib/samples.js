@@ -1,18 +1,8 @@
 // The request of the upload form as text in several languages. Pure functions.
 
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-const indented = (text, by) => text.replaceAll("\n", `\n${" ".repeat(by)}`);
+import {python, quoted} from "./literals.js";
 
-/** *value* as a Python literal. */
-function python(value, depth = 0) {
-  const pad = " ".repeat(4 * (depth + 1)), end = " ".repeat(4 * depth);
-  if (Array.isArray(value)) return value.length ? `[\n${value.map((each) => `${pad}${python(each, depth + 1)},\n`).join("")}${end}]` : "[]";
-  if (value && typeof value === "object") {
-    const members = Object.entries(value).map(([name, each]) => `${pad}${JSON.stringify(name)}: ${python(each, depth + 1)},\n`);
-    return members.length ? `{\n${members.join("")}${end}}` : "{}";
-  }
-  return value === true ? "True" : value === false ? "False" : value === null ? "None" : JSON.stringify(value);
-}
+const indented = (text, by) => text.replaceAll("\n", `\n${" ".repeat(by)}`);
 
 /** The programs by name, for *request* (`{config, keep}`) to the server at *origin*. A config with `fetch_data` needs no file. */
 export function samples({config, keep}, origin) {
