@@ -1,7 +1,6 @@
 """Login sessions. A session is a random secret in a cookie, stored as its SHA-256, for fourteen days at most."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -35,24 +34,24 @@ def public_id(secret_digest: str) -> str:
 
 def listed(connection: sa.Connection, user_id: int) -> list[Session]:
     """Return the valid sessions of *user_id*, newest first."""
-    return [
-        Session(id=public_id(row.secret_sha256), created_at=row.created_at, expires_at=row.expires_at)
-        for row in _valid(connection, user_id)
-    ]
+    return [session for _, session in _valid(connection, user_id)]
 
 
-def _valid(connection: sa.Connection, user_id: int) -> Sequence[sa.Row[tuple[str, int, int]]]:
+def _valid(connection: sa.Connection, user_id: int) -> list[tuple[str, Session]]:
+    """Return the digest of each valid session of *user_id*, and the session, newest first."""
     columns = (t.sessions.c.secret_sha256, t.sessions.c.created_at, t.sessions.c.expires_at)
     mine = sa.select(*columns).where(t.sessions.c.user_id == user_id, t.sessions.c.expires_at > now_ms())
-    return connection.execute(mine.order_by(t.sessions.c.created_at.desc(), t.sessions.c.secret_sha256)).all()
+    rows = connection.execute(mine.order_by(t.sessions.c.created_at.desc(), t.sessions.c.secret_sha256))
+    return [
+        (secret_digest, Session(id=public_id(secret_digest), created_at=created_at, expires_at=expires_at))
+        for secret_digest, created_at, expires_at in rows
+    ]
 
 
 def end(connection: sa.Connection, user_id: int, session_id: str) -> bool:
     """End the session *session_id* of *user_id*. False if the user has no such session."""
-    found = next((row for row in _valid(connection, user_id) if public_id(row.secret_sha256) == session_id), None)
-    if found is None:
-        return False
-    mine = sa.delete(t.sessions).where(t.sessions.c.secret_sha256 == found.secret_sha256)
+    found = [secret_digest for secret_digest, session in _valid(connection, user_id) if session.id == session_id]
+    mine = sa.delete(t.sessions).where(t.sessions.c.secret_sha256.in_(found))
     return connection.execute(mine).rowcount == 1
 
 

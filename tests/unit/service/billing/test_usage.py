@@ -84,7 +84,7 @@ def used(bank: Bank, **period: int | None) -> tuple[int, int, list[Line]]:
     now = today(bank)
     asked = {name: None if ago is None else now - ago for name, ago in period.items()}
     with bank.region.reading() as connection:
-        found = usage.used(connection, 1, **asked)
+        found = usage.used(connection, 1, asked.get("since"), asked.get("until"))
     lines = sorted(found.lines, key=lambda line: (line.type, line.language, line.operating_point))
     return now - found.since, now - found.until, lines
 
