@@ -104,14 +104,14 @@ class KeysPage extends LitElement {
   notice() {
     if (this.session.manages) return nothing;
     return html`<p class="card">${this.session.account
-    ? html`Your account has keys of its own. The other keys and the projects of the workspace are changed with a managing key`
-    : html`You signed in with a key that does not manage keys and projects. It makes temporary keys for itself. All else needs a managing key`}: the
-      operator of the server makes one with <code>sottovoce keys create NAME --manages</code>. <a href="/portal/sign-in?to=/portal/keys">Sign in with it</a>.</p>`;
+    ? html`Your account has keys of its own. To change the other keys and the projects of the workspace you need a managing key.`
+    : html`You signed in with a key that does not manage keys and projects. It can make temporary keys for itself. Everything else needs a managing key.`}
+      The operator of the server makes one with <code>sottovoce keys create NAME --manages</code>. <a href="/portal/sign-in?to=/portal/keys">Sign in with it</a>.</p>`;
   }
 
   form() {
     return html`<section class="card" aria-labelledby="temporary"><h2 id="temporary">Temporary key</h2>
-      <p class="note">For a test, a browser or a telephone: it ends by itself, or when the key ends that made it.</p>
+      <p class="note">For a test, a browser or a telephone. It ends after the time that you choose, or when the key is revoked that made it.</p>
       <form class="row" @submit=${this.make} @input=${this.describe} @focusin=${this.describe}>
         <label>For <select name="type"><option value="batch">Jobs (batch)</option><option value="rt">Real time (rt)</option></select></label>
         <label>Valid for <select name="ttl">${TIMES.map(([seconds, text]) => html`<option value=${seconds} ?selected=${seconds === 600}>${text}</option>`)}</select></label>
