@@ -79,6 +79,11 @@ class AccountPage extends LitElement {
     this.querySelector(".said").focus();  // the button may be gone
   }
 
+  /** Show *request* as programs. A press on a button changes nothing: the page could move, and the click would miss. */
+  show({target}, request) {
+    if (!target.matches("button")) this.request = request;
+  }
+
   told(id) {
     return html`<span class="error" role="alert">${this.refused?.id === id ? this.refused.words : ""}</span>`;
   }
@@ -110,7 +115,7 @@ class AccountPage extends LitElement {
 
   password(email) {
     return html`<section class="card" aria-labelledby="password"><h2 id="password">Password</h2>
-      <form class="narrow" @submit=${this.change} @focusin=${() => { this.request = PASSWORD; }}>
+      <form class="narrow" @submit=${this.change} @focusin=${(event) => this.show(event, PASSWORD)}>
         <input hidden name="username" autocomplete="username" .value=${email ?? ""}>
         <label>Present password <input name="old" type="password" required maxlength="256" autocomplete="current-password"></label>
         <label>New password, of at least 10 characters <input name="fresh" type="password" required minlength="10" maxlength="256" autocomplete="new-password"></label>
@@ -126,7 +131,7 @@ class AccountPage extends LitElement {
     return html`<section class="card" aria-labelledby="sessions"><h2 id="sessions">Sessions</h2>
       <p class="note">Each sign-in of a browser is a session of 14 days. A browser whose session you end can show jobs for up to one more hour; to stop it at once, also revoke
         the key <code>portal</code> under <a href="/portal/keys">Keys</a>.</p>
-      <div class="scroll" tabindex="0" role="region" aria-label="Sessions" @focusin=${() => { this.request = SESSIONS; }}><table>
+      <div class="scroll" tabindex="0" role="region" aria-label="Sessions" @focusin=${(event) => this.show(event, SESSIONS)}><table>
         <thead><tr><th>Signed in</th><th>Ends</th><th>Session</th><th><span class="hidden">End</span></th></tr></thead>
         <tbody>${this.sessions.map((each) => html`<tr>
           <td><time datetime=${each.created_at}>${date(each.created_at)}</time></td>

@@ -51,7 +51,9 @@ class KeyList extends LitElement {
     return {method: "POST", path: this.path, json: {name: form.get("name"), ...(ref ? {client_ref: ref} : {}), ...this.fixed}};
   }
 
-  tell() {
+  /** Let the page show the request as programs. A press on a button changes nothing: the page could move, and the click would miss. */
+  tell({target}) {
+    if (target.matches("button")) return;
     this.dispatchEvent(new CustomEvent("request", {detail: this.request, bubbles: true}));
   }
 

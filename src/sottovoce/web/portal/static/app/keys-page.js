@@ -55,7 +55,9 @@ class KeysPage extends LitElement {
     this.request = this.listing;
   }
 
-  describe({currentTarget}) {
+  /** Show the request of the form. A press on a button changes nothing: the page could move, and the click would miss. */
+  describe({currentTarget, target}) {
+    if (target.matches("button")) return;
     const form = new FormData(currentTarget), ref = form.get("client_ref");
     const more = {...(ref ? {client_ref: ref} : {}), ...(this.session.manages ? {project_id: this.project} : {})};
     this.request = {method: "POST", path: `/v1/api-keys?type=${form.get("type")}`, json: {ttl: Number(form.get("ttl")), ...more}};
@@ -63,7 +65,7 @@ class KeysPage extends LitElement {
 
   async make(event) {
     event.preventDefault();
-    this.describe({currentTarget: event.target});
+    this.describe({currentTarget: event.target, target: event.target});
     Object.assign(this, {refused: "", temporary: null});
     try {
       const {method, path, json: body} = this.request;

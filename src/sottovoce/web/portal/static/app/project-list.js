@@ -34,7 +34,9 @@ class ProjectList extends LitElement {
     return true;
   }
 
-  describe({currentTarget}) {
+  /** A press on a button changes nothing: the page could move, and the click would miss. */
+  describe({currentTarget, target}) {
+    if (target.matches("button")) return;
     this.tell("POST", "/v1/projects", {name: currentTarget.elements.name.value});
   }
 
