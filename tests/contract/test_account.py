@@ -185,6 +185,7 @@ def test_who_registers_has_a_workspace_and_gets_in(house: House) -> None:
     assert shown.headers["cache-control"] == "no-store"
     assert shown.json() == {
         "user_id": user.id, "email": OWNER, "verified": True, "balance": 0, "workspace_id": user.workspace_id,
+        "role": "admin",
     }  # fmt: skip
     assert len({1, user.workspace_id, house.user("bob@example.org").workspace_id}) == 3
     with house.runtime.control.reading() as connection:

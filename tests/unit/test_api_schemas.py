@@ -12,6 +12,7 @@ from sottovoce.web.docs.addition_answers import ADDITION_ANSWERS
 from sottovoce.web.docs.answers import ANSWERS, Transcript
 from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS
 from sottovoce.web.docs.openapi import ALL_OPERATIONS, openapi
+from sottovoce.web.workspace.answers import WORKSPACE_ANSWERS
 from sottovoce.wire.v2 import config
 from sottovoce.wire.v2.config_schema import JobConfig
 
@@ -64,7 +65,7 @@ def test_every_operation_that_answers_with_json_has_a_schema() -> None:
 
 def test_no_answer_is_left_over() -> None:
     ids = {operation.id for operation in ALL_OPERATIONS}
-    assert set(ANSWERS) | set(ADDITION_ANSWERS) | set(OPENAI_ANSWERS) <= ids
+    assert set(ANSWERS) | set(ADDITION_ANSWERS) | set(OPENAI_ANSWERS) | set(WORKSPACE_ANSWERS) <= ids
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.parent.name)

@@ -19,6 +19,7 @@ from sottovoce.web.portal import assets, live_key, pages, sign_in
 from sottovoce.web.server import limited
 from sottovoce.web.uploads import Limits
 from sottovoce.web.websocket import SocketProtocol
+from sottovoce.web.workspace import members
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 
 T = TypeVar("T")
@@ -68,7 +69,9 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
             public_url=settings.public_url,
             password_memory=settings.password_memory_kib,
         )
-        found += account.routes(runtime, policy)
+        accounts = account.service(runtime, policy)
+        found += account.routes(runtime, accounts)
+        found += members.routes(runtime, accounts)
         if has_portal(settings):
             found += [
                 *pages.routes(runtime, here, registration=policy.registration),

@@ -36,6 +36,13 @@ RESET = Texts(
     button="Set the password",
     done="Your password is set. Log in with it.",
 )
+JOIN = Texts(
+    title="Accept the invitation",
+    label="Choose a password, 10 to 256 characters",
+    autocomplete="new-password",
+    button="Accept",
+    done="Your account is open.",
+)
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem;color:#1d2330;background:#fff}

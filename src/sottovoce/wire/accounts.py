@@ -86,6 +86,8 @@ def parsed(model: type[Model], body: bytes) -> Model:
 _WHY: Mapping[str, str] = {
     "missing": "is required",
     "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "literal_error": "must be one of the values that the API reference lists",
     "string_too_long": f"must have at most {MAX_TEXT} characters",
 }
 
@@ -106,7 +108,7 @@ def session_object(*, session_id: str, created_at: int, expires_at: int, current
 
 
 def account_object(
-    *, user_id: int, email: str | None, verified: bool, balance: int, workspace_id: int
+    *, user_id: int, email: str | None, verified: bool, balance: int, workspace_id: int, role: str
 ) -> dict[str, Any]:
     """The account of the user that is logged in; *balance* in credits."""
     return {
@@ -114,4 +116,5 @@ def account_object(
         "verified": verified,
         "balance": balance,
         "workspace_id": workspace_id,
+        "role": role,
     }

@@ -46,5 +46,6 @@ def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
 
 
 def test_an_account_is_shown_whole() -> None:
-    shown = accounts.account_object(user_id=7, email=None, verified=False, balance=-3, workspace_id=2)
-    assert shown == {"user_id": 7, "email": None, "verified": False, "balance": -3, "workspace_id": 2}
+    shown = accounts.account_object(user_id=7, email=None, verified=False, balance=-3, workspace_id=2, role="admin")
+    members = {"user_id": 7, "email": None, "verified": False, "balance": -3, "workspace_id": 2, "role": "admin"}
+    assert shown == members

@@ -29,11 +29,11 @@ def refusals() -> Iterator[None]:
         raise click.ClickException(refused.detail) from refused
 
 
-def entry(action: str, target: str, **details: str | int | bool) -> "Entry":
-    """An entry of the audit log for a command of the operator."""
+def entry(action: str, target: str, *, of: int | None = None, **details: str | int | bool) -> "Entry":
+    """An entry of the audit log for a command of the operator; *of*: the workspace whose admins see it."""
     from sottovoce.service.identity.audit_log import OPERATOR, Entry
 
-    return Entry(actor=OPERATOR, action=action, target=target, details=details)
+    return Entry(actor=OPERATOR, action=action, target=target, workspace_id=of, details=details)
 
 
 def user_of(connection: "sa.Connection", who: str) -> "User":
@@ -72,7 +72,9 @@ def keys() -> None:
     "--user", "who", metavar="WHO", help="Id or e-mail address of the key's user (the workspace's first user)."
 )
 @click.option(
-    "--manages", is_flag=True, help="The key may create and revoke keys and projects through the management API."
+    "--manages",
+    is_flag=True,
+    help="The key may change keys, projects and members through the API, while its user is an admin.",
 )
 @click.option("--client-ref", help="The key reaches only jobs with this reference.")
 @as_json
@@ -102,7 +104,8 @@ def keys_create(
             client_ref=client_ref,
             manages=manages,
         )
-        audit_log.record(connection, entry("key created", made.id, project=made.project_id, manages=manages))
+        of = api_keys.workspace_of(connection, made.id)
+        audit_log.record(connection, entry("key created", made.id, of=of, project=made.project_id, manages=manages))
     show_one(
         {"id": made.id, "secret": secret, **_members(made)},
         machine=machine,
@@ -176,7 +179,7 @@ def keys_revoke(key_id: str, **flags: object) -> None:
     with control(flags) as database, database.writing() as connection:
         if not api_keys.revoke_key(connection, key_id):
             raise click.ClickException(f"no active key {key_id}; `sottovoce keys list` shows them")
-        audit_log.record(connection, entry("key revoked", key_id))
+        audit_log.record(connection, entry("key revoked", key_id, of=api_keys.workspace_of(connection, key_id)))
     click.echo(f"revoked {key_id}")
 
 

@@ -28,7 +28,7 @@ def projects_create(name: str, *, machine: bool, **flags: object) -> None:
 
     with refusals(), control(flags) as database, database.writing() as connection:
         made = store.create(connection, _workspace(connection), name)
-        audit_log.record(connection, entry("project created", str(made.id)))
+        audit_log.record(connection, entry("project created", str(made.id), of=made.workspace_id))
     show_one({"id": made.id, "name": name}, machine=machine, lines={"project": f"{made.id} ({printable(name)})"})
     if not machine:
         click.echo(f"A key for it: sottovoce keys create NAME --project {made.id}", err=True)

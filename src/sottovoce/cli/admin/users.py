@@ -1,4 +1,4 @@
-"""`users`: creates, lists, disables and enables users, and sets their addresses and passwords."""
+"""`users`: creates, lists, disables and enables users, and sets their roles, addresses and passwords."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sottovoce.service.identity.users import User
 
+_roles = click.Choice(["admin", "member"])
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
@@ -25,6 +26,9 @@ def users() -> None:
 @users.command("add")
 @click.argument("email")
 @click.option("--workspace", type=int, help="Id of the user's workspace (a new one).")
+@click.option(
+    "--role", type=_roles, help="What the user may do in --workspace (admin). The user of a new workspace is its admin."
+)
 @_from_stdin
 @click.option("--no-password", is_flag=True, help="Set no password; the user can only use the API.")
 @click.option("--no-key", is_flag=True, help="Create no API key.")
@@ -34,6 +38,7 @@ def users_add(
     email: str,
     *,
     workspace: int | None,
+    role: str | None,
     password_stdin: bool,
     no_password: bool,
     no_key: bool,
@@ -43,28 +48,46 @@ def users_add(
     """Create a user with the address EMAIL, and print the id and a first API key; the key is shown only once."""
     from sottovoce.service.identity import api_keys, audit_log
     from sottovoce.service.identity import users as store
+    from sottovoce.service.identity.workspaces import Role
 
     if no_password and password_stdin:
         raise click.UsageError("--no-password and --password-stdin exclude each other")
+    if role == Role.MEMBER and workspace is None:
+        raise click.UsageError("--role member needs --workspace: the user of a new workspace is its admin")
     secret = None if no_key else api_keys.new_secret()
     with refusals(), control(flags) as database:
         email = store.normal(email)
         kept = None if no_password else _hashed(email, password_stdin, flags)
         with database.writing() as connection:
-            made = store.add(connection, email=email, password_hash=kept, verified=True, workspace_id=workspace)
-            _record(connection, made, "user added")
+            made = store.add(
+                connection,
+                email=email,
+                password_hash=kept,
+                verified=True,
+                workspace_id=workspace,
+                role=Role(role or Role.ADMIN),
+            )
+            _record(connection, made, "user added", role=made.role.value)
             if secret is not None:
                 project = api_keys.default_project(connection, made.workspace_id)
                 key = api_keys.create_key(
                     connection, project_id=project, user_id=made.id, name="first key", secret=secret
                 )
-                audit_log.record(connection, entry("key created", key.id, project=project, user=made.id))
+                audit_log.record(
+                    connection, entry("key created", key.id, of=made.workspace_id, project=project, user=made.id)
+                )
     _show_made(made, secret, machine=machine)
 
 
 def _show_made(made: "User", secret: str | None, *, machine: bool) -> None:
-    row = {"id": made.id, "email": made.email, "workspace": made.workspace_id, "secret": secret}
-    lines = {"user": f"{made.id} ({made.email})", "workspace": str(made.workspace_id)}
+    row = {
+        "id": made.id,
+        "email": made.email,
+        "workspace": made.workspace_id,
+        "role": made.role.value,
+        "secret": secret,
+    }
+    lines = {"user": f"{made.id} ({made.email})", "workspace": f"{made.workspace_id} ({made.role})"}
     show_one(row, machine=machine, lines=lines if secret is None else {**lines, "secret": secret})
     if secret is not None and not machine:
         click.echo("The secret is that of the user's first API key, and is shown only now.", err=True)
@@ -87,14 +110,22 @@ def users_list(*, machine: bool, **flags: object) -> None:
                 "email": user.email,
                 "created_at": milliseconds(user.created_at),
                 "workspace": user.workspace_id,
+                "role": user.role.value,
                 "state": user.state,
             }
             for user in found
         ],
         machine=machine,
-        headings=("USER", "CREATED", "WORKSPACE", "STATE", "ADDRESS"),
+        headings=("USER", "CREATED", "WORKSPACE", "ROLE", "STATE", "ADDRESS"),
         cells=[
-            (str(user.id), clock(user.created_at), str(user.workspace_id), user.state, user.email or "")
+            (
+                str(user.id),
+                clock(user.created_at),
+                str(user.workspace_id),
+                user.role.value,
+                user.state,
+                user.email or "",
+            )
             for user in found
         ],
     )
@@ -126,6 +157,22 @@ def users_enable(who: str, **flags: object) -> None:
         store.enable(connection, user)
         _record(connection, user, "user enabled")
     click.echo(f"enabled {user.id}")
+
+
+@users.command("role")
+@click.argument("who")
+@click.argument("role", type=_roles)
+@data_dir
+def users_role(who: str, role: str, **flags: object) -> None:
+    """Make WHO an admin or a member of the workspace. The last admin of a workspace stays one."""
+    from sottovoce.service.identity import members
+    from sottovoce.service.identity.workspaces import Role
+
+    with refusals(), control(flags) as database, database.writing() as connection:
+        user = user_of(connection, who)
+        members.change(connection, user.workspace_id, user.id, members.Change(role=Role(role)))
+        _record(connection, user, "role changed", role=role)
+    click.echo(f"user {user.id} is {'an admin' if role == Role.ADMIN else 'a member'} of workspace {user.workspace_id}")
 
 
 @users.command("email")
@@ -165,10 +212,11 @@ def users_password(who: str, password_stdin: bool, **flags: object) -> None:
     click.echo(f"password of {user.id} set")
 
 
-def _record(connection: "sa.Connection", user: "User", action: str) -> None:
+def _record(connection: "sa.Connection", user: "User", action: str, **details: str | int | bool) -> None:
     from sottovoce.service.identity import audit_log
 
-    audit_log.record(connection, entry(action, str(user.id), workspace=user.workspace_id))
+    made = entry(action, str(user.id), of=user.workspace_id, workspace=user.workspace_id, **details)
+    audit_log.record(connection, made)
 
 
 def _hashed(email: str, from_stdin: bool, flags: dict[str, object]) -> str:

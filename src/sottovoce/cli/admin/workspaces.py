@@ -105,7 +105,7 @@ def _changing(
 
     with refusals(), control(flags) as database, database.writing() as connection:
         yield connection
-        audit_log.record(connection, entry(action, str(workspace_id), **details))
+        audit_log.record(connection, entry(action, str(workspace_id), of=workspace_id, **details))
 
 
 def _served(workspace: "Workspace") -> str:

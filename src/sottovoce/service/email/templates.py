@@ -36,6 +36,26 @@ def reset(to: str, secret: str, public_url: str | None) -> Mail:
     return Mail(to=to, subject="A new password", body=body)
 
 
+def invited(to: str, secret: str, public_url: str | None) -> Mail:
+    """Return the mail that invites a person to the workspace of another user."""
+    body = (
+        "You are invited to a workspace of a transcription server. To accept, choose a password within seven days.\n\n"
+        f"{_code_and_link(secret, public_url, 'join')}\n\n"
+        "If you did not expect this invitation, ignore this e-mail: no account is made."
+    )
+    return Mail(to=to, subject="An invitation", body=body)
+
+
+def invited_elsewhere(to: str) -> Mail:
+    """Return the mail for an invitation of an address that has an account already."""
+    body = (
+        "You are invited to a workspace of a transcription server, but this e-mail address has an account already, which belongs"
+        " to another workspace. Ask the person who invited you to invite another address.\n\n"
+        "If you did not expect this invitation, ignore this e-mail: your account is unchanged."
+    )
+    return Mail(to=to, subject="An invitation", body=body)
+
+
 def _code_and_link(secret: str, public_url: str | None, page: str) -> str:
     """Return the code, and a link if the operator has set *public_url*.
 

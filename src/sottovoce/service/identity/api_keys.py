@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.identity.workspaces import _inserted, open_workspace
+from sottovoce.service.identity.workspaces import Role, _inserted, open_workspace
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
 
@@ -48,9 +48,9 @@ class Product(StrEnum):
 class Caller:
     """The project, workspace and user of a valid key. *client_ref* `None`: the key sees every job of the project.
 
-    *manages*: the key may read and change keys and projects of its workspace. A temporary key has a *token_id*, gives access to
-    one *product* only, and was issued in a *region*; all three are `None` for a permanent key, which gives access to every
-    product in the *regions* that serve its workspace (`None`: all regions).
+    *manages*: the key may read and change keys, projects and members of its workspace. A temporary key has a *token_id*, gives
+    access to one *product* only, and was issued in a *region*; all three are `None` for a permanent key, which gives access to
+    every product in the *regions* that serve its workspace (`None`: all regions).
     """
 
     key_id: str
@@ -128,7 +128,8 @@ def create_key(
 ) -> ApiKey:
     """Create a key with *secret* for *project_id*. It belongs to *user_id*, else to the first user of the workspace (V1 needs one).
 
-    Raises `Refused(FORBIDDEN)` when the project has `MAX_KEYS` keys, `ValueError` for an unsuitable secret.
+    A managing key belongs to an admin. Raises `Refused(FORBIDDEN)` when the project has `MAX_KEYS` keys, and for a managing key of
+    a member; `ValueError` for an unsuitable secret.
     """
     if len(secret) < MIN_SECRET or not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ValueError(f"an API key must have at least {MIN_SECRET} printable ASCII characters and no spaces")
@@ -139,13 +140,20 @@ def create_key(
             raise Refused(
                 Kind.FORBIDDEN, "a managing key cannot have a client_ref, since it could remove it; create two keys"
             )
+    if user_id is None:
+        user_id = _first_user(connection, project_id, admin=manages)
+    if manages and not _is_admin(connection, user_id):
+        raise Refused(
+            Kind.FORBIDDEN,
+            f"user {user_id} is a member, and a managing key needs an admin; `sottovoce users role` makes the user one",
+        )
     _check_key_count(connection, project_id)
     key_id = secrets.token_hex(8)
     connection.execute(
         sa.insert(t.api_keys).values(
             id=key_id,
             project_id=project_id,
-            user_id=_first_user(connection, project_id) if user_id is None else user_id,
+            user_id=user_id,
             name=name,
             secret_sha256=digest(secret),
             client_ref=client_ref,
@@ -156,13 +164,23 @@ def create_key(
     return _key(connection.execute(_keys().where(t.api_keys.c.id == key_id)).mappings().one())
 
 
-def _first_user(connection: sa.Connection, project_id: int) -> int | None:
-    """Return the oldest user of the project's workspace, enabled users first; `None` if there is none."""
+def _is_admin(connection: sa.Connection, user_id: int | None) -> bool:
+    """True also without a user: such a key was made before keys had users."""
+    role = connection.scalar(sa.select(t.users.c.role).where(t.users.c.id == user_id))
+    return role is None or role == Role.ADMIN
+
+
+def _first_user(connection: sa.Connection, project_id: int, *, admin: bool) -> int | None:
+    """Return the oldest user of the project's workspace, enabled users first, with *admin* admins first; `None` if none."""
     statement = (
         sa.select(t.users.c.id)
         .join_from(t.users, t.projects, t.projects.c.workspace_id == t.users.c.workspace_id)
         .where(t.projects.c.id == project_id)
-        .order_by(t.users.c.disabled_at.is_not(None), t.users.c.id)
+        .order_by(
+            *([t.users.c.role != Role.ADMIN.value] if admin else []),
+            t.users.c.disabled_at.is_not(None),
+            t.users.c.id,
+        )
     )
     return connection.scalar(statement.limit(1))
 
@@ -224,6 +242,15 @@ def revoke_key(
     return connection.execute(statement).rowcount == 1
 
 
+def workspace_of(connection: sa.Connection, key_id: str) -> int | None:
+    """Return the workspace of the key *key_id*, also of a revoked one; `None` if there is no such key."""
+    return connection.scalar(
+        sa.select(t.projects.c.workspace_id)
+        .join_from(t.api_keys, t.projects, t.projects.c.id == t.api_keys.c.project_id)
+        .where(t.api_keys.c.id == key_id)
+    )
+
+
 def default_project(connection: sa.Connection, workspace_id: int | None = None) -> int:
     """Return the default project of *workspace_id*, else of the first workspace: the command line creates keys there."""
     statement = sa.select(t.projects.c.id).where(t.projects.c.is_default).order_by(t.projects.c.id)
@@ -234,6 +261,8 @@ def default_project(connection: sa.Connection, workspace_id: int | None = None) 
 
 _PROJECT = t.projects.alias("project")
 """The project that a key is used in; `projects` is the one that it belongs to."""
+_MANAGES = sa.and_(t.api_keys.c.manages, sa.or_(t.users.c.id.is_(None), t.users.c.role == Role.ADMIN.value))
+"""A key has management rights only while its user is an admin. A key without a user was made before keys had users."""
 
 
 def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
@@ -249,12 +278,12 @@ def caller(connection: sa.Connection, secret_digest: str) -> Caller | None:
 def holder(connection: sa.Connection, key_id: str, project_id: int) -> Caller | None:
     """Return the caller of *key_id* in *project_id*; `None` if it has no access there.
 
-    An active key has access to its own project; a managing key has access to every project of its workspace.
+    An active key has access to its own project; a managing key of an admin has access to every project of its workspace.
     """
     theirs = (
         t.api_keys.c.id == key_id,
         _PROJECT.c.id == project_id,
-        sa.or_(_PROJECT.c.id == t.api_keys.c.project_id, t.api_keys.c.manages),
+        sa.or_(_PROJECT.c.id == t.api_keys.c.project_id, _MANAGES),
     )
     row = connection.execute(_callers().where(*theirs)).mappings().first()
     return _caller(row) if row else None
@@ -273,7 +302,7 @@ def _callers() -> sa.Select[Any]:
             _PROJECT.c.workspace_id,
             t.api_keys.c.user_id,
             t.api_keys.c.client_ref,
-            t.api_keys.c.manages,
+            _MANAGES.label("manages"),
             t.workspaces.c.regions,
             t.workspaces.c.retention_ms,
         )

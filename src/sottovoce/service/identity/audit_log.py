@@ -31,10 +31,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A stored entry, *at* in epoch ms."""
+    """A stored entry, *at* in epoch ms; *seq* grows with each entry of the database."""
 
     at: int
     entry: Entry
+    seq: int
 
 
 def record(connection: sa.Connection, entry: Entry) -> None:
@@ -58,12 +59,19 @@ def tell(entry: Entry) -> None:
     _log.info(entry.action, extra=fields)
 
 
-def latest(connection: sa.Connection, limit: int) -> list[Recorded]:
-    """Return the newest *limit* entries, newest first."""
+def latest(
+    connection: sa.Connection, limit: int, *, workspace_id: int | None = None, before: int | None = None
+) -> list[Recorded]:
+    """Return the newest *limit* entries, newest first; only those of *workspace_id*, and with a *seq* below *before*, if given."""
     names = ("actor", "action", "target", "workspace_id", "details")
-    columns = (t.audit_log.c.at, *(t.audit_log.c[name] for name in names))
-    rows = connection.execute(sa.select(*columns).order_by(t.audit_log.c.seq.desc()).limit(limit)).mappings()
-    return [Recorded(at=row["at"], entry=Entry(**{name: row[name] for name in names})) for row in rows]
+    columns = (t.audit_log.c.seq, t.audit_log.c.at, *(t.audit_log.c[name] for name in names))
+    statement = sa.select(*columns).order_by(t.audit_log.c.seq.desc()).limit(limit)
+    if workspace_id is not None:
+        statement = statement.where(t.audit_log.c.workspace_id == workspace_id)
+    if before is not None:
+        statement = statement.where(t.audit_log.c.seq < before)
+    rows = connection.execute(statement).mappings()
+    return [Recorded(at=row["at"], seq=row["seq"], entry=Entry(**{name: row[name] for name in names})) for row in rows]
 
 
 async def note(control: Database, entry: Entry) -> None:

@@ -76,6 +76,22 @@ class AccountService:
         self._hashing = Hashing(Hasher(policy.password_memory))
 
     @property
+    def policy(self) -> AccountPolicy:
+        """The operator's settings."""
+        return self._policy
+
+    @property
+    def hashing(self) -> Hashing:
+        """Hashes passwords, a few at a time in the whole process."""
+        return self._hashing
+
+    async def post(self, mail: Mail) -> None:
+        """Send *mail*. Raises `RuntimeError` without a mail server."""
+        if self._post is None:
+            raise RuntimeError("this server sends no mail")
+        await self._post(mail)
+
+    @property
     def mails(self) -> bool:
         """True if addresses are verified, and links are sent by mail."""
         return self._post is not None

@@ -8,6 +8,7 @@ Parts, in order:
 - statements that create, change and remove users.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.identity import email_links, sessions, workspaces
+from sottovoce.service.identity.workspaces import Role
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, now_ms
 from sottovoce.wire.email_address import mail_address
@@ -39,6 +41,7 @@ class User:
     created_at: int
     disabled_at: int | None
     verified_at: int | None
+    role: Role = Role.ADMIN
 
     @property
     def actor(self) -> str:
@@ -80,12 +83,16 @@ def _users() -> sa.Select[Any]:
     return sa.select(*(t.users.c[name] for name in User.__dataclass_fields__))
 
 
+def _user(row: Mapping[Any, Any]) -> User:
+    return User(**{**row, "role": Role(row["role"])})
+
+
 def get(connection: sa.Connection, user_id: int) -> User | None:
     """Return the user *user_id*; `None` if there is none."""
     if not 0 < user_id < 1 << 31:  # the range of the column
         return None
     row = connection.execute(_users().where(t.users.c.id == user_id)).mappings().first()
-    return User(**row) if row else None
+    return _user(row) if row else None
 
 
 def any_can_log_in(connection: sa.Connection) -> bool:
@@ -97,7 +104,7 @@ def any_can_log_in(connection: sa.Connection) -> bool:
 def by_email(connection: sa.Connection, email: str) -> User | None:
     """Return the user with *email*, an address as `normal` returns it; `None` if there is none."""
     row = connection.execute(_users().where(t.users.c.email == email)).mappings().first()
-    return User(**row) if row else None
+    return _user(row) if row else None
 
 
 def find(connection: sa.Connection, who: str) -> User | None:
@@ -110,9 +117,12 @@ def find(connection: sa.Connection, who: str) -> User | None:
         return None
 
 
-def listed(connection: sa.Connection) -> list[User]:
-    """Return every user, oldest first."""
-    return [User(**row) for row in connection.execute(_users().order_by(t.users.c.id)).mappings()]
+def listed(connection: sa.Connection, workspace_id: int | None = None) -> list[User]:
+    """Return every user, oldest first; only those of *workspace_id* if it is given."""
+    statement = _users().order_by(t.users.c.id)
+    if workspace_id is not None:
+        statement = statement.where(t.users.c.workspace_id == workspace_id)
+    return [_user(row) for row in connection.execute(statement).mappings()]
 
 
 def credentials(connection: sa.Connection, user: User | None) -> Credentials | None:
@@ -124,7 +134,7 @@ def credentials(connection: sa.Connection, user: User | None) -> Credentials | N
     if row is None:
         return None
     shown = {name: row[name] for name in User.__dataclass_fields__}
-    return Credentials(user=User(**shown), password_hash=row["password_hash"])
+    return Credentials(user=_user(shown), password_hash=row["password_hash"])
 
 
 def balance(connection: sa.Connection, user: User) -> int:
@@ -143,26 +153,33 @@ def add(
     password_hash: str | None,
     verified: bool,
     workspace_id: int | None = None,
+    role: Role = Role.ADMIN,
 ) -> User:
     """Create a user of *workspace_id*, else of a new workspace. *email* is an address as `normal` returns it.
+
+    The user of a new workspace is its admin.
 
     Raises `Refused` for an address that has an account already, and for an unknown workspace.
     """
     if by_email(connection, email) is not None:
-        raise _taken()
+        raise taken()
     if workspace_id is None:
         workspace_id, _ = workspaces.open_workspace(connection, f"of {email}")
+        role = Role.ADMIN
     elif not connection.execute(sa.select(t.workspaces.c.id).where(t.workspaces.c.id == workspace_id)).first():
         raise Refused(Kind.BAD_REQUEST, f"no workspace {workspace_id}")
-    values = {"workspace_id": workspace_id, "email": email, "password_hash": password_hash, "created_at": now_ms()}
+    values = {"workspace_id": workspace_id, "email": email, "password_hash": password_hash, "role": role}
     try:
-        connection.execute(sa.insert(t.users).values(**values, verified_at=now_ms() if verified else None))
+        connection.execute(
+            sa.insert(t.users).values(**values, created_at=now_ms(), verified_at=now_ms() if verified else None)
+        )
     except sa.exc.IntegrityError as error:  # a concurrent transaction added the address
-        raise _taken() from error
+        raise taken() from error
     return _sure(by_email(connection, email))
 
 
-def _taken() -> Refused:
+def taken() -> Refused:
+    """The refusal of an address that has an account."""
     return Refused(Kind.BAD_REQUEST, "this address has an account already", at="email")
 
 
@@ -186,11 +203,11 @@ def set_email(connection: sa.Connection, user: User, email: str) -> User:
     """
     other = by_email(connection, email)
     if other is not None and other.id != user.id:
-        raise _taken()
+        raise taken()
     try:
         _change(connection, user, email=email, verified_at=now_ms())
     except sa.exc.IntegrityError as error:  # a concurrent transaction took the address
-        raise _taken() from error
+        raise taken() from error
     email_links.revoke(connection, user.id)
     return _sure(get(connection, user.id))
 
@@ -228,26 +245,44 @@ def enable(connection: sa.Connection, user: User) -> None:
     verify(connection, user)
 
 
+def set_role(connection: sa.Connection, user: User, role: Role) -> User:
+    """Give *user* another role, and return the changed user. `members` checks that an admin remains."""
+    _change(connection, user, role=role.value)
+    return _sure(get(connection, user.id))
+
+
+def readmit(connection: sa.Connection, user: User) -> None:
+    """Enable *user* again as an admin of the workspace does: the address stays as verified as it was."""
+    _change(connection, user, disabled_at=None)
+
+
 def _change(connection: sa.Connection, user: User, **values: Any) -> None:
     connection.execute(sa.update(t.users).where(t.users.c.id == user.id).values(**values))
 
 
-def forget_unverified(connection: sa.Connection) -> int:
-    """Remove accounts that were registered, never verified and never used. Returns the number of removed accounts."""
+def forget_unverified(connection: sa.Connection, email: str | None = None) -> int:
+    """Remove accounts that were registered, never verified and never used: after a week, that of *email* at once.
+
+    Returns the number of removed accounts.
+    """
     workspace = t.users.c.workspace_id
     others = t.users.alias("others")
     unused = [
         ~sa.exists().where(others.c.workspace_id == workspace, others.c.id != t.users.c.id),
         ~sa.exists().where(t.api_keys.c.project_id == t.projects.c.id, t.projects.c.workspace_id == workspace),
         ~sa.exists().where(t.sessions.c.user_id == t.users.c.id),
-        ~sa.exists().where(t.mail_links.c.user_id == t.users.c.id, t.mail_links.c.expires_at > now_ms()),
         ~sa.exists().where(t.credit_entries.c.workspace_id == workspace),
         ~sa.exists().where(t.credit_holds.c.workspace_id == workspace),
     ]
+    if email is None:
+        linked = ~sa.exists().where(t.mail_links.c.user_id == t.users.c.id, t.mail_links.c.expires_at > now_ms())
+        due = [linked, t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * DAY_MS]
+    else:
+        due = [t.users.c.email == email]
     old = (
         sa.select(t.users.c.id, workspace)
         .where(t.users.c.email.is_not(None), t.users.c.verified_at.is_(None), t.users.c.disabled_at.is_(None))
-        .where(t.users.c.created_at < now_ms() - UNVERIFIED_DAYS * DAY_MS, *unused)
+        .where(*due, *unused)
         .limit(BATCH)
         .with_for_update(of=t.users, skip_locked=True)
     )

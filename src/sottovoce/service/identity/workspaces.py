@@ -1,8 +1,9 @@
-"""Workspaces: the regions that serve them, and the retention time of their jobs."""
+"""Workspaces: the roles of their users, the regions that serve them, and the retention time of their jobs."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import sqlalchemy as sa
 
@@ -14,6 +15,13 @@ from sottovoce.service.storage.database import DAY_MS, now_ms
 MOST_DAYS = 36_500
 """Days of retention that an operator can set, at most: a hundred years."""
 _COLUMNS = ("id", "name", "created_at", "regions", "retention_ms")
+
+
+class Role(StrEnum):
+    """What a user may do in the workspace: everything, or use jobs, realtime and own keys."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

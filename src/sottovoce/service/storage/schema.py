@@ -33,6 +33,20 @@ users = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("disabled_at", sa.BigInteger),
     sa.Column("verified_at", sa.BigInteger),  # when the address was verified
+    sa.Column("role", sa.Text, nullable=False, server_default="admin"),  # admin | member
+)
+
+invitations = sa.Table(  # to become a user of a workspace; an open one for each address
+    "invitations",
+    control,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("secret_sha256", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
+    sa.UniqueConstraint("workspace_id", "email", name="invitations_once"),
 )
 
 sessions = sa.Table(  # login sessions
@@ -150,6 +164,7 @@ audit_log = sa.Table(
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
+    sa.Index("audit_log_newest", "workspace_id", "seq"),
 )
 
 # ── region: jobs and their data ──

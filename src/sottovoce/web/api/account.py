@@ -69,12 +69,12 @@ class Account:
     async def verify(self, request: Request) -> Response:
         """`POST /account/verify`: activate the account and log in."""
         wanted = wire.parsed(wire.Confirmation, await _body(request))
-        return _logged_in(request, await self._accounts.verify(wanted.token, wanted.password, _client(request)))
+        return logged_in(request, await self._accounts.verify(wanted.token, wanted.password, _client(request)))
 
     async def log_in(self, request: Request) -> Response:
         """`POST /account/login`: start a session and set its cookie."""
         wanted = wire.parsed(wire.Credentials, await _body(request))
-        return _logged_in(request, await self._accounts.log_in(wanted.email, wanted.password, _client(request)))
+        return logged_in(request, await self._accounts.log_in(wanted.email, wanted.password, _client(request)))
 
     async def log_out(self, request: Request) -> Response:
         """`POST /account/logout`: end the session; succeeds without one, too."""
@@ -118,6 +118,7 @@ class Account:
             verified=user.verified_at is not None,
             balance=balance,
             workspace_id=user.workspace_id,
+            role=user.role,
         )
         return _json(shown)
 
@@ -264,7 +265,8 @@ def _no_content() -> Response:
     return Response(status_code=204, headers={"cache-control": "no-store"})
 
 
-def _logged_in(request: Request, login: Login) -> Response:
+def logged_in(request: Request, login: Login) -> Response:
+    """The answer with the user of *login*, and the cookie of the session."""
     response = _json(wire.user_object(user_id=login.user.id, email=login.user.email))
     response.set_cookie(
         COOKIE,
@@ -291,7 +293,7 @@ def with_checks(handler: Handler, public_host: str | None) -> Handler:
         try:
             if request.method not in {"GET", "HEAD"}:
                 _check_origin(request, public_host)
-            if request.method == "POST":
+            if request.method in {"POST", "PATCH"}:
                 _check_type(request)
             return await handler(request)
         except Exception as error:
@@ -313,15 +315,20 @@ def _refusal(refused: Refused) -> Response:
     return Response(orjson.dumps(body), status, headers=headers, media_type=responses.JSON)
 
 
-def routes(runtime: Runtime, policy: AccountPolicy) -> list[Route]:
-    """The account routes."""
+def service(runtime: Runtime, policy: AccountPolicy) -> AccountService:
+    """The accounts of *runtime*, which sends their mails if it has a mail server."""
 
     async def enqueue(mail: Mail) -> None:
         await runtime.database.write(lambda connection: runtime.outbox.enqueue_mail(connection, mail))
 
     mails = runtime.plan.task_settings.send.smtp is not None
-    account = Account(runtime.control, AccountService(runtime.control, policy, enqueue if mails else None))
-    host = host_of(policy.public_url)
+    return AccountService(runtime.control, policy, enqueue if mails else None)
+
+
+def routes(runtime: Runtime, accounts: AccountService) -> list[Route]:
+    """The account routes."""
+    account = Account(runtime.control, accounts)
+    host = host_of(accounts.policy.public_url)
     table: dict[str, dict[str, Handler]] = {
         "": {"GET": account.show},
         "/register": {"POST": account.register},

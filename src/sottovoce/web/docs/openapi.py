@@ -20,8 +20,9 @@ from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import DISCOVERY, LEGACY, MANAGEMENT, OPERATIONS
 from sottovoce.web.portal.assets import page
 from sottovoce.web.routing import Handler, Route
+from sottovoce.web.workspace.operations import WORKSPACE
 
-ALL_OPERATIONS = (*OPERATIONS, *ADDITIONS, *MANAGEMENT, *DISCOVERY, *LEGACY, *OPENAI)
+ALL_OPERATIONS = (*OPERATIONS, *ADDITIONS, *MANAGEMENT, *WORKSPACE, *DISCOVERY, *LEGACY, *OPENAI)
 """Every operation, in the order of the reference."""
 
 _OPERATORS = {
@@ -60,7 +61,7 @@ def markdown() -> str:
     """The whole reference as Markdown."""
     parts = [
         f"# Sottovoce {__version__}: API reference\n",
-        "Self-hosted speech-to-text. Send `Authorization: Bearer <API key>` with every request under `/v2` and `/v1`.",
+        "Self-hosted speech-to-text. Send `Authorization: Bearer <API key>` with every request under `/v2`, `/v1` and `/account`.",
         "Errors are JSON: `{code, error, detail}`. Errors of V1 are `{code, error}`, and HTML from status 500.",
         "Errors of OpenAI's API are `{error: {message, type, param, code}}`.",
         "The machine-readable form of this page is `/openapi.json`.\n",

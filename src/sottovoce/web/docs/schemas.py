@@ -13,9 +13,10 @@ from sottovoce.web.docs.addition_answers import ADDITION_ANSWERS
 from sottovoce.web.docs.answers import ANSWERS, ErrorResponse
 from sottovoce.web.docs.job_options import BY_PATH, Option
 from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS, OpenAiErrorResponse
+from sottovoce.web.workspace.answers import WORKSPACE_ANSWERS
 from sottovoce.wire.v2.config_schema import JobConfig
 
-_ANSWERS = {**ANSWERS, **ADDITION_ANSWERS, **OPENAI_ANSWERS}
+_ANSWERS = {**ANSWERS, **ADDITION_ANSWERS, **OPENAI_ANSWERS, **WORKSPACE_ANSWERS}
 _REF = "#/components/schemas/{model}"
 _SECTION = re.compile(r" \(contract [^)]*\)")  # sections that only developers of the server can look up
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ def connection(control: Database) -> Iterator[sa.Connection]:
         yield opened
 
 
-def added(connection: sa.Connection, email: str = EMAIL, *, verified: bool = True, **values: int) -> User:
+def added(connection: sa.Connection, email: str = EMAIL, *, verified: bool = True, **values: Any) -> User:
     return users.add(connection, email=email, password_hash="kept", verified=verified, **values)
 
 

@@ -108,10 +108,33 @@ def test_users_are_listed(control: Database) -> None:
     done("users", "add", EMAIL, "--no-password")
     done("users", "disable", EMAIL)
     heading, *lines = (line.split() for line in done("users", "list").splitlines())
-    assert heading == ["USER", "CREATED", "WORKSPACE", "STATE", "ADDRESS"]
-    assert [[line[0], *line[4:]] for line in lines] == [["1", "1", "active"], ["2", "2", "disabled", EMAIL]]
+    assert heading == ["USER", "CREATED", "WORKSPACE", "ROLE", "STATE", "ADDRESS"]
+    assert [[line[0], *line[4:]] for line in lines] == [
+        ["1", "1", "admin", "active"],
+        ["2", "2", "admin", "disabled", EMAIL],
+    ]
     listed = [(each["id"], each["workspace"], each["state"], each["email"]) for each in made("users", "list")]
     assert listed == [(1, 1, "active", None), (2, 2, "disabled", EMAIL)]
+
+
+def test_a_user_gets_a_role(control: Database) -> None:
+    done("users", "add", EMAIL, "--no-password", "--workspace", "1", "--role", "member")
+    assert user(control).role == "member"
+    assert [each["role"] for each in made("users", "list")] == ["admin", "member"]
+    refused = run("keys", "create", "x", "--user", EMAIL, "--manages")
+    assert (refused.exit_code, "a managing key needs an admin" in refused.output) == (1, True)
+    ada = user(control)
+    assert done("users", "role", EMAIL, "admin") == f"user {ada.id} is an admin of workspace 1\n"
+    made("keys", "create", "x", "--user", EMAIL, "--manages")
+    done("users", "role", "1", "member")
+    refused = run("users", "role", EMAIL, "member")
+    assert (refused.exit_code, "the last admin" in refused.output) == (1, True)
+    latest = [entry for entry in entries(control) if entry.action == "role changed"]
+    assert [(entry.target, entry.workspace_id, entry.details["role"]) for entry in latest] == [
+        (str(ada.id), 1, "admin"),
+        ("1", 1, "member"),
+    ]
+    assert run("users", "add", "x@example.org", "--role", "member", "--no-password").exit_code == 2
 
 
 def test_who_is_disabled_is_out_until_enabled(control: Database) -> None:
