@@ -194,7 +194,11 @@ def _check_key_count(connection: sa.Connection, project_id: int) -> None:
 
 
 def _keys() -> sa.Select[Any]:
-    return sa.select(*(t.api_keys.c[name] for name in ApiKey.__dataclass_fields__))
+    """Select keys; *manages* is what the key may do now, as in `_MANAGES`."""
+    of_member = sa.exists().where(t.users.c.id == t.api_keys.c.user_id, t.users.c.role != Role.ADMIN.value)
+    manages = sa.and_(t.api_keys.c.manages, ~of_member).label("manages")
+    columns = (t.api_keys.c[name] for name in ApiKey.__dataclass_fields__ if name != "manages")
+    return sa.select(*columns, manages)
 
 
 def _key(row: Any) -> ApiKey:

@@ -138,9 +138,12 @@ def test_a_key_manages_only_while_its_user_is_an_admin(control: Database) -> Non
     changed(control, ada, DEMOTED)
     assert not caller(control, "adas-key").manages, "it is a key for jobs now"
     with control.reading() as connection:
+        assert [key.manages for key in api_keys.list_keys(connection)] == [True, False], "lists show that"
         assert api_keys.holder(connection, other.id, 50) is None, "nor does it reach other projects"
     changed(control, ada, Change(role=Role.ADMIN))
     assert caller(control, "adas-key").manages
+    with control.reading() as connection:
+        assert [key.manages for key in api_keys.list_keys(connection)] == [True, True]
 
 
 def test_a_member_gets_no_managing_key(control: Database) -> None:
