@@ -51,6 +51,8 @@ OPEN = {
     "/portal/keys",  # likewise
     "/portal/usage",
     "/portal/account",
+    "/portal/members",
+    "/portal/audit",
     "/portal/live",
     "/portal/live/overlay",
     "/portal/static/{digest}/{path:path}",

@@ -59,6 +59,14 @@ class Pages:
         """`GET /portal/account`: password and sessions of an account."""
         return await self._shell(request, "account.html", mails=self._mails)
 
+    async def members(self, request: Request) -> Response:
+        """`GET /portal/members`: the people of the workspace, and their roles."""
+        return await self._shell(request, "members.html")
+
+    async def audit(self, request: Request) -> Response:
+        """`GET /portal/audit`: who changed what in the workspace."""
+        return await self._shell(request, "audit.html")
+
     async def overlay(self, _request: Request) -> Response:
         """`GET /portal/live/overlay`: captions alone, which the page of live captions in the same browser sends."""
         return self._page("overlay.html")
@@ -90,5 +98,7 @@ def routes(runtime: Runtime, here: regions.Region, *, registration: bool) -> lis
         Route(path="/portal/keys", handlers={"GET": pages.keys}),
         Route(path="/portal/usage", handlers={"GET": pages.usage}),
         Route(path="/portal/account", handlers={"GET": pages.account}),
+        Route(path="/portal/members", handlers={"GET": pages.members}),
+        Route(path="/portal/audit", handlers={"GET": pages.audit}),
         Route(path="/portal/live/overlay", handlers={"GET": pages.overlay}),
     ]
