@@ -53,6 +53,7 @@ OPEN = {
     "/portal/account",
     "/portal/members",
     "/portal/audit",
+    "/portal/health",
     "/portal/live",
     "/portal/live/overlay",
     "/portal/static/{digest}/{path:path}",
@@ -65,6 +66,8 @@ DOORS = {"/portal/session"} | {
     f"/account/{name}" for name in ("register", "verify", "login", "logout", "forgot", "reset", "join")
 }
 """Addresses by which strangers come in: they want no key either."""
+MODEL = "whisper-tiny"
+"""A model of the catalogue."""
 MANAGED = ("/account/members", "/account/invitations", "/account/audit")
 """Addresses below /account that also take a managing key."""
 REFUSED = {401, 403, 404}
@@ -177,6 +180,8 @@ class World:
             "apikey_id": [self.first, self.bound, "0123456789abcdef"],
             "project_id": ["1", str(self.second), "999"],
         }
+        if pattern.startswith("/v1/health/models/"):
+            return [pattern.replace("{name}", name) for name in (MODEL, "no-such-model")]
         if names == ["user_id"] and pattern.startswith("/account"):
             ids |= {"user_id": ["1", "999", "x"]}
         elif "user_id" in names:  # V1: users and jobs have numbers

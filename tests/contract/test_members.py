@@ -206,6 +206,9 @@ def test_an_admin_changes_roles_and_ends_access(house: House) -> None:
     ada = signed_in(house)
     bob = joined(house, ada)
     him = house.user(BOB).id
+    refused(change(ada, him), 400, "Bad Request", "nothing would change")
+    refused(change(ada, him, role="king"), 400, "Bad Request", "role: must be one of")
+    refused(change(ada, him, disabled="yes"), 400, "Bad Request", "disabled: must be true or false")
     assert change(ada, him, role="admin").json()["role"] == "admin"
     assert bob("GET", "/audit").status_code == 200
     assert change(ada, him, role="member").json()["role"] == "member"

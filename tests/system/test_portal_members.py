@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from sottovoce.service.identity import audit_log, passwords, users
 from sottovoce.service.identity.workspaces import Role
@@ -236,10 +237,77 @@ def test_a_thousand_entries_can_be_read_and_searched(visit: Visit, server: Serve
     visit.check()
 
 
+# ── health ──
+
+
+def test_the_operator_sees_the_state_of_the_server(visit: Visit, server: Server) -> None:
+    page = visit.page
+    enter(page, "/portal/health", key=server.key)
+    expect(page.get_by_role("heading", name="Everything that the server needs works")).to_be_visible()
+    expect(page.get_by_role("region", name="Workers")).to_contain_text("Running")
+    expect(page.get_by_role("region", name="Engines")).to_contain_text("transcription")
+    expect(page.get_by_role("region", name="What is deleted when")).to_contain_text("7 days after the end of the job")
+    expect(page.locator("code-sample pre")).to_contain_text("/v1/health/details")
+    page.get_by_text("models can be pulled").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("a server with several workspaces pulls no models over HTTP")).to_be_visible()
+    expect(page.get_by_role("region", name="Models that can be pulled")).to_contain_text(
+        "sottovoce models pull whisper-tiny"
+    )
+    expect(page.get_by_role("button", name="Pull", exact=False)).to_have_count(0)
+    picture(page, "health")
+    visit.check()
+
+
+@pytest.mark.parametrize("email", [MEMBER, OTHER])
+def test_who_is_not_the_operator_is_told_so(visit: Visit, email: str) -> None:
+    enter(visit.page, "/portal/health", email)
+    expect(visit.page.locator("health-page")).to_have_text(
+        "Forbidden: only an admin of the operator's workspace, 1, may do this"
+    )
+
+
+def test_a_part_that_fails_and_odd_values_are_told(visit: Visit, server: Server) -> None:
+    page = visit.page
+
+    def odd(route: Route) -> None:
+        found = route.fetch().json()
+        found["ready"]["disk"] = False
+        found["queue"] |= {"eta_seconds": None, "waiting": 3, "oldest_seconds": 4000}
+        found["jobs"] |= {"rejected": 2}
+        found["deliveries"] |= {"failed": 5, "failed_last_day": 1}
+        found["disk"] = {"free": 1000, "reserve": 2_000_000_000}
+        found["models"]["faults"] = [{"name": HOSTILE, "remedy": f"remove {HOSTILE}"}]
+        found["pull"] = {"model": HOSTILE, "state": "running", "step": "fetching", "done": 30, "total": 100}
+        found["engines"][0] |= {"engine": HOSTILE, "model": HOSTILE}
+        route.fulfill(json=found)
+
+    page.route("**/v1/health/details", odd)
+    enter(page, "/portal/health", key=server.key)
+    expect(page.get_by_role("heading", name="Something that the server needs does not work")).to_be_visible()
+    for text in ("No worker runs: jobs wait.", "1:06:40", "5, 1 of them in the last day", "Uploads are refused (507)."):
+        expect(page.locator("health-page")).to_contain_text(text)
+    expect(page.get_by_role("progressbar")).to_have_js_property("value", 30)
+    assert page.locator("main img, main script").count() == 0
+    visit.check()
+
+
+def test_a_pull_is_started_with_a_button_and_its_end_is_told(browser: Browser, tmp_path: Path) -> None:
+    with Server(tmp_path, SOTTOVOCE_OFFLINE="true") as server, visiting(browser, server.url) as visit:
+        page = visit.page
+        enter(page, "/portal/health", key=server.key)
+        page.get_by_text("models can be pulled").click()
+        page.get_by_role("button", name="Pull whisper-tiny", exact=True).click()
+        expect(page.get_by_text("whisper-tiny could not be pulled.")).to_be_visible()
+        expect(page.locator("code-sample pre")).to_contain_text("/v1/health/models/whisper-tiny")
+        assert "model not fetched" in {line["event"] for line in server.lines()}
+        visit.check()
+
+
 # ── all pages ──
 
 
-PAGES = {"/portal/members": "tbody tr", "/portal/audit": "tbody tr"}
+PAGES = {"/portal/members": "tbody tr", "/portal/audit": "tbody tr", "/portal/health": ".facts"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

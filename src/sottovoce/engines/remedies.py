@@ -65,10 +65,14 @@ def _grade(model: Model) -> int:
     return model.grade
 
 
+def lacks_package(model: Model) -> bool:
+    """True if *model* needs onnx-asr, and it is not installed."""
+    return model.engine == ONNX_ASR and importlib.util.find_spec("onnx_asr") is None
+
+
 def command(model: Model) -> str:
     """The shell commands that install *model* and, if it is missing, its package."""
-    lacks = model.engine == ONNX_ASR and importlib.util.find_spec("onnx_asr") is None
-    extra = " after `pip install 'sottovoce[onnx-asr]'`" if lacks else ""
+    extra = " after `pip install 'sottovoce[onnx-asr]'`" if lacks_package(model) else ""
     return f"`sottovoce models pull {model.name}`{extra}"
 
 

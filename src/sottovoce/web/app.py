@@ -5,7 +5,9 @@ from typing import TypeVar
 import uvicorn
 from starlette.types import ASGIApp
 
-from sottovoce.bootstrap import region
+from sottovoce.bootstrap import models_folder, region
+from sottovoce.engines.models import sources
+from sottovoce.engines.models.store import Listen, Model, ModelStore
 from sottovoce.service import regions
 from sottovoce.service.identity.registration import AccountPolicy
 from sottovoce.service.runtime import Runtime
@@ -19,7 +21,9 @@ from sottovoce.web.portal import assets, live_key, pages, sign_in
 from sottovoce.web.server import limited
 from sottovoce.web.uploads import Limits
 from sottovoce.web.websocket import SocketProtocol
+from sottovoce.web.workspace import health as operator_health
 from sottovoce.web.workspace import members
+from sottovoce.web.workspace.model_pulls import Bring
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 
 T = TypeVar("T")
@@ -72,6 +76,7 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
         accounts = account.service(runtime, policy)
         found += account.routes(runtime, accounts)
         found += members.routes(runtime, accounts)
+        found += operator_health.routes(runtime, here, settings.region_urls, _bring(settings), settings.public_url)
         if has_portal(settings):
             found += [
                 *pages.routes(runtime, here, registration=policy.registration),
@@ -80,6 +85,16 @@ def routes(settings: Settings, runtime: Runtime, gateway: realtime.Gateway | Non
                 *assets.routes(),
             ]
     return [*found, *health.routes(runtime, gateway.sessions if gateway else None), *openapi.routes()]
+
+
+def _bring(settings: Settings) -> Bring:
+    """Fetches a model as `sottovoce models pull` does."""
+
+    def bring(model: Model, listen: Listen) -> None:
+        found = sources.chosen(settings.model_sources, settings.models_url, offline=settings.offline)
+        sources.pull(ModelStore(models_folder(settings)), model, found, listen, offline=settings.offline)
+
+    return bring
 
 
 def server_config(settings: Settings, app: ASGIApp, connections: int) -> uvicorn.Config:

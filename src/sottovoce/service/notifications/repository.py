@@ -34,6 +34,18 @@ def listing(
     return [_delivery(row) for row in connection.execute(statement).mappings()]
 
 
+def counts(connection: sa.Connection) -> dict[State, int]:
+    """Return the number of deliveries in each state; a state of another release is left out."""
+    rows = connection.execute(sa.select(t.deliveries.c.state, sa.func.count()).group_by(t.deliveries.c.state))
+    return {State(state): count for state, count in rows if state in set(State)}
+
+
+def failed_since(connection: sa.Connection, within_ms: int) -> int:
+    """Return the number of deliveries that failed for good in the last *within_ms*."""
+    lately = (t.deliveries.c.state == State.FAILED.value, t.deliveries.c.ended_at > now_ms() - within_ms)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(t.deliveries).where(*lately)).scalar_one())
+
+
 def entries(connection: sa.Connection, job_id: str) -> list[str]:
     """Return the names of the queue entries of a job's waiting deliveries, which are cancelled when the job is removed."""
     return [each.next_entry for each in listing(connection, job_id=job_id, state=State.WAITING)]

@@ -54,7 +54,7 @@ class Operation:
     @property
     def base(self) -> str:
         """The prefix of its path."""
-        return {"management": "/v1", "discovery": "/v1", "openai": "/v1", "legacy": "/v1.0", "account": ""}.get(
+        return {"management": "/v1", "discovery": "/v1", "openai": "/v1", "legacy": "/v1.0", "account": "", "operator": "/v1"}.get(
             self.tag, "/v2"
         )
 

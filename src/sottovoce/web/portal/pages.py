@@ -67,6 +67,10 @@ class Pages:
         """`GET /portal/audit`: who changed what in the workspace."""
         return await self._shell(request, "audit.html")
 
+    async def health(self, request: Request) -> Response:
+        """`GET /portal/health`: the state of the server, for its operator."""
+        return await self._shell(request, "health.html")
+
     async def overlay(self, _request: Request) -> Response:
         """`GET /portal/live/overlay`: captions alone, which the page of live captions in the same browser sends."""
         return self._page("overlay.html")
@@ -100,5 +104,6 @@ def routes(runtime: Runtime, here: regions.Region, *, registration: bool) -> lis
         Route(path="/portal/account", handlers={"GET": pages.account}),
         Route(path="/portal/members", handlers={"GET": pages.members}),
         Route(path="/portal/audit", handlers={"GET": pages.audit}),
+        Route(path="/portal/health", handlers={"GET": pages.health}),
         Route(path="/portal/live/overlay", handlers={"GET": pages.overlay}),
     ]

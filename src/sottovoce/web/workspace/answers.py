@@ -1,4 +1,4 @@
-"""The bodies of JSON answers about the members and the audit log of a workspace, as models; see `web/docs/answers.py`."""
+"""The bodies of JSON answers about members, the audit log and the health of the server, as models; see `web/docs/answers.py`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -64,10 +64,179 @@ class AuditResponse(Answer):
     next: int | None
 
 
+# ── health ──
+
+
+class HealthRegion(Answer):
+    """A region of the installation. `modes` is null for a region that this server does not know."""
+
+    name: str
+    label: str
+    modes: list[str] | None
+    here: bool
+
+
+class Parts(Answer):
+    """Whether each part that the process needs works."""
+
+    database: bool
+    blobs: bool
+    keys: bool
+    disk: bool
+    engines: bool
+
+
+class EngineEntry(Answer):
+    """What an engine can do with one model."""
+
+    engine: str
+    model: str
+    skills: list[str]
+    languages: list[str]
+    operating_points: list[str]
+    device: str
+
+
+class LanguagesHere(Answer):
+    """The codes of the languages that the region transcribes."""
+
+    batch: list[str]
+    realtime: list[str]
+
+
+class ModelEntry(Answer):
+    """A model. `bytes`: of its download; `grade`, 1 to 99, only orders the models."""
+
+    name: str
+    engine: str
+    bytes: int
+    languages: list[str]
+    operating_point: str
+    grade: int
+    licence: str
+
+
+class AvailableModel(ModelEntry):
+    """A model of the catalogue that is not installed. `needs`: a package that must be installed first."""
+
+    command: str
+    needs: str | None
+
+
+class FaultyModel(Answer):
+    """A folder with a model that cannot be used, and what to do."""
+
+    name: str
+    remedy: str
+
+
+class UnservedLanguages(Answer):
+    """Languages without a model, and the model to pull for them; null if the catalogue has none."""
+
+    model: str | None
+    languages: list[str]
+
+
+class Models(Answer):
+    """The models of this process's folder, and those of the catalogue that it lacks."""
+
+    installed: list[ModelEntry]
+    available: list[AvailableModel]
+    faults: list[FaultyModel]
+    unserved: list[UnservedLanguages]
+
+
+class PullResponse(Answer):
+    """The latest pull of a model. `done` and `total` in bytes, as far as they are known."""
+
+    model: str
+    state: Literal["running", "done", "failed"]
+    step: str
+    done: int
+    total: int
+
+
+class DiskRoom(Answer):
+    """Free bytes of the disk of the media, and those that stay free of media."""
+
+    free: int
+    reserve: int
+
+
+class WorkerEntry(Answer):
+    """A worker of the region that was seen in the last day."""
+
+    alive: bool
+    slots: int
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+class QueueNumbers(Answer):
+    """The queue of the region. `eta_seconds`: until all jobs are done; null without a worker."""
+
+    waiting: int
+    oldest_seconds: float
+    audio_seconds: float
+    slots: int
+    eta_seconds: float | None
+    turnaround_seconds: float
+    known_issues: bool
+
+
+class DeliveryNumbers(Answer):
+    """Notifications, callbacks and mails by state; a state without any is left out."""
+
+    failed_last_day: int
+    waiting: int = 0
+    delivered: int = 0
+    failed: int = 0
+
+
+class RetentionNumbers(Answer):
+    """What is kept, and what is removed when. Periods in days, `kept_bytes` of media."""
+
+    keep_days: float
+    tombstone_days: float
+    audit_days: float
+    worker_days: float
+    kept: int
+    kept_bytes: int
+    due: int
+    due_in_a_day: int
+    never_ended: int
+    tombstones: int
+    uncleaned: int
+    oldest_end: datetime | None
+
+
+class HealthDetails(Answer):
+    """The state of the server and its region. `models` is null where no models are loaded, `disk` with an object store."""
+
+    version: str
+    region: str
+    regions: list[HealthRegion]
+    roles: list[str]
+    ready: Parts
+    engines: list[EngineEntry]
+    languages: LanguagesHere
+    models: Models | None
+    pull: PullResponse | None
+    pull_refused: str | None
+    disk: DiskRoom | None
+    workers: list[WorkerEntry]
+    jobs: dict[str, int]
+    queue: QueueNumbers
+    deliveries: DeliveryNumbers
+    retention: RetentionNumbers
+
+
 WORKSPACE_ANSWERS: Mapping[str, Any] = {
     "list_members": MembersResponse,
     "invite_member": NewInvitation,
     "change_member": Member,
     "list_audit": AuditResponse,
+    "health_details": HealthDetails,
+    "pull_model": PullResponse,
 }
 """The type of the JSON answer of each of these operations."""

@@ -70,6 +70,8 @@ class Members:
         actor = await self._actors.admin(request)
         user_id = _number(request, "user_id")
         wanted = accounts.parsed(wire.MemberChange, await _body(request))
+        if wanted.role is None and wanted.disabled is None:
+            raise Refused(Kind.BAD_REQUEST, "the body has neither role nor disabled, so nothing would change")
         role = None if wanted.role is None else Role(wanted.role)
         return _json(_member(await self._change(actor, user_id, Change(role=role, disabled=wanted.disabled))))
 

@@ -1,10 +1,11 @@
-"""The operations on the members and the audit log of a workspace (docs/accounts.md)."""
+"""The operations on members and the audit log (docs/accounts.md) and on the health of the server (docs/operations.md)."""
 
 from sottovoce.web.docs.operation import Operation
 
 _JSON = ("application/json",)
 _WHO = "With the session of an account, or with a managing key."
 _NOT_ADMIN = (403, "The caller is a member, or the key is no managing key, or is temporary.")
+_NOT_OPERATOR = (403, "The caller is no admin of workspace 1, or the key is no managing key, or is temporary.")
 _LAST = (403, "The caller is no admin; or the workspace would lose its last admin.")
 _NO_MEMBER = (404, "The workspace has no such user.")
 _BAD_BODY = (400, "The body is not JSON, or a member of it is invalid; `detail` names it.")
@@ -100,5 +101,38 @@ WORKSPACE: tuple[Operation, ...] = (
             ("before", "integer", "Only entries that are older: the `next` of the answer before."),
         ),
         errors=(_NOT_ADMIN, (422, "`limit` or `before` is out of range.")),
+    ),
+    Operation(
+        id="health_details",
+        tag="operator",
+        method="GET",
+        path="/health/details",
+        media_types=_JSON,
+        summary="Read the state of the server",
+        description=(
+            f"An addition of this server. {_WHO} For admins of workspace 1, the operator's. Engines, models, workers, the queue, "
+            "disk, deliveries and retention of the region, as numbers."
+        ),
+        returns="The state.",
+        errors=(_NOT_OPERATOR,),
+    ),
+    Operation(
+        id="pull_model",
+        tag="operator",
+        method="POST",
+        path="/health/models/{name}",
+        status=202,
+        media_types=_JSON,
+        summary="Pull a model",
+        description=(
+            f"An addition of this server. {_WHO} For admins of workspace 1, on a server with one data folder and one workspace. "
+            "`pull` of the state shows the progress; restart the server when it is done."
+        ),
+        returns="The pull, which has begun.",
+        errors=(
+            (403, f"{_NOT_OPERATOR[1]} Or the server pulls no models over HTTP; `detail` says why."),
+            (404, "The catalogue has no such model."),
+            (423, "Another pull runs."),
+        ),
     ),
 )
