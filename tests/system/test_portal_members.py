@@ -116,7 +116,7 @@ def test_an_admin_invites_a_person_who_joins(visit: Visit, browser: Browser, ser
     link = page.get_by_label("Link of the invitation").input_value()
     assert link.startswith(f"{server.url}/account/join?token=")
     expect(page.locator("code-sample pre")).to_contain_text('"email":"new@example.org"')
-    picture(page, "members")
+    expect(page.locator("code-sample pre")).to_contain_text("/account/login")
     with visiting(browser, server.url) as invited:
         theirs = invited.page
         theirs.goto(link)
@@ -199,6 +199,8 @@ def test_a_managing_key_opens_the_pages_and_a_temporary_key_is_told(visit: Visit
     page = visit.page
     enter(page, "/portal/members", key=server.key)
     expect(row(page, ADMIN)).to_be_visible()
+    expect(page.locator("code-sample pre")).to_contain_text("Authorization: Bearer $KEY")
+    expect(page.get_by_text("A program needs a managing key.")).to_be_visible()
     visit.check()
     headers = {"authorization": f"Bearer {server.key}"}
     made = httpx.post(f"{server.url}/v1/api-keys?type=batch", json={"ttl": 60}, headers=headers, verify=tls()).json()
@@ -218,7 +220,6 @@ def test_a_thousand_entries_can_be_read_and_searched(visit: Visit, server: Serve
     expect(rows).to_have_count(200)
     expect(rows.first).to_contain_text("logged in")
     expect(rows.first).to_contain_text(ADMIN)
-    picture(page, "audit")
     more = page.get_by_role("button", name="Show older entries")
     for shown in (400, 600, 800, 1000):
         more.focus()
@@ -244,18 +245,18 @@ def test_the_operator_sees_the_state_of_the_server(visit: Visit, server: Server)
     page = visit.page
     enter(page, "/portal/health", key=server.key)
     expect(page.get_by_role("heading", name="Everything that the server needs works")).to_be_visible()
+    picture(page, "health")
     expect(page.get_by_role("region", name="Workers")).to_contain_text("Running")
     expect(page.get_by_role("region", name="Engines")).to_contain_text("transcription")
     expect(page.get_by_role("region", name="What is deleted when")).to_contain_text("7 days after the end of the job")
     expect(page.locator("code-sample pre")).to_contain_text("/v1/health/details")
     page.get_by_text("models can be pulled").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("a server with several workspaces pulls no models over HTTP")).to_be_visible()
+    expect(page.get_by_text("A server with several workspaces pulls no models over HTTP")).to_be_visible()
     expect(page.get_by_role("region", name="Models that can be pulled")).to_contain_text(
         "sottovoce models pull whisper-tiny"
     )
     expect(page.get_by_role("button", name="Pull", exact=False)).to_have_count(0)
-    picture(page, "health")
     visit.check()
 
 

@@ -54,9 +54,14 @@ class Operation:
     @property
     def base(self) -> str:
         """The prefix of its path."""
-        return {"management": "/v1", "discovery": "/v1", "openai": "/v1", "legacy": "/v1.0", "account": "", "operator": "/v1"}.get(
-            self.tag, "/v2"
-        )
+        return {
+            "management": "/v1",
+            "discovery": "/v1",
+            "openai": "/v1",
+            "legacy": "/v1.0",
+            "account": "",
+            "operator": "/v1",
+        }.get(self.tag, "/v2")
 
     @property
     def all_errors(self) -> tuple[tuple[int, str], ...]:

@@ -5,19 +5,19 @@ import "./code-sample.js";
 import {json, words} from "./lib/api.js";
 import {date} from "./lib/format.js";
 import {programs} from "./lib/programs.js";
-import {barred, withTemporaryKey} from "./lib/signed-in.js";
+import {barred, howSignedIn, needsKey} from "./lib/signed-in.js";
 
 const PAGE = 200;
 
 class AuditPage extends LitElement {
   static properties = {
     entries: {state: true}, next: {state: true}, names: {state: true}, text: {state: true}, problem: {state: true}, busy: {state: true}, said: {state: true},
-    barred: {state: true},
+    barred: {state: true}, login: {state: true},
   };
 
   constructor() {
     super();
-    Object.assign(this, {entries: null, next: null, names: new Map(), text: "", problem: "", busy: false, said: "", barred: false});
+    Object.assign(this, {entries: null, next: null, names: new Map(), text: "", problem: "", busy: false, said: "", barred: false, login: false});
     this.request = {method: "GET", path: `/account/audit?limit=${PAGE}`};
   }
 
@@ -31,7 +31,7 @@ class AuditPage extends LitElement {
   }
 
   async begin() {
-    this.barred = await withTemporaryKey().catch(() => false);
+    Object.assign(this, await howSignedIn().catch(() => ({})));
     if (this.barred) return;
     json("/account/members").then(({members}) => {
       this.names = new Map(members.filter(({email}) => email).map(({user_id, email}) => [user_id, email]));
@@ -92,7 +92,7 @@ class AuditPage extends LitElement {
           <td>${each.action}</td><td class="name" dir="auto">${this.target(each)}</td><td dir="auto">${details(each)}</td></tr>`)}</tbody></table></div>`
     : html`<p class="note">${this.entries.length ? "No entry matches." : "Nothing has been changed yet."}</p>`}
       ${this.next === null ? nothing : html`<button type="button" ?disabled=${this.busy} @click=${this.load}>Show older entries</button>`}
-      <code-sample .programs=${programs(this.request, location.origin)}></code-sample>`;
+      <code-sample .programs=${programs(this.request, location.origin, this.login)} ?login=${this.login}></code-sample>${needsKey(this.login)}`;
   }
 }
 

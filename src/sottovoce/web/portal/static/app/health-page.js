@@ -5,7 +5,7 @@ import "./code-sample.js";
 import {json, send, words} from "./lib/api.js";
 import {clock, date, relative} from "./lib/format.js";
 import {programs} from "./lib/programs.js";
-import {barred, withTemporaryKey} from "./lib/signed-in.js";
+import {barred, howSignedIn, needsKey} from "./lib/signed-in.js";
 
 const DETAILS = {method: "GET", path: "/v1/health/details"};
 const [PULLING_MS, OFTEN_MS] = [1000, 10_000];
@@ -16,12 +16,12 @@ const STEPS = {waiting: "waiting for another pull", asking: "asking the source",
 
 class HealthPage extends LitElement {
   static properties = {
-    found: {state: true}, problem: {state: true}, refused: {state: true}, request: {state: true}, at: {state: true}, barred: {state: true},
+    found: {state: true}, problem: {state: true}, refused: {state: true}, request: {state: true}, at: {state: true}, barred: {state: true}, login: {state: true},
   };
 
   constructor() {
     super();
-    Object.assign(this, {found: null, problem: "", refused: null, request: DETAILS, at: 0, barred: false});
+    Object.assign(this, {found: null, problem: "", refused: null, request: DETAILS, at: 0, barred: false, login: false});
   }
 
   createRenderRoot() {
@@ -31,7 +31,7 @@ class HealthPage extends LitElement {
   async connectedCallback() {
     super.connectedCallback();
     addEventListener("visibilitychange", () => { if (!document.hidden) this.load(); });
-    this.barred = await withTemporaryKey().catch(() => false);
+    Object.assign(this, await howSignedIn().catch(() => ({})));
     if (!this.barred) this.load();
   }
 
@@ -68,7 +68,7 @@ class HealthPage extends LitElement {
       ${this.parts()}
       <div class="cards facts">${this.queue()}${this.retention()}${this.deliveries()}${this.disk()}</div>
       ${this.workers()}${this.models()}${this.engines()}${this.regions()}
-      <code-sample .programs=${programs(this.request, location.origin)}></code-sample>`;
+      <code-sample .programs=${programs(this.request, location.origin, this.login)} ?login=${this.login}></code-sample>${needsKey(this.login)}`;
   }
 
   parts() {
@@ -139,7 +139,7 @@ class HealthPage extends LitElement {
       ${models.installed.length ? this.table("Installed models", models.installed, () => html`<span class="state done">Installed</span>`)
     : html`<p class="note">No model is installed. The embedded engine transcribes English.</p>`}
       <details class="card"><summary>${models.available.length} models can be pulled</summary>
-        ${why ? html`<p class="note">${why.replaceAll("`", "")}.</p>` : html`<p class="note">A pull downloads from the sources that the operator has set, and checks every file. Restart the server afterwards: it
+        ${why ? html`<p class="note">${why[0].toUpperCase()}${why.slice(1).replaceAll("`", "")}.</p>` : html`<p class="note">A pull downloads from the sources that the operator has set, and checks every file. Restart the server afterwards: it
           finds its models when it starts.</p>`}
         ${this.table("Models that can be pulled", models.available, (each) => this.offer(each))}</details>
       ${models.unserved.map(({model, languages}) => html`<p class="note">${languages.length === 1 ? "No model is installed for" : `No model is installed for ${languages.length} languages:`}

@@ -6,7 +6,7 @@ import "./new-secret.js";
 import {json, send, words} from "./lib/api.js";
 import {date} from "./lib/format.js";
 import {programs} from "./lib/programs.js";
-import {barred, withTemporaryKey} from "./lib/signed-in.js";
+import {barred, howSignedIn, needsKey} from "./lib/signed-in.js";
 
 const LIST = {method: "GET", path: "/account/members"};
 const STATES = {active: "Active", disabled: "No access", unverified: "Address not confirmed"};
@@ -15,12 +15,12 @@ const ROLES = [["member", "Member"], ["admin", "Admin"]];
 class MembersPage extends LitElement {
   static properties = {
     found: {state: true}, problem: {state: true}, refused: {state: true}, said: {state: true}, made: {state: true}, request: {state: true},
-    text: {state: true}, barred: {state: true},
+    text: {state: true}, barred: {state: true}, login: {state: true},
   };
 
   constructor() {
     super();
-    Object.assign(this, {found: null, problem: "", refused: null, said: "", made: null, request: LIST, text: "", barred: false});
+    Object.assign(this, {found: null, problem: "", refused: null, said: "", made: null, request: LIST, text: "", barred: false, login: false});
   }
 
   createRenderRoot() {
@@ -34,7 +34,7 @@ class MembersPage extends LitElement {
 
   async load() {
     try {
-      this.barred = await withTemporaryKey();
+      Object.assign(this, await howSignedIn());
       if (this.barred) return;
       this.found = await json(LIST.path);
       this.problem = "";
@@ -106,7 +106,7 @@ class MembersPage extends LitElement {
       ${this.found.members.length > 10 ? html`<label class="filter">Search <input type="search" placeholder="Address, number or role"
         @input=${(event) => { this.text = event.target.value; }}></label>` : nothing}
       ${this.members()}${this.found.invitations.length ? this.invitations() : nothing}
-      <code-sample .programs=${programs(this.request, location.origin)}></code-sample>`;
+      <code-sample .programs=${programs(this.request, location.origin, this.login)} ?login=${this.login}></code-sample>${needsKey(this.login)}`;
   }
 
   form() {

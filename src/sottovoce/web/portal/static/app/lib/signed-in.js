@@ -3,10 +3,15 @@
 import {html} from "lit";
 import {json} from "./api.js";
 
-/** True after a sign-in with a temporary key, which opens jobs only. */
-export async function withTemporaryKey() {
+/** `barred`: with a temporary key, which opens jobs only. `login`: with an account, and programs of this person log in with it, too. */
+export async function howSignedIn() {
   const {manages, account} = await json("/portal/session");
-  return manages === null && !account;
+  return {barred: manages === null && !account, login: account && !manages};
+}
+
+/** Below the requests of a page as programs: which key they need. */
+export function needsKey(login) {
+  return login ? "" : html`<p class="note">A program needs a <a href="/docs/keys#kinds-of-keys">managing key</a>.</p>`;
 }
 
 /** What such a person reads instead of the page at *path*. */
