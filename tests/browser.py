@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,4 +93,12 @@ def until_true(page: Page, expression: str) -> None:
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
+
+
+def until_seen(page: Page, look: Callable[[], bool]) -> None:
+    """Wait until *look*, at what the handlers of *page* recorded, is true: they run only while Playwright waits."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not look():
+        assert time.monotonic() < deadline
         page.wait_for_timeout(50)

@@ -4,27 +4,31 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
 from sottovoce import bootstrap
 from sottovoce.service.identity import api_keys, projects, users
+from sottovoce.service.identity.api_keys import Product
+from sottovoce.service.identity.temporary_keys import TokenIssuer
 from sottovoce.service.runtime import Runtime
 from sottovoce.settings import load
 from sottovoce.web import app, auth
 from sottovoce.web.docs import guides
-from sottovoce.web.portal import assets
+from sottovoce.web.portal import assets, sign_in
 from sottovoce.web.portal.sign_in import KEY_NAME
 from tests import databases
 
 pytestmark = pytest.mark.system
 
+T = TypeVar("T")
 KEY = "the-first-key"
 OWNER = {"email": "ada@example.org", "password": "correct horse battery"}
 COOKIE = auth.cookie("eu1")
@@ -76,6 +80,14 @@ class House:
 
     def visitor(self) -> Visitor:
         return Visitor(self._app, self._runner)
+
+    def run(self, work: Awaitable[T]) -> T:
+        """*work*, on the loop of the server."""
+
+        async def done() -> T:
+            return await work
+
+        return self._runner.run(done())
 
 
 @pytest.fixture(scope="module")
@@ -397,6 +409,87 @@ def test_an_account_switches_between_the_projects_of_its_workspace(house: House)
     assert visitor("GET", "/v2/jobs").json() == {"jobs": []}
     assert visitor("POST", "/portal/session", json={"project_id": 1}).status_code == 404, "of another workspace"
     assert visitor("GET", "/portal/session").json()["project_id"] == second
+
+
+DAY = 86_400
+
+
+def signed_in(house: House, *, began: int, renewed: int, secret: str = KEY) -> Visitor:
+    """A person who gave the key *began* seconds ago, and whose cookie was renewed *renewed* seconds ago."""
+    visitor = house.visitor()
+    visitor.sign_in(secret)
+    caller = house.run(house.runtime.api_key_cache.caller(secret))
+    assert caller
+    now = int(time.time())
+    issuer = TokenIssuer(house.runtime.control, house.runtime.encryptor, "eu1", lambda: now - renewed)
+    (cookie,) = (each for each in visitor.cookies.jar if each.name == COOKIE)
+    cookie.value = house.run(sign_in.issue(issuer, caller, Product.BATCH, DAY, since=now - began))
+    return visitor
+
+
+def test_a_sign_in_with_a_key_is_renewed_while_the_person_works(house: House) -> None:
+    visitor = signed_in(house, began=13 * DAY - 3600, renewed=DAY - 3600)
+    shown = visitor("GET", "/portal/session").json()
+    assert (shown["renewable"], shown["account"]) == (True, False)
+    assert shown["expires_in"] == pytest.approx(3600, abs=30)
+    answer = visitor("POST", "/portal/session", json={})
+    assert answer.status_code == 204
+    assert len(answer.headers.get_list("set-cookie")) == 2, "that for live captions, too"
+    shown = visitor("GET", "/portal/session").json()
+    assert shown["lifetime"] == DAY
+    assert shown["expires_in"] == pytest.approx(DAY, abs=30)
+    assert visitor("GET", "/v2/jobs").status_code == 200
+
+
+def test_a_sign_in_with_a_key_ends_after_fourteen_days(house: House) -> None:
+    visitor = signed_in(house, began=14 * DAY - 600, renewed=3600)
+    assert visitor("POST", "/portal/session", json={}).status_code == 204
+    for _ in range(2):  # a renewal keeps the time of the sign-in
+        assert visitor("POST", "/portal/session", json={}).status_code == 204
+        assert visitor("GET", "/portal/session").json()["lifetime"] <= 600
+    answer = signed_in(house, began=14 * DAY - 30, renewed=3600)("POST", "/portal/session", json={})
+    assert answer.status_code == 401
+    assert "this sign-in has lasted 14 days" in answer.text
+
+
+def test_a_sign_in_with_a_key_ends_after_a_day_without_work(house: House) -> None:
+    visitor = signed_in(house, began=2 * DAY, renewed=DAY + 30)
+    assert visitor("GET", "/v2/jobs").status_code == 401
+    assert visitor("POST", "/portal/session", json={}).status_code == 401
+
+
+def test_a_revoked_key_ends_its_sign_in(house: House) -> None:
+    with house.runtime.control.writing() as connection:
+        made = api_keys.create_key(connection, project_id=1, name="short", secret="a-key-for-a-while")
+    visitor = signed_in(house, began=3600, renewed=3600, secret="a-key-for-a-while")
+    assert visitor("POST", "/portal/session", json={}).status_code == 204
+    with house.runtime.control.writing() as connection:
+        api_keys.revoke_key(connection, made.id)
+    house.runtime.api_key_cache._callers._answers.clear()  # it checks again after two seconds
+    assert visitor("GET", "/v2/jobs").status_code == 401
+    assert visitor("POST", "/portal/session", json={}).status_code == 401
+
+
+def test_a_temporary_key_that_a_program_made_is_not_renewed(visitor: Visitor) -> None:
+    answer = visitor("POST", "/v1/api-keys?type=batch", json={"ttl": 60}, headers={"authorization": f"Bearer {KEY}"})
+    assert answer.status_code == 201, answer.text
+    visitor.sign_in(answer.json()["key_value"])
+    assert visitor("GET", "/portal/session").json()["renewable"] is False
+    assert visitor("POST", "/portal/session", json={}).status_code == 401
+    assert visitor("GET", "/v2/jobs").status_code == 200
+
+
+def test_the_key_that_was_given_last_counts_and_not_the_account_before(house: House) -> None:
+    visitor = house.visitor()
+    owner = {**OWNER, "email": "mary@example.org"}
+    visitor("POST", "/account/register", json=owner)
+    visitor("POST", "/account/login", json=owner)
+    visitor("POST", "/portal/session", json={})
+    assert visitor("GET", "/portal/session").json()["account"] is True
+    visitor.sign_in()
+    assert visitor("POST", "/portal/session", json={}).status_code == 204
+    shown = visitor("GET", "/portal/session").json()
+    assert (shown["account"], shown["project_id"]) == (False, 1)
 
 
 def test_a_key_has_its_own_project_only(visitor: Visitor) -> None:

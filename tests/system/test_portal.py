@@ -14,7 +14,7 @@ from docx import Document
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests import browser as browsers
-from tests.browser import Visit, until_true, visiting
+from tests.browser import Visit, until_seen, until_true, visiting
 from tests.listeners import Reply, listening
 from tests.servers import ROOT, Server, tls, until
 
@@ -188,6 +188,39 @@ def test_an_account_signs_in_and_sees_its_own_jobs(visit: Visit, server: Server,
     )  # as after an hour: the session of the account gets a new one
     page.reload()
     expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+
+
+def test_a_sign_in_with_a_key_is_renewed_when_the_person_works(inside: Visit) -> None:
+    page, asked = inside.page, list[str]()
+    cookie = {"project_id": 1, "projects": [], "account": False, "renewable": True, "lifetime": 86_400}
+    left = {"expires_in": 86_400 - 60}
+
+    def older(route: Route) -> None:
+        asked.append(route.request.method)
+        if route.request.method == "GET":
+            route.fulfill(json=cookie | left)
+        else:
+            route.continue_()
+
+    page.route("**/portal/session", older)
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_label("Language")).to_be_visible()
+    page.clock.run_for("21:00")
+    until_seen(page, lambda: asked.count("GET") >= 3)
+    assert "POST" not in asked, "a fresh cookie needs no renewal"
+    left["expires_in"] = 40_000  # half a day later
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "session" in answer.url) as renewed:
+        page.clock.run_for("11:00")
+    assert renewed.value.status == 204
+    asked.clear()
+    page.clock.run_for("31:00")
+    until_seen(page, lambda: asked.count("GET") >= 3)
+    assert "POST" not in asked, "the tab was left alone"
+    page.keyboard.press("Tab")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "session" in answer.url):
+        page.clock.run_for("11:00")
+    inside.check()
 
 
 def test_an_unknown_key_is_told(visit: Visit) -> None:

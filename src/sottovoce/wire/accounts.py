@@ -52,7 +52,9 @@ class PasswordChange(Body):
 
 
 class PortalSignIn(Body):
-    """The body of `POST /portal/session`. Without *api_key* the session of the account counts, in the project *project_id*."""
+    """The body of `POST /portal/session`. Without *api_key* the session of the account counts, in the project *project_id*,
+    else the present sign-in with a key.
+    """
 
     api_key: Text | None = Field(default=None, repr=False)
     project_id: int | None = None

@@ -103,20 +103,32 @@ class ApiKeyCache:
 
         Raises `ControlAway`.
         """
-        signing_key = temporary_keys.signing_key_of(secret)
-        if signing_key is None:
+        if temporary_keys.signing_key_of(secret) is None:
             key = api_keys.digest(secret)
             return await self._callers.ask(key, lambda connection: api_keys.caller(connection, key))
-        try:
-            claims = await self._verified_claims(secret, signing_key)
-            claims.check(self._now())
-        except InvalidToken:
+        claims = await self.claims(secret)
+        if claims is None:
             return None
         name = f"{claims.key_id} in {claims.project_id}"
         holder = await self._callers.ask(
             name, lambda connection: api_keys.holder(connection, claims.key_id, claims.project_id)
         )
         return claims.caller(holder) if holder else None
+
+    async def claims(self, token: str) -> Claims | None:
+        """Return the claims of *token*; `None` if it is not a temporary key that is valid now. Raises `ControlAway`.
+
+        The permanent key that it stands for may be revoked: `caller` looks.
+        """
+        signing_key = temporary_keys.signing_key_of(token)
+        if signing_key is None:
+            return None
+        try:
+            claims = await self._verified_claims(token, signing_key)
+            claims.check(self._now())
+        except InvalidToken:
+            return None
+        return claims
 
     async def is_expired(self, secret: str) -> bool:
         """True if *secret* is a temporary key that this installation signed and that has expired. Raises `ControlAway`."""

@@ -52,18 +52,22 @@ class Expired(InvalidToken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """A request for a temporary key. *ttl* in seconds."""
+    """A request for a temporary key. *ttl* in seconds. *since*: that of `Claims`."""
 
     key_id: str
     project_id: int
     product: Product
     ttl: int
     client_ref: str | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """The claims of a temporary key. *issued* and *expires* in epoch seconds."""
+    """The claims of a temporary key. *issued* and *expires* in epoch seconds.
+
+    *since*: when the person signed in whose portal may renew this key (epoch seconds); `None` for every other key.
+    """
 
     id: str
     key_id: str
@@ -73,6 +77,7 @@ class Claims:
     client_ref: str | None
     issued: int
     expires: int
+    since: int | None = None
 
     def check(self, now: float) -> None:
         """Raise `Expired` or `InvalidToken` if the key is not valid at *now* (epoch seconds)."""
@@ -138,7 +143,7 @@ def verify(token: str, verification_key: VerificationKey) -> Claims:
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
-    numbers = [payload[name] for name in ("iat", "exp", "project")]
+    numbers = [payload[name] for name in ("iat", "exp", "project")] + [payload.get("auth_time", 0)]
     texts = [payload[name] for name in ("jti", "key", "region", "type")] + [payload.get("client_ref", "")]
     if not all(type(number) is int for number in numbers) or not all(isinstance(text, str) for text in texts):
         raise TypeError("claims have wrong types")
@@ -154,6 +159,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         client_ref=payload.get("client_ref"),
         issued=issued,
         expires=expires,
+        since=payload.get("auth_time"),
     )
 
 
@@ -183,6 +189,7 @@ class TokenIssuer:
             client_ref=grant.client_ref if grant.product is Product.BATCH else None,  # ignored for rt (§13.3)
             issued=issued,
             expires=issued + grant.ttl,
+            since=grant.since,
         )
         return jwt.encode(_payload(claims), key, algorithm=ALGORITHM, headers={"kid": key_id}), claims
 
@@ -226,7 +233,8 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "key": claims.key_id,
         "project": claims.project_id,
     }
-    return payload if claims.client_ref is None else {**payload, "client_ref": claims.client_ref}
+    optional = {"client_ref": claims.client_ref, "auth_time": claims.since}
+    return payload | {name: value for name, value in optional.items() if value is not None}
 
 
 # ── signing keys ──

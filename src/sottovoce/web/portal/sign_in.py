@@ -3,8 +3,12 @@
 A person signs in with an API key, or with an account (`web/api/account.py`). Either way the browser gets a temporary key for
 batch in a cookie, which `web/auth.py` accepts for the jobs API, one for keys and projects in a second, and one for realtime in a
 third (`live_key.py`). So the portal uses the public API as any client does.
+
+The page renews the cookie while the person works. The session of an account says how long; after a sign-in with an API key, the
+temporary key itself does: it has the time of the sign-in, which each renewal keeps.
 """
 
+import time
 from collections.abc import Mapping
 
 import orjson
@@ -12,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sottovoce.errors import Kind, Refused
-from sottovoce.service.identity import api_keys, audit_log, projects
+from sottovoce.service.identity import api_keys, audit_log, projects, sessions
 from sottovoce.service.identity.api_key_cache import ControlAway
 from sottovoce.service.identity.api_keys import Caller, Product
-from sottovoce.service.identity.temporary_keys import TokenIssuer, TokenRequest
+from sottovoce.service.identity.temporary_keys import MIN_TTL, Claims, TokenIssuer, TokenRequest
 from sottovoce.service.identity.users import User
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.database import Connection
@@ -29,7 +33,9 @@ KEY_NAME = "portal"
 OF_ACCOUNT = 3600
 """Seconds for which the cookie of an account is valid; the page renews it while the account's session lasts."""
 OF_KEY = 86_400
-"""Seconds for which a person who gave an API key stays signed in."""
+"""Seconds without work for which a person who gave an API key stays signed in: the longest life of a temporary key."""
+LONGEST = sessions.SECONDS
+"""Seconds after which a person must give the API key again, however much that person works: as with an account."""
 
 
 class SignIn:
@@ -47,26 +53,53 @@ class SignIn:
         }
 
     async def create(self, request: Request) -> Response:
-        """`POST /portal/session`: sign in with `api_key`, else with the account's session. Sets the cookie."""
+        """`POST /portal/session`: sign in with `api_key`, else renew the present sign-in. Sets the cookies."""
         wanted = wire.parsed(wire.PortalSignIn, await request_body.read_small(request, wire.MAX_BODY))
-        if wanted.api_key is None:
-            user = await account.session_user(request, self._control)
-            if user is None:
-                raise Refused(Kind.UNAUTHENTICATED, "sign in first")
-            project = wanted.project_id or await self._present_project(request, user)
-            return await self._with_cookies(request, await self._key_of(user, project), OF_ACCOUNT)
-        secret = wanted.api_key.strip()
+        if wanted.api_key is not None:
+            return await self._with_key(request, wanted.api_key.strip())
+        user = await account.session_user(request, self._control)
+        if user is None:
+            return await self._renewed(request)
+        project = wanted.project_id or await self._present_project(request, user)
+        return await self._with_cookies(request, await self._key_of(user, project), OF_ACCOUNT)
+
+    async def _with_key(self, request: Request, secret: str) -> Response:
+        """Sign in with the API key *secret*. This ends the sign-in with an account: two in one browser would take turns."""
         caller = await self._caller(secret)
         if caller.product not in {None, Product.BATCH}:
             raise Refused(Kind.FORBIDDEN, f"this temporary key is of type {caller.product}; use a permanent key")
         if caller.token_id is not None:  # a temporary key makes no other key, so it serves as it is, for jobs only
-            return self._signed_in(request, {auth.cookie(self._region): secret}, OF_KEY)
-        return await self._with_cookies(request, caller, OF_KEY)
+            response = self._signed_in(request, {auth.cookie(self._region): secret}, OF_KEY)
+        else:
+            response = await self._with_cookies(request, caller, OF_KEY, since=int(time.time()))
+        if account.COOKIE in request.cookies:
+            response.delete_cookie(account.COOKIE, secure=account.is_secure(request), httponly=True, samesite="lax")
+        return response
+
+    async def _renewed(self, request: Request) -> Response:
+        """New cookies for a person who gave an API key before. Raises `Refused` when the key was revoked, or after `LONGEST`."""
+        jobs = auth.cookie(self._region)
+        found, caller = await self._claims(request, jobs), await self._cookie_caller(request, jobs)
+        if found is None or caller is None or found.since is None:
+            raise Refused(Kind.UNAUTHENTICATED, "sign in first")
+        left = int(found.since + LONGEST - time.time())
+        if left < MIN_TTL:
+            raise Refused(Kind.UNAUTHENTICATED, f"this sign-in has lasted {LONGEST // 86_400} days; sign in again")
+        seconds, tokens = min(OF_KEY, left), dict[str, str]()
+        for product, name in self._names.items():  # each from its own: the key for jobs must not give one that manages
+            own = await self._claims(request, name)
+            if own is not None and own.product is product and own.key_id == found.key_id and own.since == found.since:
+                tokens[name] = await issue(self._issuer, caller, product, seconds, since=found.since)
+        return self._signed_in(request, tokens, seconds)
 
     async def show(self, request: Request) -> Response:
-        """`GET /portal/session`: the project of the cookie, and those that the account may choose; a key has its own only."""
-        caller = await self._cookie_caller(request, auth.cookie(self._region))
-        if caller is None:
+        """`GET /portal/session`: the project of the cookie, and those that the account may choose; a key has its own only.
+
+        `expires_in` and `lifetime` are those of the cookie, in seconds, so that the page renews it in time.
+        """
+        jobs = auth.cookie(self._region)
+        claims, caller = await self._claims(request, jobs), await self._cookie_caller(request, jobs)
+        if claims is None or caller is None:
             raise Refused(Kind.UNAUTHENTICATED, "sign in first")
         user = await account.session_user(request, self._control)
         whole = user is not None and user.workspace_id == caller.workspace_id
@@ -78,8 +111,18 @@ class SignIn:
             "projects": shown,
             "account": whole,
             "manages": None if manager is None else manager.manages,
+            "renewable": whole or claims.since is not None,
+            "expires_in": max(0, int(claims.expires - time.time())),
+            "lifetime": claims.expires - claims.issued,
         }
         return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def _claims(self, request: Request, name: str) -> Claims | None:
+        """The claims of the temporary key in the cookie *name*; `None` without a valid one."""
+        try:
+            return await self._cache.claims(request.cookies.get(name, ""))
+        except ControlAway as away:
+            raise Refused(Kind.UNAVAILABLE, "keys cannot be checked at the moment; try again") from away
 
     async def _cookie_caller(self, request: Request, name: str) -> Caller | None:
         secret = request.cookies.get(name, "")
@@ -113,8 +156,13 @@ class SignIn:
         auth.check_region(found, self._region)
         return found
 
-    async def _with_cookies(self, request: Request, caller: Caller, seconds: int) -> Response:
-        tokens = {name: await issue(self._issuer, caller, product, seconds) for product, name in self._names.items()}
+    async def _with_cookies(
+        self, request: Request, caller: Caller, seconds: int, *, since: int | None = None
+    ) -> Response:
+        tokens = {
+            name: await issue(self._issuer, caller, product, seconds, since=since)
+            for product, name in self._names.items()
+        }
         return self._signed_in(request, tokens, seconds)
 
     async def _key_of(self, user: User, wanted: int | None) -> Caller:
@@ -164,8 +212,8 @@ class SignIn:
         return response
 
 
-async def issue(issuer: TokenIssuer, caller: Caller, product: Product, ttl: int) -> str:
-    """A temporary key for *product* that acts as *caller* for *ttl* seconds."""
+async def issue(issuer: TokenIssuer, caller: Caller, product: Product, ttl: int, *, since: int | None = None) -> str:
+    """A temporary key for *product* that acts as *caller* for *ttl* seconds. *since*: that of `Claims`."""
     token, claims = await issuer.make(
         TokenRequest(
             key_id=caller.key_id,
@@ -173,6 +221,7 @@ async def issue(issuer: TokenIssuer, caller: Caller, product: Product, ttl: int)
             product=product,
             ttl=ttl,
             client_ref=caller.client_ref,
+            since=since,
         )
     )
     entry = audit_log.Entry(

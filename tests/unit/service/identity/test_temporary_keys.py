@@ -100,6 +100,13 @@ def test_no_two_are_the_same_and_none_holds_a_secret(mint: TokenIssuer) -> None:
     assert set(body) == set(CLAIMS)
 
 
+def test_the_time_of_the_sign_in_is_in_the_keys_of_the_portal_only(control: Database, mint: TokenIssuer) -> None:
+    token = make(mint, since=1_799_990_000)
+    assert temporary_keys.verify(token, seen(control, token)).since == 1_799_990_000
+    other = make(mint)
+    assert temporary_keys.verify(other, seen(control, other)).since is None
+
+
 def test_a_reference_is_ignored_for_realtime(control: Database, mint: TokenIssuer) -> None:
     token = make(mint, client_ref="shop 7", product=Product.RT)
     assert temporary_keys.verify(token, seen(control, token)).client_ref is None

@@ -3,7 +3,8 @@
 import {LitElement, html, nothing} from "lit";
 import {json, renew, switchTo} from "./lib/api.js";
 
-const RENEW_MS = 30 * 60_000;
+const [LOOK_MS, OLD_S] = [10 * 60_000, 3600];
+const WORK = ["pointerdown", "keydown", "play"];
 
 class TopBar extends LitElement {
   static properties = {region: {}, label: {}, regions: {state: true}, session: {state: true}};
@@ -12,6 +13,7 @@ class TopBar extends LitElement {
     super();
     this.regions = [];
     this.session = null;
+    this.worked = true;  // to open a page is work
   }
 
   createRenderRoot() {
@@ -20,10 +22,24 @@ class TopBar extends LitElement {
 
   async connectedCallback() {
     super.connectedCallback();
-    setInterval(renew, RENEW_MS);  // links to media and downloads carry the cookie, and cannot renew it
-    json("/portal/session").then((session) => { this.session = session; }, () => null);
+    for (const name of WORK) addEventListener(name, () => { this.worked = true; }, {capture: true, passive: true});
+    setInterval(() => this.keep(), LOOK_MS);
+    addEventListener("visibilitychange", () => { if (!document.hidden) this.keep(); });
+    this.keep();
     const {regions} = await json("/v1/regions").catch(() => ({regions: []}));
     this.regions = regions.filter((each) => each.here || (each.url && each.modes?.includes("batch")));
+  }
+
+  /** Renew the cookie after an hour, or half of its time: links to media and downloads carry it, and cannot renew it. A sign-in with
+   *  a key is renewed only while the person works. */
+  async keep() {
+    const session = await json("/portal/session").catch(() => null);
+    if (!session) return;
+    this.session = session;
+    const {lifetime, expires_in, renewable, account} = session;
+    if (!renewable || lifetime - expires_in < Math.min(OLD_S, lifetime / 2) || !(account || this.worked)) return;
+    this.worked = false;
+    await renew();
   }
 
   choose(event) {

@@ -13,7 +13,7 @@ export class ApiError extends Error {
 
 let renewing = null;
 
-/** Get a new temporary key while the session of an account lasts. Resolves to false where there is no session. */
+/** Get a new temporary key while the sign-in lasts. Resolves to false where it is over. */
 export function renew() {
   renewing ??= fetch("/portal/session", {method: "POST", headers: {"content-type": "application/json"}, body: "{}"})
     .then((answer) => answer.ok, () => false)
