@@ -1,6 +1,7 @@
 """What a job has beyond the contract, through a real server (docs/additions.md)."""
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,24 @@ def test_names_are_shown_in_formats_for_people_only_on_request(client: httpx.Cli
         return client.get(f"/v2/jobs/{job}/transcript", params={"format": form, "speaker_names": "true"})
 
     assert named("json-v2").json() == before["json-v2"]
-    assert named("srt").text == before["srt"]
+    assert re.findall("(?m)^(Anna|Dr. Bauer): ", named("srt").text)[:2] == ["Anna", "Dr. Bauer"]
+    assert re.findall("<v (.*?)>", named("vtt").text)[:2] == ["Anna", "Dr. Bauer"]
+    spoken = re.sub("(Anna|Dr. Bauer):?", "", " ".join(_words(named("srt").text)))
+    assert spoken.split() == _words(before["srt"]), "the words are the same"
     text = before["txt"].replace("CHANNEL: channel_1", "CHANNEL: Anna").replace("channel_2", "Dr. Bauer")
     assert named("txt").text == text != before["txt"]
     shown = [each.text for each in docx.Document(io.BytesIO(named("docx").content)).paragraphs]
     assert any(line.startswith("Anna  0:") for line in shown)
     assert client.get(f"/v2/jobs/{job}/transcript", params={"speaker_names": "maybe"}).status_code == 422
     assert put(client, job, {}).json() == {"speakers": {}, "channels": {}}
-    assert named("txt").text == before["txt"]
+    assert {form: named(form).text for form in ("txt", "srt", "vtt")} == {
+        form: before[form] for form in ("txt", "srt", "vtt")
+    }
+
+
+def _words(srt: str) -> list[str]:
+    """The words of subtitles, without numbers and times."""
+    return [word for cue in srt.split("\n\n") for line in cue.split("\n")[2:] for word in line.split()]
 
 
 def test_names_of_other_labels_and_of_other_jobs_are_refused(client: httpx.Client, server: Server, job: str) -> None:

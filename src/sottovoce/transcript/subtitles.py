@@ -87,7 +87,13 @@ class _Token:
 
 
 def cues(
-    items: Iterable[Item], pack: LanguagePack, limits: SubtitleLimits, *, end: Samples, exact: bool = False
+    items: Iterable[Item],
+    pack: LanguagePack,
+    limits: SubtitleLimits,
+    *,
+    end: Samples,
+    exact: bool = False,
+    labelled: bool = False,
 ) -> tuple[Cue, ...]:
     """The cues of *items*, all inside 0 … *end* (the length of the audio).
 
@@ -98,10 +104,12 @@ def cues(
 
     A cue is extended beyond its last word to the time needed for reading, and to `PAUSE` before the next cue if that is
     `NEAR`. It always gets the time for hurried reading if it can: then the next cue starts later than its first word.
-    With *exact* every cue starts with its first word.
+    With *exact* every cue starts with its first word. With *labelled* the speaker, else the channel, is before the words where
+    it changes (`Anna: Good morning.`), within the limits of the lines.
     """
     width, rows = max(1, limits.max_line_length), max(1, limits.max_lines)
-    groups = _groups(_tokens(as_words(by_sentence(items)), pack, width), pack.delimiter, width, rows)
+    tokens = _tokens(as_words(by_sentence(items)), pack, width)
+    groups = _groups(_labelled(tokens, pack) if labelled else tokens, pack.delimiter, width, rows)
     texts = [_lines(group, pack.delimiter, width) for group in groups]
     times = _times(groups, texts, READING_SPEEDS.get(pack.code, READING_SPEED), max(0, end), exact=exact)
     return tuple(
@@ -120,6 +128,18 @@ def _tokens(items: Iterable[Item], pack: LanguagePack, width: int) -> Iterator[_
                 yield token
             else:
                 yield from _pieces(token, pack, width)
+
+
+def _labelled(tokens: Iterable[_Token], pack: LanguagePack) -> Iterator[_Token]:
+    """*tokens*, and before each change of voice its label as tokens of no duration, one for each word of the label."""
+    voice: _Voice = (None, None)
+    for token in tokens:
+        label = " ".join((token.voice[1] or token.voice[0] or "").split())
+        if label and token.voice != voice:
+            for part in f"{label}:".split(" ") if pack.delimiter else [f"{label}:"]:
+                yield replace(token, text=part, end=token.start, marked=False, ends=False)
+        voice = token.voice
+        yield token
 
 
 def _attaches_to_next(item: Item) -> bool:

@@ -360,3 +360,36 @@ def test_a_long_line_without_any_end(count: int) -> None:
     found = check(items, "en", limits(10**6, 10**6), END)
     assert len(found) == 1
     assert len(check([w("字" * count, 0, 100)], "ja", LIMITS, END)) == -(-count // 74)
+
+
+# --- who speaks
+
+
+def labelled(items: Sequence[Item], given_: SubtitleLimits = LIMITS, code: str = "en") -> list[tuple[str, ...]]:
+    return [cue.lines for cue in cues(items, pack(code), given_, end=END, labelled=True)]
+
+
+def test_a_label_is_before_the_words_where_the_voice_changes() -> None:
+    items = [
+        *said("Good morning .", speaker="Anna Bauer"),
+        *said("How are you ?", start=10, speaker="Anna Bauer"),
+        *said("Well , thanks .", start=20, speaker="S2"),
+        *said("Hello .", start=30, channel="left"),
+    ]
+    assert labelled(items) == [
+        ("Anna Bauer: Good morning.",), ("How are you?",), ("S2: Well, thanks.",), ("left: Hello.",),
+    ]  # fmt: skip
+    assert shown(items) == [("Good morning.",), ("How are you?",), ("Well, thanks.",), ("Hello.",)]
+
+
+def test_a_label_keeps_to_the_limits_of_lines() -> None:
+    items = said("We meet on the 17th at nine .", speaker="Dr. Maximiliane Bauer", pause=0)
+    found = labelled(items, limits(16))
+    assert " ".join(" ".join(lines) for lines in found) == "Dr. Maximiliane Bauer: We meet on the 17th at nine."
+    assert max(len(line) for lines in found for line in lines) <= 16
+    assert max(map(len, found)) <= 2
+
+
+def test_a_language_without_spaces_has_the_label_as_it_is() -> None:
+    items = [w("こんにちは", 1, 2, speaker="Anna Bauer")]
+    assert labelled(items, code="ja") == [("Anna Bauer:こんにちは",)]

@@ -168,7 +168,7 @@ class Results:
             text = self.text_of(whole)
             view = replace(self.shown_whole(whole), config=None)
             shown = names.shown_in(transcript)
-            given = Rendering(transcript=shown, job=view, request=request, version=__version__)
+            given = Rendering(transcript=shown, job=view, request=request, version=__version__, named=bool(names))
             return self._large_work.apart(len(text or b""), render, given, text, tuple(forms))
 
         return await self._large_work.run(rendered)  # a ten-hour transcript takes a second, too long for the event loop

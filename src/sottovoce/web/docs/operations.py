@@ -18,7 +18,7 @@ _FORMAT = ("format", "string", f"One of {', '.join(FORMATS)}; the default is {DE
 _NAMED = (
     "speaker_names",
     "boolean",
-    "For txt, vtt and docx: the names that people gave to the speakers, in place of the labels. An addition of this server.",
+    "For txt, srt, vtt and docx: the names that people gave to the speakers, in place of the labels. An addition of this server.",
 )
 _LIFECYCLE = (
     "lifecycle",

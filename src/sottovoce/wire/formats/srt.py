@@ -8,12 +8,12 @@ from sottovoce.transcript.model import RATE, Samples, Transcript
 from sottovoce.transcript.subtitles import Cue, cues
 
 
-def render(transcript: Transcript, limits: SubtitleLimits) -> str:
+def render(transcript: Transcript, limits: SubtitleLimits, *, named: bool = False) -> str:
     """The cues of *transcript*, numbered from 1, each followed by an empty line; empty for a transcript without words.
 
-    Cues do not name speakers or channels, because the contract documents none.
+    Cues do not name speakers or channels, because the contract documents none; with *named* they do where the voice changes.
     """
-    found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration)
+    found = cues(transcript.items, pack(transcript.language), limits, end=transcript.duration, labelled=named)
     return layout(found)
 
 

@@ -14,12 +14,16 @@ from sottovoce.wire.v2.job import JobView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What a renderer needs: the transcript, its job, the parsed request, and the version of this server."""
+    """What a renderer needs: the transcript, its job, the parsed request, and the version of this server.
+
+    *named*: the labels of the transcript are names that people gave, so subtitles show them, too.
+    """
 
     transcript: Transcript
     job: JobView
     request: TranscriptionRequest
     version: str
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,11 @@ def _txt(given: Rendering) -> str:
 
 
 def _srt(given: Rendering) -> str:
-    return srt.render(given.transcript, given.request.subtitles)
+    return srt.render(given.transcript, given.request.subtitles, named=given.named)
 
 
 def _vtt(given: Rendering) -> str:
-    return vtt.render(given.transcript, given.request.subtitles)
+    return vtt.render(given.transcript, given.request.subtitles, named=given.named)
 
 
 def _docx(given: Rendering) -> bytes:

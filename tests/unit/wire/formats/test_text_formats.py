@@ -141,3 +141,14 @@ def test_vtt_has_the_cues_of_srt() -> None:
     transcript = made(*said("We met on the seventeenth , at nine . Then it rained , all day long , and we went home ."))
     as_srt = re.sub(r"^\d+\n", "", srt.render(transcript, LIMITS), flags=re.MULTILINE)
     assert vtt.render(transcript, LIMITS) == "WEBVTT\n\n" + re.sub(r"(\d),(\d)", r"\1.\2", as_srt)
+
+
+def test_names_are_shown_in_subtitles_on_request_only() -> None:
+    found = made(*said("Good morning .", speaker="Anna"), *said("Well .", start=9, speaker="UU"))
+    assert "Anna: Good morning." in srt.render(found, LIMITS, named=True)
+    assert "UU: Well." in srt.render(found, LIMITS, named=True), "as in text and Word: else it would be Anna's"
+    assert ":" not in "".join(line for line in srt.render(found, LIMITS).splitlines() if "-->" not in line)
+    assert vtt.render(found, LIMITS, named=True) == vtt.render(found, LIMITS)
+    channels = made(*said("Good morning .", channel="Anna <1>"))
+    assert "<v Anna &lt;1&gt;>Good morning." in vtt.render(channels, LIMITS, named=True)
+    assert "<v" not in vtt.render(channels, LIMITS)

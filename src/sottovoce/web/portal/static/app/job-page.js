@@ -172,7 +172,7 @@ class JobPage extends LitElement {
         <span class="downloads">Download ${FORMATS.map(([format, label, ending]) => html`<a class="button" download=${`${name(this.found)}.${ending}`}
           href=${this.address(format)}>${label}</a>`)}
           ${this.hasNames ? html`<label class="check"><input type="checkbox" .checked=${this.named}
-            @change=${(event) => { this.named = event.target.checked; }}> with names (Text, WebVTT, Word)</label>` : nothing}</span>
+            @change=${(event) => { this.named = event.target.checked; }}> with names (not in JSON)</label>` : nothing}</span>
       </div>
       <details><summary>Keys</summary><p><kbd>Esc</kbd> or <kbd>Ctrl</kbd>+<kbd>Space</kbd> play or pause · <kbd>F1</kbd> 3 seconds back ·
         <kbd>F2</kbd> 3 seconds on · <kbd>F3</kbd> slower · <kbd>F4</kbd> faster. A click on a word plays from it.</p></details>
