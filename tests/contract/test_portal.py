@@ -244,6 +244,7 @@ def test_the_scripts_of_a_page_stay_small() -> None:
         "app/wave-form.js",
         "app/delivery-log.js",
         "app/lib/peaks.js",
+        "app/lib/picture.js",
         "app/analysis.js",
         "app/lib/transcript.js",
     )

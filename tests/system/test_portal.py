@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
+import numpy as np
 import pytest
 from docx import Document
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
@@ -427,6 +429,49 @@ def test_a_telephone_recording_is_played_as_a_copy_with_its_waveform(inside: Vis
     heard = "document.querySelector('audio').currentTime / document.querySelector('audio').duration"
     until_true(page, f"Math.abs({heard} - 0.5) < 0.2")
     expect(page.get_by_text("This browser cannot play the file.")).to_have_count(0)
+    inside.check()
+
+
+def film(path: Path, codec: str) -> Path:
+    """A grey picture of two seconds with speech, in WebM or MP4."""
+    with av.open(str(path), "w") as out, av.open(str(SPEECH)) as source:
+        picture = out.add_stream(codec, rate=10, width=64, height=48, pix_fmt="yuv420p")
+        sound = out.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48_000)
+        for _ in range(20):
+            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((72, 64), 128, np.uint8), format="yuv420p")))
+        out.mux(picture.encode(None))
+        for frame in source.decode(audio=0):
+            frame.pts = None
+            out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    return path
+
+
+def test_a_video_is_shown_with_its_captions(inside: Visit, server: Server, tmp_path: Path) -> None:
+    job = server.submit(film(tmp_path / "talk.webm", "libvpx"))
+    assert server.wait(job)["status"] == "done"
+    page = inside.page
+    page.goto(f"/portal/jobs/{job}")
+    until_true(page, "document.querySelector('video')?.videoWidth === 64")
+    until_true(page, "document.querySelector('video').textTracks[0].cues?.length > 0")
+    cues = "[...document.querySelector('video').textTracks[0].cues].map((cue) => [cue.startTime, cue.text])"
+    shown, vtt = page.evaluate(cues), server.transcript(job, "vtt")
+    assert [text for _, text in shown] == [block.split("\n", 1)[1] for block in vtt.split("\n\n")[1:] if block.strip()]
+    assert page.evaluate("document.querySelector('video').textTracks[0].mode") == "showing"
+    start = click_word(page, 1)
+    until_true(page, f"document.querySelector('video').currentTime >= {start - 0.05}")
+    until_true(page, "CSS.highlights.get('now')?.size === 1")
+    assert page.locator("audio").count() == 0
+    inside.check()
+
+
+def test_a_picture_that_browsers_do_not_play_leaves_the_sound(inside: Visit, server: Server, tmp_path: Path) -> None:
+    job = server.submit(film(tmp_path / "talk.mp4", "mpeg4"))
+    assert server.wait(job)["status"] == "done"
+    page = inside.page
+    page.goto(f"/portal/jobs/{job}")
+    until_true(page, "document.querySelector('audio')?.readyState > 0")
+    assert page.locator("video").count() == 0
     inside.check()
 
 

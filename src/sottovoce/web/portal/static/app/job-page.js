@@ -8,6 +8,7 @@ import "./wave-form.js";
 import {failures, tabs} from "./analysis.js";
 import {json, words} from "./lib/api.js";
 import {clock, date, name, reason, relative, state} from "./lib/format.js";
+import {hasPicture} from "./lib/picture.js";
 
 const FORMATS = [["json-v2", "JSON", "json"], ["txt", "Text", "txt"], ["srt", "SRT subtitles", "srt"], ["vtt", "WebVTT subtitles", "vtt"], ["docx", "Word", "docx"]];
 const NO_NAMES = {speakers: {}, channels: {}};
@@ -16,13 +17,13 @@ const [STEP, SLOWEST, FASTEST] = [3, 0.5, 3];
 class JobPage extends LitElement {
   static properties = {
     job: {}, region: {}, found: {state: true}, transcript: {state: true}, problem: {state: true}, tab: {state: true},
-    silent: {state: true}, speed: {state: true}, hits: {state: true}, names: {state: true}, voices: {state: true}, named: {state: true},
+    silent: {state: true}, speed: {state: true}, hits: {state: true}, names: {state: true}, voices: {state: true}, named: {state: true}, picture: {state: true},
   };
 
   constructor() {
     super();
     Object.assign(this, {found: null, transcript: null, problem: "", tab: "transcript", silent: false, speed: 1, hits: ""});
-    Object.assign(this, {names: NO_NAMES, voices: [], named: true});
+    Object.assign(this, {names: NO_NAMES, voices: [], named: true, picture: false});
   }
 
   createRenderRoot() {
@@ -42,7 +43,11 @@ class JobPage extends LitElement {
         if (this.found.status !== "running") break;
       }
       document.title = `${name(this.found)} · Sottovoce`;
-      if (this.found.status === "done") this.transcript = await json(`/v2/jobs/${this.job}/transcript?format=json-v2`);
+      if (this.found.status === "done") {
+        const picture = hasPicture(this.media, name(this.found));
+        const transcript = await json(`/v2/jobs/${this.job}/transcript?format=json-v2`);
+        Object.assign(this, {picture: await picture, transcript});
+      }
     } catch (error) {
       this.problem = words(error);
     }
@@ -68,8 +73,13 @@ class JobPage extends LitElement {
     return [this.names.speakers, this.names.channels].some((each) => Object.keys(each).length);
   }
 
+  /** What browsers can play: the file itself, else the copy that the server made. */
+  get media() {
+    return `/v2/jobs/${this.job}/playback`;
+  }
+
   get player() {
-    return this.querySelector("audio");
+    return this.querySelector("audio, video");
   }
 
   get view() {
@@ -85,7 +95,7 @@ class JobPage extends LitElement {
   pressed(event) {
     if (!this.player || event.altKey || event.metaKey || event.shiftKey) return;
     const key = event.ctrlKey ? `Ctrl ${event.code}` : event.code;
-    if (key === "Escape" && event.target.closest?.("input:not([type=checkbox]), select, textarea")) return;
+    if (key === "Escape" && (document.fullscreenElement || event.target.closest?.("input:not([type=checkbox]), select, textarea"))) return;
     const actions = {
       "Escape": () => this.toggle(), "Ctrl Space": () => this.toggle(),
       "F1": () => { this.player.currentTime -= STEP; }, "F2": () => { this.player.currentTime += STEP; },
@@ -163,7 +173,7 @@ class JobPage extends LitElement {
     const media = `/v2/jobs/${this.job}/data`;
     return html`<section class="card player" aria-label="Player and downloads">
       <wave-form></wave-form>
-      <audio controls preload="metadata" src=${`/v2/jobs/${this.job}/playback`} @error=${() => { this.silent = true; }}></audio>
+      ${this.picture ? this.video() : html`<audio controls preload="metadata" src=${this.media} @error=${() => { this.silent = true; }}></audio>`}
       ${this.silent ? html`<p class="note">This browser cannot play the file. <a href=${media} download=${name(this.found)}>Download the file</a> to
         play it in another program. The transcript is below.</p>` : nothing}
       <div class="row">
@@ -174,9 +184,16 @@ class JobPage extends LitElement {
           ${this.hasNames ? html`<label class="check"><input type="checkbox" .checked=${this.named}
             @change=${(event) => { this.named = event.target.checked; }}> with names (not in JSON)</label>` : nothing}</span>
       </div>
-      <details><summary>Keys</summary><p><kbd>Esc</kbd> or <kbd>Ctrl</kbd>+<kbd>Space</kbd> play or pause · <kbd>F1</kbd> 3 seconds back ·
+      <details><summary>Keyboard</summary><p><kbd>Esc</kbd> or <kbd>Ctrl</kbd>+<kbd>Space</kbd> play or pause · <kbd>F1</kbd> 3 seconds back ·
         <kbd>F2</kbd> 3 seconds on · <kbd>F3</kbd> slower · <kbd>F4</kbd> faster. A click on a word plays from it.</p></details>
     </section>`;
+  }
+
+  /** The picture, with our own subtitles as captions. */
+  video() {
+    const language = this.transcript.metadata.transcription_config?.language ?? "";
+    return html`<video controls preload="metadata" src=${this.media} @error=${() => { this.silent = true; }}>
+      <track kind="captions" label="Captions" srclang=${language} src=${this.address("vtt")} default></video>`;
   }
 
   tools() {
