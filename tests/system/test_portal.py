@@ -4,7 +4,12 @@ import ast
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import wave
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -569,6 +574,55 @@ def test_the_request_is_shown_as_programs_that_follow_the_form(inside: Visit, se
     inside.check()
 
 
+def run_samples(page: Page, folder: Path, key: str) -> dict[str, str]:
+    """Run the programs that the page shows, and return the id of the job that each has made, by the name of its language."""
+    if shutil.which("node") is None:
+        pytest.fail("Node.js is not installed: the sample in JavaScript needs version 20 or newer", pytrace=False)
+    with wave.open(str(folder / "recording.wav"), "wb") as recording:  # silence, so that the jobs soon end
+        recording.setparams((1, 2, 16_000, 0, "NONE", ""))
+        recording.writeframes(bytes(32_000))
+    made = {}
+    for name, file, command in (
+        ("cURL", "job.sh", ["sh", "-eu"]), ("Python", "job.py", [sys.executable]), ("JavaScript", "job.mjs", ["node"]),
+    ):  # fmt: skip
+        page.get_by_role("button", name=name, exact=True).click()
+        (folder / file).write_text(page.locator("code-sample pre code").inner_text())
+        ended = subprocess.run(
+            [*command, file], cwd=folder, env=os.environ | {"KEY": key}, capture_output=True, text=True, timeout=120
+        )
+        assert ended.returncode == 0, ended.stderr
+        made[name] = json.loads(ended.stdout)["id"] if name == "cURL" else ended.stdout.strip()
+    return made
+
+
+def test_the_shown_programs_make_the_job_that_the_page_makes(inside: Visit, server: Server, tmp_path: Path) -> None:
+    page = inside.page
+    page.get_by_label("Speakers").select_option("One speaker per channel")
+    page.get_by_text("More options").click()
+    page.get_by_label("Delete the job after its end").select_option("One hour")
+    page.get_by_label("Names and rare words").fill('it\'s;type=x\n"Lit" \\ ${HOME} `id`')
+    page.get_by_label("Summary").check()
+    page.get_by_text("The same request by a program").click()
+    made = run_samples(page, tmp_path, server.key)
+    page.get_by_label("Drop audio").set_input_files(tmp_path / "recording.wav")
+    link = page.locator(".uploads a")
+    expect(link).to_be_visible()
+    jobs = [link.get_attribute("href").rpartition("/")[2], *made.values()]  # type: ignore[union-attr]
+    assert len(set(jobs)) == 4
+
+    def shown(job: str) -> tuple[Any, ...]:
+        server.wait(job)
+        with server.client() as client:
+            found = client.get(f"/v2/jobs/{job}?lifecycle=true").json()["job"]
+        ended, going = (datetime.fromisoformat(found["lifecycle"][name]) for name in ("ended_at", "delete_at"))
+        return found["config"], found["data_name"], found["status"], round((going - ended).total_seconds())
+
+    page_job, *others = map(shown, jobs)
+    assert page_job[3] == 3600
+    assert others == [page_job] * 3
+    inside.check()
+
+
 def test_failed_notifications_are_shown_and_sent_again(inside: Visit, server: Server) -> None:
     config = {
         "type": "transcription",
@@ -628,13 +682,20 @@ def test_a_file_at_an_address_is_fetched_and_transcribed(browser: Browser, tmp_p
         page.goto("/")
         sign_in(page, server.key)
         page.get_by_label("Or the address of a file").fill(f"{site.url}/talk.wav")
+        page.get_by_text("The same request by a program").click()
+        made = run_samples(page, tmp_path, server.key)
         page.get_by_role("button", name="Transcribe the address").click()
-        row = page.get_by_role("row").filter(has_text="talk.wav")
-        expect(row.locator(".state")).to_have_text("Done", timeout=browsers.PATIENCE_MS)
-        row.get_by_role("link").click()
+        rows = page.get_by_role("row").filter(has_text="talk.wav")
+        expect(rows).to_have_count(4)
+        expect(rows.locator(".state.done")).to_have_count(4, timeout=browsers.PATIENCE_MS)
+        with server.client() as client:
+            configs = {json.dumps(job["config"]) for job in client.get("/v2/jobs").json()["jobs"]}
+        assert len(configs) == 1, "the programs and the page ask for the same"
+        assert len(made) == 3
+        rows.first.get_by_role("link").click()
         expect(page.locator("transcript-view p").first).to_contain_text("the", ignore_case=True)
         visit.check()
-    assert [asked.path for asked in site.heard] == ["/talk.wav"]
+    assert [asked.path for asked in site.heard] == ["/talk.wav"] * 4
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,9 +10,10 @@ export function samples({config, keep}, origin) {
   const curl = [
     `curl ${quoted(`${origin}/v2/jobs`)}`, `-H "Authorization: Bearer $KEY"`,
     ...(keep ? [`-H ${quoted(`Retention-Seconds: ${keep}`)}`] : []),
-    ...(fetched ? [] : ["-F data_file=@recording.wav"]), `-F config=${quoted(text)}`,
+    ...(fetched ? [] : ["-F data_file=@recording.wav"]), `--form-string config=${quoted(text)}`,  // -F reads a ; in the text as its end
   ].join(" \\\n  ");
-  const py = `import json
+  const py = `# needs: pip install requests
+import json
 import os
 
 import requests
@@ -25,7 +26,8 @@ answer = requests.post(
 )
 answer.raise_for_status()
 print(answer.json()["id"])`;
-  const js = `${fetched ? "" : `import {openAsBlob} from "node:fs";
+  const js = `// job.mjs, for Node.js 20 or newer: node job.mjs
+${fetched ? "" : `import {openAsBlob} from "node:fs";
 
 `}const body = new FormData();
 body.append("config", JSON.stringify(${indented(text, 0)}));
