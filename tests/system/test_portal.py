@@ -1,6 +1,7 @@
 """The portal in a real browser, over a real server."""
 
 import ast
+import io
 import json
 import os
 import re
@@ -20,6 +21,8 @@ import pytest
 from docx import Document
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
+from sottovoce.service.identity import projects, users
+from sottovoce.service.storage.database import Database, sqlite_url
 from tests import browser as browsers
 from tests.browser import Visit, until_seen, until_true, visiting
 from tests.listeners import Reply, listening
@@ -77,6 +80,15 @@ def inside(visit: Visit, server: Server) -> Visit:
     visit.page.goto("/")
     sign_in(visit.page, server.key)
     return visit
+
+
+def silence() -> bytes:
+    """A recording of a second, whose job soon ends."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as recording:
+        recording.setparams((1, 2, 16_000, 0, "NONE", ""))
+        recording.writeframes(bytes(32_000))
+    return made.getvalue()
 
 
 def sign_in(page: Page, key: str) -> None:
@@ -578,9 +590,7 @@ def run_samples(page: Page, folder: Path, key: str) -> dict[str, str]:
     """Run the programs that the page shows, and return the id of the job that each has made, by the name of its language."""
     if shutil.which("node") is None:
         pytest.fail("Node.js is not installed: the sample in JavaScript needs version 20 or newer", pytrace=False)
-    with wave.open(str(folder / "recording.wav"), "wb") as recording:  # silence, so that the jobs soon end
-        recording.setparams((1, 2, 16_000, 0, "NONE", ""))
-        recording.writeframes(bytes(32_000))
+    (folder / "recording.wav").write_bytes(silence())
     made = {}
     for name, file, command in (
         ("cURL", "job.sh", ["sh", "-eu"]), ("Python", "job.py", [sys.executable]), ("JavaScript", "job.mjs", ["node"]),
@@ -648,7 +658,7 @@ def test_failed_notifications_are_shown_and_sent_again(inside: Visit, server: Se
     inside.check()
 
 
-def test_an_account_is_created_and_switches_projects(visit: Visit, server: Server) -> None:
+def test_an_account_is_created_in_the_page(visit: Visit) -> None:
     page = visit.page
     page.goto("/portal/sign-in")
     page.get_by_text("Create an account", exact=True).click()
@@ -657,6 +667,36 @@ def test_an_account_is_created_and_switches_projects(visit: Visit, server: Serve
     page.get_by_role("button", name="Create the account").click()
     expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
     expect(page.get_by_label("Project")).to_have_count(0)
+    visit.check()
+
+
+def test_an_account_switches_between_projects_and_each_has_its_jobs(visit: Visit, server: Server) -> None:
+    page, mary = visit.page, OWNER | {"email": "mary@example.org"}
+    assert httpx.post(f"{server.url}/account/register", json=mary, verify=tls()).status_code == 202
+    control = Database(sqlite_url(server.data / "control.db"))
+    with control.writing() as connection:
+        second = projects.create(connection, users.find(connection, mary["email"]).workspace_id, "Interviews").id
+    control.close()
+    page.goto("/")
+    page.get_by_label("E-mail address", exact=True).fill(mary["email"])
+    page.get_by_label("Password", exact=True).fill(mary["password"])
+    page.locator("#account button").click()
+
+    def upload(name: str) -> None:
+        page.get_by_label("Drop audio").set_input_files({"name": name, "mimeType": "audio/wav", "buffer": silence()})
+        expect(page.get_by_role("row").filter(has_text=name)).to_be_visible()
+
+    upload("first.wav")
+    page.get_by_label("Project").select_option("Interviews")
+    expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+    upload("second.wav")
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_label("Project").locator("option:checked")).to_have_text("Interviews")
+    assert page.evaluate("fetch('/portal/session').then((answer) => answer.json())")["project_id"] == second
+    page.get_by_label("Project").select_option(index=0)
+    expect(page.get_by_role("link", name="first.wav")).to_be_visible()
+    expect(page.get_by_text("second.wav")).to_have_count(0)
     visit.check()
 
 

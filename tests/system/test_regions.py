@@ -16,7 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
+from tests import browser as browsers
 from tests.backends import Postgres, migrate
 from tests.servers import CONFIG, PATIENCE, ROOT, Server, files, tls, until, whole_lines
 
@@ -147,6 +149,33 @@ def test_each_region_does_its_own_jobs_and_says_who_it_is(trio: Trio) -> None:
         assert "en" in features["batch"]["transcription"][0]["languages"]
         assert "realtime" not in features
     assert trio.out.read_text().count("API key:") == 1
+
+
+def test_the_region_selector_of_the_portal_leads_to_the_other_region(trio: Trio, demo: Path) -> None:
+    with browsers.launched() as browser, browsers.visiting(browser, trio.urls["eu1"]) as visit:
+        page = visit.page
+        page.goto("/")
+        selector = page.get_by_label("Region")
+        for name in ("eu1", "us1"):
+            if name == "us1":
+                selector.select_option("us1")
+                page.wait_for_url(f"{trio.urls['us1']}/**")
+            page.locator("#api-key").fill(KEY)
+            page.locator("#key button").click()
+            expect(selector.locator("option:checked")).to_have_attribute("value", name)
+        names = selector.locator("option").evaluate_all("all => all.map((each) => each.value)")
+        assert sorted(names) == sorted(NAMES)
+        page.get_by_label("Drop audio").set_input_files(demo)
+        link = page.locator(".uploads a")
+        expect(link).to_be_visible()
+        job = str(link.get_attribute("href")).rpartition("/")[2]
+        assert trio.at("us1").job(job)["data_name"] == demo.name
+        with trio.at("eu1").client() as client:
+            assert client.get(f"/v2/jobs/{job}").status_code == 404, "a job is in one region only"
+        selector.select_option("eu1")
+        page.wait_for_url(f"{trio.urls['eu1']}/")
+        expect(page.get_by_role("heading", name="Jobs in EU1")).to_be_visible()
+        assert not visit.complaints
 
 
 def test_a_job_is_unknown_in_every_other_region(trio: Trio, marked: Marked) -> None:
