@@ -141,6 +141,7 @@ def test_a_walk_from_the_sign_in_to_the_downloads(visit: Visit, server: Server, 
     page.goto("/")
     assert page.url == f"{server.url}/portal/sign-in"
     expect(page.get_by_text("make run")).to_be_visible()
+    expect(page.locator("#api-key")).to_be_focused()
     sign_in(page, server.key)
 
     page.get_by_label("Speakers").select_option("One speaker per channel")
@@ -149,7 +150,8 @@ def test_a_walk_from_the_sign_in_to_the_downloads(visit: Visit, server: Server, 
     expect(row.locator(".state")).to_have_text("Done", timeout=browsers.PATIENCE_MS)
     expect(row).to_contain_text("in 7 days")
     picture(page, "jobs")
-    page.get_by_role("link", name="demo.wav").first.click()
+    expect(page.locator(".uploads .state")).to_have_text("Done")
+    page.get_by_role("link", name="Open the transcript").click()
 
     expect(page.locator("transcript-view p").first).to_contain_text("the", ignore_case=True)
     until_true(page, "document.querySelector('audio').readyState > 0")
@@ -508,7 +510,7 @@ def test_a_retry_makes_no_second_job(inside: Visit, server: Server) -> None:
         {"name": "once.wav", "mimeType": "audio/wav", "buffer": DEMO.read_bytes()}
     )
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("link", name="sent")).to_have_attribute("href", f"/portal/jobs/{lost[0]}")
+    expect(page.locator(".uploads a")).to_have_attribute("href", f"/portal/jobs/{lost[0]}")
     with server.client() as client:
         assert [job["data_name"] for job in client.get("/v2/jobs").json()["jobs"]].count("once.wav") == 1
 

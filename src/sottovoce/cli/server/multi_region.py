@@ -113,7 +113,8 @@ class _StartReport:
         if found := LISTENING.search(line):
             url = found.group(1)
             self._print(
-                region, f"Sottovoce {__version__}, region {region}: listening on {url}  (API reference: {url}/docs)"
+                region,
+                f"Sottovoce {__version__}, region {region}: listening on {url}  (portal; API reference: {url}/docs)",
             )
         elif line.startswith("API key:"):
             self._print("key", line)

@@ -20,7 +20,7 @@ def welcome(runtime: "Runtime", url: str) -> None:
     if sys.stdout.isatty():
         _for_people(runtime, url)
     else:
-        click.echo(f"Sottovoce {__version__} is listening on {url}  (API reference: {url}/docs)")
+        click.echo(f"Sottovoce {__version__} is listening on {url}  (a browser shows the portal there; API reference: {url}/docs)")
         if key := _key(runtime):
             click.echo(f"API key: {key}")
     if runtime.no_room is not None:
@@ -36,7 +36,7 @@ def _key(runtime: "Runtime") -> str:
 
 
 def _for_people(runtime: "Runtime", url: str) -> None:
-    lines = {"URL": f"{url}  (open it in a browser for the portal)", "API key": _key(runtime)}
+    lines = {"URL": f"{url}  (open it in a browser, and sign in with the API key)", "API key": _key(runtime)}
     if "batch" in runtime.plan.roles:
         lines |= {"Engine": _engine(runtime), "Languages": _languages(runtime)}
     lines["Docs"] = f"{url}/docs (API), {url}/docs/README (guides)"

@@ -43,6 +43,7 @@ class JobTable extends LitElement {
       const {jobs} = await json("/v2/jobs?limit=100&lifecycle=true");
       if (mine !== this.loading) return;
       Object.assign(this, {jobs, problem: "", full: jobs.length === 100});
+      this.dispatchEvent(new CustomEvent("jobs-loaded", {bubbles: true, detail: jobs}));
     } catch (error) {
       if (mine !== this.loading) return;
       this.problem = words(error);

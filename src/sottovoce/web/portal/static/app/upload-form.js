@@ -3,7 +3,7 @@
 import {LitElement, html, nothing} from "lit";
 import {PORTAL, ApiError, languages, renew, toSignIn, words} from "./lib/api.js";
 import "./code-sample.js";
-import {token} from "./lib/format.js";
+import {reason, state, token} from "./lib/format.js";
 import {samples} from "./lib/samples.js";
 
 const EXTRAS = [
@@ -31,6 +31,7 @@ class UploadForm extends LitElement {
     addEventListener("beforeunload", (event) => {
       if (this.sending) event.preventDefault();
     });
+    addEventListener("jobs-loaded", ({detail}) => this.follow(detail));
     try {
       this.languages = await languages();
     } catch (error) {
@@ -70,6 +71,13 @@ class UploadForm extends LitElement {
       key: token(),  // the same for each attempt, so that a retry cannot make a second job
     }))];
     this.work();
+  }
+
+  /** Show the states of the jobs that were sent from here: the list of *jobs* is further down the page. */
+  follow(jobs) {
+    const found = new Map(jobs.map((job) => [job.id, job]));
+    for (const upload of this.uploads) upload.job = found.get(upload.id) ?? upload.job;
+    this.requestUpdate();
   }
 
   async work() {
@@ -211,13 +219,20 @@ class UploadForm extends LitElement {
       ${this.request ? html`<code-sample .programs=${samples(this.request, location.origin)}></code-sample>` : nothing}`;
   }
 
+  sent({id, job}) {
+    const why = job ? reason(job) : "";
+    return html`<span class=${`state ${job?.status ?? ""}`} role="status">${job ? state(job) : "Sent"}</span>
+      ${why ? html`<span class="error" dir="auto">${why}</span>` : nothing}
+      <a class="button" href=${`/portal/jobs/${id}`}>${job?.status === "done" ? "Open the transcript" : "Open"}</a>`;
+  }
+
   row(upload) {
     const percent = Math.floor(upload.sent * 100);
     return html`<li>
       <span class="name" dir="auto">${upload.name}</span>
       ${upload.state === "sending" ? html`<progress max="1" .value=${upload.sent} aria-label=${`Upload of ${upload.name}`}></progress> ${percent} %` : nothing}
       ${upload.state === "waiting" ? "waits for the upload" : nothing}
-      ${upload.state === "sent" ? html`<a href=${`/portal/jobs/${upload.id}`}>sent</a>` : nothing}
+      ${upload.state === "sent" ? this.sent(upload) : nothing}
       ${upload.state === "failed" ? html`<span class="error" role="alert">${upload.problem}</span>
         <button type="button" @click=${() => this.retry(upload)}>Try again</button>` : nothing}
       ${upload.state === "sending" ? nothing : html`<button type="button" aria-label=${`Remove ${upload.name} from this list`}
