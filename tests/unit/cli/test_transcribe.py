@@ -279,19 +279,30 @@ def test_no_engine_starts_if_nothing_is_to_be_done(calls: Path) -> None:
 
 def test_the_time_left_follows_from_the_speed_and_counts_down() -> None:
     pace = Pace(100.0)
-    assert pace.shown(105.0) == ""
+    assert pace.shown(105.0) == "starting"
     pace.update(110.0, 250, 1000)  # 10 s, most of which were the loading of a model
     assert pace.left(110.0) == 30.0
     assert pace.left(111.0) == 29.0
     pace.update(111.0, 500, 1000)
     assert pace.left(111.0) == 2.0  # the speed since the first progress
     assert pace.shown(112.2) == "0:01 left"
-    assert pace.left(120.0) == 0.0
     pace.update(113.0, 1000, 1000)
     assert pace.shown(114.0) == "finishing"
     unknown = Pace(0.0)
     unknown.update(1.0, 5, None)
     assert unknown.left(2.0) is None
+
+
+def test_progress_that_comes_in_bursts_does_not_mislead_the_estimate() -> None:
+    """As Whisper reports it: several windows are recognised together."""
+    pace = Pace(0.0)
+    pace.begin(10.0)
+    assert pace.shown(20.0) == "recognising"
+    pace.update(30.0, 100, 1000)
+    pace.update(30.1, 200, 1000)  # in 20 s, not in 0.1 s
+    assert pace.left(30.1) == pytest.approx(80, abs=1)
+    assert pace.left(60.0) == pytest.approx(50, abs=1)
+    assert pace.left(130.0) == pytest.approx(120, abs=1), "late: it grows, and never stands at 0:00"
 
 
 def test_a_busy_server_is_asked_again_after_the_pause_that_it_names() -> None:

@@ -56,6 +56,7 @@ class LocalTranscriber:
         resolved = resolve(request, offers)
         self._settings, self._pool, self._key, self._config = settings, pool, key, config
         self._request, self._engines, self._track = request, resolved.keys, track
+        self._advice = _advice(settings, key)
         self._gaps = gaps(request, resolved, offers, engines(settings)[0].stages)
         if lacking := [gap.why for gap in self._gaps if gap.stage == "translation"]:
             raise click.ClickException(f"--translate: {lacking[0]}")
@@ -68,6 +69,9 @@ class LocalTranscriber:
         from sottovoce.transcript import codec
 
         wanted = Wanted(number=self._track, required=True) if self._track else None
+        if self._advice:
+            listen(Step(note=self._advice))
+            self._advice = ""
 
         def hear(message: "m.Message", _payload: bytes) -> None:
             if (step := _step(message)) is not None:
@@ -109,13 +113,27 @@ class LocalTranscriber:
             yield path
 
 
+def _advice(settings: "Settings", key: "EngineKey") -> str:
+    """How to get a better recogniser, if *key* is only the one that needs no model and the person did not ask for it."""
+    from sottovoce.bootstrap import models_folder
+
+    if settings.engine != "auto" or key.engine != "pocketsphinx":
+        return ""
+    return (
+        f"recognised by pocketsphinx, which is weak: {models_folder(settings)} has no other model for this language; "
+        "`sottovoce models pull base` gets one, and --data-dir names another folder"
+    )
+
+
 def _step(message: "m.Message") -> Step | None:
     from sottovoce.inference import messages as m
 
     if isinstance(message, m.Progress):
         return Step(done=message.done, total=message.total)
     if isinstance(message, m.Stage) and message.note:
-        told = message.name in {"media", "recognise"} and not message.note.startswith("engine ")
+        if message.name == "recognise" and message.note.startswith("engine "):
+            return Step(begun=True)
+        told = message.name in {"media", "recognise"}
         return Step(note=message.note) if told else None
     return None
 

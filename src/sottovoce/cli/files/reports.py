@@ -13,48 +13,58 @@ import click
 Listener = Callable[["Step"], None]
 
 
+LATE = 0.25
+"""Share of the time by the speed up to now below which an estimate does not fall: progress comes in bursts, and may be late."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """News of a file: *done* of *total* (samples; `None`: unknown), or a *note* on it."""
+    """News of a file: *done* of *total* (samples; `None`: unknown), a *note* on it, or *begun*: its recognition begins."""
 
     done: int = 0
     total: int | None = None
     note: str = ""
+    begun: bool = False
 
 
 class Pace:
-    """The time that is left of a file, at the speed since its first progress: before that, models are loaded and media decoded.
+    """The time that is left of a file, at the speed since its recognition began: before that, models are loaded and media decoded.
 
-    All times are seconds of one clock.
+    Where the beginning is not told, the first progress stands for it. All times are seconds of one clock.
     """
 
     def __init__(self, began: float) -> None:
-        self._begun = self._first = self._last = (began, 0)
+        self._since = self._last = (began, 0)
+        self._told = False
         self._total: int | None = None
+
+    def begin(self, now: float) -> None:
+        """The recognition begins."""
+        self._since, self._told = (now, 0), True
 
     def update(self, now: float, done: int, total: int | None) -> None:
         """*done* samples of *total* (`None`: unknown) are recognised."""
         self._total = total
         if done > self._last[1]:
-            if self._last[1] == 0:
-                self._first = (now, done)
+            if self._last[1] and not self._told:
+                self._since, self._told = self._last, True
             self._last = (now, done)
 
     def left(self, now: float) -> float | None:
         """Seconds until everything is recognised; `None` if that is unknown."""
-        at, done = self._last
+        (at, done), (since, before) = self._last, self._since
         if not self._total or done <= 0:
             return None
-        since, before = self._first if at > self._first[0] else self._begun
         if done >= self._total or at <= since:
             return 0.0
-        return max(0.0, (self._total - done) * (at - since) / (done - before) - (now - at))
+        seconds = (self._total - done) / (done - before)  # for each second since the beginning
+        return max(seconds * (at - since) - (now - at), LATE * seconds * (now - since))
 
     def shown(self, now: float) -> str:
         """The time that is left, in words."""
         left = self.left(now)
         if left is None:
-            return ""
+            return "recognising" if self._told else "starting"
         if self._total is not None and self._last[1] >= self._total:
             return "finishing"  # speakers, marks, a translation: they report no progress
         return f"{round(left) // 60}:{round(left) % 60:02} left"
@@ -149,6 +159,9 @@ def _bar(name: str, label: str) -> Iterator[Listener]:
         def listen(step: Step) -> None:
             if step.note:
                 console.print(f"{name}: {step.note}", markup=False, highlight=False, soft_wrap=True)
+                return
+            if step.begun:
+                pace.begin(time.monotonic())
                 return
             pace.update(time.monotonic(), step.done, step.total)
             bar.update(task, completed=step.done, total=step.total)

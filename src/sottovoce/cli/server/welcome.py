@@ -20,7 +20,9 @@ def welcome(runtime: "Runtime", url: str) -> None:
     if sys.stdout.isatty():
         _for_people(runtime, url)
     else:
-        click.echo(f"Sottovoce {__version__} is listening on {url}  (a browser shows the portal there; API reference: {url}/docs)")
+        click.echo(
+            f"Sottovoce {__version__} is listening on {url}  (a browser shows the portal there; API reference: {url}/docs)"
+        )
         if key := _key(runtime):
             click.echo(f"API key: {key}")
     if runtime.no_room is not None:
