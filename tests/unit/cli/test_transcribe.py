@@ -293,6 +293,16 @@ def test_the_time_left_follows_from_the_speed_and_counts_down() -> None:
     assert unknown.left(2.0) is None
 
 
+def test_the_estimate_follows_a_change_of_speed() -> None:
+    pace = Pace(0.0)
+    pace.begin(0.0)
+    for second in range(1, 101):  # a busy machine
+        pace.update(second, second, 1000)
+    for second in range(101, 301):
+        pace.update(second, 100 + 3 * (second - 100), 1000)
+    assert pace.left(300.0) == pytest.approx(100, abs=1), "not 128"
+
+
 def test_progress_that_comes_in_bursts_does_not_mislead_the_estimate() -> None:
     """As Whisper reports it: several windows are recognised together."""
     pace = Pace(0.0)

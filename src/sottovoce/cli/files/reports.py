@@ -1,7 +1,9 @@
 """What `transcribe` tells while it works: a bar on a terminal, lines for people, or JSON lines for programs."""
 
 import json
+import sys
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,36 +30,39 @@ class Step:
 
 
 class Pace:
-    """The time that is left of a file, at the speed since its recognition began: before that, models are loaded and media decoded.
+    """The time that is left of a file, at the speed of the second half of the time since its recognition began.
 
-    Where the beginning is not told, the first progress stands for it. All times are seconds of one clock.
+    Before the beginning, models are loaded and media decoded. Where it is not told, the first progress stands for it. All times
+    are seconds of one clock.
     """
 
     def __init__(self, began: float) -> None:
-        self._since = self._last = (began, 0)
+        self._steps = [(began, 0)]
         self._told = False
         self._total: int | None = None
 
     def begin(self, now: float) -> None:
         """The recognition begins."""
-        self._since, self._told = (now, 0), True
+        self._steps, self._told = [(now, 0)], True
 
     def update(self, now: float, done: int, total: int | None) -> None:
         """*done* samples of *total* (`None`: unknown) are recognised."""
         self._total = total
-        if done > self._last[1]:
-            if self._last[1] and not self._told:
-                self._since, self._told = self._last, True
-            self._last = (now, done)
+        if done > self._steps[-1][1]:
+            if not self._told and self._steps[-1][1]:
+                self._steps, self._told = self._steps[-1:], True
+            self._steps.append((now, done))
 
     def left(self, now: float) -> float | None:
         """Seconds until everything is recognised; `None` if that is unknown."""
-        (at, done), (since, before) = self._last, self._since
+        at, done = self._steps[-1]
         if not self._total or done <= 0:
             return None
+        half = (self._steps[0][0] + at) / 2
+        since, before = self._steps[max(0, bisect_right(self._steps, (half, sys.maxsize)) - 1)]
         if done >= self._total or at <= since:
             return 0.0
-        seconds = (self._total - done) / (done - before)  # for each second since the beginning
+        seconds = (self._total - done) / (done - before)  # for each second since then
         return max(seconds * (at - since) - (now - at), LATE * seconds * (now - since))
 
     def shown(self, now: float) -> str:
@@ -65,7 +70,7 @@ class Pace:
         left = self.left(now)
         if left is None:
             return "recognising" if self._told else "starting"
-        if self._total is not None and self._last[1] >= self._total:
+        if self._total is not None and self._steps[-1][1] >= self._total:
             return "finishing"  # speakers, marks, a translation: they report no progress
         return f"{round(left) // 60}:{round(left) % 60:02} left"
 
