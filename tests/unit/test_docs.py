@@ -1,6 +1,8 @@
 """The docs are under test: what they list is what there is."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -91,3 +93,39 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = [link["target"] for link in LINK.finditer(page.read_text())]
     broken = [each for each in targets if "://" not in each and not (page.parent / each).exists()]
     assert not broken
+
+
+# ── blocks of commands ──
+
+BLOCK = re.compile(r"^( *)```(?:sh|bash)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|<<'?(\w+)'?.*?\n\1\b""", re.DOTALL)
+
+
+def blocks() -> list[tuple[str, str]]:
+    pages = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    return [
+        (page.relative_to(ROOT).as_posix(), found[2]) for page in pages for found in BLOCK.finditer(page.read_text())
+    ]
+
+
+def test_commands_can_be_pasted_into_every_shell() -> None:
+    """Into bash, dash and zsh, which has no comments at its prompt, and takes a bare `?` for a pattern of file names."""
+    found = blocks()
+    assert len(found) > 60
+    for page, code in found:
+        for shell in filter(shutil.which, ("bash", "zsh")):
+            read = subprocess.run([shell, "-n", "-c", code], capture_output=True, text=True, check=False)
+            assert (read.returncode, read.stderr) == (0, ""), (page, code)
+        bare = QUOTED.sub("Q", code)
+        assert not re.search(r"(^|\s)#|[?\[\]]", bare, re.MULTILINE), (page, code)
+
+
+def test_commands_need_no_new_curl() -> None:
+    """Ubuntu 20.04 has 7.68: `--json` came with 7.82, `--fail-with-body` with 7.76, `--url-query` with 7.87."""
+    for page, code in blocks():
+        for line in code.replace("\\\n", " ").splitlines():
+            if re.search(r"\bcurl\b", line):
+                assert not re.search(r"--(json|fail-with-body|url-query|retry-all-errors|output-dir)\b", line), (
+                    page,
+                    line,
+                )
