@@ -102,6 +102,7 @@ kills: .venv/dev.stamp .venv-servers/stamp  ## kill -9 while 30 clients submit: 
 bench: .venv/dev.stamp .venv-servers/stamp  ## benchmark figures as JSON, each with its baseline
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.retention
+	$(BIN)/python -m bench.playback
 
 MANIFEST ?= ../shared/audio/manifest.tsv
 
