@@ -39,7 +39,7 @@ def write(path: Path, codec: str, samples: "np.ndarray[Any, np.dtype[np.int16]]"
     """*samples* as the file *path*, with *stereo* on two channels."""
     layout = "stereo" if stereo else "mono"
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=RATE, layout=layout)
+        stream: Any = out.add_stream(codec, rate=RATE, layout=layout)
         resampler = av.AudioResampler(stream.format.name, layout, RATE)
         for start in range(0, samples.shape[1], RATE):
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[:, start : start + RATE]), "s16", "mono")

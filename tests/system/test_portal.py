@@ -454,7 +454,7 @@ def test_a_telephone_recording_is_played_as_a_copy_with_its_waveform(inside: Vis
 def film(path: Path, codec: str) -> Path:
     """A grey picture of two seconds with speech, in WebM or MP4."""
     with av.open(str(path), "w") as out, av.open(str(SPEECH)) as source:
-        picture = out.add_stream(codec, rate=10, width=64, height=48, pix_fmt="yuv420p")
+        picture: Any = out.add_stream(codec, rate=10, width=64, height=48, pix_fmt="yuv420p")
         sound = out.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48_000)
         for _ in range(20):
             out.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((72, 64), 128, np.uint8), format="yuv420p")))
@@ -619,7 +619,7 @@ def test_the_shown_programs_make_the_job_that_the_page_makes(inside: Visit, serv
     page.get_by_label("Drop audio").set_input_files(tmp_path / "recording.wav")
     link = page.locator(".uploads a")
     expect(link).to_be_visible()
-    jobs = [link.get_attribute("href").rpartition("/")[2], *made.values()]  # type: ignore[union-attr]
+    jobs = [link.get_attribute("href").rpartition("/")[2], *made.values()]
     assert len(set(jobs)) == 4
 
     def shown(job: str) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ answer = requests.post(
 )
 answer.raise_for_status()
 print(answer.json()["id"])`;
-  const js = `// job.mjs, for Node.js 20 or newer: node job.mjs
+  const js = `/* job.mjs, for Node.js 20 or newer: node job.mjs */
 ${fetched ? "" : `import {openAsBlob} from "node:fs";
 
 `}const body = new FormData();
