@@ -18,6 +18,7 @@ from sottovoce import bootstrap
 from sottovoce.service.identity import api_keys, projects, users
 from sottovoce.service.identity.api_keys import Product
 from sottovoce.service.identity.temporary_keys import TokenIssuer
+from sottovoce.service.identity.workspaces import Role
 from sottovoce.service.runtime import Runtime
 from sottovoce.settings import load
 from sottovoce.web import app, auth
@@ -332,6 +333,38 @@ def test_the_cookie_manages_no_more_than_its_key(house: House, visitor: Visitor)
         api_keys.revoke_key(connection, managing.id)
     house.runtime.api_key_cache._callers._answers.clear()  # it checks again after two seconds
     assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 401
+
+
+def test_an_admin_manages_in_the_portal_while_the_session_lasts(house: House) -> None:
+    visitor, admin = house.visitor(), {**OWNER, "email": "admin@example.org"}
+    visitor("POST", "/account/register", json=admin)
+    visitor("POST", "/account/login", json=admin)
+    visitor("POST", "/portal/session", json={})
+    assert visitor("GET", "/portal/session").json()["admin"] is True
+    made = visitor("POST", "/v1/projects", json={"name": "of the admin"}, headers=FROM_PAGE)
+    assert made.status_code == 201
+    project = made.json()["project_id"]
+    asked = {"name": "x", "project_id": project}
+    key = visitor("POST", "/v1/api-keys", json=asked, headers=FROM_PAGE).json()["key_value"]
+    program = {"authorization": f"Bearer {key}"}
+    assert visitor("GET", "/v2/jobs", headers=program).status_code == 200
+    assert visitor("GET", "/v1/projects", headers=program).status_code == 403, "the key itself manages nothing"
+    assert (
+        visitor("POST", "/v1/api-keys", json={"ttl": 60, "project_id": project}, headers=FROM_PAGE).status_code == 404
+    )
+    assert visitor("POST", "/v1/api-keys", json={"ttl": 60}, headers=FROM_PAGE).status_code == 201
+    assert visitor("GET", "/v1/projects").status_code == 401, "another page cannot send the header"
+    with house.runtime.control.writing() as connection:
+        user = users.find(connection, admin["email"])
+        assert user
+        users.set_role(connection, user, Role.MEMBER)
+    assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 403
+    assert visitor("GET", "/portal/session").json()["admin"] is False
+    with house.runtime.control.writing() as connection:
+        users.set_role(connection, user, Role.ADMIN)
+    assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 200
+    visitor("POST", "/account/logout", json={})
+    assert visitor("GET", "/v1/projects", headers=FROM_PAGE).status_code == 403
 
 
 def test_a_temporary_key_manages_nothing_in_the_portal(visitor: Visitor) -> None:

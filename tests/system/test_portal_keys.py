@@ -258,9 +258,31 @@ def test_after_a_revoked_key_the_page_leads_to_the_sign_in_and_back(visit: Visit
     page.wait_for_url(re.compile("/portal/sign-in.to=%2Fportal%2Fkeys$"))
 
 
-def test_an_account_has_keys_of_its_own(visit: Visit, server: Server) -> None:
+def test_an_admin_with_an_account_manages_keys_and_projects(visit: Visit, server: Server) -> None:
     page = visit.page
-    enter_with_account(page, server, "keys@example.org", "/portal/keys")
+    enter_with_account(page, server, "admin@example.org", "/portal/keys")
+    page.get_by_label("Name of the new project").fill("Interviews")
+    page.get_by_role("button", name="Create the project").click()
+    expect(page.locator("project-list tbody tr")).to_have_count(2)
+    keys = page.locator("section").filter(has=page.get_by_role("heading", name="Keys of a project"))
+    keys.get_by_label("Name of the new key").fill("of interviews")
+    keys.get_by_role("button", name="Create the key").click()
+    assert status(server, keys.get_by_label("Secret of").input_value()) == 200
+    page.get_by_role("button", name="Make a temporary key").click()
+    assert status(server, page.get_by_label("Temporary key, valid until").input_value()) == 200
+    visit.check()
+
+
+def test_a_member_has_keys_of_their_own(visit: Visit, server: Server) -> None:
+    page = visit.page
+    enter_with_account(page, server, "keys@example.org", "/portal/account")
+    expect(page.locator("account-page tbody tr")).to_have_count(1)
+    control = Database(sqlite_url(server.data / "control.db"))
+    with control.writing() as connection:
+        connection.execute(sa.update(t.users).where(t.users.c.email == "keys@example.org").values(role="member"))
+    control.close()
+    page.goto("/portal/keys")
+    expect(page.get_by_text("You are a member of the workspace")).to_be_visible()
     rows = page.locator("key-list tbody tr")
     expect(rows).to_have_count(1)
     page.get_by_label("Name of the new key").fill("laptop")

@@ -20,9 +20,11 @@ from starlette.responses import Response
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.email.smtp import Mail
 from sottovoce.service.identity import api_keys, audit_log, sessions, users
+from sottovoce.service.identity.api_keys import Caller, Product
 from sottovoce.service.identity.login_throttle import Throttled
 from sottovoce.service.identity.registration import AccountPolicy, AccountService, Login
 from sottovoce.service.identity.users import User
+from sottovoce.service.identity.workspaces import Role
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.database import Connection, Database
 from sottovoce.web import link_page, request_body, responses
@@ -39,6 +41,17 @@ async def session_user(connection: HTTPConnection, control: Database) -> User | 
     """The user whose session cookie *connection* has; `None` without a valid session."""
     secret = _secret(connection)
     return await control.read(lambda reading: _user_for(reading, secret)) if secret else None
+
+
+async def manages(connection: HTTPConnection, caller: Caller, control: Database) -> bool:
+    """True if *caller* manages keys and projects: by its key, or in the portal by the session of an admin.
+
+    The portal acts for an account through a key of the user that does not manage (`web/portal/sign_in.py`).
+    """
+    if caller.manages or caller.product is not Product.MANAGE:
+        return caller.manages
+    user = await session_user(connection, control)
+    return user is not None and user.id == caller.user_id and user.role is Role.ADMIN
 
 
 def _secret(connection: HTTPConnection) -> str:

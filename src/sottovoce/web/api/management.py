@@ -6,6 +6,7 @@ In order: keys, projects, helpers of the routes, helpers without state, the rout
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -22,6 +23,7 @@ from sottovoce.service.retention.project_cleanup import ProjectCleanup
 from sottovoce.service.runtime import Runtime
 from sottovoce.service.storage.database import Connection
 from sottovoce.web import auth, responses
+from sottovoce.web.api import account
 from sottovoce.web.docs.operation import Operation
 from sottovoce.web.docs.operations import MANAGEMENT
 from sottovoce.web.request_body import read_small
@@ -78,7 +80,7 @@ class Management:
         if wanted.type in wire.NOT_HERE:
             raise Refused(Kind.PRODUCT_NOT_AVAILABLE, f"this server does not offer {wanted.type}")
         if wanted.ttl is None:
-            _must_manage(caller)
+            caller = await self._managing(request, caller)
         project = await self._project(caller, caller.project_id if wanted.project_id is None else wanted.project_id)
         if wanted.ttl is None:
             return await self._permanent(caller, wanted, project)
@@ -210,20 +212,19 @@ class Management:
         return caller
 
     async def _manager(self, request: Request) -> Caller:
-        caller = await self._caller(request)
-        _must_manage(caller)
-        return caller
+        return await self._managing(request, await self._caller(request))
+
+    async def _managing(self, request: Request, caller: Caller) -> Caller:
+        """*caller*, who manages. Raises `Refused(FORBIDDEN)` otherwise."""
+        if not await account.manages(request, caller, self._control):
+            raise Refused(Kind.FORBIDDEN, "this is not a managing key; `sottovoce keys create --manages` creates one")
+        return replace(caller, manages=True)
 
     async def _project(self, caller: Caller, project_id: int) -> Project:
         """The project, if *caller* may create keys in it: its own, or with a managing key any project of its workspace."""
         if project_id != caller.project_id and not caller.manages:
             raise Refused(Kind.PAGE_NOT_FOUND, "no such project")
         return await self._control.read(lambda connection: projects.get(connection, caller.workspace_id, project_id))
-
-
-def _must_manage(caller: Caller) -> None:
-    if not caller.manages:
-        raise Refused(Kind.FORBIDDEN, "this is not a managing key; `sottovoce keys create --manages` creates one")
 
 
 def _entry(caller: Caller, action: str, target: str, **details: str | int | bool) -> audit_log.Entry:

@@ -114,6 +114,7 @@ class SignIn:
             "renewable": whole or claims.since is not None,
             "expires_in": max(0, int(claims.expires - time.time())),
             "lifetime": claims.expires - claims.issued,
+            "admin": manager is not None and await account.manages(request, manager, self._control),
         }
         return Response(orjson.dumps(body), media_type="application/json", headers={"cache-control": "no-store"})
 

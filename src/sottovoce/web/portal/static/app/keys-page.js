@@ -6,6 +6,7 @@ import "./key-list.js";
 import "./project-list.js";
 import {json, renew, send, sendOnce, words} from "./lib/api.js";
 import {programs} from "./lib/programs.js";
+import {needsKey} from "./lib/signed-in.js";
 
 const TIMES = [[60, "1 minute"], [600, "10 minutes"], [3600, "1 hour"], [86_400, "24 hours"]];
 
@@ -35,7 +36,7 @@ class KeysPage extends LitElement {
     try {
       let session = await json("/portal/session");
       if (session.manages === null && session.account && await renew()) session = await json("/portal/session");  // of an earlier release
-      const projects = session.manages ? await json("/v1/projects") : session.projects;
+      const projects = session.admin ? await json("/v1/projects") : session.projects;
       if (!projects.some((each) => each.project_id === this.project)) this.project = session.project_id;
       Object.assign(this, {session, projects, problem: ""});
       this.request ??= this.listing;
@@ -46,7 +47,7 @@ class KeysPage extends LitElement {
 
   /** Where the list of keys is that the page shows first. */
   get listing() {
-    const of = this.session.manages || !this.session.account ? `/v1/api-keys?project_id=${this.project}&manages=true` : "/account/tokens";
+    const of = this.session.admin || !this.session.account ? `/v1/api-keys?project_id=${this.project}&manages=true` : "/account/tokens";
     return {method: "GET", path: of};
   }
 
@@ -59,7 +60,7 @@ class KeysPage extends LitElement {
   describe({currentTarget, target}) {
     if (target.matches("button")) return;
     const form = new FormData(currentTarget), ref = form.get("client_ref");
-    const more = {...(ref ? {client_ref: ref} : {}), ...(this.session.manages ? {project_id: this.project} : {})};
+    const more = {...(ref ? {client_ref: ref} : {}), ...(this.session.admin && !this.session.account ? {project_id: this.project} : {})};
     this.request = {method: "POST", path: `/v1/api-keys?type=${form.get("type")}`, json: {ttl: Number(form.get("ttl")), ...more}};
   }
 
@@ -78,7 +79,7 @@ class KeysPage extends LitElement {
 
   render() {
     if (!this.session) return html`<p class=${this.problem ? "error" : "note"} role="status">${this.problem || "Loading …"}</p>`;
-    const {account, manages} = this.session;
+    const {account, manages, admin} = this.session;
     if (manages === null) {
       return html`<p class="card">You signed in with a temporary key. It makes no keys and sees none.
         <a href="/portal/sign-in?to=/portal/keys">Sign in with a permanent key or an account</a>.</p>`;
@@ -89,30 +90,32 @@ class KeysPage extends LitElement {
         <p class="note">Programs use one of them in your name, in the default project. The key <code>portal</code> is the one through which this portal acts: without it you
           are signed out.</p>
         <key-list path="/account/tokens" .send=${sendOnce}></key-list></section>` : nothing}
-      ${manages || !account ? html`<section class="card" aria-labelledby="all"><h2 id="all">Keys of a project</h2>
+      ${admin || !account ? html`<section class="card" aria-labelledby="all"><h2 id="all">Keys of a project</h2>
         <label>Project <select @change=${this.choose}>${this.projects.map((each) => html`<option value=${each.project_id}
           ?selected=${each.project_id === this.project}>${each.name}</option>`)}</select></label>
-        <key-list path="/v1/api-keys" query=${`?project_id=${this.project}&manages=true`} .fixed=${{project_id: this.project}} refs ?unlisted=${!manages}
+        <key-list path="/v1/api-keys" query=${`?project_id=${this.project}&manages=true`} .fixed=${{project_id: this.project}} refs ?unlisted=${!admin}
           .send=${send}></key-list></section>` : nothing}
       ${this.form()}
       <section class="card" aria-labelledby="projects"><h2 id="projects">Projects</h2>
         <p class="note">A key sees the jobs of its own project only.</p>
         <project-list .projects=${this.projects}></project-list></section>
+      ${this.request?.path.startsWith("/v1") && !this.request.json?.ttl ? needsKey() : nothing}
       ${this.request ? html`<code-sample .programs=${programs(this.request, location.origin, this.session.account && this.request.path.startsWith("/account"))}
         ?login=${this.request.path.startsWith("/account")}></code-sample>` : nothing}`;
   }
 
   /** What the person may do here. */
   notice() {
-    if (this.session.manages) return nothing;
+    if (this.session.admin) return nothing;
     return html`<p class="card">${this.session.account
-    ? html`Your account has keys of its own. To change the other keys and the projects of the workspace you need a managing key.`
+    ? html`You are a member of the workspace: your account has keys of its own. To change the other keys and the projects you must be an admin, or use a managing key.`
     : html`You signed in with a key that does not manage keys and projects. It can make temporary keys for itself. Everything else needs a managing key.`}
       The operator of the server makes one with <code>sottovoce keys create NAME --manages</code>. <a href="/portal/sign-in?to=/portal/keys">Sign in with it</a>.</p>`;
   }
 
   form() {
     return html`<section class="card" aria-labelledby="temporary"><h2 id="temporary">Temporary key</h2>
+      ${this.session.account ? html`<p class="note">It is for the project in which you are signed in.</p>` : nothing}
       <p class="note">For a test, a browser or a telephone. It ends after the time that you choose, or when the key is revoked that made it.</p>
       <form class="row" @submit=${this.make} @input=${this.describe} @focusin=${this.describe}>
         <label>For <select name="type"><option value="batch">Jobs (batch)</option><option value="rt">Real time (rt)</option></select></label>
