@@ -449,15 +449,16 @@ DAY = 86_400
 
 
 def signed_in(house: House, *, began: int, renewed: int, secret: str = KEY) -> Visitor:
-    """A person who gave the key *began* seconds ago, and whose cookie was renewed *renewed* seconds ago."""
+    """A person who gave the key *began* seconds ago, and whose cookies were renewed *renewed* seconds ago."""
     visitor = house.visitor()
     visitor.sign_in(secret)
     caller = house.run(house.runtime.api_key_cache.caller(secret))
     assert caller
     now = int(time.time())
     issuer = TokenIssuer(house.runtime.control, house.runtime.encryptor, "eu1", lambda: now - renewed)
-    (cookie,) = (each for each in visitor.cookies.jar if each.name == COOKIE)
-    cookie.value = house.run(sign_in.issue(issuer, caller, Product.BATCH, DAY, since=now - began))
+    products = {COOKIE: Product.BATCH, auth.live_cookie("eu1"): Product.RT, auth.manage_cookie("eu1"): Product.MANAGE}
+    for cookie in visitor.cookies.jar:
+        cookie.value = house.run(sign_in.issue(issuer, caller, products[cookie.name], DAY, since=now - began))
     return visitor
 
 
@@ -468,11 +469,20 @@ def test_a_sign_in_with_a_key_is_renewed_while_the_person_works(house: House) ->
     assert shown["expires_in"] == pytest.approx(3600, abs=30)
     answer = visitor("POST", "/portal/session", json={})
     assert answer.status_code == 204
-    assert len(answer.headers.get_list("set-cookie")) == 2, "that for live captions, too"
+    assert len(answer.headers.get_list("set-cookie")) == 3, "those for live captions and for keys, too"
+    assert visitor("GET", "/portal/session").json()["manages"] is True
     shown = visitor("GET", "/portal/session").json()
     assert shown["lifetime"] == DAY
     assert shown["expires_in"] == pytest.approx(DAY, abs=30)
     assert visitor("GET", "/v2/jobs").status_code == 200
+
+
+def test_the_key_for_jobs_is_not_renewed_into_one_that_manages(house: House) -> None:
+    visitor = signed_in(house, began=3600, renewed=3600)
+    visitor.cookies.delete(auth.manage_cookie("eu1"))
+    assert visitor("POST", "/portal/session", json={}).status_code == 204
+    assert not visitor.cookies.get(auth.manage_cookie("eu1"))
+    assert visitor("GET", "/portal/session").json()["manages"] is None
 
 
 def test_a_sign_in_with_a_key_ends_after_fourteen_days(house: House) -> None:
