@@ -2,13 +2,15 @@
 
 import {python, quoted} from "./literals.js";
 
+const JSON_BODY = "-H 'Content-Type: application/json' -d";  // --json needs curl 7.82
+
 function curl({method, path, json}, origin, login) {
-  const before = login ? `curl -s -o /dev/null -c jar --json @login.json ${quoted(`${origin}/account/login`)}\n` : "";
+  const before = login ? `curl -s -o /dev/null -c jar ${JSON_BODY} @login.json ${quoted(`${origin}/account/login`)}\n` : "";
   const parts = [
     `curl ${quoted(origin + path)}`,
     ...(method === "GET" || (method === "POST" && json) ? [] : [`-X ${method}`]),
     login ? "-b jar" : '-H "Authorization: Bearer $KEY"',
-    ...(json ? [`--json ${quoted(JSON.stringify(json))}`] : []),
+    ...(json ? [`${JSON_BODY} ${quoted(JSON.stringify(json))}`] : []),
   ];
   return before + parts.join(" \\\n  ");
 }
