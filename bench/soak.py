@@ -244,12 +244,13 @@ async def _stream(server: Server, sound: Sound, seconds: float, samples: list[di
         reading = asyncio.create_task(read())
         zero = await asyncio.wait_for(begun, 30)
         size, sent = round(PIECE * RATE) * 2, 0
-        for number in range(1, round(seconds / PIECE) + 1):
-            await asyncio.sleep(max(zero + number * PIECE - time.monotonic(), 0))
+        while sent < seconds * RATE * 2:
             at = sent % len(sound.pcm)
-            await socket.send_bytes(sound.pcm[at : at + size])
-            sent += min(size, len(sound.pcm) - at)
-            if number % round(60 / PIECE) == 0:
+            piece = sound.pcm[at : at + size]  # shorter at the end of the sound
+            sent += len(piece)
+            await asyncio.sleep(max(zero + sent / (RATE * 2) - time.monotonic(), 0))
+            await socket.send_bytes(piece)
+            if time.monotonic() - zero >= 60 * (len(samples) + 1):
                 samples.append({"at": time.monotonic() - zero, **memory(server)})
         await socket.send_json({"message": "EndOfStream", "last_seq_no": 0})
         await asyncio.wait_for(reading, 60)
