@@ -6,7 +6,7 @@ for all of its languages.
 
 The repositories are those that faster-whisper 1.2 (`utils.py`) and onnx-asr 0.12 (`resolver.py`) use; the repository of
 `ctc-en` has the ONNX files of facebook/wav2vec2-base-960h. Commits are pinned, so a later change to a repository cannot
-change what is fetched.
+change what is fetched. Moonshine has no repository: its maker publishes these files in a package, whose version is pinned.
 
 Parts, in order: constants and `Model`; the catalogue's tables; names (`canonical`, `find`); an operator's own models;
 checks of names and revisions; the files that each engine loads (`engine_of`, `wanted`, `local`, `quantization_of`).
@@ -25,10 +25,11 @@ ONNX_ASR = "onnx-asr"
 CTC = "ctc"
 VOICE_ENCODER = "voice-encoder"
 MINILM = "minilm"
-ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER, MINILM)
+MOONSHINE = "moonshine"
+ENGINES = (WHISPER, ONNX_ASR, CTC, VOICE_ENCODER, MINILM, MOONSHINE)
 """Engines whose models are folders of the model store."""
 
-SILENT = frozenset({ONNX_ASR, CTC, MINILM})
+SILENT = frozenset({ONNX_ASR, CTC, MINILM, MOONSHINE})
 """Engines whose model files do not name their languages: the operator names them in `sottovoce.json`."""
 
 OWN_GRADE = 50
@@ -50,7 +51,8 @@ class ModelFault(Exception):
 class Model:
     """One model that an engine can load.
 
-    *name* is also the name of its folder. *repository* on the hub is empty for an operator's own model. *languages* are
+    *name* is also the name of its folder. *repository* on the hub is empty for an operator's own model, and for one that only a
+    package carries, whose version is its *revision*. *languages* are
     the contract's codes, None = all that the engine supports. *grade* 1..99 orders models by accuracy; *suits* is the
     operating point that a model of this cost is meant for. *size*: bytes of the download (ONNX: of int8), rounded.
     """
@@ -104,6 +106,12 @@ minilm  sentence-transformers/all-MiniLM-L6-v2  1110a243fdf4706b3f48f1d95db1a4f5
 """
 
 
+_PACKAGED = "-"  # in place of a repository: only a package carries the model
+_MOONSHINES = """
+tiny-en  -  0.0.73 en 11 standard  44
+"""
+
+
 def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[str, Model]]:
     """Name and model for each row of *table*; the name gets *prefix*, and the size in MB becomes bytes."""
     for row in table.strip().splitlines():
@@ -113,7 +121,7 @@ def _rows(table: str, engine: str, prefix: str, licence: str) -> Iterable[tuple[
             Model(
                 name=prefix + name,
                 engine=engine,
-                repository=repository,
+                repository="" if repository == _PACKAGED else repository,
                 revision=commit,
                 languages=_LANGUAGES[languages],
                 grade=int(grade),
@@ -131,6 +139,7 @@ CATALOGUE: Mapping[str, Model] = MappingProxyType(
             *_rows(_NEMOS, ONNX_ASR, "", "CC-BY-4.0"),
             *_rows(_CTCS, CTC, "ctc-", "Apache-2.0"),
             *_rows(_ENCODERS, MINILM, "", "Apache-2.0"),
+            *_rows(_MOONSHINES, MOONSHINE, "moonshine-", "MIT"),
         ]
     )
 )
@@ -236,6 +245,12 @@ _EXPORTS = "onnx/"  # the folder in which a repository stores the ONNX export of
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 """The files of an encoder of sentences."""
 
+MOONSHINE_FILES = ("decoder_model_merged.ort", "encoder_model.ort", "tokenizer.bin")
+"""The files of a Moonshine model."""
+
+_FIXED: Mapping[str, tuple[str, ...]] = {MINILM: ENCODER_FILES, MOONSHINE: MOONSHINE_FILES}
+"""The files of a model of the engines whose models all have the same."""
+
 
 def engine_of(names: Iterable[str]) -> str | None:
     """The engine that loads files of these *names*; None if they are not a model."""
@@ -248,6 +263,8 @@ def engine_of(names: Iterable[str]) -> str | None:
         return ONNX_ASR
     if names.issuperset(ENCODER_FILES):
         return MINILM
+    if names.issuperset(MOONSHINE_FILES):
+        return MOONSHINE
     return None if names.isdisjoint(VOICE_FILES) else VOICE_ENCODER
 
 
@@ -262,9 +279,9 @@ def wanted(engine: str, names: Iterable[str], quantization: str | None = None) -
         return _wanted_ctc(names, quantization)
     if engine == VOICE_ENCODER:
         return _wanted_voice(names)
-    if engine == MINILM:
-        _require(ENCODER_FILES, names)
-        return names.intersection(ENCODER_FILES)
+    if needed := _FIXED.get(engine):
+        _require(needed, names)
+        return names.intersection(needed)
     return _wanted_whisper(names) if engine == WHISPER else _wanted_nemo(names, quantization)
 
 
@@ -276,11 +293,12 @@ def local(name: str) -> str:
 def quantization_of(engine: str, names: Iterable[str]) -> str | None:
     """The quantization that `wanted` chooses by default among *names*.
 
-    None for Whisper, which is quantized at load time, and for encoders, which are never quantized.
+    None for Whisper, which is quantized at load time, for encoders, which are never quantized, and for Moonshine, which has one
+    form.
     """
     if engine == CTC:
         return _best(ctc_graphs(map(local, names)))
-    return None if engine in (WHISPER, VOICE_ENCODER, MINILM) else _best(_quantizations(frozenset(names)))
+    return None if engine in (WHISPER, VOICE_ENCODER, *_FIXED) else _best(_quantizations(frozenset(names)))
 
 
 def ctc_graphs(names: Iterable[str]) -> dict[str, str]:

