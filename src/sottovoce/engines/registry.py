@@ -24,6 +24,7 @@ from sottovoce.engines.marian.registration import ENGINE as MARIAN
 from sottovoce.engines.minilm.registration import ENGINE as MINILM
 from sottovoce.engines.models.offers import pull_command
 from sottovoce.engines.models.store import ModelStore
+from sottovoce.engines.moonshine.registration import ENGINE as MOONSHINE
 from sottovoce.engines.onnx_asr.registration import ENGINE as ONNX_ASR
 from sottovoce.engines.pocketsphinx.registration import ENGINE as POCKETSPHINX
 from sottovoce.engines.protocols import Capabilities, Skill
@@ -69,6 +70,7 @@ ENGINES: Mapping[str, Engine] = {
     for entry in (
         WHISPER,
         ONNX_ASR,
+        MOONSHINE,
         POCKETSPHINX,
         CTC,
         VOICE_ENCODER,

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Iterable
 
 from sottovoce.engines.models import known_files
-from sottovoce.engines.models.catalogue import CATALOGUE, ONNX_ASR, WHISPER, Model
+from sottovoce.engines.models.catalogue import CATALOGUE, MOONSHINE, ONNX_ASR, WHISPER, Model
 from sottovoce.engines.protocols import Skill
 from sottovoce.engines.whisper import languages
 from sottovoce.request import OperatingPoint
@@ -18,7 +18,7 @@ def languages_of(model: Model) -> frozenset[str]:
     """The contract's codes that *model* can transcribe, known before it is loaded."""
     if model.engine == WHISPER:
         return languages.languages_of(model)
-    return model.languages or frozenset() if model.engine == ONNX_ASR else frozenset()
+    return model.languages or frozenset() if model.engine in (ONNX_ASR, MOONSHINE) else frozenset()
 
 
 def serves(model: Model, language: str) -> bool:

@@ -1,1 +1,1 @@
-"""Parts that several recognisers share: merging, word assembly, calibration, ONNX sessions, speech activity."""
+"""Parts that several recognisers share: merging, word assembly, calibration, ONNX sessions, speech activity, parallel work."""

@@ -5,8 +5,7 @@ words (`listener`). Windows do not use each other's text, so they can be decoded
 on its audio only. Then custom words (`vocabulary`) and missing capitals and marks (`style`) are inserted, and the result
 is split into words and marks of the transcript (`word_assembly`).
 
-Parts, in order: constants; `Whisper`, the recogniser; notes for the job's log; joining windows to stretches; loading the
-model; preparing audio.
+Parts, in order: constants; `Whisper`, the recogniser; notes for the job's log; loading the model; preparing audio.
 """
 
 import os
@@ -19,16 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sottovoce.audio.activity import ActivityPolicy, Span, Speech
-from sottovoce.engines.common import calibration, overlap_merge, word_assembly
+from sottovoce.audio.activity import ActivityPolicy, Speech
+from sottovoce.engines.common import calibration, parallel, word_assembly
 from sottovoce.engines.common.hypothesis_word import HypothesisWord
 from sottovoce.engines.common.memory import release_memory
 from sottovoce.engines.protocols import Capabilities, Hints, Recognized
-from sottovoce.engines.whisper import coverage, listener, parallel, style, translation, vocabulary
+from sottovoce.engines.whisper import coverage, listener, style, translation, vocabulary
 from sottovoce.engines.whisper.coverage import Hole
 from sottovoce.engines.whisper.decoder import SHORTEST, Clip, Decoder, Task
 from sottovoce.engines.whisper.hallucination import Hypothesis
 from sottovoce.engines.whisper.languages import CLEAR, contract_code, whisper_codes
+from sottovoce.engines.whisper.stretches import WindowWords, by_stretch
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.engines.whisper.windows import ACTIVITY, Window, windows
 from sottovoce.errors import EngineUnavailable
@@ -76,15 +76,6 @@ class _Job:
     def task(self, code: str) -> Task:
         """The decode of a window in Whisper's language *code*."""
         return Task(pack=self.pack, code=code, translate=self.translate)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _WindowWords:
-    """A window, the words in it with media times, and *notes* for the job's log."""
-
-    window: Window
-    words: tuple[HypothesisWord, ...]
-    notes: tuple[str, ...]
 
 
 class Whisper:
@@ -168,7 +159,7 @@ class Whisper:
 
     def _recognized(self, speech: Iterable[Speech], job: _Job) -> Iterator[Recognized]:
         notes = _note_left_out(job.vocabulary)
-        for stretch, words, more in _by_stretch(self._decoded_windows(speech, job)):
+        for stretch, words, more in by_stretch(self._decoded_windows(speech, job)):
             items = word_assembly.items(words, job.pack, self.calibration)
             yield Recognized(start=stretch.start, end=stretch.end, items=items, notes=(*notes, *more))
             notes = ()
@@ -206,7 +197,7 @@ class Whisper:
 
     # ── windows ──
 
-    def _decoded_windows(self, speech: Iterable[Speech], job: _Job) -> Iterator[_WindowWords]:
+    def _decoded_windows(self, speech: Iterable[Speech], job: _Job) -> Iterator[WindowWords]:
         """Every window with its words, in order: in parallel on a CPU, in batches on a GPU."""
         numbered = enumerate(windows(speech))
         if self._batch == 1:
@@ -216,7 +207,7 @@ class Whisper:
         while group := list(islice(numbered, self._batch)):
             yield from self._group(job, group)
 
-    def _group(self, job: _Job, group: Sequence[tuple[int, Window]]) -> Iterator[_WindowWords]:
+    def _group(self, job: _Job, group: Sequence[tuple[int, Window]]) -> Iterator[WindowWords]:
         """Decode a batch: the first decode of all windows of one language together, further decodes one by one."""
         clips = [_clip(window) for _, window in group]
         chosen = [self._language(number, clip, job) for (number, _), clip in zip(group, clips, strict=True)]
@@ -228,7 +219,7 @@ class Whisper:
         for place, (_, window) in enumerate(group):
             yield self._words(window, clips[place], job, chosen[place], first[place])
 
-    def _window(self, job: _Job, number: int, window: Window) -> _WindowWords:
+    def _window(self, job: _Job, number: int, window: Window) -> WindowWords:
         clip = _clip(window)
         return self._words(window, clip, job, self._language(number, clip, job), None)
 
@@ -247,12 +238,12 @@ class Whisper:
 
     def _words(
         self, window: Window, clip: Clip, job: _Job, chosen: tuple[str, tuple[str, ...]], first: Hypothesis | None
-    ) -> _WindowWords:
+    ) -> WindowWords:
         """Decode *window*, then insert custom words, capitals and marks; *first*: its first decode, if already done."""
         code, notes = chosen
         task = job.task(code)
         words, holes, more = self._passage(clip, task, job.vocabulary, first)
-        return _WindowWords(
+        return WindowWords(
             window=window,
             words=tuple(replace(word, start=word.start + window.start, end=word.end + window.start) for word in words),
             notes=(*notes, *more, *(_note_hole(hole, window) for hole in holes)),
@@ -327,53 +318,6 @@ def _note_left_out(custom: Vocabulary) -> tuple[str, ...]:
 def _note_hole(hole: Hole, window: Window) -> str:
     begin, end = ((window.start + at) / RATE for at in (hole.start, hole.end))
     return f"no words in {hole.missed / RATE:.1f} s of speech between {begin:.1f} and {end:.1f} s"
-
-
-def _by_stretch(decoded: Iterable[_WindowWords]) -> Iterator[tuple[Span, list[HypothesisWord], tuple[str, ...]]]:
-    """Every stretch with its words and notes, in order; where speech was cut, the words of both windows are merged."""
-    words: list[HypothesisWord] = []
-    notes: list[str] = []
-    held: _WindowWords | None = None  # the previous window; the next one may still add words to its stretch
-    before: HypothesisWord | None = None  # the last word of the stretch yielded before
-    for each in decoded:
-        if held is not None:
-            merged = _merge_cut(words, held.window, each) if each.window.joins else [*words, *each.words]
-            words = merged
-            if held.window.ends:
-                count = _count_of_stretch(words, held, each)
-                done = _within(style.opened(words[:count], before), held.window.stretch)
-                yield held.window.stretch, done, tuple(notes)
-                before, words, notes = done[-1] if done else before, words[count:], []
-        else:
-            words = list(each.words)
-        notes += each.notes
-        held = each
-    if held is not None:
-        yield held.window.stretch, _within(style.opened(words, before), held.window.stretch), tuple(notes)
-
-
-def _merge_cut(words: list[HypothesisWord], left: Window, right: _WindowWords) -> list[HypothesisWord]:
-    cut = right.window.own.start
-    after = left.start + left.length - cut
-    return overlap_merge.merge(words, list(right.words), cut, before=cut - right.window.start, after=after)
-
-
-def _count_of_stretch(words: Sequence[HypothesisWord], held: _WindowWords, following: _WindowWords) -> int:
-    """The number of *words* that belong to the stretch that ends with *held*."""
-    if not following.window.joins:
-        return len(words) - len(following.words)
-    return next((n for n, word in enumerate(words) if word.middle >= held.window.stretch.end), len(words))
-
-
-def _within(words: Iterable[HypothesisWord], span: Span) -> list[HypothesisWord]:
-    """*words* inside *span*, without overlap, each at least 20 ms long where *span* has room."""
-    found: list[HypothesisWord] = []
-    floor = span.start
-    for word in words:
-        start = min(max(word.start, floor), span.end)
-        floor = min(max(word.end, start + RATE // 50), span.end)
-        found.append(replace(word, start=start, end=floor))
-    return found
 
 
 def _load(folder: Path, name: str, device: str, *, compute_type: str, threads: int, workers: int) -> Any:

@@ -22,7 +22,7 @@ def in_order(work: Callable[[A], B], items: Iterable[A], width: Callable[[], int
         yield from map(work, items)
         return
     waiting: deque[Future[B]] = deque()
-    pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="whisper")
+    pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="windows")
     try:
         for item in items:
             waiting.append(pool.submit(work, item))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.engines.whisper.parallel import AHEAD, in_order
+from sottovoce.engines.common.parallel import AHEAD, in_order
 from tests.examples import examples
 
 PATIENCE = 30  # s, for what happens at once
@@ -45,7 +45,7 @@ class Crowd:
 
 
 def workers() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("whisper")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("windows")]
 
 
 @settings(max_examples=examples(60))
