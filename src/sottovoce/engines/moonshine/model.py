@@ -63,10 +63,11 @@ class Model:
         import onnxruntime
 
         self.tokenizer = Tokenizer(folder / "tokenizer.bin")
+        options = onnx_session.options(threads)
+        # The decoder runs for milliseconds at a time; threads that wait in a loop for the next run would take most of the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._encoder, self._decoder = (
-            onnxruntime.InferenceSession(
-                str(folder / name), onnx_session.options(threads), providers=[onnx_session.CPU]
-            )
+            onnxruntime.InferenceSession(str(folder / name), options, providers=[onnx_session.CPU])
             for name in ("encoder_model.ort", "decoder_model_merged.ort")
         )
         self._inputs = [each.name for each in self._decoder.get_inputs()]

@@ -46,7 +46,8 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> "Moonshine":
 def _load_live(model: str, device: str, engine_config: EngineConfig) -> LiveRecognizer:
     from sottovoce.engines.moonshine.live import MoonshineLive
 
-    return MoonshineLive(_load(model, device, engine_config))
+    # one thread: a token takes 5 ms, and sessions share the cores
+    return MoonshineLive(_load(model, device, replace(engine_config, threads=1)))
 
 
 ENGINE = Engine(

@@ -98,3 +98,19 @@ def test_words_without_times_share_the_speech_between_their_neighbours():
     assert filled([None, (400, 500)], [2, 2], speech, 900) == [(0, 400), (400, 500)]
     assert filled([(0, 100), None], [2, 2], speech[:1], 900) == [(0, 100), (100, 900)]
     assert filled([], [], speech, 900) == []
+
+
+def test_a_word_that_the_end_of_the_audio_cuts_off_does_not_move_the_others(placer):
+    audio, words, starts = known("demo")
+    off: list[float] = []
+    for number, word in enumerate(words):
+        if number < 3 or len(word) < 6:
+            continue
+        begin, end = round(starts[number - 3] * RATE), round((starts[number] + 0.06) * RATE)
+        placed = placer.place(
+            audio[begin:end], [*words[number - 3 : number + 1], "afterwards"], whole(audio[begin:end])
+        )
+        found = [begin / RATE + start / RATE for start, _ in placed]
+        off += [abs(one - other) for one, other in zip(found[:3], starts[number - 3 : number], strict=True)]
+    assert len(off) > 15
+    assert max(off) <= MOST
