@@ -103,6 +103,7 @@ bench: .venv/dev.stamp .venv-servers/stamp  ## benchmark figures as JSON, each w
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.retention
 	$(BIN)/python -m bench.playback
+	$(BIN)/python -m bench.captions --models-dir $(DATA)/models
 
 MANIFEST ?= ../shared/audio/manifest.tsv
 

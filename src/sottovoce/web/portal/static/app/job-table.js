@@ -5,6 +5,7 @@ import {ask, json, languages, words} from "./lib/api.js";
 import {clock, date, name, reason, relative, state} from "./lib/format.js";
 
 const [SOON_MS, LATER_MS] = [2000, 15_000];
+const PAGE = 100;
 const FILTERS = [["", "All states"], ["running", "Waiting or in progress"], ["done", "Done"], ["rejected", "Failed"]];
 
 /** The texts of *job* that the filter searches. */
@@ -17,11 +18,12 @@ class JobTable extends LitElement {
   static properties = {
     jobs: {state: true}, names: {state: true}, problem: {state: true}, said: {state: true},
     text: {state: true}, status: {state: true}, selected: {state: true}, full: {state: true},
+    searching: {state: true},
   };
 
   constructor() {
     super();
-    Object.assign(this, {jobs: null, names: new Map(), problem: "", said: "", text: "", status: "", selected: new Set(), full: false});
+    Object.assign(this, {jobs: null, names: new Map(), problem: "", said: "", text: "", status: "", selected: new Set(), full: false, searching: false});
   }
 
   createRenderRoot() {
@@ -40,9 +42,11 @@ class JobTable extends LitElement {
     clearTimeout(this.timer);
     const mine = this.loading = Symbol("load");
     try {
-      const {jobs} = await json("/v2/jobs?limit=100&lifecycle=true");
+      const {jobs} = await json(`/v2/jobs?limit=${PAGE}&lifecycle=true`);
       if (mine !== this.loading) return;
-      Object.assign(this, {jobs, problem: "", full: jobs.length === 100});
+      const more = jobs.length === PAGE, last = jobs.at(-1)?.created_at;
+      const older = more ? (this.jobs ?? []).filter((job) => job.created_at < last) : [];
+      Object.assign(this, {jobs: [...jobs, ...older], problem: "", full: older.length ? this.full : more});
       this.dispatchEvent(new CustomEvent("jobs-loaded", {bubbles: true, detail: jobs}));
     } catch (error) {
       if (mine !== this.loading) return;
@@ -53,30 +57,38 @@ class JobTable extends LitElement {
     if (!document.hidden) this.timer = setTimeout(() => this.load(), soon ? SOON_MS : LATER_MS);
   }
 
+  /** Add older jobs to the list; while it is filtered, until one of them is shown. */
   async older() {
+    const before = this.shown.length;
+    this.searching = true;
     try {
-      const before = encodeURIComponent(this.jobs.at(-1).created_at);
-      const {jobs} = await json(`/v2/jobs?limit=100&lifecycle=true&created_before=${before}`);
-      clearTimeout(this.timer);  // the next list would hide the older jobs again
-      Object.assign(this, {jobs: [...this.jobs, ...jobs], full: jobs.length === 100});
+      do {
+        const last = encodeURIComponent(this.jobs.at(-1).created_at);
+        const {jobs} = await json(`/v2/jobs?limit=${PAGE}&lifecycle=true&created_before=${last}`);
+        Object.assign(this, {jobs: [...this.jobs, ...jobs], full: jobs.length === PAGE});
+      } while (this.full && this.shown.length === before);
     } catch (error) {
       this.problem = words(error);
     }
+    this.searching = false;
   }
 
   async remove(jobs) {
     const what = jobs.length === 1 ? `“${name(jobs[0])}”` : `${jobs.length} jobs`;
     if (!confirm(`Delete ${what} with media and transcript? This cannot be undone.`)) return;
     let removed = 0;
+    const gone = new Set();
     for (const job of jobs) {
       try {
         await ask(`/v2/jobs/${job.id}?force=true`, {method: "DELETE"});
         removed += 1;
+        gone.add(job.id);
       } catch (error) {
-        if (error.status !== 410) this.problem = words(error);
+        if (error.status === 410) gone.add(job.id);
+        else this.problem = words(error);
       }
     }
-    this.selected = new Set();
+    Object.assign(this, {selected: new Set(), jobs: this.jobs.filter(({id}) => !gone.has(id))});
     this.said = removed === 1 ? "1 job was deleted." : `${removed} jobs were deleted.`;
     await this.load();
   }
@@ -105,7 +117,9 @@ class JobTable extends LitElement {
       <p class="error" role="alert">${this.problem}</p>
       <p class="note" role="status">${this.said}</p>
       ${shown.length ? this.table(shown) : html`<p class="note">${this.jobs.length ? "No job matches." : "There are no jobs yet. Send a file with the form above."}</p>`}
-      ${this.full ? html`<button type="button" @click=${this.older}>Show older jobs</button>` : nothing}`;
+      ${this.full && (this.text || this.status) ? html`<p class="note">Only the newest ${this.jobs.length} jobs were searched.</p>` : nothing}
+      ${this.full ? html`<button type="button" @click=${this.older} ?disabled=${this.searching}>
+        ${this.searching ? "Searching …" : this.text || this.status ? "Search older jobs" : "Show older jobs"}</button>` : nothing}`;
   }
 
   table(shown) {
