@@ -100,7 +100,7 @@ def marked(trio: Trio, demo: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     text = us1.transcript(job_id, "txt")
     words = sorted({word.lower() for word in re.findall(r"[A-Za-z]{6,}", text)})
     assert len(words) > 3, text
-    (seen,) = legacy(us1, "jobs").json()["jobs"]
+    (seen,) = (job for job in legacy(us1, "jobs").json()["jobs"] if job["name"] == audio.name)
     marks = {
         "file name": [f"name-{mark}".encode()],
         "config": [f"title-{mark}".encode(), f"reference-{mark}".encode()],

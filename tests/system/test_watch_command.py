@@ -89,7 +89,7 @@ def test_a_watch_survives_a_kill_and_ends_cleanly(tmp_path: Path) -> None:
     with desk.running() as process:
         until(lambda: len(desk.texts()) == COUNT, "all transcripts")
         desk.put("late.flac")
-        until(lambda: "late" in desk.texts(), "the file that came later")
+        until((tmp_path / "done" / "late.flac").exists, "the file that came later")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
     names = sorted([*(f"call{number}" for number in range(COUNT)), "late"])
