@@ -1,5 +1,6 @@
 """The page of live captions in a real browser, whose microphone plays a recording, over a real server with Whisper tiny.en."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -140,6 +141,43 @@ def test_no_word_is_lost_when_the_server_is_killed_and_starts_again(visit: Visit
     assert len(words(final(page))) <= len(wanted) + 2
     assert not visit.foreign
     assert not page.locator(".error:visible").all_inner_texts()
+
+
+PLAYER = """
+data => {
+  document.title = "Player";
+  const sound = document.createElement("audio");
+  sound.src = `data:audio/wav;base64,${data}`;
+  document.body.append(sound);
+}
+"""
+
+
+def test_the_sound_of_another_tab_is_read_in_the_page(server: LiveServer) -> None:
+    flags = ["--auto-select-tab-capture-source-by-title=Player", "--autoplay-policy=no-user-gesture-required"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium(),
+            args=flags,
+            ignore_default_args=["--mute-audio"],  # it mutes what the page hears of the tab, too
+        )
+        with visiting(launched, server.url) as found:
+            page, player = found.page, found.context.new_page()
+            player.evaluate(PLAYER, base64.b64encode(DEMO.read_bytes()).decode())
+            page.bring_to_front()
+            page.goto("/portal/live")
+            page.locator("#api-key").fill(server.key)
+            page.locator("#key button").click()
+            expect(page.get_by_role("button", name="Start")).to_be_enabled()
+            page.get_by_label("Sound").select_option("screen")
+            page.get_by_role("button", name="Start").click()
+            expect(page.locator("[role=status]")).to_have_text("Listening.")
+            player.evaluate("document.querySelector('audio').play()")
+            expect(page.locator("[role=log]")).to_contain_text("coming to this meeting", timeout=PATIENCE_MS)
+            page.get_by_role("button", name="Stop").click()
+            expect(page.locator("[role=status]")).to_have_text("Stopped.", timeout=PATIENCE_MS)
+            found.check()
+        launched.close()
 
 
 def test_a_refused_microphone_is_told_with_the_way_out(browser: Browser, server: LiveServer) -> None:

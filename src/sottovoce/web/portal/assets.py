@@ -94,7 +94,7 @@ def page(template: str, **values: object) -> Response:
             "cache-control": "no-store",
             "referrer-policy": "same-origin",
             "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "camera=(), geolocation=()",
+            "permissions-policy": "geolocation=()",  # no camera=(): sharing a tab then reports a violation
         },
     )
 

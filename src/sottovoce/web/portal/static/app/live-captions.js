@@ -69,7 +69,7 @@ class LiveCaptions extends LitElement {
     try {
       this.sound = await Sound.open(form.get("source"), (block) => this.take(block), () => this.stop());
     } catch (error) {
-      Object.assign(this, {state: IDLE, note: "", error: trouble(error)});
+      Object.assign(this, {state: IDLE, note: "", error: trouble(error, form.get("source"))});
       return;
     }
     this.devices = await microphones();

@@ -54,8 +54,12 @@ export class Sound {
   }
 }
 
-/** A sentence for people about an error of `Sound.open`. */
-export function trouble(error) {
+/** A sentence for people about an error of `Sound.open` for *source*. */
+export function trouble(error, source) {
+  if (source === SCREEN) {
+    if (error.name === "NotAllowedError") return "Nothing was shared. Start again, and choose a tab or a screen with its sound.";
+    if (error.name === "NotReadableError") return "The browser cannot read this tab or screen. Start again, and choose another.";
+  }
   switch (error.name) {
     case "NotAllowedError": return "The browser was not allowed to use this sound. Allow it beside the address, and start again.";
     case "NotFoundError": case "OverconstrainedError": return "There is no such microphone. Connect one, or choose another.";
