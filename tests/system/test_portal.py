@@ -46,12 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.launched() as launched:
-        yield launched
-
-
-@pytest.fixture(scope="module")
 def done(server: Server) -> str:
     """A job that is done."""
     job = server.submit(DEMO)
@@ -66,12 +60,6 @@ def stereo(server: Server) -> str:
     job = server.submit(STEREO, config)
     assert server.wait(job)["status"] == "done"
     return job
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    with visiting(browser, server.url) as found:
-        yield found
 
 
 @pytest.fixture

@@ -14,13 +14,12 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from sottovoce.service.identity import api_keys, projects
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
-from tests import browser as browsers
-from tests.browser import Visit, until_true, visiting
+from tests.browser import Visit, until_true
 from tests.servers import Server, tls, until
 from tests.system.test_portal import AXE, HOSTILE, picture
 
@@ -70,18 +69,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("pages"), **SETTINGS) as running:
         furnish(running)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.launched() as launched:
-        yield launched
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    with visiting(browser, server.url) as found:
-        yield found
 
 
 def enter(page: Page, key: str, path: str) -> None:

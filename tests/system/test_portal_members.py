@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from sottovoce.service.identity import audit_log, passwords, users
 from sottovoce.service.identity.workspaces import Role
 from sottovoce.service.storage.database import Database, sqlite_url
-from tests import browser as browsers
 from tests.browser import Visit, visiting
 from tests.servers import ROOT, Server, tls
 from tests.system.test_portal import AXE, HOSTILE
@@ -59,18 +58,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("members"), **SETTINGS) as running:
         furnish(running)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.launched() as launched:
-        yield launched
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    with visiting(browser, server.url) as found:
-        yield found
 
 
 def enter(page: Page, path: str, email: str | None = None, *, key: str = "") -> None:
