@@ -84,13 +84,15 @@ class Clip:
 class Task:
     """Parameters of a decode: the language as a *pack* and as Whisper's *code*, and *previous*, tokens of preceding text.
 
-    With *translate* the text is English, and so is *pack*; *code* is the language that is spoken.
+    With *translate* the text is English, and so is *pack*; *code* is the language that is spoken. Without *digits*, numbers are
+    written as words.
     """
 
     pack: LanguagePack
     code: str
     previous: tuple[int, ...] = ()
     translate: bool = False
+    digits: bool = True
 
     @property
     def written(self) -> str:
@@ -127,7 +129,7 @@ class Decoder:
         self._lock = threading.Lock()
         self._last = threading.local()
         self._tokenizers: dict[tuple[str, bool], Any] = {}
-        self._suppressed: tuple[int, ...] = ()
+        self._suppressed: dict[bool, list[int]] = {}  # by `Task.digits`
 
     def tokenizer(self, code: str, *, translate: bool = False) -> Any:
         """faster-whisper's tokenizer for Whisper's language *code*, with the control tokens of its task."""
@@ -172,8 +174,8 @@ class Decoder:
         """The hypothesis for *audio* (float32[n], at most 29 s) that begins with the words *prefix*, and the number of these words.
 
         The decode has no time stamps: the words that are forced replace them. Words that begin at the very end of the audio,
-        and repetitions without speech, are left out: there the model goes on writing. The number is that of the words of the
-        result that cover *prefix*.
+        and repetitions without speech or without time, are left out: there the model goes on writing. The number is that of the
+        words of the result that cover *prefix*.
         """
         if len(audio) < SHORTEST:
             return nothing(task.pack), 0
@@ -195,7 +197,7 @@ class Decoder:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=not forced,
-            suppress_tokens=list(self._suppressed),
+            suppress_tokens=self._suppressed[task.digits],
             beam_size=beam,
         )
         written = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
@@ -210,7 +212,8 @@ class Decoder:
         )
         (hypothesis,) = self._placed(encoded, [clip], [draft], task)
         count = _covering(hypothesis.words, prefix)
-        return replace(hypothesis, words=_before_exhausted(hypothesis.words, count, len(audio))), count
+        words = _before_exhausted(hypothesis.words, count, len(audio))
+        return replace(hypothesis, words=words[: loops.unspoken(words, count, task.pack)]), count
 
     def _encoded(self, clips: Sequence[Clip]) -> Any:
         """The encoder's output for *clips*. Each thread caches that of its last clip, which is often decoded again."""
@@ -257,7 +260,7 @@ class Decoder:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
-            suppress_tokens=list(self._suppressed),
+            suppress_tokens=self._suppressed[task.digits],
             max_initial_timestamp_index=_BLANK_STAMPS,
             **(sampling if temperature else {"beam_size": self._beam}),
         )
@@ -358,12 +361,18 @@ def _unlooped(text: list[int], clip: Clip, tokenizer: Any, pack: LanguagePack) -
     return tuple(token for part in tokens[:count] for token in part)
 
 
-def _suppressed(tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that the model must not write: signs for speakers and sounds, control tokens (as `get_suppressed_tokens`)."""
+def _suppressed(tokenizer: Any) -> dict[bool, list[int]]:
+    """Tokens that the model must not write: signs for speakers and sounds, control tokens (as `get_suppressed_tokens`).
+
+    By `Task.digits`: where it is False, also all tokens with digits.
+    """
     control = (
         tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech,
     )  # fmt: skip
-    return tuple(sorted({*tokenizer.non_speech_tokens, *(token for token in control if token is not None)}))
+    always = {*tokenizer.non_speech_tokens, *(token for token in control if token is not None)}
+    known = tokenizer.tokenizer
+    digits = {token for token in range(tokenizer.eot) if any(sign.isdecimal() for sign in known.decode([token]))}
+    return {True: sorted(always), False: sorted(always | digits)}
 
 
 def _words(tokenizer: Any, text: list[int], aligned: Any) -> list[HypothesisWord]:

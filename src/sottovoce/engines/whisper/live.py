@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from sottovoce.audio.activity import Span
 from sottovoce.engines.common import word_assembly
-from sottovoce.engines.common.hypothesis_word import HypothesisWord
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.engines.protocols import Capabilities, Hints, LiveHypothesis, LiveWord
 from sottovoce.engines.whisper import hallucination, style, vocabulary
 from sottovoce.engines.whisper.decoder import Clip, Task
 from sottovoce.engines.whisper.engine import Whisper
 from sottovoce.engines.whisper.vocabulary import Vocabulary
 from sottovoce.errors import EngineUnavailable
+from sottovoce.transcript.entities.languages import locale
 from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import Item
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+_LONG_NUMBER = 3
+"""Digits from which the new words are decoded again without digits."""
 _CLOSING_BEAM = 5
 """Beam size of the last decode of an utterance, which is not repeated and decides about its words."""
 
@@ -49,18 +52,19 @@ class WhisperLive:
                 f"Whisper {self.capabilities.model} does not support the language {hints.language!r}"
             )
         task = Task(pack=pack(hints.language), code=codes[0])
-        return WhisperStream(self._whisper, task, Vocabulary(hints.vocab))
+        return WhisperStream(self._whisper, task, Vocabulary(hints.vocab), spelled=_spelled(hints))
 
 
 class WhisperStream:
-    """A `LiveStream`. Keeps no state between calls."""
+    """A `LiveStream`. Keeps no state between calls. *spelled*: long numbers are decoded again as words."""
 
-    def __init__(self, whisper: Whisper, task: Task, custom: Vocabulary) -> None:
+    def __init__(self, whisper: Whisper, task: Task, custom: Vocabulary, *, spelled: bool) -> None:
         self._whisper = whisper
         self._decoder = whisper.decoder
         self._calibration = whisper.calibration
         self._task = task
         self._custom = custom
+        self._spelled = spelled
 
     def hypothesis(self, audio: "Floats", committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
         """Return the words of *audio*, the *committed* ones first; a wider search with *closing*."""
@@ -70,6 +74,8 @@ class WhisperStream:
         if not committed and (hallucination.silent(found) or self._guessed(found)):
             return LiveHypothesis(doubtful=True)
         words = [*found.words[:count], *hallucination.filter_words(replace(found, words=found.words[count:]))]
+        if self._spelled and sum(map(_digits, words[count:])) >= _LONG_NUMBER:
+            words = self._as_words(words, count, audio, texts, beam)
         words = self._customised(words, count, audio, texts, beam)
         return LiveHypothesis(words=tuple(_live(word) for word in _regrouped(words, count, texts)))
 
@@ -89,6 +95,27 @@ class WhisperStream:
     def _guessed(self, found: hallucination.Hypothesis) -> bool:
         return hallucination.unintelligible(found, well_known=self._task.code in style.EXAMPLES)
 
+    def _as_words(
+        self, words: list[HypothesisWord], count: int, audio: "Floats", committed: Sequence[str], beam: int
+    ) -> list[HypothesisWord]:
+        """*words* from another decode that writes no digits, after the first *count*, which are final; the same if it has none.
+
+        Digits are where loops begin in a short window: `123123123` for *one, two, three*. How sure the model was of the digits
+        counts for the words too: their own probability is that of this spelling.
+        """
+        other, covered = self._decoder.live(audio, replace(self._task, digits=False), committed, beam=beam)
+        found = hallucination.filter_words(replace(other, words=other.words[covered:]))
+        if not found:
+            return words
+        numbers = [word.probability for word in words[count:] if _digits(word)]
+        sure = sum(numbers) / len(numbers)
+        same = {comparison_key(word.text) for word in words[count:]}
+        raised = (
+            word if comparison_key(word.text) in same else replace(word, probability=max(word.probability, sure))
+            for word in found
+        )
+        return [*words[:count], *raised]
+
     def _customised(
         self, words: list[HypothesisWord], count: int, audio: "Floats", committed: Sequence[str], beam: int
     ) -> list[HypothesisWord]:
@@ -104,6 +131,20 @@ class WhisperStream:
         task = replace(self._task, previous=tuple(tokens))
         other, covered = self._decoder.live(audio, task, committed, beam=beam)
         return [*words[:count], *vocabulary.adopted(words[count:], other.words[covered:], matches)]
+
+
+def _spelled(hints: Hints) -> bool:
+    """True if the words of numbers become digits afterwards, and no custom word has digits."""
+    known = any(_digits_of(entry.content) for entry in hints.vocab)
+    return locale(hints.language) is not None and not known
+
+
+def _digits_of(text: str) -> int:
+    return sum(sign.isdecimal() for sign in text)
+
+
+def _digits(word: HypothesisWord) -> int:
+    return _digits_of(word.text)
 
 
 def _live(word: HypothesisWord) -> LiveWord:

@@ -5,12 +5,14 @@ The time that the words would take to speak distinguishes such repetitions from 
 
 from collections.abc import Sequence
 
-from sottovoce.engines.common.hypothesis_word import comparison_key
+from sottovoce.engines.common.hypothesis_word import HypothesisWord, comparison_key
 from sottovoce.transcript.languages import LanguagePack
 from sottovoce.transcript.model import RATE, Samples
 
 _LONGEST_PERIOD = 60  # pieces of text in one repetition, at most
 _ROUNDS = 2  # complete repetitions from which a text is a loop
+_SPOKEN = 0.6  # least share of its time when spoken quickly that a repetition must have in the audio
+_LONGEST_REPETITION = 8  # words
 
 # Duration of a quickly spoken word, in seconds: `_WORD` plus a time per character.
 _WORD = 0.10
@@ -55,6 +57,23 @@ def stutter(words: Sequence[str], speech: Samples, pack: LanguagePack) -> int:
     room = speech / RATE - sum(seconds(word, pack) for word in words)
     if len(spoken) > 1 and room < 0 and comparison_key(words[spoken[-1]]) == comparison_key(words[spoken[-2]]):
         return spoken[-1]
+    return len(words)
+
+
+def unspoken(words: Sequence[HypothesisWord], first: int, pack: LanguagePack) -> int:
+    """The number of *words* before the first one, from *first* on, that begins a repetition with too little time to be spoken.
+
+    Where speech ends but the audio does not, the model may repeat itself: the words have some tenths of a second together.
+    """
+    keys = [comparison_key(word.text) for word in words]
+    for at in range(max(first, 1), len(words)):
+        for period in range(1, min(_LONGEST_REPETITION, at, len(words) - at) + 1):
+            again = words[at : at + period]
+            if keys[at - period : at] != keys[at : at + period] or not any(keys[at : at + period]):
+                continue
+            time = (again[-1].end - words[at - 1].end) / RATE
+            if time < _SPOKEN * sum(seconds(word.text, pack) for word in again):
+                return at
     return len(words)
 
 

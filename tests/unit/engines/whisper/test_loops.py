@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sottovoce.engines.whisper import loops
 from sottovoce.transcript.languages import pack
-from tests.unit.engines.whisper.whisper_values import at
+from tests.unit.engines.whisper.whisper_values import at, line, word
 
 EN, ZH = pack("en"), pack("cmn")
 
@@ -96,3 +96,27 @@ def test_only_words_at_the_end_go_and_never_all_of_them(words, seconds):
 def test_more_speech_never_leaves_fewer_words(words, one, other):
     less, more = sorted((one, other))
     assert loops.end(words, at(less), EN) <= loops.end(words, at(more), EN)
+
+
+def test_a_repetition_without_time_goes_and_what_follows_it():
+    one, two = word("two", 1.0, 1.58), word("one", 1.58, 1.60)
+    assert loops.unspoken([one, two, word("two", 1.60, 1.82)], 0, EN) == 3  # nothing is said again at once
+    said = [word("one", 0.0, 0.5), word("one,", 0.5, 0.54), word("one", 0.54, 0.54)]
+    assert loops.unspoken(said, 0, EN) == 1
+    said = [word("two", 0.6, 1.34), word("one", 1.34, 1.60), word("Two", 1.60, 1.64), word("one", 1.64, 1.66)]
+    assert loops.unspoken(said, 0, EN) == 2
+
+
+def test_what_is_said_again_in_its_time_is_spoken():
+    words = line("one two three one two three no no no")
+    assert loops.unspoken(words, 0, EN) == len(words)
+
+
+def test_final_words_are_never_unspoken():
+    said = [word("no", 0.0, 0.1), word("no", 0.1, 0.1), word("no", 0.1, 0.1)]
+    assert [loops.unspoken(said, first, EN) for first in (0, 1, 2, 3)] == [1, 1, 2, 3]
+
+
+def test_marks_alone_are_no_repetition():
+    said = [word("…", 0.0, 0.1), word("…", 0.1, 0.1)]
+    assert loops.unspoken(said, 0, EN) == 2
