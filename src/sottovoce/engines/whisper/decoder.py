@@ -182,7 +182,7 @@ class Decoder:
         tokenizer = self.tokenizer(task.code)
         clip = Clip(audio=audio, voiced=(Span(start=0, end=len(audio)),))
         forced = [token for word in prefix for token in tokenizer.encode(task.pack.delimiter + word)]
-        encoded = self._encode([audio])
+        encoded = self._encoded([clip])
         prompt = [
             *([tokenizer.sot_prev, *task.previous] if task.previous else []),
             *tokenizer.sot_sequence,
@@ -216,12 +216,12 @@ class Decoder:
         return replace(hypothesis, words=words[: loops.unspoken(words, count, task.pack)]), count
 
     def _encoded(self, clips: Sequence[Clip]) -> Any:
-        """The encoder's output for *clips*. Each thread caches that of its last clip, which is often decoded again."""
+        """The encoder's output for *clips*. Each thread caches that of its last audio, which is often decoded again."""
         if len(clips) > 1:
             return self._encode([clip.audio for clip in clips])
-        if getattr(self._last, "clip", None) is not clips[0]:
+        if getattr(self._last, "audio", None) is not clips[0].audio:
             self._last.encoded = self._encode([clips[0].audio])
-            self._last.clip = clips[0]
+            self._last.audio = clips[0].audio
         return self._last.encoded
 
     def _encode(self, audios: Sequence["Floats"]) -> Any:
