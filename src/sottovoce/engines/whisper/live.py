@@ -98,14 +98,14 @@ class WhisperStream:
     def _as_words(
         self, words: list[HypothesisWord], count: int, audio: "Floats", committed: Sequence[str], beam: int
     ) -> list[HypothesisWord]:
-        """*words* from another decode that writes no digits, after the first *count*, which are final; the same if it has none.
+        """*words* from another decode that writes no digits, after the first *count*, which are final; the same if it is a guess.
 
         Digits are where loops begin in a short window: `123123123` for *one, two, three*. How sure the model was of the digits
         counts for the words too: their own probability is that of this spelling.
         """
         other, covered = self._decoder.live(audio, replace(self._task, digits=False), committed, beam=beam)
         found = hallucination.filter_words(replace(other, words=other.words[covered:]))
-        if not found:
+        if not found or self._guessed(replace(other, words=found)):
             return words
         numbers = [word.probability for word in words[count:] if _digits(word)]
         sure = sum(numbers) / len(numbers)

@@ -18,15 +18,16 @@ KNOWN = "call me on"
 
 
 class Decoder:
-    """Writes *digits*, or *words* where it may write no digits; remembers how often it was asked for either."""
+    """Writes *digits*, or *words*, of which it is *sure*, where it may write no digits; remembers how often it was asked for either."""
 
-    def __init__(self, digits, words):
+    def __init__(self, digits, words, sure=0.6):
+        self.sure = sure
         self.texts = {True: digits, False: words}
         self.asked = {True: 0, False: 0}
 
     def live(self, audio, task, prefix, *, beam):
         self.asked[task.digits] += 1
-        sure = 0.8 if task.digits else 0.2
+        sure = 0.8 if task.digits else self.sure
         words = (*line(" ".join(prefix)), *line(self.texts[task.digits], len(prefix) * 0.4, probability=sure))
         hypothesis = Hypothesis(words=words, text=written(words), avg_logprob=-0.1, no_speech=0.0, tokens=len(words))
         return hypothesis, len(prefix)
@@ -56,7 +57,7 @@ def test_a_long_number_is_decoded_again_without_digits(committed):
     found = heard(decoder, committed=committed)
     assert written(found) == "one two three please"
     assert decoder.asked == {True: 1, False: 1}
-    assert [each.probability for each in found] == [0.8, 0.8, 0.8, 0.2]  # `please` is no other spelling of a number
+    assert [each.probability for each in found] == [0.8, 0.8, 0.8, 0.6]  # `please` is no other spelling of a number
 
 
 @pytest.mark.parametrize("digits", ["ten of 10", "seventeen", ""])
@@ -78,8 +79,9 @@ def test_digits_stay_for_custom_words_with_digits():
     assert decoder.asked[False] == 0
 
 
-def test_digits_stay_if_the_other_decode_has_no_words():
+def test_digits_stay_if_the_other_decode_has_no_words_or_guesses():
     assert written(heard(Decoder("123", ""))) == "123"
+    assert written(heard(Decoder("250 people", "to fifth tea people", sure=0.4))) == "250 people"
 
 
 def test_the_model_is_not_asked_for_words_of_final_digits():
