@@ -45,21 +45,21 @@ def _hints(round_: Round) -> list[str]:
     return found
 
 
-def _plan(backend: str, rounds: int, fault: str | None, *, thorough: bool) -> list[str]:
+def _plan(backend: str, options: argparse.Namespace) -> list[str]:
     """The faults for *backend*, in order, in turn."""
-    places = {"any", "long"} if thorough else {"any"}
+    places = {"small"} if options.small_disk else {"any", "long"} if options.thorough else {"any"}
     names = [name for name, entry in FAULTS.items() if backend in entry.backends and entry.where in places]
-    names = [fault] if fault else names
-    return [names[number % len(names)] for number in range(rounds)]
+    names = [options.fault] if options.fault else names
+    return [names[number % len(names)] for number in range(options.rounds)]
 
 
 def _run(options: argparse.Namespace, backend: str, home: Path) -> Counter[str]:
     result: Counter[str] = Counter()
-    with WORLDS[backend](home) as world:
+    with WORLDS[backend](home, forked=options.forked) as world:
         if options.thorough or options.fault == "kill-long":
             world.long = media.make_long(home / "media")
         calm(world)
-        for number, name in enumerate(_plan(backend, options.rounds, options.fault, thorough=options.thorough)):
+        for number, name in enumerate(_plan(backend, options)):
             wrong = play(world, name, f"{options.seed}.{number}", thorough=options.thorough)
             result[name] += 1
             result["wrong"] += bool(wrong)
@@ -92,23 +92,25 @@ def main() -> int:
     parser.add_argument("--thorough", action="store_true", help="long media and long locks too")
     parser.add_argument("--home", type=Path, help="keep everything here")
     parser.add_argument("--small-disk", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--forked", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fault in SMALL and not options.small_disk:
-        return _on_a_small_disk(options.fault, options.rounds, options.seed)
+        return _on_a_small_disk(options.rounds, options.seed, "--fault", options.fault)
     backends = list(WORLDS) if options.backend == "both" else [options.backend]
     if options.fault in FAULTS:
         backends = [backend for backend in backends if backend in FAULTS[options.fault].backends]
     total: Counter[str] = Counter()
-    kinds = {None: {"": _run, "-credits": _credits}, "credits": {"-credits": _credits}}.get(options.fault, {"": _run})
+    kinds = {"-credits": _credits} if options.fault == "credits" else {"": _run}
+    if not (options.fault or options.small_disk):
+        kinds["-credits"] = _credits
     for backend, (suffix, run) in itertools.product(backends, kinds.items()):
         with tempfile.TemporaryDirectory(prefix="sottovoce-chaos-") as folder:
             home = options.home / (backend + suffix) if options.home else Path(folder)
             total += run(options, backend, home)
-    if not options.fault and "sqlite" in backends:
+    if not (options.fault or options.small_disk) and "sqlite" in backends:
         share = _share(options)
-        for fault in SMALL:
-            total["wrong"] += _on_a_small_disk(fault, share, options.seed)
-            total[fault] += share
+        total["wrong"] += _on_a_small_disk(share * len(SMALL), options.seed)
+        total.update(dict.fromkeys(SMALL, share))
     print(json.dumps({"total": dict(total)}))
     return int(total["wrong"] > 0)
 
@@ -116,11 +118,12 @@ def main() -> int:
 SMALL = [name for name, fault in FAULTS.items() if fault.where == "small"]
 
 
-def _on_a_small_disk(fault: str, rounds: int, seed: str) -> int:
+def _on_a_small_disk(rounds: int, seed: str, *more: str) -> int:
+    """Run *rounds* of the faults that need a small disk, in turn."""
     if not smalldisk.available():
-        print(json.dumps({"fault": fault, "not run": "no unprivileged user namespaces on this machine"}))
+        print(json.dumps({"small disk": "not run: no unprivileged user namespaces on this machine"}))
         return 0
-    arguments = ["--fault", fault, "--backend", "sqlite", "--rounds", str(rounds), "--seed", seed]
+    arguments = ["--backend", "sqlite", "--rounds", str(rounds), "--seed", seed, *more]
     done = smalldisk.run(arguments, timeout=60 + 120 * rounds)
     print(done.stdout, done.stderr[-3000:] if done.returncode else "")
     return done.returncode

@@ -291,11 +291,8 @@ def second_server(round_: Round) -> None:
     """Start another server on the folder: it must refuse, and leave the first server's job alone."""
     job_id = round_.submit()
     round_.nap(1.0)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
-    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--port", "0", "--data-dir", str(round_.world.api.data)]
-    second = subprocess.run(
-        command, env=environment | round_.world.environment(), capture_output=True, text=True, timeout=PATIENCE
-    )
+    world = round_.world
+    second = world.run("serve", "--port", "0", "--data-dir", str(world.api.data), env=world.environment())
     if second.returncode != 1 or "another server is using region" not in second.stderr:
         raise AssertionError(f"the second server ended with {second.returncode}: {second.stderr[-500:]}")
     round_.ended(job_id)

@@ -32,7 +32,7 @@ from sottovoce.service.storage.blob_keys import media_key
 from tests.chaos.checks import for_pages
 from tests.chaos.media import CONFIG, Media
 from tests.chaos.worlds import Embedded, Fleet, Log, World
-from tests.servers import PATIENCE, Server, Worker, until
+from tests.servers import PATIENCE, Server, until
 
 CLIENTS = 30
 WAVE = 25
@@ -64,20 +64,11 @@ EXCUSED = {"engine cannot be restarted": "the replacement was killed as well, wh
 
 
 class _Embedded(Embedded):
-    """Its server is forked from a process that has made the imports: it is back sooner."""
-
-    SERVER = Server
-
     def environment(self) -> dict[str, str]:
         return super().environment() | SETTINGS
 
 
 class _Fleet(Fleet):
-    """Likewise."""
-
-    SERVER = Server
-    WORKER = Worker
-
     def environment(self) -> dict[str, str]:
         return super().environment() | SETTINGS
 
@@ -403,7 +394,7 @@ def campaign(backend: str, kills: int, seconds: float, seed: str, home: Path) ->
     """At least *kills* rounds, or those of *seconds*, with a line of JSON for each wave; return the sums of the counts."""
     end = time.monotonic() + seconds
     total: Counter[str] = Counter()
-    with WORLDS[backend](home) as world:
+    with WORLDS[backend](home, forked=True) as world:  # its servers are back sooner
         number = 0
         while (left := kills - total["rounds"]) > 0 and time.monotonic() < end:
             begun = time.monotonic()

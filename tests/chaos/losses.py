@@ -7,23 +7,22 @@ import asyncio
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sottovoce.service.storage.encryption import new_key
 from tests.chaos.rounds import Round
 from tests.chaos.worlds import Embedded, World
-from tests.servers import PATIENCE, Server, until
+from tests.servers import until
 
 
-def refusal(server: Server, **changes: str) -> str:
-    """Start *server* once more as a process of its own, with *changes* of its environment; return the line with which it refuses."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-    environment = inherited | {"SOTTOVOCE_SLOTS": "1"} | server.environment | changes
-    command = [sys.executable, "-m", "sottovoce.cli", *server.COMMAND, "--data-dir", str(server.data)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+def refusal(world: World, **changes: str) -> str:
+    """Start the server of *world* once more as a process of its own, with *changes* of its environment; return the line with
+    which it refuses.
+    """
+    server = world.api
+    environment = {"SOTTOVOCE_SLOTS": "1"} | server.environment | changes
+    done = world.run(*server.COMMAND, "--data-dir", str(server.data), env=environment)
     told = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     if done.returncode != 1 or len(told) != 1 or not told[0].startswith("Error: "):
         raise AssertionError(f"the server ended with {done.returncode}: {done.stderr[-2000:]}")
@@ -61,9 +60,9 @@ def lost_key(round_: Round) -> None:
             _costs_only_the_echo(client, job_id)
         if isinstance(world, Embedded):
             world.api.stop()
-        _expect(refusal(world.api), f"no key of {path} decrypts the configs", "--begin-anew secrets-key")
+        _expect(refusal(world), f"no key of {path} decrypts the configs", "--begin-anew secrets-key")
         path.unlink()
-        text = refusal(world.api)
+        text = refusal(world)
         _expect(text, str(path))
         if path.exists():
             raise AssertionError("a new key was made")
@@ -108,13 +107,13 @@ def lost_database(round_: Round) -> None:
         path, name = rng.choice(((world.region / "region.db", "region"), (world.api.data / "control.db", "control")))
         lose, says = rng.choice(_LOSSES)
         with world.disconnected(), _lost(path, lose):
-            _expect(refusal(world.api), str(path), says, "restore it from the backup", *_flag(name, says))
+            _expect(refusal(world), str(path), says, "restore it from the backup", *_flag(name, says))
     else:
         name = rng.choice(("region", "control"))
         variable = {"region": "SOTTOVOCE_DATABASE_URL", "control": "SOTTOVOCE_CONTROL_DATABASE_URL"}[name]
         url = world.postgres.create(f"lost_{round_.key().replace('-', '_').replace('.', '_')}"[-60:])
-        _migrate(world.api, **{variable: url})
-        _expect(refusal(world.api, **{variable: url}), f"--begin-anew {name}-database")
+        _migrate(world, **{variable: url})
+        _expect(refusal(world, **{variable: url}), f"--begin-anew {name}-database")
     round_.ledger.counts[f"lost {name}"] += 1
     world.heal()
     _is_whole(round_, job_id)
@@ -155,10 +154,10 @@ def _lost(path: Path, lose: Callable[[Path], None]) -> Iterator[None]:
         kept.replace(path)
 
 
-def _migrate(server: Server, **changes: str) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SOTTOVOCE_")}
-    command = [sys.executable, "-m", "sottovoce.cli", "migrate", "--data-dir", str(server.data)]
-    subprocess.run(command, env=inherited | server.environment | changes, check=True, capture_output=True)
+def _migrate(world: World, **changes: str) -> None:
+    done = world.run("migrate", "--data-dir", str(world.api.data), env=world.api.environment | changes)
+    if done.returncode:
+        raise AssertionError(f"the migration ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
 # ── transcripts ──

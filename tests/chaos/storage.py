@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -51,7 +52,7 @@ def disk_full(round_: Round) -> None:
 
 def _terminate(round_: Round) -> None:
     begun = time.monotonic()
-    round_.world.api.process.terminate()
+    round_.world.api.process.send_signal(signal.SIGTERM)
     try:
         round_.world.api.process.wait(GRACE)
     except subprocess.TimeoutExpired:

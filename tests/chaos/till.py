@@ -116,9 +116,9 @@ class Till:
 
 
 @contextmanager
-def opened(backend: str, home: Path) -> Iterator[Till]:
+def opened(backend: str, home: Path, *, forked: bool = False) -> Iterator[Till]:
     """A world with billing, and its till."""
-    with WORLDS[backend](home) as world:
+    with WORLDS[backend](home, forked=forked) as world:
         till = Till(world)
         try:
             yield till

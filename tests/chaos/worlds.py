@@ -7,9 +7,11 @@ import os
 import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -24,7 +26,7 @@ from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, sqlite_url
 from sottovoce.service.storage.s3_multipart import MultipartUploads
-from tests import sleeper
+from tests import prefork, sleeper
 from tests.backends import S3, Postgres, fleet_environment
 from tests.chaos import media
 from tests.chaos.proxy import Proxy
@@ -54,7 +56,7 @@ def soon(look: Callable[[], T | None], what: str, patience: float = PATIENCE, pa
 
 
 class _NewWorker(NewProcess, Worker):
-    """A worker with a new interpreter: the clock of a world is changed before anything is imported."""
+    """A worker with a new interpreter."""
 
 
 class Log:
@@ -79,14 +81,19 @@ def _parsed(line: bytes) -> dict[str, Any]:
 
 
 class World:
-    """A server with its workers. *api* takes jobs, *workers* do them; embedded, they are one process."""
+    """A server with its workers. *api* takes jobs, *workers* do them; embedded, they are one process.
+
+    *forked*: its processes are forked from one that has made the imports (`tests/prefork.py`); else they are new interpreters, as
+    an operator starts them.
+    """
 
     backend = ""
-    SERVER: type[Server] = NewProcess
-    WORKER: type[Server] = _NewWorker
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, forked: bool = False) -> None:
         self.home = home
+        self.forked = forked
+        self._server: type[Server] = Server if forked else NewProcess
+        self._worker: type[Server] = Worker if forked else _NewWorker
         self.mark = uuid4().hex
         self.media = media.make(home / "media")
         self.known: set[str] = set()  # every job that was acknowledged or found by its key
@@ -121,6 +128,14 @@ class World:
         }
         path = [str(SITE), str(sleeper.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         return mine | {"PYTHONPATH": os.pathsep.join(path)}
+
+    def run(self, *arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end, with *env* in place of the settings of this process."""
+        whole = prefork.bare() | env
+        if self.forked:
+            return prefork.run(*arguments, env=whole, timeout=PATIENCE)
+        command = [sys.executable, "-m", "sottovoce.cli", *arguments]
+        return subprocess.run(command, env=whole, capture_output=True, text=True, timeout=PATIENCE)
 
     @property
     def servers(self) -> list[Server]:
@@ -241,7 +256,7 @@ class Embedded(World):
     backend = "sqlite"
 
     def _build(self) -> None:
-        self.api = self._start(self.SERVER(self.home / "server", **self.environment()))
+        self.api = self._start(self._server(self.home / "server", **self.environment()))
         self.workers = [self.api]
         self.region = self.api.data / "eu1"
         self.database = Database(sqlite_url(self.region / "region.db"))
@@ -286,8 +301,8 @@ class Fleet(World):
         fleet = fleet_environment(self.postgres, self.s3, self.home, "chaos", self.proxy.endpoint)
         self.url = fleet["SOTTOVOCE_DATABASE_URL"]
         environment = fleet | self.environment()
-        self.workers = [self._start(self.WORKER(self.home / name, **environment)) for name in ("first", "second")]
-        self.api = self._start(self.SERVER(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
+        self.workers = [self._start(self._worker(self.home / name, **environment)) for name in ("first", "second")]
+        self.api = self._start(self._server(self.home / "api", SOTTOVOCE_ROLES="api", **environment))
         self.database = Database(self.url)
         options = json.loads(fleet["SOTTOVOCE_BLOB_OPTIONS"]) | {"endpoint": self.s3.endpoint}
         self.blobs = Blobs.open(fleet["SOTTOVOCE_BLOB_URL"], options)
