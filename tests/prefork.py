@@ -1,4 +1,5 @@
 """Runs `sottovoce` commands as forks of one process that has imported the command already; a short command is mostly imports.
+Other modules are run likewise: `Process(["-m", MODULE, ARGUMENT…], …)`.
 
 A command is a process of its own, like `python -m sottovoce.cli`, with its own environment, folder and output, and it ends as the
 interpreter ends; only the imports are not repeated. Tests about the start of the interpreter use `subprocess`.
@@ -6,6 +7,7 @@ interpreter ends; only the imports are not repeated. Tests about the start of th
 In order: `Process` and `run`, for tests; the process that forks (`python -m tests.prefork DESCRIPTOR`).
 """
 
+import atexit
 import contextlib
 import faulthandler
 import functools
@@ -246,6 +248,25 @@ def _become(asked: "dict[str, object]") -> list[str]:
     return arguments
 
 
+def _run(module: str) -> None:
+    """Run *module*, and end the process with its status after all that the interpreter does at an end, except to free each object
+    of all modules, which takes longer than most commands.
+    """
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        status = ended.code or 0
+    else:
+        status = 0
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are not daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
 def main(descriptor: int) -> None:
     """Fork until the tests end; in a fork, run the command."""
     control = socket.socket(fileno=descriptor)
@@ -255,8 +276,9 @@ def main(descriptor: int) -> None:
     gc.freeze()
     arguments = _Forks(control).serve()
     if arguments is not None:
-        sys.argv[1:] = arguments
-        runpy.run_module("sottovoce.cli", run_name="__main__", alter_sys=True)
+        module, given = (arguments[1], arguments[2:]) if arguments[0] == "-m" else ("sottovoce.cli", arguments)
+        sys.argv[1:] = given
+        _run(module)
 
 
 if __name__ == "__main__":
