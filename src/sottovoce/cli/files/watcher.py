@@ -4,6 +4,7 @@ In order: values, what is ready, one file, where its outputs go, moving.
 """
 
 import errno
+import itertools
 import secrets
 import shutil
 import time
@@ -215,7 +216,8 @@ class Watcher:
         path = Path(ready.file)
         stem = path.with_suffix("")
         whole = () if self._journal.owner(str(stem)) == ready.file else (path,)
-        names = (stem, *whole, *(path.with_name(f"{path.stem}-{number}") for number in range(2, 100_000)))
+        numbered = (path.with_name(f"{path.stem}-{number}") for number in itertools.count(2))
+        names = itertools.chain((stem, *whole), numbered)
         return next(str(each) for each in names if self._free(str(each), ready.file))
 
     def _free(self, place: str, file: str) -> bool:
