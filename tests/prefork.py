@@ -7,7 +7,6 @@ interpreter ends; only the imports are not repeated. Tests about the start of th
 In order: `Process` and `run`, for tests; the process that forks (`python -m tests.prefork DESCRIPTOR`).
 """
 
-import atexit
 import contextlib
 import faulthandler
 import functools
@@ -248,25 +247,6 @@ def _become(asked: "dict[str, object]") -> list[str]:
     return arguments
 
 
-def _run(module: str) -> None:
-    """Run *module*, and end the process with its status after all that the interpreter does at an end, except to free each object
-    of all modules, which takes longer than most commands.
-    """
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as ended:
-        if not isinstance(ended.code, int | None):
-            raise
-        status = ended.code or 0
-    else:
-        status = 0
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are not daemons
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)
-
-
 def main(descriptor: int) -> None:
     """Fork until the tests end; in a fork, run the command."""
     control = socket.socket(fileno=descriptor)
@@ -278,7 +258,7 @@ def main(descriptor: int) -> None:
     if arguments is not None:
         module, given = (arguments[1], arguments[2:]) if arguments[0] == "-m" else ("sottovoce.cli", arguments)
         sys.argv[1:] = given
-        _run(module)
+        prefork_children.run_module(module)
 
 
 if __name__ == "__main__":

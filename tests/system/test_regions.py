@@ -52,8 +52,7 @@ class Trio(Server):
         """The process of the region's server, if there is one now."""
         for pid in self.children():
             with contextlib.suppress(OSError):
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if region.encode() in words:
+                if Path(f"/proc/{pid}/comm").read_text().strip() == region:  # `prefork_children` names it so
                     return pid
         return None
 
