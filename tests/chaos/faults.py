@@ -8,8 +8,6 @@ import os
 import re
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -267,9 +265,9 @@ def two_reapers(round_: Round) -> None:
     world = round_.world
     jobs = [round_.submit() for _ in range(2)]
     worker = round_.claimed(jobs[0])
-    command = [sys.executable, "-m", "tests.chaos.reaper", str(world.database.url), str(int(LEASE * 1000)), "8"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    reapers = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    (going := world.home / "two reapers").touch()
+    arguments = ("tests.chaos.reaper", str(world.database.url), str(int(LEASE * 1000)), str(going))
+    reapers = [world.start_module(*arguments) for _ in range(2)]
     try:
         if round_.rng.random() < 0.5:
             kill(worker)
@@ -279,7 +277,9 @@ def two_reapers(round_: Round) -> None:
             with _stopped(worker):
                 for job_id in jobs:
                     round_.ended(job_id)
+            time.sleep(1.0)  # while the stopped worker finds what it has lost
     finally:
+        going.unlink()
         if killed := round_.rng.random() < 0.4:
             reapers[0].kill()
         codes = [reaper.wait(PATIENCE) for reaper in reapers][killed:]

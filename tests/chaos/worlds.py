@@ -137,6 +137,14 @@ class World:
         command = [sys.executable, "-m", "sottovoce.cli", *arguments]
         return subprocess.run(command, env=whole, capture_output=True, text=True, timeout=PATIENCE)
 
+    def start_module(self, module: str, *arguments: str) -> "subprocess.Popen[bytes] | prefork.Process":
+        """Run a module of the harness in a process of its own."""
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        if not self.forked:
+            return subprocess.Popen([sys.executable, "-m", module, *arguments], env=env)
+        with Path(os.devnull).open("r+b") as nothing, (self.home / "modules.log").open("ab") as log:
+            return prefork.Process(["-m", module, *arguments], env=env, files=(nothing, nothing, log))
+
     @property
     def servers(self) -> list[Server]:
         """Every process once."""
