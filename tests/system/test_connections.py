@@ -110,7 +110,10 @@ def test_a_body_that_makes_progress_is_not_closed(server: Server) -> None:
 
 def test_a_response_that_is_not_read_is_cut_off(server: Server, tmp_path: Path) -> None:
     wav = tmp_path / "speech.wav"
-    wav.write_bytes((Path(__file__).parents[2] / "samples" / "demo.wav").read_bytes() + bytes(48 << 20))
+    junk = (
+        b"JUNK" + (48 << 20).to_bytes(4, "little") + bytes(48 << 20)
+    )  # a chunk of WAV, which decoders pass over at once
+    wav.write_bytes((Path(__file__).parents[2] / "samples" / "demo.wav").read_bytes() + junk)
     job = server.submit(wav)
     head = f"GET /v2/jobs/{job}/data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
     with connection(server, head * 2) as sock:  # the second one waits for the first
