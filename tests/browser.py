@@ -88,6 +88,18 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
         context.close()
 
 
+def let_in(context: BrowserContext, *, key: str | None = None, account: tuple[str, str] | None = None) -> None:
+    """Sign in with an API key, or with the e-mail address and the password of an account, by the requests of the sign-in page:
+    to load and fill that page in each test is dear.
+    """
+    asked: list[tuple[str, dict[str, str]]] = [("/portal/session", {} if key is None else {"api_key": key})]
+    if account is not None:
+        asked.insert(0, ("/account/login", {"email": account[0], "password": account[1]}))
+    for path, body in asked:
+        answer = context.request.post(path, data=body)
+        assert answer.ok, answer.text()
+
+
 def until_true(page: Page, expression: str) -> None:
     """Wait until *expression* is true. Playwright's own `wait_for_function` needs `eval` in the page, which the policy forbids."""
     deadline = time.monotonic() + PATIENCE_MS / 1000

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 from sottovoce.service.identity import projects, users
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests import browser as browsers
-from tests.browser import Visit, until_seen, until_true, visiting
+from tests.browser import Visit, let_in, until_seen, until_true, visiting
 from tests.listeners import Reply, listening
 from tests.servers import ROOT, Server, tls, until
 
@@ -64,9 +64,10 @@ def stereo(server: Server) -> str:
 
 @pytest.fixture
 def inside(visit: Visit, server: Server) -> Visit:
-    """A visitor who has signed in with the API key."""
+    """A visitor who has signed in with the API key, on the first page."""
+    let_in(visit.context, key=server.key)
     visit.page.goto("/")
-    sign_in(visit.page, server.key)
+    expect(visit.page.get_by_label("Language")).to_be_visible()
     return visit
 
 
@@ -709,8 +710,8 @@ def test_a_file_at_an_address_is_fetched_and_transcribed(browser: Browser, tmp_p
         visiting(browser, server.url) as visit,
     ):
         page = visit.page
+        let_in(visit.context, key=server.key)
         page.goto("/")
-        sign_in(page, server.key)
         page.get_by_label("Or the address of a file").fill(f"{site.url}/talk.wav")
         page.get_by_text("The same request by a program").click()
         made = run_samples(page, tmp_path, server.key)

@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, expect
 from sottovoce.service.identity import api_keys, projects
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
-from tests.browser import Visit, until_true
+from tests.browser import Visit, let_in, until_true
 from tests.servers import Server, tls, until
 from tests.system.test_portal import AXE, HOSTILE, picture
 
@@ -73,21 +73,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def enter(page: Page, key: str, path: str) -> None:
     """Sign in with *key* and open the page *path*."""
-    page.goto(f"/portal/sign-in?to={path}")
-    page.locator("#api-key").fill(key)
-    page.locator("#key button").click()
-    page.wait_for_url(re.compile(rf"^[^?]*{path}$"))  # not the page of the sign-in, whose query has the path
+    let_in(page.context, key=key)
+    page.goto(path)
 
 
 def enter_with_account(page: Page, server: Server, email: str, path: str) -> None:
     """Register *email*, sign in with it, and open the page *path*."""
     body = {"email": email, "password": PASSWORD}
     assert httpx.post(f"{server.url}/account/register", json=body, verify=tls()).status_code == 202
-    page.goto(f"/portal/sign-in?to={path}")
-    page.get_by_label("E-mail address", exact=True).fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.locator("#account button").click()
-    page.wait_for_url(re.compile(rf"^[^?]*{path}$"))  # not the page of the sign-in, whose query has the path
+    let_in(page.context, account=(email, PASSWORD))
+    page.goto(path)
 
 
 def told(server: Server, path: str, key: str | None = None) -> Any:

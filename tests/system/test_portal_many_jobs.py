@@ -10,9 +10,8 @@ from playwright.sync_api import expect
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import Database, sqlite_url
 from tests import browser as browsers
-from tests.browser import visiting
+from tests.browser import let_in, visiting
 from tests.servers import Server
-from tests.system.test_portal import sign_in
 
 pytestmark = pytest.mark.system
 
@@ -45,8 +44,8 @@ def test_ten_thousand_jobs_are_listed_in_pages_and_searched_to_the_oldest(tmp_pa
     ):
         furnish(server)
         page = visit.page
+        let_in(visit.context, key=server.key)
         page.goto("/")
-        sign_in(page, server.key)
         rows = page.locator("job-table tbody tr")
         expect(rows).to_have_count(100)
         expect(rows.first).to_contain_text(f"interview {COUNT}.wav")

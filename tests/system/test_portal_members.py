@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from sottovoce.service.identity import audit_log, passwords, users
 from sottovoce.service.identity.workspaces import Role
 from sottovoce.service.storage.database import Database, sqlite_url
-from tests.browser import Visit, visiting
+from tests.browser import Visit, let_in, visiting
 from tests.servers import ROOT, Server, tls
 from tests.system.test_portal import AXE, HOSTILE
 
@@ -62,15 +61,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def enter(page: Page, path: str, email: str | None = None, *, key: str = "") -> None:
     """Sign in with the account *email*, else with *key*, and open the page *path*."""
-    page.goto(f"/portal/sign-in?to={path}")
     if email is None:
-        page.locator("#api-key").fill(key)
-        page.locator("#key button").click()
+        let_in(page.context, key=key)
     else:
-        page.get_by_label("E-mail address", exact=True).fill(email)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.locator("#account button").click()
-    page.wait_for_url(lambda url: urlsplit(url).path == path)
+        let_in(page.context, account=(email, PASSWORD))
+    page.goto(path)
 
 
 def row(page: Page, text: str) -> Locator:
