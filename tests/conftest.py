@@ -3,6 +3,7 @@
 import itertools
 import os
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def real_moonshine() -> Path:
 def demo() -> Path:
     """The demo sample: two voices, several sentences."""
     return ROOT / "samples" / "demo.wav"
+
+
+@pytest.fixture(scope="session")
+def sentence(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first sentence of the demo sample and half a second of the pause behind it, for tests whose engine hears it anew."""
+    path = tmp_path_factory.mktemp("samples") / "sentence.wav"
+    with wave.open(str(demo)) as whole, wave.open(str(path), "wb") as out:
+        out.setparams(whole.getparams())
+        out.writeframes(whole.readframes(round(4.5 * whole.getframerate())))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -17,15 +17,15 @@ pytestmark = pytest.mark.system
 ENGINE = ("--engine", "pocketsphinx")
 
 
-def test_captions_of_a_file(demo: Path, tmp_path: Path) -> None:
-    done = prefork.run("live", str(demo), "--fast", *ENGINE, "--data-dir", str(tmp_path))
+def test_captions_of_a_file(sentence: Path, tmp_path: Path) -> None:
+    done = prefork.run("live", str(sentence), "--fast", *ENGINE, "--data-dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "meeting" in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_captions_of_standard_input(demo: Path, tmp_path: Path) -> None:
-    audio = np.concatenate([block[0] for block in media.decode(demo)])[::2]  # 8 kHz
+def test_captions_of_standard_input(sentence: Path, tmp_path: Path) -> None:
+    audio = np.concatenate([block[0] for block in media.decode(sentence)])[::2]  # 8 kHz
     command = [
         sys.executable,
         "-m",

@@ -221,7 +221,7 @@ def everywhere(server: Server, region: Region, needles: list[bytes]) -> list[str
 
 @pytest.mark.parametrize("backend", ["sqlite", "fleet"])
 def test_nothing_of_a_deleted_job_is_found_anywhere(
-    tmp_path: Path, demo: Path, backend: str, environment_of: Callable[[str, Path], dict[str, str]]
+    tmp_path: Path, sentence: Path, backend: str, environment_of: Callable[[str, Path], dict[str, str]]
 ) -> None:
     """Neither what was said, nor what its media, its name or its config said."""
     marker = f"m4rk3r{random.Random(SEED).getrandbits(64):x}"
@@ -236,7 +236,7 @@ def test_nothing_of_a_deleted_job_is_found_anywhere(
     with Server(tmp_path, **environment) as server:
         region = Region(server)
         try:
-            job_id = server.submit(marked(demo, place, marker), config)
+            job_id = server.submit(marked(sentence, place, marker), config)
             server.wait(job_id)
             assert "coming" in server.transcript(job_id, "txt")
             assert everywhere(server, region, needles)

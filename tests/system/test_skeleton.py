@@ -1,7 +1,6 @@
 """One real job, all the way, on a server that was just started in an empty folder."""
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -173,9 +172,7 @@ def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
 
 
 def refused_beside(server):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SOTTOVOCE_")}
-    command = [sys.executable, "-m", "sottovoce.cli", "serve", "--data-dir", str(server.data), "--port", "0"]
-    second = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
+    second = prefork.run("serve", "--data-dir", str(server.data), "--port", "0")
     assert second.returncode == 1
     assert "another server is using region eu1" in second.stderr
 

@@ -110,11 +110,11 @@ def test_an_answer_that_could_never_come_is_refused_at_once(server, demo, how, a
     assert f"language_identification_config.{at}: " in str(refused(server, demo, asked("auto", **how))["detail"])
 
 
-def test_the_embedded_engine_is_still_there_when_it_is_set(tmp_path, demo):
+def test_the_embedded_engine_is_still_there_when_it_is_set(tmp_path, sentence):
     build(tmp_path / "data" / "models" / "tiny")
     with Server(tmp_path, SOTTOVOCE_ENGINE="pocketsphinx") as server:
-        assert "language identification is not available" in str(refused(server, demo, asked("auto"))["detail"])
-        job_id = server.submit(demo)
+        assert "language identification is not available" in str(refused(server, sentence, asked("auto"))["detail"])
+        job_id = server.submit(sentence)
         assert server.wait(job_id)["status"] == "done"
         assert "meeting" in server.transcript(job_id, "txt")
 
@@ -167,15 +167,15 @@ def test_engine_auto_fetches_only_when_it_is_allowed_to(tmp_path, hub, demo):
         assert server.wait(server.submit(demo, asked("fr")))["status"] == "done"
 
 
-def test_engine_auto_does_without_a_model_that_it_cannot_fetch(tmp_path, hub, demo):
+def test_engine_auto_does_without_a_model_that_it_cannot_fetch(tmp_path, hub, sentence):
     hub.repositories.clear()
     with Server(tmp_path, SOTTOVOCE_FETCH_MODELS="true", **mirrored(hub, tmp_path)) as server:
         (warning,) = server.events("model not fetched")
         assert "whisper" in warning["why"]
-        assert server.wait(server.submit(demo))["status"] == "done"
+        assert server.wait(server.submit(sentence))["status"] == "done"
 
 
-def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_without(tmp_path, demo):
+def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_without(tmp_path, sentence):
     folder = tmp_path / "data" / "models" / "whisper-base"
     folder.mkdir(parents=True)
     for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
@@ -185,7 +185,7 @@ def test_a_folder_that_was_copied_half_is_a_line_in_the_log_and_the_server_does_
         assert (fault["model"], "models pull whisper-base" in fault["remedy"]) == ("whisper-base", True)
         (nothing,) = server.events("no model is installed: only English is transcribed, by the embedded engine")
         assert "models pull whisper-base" in nothing["remedy"]
-        assert server.wait(server.submit(demo))["status"] == "done"
+        assert server.wait(server.submit(sentence))["status"] == "done"
 
 
 def test_a_server_that_has_nothing_to_recognise_with_says_so_and_ends(tmp_path):
