@@ -1,17 +1,12 @@
-"""The schemas of `/openapi.json`: JobConfig and all JSON answers, made from their models.
-
-Descriptions, defaults and examples of JobConfig come from `job_options.py`.
-"""
+"""The schemas of `/openapi.json`: JobConfig and all JSON answers, made from their models."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from sottovoce.web.docs.addition_answers import ADDITION_ANSWERS
 from sottovoce.web.docs.answers import ANSWERS, ErrorResponse
-from sottovoce.web.docs.job_options import BY_PATH, Option
 from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS, OpenAiErrorResponse
 from sottovoce.web.workspace.answers import WORKSPACE_ANSWERS
 from sottovoce.wire.v2.config_schema import JobConfig
@@ -29,9 +24,7 @@ def components() -> dict[str, Any]:
     _, made = TypeAdapter.json_schemas(
         [(number, "validation", adapter) for number, adapter in enumerate(adapters)], by_alias=True, ref_template=_REF
     )
-    found = made["$defs"]
-    _describe(found["JobConfig"], found, "")
-    return {name: _plain(schema) for name, schema in sorted(found.items())}
+    return {name: _plain(schema) for name, schema in sorted(made["$defs"].items())}
 
 
 def answer(operation_id: str) -> dict[str, Any]:
@@ -46,45 +39,14 @@ def answer(operation_id: str) -> dict[str, Any]:
     return schema
 
 
-def _describe(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> None:
-    """Put the texts of `job_options.py` into *schema* and the schemas that it refers to."""
-    for name, member in schema["properties"].items():
-        option = BY_PATH.get(f"{prefix}{name}") or BY_PATH[f"{prefix}{name}[]"]
-        _add(member, option)
-        for reference in _references(member):
-            part = definitions[reference]
-            if not part.get("described"):
-                part["described"] = True  # several members may share a model: the first one describes it
-                _describe(part, definitions, f"{option.path}.")
-
-
-def _add(member: dict[str, Any], option: Option) -> None:
-    engines = f" Engines: {option.engines}." if option.engines else ""
-    default = f" Default: {option.default}." if option.default else ""
-    member["description"] = f"{option.meaning}{default}{engines}"
-    member["examples"] = [option.example]
-
-
-def _references(schema: Any) -> Iterator[str]:
-    """The names of the definitions that *schema* itself refers to."""
-    if isinstance(schema, dict):
-        if isinstance(found := schema.get("$ref"), str):
-            yield found.rpartition("/")[2]
-        for value in schema.values():
-            yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
-
-
 def _plain(schema: Any) -> Any:
     """*schema* as clients need it: optional members are absent instead of null, and unknown members are allowed."""
     if isinstance(schema, list):
         return [_plain(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    left_out = {"described"} | ({"additionalProperties"} if schema.get("additionalProperties") is False else set())
-    body = {name: value for name, value in schema.items() if name not in left_out}
+    closed = schema.get("additionalProperties") is False
+    body = {name: value for name, value in schema.items() if not (closed and name == "additionalProperties")}
     if isinstance(text := body.get("description"), str):
         body["description"] = _SECTION.sub("", text)
     if body.get("default", body) is None:

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from sottovoce.errors import Refused
 from sottovoce.request import Diarization, LiveRequest, TurnDetection, Turns
+from sottovoce.wire.config_values import Part, one_of
 from sottovoce.wire.realtime import config as realtime
 from sottovoce.wire.realtime.config import ConfigWarning, Started, validated
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused, WarningType
 from sottovoce.wire.v2.config_errors import shown
-from sottovoce.wire.v2.config_schema import Part, one_of
 
 MODEL = "linden-1"
 """The vendor's only model of this protocol; here it names the recogniser that realtime uses."""

@@ -5,12 +5,12 @@ from typing import Any
 
 from sottovoce.errors import Refused
 from sottovoce.wire.agent import config
+from sottovoce.wire.config_values import Part
 from sottovoce.wire.realtime import config_schema as models
 from sottovoce.wire.realtime import messages as m
 from sottovoce.wire.realtime.config import validated
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused
 from sottovoce.wire.v2.config_errors import shown
-from sottovoce.wire.v2.config_schema import Part
 
 
 def parse(text: bytes, context: m.Context) -> m.ClientMessage:

@@ -1,4 +1,4 @@
-"""Pydantic models of the client's messages (contract `realtime.md` §4); what batch has too comes from `wire/v2/config_schema.py`.
+"""Pydantic models of the client's messages (contract `realtime.md` §4); what batch has too comes from `wire/v2/`.
 
 As there, types are strict, unknown members are ignored, and a member that is `null` is absent (§4.1, §4.3).
 """
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sottovoce.wire.v2.config_schema import (
+from sottovoce.wire.config_values import (
     CONTROL,
     MAX_CODES,
     MAX_LABEL,

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.errors import Refused
+from sottovoce.wire.config_values import Part
 from sottovoce.wire.realtime import config_schema as models
 from sottovoce.wire.realtime.config import Started, changed, started, validated
 from sottovoce.wire.realtime.errors import ErrorType, SessionRefused
 from sottovoce.wire.v2.config import MAX_CONFIG_BYTES, json_object
 from sottovoce.wire.v2.config_errors import shown
-from sottovoce.wire.v2.config_schema import Part
 
 MAX_MESSAGE = 8 << 20
 """Bytes of one message, binary or text. The contract names no limit; browsers send blobs of any size (§2)."""

@@ -1,253 +1,55 @@
-"""Pydantic models of the `config` part of `POST /v2/jobs` (contract §6).
+"""Pydantic models of the `config` part of `POST /v2/jobs` (contract §6), one for each object of it.
 
-They are strict about JSON types (a string or a boolean is not a number; an integer is accepted where a fraction is allowed)
-and ignore unknown members. A member that is `null` is treated as absent, because older clients send it. Each model checks
-one object; `config.py` checks conditions between objects.
-
-Validators raise `PydanticCustomError` of type `refused`, or `refused_with_value` if the message already names the value; the
-message continues "<field> …" and never quotes the caller's text.
-
-In order: limits, validators, the types of values, one model for each object of the config.
+Each member is declared with its type, its rule, and what the documentation says of it (`wire/config_options.py`). Unknown
+members are ignored, and a member that is `null` is treated as absent, because older clients send it. Each model checks one
+object; `config.py` checks conditions between objects. The types of values are in `wire/config_values.py`.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    model_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
+from sottovoce.wire.config_options import Option, optional, required
+from sottovoce.wire.config_values import (
+    MAX_IDENTIFIERS,
+    MAX_NOTIFICATIONS,
+    MAX_REPLACEMENTS,
+    MAX_RULE,
+    MAX_VOCAB_ENTRIES,
+    ChannelLabels,
+    Code,
+    Codes,
+    Contents,
+    Diarization,
+    EventTypes,
+    Fraction,
+    HeaderLines,
+    Identifier,
+    LineCount,
+    LineLength,
+    Marks,
+    Name,
+    OperatingPointName,
+    Part,
+    Percentage,
+    PlainCode,
+    PlainCodes,
+    Seconds,
+    SpeakerLabel,
+    Spellings,
+    Tags,
+    Targets,
+    Text,
+    Topics,
+    Url,
+    as_list,
+    one_of,
+    refuse,
+    unless,
+)
 from sottovoce.wire.formats.table import FORMATS
-
-MAX_VOCAB_ENTRIES = 1_000
-"""Entries of `additional_vocab` (contract §6.2, §11)."""
-MAX_SOUNDS_LIKE = 100
-"""Pronunciations of one entry; our choice: the contract names no limit."""
-MAX_CHANNELS = 100
-"""Channel labels (contract §6.2, §11)."""
-MAX_IDENTIFIERS = 50
-"""Speaker identifiers of a request, all speakers together (contract §6.2, §11)."""
-MAX_NOTIFICATIONS = 3
-"""Notification URLs of a job (contract §9, §11)."""
-MAX_TARGETS = 5
-"""Translation targets (contract §6.1, §11)."""
-MAX_REPLACEMENTS = 1_000
-"""Replacement rules; our choice: the contract names no limit, and each rule is tried on each word."""
-MAX_RULE = 4_000
-"""Characters of either side of a replacement rule; our choice, equal to the limit of a vocabulary word."""
-MAX_TEXT = 10_000
-"""Characters of a title, reference, tag or topic; our choice, far above normal use."""
-MAX_TAGS = 10_000
-"""Tags of a job; our choice."""
-MAX_LABEL = 256
-"""Characters of a speaker or channel label, which is repeated on every word; our choice."""
-MAX_IDENTIFIER = 65_536
-"""Characters of one speaker identifier; our choice."""
-MAX_CODES = 200
-"""Language codes in one list; our choice, three times the contract's table."""
-MAX_URL = 8_192
-"""Characters of a URL; our choice."""
-MAX_HEADERS = 50
-"""Extra header lines of one request; our choice."""
-MAX_HEADER_LINE = 16_384
-"""Characters of one header line, enough for the longest bearer tokens; our choice."""
-MAX_LINE_LENGTH = 10_000
-"""The highest value of `max_line_length`, characters of a subtitle line; our choice."""
-MAX_LINES = 1_000
-"""The highest value of `max_lines`, lines of a subtitle; our choice."""
-
-_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CHANNEL_LABEL = re.compile(r"[A-Za-z0-9._]+")  # contract §6.2
-_GENERIC_LABEL = re.compile(r"UU|S[0-9]+")  # contract §6 "Inferred (config)"
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Characters that a label must not contain."""
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110 §5.1, §5.5
-
-# Headers that change the framing or the target of the request instead of authorizing it.
-_FRAMING = frozenset({
-    "connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",
-})  # fmt: skip
-
-# contract §6.2: removed in July 2024 (the last value exists in Realtime only)
-_DIARIZATION_GONE = {
-    "speaker_change": "must not be speaker_change, removed in July 2024: use speaker",
-    "channel_and_speaker_change": "must not be channel_and_speaker_change, removed in July 2024: use channel",
-    "channel_and_speaker": "must not be channel_and_speaker, which is for Realtime only: use channel or speaker",
-}
-
-# contract §9.1; `transcript.vtt` is ours, the last three belong to alignment jobs (§10)
-_CONTENTS = (
-    "jobinfo", "transcript", *(f"transcript.{name}" for name in FORMATS), "data", "text",
-    "alignment", "alignment.word_start_and_end", "alignment.one_per_line",
-)  # fmt: skip
-
-T = TypeVar("T")
-
-
-def refuse(sentence: str, kind: Literal["refused", "refused_with_value"] = "refused") -> NoReturn:
-    """Fail the validation of a member; *sentence* continues its name."""
-    raise PydanticCustomError(kind, sentence)
-
-
-class _Described(AfterValidator):
-    """An `AfterValidator` that also states its rule in the JSON Schema of the field."""
-
-    rule: Mapping[str, object]
-
-    def __init__(self, check: Callable[[Any], Any], **rule: object) -> None:
-        super().__init__(check)
-        object.__setattr__(self, "rule", rule)  # the base class is frozen
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The schema of the value with the members of the rule, for example `enum`."""
-        return {**handler(schema), **self.rule}
-
-
-def one_of(*values: str) -> AfterValidator:
-    """The value is one of *values*."""
-
-    def check(value: str) -> str:
-        return value if value in values else refuse(f"must be one of {', '.join(values)}")
-
-    return _Described(check, enum=list(values))
-
-
-def between(low: float, high: float) -> AfterValidator:
-    """The value is in `low … high`."""
-
-    def check(value: float) -> float:
-        return value if low <= value <= high else refuse(f"must be between {low:,} and {high:,}")
-
-    return _Described(check, minimum=low, maximum=high)
-
-
-def _matching(pattern: re.Pattern[str], sentence: str) -> AfterValidator:
-    def check(value: str) -> str:
-        return value if pattern.fullmatch(value) else refuse(sentence)
-
-    return _Described(check, pattern=f"^{pattern.pattern}$")
-
-
-def unless(wrong: Callable[[T], bool], sentence: str) -> AfterValidator:
-    """The value is not *wrong*; otherwise *sentence* continues the name of the member."""
-
-    def check(value: T) -> T:
-        return refuse(sentence) if wrong(value) else value
-
-    return AfterValidator(check)
-
-
-def integral(value: object) -> object:
-    """*value*, as an integer if it is a number without a fraction."""
-    # JSON has one type of number: 42.0 is the integer 42 (JSON Schema, "integer")
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _blank(value: str) -> bool:
-    return not value.strip()
-
-
-def _diarization(value: str) -> str:
-    if value in _DIARIZATION_GONE:
-        refuse(_DIARIZATION_GONE[value], "refused_with_value")
-    return value
-
-
-def _marks(value: object) -> object:
-    return [value] if value == "all" else value  # Realtime's schema also allows the string
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, dict) else value  # contract §6 "Inferred": older clients send one object
-
-
-def _url(value: str) -> str:
-    # parsers disagree about the host of a URL with a backslash or a blank
-    if CONTROL.search(value) or "\\" in value or any(map(str.isspace, value)):
-        refuse("must be a URL without blanks, control characters or backslashes")
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        refuse("must be a valid URL")
-    if parts.scheme not in {"http", "https"} or not host:
-        refuse("must be an http or https URL with a host")
-    return value
-
-
-def _header_line(value: str) -> str:
-    match = _HEADER.fullmatch(value)
-    if match is None:
-        refuse("must be one header line of the form Name: value, without line breaks")
-    if match[1].lower() in _FRAMING:
-        refuse("must not be a header that belongs to the connection itself, such as Host or Content-Length")
-    return value
-
-
-def _speaker_label(value: str) -> str:
-    if _GENERIC_LABEL.fullmatch(value):
-        refuse("must not look like the service's own labels (S1, S2, UU)")
-    if value != value.strip():
-        refuse("must not start or end with a space")
-    if CONTROL.search(value):
-        refuse("must not hold control characters")
-    return value
-
-
-Code = Annotated[str, _matching(_LANGUAGE, "must be a language code such as en or cmn_en")]
-"""A well-formed language code; a later stage checks if an engine supports it."""
-PlainCode = Annotated[
-    Code, unless({"auto", "multi"}.__contains__, "must be the code of one language, neither auto nor multi")
-]
-"""The code of one language."""
-Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, dots, dashes and underscores")]
-Fraction = Annotated[float, between(0, 1)]
-Percentage = Annotated[float, between(0, 100)]
-Seconds = Annotated[
-    float, unless(lambda value: value < 0, "must not be negative"), Field(json_schema_extra={"minimum": 0})
-]
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Topic = Annotated[str, Field(max_length=MAX_TEXT), unless(_blank, "must not be empty")]
-Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_url)]
-HeaderLine = Annotated[str, Field(max_length=MAX_HEADER_LINE), AfterValidator(_header_line)]
-Mark = Annotated[str, unless(lambda mark: len(mark) != 1 and mark != "all", "must be one character, or all")]
-ChannelLabel = Annotated[
-    str,
-    Field(max_length=MAX_LABEL),
-    _matching(_CHANNEL_LABEL, "must be made of the letters A to Z, digits, dots and underscores"),
-]
-SpeakerLabel = Annotated[str, Field(min_length=1, max_length=MAX_LABEL), AfterValidator(_speaker_label)]
-Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER)]
-ChannelLabels = Annotated[list[ChannelLabel], Field(max_length=MAX_CHANNELS, fail_fast=True)]
-# melia-1 is valid in the contract; `config.py` refuses it, because only the vendor has this model
-OperatingPointName = Annotated[
-    str, unless(lambda name: name not in {"standard", "enhanced", "melia-1"}, "must be one of standard, enhanced")
-]
-EventType = Annotated[str, one_of("applause", "laughter", "music")]
-Content = Annotated[str, one_of(*_CONTENTS)]
-
-
-class Part(BaseModel):
-    """The base of the models: unknown members are ignored (contract §6), and a member that is `null` is absent."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, data: Any) -> Any:
-        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class _OrString:
@@ -261,8 +63,10 @@ class _OrString:
 class VocabItem(Part):
     """One entry of `additional_vocab`; a plain string is an entry without `sounds_like`, as in Realtime."""
 
-    content: str
-    sounds_like: Annotated[list[str], Field(max_length=MAX_SOUNDS_LIKE, fail_fast=True)] | None = None
+    content: str = required("The word or phrase as it is to be written.", example="gnocchi")
+    sounds_like: Spellings | None = optional(
+        "Spellings that sound like it.", engines="Whisper, PocketSphinx", example=["nyohki", "nokey"]
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -278,14 +82,24 @@ VocabItems = Annotated[list[Annotated[VocabItem, _OrString()]], Field(max_length
 class PunctuationConfig(Part):
     """`punctuation_overrides`; without `permitted_marks` all marks are permitted, with an empty list none (contract §6.2)."""
 
-    sensitivity: Fraction | None = None
-    permitted_marks: Annotated[list[Mark], Field(fail_fast=True), BeforeValidator(_marks)] | None = None
+    sensitivity: Fraction | None = optional(
+        "0 to 1: higher values give more marks. Below 0.5 unsure marks are left out; above, more pauses get a comma.",
+        default="0.5",
+        example=0.5,
+    )
+    permitted_marks: Marks | None = optional(
+        "The marks to keep, `all` for every mark. An empty list means no marks.",
+        default="all marks",
+        example=[",", "."],
+    )
 
 
 class AudioFilteringConfig(Part):
     """`audio_filtering_config`; an empty object requests volumes without filtering."""
 
-    volume_threshold: Percentage | None = None
+    volume_threshold: Percentage | None = optional(
+        "The volume, 0 to 100, under which audio is left out.", default="0", example=3.4
+    )
 
 
 class ReplacementRule(Part):
@@ -293,26 +107,41 @@ class ReplacementRule(Part):
 
     model_config = ConfigDict(extra="forbid")
 
-    source: Annotated[str, Field(alias="from", min_length=1, max_length=MAX_RULE)]
-    target: Annotated[str, Field(alias="to", max_length=MAX_RULE)]
+    source: Annotated[str, Field(alias="from", min_length=1, max_length=MAX_RULE)] = required(
+        "A word, or a regular expression between slashes. One that takes too long on the transcript rejects the job.",
+        example="/^colou?r$/",
+    )
+    target: Annotated[str, Field(alias="to", max_length=MAX_RULE)] = required(
+        "The replacement; `$1` is the first group.", example="colour"
+    )
 
 
 class TranscriptFilteringConfig(Part):
     """`transcript_filtering_config`; a malformed `/regex/` fails the job later, not the submission (contract §6.2)."""
 
-    remove_disfluencies: bool | None = None
-    replacements: Annotated[list[ReplacementRule], Field(max_length=MAX_REPLACEMENTS, fail_fast=True)] | None = None
+    remove_disfluencies: bool | None = optional(
+        "Leave out hesitations such as *um* (17 languages). Without it they are tagged.", default="false", example=True
+    )
+    replacements: Annotated[list[ReplacementRule], Field(max_length=MAX_REPLACEMENTS, fail_fast=True)] | None = (
+        optional(
+            "Replacement rules, applied in order to words that no rule has changed.",
+            example=[{"from": "foo", "to": "bar"}, {"from": "/^colou?r$/", "to": "colour"}],
+        )
+    )
 
 
 class EnrolledSpeaker(Part):
     """An enrolled speaker (contract §6.2, `speakers[]`)."""
 
-    label: SpeakerLabel
+    label: SpeakerLabel = required("The name to write; not S1, S2 … or UU.", example="Anna")
     speaker_identifiers: Annotated[
         list[Identifier],
         Field(min_length=1, max_length=MAX_IDENTIFIERS, fail_fast=True),
         unless(lambda found: len(set(found)) != len(found), "must not hold the same identifier twice"),
-    ]
+    ] = required(
+        "Identifiers from `get_speakers`. Those of another project or diarizer are ignored; the job's log says so.",
+        example=["AAEC…"],
+    )
 
 
 def _too_many_identifiers(speakers: list[EnrolledSpeaker]) -> bool:
@@ -329,145 +158,280 @@ EnrolledSpeakers = Annotated[
 class SpeakerDiarizationConfig(Part):
     """`speaker_diarization_config`."""
 
-    speaker_sensitivity: Fraction | None = None
-    prefer_current_speaker: bool | None = None
-    get_speakers: bool | None = None
-    speakers: EnrolledSpeakers | None = None
+    speaker_sensitivity: Fraction | None = optional(
+        "0 to 1; a higher value finds more speakers.", default="0.5", example=0.6
+    )
+    prefer_current_speaker: bool | None = optional(
+        "Change the speaker only on clear evidence.", default="false", example=True
+    )
+    get_speakers: bool | None = optional(
+        "Return an identifier for each speaker, with which later jobs of the project know the voice again.",
+        default="false",
+        example=True,
+    )
+    speakers: EnrolledSpeakers | None = optional(
+        "Speakers to be labelled by name; at most 50 identifiers in all.",
+        example=[{"label": "Anna", "speaker_identifiers": ["AAEC…"]}],
+    )
 
 
 class TranscriptionConfig(Part):
     """`transcription_config` (contract §6.2). The last four members have no effect in batch, but clients send them."""
 
-    language: Code
-    domain: Name | None = None
-    output_locale: Name | None = None
-    model: OperatingPointName | None = None
-    operating_point: OperatingPointName | None = None
-    additional_vocab: VocabItems | None = None
-    punctuation_overrides: PunctuationConfig | None = None
-    diarization: Annotated[str, AfterValidator(_diarization), one_of("none", "speaker", "channel")] | None = None
-    channel_diarization_labels: ChannelLabels | None = None
-    enable_entities: bool | None = None
-    audio_filtering_config: AudioFilteringConfig | None = None
-    transcript_filtering_config: TranscriptFilteringConfig | None = None
-    speaker_diarization_config: SpeakerDiarizationConfig | None = None
-    language_hints: Annotated[list[Code], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
-    language_hints_strict: bool | None = None
-    max_delay: Seconds | None = None
-    max_delay_mode: Annotated[str, one_of("fixed", "flexible")] | None = None
-    enable_partials: bool | None = None
+    language: Code = required(
+        "The language of the speech, or `auto` to have it identified. A language that no engine here knows is refused.",
+        engines="`auto`: Whisper with a multilingual model",
+        example="en",
+    )
+    domain: Name | None = optional(
+        "A domain that the operator set up: its vocabulary, engine or model. Others are refused, with those installed.",
+        example="medical",
+    )
+    output_locale: Name | None = optional(
+        "The spelling of the output: `en-GB`, `en-US`, `en-AU`, `cmn-Hans` or `cmn-Hant`.",
+        default="`cmn-Hans` for Mandarin",
+        example="cmn-Hant",
+    )
+    model: OperatingPointName | None = optional(
+        "`standard` or `enhanced`: the smaller or the larger of the models that the server has for the language.",
+        default="`standard`",
+        example="enhanced",
+    )
+    operating_point: OperatingPointName | None = optional(
+        "The older name of `model`, which wins.", default="`standard`", example="enhanced"
+    )
+    additional_vocab: VocabItems | None = optional(
+        "Custom words, as objects or strings; at most 1,000. Entries of more than 6 words are left out.",
+        engines="Whisper, PocketSphinx",
+        example=[{"content": "gnocchi", "sounds_like": ["nyohki"]}, "Sottovoce"],
+    )
+    punctuation_overrides: PunctuationConfig | None = optional(
+        "Which marks are written.", example={"permitted_marks": [".", "?"]}
+    )
+    diarization: Diarization | None = optional(
+        "`speaker` labels each word S1, S2 …; `channel` transcribes each channel of the media by itself.",
+        default="`none`",
+        example="speaker",
+    )
+    channel_diarization_labels: ChannelLabels | None = optional(
+        "Names of the channels, for `diarization: channel`; at most 100.",
+        default="`channel_1`, `channel_2` …",
+        example=["Agent", "Caller"],
+    )
+    enable_entities: bool | None = optional(
+        "Show numbers, dates and addresses as entities with spoken and written form. The text is the same without it.",
+        default="false",
+        example=True,
+    )
+    audio_filtering_config: AudioFilteringConfig | None = optional(
+        "Give each word its volume, and leave out quiet speech. An empty object gives volumes and leaves nothing out.",
+        example={"volume_threshold": 3.4},
+    )
+    transcript_filtering_config: TranscriptFilteringConfig | None = optional(
+        "Changes to the finished text.", example={"remove_disfluencies": True}
+    )
+    speaker_diarization_config: SpeakerDiarizationConfig | None = optional(
+        "For `diarization: speaker`.", example={"speaker_sensitivity": 0.6}
+    )
+    language_hints: Codes | None = optional(
+        "Accepted; it has no effect: it belongs to the vendor's multilingual model.", example=["en", "es"]
+    )
+    language_hints_strict: bool | None = optional("As `language_hints`.", example=False)
+    max_delay: Seconds | None = optional("Accepted; it has no effect in a batch job.", example=4)
+    max_delay_mode: Annotated[str, one_of("fixed", "flexible")] | None = optional(
+        "`fixed` or `flexible`; it has no effect in a batch job.", example="flexible"
+    )
+    enable_partials: bool | None = optional("Accepted; it has no effect in a batch job.", example=False)
 
 
 class AlignmentConfig(Part):
     """`alignment_config` (contract §10): the text is in one known language."""
 
-    language: PlainCode
+    language: PlainCode = required(
+        "The language of the text.", engines="English: PocketSphinx; other languages: CTC models", example="en"
+    )
 
 
 class FetchConfig(Part):
     """`fetch_data` and `fetch_text` (contract §6.3)."""
 
-    url: Url
-    auth_headers: Annotated[list[HeaderLine], Field(max_length=MAX_HEADERS, fail_fast=True)] | None = None
+    url: Url = required("An http or https URL; private addresses are refused.", example="https://example.org/call.mp3")
+    auth_headers: HeaderLines | None = optional(
+        "Header lines to send with the request.", example=["Authorization: Bearer abc"]
+    )
 
 
 class NotificationConfig(FetchConfig):
     """An entry of `notification_config` (contract §9.1); without `contents` the old attachment is sent, with [] no body."""
 
-    contents: Annotated[list[Content], Field(fail_fast=True)] | None = None
-    method: Annotated[str, one_of("post", "put")] | None = None
+    url: Url = required(
+        "An http or https URL. `id` and `status` are added to its query. Private addresses are refused.",
+        example="https://example.org/hook",
+    )
+    auth_headers: HeaderLines | None = optional(
+        "Header lines to send with the notification.", example=["Authorization: Bearer abc"]
+    )
+    contents: Contents | None = optional(
+        f"What to send: `jobinfo`, `transcript` (or `transcript.{'`, `.'.join(FORMATS)}`), `data`, `text`, `alignment` (or "
+        "`alignment.word_start_and_end`, `.one_per_line`). One is the body itself, several are parts of a form, [] is no body.",
+        default="the transcript as a file",
+        example=["transcript.txt", "jobinfo"],
+    )
+    method: Annotated[str, one_of("post", "put")] | None = optional("`post` or `put`.", default="`post`", example="put")
 
 
 Notifications = Annotated[
-    list[NotificationConfig], Field(max_length=MAX_NOTIFICATIONS, fail_fast=True), BeforeValidator(_as_list)
+    list[NotificationConfig], Field(max_length=MAX_NOTIFICATIONS, fail_fast=True), BeforeValidator(as_list)
 ]
 
 
 class TrackingConfig(Part):
     """`tracking` (contract §6.4); `details` is any object, limited only by the size of the whole config."""
 
-    title: Text | None = None
-    reference: Text | None = None
-    tags: Annotated[list[Text], Field(max_length=MAX_TAGS, fail_fast=True)] | None = None
-    details: dict[str, Any] | None = None
+    title: Text | None = optional("A title.", example="Call 17")
+    reference: Text | None = optional("A reference in your own system.", example="r-17")
+    tags: Tags | None = optional("Tags.", example=["sales"])
+    details: dict[str, Any] | None = optional("Any JSON object.", example={"agent": 4})
 
 
 class SrtOverrides(Part):
     """`output_config.srt_overrides` (contract §6.5)."""
 
-    max_line_length: Annotated[int, BeforeValidator(integral), between(1, MAX_LINE_LENGTH)] | None = None
-    max_lines: Annotated[int, BeforeValidator(integral), between(1, MAX_LINES)] | None = None
+    max_line_length: LineLength | None = optional("Characters of a line.", default="37", example=32)
+    max_lines: LineCount | None = optional("Lines of a subtitle.", default="2", example=1)
 
 
 class OutputConfig(Part):
     """`output_config` (contract §6.5); one client sends `generate_lattice`, which has no effect."""
 
-    srt_overrides: SrtOverrides | None = None
-    generate_lattice: bool | None = None
+    srt_overrides: SrtOverrides | None = optional(
+        "The shape of subtitles, SRT and VTT.", example={"max_line_length": 32, "max_lines": 1}
+    )
+    generate_lattice: bool | None = optional("Accepted; it has no effect.", example=False)
 
 
 class TranslationConfig(Part):
     """`translation_config` (contract §6.1)."""
 
-    target_languages: Annotated[list[Code], Field(max_length=MAX_TARGETS, fail_fast=True)]
-    enable_partials: bool | None = None
+    target_languages: Targets = required(
+        "At most 5 languages; the language of the transcript itself gives its own sentences.", example=["de", "fr"]
+    )
+    enable_partials: bool | None = optional("Accepted; it has no effect in a batch job.", example=False)
 
 
 class LanguageIdentificationConfig(Part):
     """`language_identification_config` (contract §6.6)."""
 
-    expected_languages: Annotated[list[PlainCode], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
-    low_confidence_action: Annotated[str, one_of("allow", "reject", "use_default_language")] | None = None
-    default_language: PlainCode | None = None
+    expected_languages: PlainCodes | None = optional(
+        "Only these languages are considered. A language that cannot be identified here is refused.",
+        example=["en", "de"],
+    )
+    low_confidence_action: Annotated[str, one_of("allow", "reject", "use_default_language")] | None = optional(
+        "When no language is likely enough: `reject` the job, `allow` the likeliest one, or `use_default_language`.",
+        default="`reject`",
+        example="use_default_language",
+    )
+    default_language: PlainCode | None = optional(
+        "The language for `use_default_language`, and for media without speech.", example="en"
+    )
 
 
 class SummarizationConfig(Part):
     """`summarization_config` (contract §6.7)."""
 
-    content_type: Annotated[str, one_of("auto", "informative", "conversational")] | None = None
-    summary_length: Annotated[str, one_of("brief", "detailed")] | None = None
-    summary_type: Annotated[str, one_of("paragraphs", "bullets")] | None = None
+    content_type: Annotated[str, one_of("auto", "informative", "conversational")] | None = optional(
+        "`informative`, `conversational` (quotes each voice), or `auto`: conversational with two voices.",
+        example="auto",
+    )
+    summary_length: Annotated[str, one_of("brief", "detailed")] | None = optional(
+        "`brief`: at most 3 sentences; `detailed`: at most 10.", example="brief"
+    )
+    summary_type: Annotated[str, one_of("paragraphs", "bullets")] | None = optional(
+        "`paragraphs` or `bullets`.", example="bullets"
+    )
 
 
 class SentimentAnalysisConfig(Part):
     """`sentiment_analysis_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
-    enable_sentiment: bool = True
+    enable_sentiment: bool = optional(
+        "`false`: as if the object were absent.", default="true", example=True, value=True
+    )
 
 
 class TopicDetectionConfig(Part):
     """`topic_detection_config`; too many topics are an error of the stage, not of the config (contract §6.8)."""
 
-    topics: Annotated[list[Topic], Field(fail_fast=True)] | None = None
+    topics: Topics | None = optional(
+        "Your own topics instead of the default list; more than 10 are an error of the stage.",
+        example=["prices", "delivery"],
+    )
 
 
 class AutoChaptersConfig(Part):
     """`auto_chapters_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
-    enable_chapters: bool = True
+    enable_chapters: bool = optional("`false`: as if the object were absent.", default="true", example=True, value=True)
 
 
 class AudioEventsConfig(Part):
     """`audio_events_config` (contract §6.1)."""
 
-    types: Annotated[list[EventType], Field(fail_fast=True)] | None = None
+    types: EventTypes | None = optional("`applause`, `laughter`, `music`; only `music` is detected.", example=["music"])
 
 
 class JobConfig(Part):
     """The whole `config` part (contract §6.1)."""
 
-    type: Annotated[str, one_of("transcription", "alignment")]
-    transcription_config: TranscriptionConfig | None = None
-    alignment_config: AlignmentConfig | None = None
-    fetch_data: FetchConfig | None = None
-    fetch_text: FetchConfig | None = None
-    notification_config: Notifications | None = None
-    tracking: TrackingConfig | None = None
-    output_config: OutputConfig | None = None
-    translation_config: TranslationConfig | None = None
-    language_identification_config: LanguageIdentificationConfig | None = None
-    summarization_config: SummarizationConfig | None = None
-    sentiment_analysis_config: SentimentAnalysisConfig | None = None
-    topic_detection_config: TopicDetectionConfig | None = None
-    auto_chapters_config: AutoChaptersConfig | None = None
-    audio_events_config: AudioEventsConfig | None = None
+    type: Annotated[str, one_of("transcription", "alignment")] = required(
+        "What to do: `transcription`, or `alignment` of a given text.", example="transcription"
+    )
+    transcription_config: TranscriptionConfig | None = optional(
+        "Required for `type: transcription`.", example={"language": "en"}
+    )
+    alignment_config: AlignmentConfig | None = optional("Required for `type: alignment`.", example={"language": "en"})
+    fetch_data: FetchConfig | None = optional(
+        "Fetch the media from a URL instead of the part `data_file`.", example={"url": "https://example.org/call.mp3"}
+    )
+    fetch_text: FetchConfig | None = optional(
+        "For alignments: fetch the text from a URL instead of the part `text_file`.",
+        example={"url": "https://example.org/call.txt"},
+        parts={
+            "url": Option(meaning="As `fetch_data.url`.", example="https://example.org/call.txt"),
+            "auth_headers": Option(meaning="As `fetch_data.auth_headers`.", example=["X-Token: abc"]),
+        },
+    )
+    notification_config: Notifications | None = optional(
+        "Whom to notify when the job has ended; at most 3 entries, or one object.",
+        example=[{"url": "https://example.org/hook", "contents": ["transcript"]}],
+    )
+    tracking: TrackingConfig | None = optional(
+        "Your own data: returned in the job and in the transcript, never read.",
+        example={"title": "Call 17", "reference": "r-17", "tags": ["sales"], "details": {"agent": 4}},
+    )
+    output_config: OutputConfig | None = optional(
+        "How outputs are written.", example={"srt_overrides": {"max_line_length": 32}}
+    )
+    translation_config: TranslationConfig | None = optional(
+        "Translations of each sentence; a pair without a backend is refused ([intelligence.md](intelligence.md)).",
+        example={"target_languages": ["de"]},
+    )
+    language_identification_config: LanguageIdentificationConfig | None = optional(
+        "For `language: auto`.", example={"expected_languages": ["en", "de"]}
+    )
+    summarization_config: SummarizationConfig | None = optional(
+        "A summary of sentences as they were spoken (intelligence.md).", example={"summary_type": "bullets"}
+    )
+    sentiment_analysis_config: SentimentAnalysisConfig | None = optional(
+        "The sentiment of each sentence by a lexicon, English only (intelligence.md).", example={}
+    )
+    topic_detection_config: TopicDetectionConfig | None = optional(
+        "The topics of parts of the transcript, English only; needs the model `minilm`.", example={"topics": ["prices"]}
+    )
+    auto_chapters_config: AutoChaptersConfig | None = optional(
+        "Chapters with titles and summaries, English only; needs the model `minilm`.", example={}
+    )
+    audio_events_config: AudioEventsConfig | None = optional(
+        "Music and its times, with sums of speech and silence. Refused if every named type is one that is not detected.",
+        example={"types": ["music"]},
+    )

@@ -4,15 +4,15 @@ Unknown members are legal (contract §6), so a misspelt one is accepted and woul
 """
 
 import difflib
-import types
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import from_json
 
 from sottovoce.request import Request
+from sottovoce.wire.config_options import models_in
 from sottovoce.wire.v2.config import parse_job_config
 from sottovoce.wire.v2.config_schema import JobConfig
 
@@ -59,16 +59,6 @@ def _unknown(tree: Any, model: type[BaseModel], at: str) -> Iterator[tuple[str, 
         if name not in names:
             yield at + name[:_LONGEST], _nearest(name, names)
             continue
-        for inner in _models(names[name]):
+        for inner in models_in(names[name]):
             for child in value if isinstance(value, list) else (value,):
                 yield from _unknown(child, inner, f"{at}{name}.")
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that *annotation* contains."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    if get_origin(annotation) in {Annotated, Union, types.UnionType, list, tuple}:
-        for inner in get_args(annotation):
-            yield from _models(inner)

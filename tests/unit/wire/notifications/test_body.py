@@ -8,9 +8,9 @@ import pytest
 from multipart import PushMultipartParser
 
 from sottovoce.job import Reason, State
+from sottovoce.wire.config_values import CONTENTS as ACCEPTED
 from sottovoce.wire.notifications import body as wire
 from sottovoce.wire.notifications.body import CONTENTS, Layout, Names, Output, Status
-from sottovoce.wire.v2.config_schema import _CONTENTS
 from sottovoce.wire.v2.job import JobView
 
 ID = "q7f3k2m9xa"
@@ -77,7 +77,7 @@ def test_several_items_are_parts_of_these_names_in_this_order():
 
 
 def test_every_value_that_a_config_may_hold_is_known():
-    assert set(CONTENTS) == set(_CONTENTS)
+    assert set(CONTENTS) == set(ACCEPTED)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from sottovoce.request import (
     TranscriptionRequest,
     VocabEntry,
 )
+from sottovoce.wire.config_values import Part
 from sottovoce.wire.v2.config import parse_job_config
-from sottovoce.wire.v2.config_schema import Part
 from tests.examples import examples
 
 HOOK = "https://example.org/hook"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sottovoce.wire.config_values import Part
 from sottovoce.wire.v2.config_mapping import request_value
-from sottovoce.wire.v2.config_schema import Part
 
 
 class Pace(StrEnum):
