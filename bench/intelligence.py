@@ -27,14 +27,13 @@ from bench.translation import translation
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence import topics
 from sottovoce.intelligence.backends.builtin.chapters import borders
 from sottovoce.intelligence.backends.builtin.sentiment import LIMIT, LexiconSentiment, judged
 from sottovoce.intelligence.backends.builtin.topics import VectorTopics
 from sottovoce.intelligence.protocols import Scene, SentenceVectors
 from sottovoce.intelligence.sentences import sentences
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.request import Summarization, TranscriptionRequest
 from sottovoce.transcript.model import RATE, Item, Mark, Transcript, Word
 
@@ -168,7 +167,7 @@ def chapters(vectors: SentenceVectors, count: int) -> dict[str, Any]:
 # ── an hour ──
 
 
-def hour(load: Callable[[Skill], Any]) -> dict[str, Any]:
+def hour(load: Callable[[StageName], Any]) -> dict[str, Any]:
     """Processor time of each builtin stage on a transcript of an hour with 9,000 words, and the peak memory.
 
     The recording of audio events is the demo sample, over and over, as WAV.
@@ -195,7 +194,7 @@ def hour(load: Callable[[Skill], Any]) -> dict[str, Any]:
         for stage in STAGES:
             if stage.asked(scene.request):
                 begun = time.process_time()
-                stage.run(scene, load(Skill(stage.name)))
+                stage.run(scene, load(StageName(stage.name)))
                 seconds[stage.name] = round(time.process_time() - begun, 2)
     return {
         "words": sum(isinstance(item, Word) for item in transcript.items),
@@ -244,13 +243,13 @@ def main() -> int:
         for skill in entry.skills
     }
     report: dict[str, Any] = {"sentiment": sentiment()}
-    if Skill.TOPICS in keys:
+    if StageName.TOPICS in keys:
         from sottovoce.engines.minilm.sentence_vectors import EncoderVectors
 
         # first: the peak of memory is that of the process so far
         report["hour"] = hour(lambda skill: registry.load(skill, keys[skill], engine_config))
 
-        folder = engine_config.models / keys[Skill.TOPICS].model
+        folder = engine_config.models / keys[StageName.TOPICS].model
         vectors = EncoderVectors(folder, frozenset({"en"}), device="cpu", threads=1)
         report["topics"] = topics_(vectors)
         report["chapters"] = chapters(vectors, given.documents)

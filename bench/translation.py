@@ -13,8 +13,8 @@ from bench.translation_texts import CLIPS, PAIRS
 from sottovoce.audio import media
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence.protocols import Scene, Sentence
+from sottovoce.intelligence.stages import StageName
 from sottovoce.intelligence.translation import translated
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import RATE, Samples, Transcript
@@ -83,10 +83,10 @@ def _by(
     """The translation of *said* (text, start, end) by the best model of *engine*, and its seconds; None if there is none."""
     source, target = pair
     offers = tuple(entry for entry in registry.offered(engine_config) if entry.engine == engine)
-    choice = registry.choose_stage(Skill.TRANSLATION, source, offers, target)
+    choice = registry.choose_stage(StageName.TRANSLATION, source, offers, target)
     if choice is None:
         return None
-    backend = registry.load(Skill.TRANSLATION, choice.key, engine_config)
+    backend = registry.load(StageName.TRANSLATION, choice.key, engine_config)
     sentences = tuple(
         Sentence(id=number, start=start, end=end, text=text, words=len(text.split()), language=source)
         for number, (text, start, end) in enumerate(said)

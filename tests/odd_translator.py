@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sottovoce.audio import media
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence.protocols import Scene
+from sottovoce.intelligence.stages import StageName
 from sottovoce.transcript.model import RATE
 
 
@@ -45,4 +45,4 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> Odd:
     return Odd()
 
 
-ENGINE = Engine(name="odd", package="numpy", offers=lambda _: (), loaders={Skill.TRANSLATION: _load})
+ENGINE = Engine(name="odd", package="numpy", offers=lambda _: (), loaders={StageName.TRANSLATION: _load})

@@ -10,8 +10,8 @@ from typing import Any
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence.audio_events import AudioEvent
+from sottovoce.intelligence.stages import StageName
 from sottovoce.transcript.model import RATE
 
 NAME = "tests.stage_backends:ENGINE"
@@ -54,5 +54,7 @@ ENGINE = Engine(
     name="misbehaving",
     package="numpy",
     offers=lambda _: (),
-    loaders=dict.fromkeys((Skill.SUMMARY, Skill.SENTIMENT, Skill.TOPICS, Skill.CHAPTERS, Skill.AUDIO_EVENTS), _load),
+    loaders=dict.fromkeys(
+        (StageName.SUMMARY, StageName.SENTIMENT, StageName.TOPICS, StageName.CHAPTERS, StageName.AUDIO_EVENTS), _load
+    ),
 )

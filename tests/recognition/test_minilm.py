@@ -7,9 +7,9 @@ import pytest
 from bench.intelligence_texts import SEGMENTS
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence import chapters, topics
 from sottovoce.intelligence.protocols import Sentence
+from sottovoce.intelligence.stages import StageName
 from sottovoce.transcript.model import RATE
 
 pytestmark = [pytest.mark.weights]
@@ -35,7 +35,7 @@ def backend(folder, skill):
 
 def test_labelled_segments_get_their_topics(real_minilm):
     texts = [re.split(r"(?<=[.?!]) ", text) for _, text in SEGMENTS]
-    found = backend(real_minilm, Skill.TOPICS).assign(texts, topics.DEFAULT, lambda: None)
+    found = backend(real_minilm, StageName.TOPICS).assign(texts, topics.DEFAULT, lambda: None)
     named = [{topics.DEFAULT[number] for number in each} for each in found]
     labelled = [(label, got) for (label, _), got in zip(SEGMENTS, named, strict=True) if label]
     hits = sum(label in got for label, got in labelled)
@@ -49,6 +49,6 @@ def test_a_chapter_begins_where_the_subject_changes(real_minilm):
         Sentence(id=n, start=n * 4 * RATE, end=(n * 4 + 3) * RATE, text=text, words=len(text.split()), language="en")
         for n, text in enumerate((*COOKING, *FOOTBALL))
     ]
-    found: list[chapters.Chapter] = list(backend(real_minilm, Skill.CHAPTERS).divide(said, lambda: None))
+    found: list[chapters.Chapter] = list(backend(real_minilm, StageName.CHAPTERS).divide(said, lambda: None))
     assert [each.first for each in found] == [0, len(COOKING)]
     assert found[0].summary != found[1].summary

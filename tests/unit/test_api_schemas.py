@@ -7,16 +7,23 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, TypeAdapter
 
+from sottovoce.intelligence.stages import STAGES, StageName
+from sottovoce.job import State
+from sottovoce.transcript.model import StageResult, Transcript
 from sottovoce.web.docs import job_options, schemas
+from sottovoce.web.docs import transcript_answers as answers
 from sottovoce.web.docs.addition_answers import ADDITION_ANSWERS
-from sottovoce.web.docs.answers import ANSWERS, Transcript
+from sottovoce.web.docs.answers import ANSWERS
 from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS
 from sottovoce.web.docs.openapi import ALL_OPERATIONS, openapi
 from sottovoce.web.workspace.answers import WORKSPACE_ANSWERS
 from sottovoce.wire.config_options import optional, options
 from sottovoce.wire.config_values import Part
+from sottovoce.wire.formats import json_v2
+from sottovoce.wire.formats.json_v2 import Source
 from sottovoce.wire.v2 import config
 from sottovoce.wire.v2.config_schema import JobConfig
+from sottovoce.wire.v2.job import JobView
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.json"))
@@ -87,7 +94,19 @@ def test_no_answer_is_left_over() -> None:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.parent.name)
 def test_transcripts_are_as_described(path: Path) -> None:
-    TypeAdapter(Transcript).validate_json(path.read_bytes())
+    TypeAdapter(answers.Transcript).validate_json(path.read_bytes())
+
+
+def test_every_stage_is_in_the_reference() -> None:
+    values: dict[StageName, Any] = {StageName.AUDIO_EVENTS: {"events": [], "summary": {}}}
+    results = tuple(StageResult(name=stage.name, value=values.get(StageName(stage.name), [])) for stage in STAGES)
+    view = JobView(id="a", state=State.DONE, created_at=0, data_name="", duration_ms=0, config={})
+    body = json_v2.render(
+        Source(transcript=Transcript(language="en", duration=0, created_at=0, results=results), job=view, version="")
+    )
+    assert set(body) | {"speakers"} == set(answers.Transcript.model_fields)
+    listed = {stage.feature or stage.name for stage in STAGES if stage.name != StageName.TRANSLATION}
+    assert listed == set(answers.StageLists.model_fields)
 
 
 def test_rules_are_in_the_schema() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sottovoce.engines.config import EngineConfig
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
 
 Loader = Callable[[str, str, EngineConfig], Any]
 """Loads a model: takes its name, the device (`cpu`, `cuda:0` …) and the `EngineConfig`; returns the protocol of the skill."""
@@ -34,9 +34,13 @@ class Engine:
     load: Loader | None = None
     align: Loader | None = None
     diarize: Loader | None = None
-    loaders: Mapping[Skill, Loader] = field(default_factory=dict)
+    loaders: Mapping[AnySkill, Loader] = field(default_factory=dict)
 
-    def loader(self, skill: Skill) -> Loader | None:
+    def loader(self, skill: AnySkill) -> Loader | None:
         """Return the loader for *skill*; None if the engine lacks it."""
-        short = {Skill.TRANSCRIPTION: self.load, Skill.ALIGNMENT: self.align, Skill.DIARIZATION: self.diarize}
+        short: dict[AnySkill, Loader | None] = {
+            Skill.TRANSCRIPTION: self.load,
+            Skill.ALIGNMENT: self.align,
+            Skill.DIARIZATION: self.diarize,
+        }
         return self.loaders.get(skill) or short.get(skill)

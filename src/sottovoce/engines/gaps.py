@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from sottovoce.engines import registry, remedies
 from sottovoce.engines.config import CHAT, OFF
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
 from sottovoce.engines.resolution import Resolved
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.languages import AUTO
 
@@ -52,13 +52,13 @@ def untranslated(
     for target in request.translation_targets:
         if request.language in (AUTO, target):
             continue
-        if registry.choose_stage(Skill.TRANSLATION, request.language, offers, target) is None:
-            why = why_not(Skill.TRANSLATION, request.language, offers, settings, target)
-            yield StageGap(stage=Skill.TRANSLATION, kind=GapKind.LANGUAGE, why=f"{target}: {why}", part=target)
+        if registry.choose_stage(StageName.TRANSLATION, request.language, offers, target) is None:
+            why = why_not(StageName.TRANSLATION, request.language, offers, settings, target)
+            yield StageGap(stage=StageName.TRANSLATION, kind=GapKind.LANGUAGE, why=f"{target}: {why}", part=target)
 
 
 def why_not(
-    skill: Skill, language: str, offers: tuple[Capabilities, ...], settings: Mapping[str, str], target: str = ""
+    skill: StageName, language: str, offers: tuple[Capabilities, ...], settings: Mapping[str, str], target: str = ""
 ) -> str:
     """Return why none of *offers* has *skill* in *language* (and into *target*): language, not installed, or switched off."""
     if settings.get(f"{skill}.{language}", settings.get(skill)) == OFF:
@@ -78,16 +78,16 @@ def why_not(
 
 def targets_of(language: str, offers: tuple[Capabilities, ...]) -> tuple[str, ...]:
     """Return the codes of the languages into which a backend of *offers* translates from *language*."""
-    here = [entry for entry in registry.skilled(offers, Skill.TRANSLATION) if language in entry.languages]
+    here = [entry for entry in registry.skilled(offers, StageName.TRANSLATION) if language in entry.languages]
     return tuple(sorted({target for entry in here for target in entry.targets} - {language}))
 
 
-def _asked(request: TranscriptionRequest) -> Iterator[Skill]:
-    return (Skill(stage.name) for stage in STAGES if stage.asked(request) and stage.name != Skill.TRANSLATION)
+def _asked(request: TranscriptionRequest) -> Iterator[StageName]:
+    return (StageName(stage.name) for stage in STAGES if stage.asked(request) and stage.name != StageName.TRANSLATION)
 
 
 def _gap(
-    skill: Skill,
+    skill: StageName,
     request: TranscriptionRequest,
     resolved: Resolved,
     offers: tuple[Capabilities, ...],
@@ -95,7 +95,7 @@ def _gap(
 ) -> StageGap | None:
     choice = resolved.choices.get(skill)
     if choice is not None:
-        return _part(request, choice.capabilities) if skill is Skill.AUDIO_EVENTS else None
+        return _part(request, choice.capabilities) if skill is StageName.AUDIO_EVENTS else None
     off = settings.get(f"{skill}.{request.language}", settings.get(skill)) == OFF
     kind = GapKind.LANGUAGE if registry.skilled(offers, skill) and not off else GapKind.ABSENT
     return StageGap(stage=skill, kind=kind, why=why_not(skill, request.language, offers, settings))
@@ -107,7 +107,7 @@ def _part(request: TranscriptionRequest, entry: Capabilities) -> StageGap | None
         return None
     found = ", ".join(sorted(entry.event_types))
     return StageGap(
-        stage=Skill.AUDIO_EVENTS,
+        stage=StageName.AUDIO_EVENTS,
         kind=GapKind.PART,
         why=f"{', '.join(missing)}: not detected here (detected: {found}); {remedies.EVENTS}",
     )

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sottovoce.audio.activity import ActivityPolicy, Span, Speech, SpeechProbability
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import OperatingPoint, VocabEntry
 from sottovoce.transcript.model import Item, LanguageScore, Samples, Speaker, SpeakerLabel
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Aligner",
     "AlignmentSession",
+    "AnySkill",
     "Capabilities",
     "ChoosesActivity",
     "DiarizationHints",
@@ -56,7 +58,7 @@ __all__ = [
 
 
 class Skill(StrEnum):
-    """A task that an engine can perform."""
+    """A task that an engine can perform; so is each stage of speech intelligence, by its name (`AnySkill`)."""
 
     TRANSCRIPTION = "transcription"
     LIVE = "live"
@@ -64,13 +66,10 @@ class Skill(StrEnum):
     DIARIZATION = "diarization"
     LIVE_DIARIZATION = "live_diarization"
     SPEECH_TRANSLATION = "speech_translation"
-    # stages of speech intelligence: each has the name of its stage (`intelligence/protocols.py`)
-    SUMMARY = "summary"
-    SENTIMENT = "sentiment"
-    TOPICS = "topics"
-    CHAPTERS = "chapters"
-    TRANSLATION = "translation"
-    AUDIO_EVENTS = "audio_events"
+
+
+AnySkill = Skill | StageName
+"""A task of any kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,7 @@ class Capabilities:
     engine: str
     model: str
     languages: frozenset[str]
-    skills: frozenset[Skill] = frozenset({Skill.TRANSCRIPTION})
+    skills: frozenset[AnySkill] = frozenset({Skill.TRANSCRIPTION})
     operating_points: frozenset[OperatingPoint] = field(default_factory=lambda: frozenset(OperatingPoint))
     punctuates: bool = False
     custom_vocab: bool = False

@@ -27,10 +27,10 @@ from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.moonshine.registration import ENGINE as MOONSHINE
 from sottovoce.engines.onnx_asr.registration import ENGINE as ONNX_ASR
 from sottovoce.engines.pocketsphinx.registration import ENGINE as POCKETSPHINX
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
 from sottovoce.engines.whisper.registration import ENGINE as WHISPER
 from sottovoce.errors import EngineUnavailable
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
@@ -85,7 +85,7 @@ ENGINES: Mapping[str, Engine] = {
 }
 """Every engine that this release has an adapter for."""
 
-STAGE_SKILLS = frozenset(Skill(stage.name) for stage in STAGES)
+STAGE_SKILLS: frozenset[AnySkill] = frozenset(StageName)
 """The skills of the stages of speech intelligence."""
 
 _DESCRIPTIONS = {
@@ -183,7 +183,7 @@ def choose(
     return Choice(engine=best.engine, model=best.model, device=best.device, why=why, capabilities=best)
 
 
-def skilled(offers: Iterable[Capabilities], skill: Skill) -> tuple[Capabilities, ...]:
+def skilled(offers: Iterable[Capabilities], skill: AnySkill) -> tuple[Capabilities, ...]:
     """Those of *offers* that have *skill*."""
     return tuple(entry for entry in offers if skill in entry.skills)
 
@@ -228,7 +228,7 @@ def choose_diarizer(offers: tuple[Capabilities, ...], skill: Skill = Skill.DIARI
     return _graded(fitting, "diarizer") if fitting else None
 
 
-def choose_stage(skill: Skill, language: str, offers: tuple[Capabilities, ...], target: str = "") -> Choice | None:
+def choose_stage(skill: StageName, language: str, offers: tuple[Capabilities, ...], target: str = "") -> Choice | None:
     """The best engine of *offers* for a stage of speech intelligence; None if none supports *language*.
 
     With `auto`, the one for most languages: the language is known only when the stage runs. *target*: of a translation.
@@ -277,7 +277,7 @@ def refusal(language: str, offers: tuple[Capabilities, ...]) -> str:
     return f"{what}; the operator can run {remedies.command(model)}" if model else what
 
 
-def load(skill: Skill, key: EngineKey, engine_config: EngineConfig) -> Any:
+def load(skill: AnySkill, key: EngineKey, engine_config: EngineConfig) -> Any:
     """Return the loaded engine *key* for *skill*: the protocol of that skill (`engines/protocols.py`).
 
     Raises `EngineUnavailable` for any failure to load it, and for an engine without that skill.

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from sottovoce.engines.models import known_files
 from sottovoce.engines.models.catalogue import CATALOGUE, MOONSHINE, ONNX_ASR, WHISPER, Model
-from sottovoce.engines.protocols import Skill
 from sottovoce.engines.whisper import languages
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import OperatingPoint
 from sottovoce.transcript.languages import AUTO
 
@@ -77,11 +77,11 @@ def command(model: Model) -> str:
 
 
 _STAGES = {
-    Skill.TRANSLATION: "the operator can name a model by SOTTOVOCE_TRANSLATION_MODELS, run `apt-get install apertium-eng-spa`, "
+    StageName.TRANSLATION: "the operator can name a model by SOTTOVOCE_TRANSLATION_MODELS, run `apt-get install apertium-eng-spa`, "
     "or set SOTTOVOCE_STAGES=translation=chat (docs/intelligence.md)",
-    Skill.TOPICS: "the operator can run `sottovoce models pull minilm`",
-    Skill.CHAPTERS: "the operator can run `sottovoce models pull minilm`",
-    Skill.SENTIMENT: "the operator can run `pip install vaderSentiment`",
+    StageName.TOPICS: "the operator can run `sottovoce models pull minilm`",
+    StageName.CHAPTERS: "the operator can run `sottovoce models pull minilm`",
+    StageName.SENTIMENT: "the operator can run `pip install vaderSentiment`",
 }
 
 
@@ -89,7 +89,7 @@ EVENTS = "the operator can name a model by SOTTOVOCE_AUDIO_TAGGER"
 """The advice for audio events that no engine here detects."""
 
 
-def of_stage(skill: Skill) -> str:
+def of_stage(skill: StageName) -> str:
     """The advice for a stage of speech intelligence without a backend."""
     return _STAGES.get(skill, "this release has no backend for it")
 

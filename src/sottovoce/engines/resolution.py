@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
 from sottovoce.engines.registry import Choice
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.request import AlignmentRequest, Diarization, LiveRequest, Request, TranscriptionRequest
 
 AnyRequest = Request | LiveRequest
@@ -24,7 +24,7 @@ class Need:
     *choose* raises `EngineUnavailable` if the job cannot be done without the skill and no engine has it.
     """
 
-    skill: Skill
+    skill: AnySkill
     asked: Callable[[AnyRequest], bool]
     choose: Callable[[AnyRequest, Offers], Choice | None]
 
@@ -77,7 +77,7 @@ def _asks_for_english(request: AnyRequest) -> bool:
     return isinstance(request, TranscriptionRequest) and request.translate_speech
 
 
-def _stage(skill: Skill, asked: Callable[[TranscriptionRequest], bool]) -> Need:
+def _stage(skill: StageName, asked: Callable[[TranscriptionRequest], bool]) -> Need:
     return Need(
         skill=skill,
         asked=lambda request: isinstance(request, TranscriptionRequest) and asked(request),
@@ -93,7 +93,7 @@ NEEDS: tuple[Need, ...] = (
     Need(skill=Skill.DIARIZATION, asked=_asks_for_speakers, choose=_diarizer),
     Need(skill=Skill.LIVE_DIARIZATION, asked=_asks_for_live_speakers, choose=_live_diarizer),
     # the backend of a translation is chosen where the stage runs: each target language may have another one
-    *(_stage(Skill(stage.name), stage.asked) for stage in STAGES if stage.name != Skill.TRANSLATION),
+    *(_stage(StageName(stage.name), stage.asked) for stage in STAGES if stage.name != StageName.TRANSLATION),
 )
 """Every skill, the main ones first: the job runs in a process of the first one that a request needs."""
 
@@ -102,7 +102,7 @@ NEEDS: tuple[Need, ...] = (
 class Resolved:
     """The engines of one request. *choices* has an entry for each skill that is needed and present, the main one first."""
 
-    choices: dict[Skill, Choice]
+    choices: dict[AnySkill, Choice]
 
     @property
     def main(self) -> Choice:
@@ -110,7 +110,7 @@ class Resolved:
         return next(iter(self.choices.values()))
 
     @property
-    def keys(self) -> dict[Skill, EngineKey]:
+    def keys(self) -> dict[AnySkill, EngineKey]:
         """The keys of the engines, which the process loads."""
         return {skill: choice.key for skill, choice in self.choices.items()}
 

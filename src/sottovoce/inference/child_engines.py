@@ -6,7 +6,7 @@ from typing import Any
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey, Loader
-from sottovoce.engines.protocols import Parallel, Skill
+from sottovoce.engines.protocols import AnySkill, Parallel, Skill
 
 
 class ChildEngines:
@@ -17,7 +17,7 @@ class ChildEngines:
         self._width = width
         self._loaded: dict[tuple[Loader | None, EngineKey], Any] = {}
 
-    def load(self, skill: Skill, key: EngineKey) -> Any:
+    def load(self, skill: AnySkill, key: EngineKey) -> Any:
         """Return the engine *key* for *skill*, loaded once also for several skills of one loader. Raises `EngineUnavailable`."""
         loader = registry.engine(key.engine).loader(skill)
         if (loader, key) not in self._loaded:
@@ -33,7 +33,7 @@ class ChildEngines:
         main = (skill for skill in (Skill.TRANSCRIPTION, Skill.ALIGNMENT) if known.loader(skill) is not None)
         self.load(next(main, Skill.TRANSCRIPTION), key)
 
-    def of_task(self, keys: Mapping[Skill, EngineKey]) -> "TaskEngines":
+    def of_task(self, keys: Mapping[AnySkill, EngineKey]) -> "TaskEngines":
         """Return the engines of one task, which has *keys*."""
         return TaskEngines(self, keys)
 
@@ -41,11 +41,11 @@ class ChildEngines:
 class TaskEngines:
     """The `EngineSet` of one task."""
 
-    def __init__(self, engines: ChildEngines, keys: Mapping[Skill, EngineKey]) -> None:
+    def __init__(self, engines: ChildEngines, keys: Mapping[AnySkill, EngineKey]) -> None:
         self._engines = engines
         self._keys = keys
 
-    def get(self, skill: Skill) -> Any | None:
+    def get(self, skill: AnySkill) -> Any | None:
         """Return the engine for *skill*, loaded at the first call; None if the task has none. Raises `EngineUnavailable`."""
         key = self._keys.get(skill)
         return None if key is None else self._engines.load(skill, key)

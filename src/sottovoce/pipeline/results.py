@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sottovoce.engines.gaps import GapKind, StageGap
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence.protocols import Scene, Stage, StageRefused, UnsupportedLanguage, supports
 from sottovoce.intelligence.sentences import sentences
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.pipeline.engine_set import EngineSet
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import StageError, StageResult, Transcript
@@ -64,7 +63,7 @@ class InProcess:
 
     def run(self, stage: Stage, context: ResultContext) -> Any:
         """Return the result of *stage*."""
-        backend = self._engines.get(Skill(stage.name))
+        backend = self._engines.get(StageName(stage.name))
         if backend is None:
             raise LookupError(f"no engine with the skill {stage.name}")
         if not supports(backend, context.transcript.language):

@@ -13,10 +13,10 @@ from sottovoce.engines.audioset.registration import checked
 from sottovoce.engines.audioset.tagger import AudiosetTagger, resampled
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.errors import EngineUnavailable
 from sottovoce.intelligence import audio_events
 from sottovoce.intelligence.audio_events import AudioEvent
+from sottovoce.intelligence.stages import StageName
 from sottovoce.settings import load
 from sottovoce.transcript.model import RATE
 from tests.tiny_tagger import LABELS, build
@@ -84,14 +84,14 @@ def test_the_stage_merges_sums_and_reports_what_was_asked_for(tmp_path: Path) ->
         opened.setframerate(RATE)
         opened.writeframes((audio * 32767).astype("<i2").tobytes())
     config = EngineConfig(models=tmp_path / "none", tagger=build(tmp_path / "model"))
-    choice = registry.choose_stage(Skill.AUDIO_EVENTS, "en", registry.offered(config))
+    choice = registry.choose_stage(StageName.AUDIO_EVENTS, "en", registry.offered(config))
     assert choice is not None
-    identified = registry.choose_stage(Skill.AUDIO_EVENTS, "auto", registry.offered(config))
+    identified = registry.choose_stage(StageName.AUDIO_EVENTS, "auto", registry.offered(config))
     assert identified is not None
     assert identified.key == choice.key, "the language does not matter"
     assert choice.key == EngineKey(engine="audioset", model="model")
     assert choice.capabilities.event_types == {"applause", "laughter", "music"}
-    backend = registry.load(Skill.AUDIO_EVENTS, choice.key, config)
+    backend = registry.load(StageName.AUDIO_EVENTS, choice.key, config)
     talk = replace(transcript(items("hello", start=7 * RATE)), duration=10 * RATE)
     value = audio_events.STAGE.run(replace(scene(talk, audio_events=("music", "laughter")), path=path), backend)
     assert [(each["type"], each["start_time"], each["end_time"]) for each in value["events"]] == [
@@ -141,7 +141,9 @@ def test_a_model_that_takes_no_samples_or_fits_no_labels_cannot_be_loaded(tmp_pa
     ):
         with pytest.raises(EngineUnavailable, match=why):
             registry.load(
-                Skill.AUDIO_EVENTS, EngineKey(engine="audioset", model=name), EngineConfig(models=tmp_path, tagger=made)
+                StageName.AUDIO_EVENTS,
+                EngineKey(engine="audioset", model=name),
+                EngineConfig(models=tmp_path, tagger=made),
             )
 
 

@@ -10,8 +10,8 @@ from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.marian.pieces import Pieces, text_of, unigram
 from sottovoce.engines.marian.registration import directions, fault, parsed_models
-from sottovoce.engines.protocols import Skill
 from sottovoce.intelligence import translation
+from sottovoce.intelligence.stages import StageName
 from tests import tiny_translator
 from tests.unit.intelligence.talk import scene, transcript, turns
 
@@ -27,10 +27,10 @@ def test_each_kind_of_model_translates_every_sentence(tmp_path, kind, control, s
     folder = tiny_translator.build(tmp_path / "model", control=control, spm=spm)
     config = EngineConfig(models=tmp_path / "none", translators=((kind, folder),))
     offers = registry.offered(config)
-    choice = registry.choose_stage(Skill.TRANSLATION, "en", offers, "de")
+    choice = registry.choose_stage(StageName.TRANSLATION, "en", offers, "de")
     assert choice is not None
     assert choice.key == EngineKey(engine="ctranslate2", model=kind)
-    backend = registry.load(Skill.TRANSLATION, choice.key, config)
+    backend = registry.load(StageName.TRANSLATION, choice.key, config)
     lived = []
     asked = replace(scene(TALK), part="de", alive=lambda: lived.append(1))
     rows = translation.STAGE.run(asked, backend)
@@ -43,7 +43,7 @@ def test_each_kind_of_model_translates_every_sentence(tmp_path, kind, control, s
 def test_a_sentence_of_thousands_of_pieces_is_cut_and_does_not_fail(tmp_path):
     folder = tiny_translator.build(tmp_path / "model", spm=True)
     config = EngineConfig(models=tmp_path, translators=(("en-de", folder),))
-    backend = registry.load(Skill.TRANSLATION, EngineKey(engine="ctranslate2", model="en-de"), config)
+    backend = registry.load(StageName.TRANSLATION, EngineKey(engine="ctranslate2", model="en-de"), config)
     long = scene(turns(("S1", "hello world. the sun.")))
     long = replace(long, sentences=tuple(replace(each, text=each.text * 2000) for each in long.sentences))
     assert len(backend.translate(long, "de")) == 2
@@ -84,7 +84,7 @@ def test_settings_name_pairs_and_complete_folders(tmp_path):
     (folder / "source.spm").unlink()
     assert "lacks a tokenizer" in str(fault(folder))
     config = EngineConfig(models=Path("none"), translators=(("en-de", folder),))
-    assert not registry.skilled(registry.offered(config), Skill.TRANSLATION)
+    assert not registry.skilled(registry.offered(config), StageName.TRANSLATION)
 
 
 def test_a_transcript_without_words_has_no_translation(tmp_path):

@@ -8,6 +8,7 @@ from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig, visible_devices
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.errors import EngineUnavailable
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import OperatingPoint
 
 STANDARD, ENHANCED = OperatingPoint.STANDARD, OperatingPoint.ENHANCED
@@ -94,17 +95,17 @@ def test_an_empty_shelf_leaves_the_embedded_engine(tmp_path):
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.TRANSCRIPTION, Skill.ALIGNMENT, Skill.LIVE}),
         ("builtin", {Skill.DIARIZATION, Skill.LIVE_DIARIZATION}),
-        ("analysis", {Skill.SUMMARY}),
-        ("analysis", {Skill.AUDIO_EVENTS}),
-        ("analysis", {Skill.SENTIMENT}),
+        ("analysis", {StageName.SUMMARY}),
+        ("analysis", {StageName.AUDIO_EVENTS}),
+        ("analysis", {StageName.SENTIMENT}),
     ]
     found = registry.offered(EngineConfig(models=tmp_path), "whisper")
     assert [(entry.engine, entry.skills) for entry in found] == [
         ("pocketsphinx", {Skill.ALIGNMENT}),
         ("builtin", {Skill.DIARIZATION, Skill.LIVE_DIARIZATION}),
-        ("analysis", {Skill.SUMMARY}),
-        ("analysis", {Skill.AUDIO_EVENTS}),
-        ("analysis", {Skill.SENTIMENT}),
+        ("analysis", {StageName.SUMMARY}),
+        ("analysis", {StageName.AUDIO_EVENTS}),
+        ("analysis", {StageName.SENTIMENT}),
     ]
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill
 from sottovoce.inference.stages.process import StageCrashed, StageProcess
 from sottovoce.intelligence import sentiment, summary
 from sottovoce.intelligence.protocols import UnsupportedLanguage
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.pipeline.results import ResultContext, StageLog, add_results
 from sottovoce.request import Summarization, TranscriptionRequest
 from sottovoce.transcript.model import RATE
@@ -40,7 +40,7 @@ def context(language="en", alive=lambda: None):
 
 def test_each_of_five_stages_that_misbehave_differently_fails_alone(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]), prepend=":")
-    engines = {Skill(stage.name): EngineKey(engine=NAME) for stage in STAGES}
+    engines: dict[AnySkill, EngineKey] = {StageName(stage.name): EngineKey(engine=NAME) for stage in STAGES}
     runner = StageProcess(engines, EngineConfig(stage_timeout=DEADLINE))
     signs: list[int] = []
     failures: dict[str, Exception] = {}
@@ -88,9 +88,9 @@ def test_a_stage_that_hears_the_audio_has_time_for_it(tmp_path: Path):
 
 
 def test_one_process_serves_the_stages_of_a_job_and_is_ended_with_it():
-    engines = {
-        Skill.SUMMARY: EngineKey(engine="analysis", model="extractive"),
-        Skill.SENTIMENT: EngineKey(engine="analysis", model="lexicon"),
+    engines: dict[AnySkill, EngineKey] = {
+        StageName.SUMMARY: EngineKey(engine="analysis", model="extractive"),
+        StageName.SENTIMENT: EngineKey(engine="analysis", model="lexicon"),
     }
     runner = StageProcess(engines, EngineConfig())
     try:
@@ -107,7 +107,7 @@ def test_one_process_serves_the_stages_of_a_job_and_is_ended_with_it():
 
 
 def test_a_language_that_is_switched_off_is_not_supported_even_if_it_was_identified():
-    engines = {Skill.SUMMARY: EngineKey(engine="analysis", model="extractive")}
+    engines: dict[AnySkill, EngineKey] = {StageName.SUMMARY: EngineKey(engine="analysis", model="extractive")}
     runner = StageProcess(engines, EngineConfig(stages={"summary.de": "off"}))
     try:
         with pytest.raises(UnsupportedLanguage):

@@ -14,13 +14,14 @@ import pytest
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig, parsed_stages
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill
 from sottovoce.inference.stages.process import StageProcess
 from sottovoce.intelligence import chapters, sentiment, summary, topics, translation
 from sottovoce.intelligence.backends.chat.client import ChatClient, ChatFailed
 from sottovoce.intelligence.backends.chat.config import ChatConfig
 from sottovoce.intelligence.backends.chat.stages import ChatStage
 from sottovoce.intelligence.protocols import UnsupportedLanguage
+from sottovoce.intelligence.stages import StageName
 from sottovoce.pipeline.results import ResultContext
 from sottovoce.request import Summarization, TranscriptionRequest
 from tests.unit.intelligence.talk import scene, transcript, turns
@@ -277,13 +278,13 @@ def config(endpoint: Endpoint, *stages: str) -> EngineConfig:
 def test_chat_runs_only_the_stages_and_languages_that_the_operator_gives_to_it(endpoint):
     offers = registry.offered(config(endpoint, "summary=chat", "summary.de=builtin", "sentiment.fr=chat"))
 
-    def engine(skill: Skill, language: str, target: str = "") -> str | None:
+    def engine(skill: StageName, language: str, target: str = "") -> str | None:
         choice = registry.choose_stage(skill, language, offers, target)
         return choice.engine if choice else None
 
-    assert engine(Skill.SUMMARY, "en") == engine(Skill.SENTIMENT, "fr") == "chat"
-    assert engine(Skill.SUMMARY, "de") == engine(Skill.SENTIMENT, "en") == "analysis"
-    assert engine(Skill.TRANSLATION, "en", "de") is None
+    assert engine(StageName.SUMMARY, "en") == engine(StageName.SENTIMENT, "fr") == "chat"
+    assert engine(StageName.SUMMARY, "de") == engine(StageName.SENTIMENT, "en") == "analysis"
+    assert engine(StageName.TRANSLATION, "en", "de") is None
     assert "chat" not in {entry.engine for entry in registry.offered(config(endpoint))}
     with pytest.raises(ValueError, match="hears nothing"):
         parsed_stages(["audio_events=chat"])
@@ -291,7 +292,7 @@ def test_chat_runs_only_the_stages_and_languages_that_the_operator_gives_to_it(e
 
 def test_a_language_that_was_identified_late_gets_the_backend_of_its_setting(endpoint):
     endpoint.answer = lambda _: {"sentences": ["Kurz."]}
-    keys = {Skill.SUMMARY: EngineKey(engine="analysis", model="extractive")}
+    keys: dict[AnySkill, EngineKey] = {StageName.SUMMARY: EngineKey(engine="analysis", model="extractive")}
     runner = StageProcess(keys, config(endpoint, "summary.de=chat", "summary.fr=off"))
     asked = TranscriptionRequest(language="auto", summarization=Summarization(), translation_targets=("de",))
 

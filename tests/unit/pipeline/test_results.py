@@ -9,14 +9,14 @@ import pytest
 from sottovoce.engines import registry, resolution
 from sottovoce.engines.config import EngineConfig, parsed_stages
 from sottovoce.engines.gaps import GapKind, StageGap, gaps, targets_of
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Need
 from sottovoce.errors import EngineUnavailable
 from sottovoce.intelligence import summary, topics
 from sottovoce.intelligence.backends.builtin.sentiment import LexiconSentiment
 from sottovoce.intelligence.backends.builtin.topics import VectorTopics
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.job import State
 from sottovoce.pipeline import batch
 from sottovoce.pipeline.engine_set import LoadedEngines
@@ -73,7 +73,8 @@ class Clever:
 
 def transcribe(path: Path, request: TranscriptionRequest, known=(), **backends):
     notebook = Notebook()
-    engines = {Skill.TRANSCRIPTION: sleeper.Sleeper(0.0), **{Skill(name): each for name, each in backends.items()}}
+    engines: dict[AnySkill, Any] = {StageName(name): each for name, each in backends.items()}
+    engines[Skill.TRANSCRIPTION] = sleeper.Sleeper(0.0)
     work = batch.Work(path=path, request=request, clock=lambda: 0, gaps=known)
     return batch.transcribe(work, LoadedEngines(engines), VadFactory, notebook), notebook
 
@@ -175,8 +176,8 @@ def test_a_language_without_a_backend_is_blamed():
 def test_a_stage_that_is_switched_off_says_so():
     stages = parsed_stages(["sentiment=off", "summary.en=off"])
     offers = registry.offered(EngineConfig(models=Path("none"), stages=stages))
-    assert not registry.skilled(offers, Skill.SENTIMENT)
-    assert "en" not in registry.skilled(offers, Skill.SUMMARY)[0].languages
+    assert not registry.skilled(offers, StageName.SENTIMENT)
+    assert "en" not in registry.skilled(offers, StageName.SUMMARY)[0].languages
     known = found(ASKING, offers, **stages)
     assert all("SOTTOVOCE_STAGES" in known[name].why for name in ("sentiment", "summary"))
     assert known["summary"].kind is GapKind.ABSENT
@@ -232,7 +233,7 @@ TRANSLATES = Capabilities(
     model="",
     languages=frozenset({"en", "fr"}),
     targets=frozenset({"en", "de"}),
-    skills=frozenset({Skill.TRANSLATION}),
+    skills=frozenset({StageName.TRANSLATION}),
     grade=5,
 )
 
@@ -241,9 +242,9 @@ def test_the_best_backend_of_a_pair_is_chosen():
     better = replace(TRANSLATES, engine="better", targets=frozenset({"de"}), grade=9)
     offers = (TRANSLATES, better)
     choose = registry.choose_stage
-    assert choose(Skill.TRANSLATION, "fr", offers, "de").engine == "better"
-    assert choose(Skill.TRANSLATION, "fr", offers, "en").engine == "t"
-    assert choose(Skill.TRANSLATION, "de", offers, "en") is None
+    assert choose(StageName.TRANSLATION, "fr", offers, "de").engine == "better"
+    assert choose(StageName.TRANSLATION, "fr", offers, "en").engine == "t"
+    assert choose(StageName.TRANSLATION, "de", offers, "en") is None
     assert targets_of("en", offers) == ("de",)
 
 
@@ -289,20 +290,22 @@ def test_a_request_is_resolved_to_one_engine_for_each_skill():
 
 def test_each_stage_has_a_skill_and_its_engine_is_resolved():
     keys = resolution.resolve(ASKING, OFFERS).keys
-    assert {stage.name for stage in STAGES} <= set(Skill)
+    assert [stage.name for stage in STAGES] == list(StageName)
     assert {skill: key.model for skill, key in keys.items() if key.engine == "analysis"} == {
-        Skill.SUMMARY: "extractive",
-        Skill.SENTIMENT: "lexicon",
-        Skill.AUDIO_EVENTS: "spectrum",
+        StageName.SUMMARY: "extractive",
+        StageName.SENTIMENT: "lexicon",
+        StageName.AUDIO_EVENTS: "spectrum",
     }
 
 
 def test_with_an_open_language_the_backend_for_most_languages_is_chosen():
-    few = Capabilities(engine="few", model="", languages=frozenset({"en"}), skills=frozenset({Skill.SUMMARY}), grade=9)
+    few = Capabilities(
+        engine="few", model="", languages=frozenset({"en"}), skills=frozenset({StageName.SUMMARY}), grade=9
+    )
     many = replace(few, engine="many", languages=frozenset({"en", "de"}), grade=0)
-    assert registry.choose_stage(Skill.SUMMARY, "auto", (few, many)).engine == "many"
-    assert registry.choose_stage(Skill.SUMMARY, "en", (many, few)).engine == "few"
-    assert registry.choose_stage(Skill.SUMMARY, "fr", (many, few)) is None
+    assert registry.choose_stage(StageName.SUMMARY, "auto", (few, many)).engine == "many"
+    assert registry.choose_stage(StageName.SUMMARY, "en", (many, few)).engine == "few"
+    assert registry.choose_stage(StageName.SUMMARY, "fr", (many, few)) is None
 
 
 def test_a_new_need_reaches_the_map(monkeypatch):

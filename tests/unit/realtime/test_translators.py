@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
 from sottovoce.inference import messages as m
 from sottovoce.inference.live_events import SentenceHeard
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import AudioFormat, AudioType, LiveRequest, LiveTranslation
 from sottovoce.service.jobs.capabilities import CapabilityTable
 from sottovoce.web.api.translators import planner
 
 TEXT = Capabilities(
     engine="ctranslate2", model="de-fr", languages=frozenset({"de"}), targets=frozenset({"fr"}),
-    skills=frozenset({Skill.TRANSLATION}), grade=60,
+    skills=frozenset({StageName.TRANSLATION}), grade=60,
 )  # fmt: skip
 SPOKEN = replace(TEXT, engine="whisper", model="base", targets=frozenset({"en"}), hears=True)
 MUSIC = Capabilities(
-    engine="analysis", model="spectrum", languages=frozenset(), skills=frozenset({Skill.AUDIO_EVENTS}),
+    engine="analysis", model="spectrum", languages=frozenset(), skills=frozenset({StageName.AUDIO_EVENTS}),
     event_types=frozenset({"music", "laughter"}),
 )  # fmt: skip
 REQUEST = LiveRequest(language="de", audio=AudioFormat(type=AudioType.FILE))

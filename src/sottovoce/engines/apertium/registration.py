@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.intelligence.stages import StageName
 
 APERTIUM = "apertium"
 GRADE = 25
@@ -41,7 +42,7 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
             model=source,
             languages=frozenset({source}),
             targets=frozenset(target for other, target in pairs if other == source),
-            skills=frozenset({Skill.TRANSLATION}),
+            skills=frozenset({StageName.TRANSLATION}),
             grade=GRADE,
         )
         for source in sorted({source for source, _ in pairs})
@@ -55,4 +56,4 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> object:
     return ApertiumTranslator(model, modes())
 
 
-ENGINE = Engine(name=APERTIUM, package="", offers=_offers, loaders={Skill.TRANSLATION: _load})
+ENGINE = Engine(name=APERTIUM, package="", offers=_offers, loaders={StageName.TRANSLATION: _load})

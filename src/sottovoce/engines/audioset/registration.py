@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from sottovoce.engines.audioset import labels
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.intelligence.stages import StageName
 
 if TYPE_CHECKING:
     from sottovoce.engines.audioset.tagger import AudiosetTagger
@@ -50,7 +51,7 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
             engine=AUDIOSET,
             model=folder.name,
             languages=frozenset(),
-            skills=frozenset({Skill.AUDIO_EVENTS}),
+            skills=frozenset({StageName.AUDIO_EVENTS}),
             event_types=found,
             grade=GRADE,
             device=engine_config.kind_of_device,
@@ -67,4 +68,4 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> "AudiosetTagg
     return AudiosetTagger(engine_config.tagger, device=device, threads=engine_config.threads)
 
 
-ENGINE = Engine(name=AUDIOSET, package="onnxruntime", offers=_offers, loaders={Skill.AUDIO_EVENTS: _load})
+ENGINE = Engine(name=AUDIOSET, package="onnxruntime", offers=_offers, loaders={StageName.AUDIO_EVENTS: _load})

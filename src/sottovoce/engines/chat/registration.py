@@ -5,10 +5,11 @@
 
 from sottovoce.engines.config import CHAT, EngineConfig
 from sottovoce.engines.engine import Engine
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
 from sottovoce.intelligence.backends.chat.stages import LANGUAGES, ChatStage
+from sottovoce.intelligence.stages import StageName
 
-SKILLS = (Skill.SUMMARY, Skill.SENTIMENT, Skill.TOPICS, Skill.CHAPTERS, Skill.TRANSLATION)
+SKILLS = (StageName.SUMMARY, StageName.SENTIMENT, StageName.TOPICS, StageName.CHAPTERS, StageName.TRANSLATION)
 
 
 def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
@@ -19,7 +20,7 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
             engine=CHAT,
             model=engine_config.chat.model,
             languages=LANGUAGES,
-            targets=LANGUAGES if skill is Skill.TRANSLATION else frozenset(),
+            targets=LANGUAGES if skill is StageName.TRANSLATION else frozenset(),
             skills=frozenset({skill}),
         )
         for skill in SKILLS

@@ -7,7 +7,8 @@ from pathlib import Path
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import Engine
 from sottovoce.engines.marian.languages import MADLAD_CODES, NLLB_CODES
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
+from sottovoce.intelligence.stages import StageName
 
 MARIAN = "ctranslate2"
 NLLB, MADLAD = "nllb", "madlad"
@@ -62,7 +63,7 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
                     model=kind,
                     languages=sources,
                     targets=targets,
-                    skills=frozenset({Skill.TRANSLATION}),
+                    skills=frozenset({StageName.TRANSLATION}),
                     grade=MANY if kind in (NLLB, MADLAD) else ONE_PAIR,
                     device=engine_config.kind_of_device,
                 )
@@ -86,4 +87,4 @@ def _load(model: str, device: str, engine_config: EngineConfig) -> object:
     )
 
 
-ENGINE = Engine(name=MARIAN, package="ctranslate2", offers=_offers, loaders={Skill.TRANSLATION: _load})
+ENGINE = Engine(name=MARIAN, package="ctranslate2", offers=_offers, loaders={StageName.TRANSLATION: _load})

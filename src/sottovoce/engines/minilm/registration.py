@@ -7,10 +7,11 @@ from sottovoce.engines.engine import Engine
 from sottovoce.engines.models import offers
 from sottovoce.engines.models.catalogue import MINILM
 from sottovoce.engines.models.store import ModelStore
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import Capabilities
 from sottovoce.intelligence.backends.builtin.chapters import TiledChapters
 from sottovoce.intelligence.backends.builtin.topics import VectorTopics
 from sottovoce.intelligence.protocols import SentenceVectors
+from sottovoce.intelligence.stages import StageName
 
 _loaded: dict[tuple[Path, str], SentenceVectors] = {}
 """The vectors of one process, which both skills share."""
@@ -26,7 +27,7 @@ def _offers(engine_config: EngineConfig) -> tuple[Capabilities, ...]:
             grade=model.grade,
         )
         for model in offers.stored(MINILM, engine_config)
-        for skill in (Skill.TOPICS, Skill.CHAPTERS)
+        for skill in (StageName.TOPICS, StageName.CHAPTERS)
     )
 
 
@@ -53,5 +54,5 @@ ENGINE = Engine(
     name=MINILM,
     package="onnxruntime",
     offers=_offers,
-    loaders={Skill.TOPICS: _topics, Skill.CHAPTERS: _chapters},
+    loaders={StageName.TOPICS: _topics, StageName.CHAPTERS: _chapters},
 )

@@ -11,6 +11,7 @@ from sottovoce.engines.models.catalogue import Model
 from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, LiveRecognizer, Skill
 from sottovoce.engines.whisper.languages import languages_of
+from sottovoce.intelligence.stages import StageName
 
 if TYPE_CHECKING:
     from sottovoce.engines.common.spoken_translation import SpokenTranslation
@@ -39,7 +40,7 @@ def _sentences(recognizer: Capabilities) -> Capabilities:
     """The offer to translate the sentences of a transcript into English, with the same model."""
     return replace(
         recognizer,
-        skills=frozenset({Skill.TRANSLATION}),
+        skills=frozenset({StageName.TRANSLATION}),
         languages=recognizer.languages - TARGETS,
         targets=TARGETS,
         hears=True,
@@ -87,6 +88,6 @@ ENGINE = Engine(
         Skill.TRANSCRIPTION: _load,
         Skill.SPEECH_TRANSLATION: _load,
         Skill.LIVE: _load_live,
-        Skill.TRANSLATION: _load_sentences,
+        StageName.TRANSLATION: _load_sentences,
     },
 )

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from sottovoce.engines import gaps, registry
 from sottovoce.engines.config import BUILTIN, CHAT, EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
 from sottovoce.inference.frame_socket import FrameSocket, die_with_parent
 from sottovoce.intelligence.protocols import StageRefused, UnsupportedLanguage, supports
+from sottovoce.intelligence.stages import StageName
 from sottovoce.pipeline.results import STAGES_BY_NAME, UNSUPPORTED, ResultContext, scene_of
 from sottovoce.transcript import codec
 
@@ -29,7 +29,7 @@ def answer(
     try:
         stage, transcript = STAGES_BY_NAME[message.stage], codec.decode(payload)
         key = _key(message, transcript.language, engine_config)
-        backend = registry.load(Skill(stage.name), key, engine_config)
+        backend = registry.load(StageName(stage.name), key, engine_config)
         if not supports(backend, transcript.language):
             return m.StageFault(type=UNSUPPORTED), b""
         context = ResultContext(
@@ -59,9 +59,9 @@ def _key(message: m.RunStage, language: str, engine_config: EngineConfig) -> Eng
     if given is not None and not message.part and engine_config.backend(stage, language) == _kind(given):
         return given
     offers = registry.offered(engine_config)
-    choice = registry.choose_stage(Skill(stage), language, offers, message.part)
+    choice = registry.choose_stage(StageName(stage), language, offers, message.part)
     if choice is None:
-        why = gaps.why_not(Skill(stage), language, offers, engine_config.stages, message.part)
+        why = gaps.why_not(StageName(stage), language, offers, engine_config.stages, message.part)
         raise UnsupportedLanguage(language, why)
     return choice.key
 

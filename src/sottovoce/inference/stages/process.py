@@ -20,10 +20,11 @@ from pydantic import TypeAdapter
 from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill
 from sottovoce.inference import messages as m
 from sottovoce.inference.frame_socket import FrameSocket
 from sottovoce.intelligence.protocols import Stage, StageRefused, UnsupportedLanguage
+from sottovoce.intelligence.stages import StageName
 from sottovoce.pipeline.results import UNSUPPORTED, ResultContext
 from sottovoce.transcript import codec
 from sottovoce.transcript.model import RATE
@@ -42,7 +43,7 @@ class StageCrashed(Exception):
 class StageProcess:
     """A `StageRunner`: *keys* are the engines by skill. Close it at the end of the job."""
 
-    def __init__(self, keys: Mapping[Skill, EngineKey], engine_config: EngineConfig) -> None:
+    def __init__(self, keys: Mapping[AnySkill, EngineKey], engine_config: EngineConfig) -> None:
         self._keys = keys
         self._engine_config = engine_config
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,7 +51,7 @@ class StageProcess:
 
     def run(self, stage: Stage, context: ResultContext) -> Any:
         """Return the result of *stage*. Raises `StageCrashed`, `TimeoutError`, `UnsupportedLanguage`, `StageRefused`."""
-        key = self._keys.get(Skill(stage.name))
+        key = self._keys.get(StageName(stage.name))
         if key is None and not context.part:
             raise LookupError(f"no engine with the skill {stage.name}")
         limit = self._limit(stage, context)
@@ -102,12 +103,12 @@ class StageProcess:
         return seconds + context.transcript.duration / RATE if self._hears(stage, context) else seconds
 
     def _hears(self, stage: Stage, context: ResultContext) -> bool:
-        if stage.name == Skill.AUDIO_EVENTS:
+        if stage.name == StageName.AUDIO_EVENTS:
             return True
         if not context.part:  # of a translation, which has an engine for each target
             return False
         offers = registry.offered(self._engine_config)
-        choice = registry.choose_stage(Skill(stage.name), context.transcript.language, offers, context.part)
+        choice = registry.choose_stage(StageName(stage.name), context.transcript.language, offers, context.part)
         return choice is not None and choice.capabilities.hears
 
     def _started(self) -> FrameSocket:

@@ -12,10 +12,10 @@ from pathlib import Path
 from sottovoce.engines import registry
 from sottovoce.engines.config import CHAT, EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.inference import messages as m
 from sottovoce.inference.frame_socket import FrameSocket
 from sottovoce.intelligence.protocols import Scene, Sentence
+from sottovoce.intelligence.stages import StageName
 from sottovoce.intelligence.translation import TranslationBackend, translated
 from sottovoce.request import TranscriptionRequest
 from sottovoce.transcript.model import RATE, Transcript
@@ -39,7 +39,7 @@ class TranslationHandler:
             line.send(m.Translated(texts=tuple(translated(_scene(message, path), self._backend, message.target))))
 
     def _loaded(self) -> TranslationBackend:
-        found: TranslationBackend = registry.load(Skill.TRANSLATION, self._key, self._engine_config)
+        found: TranslationBackend = registry.load(StageName.TRANSLATION, self._key, self._engine_config)
         return found
 
 

@@ -11,11 +11,11 @@ from typing import TypeVar
 from sottovoce.engines import registry
 from sottovoce.engines.domains import Domain
 from sottovoce.engines.gaps import StageGap, gaps, targets_of, untranslated
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.engines.resolution import Resolved, resolve
 from sottovoce.errors import Kind, Refused
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.pipeline import identification, script
 from sottovoce.request import AlignmentRequest, LiveRequest, Request, TranscriptionRequest
 from sottovoce.transcript import spelling
@@ -148,7 +148,7 @@ class CapabilityTable:
         if request.audio_events is None:
             return
         found = sorted(
-            {kind for entry in registry.skilled(self.engines, Skill.AUDIO_EVENTS) for kind in entry.event_types}
+            {kind for entry in registry.skilled(self.engines, StageName.AUDIO_EVENTS) for kind in entry.event_types}
         )
         if not found:
             why = "audio event detection is not available on this server"
@@ -166,7 +166,7 @@ class CapabilityTable:
 
     def translated(self) -> dict[str, list[str]]:
         """The target languages by source language, for discovery."""
-        sources = _languages(self.engines, Skill.TRANSLATION)
+        sources = _languages(self.engines, StageName.TRANSLATION)
         found = {source: list(targets_of(source, self.engines)) for source in sources}
         return {source: targets for source, targets in found.items() if targets}
 
@@ -177,11 +177,11 @@ class CapabilityTable:
         """
         found: dict[str, tuple[str, ...]] = {}
         for stage in STAGES:
-            here = registry.skilled(self.engines, Skill(stage.name))
-            if here and stage.name == Skill.AUDIO_EVENTS:
+            here = registry.skilled(self.engines, StageName(stage.name))
+            if here and stage.name == StageName.AUDIO_EVENTS:
                 found[stage.name] = tuple(sorted({kind for entry in here for kind in entry.event_types}))
-            elif here and stage.name != Skill.TRANSLATION:
-                found[stage.feature or stage.name] = _languages(here, Skill(stage.name))
+            elif here and stage.name != StageName.TRANSLATION:
+                found[stage.feature or stage.name] = _languages(here, StageName(stage.name))
         return found
 
     def gaps(self, request: TranscriptionRequest, resolved: Resolved) -> tuple[StageGap, ...]:
@@ -285,5 +285,5 @@ def without_live(engines: tuple[Capabilities, ...]) -> tuple[Capabilities, ...]:
     return tuple(replace(engine, skills=engine.skills - live) for engine in engines)
 
 
-def _languages(engines: tuple[Capabilities, ...], skill: Skill) -> tuple[str, ...]:
+def _languages(engines: tuple[Capabilities, ...], skill: AnySkill) -> tuple[str, ...]:
     return tuple(sorted({code for engine in registry.skilled(engines, skill) for code in engine.languages}))

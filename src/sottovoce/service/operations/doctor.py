@@ -30,7 +30,7 @@ from sottovoce.engines.models.store import ModelStore
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import EngineUnavailable
-from sottovoce.intelligence.stages import STAGES
+from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.request import OperatingPoint
 from sottovoce.service.email import smtp as mail
 from sottovoce.service.operations import lost_results, model_checks
@@ -154,7 +154,7 @@ def other_engines(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Find
 def intelligence(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Finding]:
     """Yield the backend of each stage of speech intelligence, or the reason why there is none and the next step."""
     for stage in STAGES:
-        skill = Skill(stage.name)
+        skill = StageName(stage.name)
         here = registry.skilled(offers, skill)
         for entry in here:
             languages = _languages(entry.languages)

@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sottovoce.engines.protocols import Capabilities, Skill
+from sottovoce.engines.protocols import AnySkill, Capabilities, Skill
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import OperatingPoint
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import now_ms
@@ -46,8 +47,8 @@ def _capabilities(plain: dict[str, Any]) -> Capabilities:
     for name in ("operating_points", "pinned"):
         members[name] = frozenset(OperatingPoint(point) for point in members.get(name, ()))
     # rows of releases without skills are of recognisers only; skills of later releases are ignored
-    skills = [skill for skill in members.get("skills", [Skill.TRANSCRIPTION]) if skill in set(Skill)]
-    members["skills"] = frozenset(map(Skill, skills))
+    skills = members.get("skills", [Skill.TRANSCRIPTION])
+    members["skills"] = frozenset(skill for skill in (*Skill, *StageName) if skill in skills)
     members["suits"] = OperatingPoint(members["suits"]) if members.get("suits") else None
     return Capabilities(**members)
 
@@ -85,7 +86,7 @@ def alive(connection: sa.Connection, within_ms: int) -> dict[str, int]:
 
 def union(workers: list[Worker]) -> tuple[Capabilities, ...]:
     """The capabilities of all *workers*, each engine, model and set of skills once."""
-    found: dict[tuple[str, str, frozenset[Skill]], Capabilities] = {}
+    found: dict[tuple[str, str, frozenset[AnySkill]], Capabilities] = {}
     for worker in workers:
         for entry in worker.capabilities:
             found.setdefault((entry.engine, entry.model, entry.skills), entry)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from sottovoce.engines import registry
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.inference import messages as m
 from sottovoce.inference.live_events import SentenceHeard
 from sottovoce.inference.pool import Pool
 from sottovoce.intelligence.audio_events import TYPES
+from sottovoce.intelligence.stages import StageName
 from sottovoce.pipeline.live.beside.audio_events import TYPES as DETECTED
 from sottovoce.realtime.ports import Planner, Served, Translator
 from sottovoce.request import LiveRequest
@@ -83,7 +83,7 @@ def _translation(
     if wanted is None:
         return request, [], {}
     chosen: dict[str, Choice | None] = {
-        target: registry.choose_stage(Skill.TRANSLATION, request.language, offers.engines, target)
+        target: registry.choose_stage(StageName.TRANSLATION, request.language, offers.engines, target)
         for target in wanted.targets
         if target != request.language
     }
@@ -113,7 +113,7 @@ def _translation(
 def _audio_events(request: LiveRequest, offers: CapabilityTable) -> tuple[LiveRequest, list[ConfigWarning]]:
     if request.audio_events is None:
         return request, []
-    here = {kind for entry in registry.skilled(offers.engines, Skill.AUDIO_EVENTS) for kind in entry.event_types}
+    here = {kind for entry in registry.skilled(offers.engines, StageName.AUDIO_EVENTS) for kind in entry.event_types}
     wanted, detected = frozenset(request.audio_events or TYPES), DETECTED & here
     missing = wanted - detected
     found = tuple(sorted(wanted & detected))

@@ -22,14 +22,8 @@ _ECHOED = (
     "summarization_config", "sentiment_analysis_config", "topic_detection_config", "auto_chapters_config",
     "audio_events_config",
 )  # fmt: skip
-_RESULTS: dict[str, str] = {
-    "summary": "summary",
-    "sentiment": "sentiment_analysis",
-    "topics": "topics",
-    "chapters": "chapters",
-    "translation": "translations",
-}
-"""The member that shows the result of a stage, by the name of the stage (`intelligence/`)."""
+_RESULTS = {"sentiment": "sentiment_analysis", "translation": "translations"}
+"""The member that shows the result of a stage (`intelligence/`), where it does not have the name of the stage."""
 _EVENTS = {"events": "audio_events", "summary": "audio_event_summary"}
 """The two members that show the parts of the result of the stage `audio_events` (contract §7.9)."""
 
@@ -56,9 +50,9 @@ def render(source: Source) -> dict[str, Any]:
         "results": [_result(item, language) for item in _shown(transcript.items, source.job.config)],
     }
     for result in transcript.results:
-        if name := _RESULTS.get(result.name):
-            body[name] = result.value
-        elif result.name == "audio_events" and isinstance(result.value, dict):
+        if result.name != "audio_events":
+            body[_RESULTS.get(result.name, result.name)] = result.value
+        elif isinstance(result.value, dict):
             body |= {name: result.value[part] for part, name in _EVENTS.items() if part in result.value}
     with_prints = [speaker for speaker in transcript.speakers if speaker.prints]
     if with_prints or _wants_speakers(source.job.config):

@@ -9,8 +9,8 @@ from sottovoce.engines import registry
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.minilm.sentence_vectors import EncoderVectors
-from sottovoce.engines.protocols import Skill
 from sottovoce.errors import EngineUnavailable
+from sottovoce.intelligence.stages import StageName
 from tests import tiny_encoder
 from tests.tiny_encoder import HEADS, HIDDEN, LAYERS
 
@@ -87,10 +87,10 @@ def test_the_operators_own_model_gives_topics_and_chapters(folder):
     engine_config = EngineConfig(models=folder.parent)
     entries = [entry for entry in registry.offered(engine_config) if entry.engine == "minilm"]
     assert [(entry.model, entry.languages, entry.skills) for entry in entries] == [
-        ("tiny", {"en"}, {Skill.TOPICS}),
-        ("tiny", {"en"}, {Skill.CHAPTERS}),
+        ("tiny", {"en"}, {StageName.TOPICS}),
+        ("tiny", {"en"}, {StageName.CHAPTERS}),
     ]
-    backend = registry.load(Skill.TOPICS, EngineKey(engine="minilm", model="tiny"), engine_config)
+    backend = registry.load(StageName.TOPICS, EngineKey(engine="minilm", model="tiny"), engine_config)
     assert len(backend.assign([["The bank."], ["A goal."]], ["Sports", "soup"], lambda: None)) == 2
 
 
@@ -106,4 +106,4 @@ def test_a_model_that_cannot_be_used_is_told(tmp_path, file, content):
     folder = tiny_encoder.build(tmp_path / "tiny")
     (folder / file).write_bytes(content)
     with pytest.raises(EngineUnavailable):
-        registry.load(Skill.CHAPTERS, EngineKey(engine="minilm", model="tiny"), EngineConfig(models=tmp_path))
+        registry.load(StageName.CHAPTERS, EngineKey(engine="minilm", model="tiny"), EngineConfig(models=tmp_path))

@@ -10,6 +10,7 @@ from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.domains import Domain, load
 from sottovoce.engines.protocols import Capabilities, Skill
 from sottovoce.errors import EngineUnavailable, Kind, Refused
+from sottovoce.intelligence.stages import StageName
 from sottovoce.request import (
     AlignmentRequest,
     AudioFormat,
@@ -248,7 +249,7 @@ MUSIC = Capabilities(
     engine="a",
     model="s",
     languages=frozenset(),
-    skills=frozenset({Skill.AUDIO_EVENTS}),
+    skills=frozenset({StageName.AUDIO_EVENTS}),
     event_types=frozenset({"music"}),
 )
 
@@ -273,7 +274,11 @@ def test_stages_with_an_error_list_are_accepted_and_their_gaps_are_known():
 
 def test_the_pair_of_a_translation_is_checked_unless_the_language_is_open():
     both = replace(
-        ENGLISH, engine="t", skills=frozenset({Skill.TRANSLATION}), targets=frozenset({"de"}), identifies_language=False
+        ENGLISH,
+        engine="t",
+        skills=frozenset({StageName.TRANSLATION}),
+        targets=frozenset({"de"}),
+        identifies_language=False,
     )
     opens = replace(ENGLISH, identifies_language=True)
     table = capabilities.CapabilityTable((opens, both))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sottovoce.intelligence.stages import StageName
 from sottovoce.job import State
 from sottovoce.transcript.languages import PACKS, pack
 from sottovoce.transcript.model import (
@@ -20,6 +21,7 @@ from sottovoce.transcript.model import (
     LanguageScore,
     Speaker,
     StageError,
+    StageResult,
     Transcript,
     Word,
     samples,
@@ -46,6 +48,8 @@ MEMBERS = {
     "punctuation": {"alternatives", "start_time", "end_time", "type", "attaches_to", "is_eos"},
     "entity": {"alternatives", "start_time", "end_time", "type", "entity_class", "spoken_form", "written_form"},
 }
+OWN = {"format", "job", "metadata", "results", "speakers"}
+"""The members of a transcript that no stage makes."""
 ALTERNATIVE = {"content", "confidence", "language", "display", "speaker"}
 
 
@@ -429,3 +433,31 @@ def test_who_asked_for_speakers_gets_a_list_though_nobody_spoke():
 )  # fmt: skip
 def test_who_did_not_ask_gets_none(view: JobView):
     assert "speakers" not in rendered(w("so", speaker="S1"), view=view, speakers=(Speaker(label="S1", pitch=99.0),))
+
+
+def test_the_result_of_a_stage_has_the_name_of_the_stage_unless_the_contract_has_another() -> None:
+    made = {
+        name: [name] for name in ("summary", "sentiment", "topics", "chapters", "translation", "of_another_release")
+    }
+    body = rendered(results=tuple(StageResult(name=name, value=value) for name, value in made.items()))
+    assert {name: value for name, value in body.items() if name not in OWN} == {
+        "summary": ["summary"],
+        "sentiment_analysis": ["sentiment"],
+        "topics": ["topics"],
+        "chapters": ["chapters"],
+        "translations": ["translation"],
+        "of_another_release": ["of_another_release"],
+    }
+
+
+def test_audio_events_are_two_members() -> None:
+    events = {"events": [], "summary": {"overall": {}}}
+    body = rendered(results=(StageResult(name="audio_events", value=events),))
+    assert {name: value for name, value in body.items() if name not in OWN} == {
+        "audio_events": [],
+        "audio_event_summary": {"overall": {}},
+    }
+
+
+def test_no_stage_has_the_name_of_another_member() -> None:
+    assert not OWN & set(StageName)
