@@ -18,7 +18,7 @@ from sottovoce.job import Event, JobType, Reason, State
 from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.jobs.model import Abandoned, Job, JobError, LogLine, Message, NewJob, Span
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import DAY_MS, now_ms
+from sottovoce.service.storage.database import DAY_MS, Lookup, now_ms
 from sottovoce.service.storage.encryption import Encryptor
 
 Check = Callable[[sa.Connection], None]
@@ -44,13 +44,15 @@ _LIGHT = [
 _SOME = t.jobs.c.id.in_(sa.bindparam("ids", expanding=True))
 # made once: a statement of so many columns takes longer to make than to run
 _BY_IDS = {True: sa.select(*_COLUMNS).where(_SOME), False: sa.select(*_LIGHT).where(_SOME)}
+BY_ID = Lookup(sa.select(*_LIGHT).where(t.jobs.c.id == sa.bindparam("id")))
+"""Finds the row of a job, without a large config."""
 
 
 class RowUnreadable(ValueError):
     """The row of a job cannot be read by this release, for example because another release wrote it."""
 
 
-def _job(row: Any) -> Job:
+def job_of(row: Any) -> Job:
     """The job of *row*. Raises `RowUnreadable`."""
     values = dict(row)
     values.setdefault("config_bytes", len(values["config"] or b""))
@@ -68,7 +70,7 @@ def _readable(rows: Iterable[Any]) -> Iterator[Job]:
     """The jobs of *rows*. One that cannot be read is logged and left out, so that it does not hide the others."""
     for row in rows:
         try:
-            yield _job(row)
+            yield job_of(row)
         except RowUnreadable:
             _log.exception("row of a job cannot be read", extra={"job": row["id"]})
 
@@ -145,7 +147,7 @@ def _next_instant(connection: sa.Connection, project_id: int) -> int:
 def get(connection: sa.Connection, job_id: str) -> Job | None:
     """The job *job_id*, tombstones included."""
     row = connection.execute(sa.select(*_COLUMNS).where(t.jobs.c.id == job_id)).mappings().first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def by_number(connection: sa.Connection, number: int) -> Job | None:
@@ -153,7 +155,7 @@ def by_number(connection: sa.Connection, number: int) -> Job | None:
     if not 0 < number < 1 << 63:  # the column is a signed 64-bit integer
         return None
     row = connection.execute(sa.select(*_LIGHT).where(t.jobs.c.v1_id == number)).mappings().first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def get_many(connection: sa.Connection, ids: Sequence[str], *, whole: bool = False) -> dict[str, Job]:
@@ -166,7 +168,7 @@ def read_many(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Job | 
     found: dict[str, Job | RowUnreadable] = {}
     for row in _rows(connection, ids, whole=False):
         try:
-            found[row["id"]] = _job(row)
+            found[row["id"]] = job_of(row)
         except RowUnreadable as error:
             found[row["id"]] = error
     return found
@@ -185,7 +187,7 @@ def by_idempotency_key(connection: sa.Connection, caller: Caller, key: str) -> J
     """The job that *caller*'s project created with *key*, without a large config."""
     where = (t.jobs.c.project_id == caller.project_id, t.jobs.c.idempotency_key == key)
     row = connection.execute(sa.select(*_LIGHT).where(*where)).mappings().first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def list_recent(
@@ -411,7 +413,7 @@ def add_errors(connection: sa.Connection, encryptor: Encryptor, job_id: str, mes
     row = connection.execute(locked).mappings().first()
     if row is None or State(row["state"]) in job.REMOVED:
         return
-    found = _job(row)
+    found = job_of(row)
     whole = whole_errors(encryptor, found)
     whole |= {len(found.errors) + n: each.whole for n, each in enumerate(messages) if each.whole is not None}
     values: dict[str, Any] = {"errors": with_error(connection, found, *(each.public_text for each in messages))}

@@ -1,5 +1,7 @@
 # ruff: noqa: PT012 - a transaction that is left by an error
+import asyncio
 import itertools
+import secrets
 import string
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +13,8 @@ import sqlalchemy as sa
 
 from sottovoce import job
 from sottovoce.job import Event, Reason, State
-from sottovoce.service.jobs import model, repository
+from sottovoce.service.jobs import batched_reader, model, repository
+from sottovoce.service.jobs.batched_reader import JobDataLoader
 from sottovoce.service.storage import schema as t
 from sottovoce.service.storage.database import DAY_MS, Database, now_ms
 from tests.unit.service.service_values import CALLER, migrated, new_job
@@ -329,6 +332,52 @@ def test_notes_come_back_in_order_and_cut(database: Database) -> None:
     assert [line.stage for line in lines] == ["accepted", "s0", "s1", "s2"]
     assert (lines[2].attempt, lines[2].level, len(lines[2].text)) == (1, "WARNING", 4000)
     assert [line.at for line in lines] == sorted(line.at for line in lines)
+
+
+def test_a_job_that_is_looked_up_is_the_job_that_is_read(database: Database) -> None:
+    add(database)
+    add(database, "job0000002", config=secrets.token_bytes(repository.SMALL_CONFIG + 1))
+
+    async def asked(loader: JobDataLoader) -> list[model.Job | None]:
+        return [await loader.get(job_id) for job_id in (ID, "job0000002", "job0000003")]
+
+    loader = JobDataLoader(database)
+    with database.reading() as connection:
+        read = repository.get_many(connection, (ID, "job0000002"))
+    first = asyncio.run(asked(loader))
+    assert first == [read[ID], read["job0000002"], None]
+    assert first[1] is not None
+    assert not first[1].whole
+    with database.writing() as connection:
+        claimed = repository.claim(connection, ID, owner="w", lease_ms=1000)
+    assert claimed is not None
+    again = asyncio.run(asked(loader))
+    assert again[0] == look(database)
+    assert again[0] != first[0]
+    assert again[1] is first[1]  # its row did not change
+
+
+def test_rows_are_remembered_within_bounds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched_reader, "REMEMBERED", 2)
+    ids = [f"job000000{number}" for number in range(5)]
+    for job_id in ids:
+        add(database, job_id)
+
+    async def asked() -> list[str]:
+        loader = JobDataLoader(database)
+        found = [await loader.get(job_id) for job_id in [*ids, *ids]]
+        assert len(loader._decoded_rows) == 2
+        return [each.id for each in found if each]
+
+    assert asyncio.run(asked()) == [*ids, *ids]
+
+
+def test_a_row_of_another_release_is_told_when_it_is_looked_up(database: Database) -> None:
+    add(database)
+    with database.writing() as connection:
+        connection.execute(sa.update(t.jobs).values(state="of another release"))
+    with pytest.raises(repository.RowUnreadable):
+        asyncio.run(JobDataLoader(database).get(ID))
 
 
 def test_counts_and_states(database: Database) -> None:

@@ -1,6 +1,8 @@
 # ruff: noqa: PT012 - a transaction that is left by an error
 import asyncio
+import contextlib
 import secrets
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 from sottovoce.service.storage import database as module
 from sottovoce.service.storage import migrate
 from sottovoce.service.storage import schema as t
-from sottovoce.service.storage.database import Database, is_sqlite, normal_url, now_ms, sqlite_url
+from sottovoce.service.storage.database import Database, Lookup, is_sqlite, normal_url, now_ms, sqlite_url
 from tests.backends import S3, Postgres
 from tests.servers import PATIENCE
 from tests.unit.service.service_values import migrated
@@ -34,6 +36,45 @@ def test_every_connection_has_the_durable_pragmas(tmp_path: Path) -> None:
         with engine.connect() as connection:
             assert (_pragma(connection, "journal_mode"), _pragma(connection, "synchronous")) == ("wal", 2)
         engine.dispose()
+
+
+COUNTER = Lookup(sa.select(t.counters).where(t.counters.c.name == sa.bindparam("name")))
+
+
+def _raise_counter(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(sa.insert(t.counters).values(name="mine", value=1))
+
+
+def test_a_look_up_sees_every_commit_and_holds_nothing(tmp_path: Path) -> None:
+    with migrated(tmp_path) as database:
+        assert database.look_up(COUNTER, name="mine") == []
+        _raise_counter(database)
+        rows = database.look_up(COUNTER, name="mine")
+        assert rows == [("mine", 1)]
+        assert COUNTER.mapping(rows[0]) == {"name": "mine", "value": 1}
+        assert database.truncate_log()  # a reader would prevent it
+    assert database.look_up(COUNTER, name="mine") is None  # it is closed
+
+
+def test_a_look_up_waits_for_no_lock(tmp_path: Path) -> None:
+    with migrated(tmp_path) as made:
+        _raise_counter(made)
+    database = Database(made.url)
+    with contextlib.closing(sqlite3.connect(database.place, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        begun = time.monotonic()
+        assert database.look_up(COUNTER, name="mine") is None
+        assert time.monotonic() - begun < module.BUSY_TIMEOUT / 2
+    assert database.look_up(COUNTER, name="mine") == [("mine", 1)]
+    database.close()
+
+
+def test_postgresql_is_not_looked_up_on_the_loop() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    assert database.look_up(COUNTER, name="mine") is None
+    database.close()
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
