@@ -190,6 +190,48 @@ def test_headers_of_the_connection(server: Server, lines: bytes, expected: int) 
         assert status(answer(sock)) == expected
 
 
+def head_of(found: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """The status line of a response and its headers, each of which must be there once."""
+    first, *lines = found.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    pairs = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+    assert len(dict(pairs)) == len(pairs), lines
+    return first, dict(pairs)
+
+
+def asked(server: Server, *lines: str) -> bytes:
+    """The whole answer to a request of *lines*, up to the end of the connection."""
+    with connection(server, "".join(f"{line}\r\n" for line in (*lines, "")).encode()) as sock:
+        return answer(sock)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/v2/jobs", "/v2/nothing", "/docs"])
+def test_a_response_has_the_same_headers_however_it_is_asked_for(server: Server, path: str) -> None:
+    key = f"Authorization: Bearer {server.key}"
+    closing = asked(server, f"GET {path} HTTP/1.1", "Host: x", key, "Connection: close")
+    old = asked(server, f"GET {path} HTTP/1.0", key)
+    bare = asked(server, f"HEAD {path} HTTP/1.1", "Host: x", key, "Connection: close")
+    assert bare.endswith(b"\r\n\r\n")
+    for found in (closing, old):
+        first, headers = head_of(found)
+        assert int(headers[b"content-length"]) == len(found.partition(b"\r\n\r\n")[2]) > 0
+        assert headers[b"connection"] == b"close"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        assert headers[b"access-control-allow-origin"] == b"*"
+        assert len(headers[b"request-id"]) == 32
+        assert (first, headers.keys()) == (head_of(bare)[0], head_of(bare)[1].keys())
+
+
+def test_requests_that_arrive_together_are_answered_in_order(server: Server) -> None:
+    paths = ["/health/live", "/v2/nothing", "/v1/regions", "/health/live"]
+    lines = [f"GET {path} HTTP/1.1\r\nHost: x\r\n" for path in paths]
+    with connection(server, ("\r\n".join(lines) + "Connection: close\r\n\r\n").encode()) as sock:
+        found = answer(sock)
+    assert [int(piece[1:4]) for piece in found.split(b"HTTP/1.1")[1:]] == [200, 404, 200, 200]
+    assert found.count(b"connection: close") == 1
+    ids = {line for line in found.split(b"\r\n") if line.startswith(b"request-id")}
+    assert len(ids) == len(paths)
+
+
 def test_a_connection_serves_many_requests(server: Server) -> None:
     """Each request has its own counts: bodies and headers of earlier ones do not count against later ones."""
     demo = Path(__file__).parents[2] / "samples" / "demo.wav"

@@ -7,8 +7,9 @@ without secrets, and turns uncaught exceptions into errors of the contract.
 import logging
 import re
 import time
-from secrets import token_hex
+from random import Random
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.logs import about, log_request, redact
@@ -16,7 +17,7 @@ from sottovoce.service.identity.api_keys import Caller
 from sottovoce.service.metrics import Metrics
 from sottovoce.web import handshake, responses
 from sottovoce.web.auth import CALLER
-from sottovoce.web.routing import ROUTE
+from sottovoce.web.routing import ROUTE, WHOLE
 
 _log = logging.getLogger("sottovoce.access")
 _failures = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ CORS = {
 }
 _CORS = [(name.encode(), value.encode()) for name, value in CORS.items()]
 _NOSNIFF = (b"x-content-type-options", b"nosniff")  # a browser must not take media or text of a job for a page
+_FIXED = [_NOSNIFF, *_CORS]  # of every response
+_FIXED_LINES = b"".join(b"%s: %s\r\n" % line for line in _FIXED)
+ANSWER = "sottovoce.answer"
+"""The ASGI extension that writes a whole response at once (`web/server.py`); other servers do not have it."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -47,6 +52,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        # seeded by the system; to ask it for each id takes a fortieth of a status request, and an id is no secret
+        self._ids = Random()  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -57,7 +64,9 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         scope["path"] = scope["path"].rstrip("/") or "/"  # not a redirect, which would lose the body of a POST
-        exchange = _ResponseSender(scope, send)
+        exchange = _ResponseSender(f"{self._ids.getrandbits(128):032x}", scope, send)
+        if exchange.write is not None:
+            scope[WHOLE] = exchange.send_whole
         with about(request=exchange.id):
             try:
                 await self._serve(scope, receive, exchange)
@@ -87,21 +96,26 @@ class RequestMiddleware:
         route = scope.get(ROUTE, "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.request(route, method, exchange.status, seconds)
+        path = scope["path"]
         line = {
             "method": scope["method"][:16],
-            "path": redact(scope["path"])[:256],  # without the query: it may hold a token
+            # without the query: it may hold a token. The log redacts it again, so that only a cut must not hide what a secret is.
+            "path": path if len(path) <= _LONGEST_PATH else redact(path)[:_LONGEST_PATH],
             "status": exchange.status,
             "ms": round(seconds * 1000, 1),
             "client": str((scope.get("client") or ("",))[0])[:64],  # with trusted proxies from their headers
         }
         if isinstance(caller := scope.get(CALLER), Caller):
             line["key"] = caller.actor
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        if given and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
-            line["client_request"] = text
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                if _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
+                    line["client_request"] = text
+                break
         log_request(_log, logging.DEBUG if route in _QUIET else logging.INFO, "request", line)
 
 
+_LONGEST_PATH = 256
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
@@ -109,10 +123,11 @@ _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 class _ResponseSender:
     """Sends the response of one request, and records its status."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.id = token_hex(16)
+    def __init__(self, request_id: str, scope: Scope, send: Send) -> None:
+        self.id = request_id
         self.begun = time.monotonic()
         self.status = 0
+        self.write = scope["extensions"][ANSWER]["write"] if ANSWER in scope.get("extensions", ()) else None
         self._head = scope["method"] == "HEAD"
         self._send = send
 
@@ -120,8 +135,16 @@ class _ResponseSender:
         """Send *message*, with the headers of every response added."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), _NOSNIFF, *_CORS]
+            message["headers"] = [*message["headers"], (b"request-id", self.id.encode()), *_FIXED]
         await self._send(message)
+
+    def send_whole(self, response: Response) -> bool:
+        """Send *response*, which is complete, at once. False if the server cannot: `send` does it in two messages."""
+        headers = [*response.raw_headers, (b"request-id", self.id.encode())]
+        sent = self.write is not None and self.write(response.status_code, headers, _FIXED_LINES, response.body)
+        if sent:
+            self.status = response.status_code
+        return bool(sent)
 
     async def answer(self, status: int, body: bytes, media_type: str) -> None:
         """Send a complete response of the middleware itself."""

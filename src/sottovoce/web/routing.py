@@ -16,6 +16,8 @@ SocketHandler = Callable[[Scope, Receive, Send], Awaitable[None]]
 """Serves a WebSocket: accepts it, or raises `Refused` before."""
 ROUTE = "sottovoce.route"
 """The member of the ASGI scope that holds the path pattern, for metrics, whose labels must not contain ids."""
+WHOLE = "sottovoce.whole"
+"""The member of the ASGI scope that sends a response which is complete; it returns False if that is not possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,10 @@ class Router:
         route = self._find(scope)
         scope[ROUTE] = route.path
         response = await route.answer(_Request(scope, receive, send))
-        await response(scope, receive, send)
+        whole = scope.pop(WHOLE, None)  # removed: it refers to the scope, in a cycle that only the collector would find
+        plain = type(response) is Response and response.background is None
+        if whole is None or not plain or not whole(response):
+            await response(scope, receive, send)
 
     def _socket(self, scope: Scope) -> SocketRoute:
         for pattern, route in self._sockets:

@@ -6,20 +6,27 @@ trailers 3.2 GB and a minute), and silent connections take all file descriptors.
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from sottovoce.web.connections import ConnectionLimits
-from sottovoce.web.middleware import CORS
+from sottovoce.web.middleware import ANSWER, CORS
 
 MAX_HEAD = 128 << 10
 """Bytes of a request line and headers, and of trailers; the parser itself has no limit."""
 
+_CONNECTION = {b"connection", b"transfer-encoding"}
 _WORDS = {400: "Bad Request", 408: "Request Timeout", 417: "Expectation Failed", 503: "Service Unavailable"}
 
 
@@ -104,11 +111,42 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.scope["extensions"] = {ANSWER: {"write": self._write_whole}}
         super()._start_asgi_task(cycle, app)
 
     def _answered(self) -> RequestResponseCycle | None:
         """The request whose response is not complete."""
         return self._running if self._running is not None and not self._running.response_complete else None
+
+    def _write_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], fixed: bytes, body: bytes) -> bool:
+        """Write a response in one piece, with *fixed*, header lines that are known to be valid, behind *headers*.
+
+        False if that is not possible: a client that reads slowly and all other cases are left to uvicorn's `send`. It does the
+        same in two messages, and looks at each header line by itself; for ours that is a sixth of the time of a status request.
+        """
+        cycle = self._answered()
+        if cycle is None or cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        lines, length = [STATUS_LINE[status]], None
+        for name, value in cycle.default_headers:
+            lines += name, b": ", value, b"\r\n"
+        for name, value in headers:
+            if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value) or name in _CONNECTION:
+                return False
+            if name == b"content-length":
+                length = value
+            lines += name, b": ", value, b"\r\n"
+        if length != b"%d" % len(body):
+            return False
+        lines += fixed, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        self.transport.writelines([b"".join(lines), b"" if cycle.scope["method"] == "HEAD" else body])
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse *data* from the client; refuse too much that is no body data."""
