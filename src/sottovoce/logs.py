@@ -10,8 +10,8 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -59,14 +59,19 @@ def redact(text: str) -> str:
     return _USERINFO.sub(r"\1***@", text) if "@" in text else text
 
 
-@contextmanager
-def about(**fields: str) -> Iterator[None]:
+class about:  # noqa: N801 - reads as the sentence that it is
     """Add *fields* (`job`, `request`, `attempt` …) to every line logged inside the block."""
-    token = _context.set({**_context.get(), **fields})
-    try:
-        yield
-    finally:
-        _context.reset(token)
+
+    __slots__ = ("_fields", "_token")
+
+    def __init__(self, **fields: str) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._token = _context.set({**_context.get(), **self._fields})
+
+    def __exit__(self, *_: object) -> None:
+        _context.reset(self._token)
 
 
 class JsonLines(logging.Formatter):
