@@ -30,7 +30,10 @@ class JobDataLoader:
     async def get(self, job_id: str) -> Job | None:
         """The job *job_id*, read after this call began; None if there is none."""
         if (rows := self._database.look_up(repository.BY_ID, id=job_id)) is not None:
-            return self._decoded(job_id, rows[0]) if rows else None
+            if not rows:
+                self._decoded_rows.pop(job_id, None)
+                return None
+            return self._decoded(job_id, rows[0])
         future: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
         self._requests.setdefault(job_id, []).append(future)
         if self._task is None or self._task.done():

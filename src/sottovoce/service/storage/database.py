@@ -154,9 +154,10 @@ def sqlite_engine(url: str, *, pool: int, begin: str | None, query_only: bool = 
 
 
 def _for_lookups(path: str) -> sqlite3.Connection:
-    """A connection to the file *path* that waits for no lock and writes nothing. Raises `sqlite3.Error`."""
+    """A connection to the file *path* that waits for no lock, writes nothing and makes no file. Raises `sqlite3.Error`."""
+    place = f"{Path(path).absolute().as_uri()}?mode=rw"  # read-only mode cannot read the log of writes (WAL) of a closed database
     # closed by the thread that closes the database
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(place, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only=ON")
     return connection
 
@@ -272,7 +273,7 @@ class Database:
         """Read the rows of *lookup*, as SQLite has them, on this thread; None if that could take long: use `read` then.
 
         It could on PostgreSQL, which is asked over a network, and where SQLite is locked or fails. SQLite's file is on a local disk
-        (docs/decisions/0002), and mostly in memory. Always call it on the same thread.
+        (docs/decisions/0020), and mostly in memory. Always call it on the same thread.
         """
         if self._closed or not self.embedded:
             return None

@@ -71,6 +71,13 @@ def test_a_look_up_waits_for_no_lock(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_look_up_makes_no_file(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'gone # 1.db'}")
+    assert database.look_up(COUNTER, name="mine") is None
+    assert not list(tmp_path.iterdir())
+    database.close()
+
+
 def test_postgresql_is_not_looked_up_on_the_loop() -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/nothing")
     assert database.look_up(COUNTER, name="mine") is None
