@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sottovoce.engines.models.store import ModelStore
-from tests import prefork, remembered
+from tests import collecting, prefork, remembered
 from tests.backends import PATIENT_LEASE, S3, Postgres, fleet_environment
 from tests.examples import DEFAULT, SEARCH, examples
 from tests.gated import Gate
@@ -45,13 +45,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure() -> None:
-    """Make the folder of recognised words before the other processes of pytest start."""
+    """Make what the processes of pytest share, before the others start."""
     remembered.share()
+    collecting.share()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    with collecting.collecting():
+        return (yield)
 
 
 def pytest_unconfigure() -> None:
     """End the process that starts servers."""
     prefork.close()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        collecting.forget()
 
 
 @pytest.fixture(scope="session")
