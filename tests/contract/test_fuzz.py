@@ -18,11 +18,12 @@ from sottovoce.web.docs.openai_answers import OpenAiErrorResponse
 from sottovoce.web.docs.openai_operations import OPENAI
 from sottovoce.web.docs.operations import OPERATIONS
 from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, PUBLISHED, V2
+from tests.examples import SEARCH, examples
 from tests.servers import Server
 
 pytestmark = pytest.mark.system
 
-EXAMPLES = 40
+EXAMPLES = examples(60)
 AUDIO = Path(__file__).parents[1] / "fixtures" / "audio"
 SILENCE = (AUDIO / "silence.wav").read_bytes()
 EVERYTHING: dict[str, Any] = {
@@ -49,7 +50,7 @@ OPENAI_PATHS = [(operation.method, f"/v1{operation.path}") for operation in OPEN
 PATHS += [("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics")]
 CALM = hypothesis.settings(
     max_examples=EXAMPLES,
-    derandomize=True,
+    derandomize=not SEARCH,
     database=None,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
