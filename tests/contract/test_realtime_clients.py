@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import warnings
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pytest
 
 from sottovoce.web.api.translators import planner
 from tests.conftest import SHARED
+from tests.contract.agent_clients.programs import write_wav
+from tests.contract.agent_clients.talk import RATE
 from tests.contract.node_packages import install
 from tests.contract.test_realtime import RAW, SECOND, client
 from tests.live_server import KEY, LiveServer, live_server
@@ -33,10 +36,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def sample(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first sentence of the demo: the scripts hear their sample up to four times, and one submits it as a job."""
+    with wave.open(str(demo)) as file:
+        samples = file.readframes(5 * RATE)
+    return write_wav(tmp_path_factory.mktemp("audio") / "sample.wav", samples)
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_vendors_smoke_scripts_pass(server: LiveServer, script: str) -> None:
-    environment = {**os.environ, "BASE_URL": f"http://{server.address}", "WS_URL": server.url, "API_KEY": KEY}
+def test_the_vendors_smoke_scripts_pass(server: LiveServer, sample: Path, script: str) -> None:
+    address = {"BASE_URL": f"http://{server.address}", "WS_URL": server.url}
+    environment = {**os.environ, **address, "API_KEY": KEY, "AUDIO": str(sample)}
     ran = subprocess.run(
         [sys.executable, str(SHARED / "clients" / script)],
         env=environment,

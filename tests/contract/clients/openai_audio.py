@@ -36,7 +36,7 @@ verbose = create(
     response_format="verbose_json",
     timestamp_granularities=["word", "segment"],
     language="en",
-    prompt="Ada Lovelace",
+    prompt="Ada, Lovelace",
     temperature=0.2,
 )
 assert isinstance(verbose, openai.types.audio.TranscriptionVerbose), verbose
