@@ -147,7 +147,7 @@ HOPELESS = {
     "silence": Hopeless(text=TEXT, media=(AUDIO / "silence.wav").read_bytes(), why="no speech"),
     "no samples": Hopeless(text=TEXT, media=(AUDIO / "no_samples.wav").read_bytes(), why="no speech"),
     "a hundred thousand words": Hopeless(text=b"word " * 100_000, why="far too long to be spoken"),
-    "ten million bytes": Hopeless(text=b"everything    " * 750_000, why="far too long to be spoken"),
+    "three million bytes": Hopeless(text=b"everything    " * 220_000, why="far too long to be spoken"),
     "a word without end": Hopeless(text=b"w" * 200_000, why=""),
 }
 
