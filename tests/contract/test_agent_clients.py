@@ -254,16 +254,19 @@ SENTENCES = ((4.54, 7.75), (8.20, 11.60))
 """Seconds of two sentences in the demo sample, with the pause before them."""
 EXPECTED = ({"future", "company"}, {"wait", "end", "year"})
 PAUSE = 1.5
+REST = 2.0
+"""Seconds of silence at the end, in which the recogniser of a busy machine catches up: the older plugins do not wait for it."""
 
 
 @pytest.fixture(scope="module")
-def real(real_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def real(real_moonshine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With Moonshine, which takes half of the work of Whisper in a session."""
     settings = {
-        "SOTTOVOCE_ENGINE": "whisper",
+        "SOTTOVOCE_ENGINE": "moonshine",
         "SOTTOVOCE_ROLES": "realtime",
-        "SOTTOVOCE_MODELS_DIR": str(real_models),
-        "SOTTOVOCE_STANDARD_MODEL": "whisper-tiny.en",
-        "SOTTOVOCE_ENHANCED_MODEL": "whisper-tiny.en",
+        "SOTTOVOCE_MODELS_DIR": str(real_moonshine),
+        "SOTTOVOCE_STANDARD_MODEL": "moonshine-tiny-en",
+        "SOTTOVOCE_ENHANCED_MODEL": "moonshine-tiny-en",
     }
     with Server(tmp_path_factory.mktemp("real"), **settings) as running:
         yield running
@@ -275,7 +278,8 @@ def conversation(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with wave.open(str(demo)) as file:
         samples = file.readframes(file.getnframes())
     turns = [samples[int(a * RATE) * 2 : int(b * RATE) * 2] + bytes(int(PAUSE * RATE) * 2) for a, b in SENTENCES]
-    return write_wav(tmp_path_factory.mktemp("audio") / "conversation.wav", b"".join(turns))
+    rest = bytes(int(REST * RATE) * 2)
+    return write_wav(tmp_path_factory.mktemp("audio") / "conversation.wav", b"".join([*turns, rest]))
 
 
 @pytest.mark.weights
