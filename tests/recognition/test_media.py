@@ -169,21 +169,23 @@ def pink(seconds: float, level: float) -> np.ndarray:
 
 
 @pytest.mark.shared
-def test_two_minutes_before_the_speech_cost_no_words(tiny: Whisper, rows: dict[str, Row]) -> None:
-    """Clips of the manifest behind silence and pink noise: of 189 words that are right alone 191 and 189 were, over all
-    clips. Here are a few of them, with one word of tolerance, because one is more than 1 %.
+def test_a_minute_before_the_speech_costs_no_words(tiny: Whisper, rows: dict[str, Row]) -> None:
+    """Clips of the manifest behind silence and pink noise, which fill the half minute of levels that the gain keeps.
+
+    Behind two minutes, of 189 words that are right alone 191 and 189 were, over all clips. Here are a few of them, half of them behind
+    each, with one word of tolerance, because one is more than 1 %.
     """
     chosen = [row for row in rows.values() if row.language == "en" and row.seconds < 12 and len(row.reference) > 6][::2]
-    leads = {"alone": np.zeros(0, np.float32), "silence": np.zeros(120 * RATE, np.float32), "noise": pink(120, -58)}
-    right = {
-        name: sum(
-            max(len(row.reference) - errors(spoken(row), heard_raised(tiny, np.concatenate([lead, load(row.path)]))), 0)
-            for row in chosen
-        )
-        for name, lead in leads.items()
-    }
-    assert right["alone"] > 60
-    assert min(right["silence"], right["noise"]) >= 0.99 * right["alone"] - 1, right
+    leads = (np.zeros(60 * RATE, np.float32), pink(60, -58))
+    for number, lead in enumerate(leads):
+        clips = [(load(row.path), row) for row in chosen[number::2]]
+        alone = right_words(tiny, clips)
+        assert alone > 30
+        assert right_words(tiny, [(np.concatenate([lead, audio]), row) for audio, row in clips]) >= 0.99 * alone - 1
+
+
+def right_words(engine: Whisper, clips: list[tuple[np.ndarray, Row]]) -> int:
+    return sum(max(len(row.reference) - errors(spoken(row), heard_raised(engine, audio)), 0) for audio, row in clips)
 
 
 def heard_raised(engine: Whisper, audio: np.ndarray) -> Said:

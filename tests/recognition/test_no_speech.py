@@ -51,8 +51,8 @@ def test_speech_after_three_minutes_of_quiet_is_found(request, demo_audio, demo_
 
 @pytest.mark.parametrize("model", ["base", "tiny"])
 def test_speech_played_backwards_is_not_guessed_at(request, demo_audio, model):
-    said = heard(request.getfixturevalue(model), demo_audio[::-1].copy())
-    assert len(said.tokens()) <= 3
+    said = heard(request.getfixturevalue(model), demo_audio[8 * RATE :: -1].copy())
+    assert len(said.tokens()) <= 2
     assert any(note.startswith("no words in") for note in said.notes)
 
 
