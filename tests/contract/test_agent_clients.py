@@ -260,8 +260,12 @@ REST = 2.0
 
 @pytest.fixture(scope="module")
 def real(real_moonshine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With Moonshine, which takes half of the work of Whisper in a session."""
+    """With Moonshine, which takes half of the work of Whisper in a session.
+
+    Each test has two sessions at once, right after those of the test before: with one slot, a busy machine refuses the second.
+    """
     settings = {
+        "SOTTOVOCE_SLOTS": "4",
         "SOTTOVOCE_ENGINE": "moonshine",
         "SOTTOVOCE_ROLES": "realtime",
         "SOTTOVOCE_MODELS_DIR": str(real_moonshine),
