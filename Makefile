@@ -71,7 +71,7 @@ dist: .venv/product.stamp  ## the source archive and the wheel, in dist/
 
 test: .venv/dev.stamp  ## the checks, then all tests
 	$(MAKE) --jobs 3 --output-sync=target check test-parts
-	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
+	SOTTOVOCE_TEST_MODELS=$(or $(SOTTOVOCE_TEST_MODELS),$(SOTTOVOCE_MODELS_DIR),$(abspath $(DATA))/models) $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # What tests need, fetched while the checks run. Without models or npm the tests that need them fail and name the command.
 test-parts: .venv-servers/stamp .venv-agents/stamp test-models test-clients
