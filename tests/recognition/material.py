@@ -14,9 +14,12 @@ from bench.conversations import SENTENCES, read_rttm
 from bench.manifest import Row
 from sottovoce.audio import activity, media
 from sottovoce.engines.common.silero_vad import SileroVad
-from sottovoce.engines.protocols import Hints
+from sottovoce.engines.protocols import Hints, LiveRecognizer
 from sottovoce.engines.whisper.engine import Whisper
-from sottovoce.request import VocabEntry
+from sottovoce.pipeline.live import events
+from sottovoce.pipeline.live.session import LiveSession
+from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest, VocabEntry
+from sottovoce.transcript.formatting import join
 from sottovoce.transcript.languages import PACKS
 from sottovoce.transcript.model import RATE, Attaches, Item, Mark
 
@@ -26,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "audio"
 DEMO = ROOT / "samples" / "demo.wav"
 
+_RAW = AudioFormat(type=AudioType.RAW, encoding=Encoding.PCM_F32LE, sample_rate=RATE)
+_PIECE = RATE // 10
 CONVERSATIONS = {"conversation_2": 0, "conversation_3": 5, "conversation_4": 1}
 """Recordings of `SENTENCES`, one after the other from the one with this number on (as the heads of their .rttm files say)."""
 
@@ -70,6 +75,26 @@ def written(items: Sequence[Item]) -> str:
         attached = isinstance(item, Mark) and item.attaches in (Attaches.PREVIOUS, Attaches.BOTH)
         text += item.text if attached or not text else f" {item.text}"
     return text
+
+
+def converse(live: LiveRecognizer, audio: Sound, max_delay: float = 2.0) -> list[events.Event]:
+    """The events of a session with *live* in which *audio* is said."""
+    told: list[events.Event] = []
+    request = LiveRequest(language="en", audio=_RAW, enable_partials=True, max_delay=max_delay)
+    session = LiveSession(request, live, SileroVad, told.append, lambda: 0.0)
+    for at in range(0, len(audio), _PIECE):
+        session.audio(0, audio[at : at + _PIECE].astype("<f4").tobytes())
+        while session.work():
+            pass
+    session.end(None)
+    while session.work():
+        pass
+    return told
+
+
+def final_text(told: Sequence[events.Event]) -> str:
+    """The text of the finals of a session."""
+    return join([item for event in told if isinstance(event, events.Final) for item in event.items], PACKS["en"])
 
 
 def heard(engine: Whisper, audio: Sound, language: str = "en", vocab: Sequence[VocabEntry] = ()) -> Said:

@@ -4,35 +4,16 @@ import re
 
 import pytest
 
-from sottovoce.engines.common.silero_vad import SileroVad
 from sottovoce.engines.whisper.live import WhisperLive
-from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.session import LiveSession
-from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest
-from sottovoce.transcript.formatting import join
-from sottovoce.transcript.languages import pack
 from sottovoce.transcript.model import RATE
-from tests.recognition.material import FIXTURES, load
+from tests.recognition.material import FIXTURES, converse, final_text, load
 
 pytestmark = pytest.mark.weights
-
-AUDIO = AudioFormat(type=AudioType.RAW, encoding=Encoding.PCM_F32LE, sample_rate=RATE)
-PIECE = RATE // 10
 
 
 def said(whisper, audio):
     """The text of the finals of a session in which *audio* is said."""
-    told: list[events.Event] = []
-    request = LiveRequest(language="en", audio=AUDIO, enable_partials=True, max_delay=2.0)
-    session = LiveSession(request, WhisperLive(whisper), SileroVad, told.append, lambda: 0.0)
-    for at in range(0, len(audio), PIECE):
-        session.audio(0, audio[at : at + PIECE].astype("<f4").tobytes())
-        while session.work():
-            pass
-    session.end(None)
-    while session.work():
-        pass
-    return join([item for event in told if isinstance(event, events.Final) for item in event.items], pack("en"))
+    return final_text(converse(WhisperLive(whisper), audio))
 
 
 def digits(text):

@@ -13,18 +13,13 @@ from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.protocols import Hints, LiveWord, Skill
 from sottovoce.errors import EngineUnavailable
 from sottovoce.pipeline.live import events
-from sottovoce.pipeline.live.session import LiveSession
-from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest, OperatingPoint
-from sottovoce.transcript.formatting import join
-from sottovoce.transcript.languages import pack
+from sottovoce.request import OperatingPoint
 from sottovoce.transcript.model import RATE, Word
-from tests.recognition.material import DEMO, errors, heard, load, spoken
+from tests.recognition.material import DEMO, converse, errors, final_text, heard, load, spoken
 
 pytestmark = pytest.mark.weights
 
 KEY = EngineKey(engine="moonshine", model="moonshine-tiny-en")
-AUDIO = AudioFormat(type=AudioType.RAW, encoding=Encoding.PCM_F32LE, sample_rate=RATE)
-PIECE = RATE // 10
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +40,6 @@ def live(config):
 @pytest.fixture(scope="module")
 def demo_audio():
     return load(DEMO)
-
-
-def converse(live, audio, max_delay=2.0):
-    """The events of a session in which *audio* is said."""
-    told: list[events.Event] = []
-    request = LiveRequest(language="en", audio=AUDIO, enable_partials=True, max_delay=max_delay)
-    session = LiveSession(request, live, SileroVad, told.append, lambda: 0.0)
-    for at in range(0, len(audio), PIECE):
-        session.audio(0, audio[at : at + PIECE].astype("<f4").tobytes())
-        while session.work():
-            pass
-    session.end(None)
-    while session.work():
-        pass
-    return told
-
-
-def final_text(told):
-    return join([item for event in told if isinstance(event, events.Final) for item in event.items], pack("en"))
 
 
 # ── files ──
