@@ -5,6 +5,7 @@ import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +78,19 @@ def written(items: Sequence[Item]) -> str:
     return text
 
 
-def converse(live: LiveRecognizer, audio: Sound, max_delay: float = 2.0) -> list[events.Event]:
-    """The events of a session with *live* in which *audio* is said."""
+def converse(live: LiveRecognizer, audio: Sound, forced: Sequence[float] = (), **options: Any) -> list[events.Event]:
+    """The events of a session with *live* in which *audio* is said.
+
+    The client forces an end at each of *forced*, in seconds. *options*: members of the `LiveRequest`.
+    """
     told: list[events.Event] = []
-    request = LiveRequest(language="en", audio=_RAW, enable_partials=True, max_delay=max_delay)
+    request = LiveRequest(language="en", audio=_RAW, enable_partials=True, **options)
     session = LiveSession(request, live, SileroVad, told.append, lambda: 0.0)
+    ends = [round(at * RATE) for at in forced]
     for at in range(0, len(audio), _PIECE):
         session.audio(0, audio[at : at + _PIECE].astype("<f4").tobytes())
+        while ends and ends[0] <= at + _PIECE:
+            session.force_end(0, ends.pop(0))
         while session.work():
             pass
     session.end(None)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.weights
 
 def said(whisper, audio):
     """The text of the finals of a session in which *audio* is said."""
-    return final_text(converse(WhisperLive(whisper), audio))
+    return final_text(converse(WhisperLive(whisper), audio, max_delay=2.0))
 
 
 def digits(text):

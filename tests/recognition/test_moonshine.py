@@ -141,7 +141,7 @@ def test_the_tokens_of_a_text_are_those_that_the_model_writes(moonshine, demo_au
 def test_a_session_has_the_words_of_the_file(live, demo_audio, demo_text, max_delay):
     from tests.recognition.material import Said
 
-    told = converse(live, np.concatenate([demo_audio, np.zeros(RATE, np.float32)]), max_delay)
+    told = converse(live, np.concatenate([demo_audio, np.zeros(RATE, np.float32)]), max_delay=max_delay)
     said = Said(text=final_text(told), notes=())
     assert errors(demo_text, said) <= 3, said.text
     finals = [event for event in told if isinstance(event, events.Final)]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from sottovoce.audio.tracks import Wanted
 from sottovoce.engines.engine import EngineKey
 from sottovoce.engines.gaps import StageGap
-from sottovoce.engines.protocols import AnySkill, Skill
+from sottovoce.engines.protocols import AnySkill
 from sottovoce.errors import Kind
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.pipeline.live.events import Event
@@ -122,7 +122,7 @@ class LiveOpen:
     kind: Literal["live_open"] = "live_open"
     session: int
     request: LiveRequest
-    engines: dict[Skill, EngineKey] = field(default_factory=dict)
+    engines: dict[AnySkill, EngineKey] = field(default_factory=dict)
     known: tuple[KnownVoice, ...] = ()
 
 

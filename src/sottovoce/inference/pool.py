@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill, Skill
 from sottovoce.errors import Refused
 from sottovoce.inference import messages as m
 from sottovoce.inference.child import Child, ProcessDied, SpawnSpec
@@ -163,7 +163,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def live(
-        self, engines: Mapping[Skill, EngineKey], request: LiveRequest, known: Sequence[KnownVoice] = ()
+        self, engines: Mapping[AnySkill, EngineKey], request: LiveRequest, known: Sequence[KnownVoice] = ()
     ) -> AsyncIterator[LiveSession]:
         """Open a live session for *request* on the caller's event loop; leaving the context ends it at once.
 

@@ -11,13 +11,13 @@ import pytest
 from sottovoce.audio import media
 from sottovoce.engines.config import EngineConfig
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill, Skill
 from sottovoce.inference import live, live_events
 from sottovoce.inference.pool import LiveFull, LivePolicy, LiveSession, Pool
 from sottovoce.request import AudioFormat, AudioType, Encoding, LiveRequest, VocabEntry
 from sottovoce.transcript.model import RATE, Word
 
-ENGINES = {Skill.LIVE: EngineKey(engine="tests.sleeper:ENGINE", model="drowsy")}
+ENGINES: dict[AnySkill, EngineKey] = {Skill.LIVE: EngineKey(engine="tests.sleeper:ENGINE", model="drowsy")}
 RAW = AudioFormat(type=AudioType.RAW, encoding=Encoding.PCM_S16LE, sample_rate=RATE)
 REQUEST = LiveRequest(language="en", audio=RAW, enable_partials=True, max_delay=1.0, channels=())
 PATIENCE = 60

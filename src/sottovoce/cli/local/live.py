@@ -96,11 +96,11 @@ async def _caption(settings: "Settings", request: "LiveRequest", pieces: AsyncIt
     from sottovoce.inference.pool import Pool
 
     engine_config, slots = engines(settings)
-    engine = resolve(request, registry.offered(engine_config, settings.engine)).keys[Skill.LIVE]
+    resolved = resolve(request, registry.offered(engine_config, settings.engine))
     pool = Pool(engine_config=engine_config, slots=slots)
     try:
-        await asyncio.to_thread(pool.prestart_live, engine)
-        async with pool.live({Skill.LIVE: engine}, request) as session:
+        await asyncio.to_thread(pool.prestart_live, resolved.keys[Skill.LIVE])
+        async with pool.live(resolved.keys, request) as session:
             printing = asyncio.create_task(_print(session.events(), request.language))
             async for piece in pieces:
                 if printing.done():

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from sottovoce.engines.engine import EngineKey
-from sottovoce.engines.protocols import Skill
+from sottovoce.engines.protocols import AnySkill, Skill
 from sottovoce.engines.registry import Choice
 from sottovoce.errors import Kind, Refused
 from sottovoce.inference.live_cost import UNKNOWN
@@ -108,10 +108,13 @@ def recognizers(runtime: Runtime, *, smaller: bool = True) -> Recognizers:
     return Recognizers(open=open_one, load=load, plan=planner(runtime.live_offers, runtime.pool))
 
 
-def _engines(offers: CapabilityTable, chosen: Choice, request: LiveRequest) -> dict[Skill, EngineKey]:
+def _engines(offers: CapabilityTable, chosen: Choice, request: LiveRequest) -> dict[AnySkill, EngineKey]:
     """The engines of a session that is recognised by *chosen*. Without a diarizer, its speakers stay unknown."""
     diarizer = offers.live_diarizer if request.diarization.by_speaker else None
-    return {Skill.LIVE: chosen.key} | ({Skill.LIVE_DIARIZATION: diarizer.key} if diarizer else {})
+    keys: dict[AnySkill, EngineKey] = {Skill.LIVE: chosen.key}
+    if diarizer:
+        keys[Skill.LIVE_DIARIZATION] = diarizer.key
+    return keys
 
 
 def _tell(runtime: Runtime, best: Choice, chosen: Choice) -> None:
