@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -62,6 +62,14 @@ def whole_lines(text: bytes) -> bytes:
 def files(folder: Path) -> list[Path]:
     """Every file below *folder*; unlike `rglob` it tolerates folders that disappear meanwhile."""
     return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+
+
+def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every regular file below *folder* with its bytes, but for those that a running server removes meanwhile."""
+    for path in files(folder):
+        if path.is_file():
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.read_bytes()
 
 
 class Server:

@@ -13,7 +13,7 @@ import pytest
 from sottovoce.audio.playback import HEADER, PER_SECOND
 from sottovoce.web.docs.addition_answers import DeliveryEntry, SpeakerNamesResponse
 from tests.contract.failures import UNKNOWN
-from tests.servers import Server, tls, until
+from tests.servers import Server, contents, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -146,4 +146,4 @@ def test_names_go_with_their_job(client: httpx.Client, server: Server) -> None:
     client.delete(f"/v2/jobs/{job}")
     for answer in (client.get(f"/v2/jobs/{job}/speaker-names"), put(client, job, {})):
         assert (answer.status_code, answer.json()["error"]) == (410, "File Expired")
-    assert not [path for path in server.home.rglob("*") if path.is_file() and b"Wilhelmina" in path.read_bytes()]
+    assert not [path for path, content in contents(server.home) if b"Wilhelmina" in content]

@@ -24,7 +24,7 @@ from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 from tests.live_server import KEY, LiveServer, live_server
 from tests.scripted_live import FULL, PRINT, Load, Script
-from tests.servers import tls, until
+from tests.servers import contents, tls, until
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
 RAW = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
@@ -655,7 +655,7 @@ def test_nothing_of_a_session_is_stored(
             )
             c.error()
         until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
-        found = [file for file in tmp_path.rglob("*") if file.is_file() and marker.encode() in file.read_bytes()]
+        found = [file for file, content in contents(tmp_path) if marker.encode() in content]
         assert found == []
     written = [each for each in caplog.records if each.name.startswith("sottovoce") or each.levelno >= logging.WARNING]
     lines = list(map(JsonLines().format, written))

@@ -22,7 +22,7 @@ from tests.contract import deviations
 from tests.contract.failures import AUDIO, FAILURES, JOB, JOBS, SILENCE, SPEECH, UNKNOWN, submit
 from tests.contract.published import Published
 from tests.gated import Gate
-from tests.servers import CONFIG, Server, tls, until
+from tests.servers import CONFIG, Server, files, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -480,7 +480,7 @@ def test_a_running_job_is_deleted_by_force_with_everything_it_had(server, client
     assert (body["job"]["id"], body["job"]["status"]) == (job_id, "deleted")
     assert client.get(f"/v2/jobs/{job_id}").status_code == 410
     folder = server.data / "eu1" / "blobs" / "jobs" / job_id
-    until(lambda: not list(folder.rglob("*")), "empty folder", PATIENCE)
+    until(lambda: not files(folder), "empty folder", PATIENCE)
 
 
 # ── the same request once more ──
@@ -590,7 +590,7 @@ def test_a_stretch_of_the_media(client, done):
 
 def test_parts_in_any_order_and_of_any_type(client):
     sound, config = SILENCE.read_bytes(), json.dumps(CONFIG).encode()
-    for files in (
+    for parts in (
         [("data_file", ("a.wav", sound, "text/html")), ("config", (None, config, "application/json"))],
         [("config", ("config.json", config, "application/octet-stream")), ("data_file", ("", sound, ""))],
         [
@@ -599,7 +599,7 @@ def test_parts_in_any_order_and_of_any_type(client):
             ("data_file", ("../../a\\b/c.wav", sound)),
         ],
     ):
-        answer = client.post("/v2/jobs", files=files)
+        answer = client.post("/v2/jobs", files=parts)
         assert answer.status_code == 201, answer.text
         name = client.get(f"/v2/jobs/{answer.json()['id']}?wait=0").json()["job"]["data_name"]
         assert name in {"a.wav", "", "c.wav"}

@@ -23,7 +23,7 @@ from sottovoce.audio.media import decode
 from sottovoce.service.jobs.speaker_identifiers import MAX_IDENTIFIER
 from sottovoce.transcript import codec
 from tests import sleeper
-from tests.servers import PATIENCE, Server, files, tls, until
+from tests.servers import PATIENCE, Server, contents, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -252,7 +252,7 @@ def test_no_voice_print_is_stored_in_the_open(world: World) -> None:
     """What is kept holds the identifiers that were handed out, and none for whoever did not ask for any."""
     assert world.identifiers
     root = world.server.data / "eu1" / "blobs"
-    found = {path.parts[-3]: codec.decode(path.read_bytes()) for path in files(root) if path.name == "transcript"}
+    found = {path.parts[-3]: codec.decode(content) for path, content in contents(root) if path.name == "transcript"}
     assert found
     for job_id, transcript in found.items():
         prints = [print_ for speaker in transcript.speakers for print_ in speaker.prints]

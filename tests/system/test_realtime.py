@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.servers import NewProcess, Server, files, until
+from tests.servers import NewProcess, Server, contents, until
 
 pytestmark = pytest.mark.system
 MARKER = "zanzibarquokka"
@@ -82,7 +82,7 @@ def test_speech_becomes_words_and_nothing_is_stored(server: Server, demo: Path) 
     spans = [each["metadata"] for each in got if each["message"] == "AddTranscript"]
     assert all(a["end_time"] <= b["start_time"] for a, b in itertools.pairwise(spans)), "finals do not overlap"
     secrets = [MARKER, max(text.split(), key=len).strip(".,?!")]
-    stored = [file for file in files(server.home) if any(each.encode() in file.read_bytes() for each in secrets)]
+    stored = [file for file, content in contents(server.home) if any(each.encode() in content for each in secrets)]
     assert stored == []
 
 

@@ -21,7 +21,7 @@ from sottovoce.service.storage.blobs import Blobs
 from sottovoce.service.storage.database import Database, now_ms, sqlite_url
 from tests import databases, prefork
 from tests.gated import Gate
-from tests.servers import PATIENCE, Server, files, until
+from tests.servers import PATIENCE, Server, contents, until
 from tests.unit.service.service_values import new_job
 
 pytestmark = pytest.mark.system
@@ -199,8 +199,8 @@ def everywhere(server: Server, region: Region, needles: list[bytes]) -> list[str
     """Where one of *needles* stands: files of the data folder, rows of the region's database, blobs."""
     places = [
         str(path.relative_to(server.data))
-        for path in files(server.data)
-        if any(needle in path.read_bytes() or needle.decode() in path.name for needle in needles)
+        for path, content in contents(server.data)
+        if any(needle in content or needle.decode() in path.name for needle in needles)
     ]
     with region.database.reading() as connection:
         for schema in ("public", "dbos") if not region.database.embedded else (None,):

@@ -18,7 +18,7 @@ import pytest
 from sottovoce.service.operations import key_rotation
 from sottovoce.service.storage.encryption import Encryptor, read_keys
 from tests.contract.raw import Part, head, multipart
-from tests.servers import CONFIG, PATIENCE, Server, tls, until
+from tests.servers import CONFIG, PATIENCE, Server, contents, tls, until
 
 pytestmark = pytest.mark.system
 
@@ -67,8 +67,8 @@ def found(folder: Path, secret: str) -> set[str]:
     """Files below *folder* in which *secret* stands."""
     return {
         str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and any(spelling in path.read_bytes() for spelling in spellings(secret))
+        for path, content in contents(folder)
+        if any(spelling in content for spelling in spellings(secret))
     }
 
 
