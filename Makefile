@@ -57,11 +57,15 @@ AGENTS := $(basename $(notdir $(wildcard constraints/agents/*.txt)))
 	for name in $(AGENTS); do $(PIP) install --require-hashes --no-deps --no-compile --target .venv-agents/$$name -r constraints/agents/$$name.txt || exit 1; done
 	touch $@
 
-# The tests of the portal need a real browser; without one they fail and name this command.
+# The tests of the portal need a real browser; without one they fail and name this command. With the headless shell beside it
+# most of them take half the time of the processor; a test that shares a tab needs the whole browser.
+BROWSER := chromium chromium-headless-shell
 setup-browser:  ## Chromium for the tests of the portal: installed with apt-get where this runs as root
-	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then exit 0; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	else echo "Chromium is missing, and only root can install it: sudo apt-get install chromium" >&2; exit 1; fi
+	@command -v chromium-headless-shell && command -v chromium && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BROWSER) >/dev/null && exit 0; fi; \
+	command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	{ echo "Chromium is missing, and only root can install it: sudo apt-get install $(BROWSER)" >&2; exit 1; }
 
 run: setup  ## start the service on the embedded default; prints the key and the URL
 	$(BIN)/sottovoce serve --data-dir $(DATA)

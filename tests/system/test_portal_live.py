@@ -157,7 +157,7 @@ def test_the_sound_of_another_tab_is_read_in_the_page(server: LiveServer) -> Non
     flags = ["--auto-select-tab-capture-source-by-title=Player", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=chromium(),
+            executable_path=chromium(whole=True),
             args=flags,
             ignore_default_args=["--mute-audio"],  # it mutes what the page hears of the tab, too
         )
