@@ -49,10 +49,11 @@ class Stream:
         self.cuts = 0  # the last words that closing decodes lose, if there are more
         self.deaf = False  # so do the others
         self.late = False  # so do the others, up to the first closing decode
+        self.mute = False  # before a closing decode, nothing is written after a sentence that has ended
+        self.lost = False  # nothing is written without words before
         self.decodes = 0
 
     def hypothesis(self, audio: Any, committed: Sequence[LiveWord], *, closing: bool) -> LiveHypothesis:
-        del committed
         self.decodes += 1
         codes = np.where(np.abs(audio) > 0.1, np.round((np.abs(audio) - 0.2) * 100), -1).astype(int)
         borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
@@ -66,6 +67,10 @@ class Stream:
         if (closing or self.deaf or self.late) and self.cuts and len(words) > self.cuts:
             words = words[: -self.cuts]
         self.late = self.late and not closing
+        if self.mute and not closing and committed and committed[-1].text.endswith("."):
+            words = words[: len(committed)]
+        if self.lost and not committed:
+            words = []
         return LiveHypothesis(words=tuple(words))
 
     def whole(self, audio: Any, voiced: Sequence[Span]) -> tuple[LiveWord, ...]:
@@ -266,6 +271,21 @@ def test_the_end_of_an_utterance_is_decoded_by_itself_if_the_model_does_not_reac
     run.recognizer.streams[0].cuts, run.recognizer.streams[0].deaf = 3, True
     run.feed(silence(0.5), speech(*range(6)), silence(1.5), piece=60 * RATE).end()
     assert run.text() == " ".join(WORDS[:6])
+
+
+def test_an_utterance_is_heard_soon_though_the_model_is_mute_after_the_sentence_before() -> None:
+    run = Run(ending=".").feed(speech(0, 1), silence(1.2))
+    run.recognizer.streams[0].mute = True
+    run.feed(speech(2, 3, 4), speech(5)[: RATE // 5])
+    assert any(item.text == "charlie" for partial in run.of(events.Partial) for item in partial.items)
+
+
+def test_a_short_utterance_that_needs_the_words_before_it_gets_them_back() -> None:
+    run = Run(ending=".").feed(speech(0, 1), silence(1.2))
+    stream = run.recognizer.streams[0]
+    stream.mute = stream.lost = True
+    run.feed(speech(2, 3, 4), silence(1.2)).end()
+    assert run.text() == "alpha bravo . charlie delta echo ."
 
 
 def test_a_request_without_marks_gets_none_at_the_end_of_an_utterance() -> None:

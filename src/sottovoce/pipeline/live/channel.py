@@ -312,14 +312,14 @@ class LiveChannel:
     def _revive(self, window: Window, found: Sequence[LiveWord], newest: Samples) -> None:
         """Start the window anew if the person speaks on and the model has stopped writing."""
         last = max(window.words[-1].end if window.words else window.start, window.floor)
-        if found or newest - last <= DEAF or self._last_speech - last <= DEAF:
+        if found or min(newest, self._last_speech) - last <= window.deaf_after:
             window.silent_decodes = 0
             return
         window.silent_decodes += 1
         if window.silent_decodes >= 2 and window.words:  # noqa: PLR2004 - two decodes without a new word
             self._send_pending(window)
             window.restart()
-            self._buffer.forget(window.start)
+            self._buffer.forget(window.oldest)
 
     # ── what becomes final ──
 
@@ -419,6 +419,8 @@ class LiveChannel:
             words = again if _end_of(again, window) > covered else words
         if not words and window.has_context:  # the context may have kept the model from writing
             window.restart()
+            words = self._new_words(window, end, closing=True)
+        elif not words and window.recall():  # and what is short may need it
             words = self._new_words(window, end, closing=True)
         if speech - _end_of(words, window) > DEAF and (words or window.words):
             words += self._rest(_end_of(words, window), end)

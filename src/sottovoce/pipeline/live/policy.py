@@ -30,6 +30,10 @@ it, 26 of 32 tries with base and tiny.en wrote it (`jfk.flac`, docs/decisions/00
 DEAF: Samples = 6 * RATE // 5
 """Speech (1.2 s) after the last final word in which two decodes find nothing: the window starts anew (§3, "fix")."""
 
+MUTE: Samples = 3 * RATE // 5
+"""The same time (0.6 s) where all words in the window are those of the utterance before, after whose full stop the model often
+writes nothing for long. Two decodes here, too: `Ask not` is heard with these words, not without."""
+
 UNHEARD: Samples = 3 * RATE // 10
 """Speech (0.3 s) after the last word of an utterance that is decoded again; the detector hears speech some tenths longer."""
 

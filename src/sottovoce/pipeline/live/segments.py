@@ -16,7 +16,7 @@ from sottovoce.pipeline.live import events
 from sottovoce.pipeline.live.channel import ONSET, SPEECH, ChannelParts, Work
 from sottovoce.pipeline.live.finals import FinalsPolicy
 from sottovoce.pipeline.live.intake import Intake
-from sottovoce.pipeline.live.policy import BEHIND_STEP, DEAF, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
+from sottovoce.pipeline.live.policy import BEHIND_STEP, LARGEST_STEP, LEAST, PREROLL, SPOKEN, LivePolicy
 from sottovoce.pipeline.live.segment import Segment, Whole, ends_sentence, sentences_of
 from sottovoce.pipeline.live.speakers import by_speaker, change
 from sottovoce.pipeline.live.turn_end import end_silence
@@ -269,7 +269,7 @@ class SegmentChannel:
         """Start the window anew if the person speaks on and the model has stopped writing."""
         window = segment.window
         last = max(window.words[-1].end if window.words else window.start, window.floor)
-        if found or self._judged - last <= DEAF or self._last_speech - last <= DEAF:
+        if found or min(self._judged, self._last_speech) - last <= window.deaf_after:
             window.silent_decodes = 0
             return
         window.silent_decodes += 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sottovoce.engines.protocols import LiveWord
 from sottovoce.pipeline.live import finals
-from sottovoce.pipeline.live.policy import CONTEXT_GAP, KEEP
+from sottovoce.pipeline.live.policy import CONTEXT_GAP, DEAF, KEEP, MUTE
 from sottovoce.transcript.model import RATE, Samples
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class Window:
         self.start = max(context[0].start - _BEFORE, 0) if context else start
         self.silent_decodes = 0
         self._context = bool(context)  # all words are of the utterance before
+        self._left: tuple[Samples, list[LiveWord]] | None = (
+            None  # start and words before a restart, while there are no new ones
+        )
 
     @property
     def committed(self) -> list[LiveWord]:
@@ -88,22 +91,41 @@ class Window:
         """True if its words are those of the utterance before, and none of its own."""
         return self._context
 
+    @property
+    def deaf_after(self) -> Samples:
+        """The speech in which two decodes find no new word if the model has stopped writing."""
+        return MUTE if self._context else DEAF
+
     def commit(self, words: Sequence[LiveWord]) -> None:
         """Add *words*, which are final now."""
         self.words.extend(words)
         self._context = False
+        self._left = None
 
     def mark_last(self, text: str) -> None:
         """Replace the text of the last final word by *text*, which has marks now."""
         self.words[-1] = replace(self.words[-1], text=text)
 
+    @property
+    def oldest(self) -> Samples:
+        """The beginning of the audio that the window may still need."""
+        return self._left[0] if self._left else self.start
+
     def restart(self) -> None:
         """Begin the window right after its last final word, without context."""
         if self.words:
+            self._left = (self.start, self.words) if self._context else None
             self.start = max(self.words[-1].end, self.floor)
         self.words = []
         self._context = False
         self.silent_decodes = 0
+
+    def recall(self) -> bool:
+        """Take back the context that a restart has left, if the window has no words since; False without one."""
+        if self._left is None:
+            return False
+        (self.start, self.words), self._left, self._context = self._left, None, True
+        return True
 
     def trim(self, newest: Samples, longest: Samples) -> bool:
         """Cut off the beginning of a window of more than *longest* between two final words; True if it was cut.
