@@ -27,6 +27,7 @@ import numpy as np
 
 from bench import machine, manifest, scoring
 from sottovoce.audio import media
+from sottovoce.pipeline.live.finals import is_number
 from sottovoce.transcript.model import RATE
 from tests.servers import ROOT, Server
 
@@ -145,14 +146,21 @@ def _normalised(words: Sequence[tuple[str, float, float]]) -> list[tuple[str, fl
     return [(token, end, at) for text, end, at in words for token in scoring.tokens(text, "en")]
 
 
-def latencies(heard: Heard, truth: Sequence[tuple[str, float]]) -> tuple[list[float], list[float]]:
-    """Seconds from the end of each word (as the batch transcript *truth* has it) to its final, and to its first partial."""
+def latencies(
+    heard: Heard, truth: Sequence[tuple[str, float]], *, numbers: bool = True
+) -> tuple[list[float], list[float]]:
+    """Seconds from the end of each word (as the batch transcript *truth* has it) to its final, and to its first partial.
+
+    Without *numbers*: of words that are no numbers, which alone may wait longer than `max_delay` (mode `flexible`).
+    """
     finals = _normalised(heard.finals)
     ours, theirs = [word for word, _, _ in finals], [word for word, _ in truth]
     late: list[float] = []
     early: list[float] = []
     for truth_at, ours_at in scoring.compare(theirs, ours).matched if ours else ():
         word, _, arrival = finals[ours_at]
+        if not numbers and is_number(word):
+            continue
         end = truth[truth_at][1]
         late.append(arrival - end)
         shown = (
@@ -204,6 +212,7 @@ def measure(
         name: seconds - before.get(name, 0.0) - resting.get(name, 0.0) * wall for name, seconds in _cpu(server).items()
     }
     pairs = [latencies(heard, truth) for heard in every]
+    no_numbers = [latencies(heard, truth, numbers=False)[0] for heard in every]
     offline = _rate(sound.reference, [word for word, _ in truth])
     live = [_rate(sound.reference, [word for word, _, _ in _normalised(heard.finals)]) for heard in every]
     audio = sound.seconds * sessions
@@ -214,6 +223,7 @@ def measure(
         "wer_offline": offline,
         "wer_live": statistics.fmean(live),
         "final_s": _spread([value for late, _ in pairs for value in late]),
+        "final_without_numbers_s": _spread([value for late in no_numbers for value in late]),
         "partial_s": _spread([value for _, early in pairs for value in early]),
         "cpu_per_audio_s": {name: seconds / audio for name, seconds in spent.items()},
         "idle_cpu_per_s": resting,
