@@ -263,7 +263,7 @@ def _register_task(task_kind: TaskKind, handler: TaskHandler, running: _RunningC
 
 
 def _redirect_dbos_log() -> None:
-    """Route DBOS's log records through the root logger instead of its own handler, and drop those about cancelled jobs."""
+    """Route DBOS's log records through the root logger instead of its own handler, and drop those that are no news."""
     logger = logging.getLogger("dbos")
     logger.addFilter(_is_news)
     for handler in list(logger.handlers):
@@ -275,14 +275,16 @@ _CANCELLED = frozenset({"DBOSWorkflowCancelledError", "DBOSAwaitedWorkflowCancel
 
 _LEFT_OUT = (
     "was cancelled during execution",
+    "no longer owned by this execution",  # also of each job of OpenAI's API, which is deleted with its answer
     "exceeds the partition concurrency limit",
     "Event loop is closed",  # at the end of a process: the work is taken after the next start
 )
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for DBOS's warnings and stack traces about a running job that a user deleted, which is logged already, and for the
-    warning that it repeats at each poll after the limit of jobs per account was lowered.
+    """False for DBOS's warnings and stack traces about a job that was deleted while it ran or just after, or that another
+    worker has taken over, because the worker's own lines tell it; and for the warning that it repeats at each poll after the
+    limit of jobs per account was lowered.
     """
     error = type(record.exc_info[1]).__name__ if record.exc_info else ""
     return error not in _CANCELLED and not any(text in str(record.msg) for text in _LEFT_OUT)
