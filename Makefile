@@ -23,7 +23,7 @@ models: .venv/product.stamp  ## Whisper base, tiny.en, minilm and moonshine-tiny
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	@echo "1/3  making .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv
-	@echo "2/3  installing $$(grep -c '^[a-z0-9]' constraints/product.txt) packages (some 500 MB on disk; minutes, the first time only)"
+	@echo "2/3  installing $$(grep -c '^[a-z0-9]' constraints/product.txt) packages (some 650 MB on disk; minutes, the first time only)"
 	@rm -f .setup-failed
 	@{ $(subst --quiet,,$(PIP)) install --require-hashes -r constraints/product.txt || touch .setup-failed; } | sed -n '$(STEPS)'
 	@test ! -e .setup-failed

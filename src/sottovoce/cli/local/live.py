@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sottovoce.cli.common import data_dir, settings_of
+from sottovoce.cli.common import ENGINE_HELP, data_dir, settings_of
 from sottovoce.cli.local.engine_session import friendly_errors
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _BREAK = 0.8  # seconds of silence after which a new line begins
     help="Seconds until words are final.",
 )
 @click.option("--operating-point", type=click.Choice(["standard", "enhanced"]), default="standard", show_default=True)
-@click.option("--engine", help="Recogniser: auto, whisper or pocketsphinx (SOTTOVOCE_ENGINE; auto).")
+@click.option("--engine", help=ENGINE_HELP)
 @click.option("--model", help="Name of the model (SOTTOVOCE_STANDARD_MODEL; the best installed one).")
 @data_dir
 def live(
@@ -147,10 +147,11 @@ async def _of_device(device: str) -> AsyncIterator[bytes]:
     """Yield what a microphone records, 16 bits at 16 kHz."""
     try:
         sounddevice = importlib.import_module("sounddevice")
-    except (ImportError, OSError) as error:
-        raise click.ClickException(
-            f"no microphone can be used: {error}; run `pip install sounddevice` and install PortAudio (Debian: libportaudio2)"
-        ) from error
+    except ImportError as error:
+        raise click.ClickException(f"no microphone can be used: {error}; run `pip install sounddevice`") from error
+    except OSError as error:
+        why = f"no microphone can be used: {error}; install PortAudio (Debian: `apt-get install libportaudio2`)"
+        raise click.ClickException(why) from error
     loop = asyncio.get_running_loop()
     recorded: asyncio.Queue[bytes] = asyncio.Queue()
 
