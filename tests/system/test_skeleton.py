@@ -175,6 +175,7 @@ def refused_beside(server):
     second = prefork.run("serve", "--data-dir", str(server.data), "--port", "0")
     assert second.returncode == 1
     assert "another server is using region eu1" in second.stderr
+    assert "name another folder with --data-dir" in second.stderr
 
 
 def test_keys_are_made_listed_and_revoked(server):
@@ -200,7 +201,8 @@ def test_a_port_in_use_is_said_plainly(server, tmp_path):
     port = server.url.rpartition(":")[2]
     second = prefork.run("serve", "--data-dir", str(tmp_path), "--port", port)
     assert second.returncode == 1
-    assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
+    assert f"cannot listen on 127.0.0.1 port {port}: " in second.stderr
+    assert second.stderr.endswith("; choose another port with --port or SOTTOVOCE_PORT\n")
     assert "Traceback" not in second.stderr
 
 

@@ -77,6 +77,7 @@ def test_a_start_is_a_few_lines_for_people(tmp_path: Path, env: dict[str, str]) 
         assert "unknown setting (why: " in shown  # a warning, as text
         seen.process.send_signal(signal.SIGINT)
         assert seen.process.wait(PATIENCE) == 0
+        assert "Stopping: jobs have 1 s to end" in seen.read()
 
 
 def test_progress_and_colours_are_for_a_terminal(tmp_path: Path, env: dict[str, str]) -> None:

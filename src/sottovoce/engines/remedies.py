@@ -77,8 +77,8 @@ def command(model: Model) -> str:
 
 
 _STAGES = {
-    StageName.TRANSLATION: "the operator can name a model by SOTTOVOCE_TRANSLATION_MODELS, run `apt-get install apertium-eng-spa`, "
-    "or set SOTTOVOCE_STAGES=translation=chat (docs/intelligence.md)",
+    StageName.TRANSLATION: "the operator can name a model by SOTTOVOCE_TRANSLATION_MODELS, install a pair of Apertium (for "
+    "English and Spanish `apt-get install apertium-eng-spa`), or set SOTTOVOCE_STAGES=translation=chat (docs/intelligence.md)",
     StageName.TOPICS: "the operator can run `sottovoce models pull minilm`",
     StageName.CHAPTERS: "the operator can run `sottovoce models pull minilm`",
     StageName.SENTIMENT: "the operator can run `pip install vaderSentiment`",

@@ -93,6 +93,8 @@ def _show(rows: "Sequence[Row]", findings: "Sequence[Finding]") -> None:
             click.echo(f"    enhanced  {row.enhanced}")
         for better in row.better:
             click.echo(f"    better    {better}")
+        if row.standard == "refused" and not row.better:
+            click.echo("    no model of the catalogue supports them")
     click.echo("Parts")
     for finding in findings:
         click.echo(f"  {finding.level:<5}  {finding.part:<16}  {finding.text}")

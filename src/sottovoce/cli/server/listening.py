@@ -13,8 +13,12 @@ SEGMENT = 1440
 machine lets 4 MB of audio queue up before it slows the client down, instead of 1 MB; a WebSocket's pings wait behind it."""
 
 
-def bound(host: str, port: int) -> "socket.socket":
-    """A bound socket. Binding first resolves port 0 and detects a port in use. Raises `ClickException`."""
+def bound(host: str, port: int, chosen_by: str = "--port or SOTTOVOCE_PORT") -> "socket.socket":
+    """A bound socket. Binding first resolves port 0 and detects a port in use. Raises `ClickException`.
+
+    *chosen_by*: how a person chooses another port, for the message.
+    """
+    import errno
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -25,7 +29,9 @@ def bound(host: str, port: int) -> "socket.socket":
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        advice = f"; choose another port with {chosen_by}" if taken else ""
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror}{advice}") from error
     return sock
 
 

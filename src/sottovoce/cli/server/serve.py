@@ -75,7 +75,7 @@ def serve(parent: int | None, begin_anew: tuple[str, ...], **flags: object) -> N
     if people:
         click.echo("Sottovoce is starting: databases, then the engine (some seconds)", err=True)
     with sock, _started(settings, begin_anew) as runtime:
-        _run(settings, runtime, sock)
+        _run(settings, runtime, sock, people=people)
 
 
 @click.command()
@@ -103,7 +103,7 @@ def worker(health_port: int | None, begin_anew: tuple[str, ...], **flags: object
         )
     logs.set_up(settings.log_level)
     log_unknown_variables()
-    sock = None if health_port is None else bound(settings.host, health_port)
+    sock = None if health_port is None else bound(settings.host, health_port, "--health-port")
     signals = {signal.SIGTERM, signal.SIGINT}
     if sock is None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread starts: threads inherit the mask
@@ -169,8 +169,8 @@ def _started(settings: "Settings", begin_anew: tuple[str, ...]) -> "Iterator[Run
         runtime.close()
 
 
-def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> None:
-    """Serve HTTP until SIGTERM or Ctrl-C."""
+def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket", *, people: bool = False) -> None:
+    """Serve HTTP until SIGTERM or Ctrl-C. *people*: a person reads standard error."""
     import logging
     import signal
 
@@ -189,6 +189,10 @@ def _run(settings: "Settings", runtime: "Runtime", sock: "socket.socket") -> Non
 
     def stopping() -> None:
         """Answer requests that wait, and end realtime sessions with their text."""
+        if people:
+            click.echo(
+                f"Stopping: jobs have {settings.drain_timeout:g} s to end; the rest go on at the next start", err=True
+            )
         runtime.completion_waiter.release_all()
         if gateway is not None:
             gateway.stop()

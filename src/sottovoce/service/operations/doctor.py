@@ -159,10 +159,9 @@ def intelligence(plan: Plan, offers: tuple[Capabilities, ...]) -> Iterator[Findi
         for entry in here:
             languages = _languages(entry.languages)
             found = f" ({', '.join(sorted(entry.event_types))})" if entry.event_types else ""
-            found += f" into {_languages(entry.targets)}, from" if entry.targets else ""
-            yield _ok(
-                "intelligence", f"{stage.name}: {entry.engine} {entry.model}{found}, {languages or 'any language'}"
-            )
+            into = f" into {_languages(entry.targets)}" if entry.targets else ""
+            heard = f"{languages or 'any language'}{into}"
+            yield _ok("intelligence", f"{stage.name}: {entry.engine} {entry.model}{found}, {heard}")
         chat = plan.engine_config.stages.get(stage.name) == CHAT
         if not here and chat:
             yield _note(

@@ -75,7 +75,9 @@ class DataFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise FolderInUse(f"another server is using region {self.region} of {self.root}") from error
+            raise FolderInUse(
+                f"another server is using region {self.region} of {self.root}: stop it, or name another folder with --data-dir"
+            ) from error
         return descriptor
 
     def own_scratch(self, name: str) -> tuple[Path, int]:

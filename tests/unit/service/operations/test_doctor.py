@@ -54,6 +54,7 @@ def test_a_first_look_says_who_serves_what_and_what_would_do_better(run, tmp_pat
     assert result.exit_code == 0, result.output
     assert "pocketsphinx en-us on cpu, from its package" in result.output
     assert "sottovoce models pull whisper-" in result.output
+    assert "  eo ia ga ug\n    refused\n    no model of the catalogue supports them\n" in result.output
     assert not (tmp_path / "data").exists(), "a look leaves nothing behind"
 
 
