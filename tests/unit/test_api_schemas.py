@@ -10,10 +10,10 @@ from pydantic import Field, TypeAdapter
 from sottovoce.intelligence.stages import STAGES, StageName
 from sottovoce.job import State
 from sottovoce.transcript.model import StageResult, Transcript
-from sottovoce.web.docs import job_options, schemas
+from sottovoce.web.docs import schemas
 from sottovoce.web.docs import transcript_answers as answers
 from sottovoce.web.docs.addition_answers import ADDITION_ANSWERS
-from sottovoce.web.docs.answers import ANSWERS
+from sottovoce.web.docs.answers import ANSWERS, CreateJobResponse
 from sottovoce.web.docs.openai_answers import OPENAI_ANSWERS
 from sottovoce.web.docs.openapi import ALL_OPERATIONS, openapi
 from sottovoce.web.workspace.answers import WORKSPACE_ANSWERS
@@ -21,6 +21,7 @@ from sottovoce.wire.config_options import optional, options
 from sottovoce.wire.config_values import Part
 from sottovoce.wire.formats import json_v2
 from sottovoce.wire.formats.json_v2 import Source
+from sottovoce.wire.formats.table import FORMATS
 from sottovoce.wire.v2 import config
 from sottovoce.wire.v2.config_schema import JobConfig
 from sottovoce.wire.v2.job import JobView
@@ -57,11 +58,6 @@ def test_paths_name_lists_and_aliases() -> None:
     assert "transcription_config.transcript_filtering_config.replacements[].from" in paths
     assert paths["fetch_text.url"].example.endswith(".txt")
     assert paths["fetch_data.url"].example.endswith(".mp3")
-
-
-def test_the_page_is_what_the_table_makes() -> None:
-    page = (ROOT / "docs" / "job-options.md").read_text(encoding="utf-8")
-    assert page == job_options.markdown(), "run: python -m sottovoce.web.docs.job_options > docs/job-options.md"
 
 
 @pytest.mark.parametrize("path", [path for path in OPTIONS if "." not in path])
@@ -107,6 +103,11 @@ def test_every_stage_is_in_the_reference() -> None:
     assert set(body) | {"speakers"} == set(answers.Transcript.model_fields)
     listed = {stage.feature or stage.name for stage in STAGES if stage.name != StageName.TRANSLATION}
     assert listed == set(answers.StageLists.model_fields)
+
+
+def test_every_format_that_an_answer_may_contain_is_in_the_reference() -> None:
+    members = {field.alias or name for name, field in CreateJobResponse.model_fields.items()}
+    assert members == {"id", "status"} | {each.name for each in FORMATS.values() if not each.is_binary}
 
 
 def test_rules_are_in_the_schema() -> None:

@@ -1,6 +1,6 @@
-"""docs/settings.md, docs/metrics.md and docs/errors.md say what the code says: an undocumented name fails here.
+"""The pages of settings, metrics, errors and job options say what the code says: an undocumented name fails here.
 
-`SOTTOVOCE_WRITE_DOCS=1 make test` (or pytest on this file) rewrites them.
+`SOTTOVOCE_WRITE_DOCS=1` rewrites them.
 """
 
 import os
@@ -11,11 +11,13 @@ import pytest
 from sottovoce.errors import Kind, Refused
 from sottovoce.service.metrics import FAMILIES, Metrics
 from sottovoce.settings import Settings
+from sottovoce.web.docs import job_options
 from sottovoce.wire.openai_audio.errors import OPENAI
 from sottovoce.wire.v1.errors import PHRASES, V1
 from sottovoce.wire.v2.errors import OUTSIDE_THE_LIST, v2_error
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+WRITE = "run: SOTTOVOCE_WRITE_DOCS=1 .venv/bin/python -m pytest tests/unit/test_reference_docs.py"
 
 MEANINGS: dict[Kind, str] = {
     Kind.BAD_REQUEST: "a header or the whole request is invalid",
@@ -138,13 +140,19 @@ def _errors() -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "make"), [("settings.md", _settings), ("metrics.md", _metrics), ("errors.md", _errors)]
+    ("name", "make"),
+    [
+        ("settings.md", _settings),
+        ("metrics.md", _metrics),
+        ("errors.md", _errors),
+        ("job-options.md", job_options.markdown),
+    ],
 )
 def test_the_page_says_what_the_code_says(name, make):
     page, made = DOCS / name, make()
     if os.environ.get("SOTTOVOCE_WRITE_DOCS"):
         page.write_text(made, encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == made
+    assert page.read_text(encoding="utf-8") == made, WRITE
 
 
 def test_every_setting_has_a_meaning():

@@ -17,8 +17,7 @@ curl -H "Authorization: Bearer $KEY" -F data_file=@call.wav \\
 
 Members that are not listed are ignored; a member that is `null` counts as absent; a value of the wrong type or outside its range is
 refused with status 400 and a detail that names the member. *Engines* names those that honour the option; without a name all do, or
-it concerns none. The page is made from the models in `wire/v2/config_schema.py`: change the texts there, then run
-`python -m sottovoce.web.docs.job_options > docs/job-options.md`.
+it concerns none. The page is made from the models in `wire/v2/config_schema.py`.
 """
 
 
@@ -35,9 +34,3 @@ def table() -> str:
         for path, option in options(JobConfig)
     ]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(markdown())

@@ -85,7 +85,7 @@ class PunctuationConfig(Part):
     sensitivity: Fraction | None = optional(
         "0 to 1: higher values give more marks. Below 0.5 unsure marks are left out; above, more pauses get a comma.",
         default="0.5",
-        example=0.5,
+        example=0.4,
     )
     permitted_marks: Marks | None = optional(
         "The marks to keep, `all` for every mark. An empty list means no marks.",
@@ -236,7 +236,7 @@ class TranscriptionConfig(Part):
     language_hints: Codes | None = optional(
         "Accepted; it has no effect: it belongs to the vendor's multilingual model.", example=["en", "es"]
     )
-    language_hints_strict: bool | None = optional("As `language_hints`.", example=False)
+    language_hints_strict: bool | None = optional("Accepted; it has no effect, as `language_hints`.", example=True)
     max_delay: Seconds | None = optional("Accepted; it has no effect in a batch job.", example=4)
     max_delay_mode: Annotated[str, one_of("fixed", "flexible")] | None = optional(
         "`fixed` or `flexible`; it has no effect in a batch job.", example="flexible"
@@ -341,13 +341,13 @@ class SummarizationConfig(Part):
 
     content_type: Annotated[str, one_of("auto", "informative", "conversational")] | None = optional(
         "`informative`, `conversational` (quotes each voice), or `auto`: conversational with two voices.",
-        example="auto",
+        example="conversational",
     )
     summary_length: Annotated[str, one_of("brief", "detailed")] | None = optional(
-        "`brief`: at most 3 sentences; `detailed`: at most 10.", example="brief"
+        "`brief`: at most 3 sentences; `detailed`: at most 10.", example="detailed"
     )
     summary_type: Annotated[str, one_of("paragraphs", "bullets")] | None = optional(
-        "`paragraphs` or `bullets`.", example="bullets"
+        "`paragraphs` or `bullets`.", example="paragraphs"
     )
 
 
@@ -355,7 +355,7 @@ class SentimentAnalysisConfig(Part):
     """`sentiment_analysis_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
     enable_sentiment: bool = optional(
-        "`false`: as if the object were absent.", default="true", example=True, value=True
+        "`false`: as if the object were absent.", default="true", example=False, value=True
     )
 
 
@@ -371,7 +371,9 @@ class TopicDetectionConfig(Part):
 class AutoChaptersConfig(Part):
     """`auto_chapters_config` (contract §6.1): its presence requests the feature, unless the member is `false`."""
 
-    enable_chapters: bool = optional("`false`: as if the object were absent.", default="true", example=True, value=True)
+    enable_chapters: bool = optional(
+        "`false`: as if the object were absent.", default="true", example=False, value=True
+    )
 
 
 class AudioEventsConfig(Part):
