@@ -40,6 +40,13 @@ class FormatNames(click.ParamType[tuple[str, ...]]):
 
     name = "format"
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names of the formats, for the help."""
+        from sottovoce.wire.formats.table import FORMATS
+
+        del param, ctx
+        return f"[{'|'.join(name.removesuffix('-v2') for name in FORMATS)}]"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """The names in the table of formats."""
         from sottovoce.wire.formats.table import FORMATS
@@ -91,7 +98,7 @@ _WISHES = (
         "shapes",
         type=FormatNames(),
         multiple=True,
-        help="txt, json, srt, vtt or docx; repeatable, or several with commas. Default: what -o is called, else txt.",
+        help="Repeatable, or several with commas. Default: what -o is called, else txt.",
     ),
     click.option("--server", metavar="URL", help="Transcribe by the server at this address, not on this machine."),
     click.option("--key", envvar="SOTTOVOCE_API_KEY", help="API key of --server (SOTTOVOCE_API_KEY)."),
