@@ -8,11 +8,14 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from sottovoce.cli import main
 from sottovoce.cli.common import system_fault
+from sottovoce.cli.local.engine_session import friendly_errors
+from sottovoce.errors import LanguageRejected
 from sottovoce.service.storage.blobs import Blobs
 
 COMMANDS = [["jobs", "list"], ["keys", "list"], ["users", "list"], ["status"], ["deliveries", "list"], ["migrate"], ["serve", "--port", "0"]]  # fmt: skip
@@ -195,3 +198,11 @@ def test_a_misspelt_variable_is_warned_about(monkeypatch: pytest.MonkeyPatch) ->
 def test_beginning_anew_is_for_one_region() -> None:
     result = run("serve", "--regions", "eu1,us1", "--begin-anew", "region-database")
     assert "--begin-anew is for one region" in told(result)
+
+
+def test_a_language_that_is_not_identified_can_be_named() -> None:
+    with (
+        pytest.raises(click.ClickException, match=r"^No speech; name the language with --language$"),
+        friendly_errors(),
+    ):
+        raise LanguageRejected("No speech")

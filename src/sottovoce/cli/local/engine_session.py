@@ -42,13 +42,14 @@ def local_pool(
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Turn refusals and failures of the engine process into a `ClickException` of one line."""
-    from sottovoce.errors import Refused
+    from sottovoce.errors import Kind, Refused
     from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied, TaskCrashed
 
     try:
         yield
     except Refused as refusal:
-        raise click.ClickException(refusal.detail or str(refusal.kind)) from refusal
+        advice = "; name the language with --language" if refusal.kind is Kind.LANGUAGE else ""
+        raise click.ClickException((refusal.detail or str(refusal.kind)) + advice) from refusal
     except (ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable) as error:
         raise click.ClickException(f"the engine process failed: {str(error).splitlines()[-1]}") from error
 
