@@ -277,14 +277,15 @@ _LEFT_OUT = (
     "was cancelled during execution",
     "no longer owned by this execution",  # also of each job of OpenAI's API, which is deleted with its answer
     "exceeds the partition concurrency limit",
-    "Event loop is closed",  # at the end of a process: the work is taken after the next start
+    "Asyncio task cancelled for workflow or step",  # at the end of a process: the work is taken after the next start
+    "Event loop is closed",  # the same
 )
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """False for DBOS's warnings and stack traces about a job that was deleted while it ran or just after, or that another
-    worker has taken over, because the worker's own lines tell it; and for the warning that it repeats at each poll after the
-    limit of jobs per account was lowered.
+    worker has taken over, because the worker's own lines tell it; about work that the end of a process interrupts; and for the
+    warning that it repeats at each poll after the limit of jobs per account was lowered.
     """
     error = type(record.exc_info[1]).__name__ if record.exc_info else ""
     return error not in _CANCELLED and not any(text in str(record.msg) for text in _LEFT_OUT)

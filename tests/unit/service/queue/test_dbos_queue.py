@@ -237,7 +237,9 @@ def test_slots_bound_what_runs_at_once(database: Database, queue: DbosQueue) -> 
     assert max(most) == 2
 
 
-def test_a_drain_leaves_unfinished_work_for_the_next_start(database: Database, queue: DbosQueue) -> None:
+def test_a_drain_leaves_unfinished_work_for_the_next_start(
+    database: Database, queue: DbosQueue, caplog: pytest.LogCaptureFixture
+) -> None:
     started = threading.Event()
     ended: list[str] = []
 
@@ -255,6 +257,7 @@ def test_a_drain_leaves_unfinished_work_for_the_next_start(database: Database, q
         assert started.wait(PATIENCE)
     assert ended == ["cancelled"]
     assert first.published == []
+    assert not [record for record in caplog.records if record.name == "dbos" and record.levelname == "WARNING"]
     assert rows(database, "status") == ["PENDING"]
     state = queue.states(["a"])["a"]
     assert (state.ended, state.waiting, state.worker) == (False, False, "embedded")
