@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from sottovoce.cli import main
 from sottovoce.cli.common import system_fault
 from sottovoce.cli.local.engine_session import friendly_errors
-from sottovoce.errors import LanguageRejected
+from sottovoce.errors import Kind, LanguageRejected, Refused
 from sottovoce.service.storage.blobs import Blobs
 
 COMMANDS = [["jobs", "list"], ["keys", "list"], ["users", "list"], ["status"], ["deliveries", "list"], ["migrate"], ["serve", "--port", "0"]]  # fmt: skip
@@ -198,6 +198,15 @@ def test_a_misspelt_variable_is_warned_about(monkeypatch: pytest.MonkeyPatch) ->
 def test_beginning_anew_is_for_one_region() -> None:
     result = run("serve", "--regions", "eu1,us1", "--begin-anew", "region-database")
     assert "--begin-anew is for one region" in told(result)
+
+
+@pytest.mark.parametrize(
+    ("at", "told"), [("transcription_config.language", "--language: no"), ("data_file", "data_file: no"), (None, "no")]
+)
+def test_a_refusal_names_the_option_of_the_command(at: str | None, told: str) -> None:
+    with pytest.raises(click.ClickException) as raised, friendly_errors():
+        raise Refused(Kind.INVALID_CONFIG, "no", at=at)
+    assert raised.value.message == told
 
 
 def test_a_language_that_is_not_identified_can_be_named() -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sottovoce.engines.engine import EngineKey
     from sottovoce.engines.protocols import Capabilities
     from sottovoce.engines.registry import Choice
+    from sottovoce.errors import Refused
     from sottovoce.inference import messages as m
     from sottovoce.inference.pool import Pool
     from sottovoce.settings import Settings
@@ -39,17 +40,34 @@ def local_pool(
         pool.close()
 
 
+_OPTIONS = {
+    "transcription_config.language": "--language",
+    "transcription_config.diarization": "--diarization",
+    "transcription_config.output_locale": "--locale",
+}
+"""Members of a config that a command takes as options."""
+
+
+def _said(refusal: "Refused") -> str:
+    """The refusal in the words of the command line."""
+    from sottovoce.errors import Kind
+
+    if refusal.kind is Kind.LANGUAGE:
+        return f"{refusal.detail}; name the language with --language"
+    at = _OPTIONS.get(refusal.at or "", refusal.at)
+    return f"{at}: {refusal.why}" if at else refusal.detail or str(refusal.kind)
+
+
 @contextmanager
 def friendly_errors() -> Iterator[None]:
     """Turn refusals and failures of the engine process into a `ClickException` of one line."""
-    from sottovoce.errors import Kind, Refused
+    from sottovoce.errors import Refused
     from sottovoce.inference.pool import EngineMisconfigured, EngineTemporarilyUnavailable, ProcessDied, TaskCrashed
 
     try:
         yield
     except Refused as refusal:
-        advice = "; name the language with --language" if refusal.kind is Kind.LANGUAGE else ""
-        raise click.ClickException((refusal.detail or str(refusal.kind)) + advice) from refusal
+        raise click.ClickException(_said(refusal)) from refusal
     except (ProcessDied, TaskCrashed, EngineMisconfigured, EngineTemporarilyUnavailable) as error:
         raise click.ClickException(f"the engine process failed: {str(error).splitlines()[-1]}") from error
 
