@@ -10,6 +10,7 @@ import contextlib
 import socket
 import struct
 import time
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -77,10 +78,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Note that the client lives; pings count (§10)."""
         self._heard = time.monotonic()
         super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_head(self.conn.handshake_exc)
         if not self.read_paused and not self.transport.is_closing():
             self.read_paused = True
             self.transport.pause_reading()
             self._rest()
+
+    def _refuse_head(self, why: Exception) -> None:
+        """Answer a request that websockets does not parse, for example a line of more than 8 KiB; uvicorn leaves it open (§1.4)."""
+        response = self.conn.reject(HTTPStatus.BAD_REQUEST, f"Failed to open a WebSocket connection: {why}.\n")
+        self.transport.write(response.serialize())
+        self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn's, which logs an error for each handshake that is refused with a response."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     async def receive(self) -> Any:
         """The next message; as uvicorn's, but reading goes on after a rest."""
