@@ -2,12 +2,14 @@
 
 import logging
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.test_realtime import refused
+from tests.contract.test_realtime import RAW, SECOND, Client, client, refused
 from tests.live_server import KEY, LiveServer, live_server
+from tests.scripted_live import Script
 from tests.servers import until
 
 
@@ -15,6 +17,16 @@ from tests.servers import until
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with live_server(tmp_path_factory.mktemp("live")) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def fresh(server: LiveServer) -> Iterator[None]:
+    """The script as it was, and no session of an earlier test."""
+    yield
+    clean = Script()
+    for name in ("open_after", "buffer", "pace"):
+        setattr(server.script, name, getattr(clean, name))
+    until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
 
 
 def opened(server: LiveServer, path: str = "/v2", *headers: str) -> socket.socket:
@@ -56,3 +68,32 @@ def test_a_refused_handshake_is_no_error_of_the_server(server: LiveServer, caplo
         assert refused(server, headers={}).status_code == 401
         until(lambda: [record for record in caplog.records if record.name == "sottovoce.access"], "line of the log")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+# ── clients that vanish (§3 rule 8) ──
+
+
+def reset(c: Client) -> None:
+    """End the connection as the kernel does for a killed process."""
+    c.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.socket.socket.close()
+
+
+def test_a_client_that_vanishes_at_the_start_frees_its_slot(server: LiveServer) -> None:
+    server.script.open_after = 100.0
+    with client(server) as c:
+        c.send("StartRecognition", audio_format=RAW, transcription_config={"language": "en"})
+        c.until("Info")
+        reset(c)
+        until(lambda: len(server.gateway.sessions) == 0, "free slot", 20)
+
+
+def test_a_client_that_vanishes_while_its_audio_waits_frees_its_slot(server: LiveServer) -> None:
+    server.script.buffer = 64 << 10
+    server.script.pace = 2.0
+    with client(server) as c:
+        c.start(enable_partials=True)
+        c.socket.send(SECOND * 32)  # recognised within 64 s
+        c.until("AddPartialTranscript")
+        reset(c)
+        until(lambda: len(server.gateway.sessions) == 0, "free slot", 30)

@@ -28,6 +28,10 @@ class Socket(Protocol):
         """The next message; `None` once the client is gone. While it is not called, the client is slowed down."""
         ...
 
+    async def lost(self) -> None:
+        """Wait until the client is gone, also while its messages are not received."""
+        ...
+
     async def send(self, text: str) -> None:
         """Send a text message; waits while the client does not read. A client that is gone is no error."""
         ...

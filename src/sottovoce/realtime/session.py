@@ -67,13 +67,15 @@ class Session:
         self._counted: LiveRequest | None = None  # the request of a session that the ledger counts
         self._opened = asyncio.Event()
         self._over = asyncio.Event()
+        self._entering = (
+            asyncio.Lock()
+        )  # while the session is counted and gets a recogniser, which must not be cut short
         self._live_lock = asyncio.Lock()  # one command at a time: a large message is several
         self._unsent: deque[str | c.Close] = deque()
         self._unsent_bytes = 0
         self._to_send = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
-        self._gone = False  # the client is
 
     @property
     def id(self) -> str:
@@ -106,6 +108,7 @@ class Session:
             self._writer = self._start(self._write())
             self._start(self._read())
             self._start(self._watch())
+            self._start(self._until_lost())
             await self._over.wait()
 
     def stop(self) -> None:
@@ -148,8 +151,13 @@ class Session:
     async def _read(self) -> None:
         while (received := await self._socket.receive()) is not None:
             await self._take(await self._parsed(received))
-        self._gone = True
         self._over.set()  # §3 rule 8: the slot is free at once
+
+    async def _until_lost(self) -> None:
+        """End with the connection: the reader may wait for the recogniser, or for room in its buffer (§3 rule 8)."""
+        await self._socket.lost()
+        async with self._entering:
+            self._over.set()
 
     async def _parsed(self, received: Received) -> c.Input:
         if not received.text:
@@ -186,12 +194,15 @@ class Session:
         self._socket.expect(_rate(request))
         try:
             served = parts.planner(request)
-            admitted = replace(await parts.ledger.enter(request), warnings=served.warnings)
-            self._counted = request
-            known, ignored = await asyncio.to_thread(parts.voices.known, request)
-            await self._take(replace(admitted, ignored=ignored))
-            self._meter = Meter(request.audio, request.channel_count, parts.observer)
-            self._live = await self._stack.enter_async_context(parts.opener(served.request, known))
+            async with self._entering:
+                if self._over.is_set():  # the client has gone
+                    return
+                admitted = replace(await parts.ledger.enter(request), warnings=served.warnings)
+                self._counted = request
+                known, ignored = await asyncio.to_thread(parts.voices.known, request)
+                await self._take(replace(admitted, ignored=ignored))
+                self._meter = Meter(request.audio, request.channel_count, parts.observer)
+                self._live = await self._stack.enter_async_context(parts.opener(served.request, known))
         except LiveFull:
             await self._take(SessionRefused(ErrorType.JOB_ERROR, "the server is full at the moment; connect again"))
         except Refused as refused:

@@ -6,6 +6,7 @@ the faster it could send before, so the receive buffer is small from the beginni
 server sends no pings and uses no compression (§1.1, §10).
 """
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -52,12 +53,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._heard = time.monotonic()
         self._resting = False
+        self.lost = asyncio.Event()
+        """Set when the connection has ended."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin with small buffers."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=SEND_BUFFER)
         self.limit(LEAST_BUFFER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the session, which may not be receiving now."""
+        super().connection_lost(exc)
+        self.lost.set()
 
     def limit(self, size: int) -> None:
         """Let the kernel hold *size* bytes that are not read yet."""
@@ -165,6 +173,10 @@ class AsgiSocket:
         if (text := message.get("text")) is not None:
             return Received(data=text.encode(), text=True)
         return Received(data=message["bytes"], text=bool(message.get(_TEXT)))
+
+    async def lost(self) -> None:
+        """Wait until the client is gone."""
+        await (asyncio.Event() if self._protocol is None else self._protocol.lost).wait()
 
     async def send(self, text: str) -> None:
         """Send *text*."""
