@@ -99,7 +99,8 @@ def changed(running: Started, message: Mapping[str, Any], *, max_channels: int) 
     request = replace(request, translation=running.request.translation, audio_events=running.request.audio_events)
     for field in fields(request):
         if field.name not in _CHANGEABLE and getattr(request, field.name) != getattr(running.request, field.name):
-            member = _MEMBERS.get(field.name, field.name)
+            member = "model" if field.name == "operating_point" and "model" in given else field.name
+            member = _MEMBERS.get(member, member)
             why = "cannot be changed while the session runs: start a new session"
             raise SessionRefused(ErrorType.INVALID_CONFIG, why, at=f"{_TC}.{member}")
     return Started(request=request, config=merged)

@@ -26,8 +26,8 @@ from sottovoce.wire.v2.config_schema import SpeakerDiarizationConfig as BatchSpe
 from sottovoce.wire.v2.config_schema import TranscriptionConfig as BatchTranscriptionConfig
 from sottovoce.wire.v2.config_schema import VocabItem as BatchVocabItem
 
-MAX_RATE = 768_000
-"""The highest sample rate, Hz; our choice: the contract says that any rate is accepted."""
+MIN_RATE, MAX_RATE = 1_000, 768_000
+"""The lowest and the highest sample rate, Hz, those of `audio/pcm.py`; our choice: the contract says that any rate is accepted."""
 
 # §4.3: removed in 2024
 _DIARIZATION_GONE = {
@@ -56,7 +56,7 @@ class AudioFormat(Part):
 
     type: Annotated[str, one_of("raw", "file")]
     encoding: Annotated[str, one_of("pcm_f32le", "pcm_s16le", "mulaw")] | None = None
-    sample_rate: Annotated[Whole, between(1, MAX_RATE)] | None = None
+    sample_rate: Annotated[Whole, between(MIN_RATE, MAX_RATE)] | None = None
 
 
 class VocabItem(BatchVocabItem):

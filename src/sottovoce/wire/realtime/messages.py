@@ -118,6 +118,8 @@ def parse(text: bytes, context: Context, makers: Mapping[str, Maker] | None = No
     maker = makers.get(name)
     if maker is None:
         raise _invalid(f"must be one of {', '.join(makers)}, got {shown(name)}", "message")
+    if name == "StartRecognition" and context.running is not None:  # refused in this state, whatever it contains (§3)
+        raise SessionRefused(ErrorType.PROTOCOL_ERROR, "StartRecognition was sent before")
     return maker(body, context, len(text))
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sottovoce.audio import pcm
 from sottovoce.request import (
     AudioFiltering,
     AudioFormat,
@@ -24,8 +25,8 @@ from sottovoce.request import (
     SpeakerDiarization,
     VocabEntry,
 )
+from sottovoce.wire.realtime import config_schema, warnings
 from sottovoce.wire.realtime import messages as m
-from sottovoce.wire.realtime import warnings
 from sottovoce.wire.realtime.config import Started
 from sottovoce.wire.realtime.errors import CLOSE, ErrorType, SessionRefused, WarningType
 
@@ -140,7 +141,7 @@ def test_null_is_absent_everywhere() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["pcm_f32le", "pcm_s16le", "mulaw"])
-@pytest.mark.parametrize("rate", [1, 8000, 44100, 48000, 16000.0])
+@pytest.mark.parametrize("rate", [1000, 8000, 44100, 48000, 16000.0, 768000])
 def test_raw_audio_has_three_encodings_and_any_rate(encoding: str, rate: float) -> None:
     found = started(start({"type": "raw", "encoding": encoding, "sample_rate": rate})).request.audio
     assert found == AudioFormat(type=AudioType.RAW, encoding=Encoding(encoding), sample_rate=int(rate))
@@ -169,7 +170,8 @@ BAD_START: list[tuple[dict[str, Any], ErrorType, str]] = [
     (start({"type": "raw", "sample_rate": 8000}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.encoding: is required"),
     (start({"type": "raw", "encoding": "mulaw"}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: is required"),
     (start({**RAW, "encoding": "pcm_s24le"}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.encoding: must be one of"),
-    (start({**RAW, "sample_rate": 0}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: must be between 1"),
+    (start({**RAW, "sample_rate": 0}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: must be between 1,000"),
+    (start({**RAW, "sample_rate": 999}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: must be between 1,000"),
     (start({**RAW, "sample_rate": 16000.5}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: must be a whole"),
     (start({**RAW, "sample_rate": "16000"}), ErrorType.INVALID_AUDIO_TYPE, "audio_format.sample_rate: must be a whole"),
     # §4.3: language, model, domain
@@ -226,6 +228,16 @@ def test_a_bad_start_is_named(body: dict[str, Any], error: ErrorType, reason: st
     refused = refusal(body)
     assert refused.error is error, refused.detail
     assert reason in refused.detail
+
+
+@pytest.mark.parametrize("body", [start(), {"message": "StartRecognition"}, start(language="xx-")])
+def test_a_second_start_is_refused_whatever_it_contains(body: dict[str, Any]) -> None:
+    """§3: `protocol_error`."""
+    assert refusal(body, started(start())).error is ErrorType.PROTOCOL_ERROR
+
+
+def test_rates_are_accepted_that_can_be_decoded() -> None:
+    assert (config_schema.MIN_RATE, config_schema.MAX_RATE) == (pcm.MIN_RATE, pcm.MAX_RATE)
 
 
 # ── warnings ──
@@ -427,6 +439,8 @@ def test_changes_add_up() -> None:
         ({"additional_vocab": ["b"]}, "transcription_config.additional_vocab: cannot be changed"),
         ({"punctuation_overrides": {"permitted_marks": []}}, "transcription_config.punctuation_overrides: cannot"),
         ({"diarization": "speaker"}, "transcription_config.diarization: cannot be changed"),
+        ({"model": "enhanced"}, "transcription_config.model: cannot be changed"),
+        ({"operating_point": "enhanced"}, "transcription_config.operating_point: cannot be changed"),
         ({"transcript_filtering_config": {"remove_disfluencies": True}}, "transcript_filtering_config: cannot"),
         ({"max_delay": "1"}, "transcription_config.max_delay: must be a number"),
         ({"conversation_config": {"end_of_utterance_silence_trigger": 3}}, "end_of_utterance_silence_trigger: must be"),
