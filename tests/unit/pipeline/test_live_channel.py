@@ -224,6 +224,29 @@ def test_a_forced_end_ahead_of_the_audio_waits_for_it() -> None:
     assert 3 * RATE - Vad.frame < end.at <= 3 * RATE
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.3, 0.35, 0.45])
+def test_a_forced_end_in_the_past_leaves_the_words_after_it(pause: float) -> None:
+    """§4.6: the final has the words up to *timestamp*; those that were spoken since then follow, also if the client was quiet last."""
+    run = Run(max_delay=4.0).feed(silence(0.5), speech(0, 1, 2, 3), silence(pause))
+    run.session.force_end(None, 3 * RATE // 2)
+    run.work()
+    run.feed(silence(2), speech(4), silence(1)).end()
+    forced = [final for final in run.of(events.Final) if final.forced]
+    assert [item.text for final in forced for item in final.items] == ["alpha", "bravo"]
+    assert run.text() == "alpha bravo charlie delta echo"
+
+
+def test_forced_ends_come_in_the_order_of_their_times() -> None:
+    """§4.6: one that lies ahead of the audio does not hold up those that do not."""
+    run = Run(max_delay=4.0).feed(silence(0.5), speech(0))
+    run.session.force_end(None, 3 * RATE)
+    run.session.force_end(None, None)
+    run.work()
+    assert [end.at <= RATE for end in run.of(events.UtteranceEnd)] == [True]
+    run.feed(speech(1), silence(2))
+    assert [end.at <= RATE for end in run.of(events.UtteranceEnd)] == [True, False]
+
+
 def test_a_forced_end_in_silence_has_no_final() -> None:
     run = Run().feed(silence(1))
     run.session.force_end(None, None)

@@ -5,6 +5,7 @@ more audio waits than decodes can follow, the steps between decodes grow.
 In order: the channel's state; input; `work`; decodes; what becomes final; ends of utterances.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ class LiveChannel:
 
     def force_end(self, at: Samples | None) -> None:
         """End the utterance at *at*, or at the end of the audio that was pushed so far."""
-        self._forced.append(self._intake.received if at is None else at)
+        insort(self._forced, self._intake.received if at is None else at)
 
     def finish(self) -> None:
         """End the channel after the audio that was pushed."""
@@ -441,8 +442,9 @@ class LiveChannel:
 
     def _force(self, at: Samples) -> None:
         """End the utterance at *at*, as the client asked; speech that goes on there begins the next one."""
-        goes_on = self._window is not None and self._judged - self._last_speech < _FORCED_SILENCE
         end = min(max(at, self._cut), self._judged)
+        spoken = self._judged - self._last_speech < _FORCED_SILENCE or self._last_speech - end > UNHEARD
+        goes_on = self._window is not None and spoken
         if self._window is not None:
             self._forcing = True
             self._close(max(end, self._window.start))
