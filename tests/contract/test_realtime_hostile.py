@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sottovoce.web.websocket import SocketProtocol
 from tests.contract.test_realtime import RAW, SECOND, Client, client, refused
 from tests.live_server import KEY, LiveServer, live_server
 from tests.scripted_live import Script
@@ -27,6 +28,16 @@ def fresh(server: LiveServer) -> Iterator[None]:
     for name in ("open_after", "buffer", "pace"):
         setattr(server.script, name, getattr(clean, name))
     until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
+
+
+def protocol(server: LiveServer) -> SocketProtocol:
+    """The server's side of the only WebSocket; those of earlier tests may take a moment to go."""
+
+    def only() -> SocketProtocol | None:
+        found = [each for each in list(server.server.server_state.connections) if isinstance(each, SocketProtocol)]
+        return found[0] if len(found) == 1 else None
+
+    return until(only, "WebSocket alone")
 
 
 def opened(server: LiveServer, path: str = "/v2", *headers: str) -> socket.socket:
@@ -97,3 +108,37 @@ def test_a_client_that_vanishes_while_its_audio_waits_frees_its_slot(server: Liv
         c.until("AddPartialTranscript")
         reset(c)
         until(lambda: len(server.gateway.sessions) == 0, "free slot", 30)
+
+
+# ── memory ──
+
+
+def frame(opcode: int, data: bytes, *, last: bool = True) -> bytes:
+    """A short frame with a mask of zeros."""
+    return bytes([opcode | (0x80 if last else 0), 0x80 | len(data)]) + bytes(4) + data
+
+
+def test_fragments_are_not_kept_one_by_one(server: LiveServer) -> None:
+    """§2: one message, however it is divided; empty fragments count to no limit of its size."""
+    with client(server) as c:
+        c.start()
+        raw = c.socket.socket
+        raw.sendall(frame(2, b"a", last=False) + frame(0, b"", last=False) * 5000)
+        raw.sendall(frame(0, b"b", last=False) * 5000)
+        assert c.socket.ping("last").wait(20)
+        assert protocol(server).frames == []
+        raw.sendall(frame(0, b"c"))
+        assert c.until("AudioAdded")["seq_no"] == 1
+        assert bytes(server.script.sessions[-1].audio) == b"a" + b"b" * 5000 + b"c"
+
+
+def test_a_client_that_does_not_read_the_answers_to_its_pings_is_cut(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sottovoce.web.websocket.MOST_UNSENT", 100_000)
+    with opened(server) as raw:
+        raw.recv(10)
+        protocol(server).transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        pings = frame(9, b"x" * 125) * 100
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            raw.sendall(pings * 1000)

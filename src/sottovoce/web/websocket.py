@@ -37,6 +37,8 @@ REST = 0.005
 """Seconds without reading after each read: at most a buffer is read in that time, 25 times the rate of the audio."""
 SEND_BUFFER = 256 << 10
 """Bytes that wait in this process for a client that does not read, before `send` waits."""
+MOST_UNSENT = 4 << 20
+"""Bytes, pongs among them, that wait in this process for a client that does not read, before it is cut off."""
 LINGER = 20.0
 """Seconds that a client has to read what was sent before the close frame."""
 PROTOCOL = "sottovoce.socket"
@@ -53,6 +55,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._heard = time.monotonic()
         self._resting = False
+        self._joined = bytearray()  # the fragments of a message that is not complete
         self.lost = asyncio.Event()
         """Set when the connection has ended."""
 
@@ -136,6 +139,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:  # noqa: PLR2004 - Switching Protocols
             self.scope["extensions"] = {**(self.scope.get("extensions") or {}), PROTOCOL: self}  # type: ignore[dict-item]
+
+    def handle_cont(self, event: Any) -> None:
+        """Join the fragments of a message: a list of tiny ones takes twenty times their bytes, and empty ones count to no limit."""
+        if self.frames:  # the first one
+            self._joined = bytearray(self.frames.pop())
+        self._joined += event.data
+        if event.fin:
+            self.frames = [bytes(self._joined)]
+            self._joined = bytearray()
+            self.send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        """Answer a ping. Pongs do not wait for the client to read, as messages do in `send`."""
+        if self.transport.is_closing():
+            return
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MOST_UNSENT:
+            self.transport.abort()
 
     def send_receive_event_to_app(self) -> None:
         """Pass on the bytes of a text message: the session has one error for all messages that it does not understand."""
