@@ -1,12 +1,15 @@
 """Clients of the realtime API that break rules or vanish, on a real socket with a scripted recogniser (contract `realtime.md`)."""
 
+import asyncio
 import logging
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from sottovoce.transcript.replacements import compile_rules
 from sottovoce.web.websocket import SocketProtocol
 from tests.contract.test_realtime import RAW, SECOND, Client, client, refused
 from tests.live_server import KEY, LiveServer, live_server
@@ -110,7 +113,26 @@ def test_a_client_that_vanishes_while_its_audio_waits_frees_its_slot(server: Liv
         until(lambda: len(server.gateway.sessions) == 0, "free slot", 30)
 
 
-# ── memory ──
+# ── time and memory of others ──
+
+
+def test_a_change_of_a_session_with_regexes_is_not_parsed_on_the_event_loop(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of them take a tenth of a second, in which all other sessions would wait."""
+    loops: list[bool] = []
+
+    def compiled(rules: Any) -> Any:
+        loops.append(asyncio._get_running_loop() is not None)
+        return compile_rules(rules)
+
+    monkeypatch.setattr("sottovoce.wire.realtime.config.compile_rules", compiled)
+    with client(server) as c:
+        c.start(transcript_filtering_config={"replacements": [{"from": "/a+/", "to": "b"}]})
+        c.send("SetRecognitionConfig", transcription_config={"max_delay": 1})
+        c.send("GetSpeakers")
+        c.until("SpeakersResult")
+    assert loops == [False, False]
 
 
 def frame(opcode: int, data: bytes, *, last: bool = True) -> bytes:

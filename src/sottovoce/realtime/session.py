@@ -164,9 +164,10 @@ class Session:
             return m.AddAudio(data=received.data)
         conversation, channels = self._conversation, self._parts.max_channels
         try:
-            if len(received.data) <= SMALL and conversation.running is not None:
+            # a start may hold a thousand regexes, which are compiled again for each change
+            running = conversation.running
+            if len(received.data) <= SMALL and running is not None and not running.request.replacements:
                 return conversation.parse(received.data, channels)
-            # a start may hold a thousand regexes
             return await asyncio.to_thread(conversation.parse, received.data, channels)
         except SessionRefused as refused:
             return refused
