@@ -236,6 +236,16 @@ def test_a_forced_end_in_the_past_leaves_the_words_after_it(pause: float) -> Non
     assert run.text() == "alpha bravo charlie delta echo"
 
 
+def test_a_forced_end_before_the_utterance_leaves_its_words_at_their_times() -> None:
+    """§4.6, §5.3: the audio since then is still there when the next window is decoded."""
+    run = Run(max_delay=4.0).feed(silence(1), speech(0, 1))
+    run.session.force_end(None, RATE // 5)
+    run.work()
+    run.feed(speech(2), silence(1)).end()
+    items = [item for final in run.of(events.Final) for item in final.items]
+    assert [(item.text, item.start / RATE) for item in items] == [("alpha", 1.0), ("bravo", 1.5), ("charlie", 2.0)]
+
+
 def test_forced_ends_come_in_the_order_of_their_times() -> None:
     """§4.6: one that lies ahead of the audio does not hold up those that do not."""
     run = Run(max_delay=4.0).feed(silence(0.5), speech(0))

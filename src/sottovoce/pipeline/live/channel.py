@@ -388,8 +388,11 @@ class LiveChannel:
 
     # ── ends of utterances ──
 
-    def _close(self, end: Samples) -> None:
-        """Decode the window a last time up to *end*, make all of it final, and wait for the next utterance."""
+    def _close(self, end: Samples, *, goes_on: bool = False) -> None:
+        """Decode the window a last time up to *end*, make all of it final, and wait for the next utterance.
+
+        *goes_on*: the next one begins in the audio that is here.
+        """
         window, self._window = self._window, None
         if window is None:
             return
@@ -406,7 +409,8 @@ class LiveChannel:
         self._show()
         self._cut = end
         self._context = tuple(window.words)
-        self._forget()
+        if not goes_on:
+            self._forget()
 
     def _closing_words(self, window: Window, end: Samples) -> tuple[LiveWord, ...]:
         """Decode *window* a last time, up to *end*, and again where the words do not reach the end of the speech."""
@@ -447,11 +451,12 @@ class LiveChannel:
         goes_on = self._window is not None and spoken
         if self._window is not None:
             self._forcing = True
-            self._close(max(end, self._window.start))
+            self._close(max(end, self._window.start), goes_on=goes_on)
             self._forcing = False
         if goes_on:
             begin = max(end, self._cut)
             self._window = Window(begin, spoken=SPOKEN, context=context_of(self._context, begin))
+            self._buffer.forget(self._window.start)
             self._last_decode = self._judged
             self._finals.restart()
         self._sent.final = max(self._sent.final, end)
