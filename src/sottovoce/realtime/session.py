@@ -67,9 +67,8 @@ class Session:
         self._counted: LiveRequest | None = None  # the request of a session that the ledger counts
         self._opened = asyncio.Event()
         self._over = asyncio.Event()
-        self._entering = (
-            asyncio.Lock()
-        )  # while the session is counted and gets a recogniser, which must not be cut short
+        # while the session is counted and gets a recogniser, which must not be cut short
+        self._entering = asyncio.Lock()
         self._live_lock = asyncio.Lock()  # one command at a time: a large message is several
         self._unsent: deque[str | c.Close] = deque()
         self._unsent_bytes = 0

@@ -89,6 +89,7 @@ class TranscriptionConfig(BatchTranscriptionConfig):
     channel_diarization_labels: Annotated[list[ChannelLabel], Field(max_length=MAX_CODES, fail_fast=True)] | None = None
     speaker_diarization_config: SpeakerDiarizationConfig | None = None
     conversation_config: ConversationConfig | None = None
+    max_delay: float | None = None  # any number is moved to the nearest limit (§14)
 
 
 class TranslationConfig(Part):
