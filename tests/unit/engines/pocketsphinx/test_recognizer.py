@@ -81,13 +81,20 @@ def test_nothing_is_carried_from_one_utterance_to_the_next(engine, sentence):
     assert hear(PocketSphinx(), sentence) == alone
 
 
-@pytest.mark.parametrize("n", [0, 1, 160, 410, 799, 800, 1_600])
-@pytest.mark.parametrize("value", [0.0, 0.5, np.nan])
-def test_next_to_nothing_has_no_words(engine, sentence, n, value):
-    empty = Speech(start=5, audio=np.full(n, value, np.float32))
-    (result, *rest) = hear(engine, [empty, *sentence])
+LENGTHS, VALUES = (0, 1, 160, 410, 799, 800, 1_600), (0.0, 0.5, np.nan)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("value", VALUES)
+def test_next_to_nothing_has_no_words(engine, n, value):
+    (result,) = hear(engine, [Speech(start=5, audio=np.full(n, value, np.float32))])
     assert (result.start, result.end, result.items) == (5, 5 + n, ())
-    assert text(rest) == "nothing that you say will leave this room"
+
+
+def test_a_sentence_is_heard_after_next_to_nothing(engine, sentence):
+    empty = [Speech(start=5, audio=np.full(n, value, np.float32)) for n in LENGTHS for value in VALUES]
+    heard = hear(engine, [*empty, *sentence, *empty, *sentence])
+    assert text(heard).split() == ["nothing", "that", "you", "say", "will", "leave", "this", "room"] * 2
 
 
 def test_times_are_the_media_times(engine, sentence):
