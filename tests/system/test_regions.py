@@ -162,6 +162,7 @@ def test_the_region_selector_of_the_portal_leads_to_the_other_region(trio: Trio,
             page.locator("#api-key").fill(KEY)
             page.locator("#key button").click()
             expect(selector.locator("option:checked")).to_have_attribute("value", name)
+        expect(selector.locator("option")).to_have_count(len(NAMES))
         names = selector.locator("option").evaluate_all("all => all.map((each) => each.value)")
         assert sorted(names) == sorted(NAMES)
         page.get_by_label("Drop audio").set_input_files(demo)
