@@ -427,6 +427,8 @@ class LiveChannel:
             words = self._new_words(window, end, closing=True)
         elif not words and window.recall():  # and what is short may need it
             words = self._new_words(window, end, closing=True)
+            if not words:
+                window.restart()
         if speech - _end_of(words, window) > DEAF and (words or window.words):
             words += self._rest(_end_of(words, window), end)
         return words

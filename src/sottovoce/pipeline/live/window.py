@@ -71,9 +71,8 @@ class Window:
         self.start = max(context[0].start - _BEFORE, 0) if context else start
         self.silent_decodes = 0
         self._context = bool(context)  # all words are of the utterance before
-        self._left: tuple[Samples, list[LiveWord]] | None = (
-            None  # start and words before a restart, while there are no new ones
-        )
+        # start and words before a restart, while there are no new ones
+        self._left: tuple[Samples, list[LiveWord]] | None = None
 
     @property
     def committed(self) -> list[LiveWord]:
