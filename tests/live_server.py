@@ -15,6 +15,7 @@ from sottovoce.web.api.realtime import Gateway, Recognizers
 from sottovoce.web.app import create_app, create_gateway, server_config
 from sottovoce.web.server import Server
 from tests.scripted_live import Script
+from tests.servers import until
 
 KEY = "a-key-for-tests"
 
@@ -32,6 +33,14 @@ class LiveServer:
     @property
     def url(self) -> str:
         return f"ws://{self.address}"
+
+    def renew(self) -> None:
+        """Between two tests: the script as it was, and no session of the earlier one."""
+        clean = Script()
+        for name in ("refuse", "open_after", "fail_at", "buffer", "frozen", "pace", "load", "planner"):
+            setattr(self.script, name, getattr(clean, name))
+        until(lambda: len(self.gateway.sessions) == 0, "end of all sessions", 20)
+        self.script.sessions.clear()
 
 
 @contextlib.contextmanager

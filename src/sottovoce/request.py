@@ -215,9 +215,14 @@ class Encoding(StrEnum):
         return {Encoding.PCM_F32LE: 4, Encoding.PCM_S16LE: 2, Encoding.MULAW: 1}[self]
 
 
+MIN_RATE, MAX_RATE = 1_000, 768_000
+"""Hz. Real recordings are within these limits; the filter for an extreme rate could exhaust the memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """The audio that a realtime client sends. *encoding* and *sample_rate* (Hz, above 0) are `None` exactly for files.
+    """The audio that a realtime client sends. *encoding* and *sample_rate* (Hz, `MIN_RATE` to `MAX_RATE`) are `None` exactly for
+    files.
 
     A piece may end anywhere, also inside a sample.
     """

@@ -23,7 +23,7 @@ from sottovoce.logs import JsonLines
 from sottovoce.pipeline.diarization import KnownVoice
 from sottovoce.wire.realtime.messages import MAX_MESSAGE
 from tests.live_server import KEY, LiveServer, live_server
-from tests.scripted_live import FULL, PRINT, Load, Script
+from tests.scripted_live import FULL, PRINT, Load
 from tests.servers import contents, tls, until
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -39,13 +39,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def fresh(server: LiveServer) -> Iterator[None]:
-    """The script as it was, and no session of an earlier test."""
     yield
-    clean = Script()
-    for name in ("refuse", "open_after", "fail_at", "buffer", "frozen", "pace", "load", "planner"):
-        setattr(server.script, name, getattr(clean, name))
-    until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
-    server.script.sessions.clear()
+    server.renew()
 
 
 class Client:

@@ -13,7 +13,6 @@ from sottovoce.transcript.replacements import compile_rules
 from sottovoce.web.websocket import SocketProtocol
 from tests.contract.test_realtime import RAW, SECOND, Client, client, refused
 from tests.live_server import KEY, LiveServer, live_server
-from tests.scripted_live import Script
 from tests.servers import until
 
 
@@ -25,12 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def fresh(server: LiveServer) -> Iterator[None]:
-    """The script as it was, and no session of an earlier test."""
     yield
-    clean = Script()
-    for name in ("open_after", "buffer", "pace"):
-        setattr(server.script, name, getattr(clean, name))
-    until(lambda: len(server.gateway.sessions) == 0, "end of all sessions", 20)
+    server.renew()
 
 
 def protocol(server: LiveServer) -> SocketProtocol:

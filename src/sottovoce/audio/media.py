@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from sottovoce.audio import tracks
 from sottovoce.audio.levels import LevelMeter, mixed
 from sottovoce.audio.media_time import Frame, Silence, Timing, placed
-from sottovoce.audio.pcm import MAX_RATE, MIN_RATE, Resampler, tidy
+from sottovoce.audio.pcm import Resampler, tidy
 from sottovoce.audio.tracks import Choice, Track, Wanted
 from sottovoce.errors import MediaUnreadable
+from sottovoce.request import MAX_RATE, MIN_RATE
 from sottovoce.transcript.model import RATE, Samples
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sottovoce.errors import Kind, Refused
+from sottovoce.request import MAX_RATE, MIN_RATE
 from sottovoce.transcript.model import RATE
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-
-MIN_RATE = 1_000
-MAX_RATE = 768_000
-"""Hz. Real recordings are within these limits; the filter for an extreme rate could exhaust the memory."""
 
 
 class Encoding(StrEnum):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sottovoce.audio.pcm import MAX_RATE, MIN_RATE, Encoding, PcmDecoder, Resampler, samples_of
+from sottovoce.audio.pcm import Encoding, PcmDecoder, Resampler, samples_of
 from sottovoce.errors import Kind, Refused
+from sottovoce.request import MAX_RATE, MIN_RATE
 from sottovoce.transcript.model import RATE
 from tests.examples import examples
 

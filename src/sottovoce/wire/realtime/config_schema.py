@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sottovoce.request import MAX_RATE, MIN_RATE
 from sottovoce.wire.config_values import (
     CONTROL,
     MAX_CODES,
@@ -25,9 +26,6 @@ from sottovoce.wire.config_values import (
 from sottovoce.wire.v2.config_schema import SpeakerDiarizationConfig as BatchSpeakerDiarizationConfig
 from sottovoce.wire.v2.config_schema import TranscriptionConfig as BatchTranscriptionConfig
 from sottovoce.wire.v2.config_schema import VocabItem as BatchVocabItem
-
-MIN_RATE, MAX_RATE = 1_000, 768_000
-"""The lowest and the highest sample rate, Hz, those of `audio/pcm.py`; our choice: the contract says that any rate is accepted."""
 
 # §4.3: removed in 2024
 _DIARIZATION_GONE = {
@@ -56,6 +54,7 @@ class AudioFormat(Part):
 
     type: Annotated[str, one_of("raw", "file")]
     encoding: Annotated[str, one_of("pcm_f32le", "pcm_s16le", "mulaw")] | None = None
+    # our limits: the contract says that any rate is accepted
     sample_rate: Annotated[Whole, between(MIN_RATE, MAX_RATE)] | None = None
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.audio import pcm
 from sottovoce.request import (
     AudioFiltering,
     AudioFormat,
@@ -25,8 +24,8 @@ from sottovoce.request import (
     SpeakerDiarization,
     VocabEntry,
 )
-from sottovoce.wire.realtime import config_schema, warnings
 from sottovoce.wire.realtime import messages as m
+from sottovoce.wire.realtime import warnings
 from sottovoce.wire.realtime.config import Started
 from sottovoce.wire.realtime.errors import CLOSE, ErrorType, SessionRefused, WarningType
 
@@ -235,10 +234,6 @@ def test_a_bad_start_is_named(body: dict[str, Any], error: ErrorType, reason: st
 def test_a_second_start_is_refused_whatever_it_contains(body: dict[str, Any]) -> None:
     """§3: `protocol_error`."""
     assert refusal(body, started(start())).error is ErrorType.PROTOCOL_ERROR
-
-
-def test_rates_are_accepted_that_can_be_decoded() -> None:
-    assert (config_schema.MIN_RATE, config_schema.MAX_RATE) == (pcm.MIN_RATE, pcm.MAX_RATE)
 
 
 # ── warnings ──
